@@ -1,0 +1,241 @@
+"""The contract between the daemon and its devices.
+
+A driver is one module of this package, named as `driver = "..."` in the configuration. It has two names:
+`Options`, a frozen dataclass whose fields are the driver's own configuration keys, and `Driver`, built from
+(name, Options) and satisfying `SmsDriver` or `VoiceDriver`. The constructor does no work: `open()` opens.
+
+Rules. A driver knows nothing of requests, queues or PINs. It never blocks its caller: work is answered through
+a future, news through the listener, which a driver may call from any thread. A device that is missing or broken
+is a state, not an exception: the driver goes on trying until `close()`. Only the exceptions below leave a
+driver, and no text of theirs holds a number, a message or a PDU.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from types import ModuleType
+from typing import Protocol
+
+
+class DriverError(Exception):
+    """What a driver could not do; one of the three below says what that means for the caller."""
+
+
+class Refused(DriverError):
+    """The network or the far end said no for good: the same again would be refused again."""
+
+
+class Unavailable(DriverError):
+    """Not now, and nothing has been sent: it is safe to try again later or elsewhere."""
+
+
+class Uncertain(DriverError):
+    """The device took it, but no answer came: it may or may not have been sent."""
+
+
+class DeviceState(StrEnum):
+    """Whether a device can work, for operators and for the queue in front of it."""
+
+    STARTING = "starting"  # opening and initialising
+    READY = "ready"  # takes work
+    WAITING = "waiting"  # answers, but has no network (not registered, trunk refuses)
+    ABSENT = "absent"  # no such port, or no answer from it; tried again for ever
+    FAILED = "failed"  # needs a person: SIM PIN wrong, PUK, bad credentials
+    CLOSED = "closed"
+
+
+# --- SMS ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One message. number: E.164 digits without "+"; validity_s: how long the network may keep trying."""
+
+    number: str = field(repr=False)
+    text: str = field(repr=False)
+    validity_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The network took the message. references: TP-MR of each part, in order (3GPP 23.040 9.2.3.6)."""
+
+    references: tuple[int, ...]
+
+
+class Delivery(StrEnum):
+    """What a status report says (3GPP 23.040 9.2.3.15): TP-ST 0x00-1F, 0x20-3F, 0x40 and above."""
+
+    DELIVERED = "delivered"
+    TRYING = "trying"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """A delivery report: reference is the TP-MR, number the recipient (E.164 digits), status the raw TP-ST."""
+
+    reference: int
+    number: str = field(repr=False)
+    delivery: Delivery
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingSms:
+    """A message that the SIM received. sender: digits or an alphanumeric name."""
+
+    sender: str = field(repr=False)
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ModemStatus:
+    """A snapshot for operators. signal_dbm: -113..-51 or None; detail: what is wrong and what to do, or ""."""
+
+    state: DeviceState
+    detail: str = ""
+    operator: str = ""
+    signal_dbm: int | None = None
+    model: str = ""
+    imei: str = ""
+
+
+class StateChanged:
+    """The driver's `status()` says something new."""
+
+
+SmsEvent = StatusReport | IncomingSms | StateChanged
+
+
+class SmsDriver(Protocol):
+    """One modem with one SIM; it sends one message at a time, in the order of `send`."""
+
+    name: str
+
+    def open(self, listener: Callable[[SmsEvent], None]) -> None:
+        """Start; returns at once, also when the device is absent."""
+
+    def send(self, sms: Sms) -> Future[Receipt]:
+        """Send; the future ends in a Receipt, Refused, Unavailable or Uncertain. `cancel()` works until the wire."""
+
+    def status(self) -> ModemStatus: ...
+
+    def close(self) -> None:
+        """Finish or give up what is under way (its future ends), release the device; bounded to a few seconds."""
+
+
+# --- voice -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Speech as ready G.711 octets, 8000 a second, once in each law and of the same length (RFC 3551 4.5.14)."""
+
+    pcmu: bytes = field(repr=False)
+    pcma: bytes = field(repr=False)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcmu) / 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. number: E.164 digits without "+"; ring_s: how long it may ring before we cancel."""
+
+    number: str = field(repr=False)
+    audio: Audio
+    ring_s: float = 30.0
+
+
+class CallPhase(StrEnum):
+    """How far a call has come."""
+
+    DIALLING = "dialling"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+
+
+class CallOutcome(StrEnum):
+    """How a call ended, as an operator would say it."""
+
+    ANSWERED = "answered"
+    BUSY = "busy"  # 486, 600
+    DECLINED = "declined"  # 603, 607, 608
+    NO_ANSWER = "no answer"  # ring time-out, 480, 408 after 180, 487 not by us
+    NOT_FOUND = "not found"  # 404, 410, 484, 485, 604
+    UNREACHABLE = "unreachable"  # no response from the trunk, 5xx
+    REJECTED = "rejected"  # 401/407 not satisfied, 403, 488, 3xx, other 4xx and 6xx
+    CANCELLED = "cancelled"  # we hung up before the answer
+    FAILED = "failed"  # our side: no port, media process gone
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """ring_s, talk_s: seconds ringing and talking; played_s: how much of the audio was sent before the end."""
+
+    outcome: CallOutcome
+    sip_code: int | None = None
+    reason: str = ""
+    ring_s: float = 0.0
+    talk_s: float = 0.0
+    played_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkStatus:
+    """A snapshot for operators. registered: None where the trunk needs no registration."""
+
+    state: DeviceState
+    detail: str = ""
+    server: str = ""
+    registered: bool | None = None
+    calls: int = 0
+
+
+class CallHandle(Protocol):
+    """A call under way."""
+
+    result: "Future[CallResult]"
+    """Ends in a CallResult, or in Unavailable where nothing was sent."""
+
+    def hang_up(self) -> None:
+        """Stop now, in whatever phase: CANCEL while it rings, BYE while it speaks. Harmless afterwards."""
+
+
+class VoiceDriver(Protocol):
+    """One SIP account; many calls at a time."""
+
+    name: str
+
+    def open(self, listener: Callable[[StateChanged], None]) -> None: ...
+
+    def call(self, call: Call, progress: Callable[[CallPhase], None]) -> CallHandle:
+        """Dial; `progress` hears each phase once, in order, from any thread."""
+
+    def status(self) -> TrunkStatus: ...
+
+    def close(self) -> None:
+        """Hang up what is left, unregister, release ports and processes; bounded to a few seconds."""
+
+
+# --- registry ----------------------------------------------------------------------------------------------
+
+
+def load(driver: str) -> ModuleType:
+    """The module of a driver, imported late so that a missing library breaks only that driver.
+
+    Raises LookupError naming the driver when there is no such module, ImportError when a library of its is missing.
+    """
+    try:
+        module = import_module(f"drivers.{driver}")
+    except ModuleNotFoundError as exc:
+        if exc.name != f"drivers.{driver}":
+            raise
+        raise LookupError(f"no driver named {driver!r}") from None
+    if not hasattr(module, "Driver") or not hasattr(module, "Options"):
+        raise LookupError(f"{driver!r} is not a driver")
+    return module
