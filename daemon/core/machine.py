@@ -1,0 +1,265 @@
+"""Every state change of a request that there is: `advance(request, event) -> (request, actions)`.
+
+Rules. A finished request changes no more, but for the truth about a delivery that was under way. A timer that was
+set for another step, or fired too early, is ignored. A request has at most one timer, and its row is the truth
+about it. An event that comes late by no more than PUNCTUAL_S counts as on time, so that a schedule does not drift;
+one that comes later goes on from now, and one after the planned end only closes the request.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import assert_never
+
+from daemon.core.model import (
+    MOVES,
+    Action,
+    Answer,
+    Attempt,
+    AttemptSettled,
+    AttemptStarted,
+    AttemptState,
+    CancelRequested,
+    ClearTimer,
+    CodeSubmitted,
+    Deliver,
+    Event,
+    NextRequested,
+    Note,
+    RecordCheck,
+    Request,
+    Requested,
+    SetTimer,
+    Status,
+    StepDue,
+    StopDelivery,
+)
+from daemon.core.workflows import WRONG_CODES_ALLOWED
+
+PUNCTUAL_S = 5.0
+MAX_TRIES = 2  # an uncertain delivery goes out once more at the most
+
+OK = 0
+NOT_FOUND = 6
+WRONG_CODE = 16
+WRONG_TOO_OFTEN = 17
+NOT_NOW = 19
+
+GONE = "The requested verification was not found or it has been verified already"
+
+Result = tuple[Request, tuple[Action, ...]]
+
+
+def advance(request: Request, event: Event) -> Result:
+    """Apply one event. Never raises; an event that no longer matters returns the request itself and no action."""
+    match event:
+        case Requested():
+            return _run_step(request, event.at)
+        case StepDue():
+            return _step_due(request, event)
+        case CodeSubmitted():
+            return _code_submitted(request, event)
+        case CancelRequested():
+            return _cancel_requested(request, event)
+        case NextRequested():
+            return _next_requested(request, event)
+        case AttemptStarted():
+            return _attempt_started(request, event)
+        case AttemptSettled():
+            return _attempt_settled(request, event)
+        case _:
+            assert_never(event)
+
+
+# --- the schedule ------------------------------------------------------------------------------------------
+
+
+def _step_due(request: Request, event: StepDue) -> Result:
+    if request.due_at is None or event.step != request.step or event.at < request.due_at:
+        return request, ()
+    at = request.due_at if event.at - request.due_at <= PUNCTUAL_S else event.at
+    planned_end = request.due_at + sum(step.wait_s for step in request.steps[request.step :])
+    own_pin_died = request.own_pin and request.expiry_given and at >= request.pin_until
+    if own_pin_died or at >= planned_end:
+        return _finish(request, Status.EXPIRED, at)
+    return _run_step(request, at)
+
+
+def _run_step(request: Request, at: float) -> Result:
+    """Run the next event at `at`; there is one."""
+    step = request.steps[request.step]
+    pinned, due_at = _pin_and_timer(request, at)
+    attempt = Attempt(request.step, step.channel, pinned.generation, pinned.pin_until, queued_at=at)
+    kept, dropped = _drop_queued(
+        request.attempts, at, lambda a: a.channel is step.channel or a.generation != pinned.generation
+    )
+    running = replace(
+        pinned,
+        step=request.step + 1,
+        due_at=due_at,
+        first_event_at=at if request.first_event_at is None else request.first_event_at,
+        last_event_at=at,
+        attempts=(*kept, attempt),
+    )
+    return running, (
+        *dropped,
+        Note("event", attempt.step, f"{step.channel} {pin_letter(pinned.generation)}"),
+        Deliver(attempt.step, step.channel, attempt.generation, attempt.not_after),
+        SetTimer(running.step, due_at),
+        Answer(OK),
+    )
+
+
+def _pin_and_timer(request: Request, at: float) -> tuple[Request, float]:
+    """The request with the PIN that its next event sends, and when the timer after that event is due.
+
+    The current PIN is sent while it is valid. Where no later event can make another, a life that the caller did not
+    set lasts to the next timer, and one that he did set ends the request.
+    """
+    step = request.steps[request.step]
+    until = request.pin_until
+    due_at = at + step.wait_s
+    generation, wrong = request.generation, request.wrong
+    if generation == 0 or (at >= until and not request.own_pin):
+        generation, wrong, until = generation + 1, 0, at + request.pin_expiry_s
+    if request.own_pin or request.step + 1 == len(request.steps):
+        if request.expiry_given:
+            due_at = min(due_at, until)
+        else:
+            until = max(until, due_at)
+    return replace(request, generation=generation, wrong=wrong, pin_until=until), due_at
+
+
+def _next_requested(request: Request, event: NextRequested) -> Result:
+    if request.finished:
+        return request, (Answer(NOT_FOUND, GONE),)
+    if request.step == len(request.steps):
+        return request, (Answer(NOT_NOW, "there are no more events left to trigger for this verification"),)
+    if request.own_pin and request.expiry_given and event.at >= request.pin_until:
+        return request, (Answer(NOT_NOW, "the code of this verification has expired"),)
+    return _run_step(request, event.at)
+
+
+def _cancel_requested(request: Request, event: CancelRequested) -> Result:
+    if request.finished:
+        return request, (Answer(NOT_FOUND, GONE),)
+    if event.at < request.created_at + event.after_s:
+        return request, (Answer(NOT_NOW, f"cannot be cancelled within the first {event.after_s:g} seconds"),)
+    if event.before_event and request.step >= event.before_event:
+        return request, (Answer(NOT_NOW, f"cannot be cancelled once event {event.before_event} has run"),)
+    return _finish(request, Status.CANCELLED, event.at, Answer(OK))
+
+
+def _finish(request: Request, status: Status, at: float, *answer: Action) -> Result:
+    kept, dropped = _drop_queued(request.attempts, at, lambda _: True)
+    finished = replace(request, status=status, due_at=None, finalized_at=at, attempts=kept)
+    return finished, (*dropped, *answer, Note(status.lower()), ClearTimer(), StopDelivery())
+
+
+# --- the code ----------------------------------------------------------------------------------------------
+
+
+def _code_submitted(request: Request, event: CodeSubmitted) -> Result:
+    if request.finished:
+        return request, (Answer(NOT_FOUND, GONE),)
+    wrong_code = Answer(WRONG_CODE, "The code inserted does not match the expected value")
+    if event.at >= request.pin_until:
+        return request, (wrong_code, RecordCheck(valid=False), Note("check", detail="no valid PIN at this time"))
+    if event.correct:
+        return _finish(request, Status.SUCCESS, event.at, Answer(OK), RecordCheck(valid=True))
+    counted = replace(request, wrong=request.wrong + 1)
+    record = (RecordCheck(valid=False), Note("check", detail=f"wrong code {counted.wrong} of {WRONG_CODES_ALLOWED}"))
+    if counted.wrong < WRONG_CODES_ALLOWED:
+        return counted, (wrong_code, *record)
+    return _finish(counted, Status.FAILED, event.at, Answer(WRONG_TOO_OFTEN, TOO_OFTEN), *record)
+
+
+TOO_OFTEN = "A wrong code was provided too many times"
+
+
+# --- deliveries --------------------------------------------------------------------------------------------
+
+
+def _attempt_started(request: Request, event: AttemptStarted) -> Result:
+    attempt = _attempt(request, event.step, AttemptState.SENDING)
+    if attempt is None:
+        return request, ()
+    if event.at >= attempt.not_after:
+        late = AttemptSettled(
+            event.step, AttemptState.FAILED, event.at, detail="the PIN expired before a device was free"
+        )
+        return _attempt_settled(request, late)
+    sending = replace(attempt, state=AttemptState.SENDING, tries=attempt.tries + 1, device=event.device)
+    return _with_attempt(request, sending), (Note("sending", event.step),)
+
+
+def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
+    attempt = _attempt(request, event.step, event.state)
+    if attempt is None:
+        return request, ()
+    settled = replace(
+        attempt,
+        state=event.state,
+        reference=event.reference or attempt.reference,
+        detail=event.detail,
+        settled_at=event.at,
+    )
+    note = Note(str(event.state), event.step, event.detail)
+    current = not request.finished and request.step == event.step + 1
+    match event.state:
+        case AttemptState.QUEUED:
+            settled = replace(settled, tries=attempt.tries - 1)
+            return _again(request, settled, event.at, note)
+        case AttemptState.UNCERTAIN if event.resend and current and settled.tries < MAX_TRIES:
+            return _again(request, settled, event.at, note)
+        case AttemptState.REFUSED if event.move_on and current and request.step < len(request.steps):
+            moved, actions = _run_step(_with_attempt(request, settled), event.at)
+            return moved, (note, *actions)
+        case _:
+            return _with_attempt(request, settled), (note,)
+
+
+def _again(request: Request, attempt: Attempt, at: float, note: Note) -> Result:
+    """Queue the attempt once more, unless the request is over or the PIN has died meanwhile."""
+    if request.finished:
+        return _with_attempt(request, replace(attempt, state=_given_up(attempt))), (note,)
+    if at >= attempt.not_after:
+        dead = replace(attempt, state=_given_up(attempt), detail=attempt.detail or "the PIN expired first")
+        return _with_attempt(request, dead), (note,)
+    queued = replace(attempt, state=AttemptState.QUEUED, settled_at=None)
+    deliver = Deliver(queued.step, queued.channel, queued.generation, queued.not_after)
+    return _with_attempt(request, queued), (note, deliver)
+
+
+def _given_up(attempt: Attempt) -> AttemptState:
+    return AttemptState.UNCERTAIN if attempt.state is AttemptState.UNCERTAIN else AttemptState.DROPPED
+
+
+def _attempt(request: Request, step: int, wanted: AttemptState) -> Attempt | None:
+    """The attempt of a step, if it may go to the wanted state."""
+    for attempt in request.attempts:
+        if attempt.step == step and wanted in MOVES[attempt.state]:
+            return attempt
+    return None
+
+
+def _with_attempt(request: Request, changed: Attempt) -> Request:
+    return replace(request, attempts=tuple(changed if a.step == changed.step else a for a in request.attempts))
+
+
+def _drop_queued(
+    attempts: tuple[Attempt, ...], at: float, condition: Callable[[Attempt], bool]
+) -> tuple[tuple[Attempt, ...], tuple[Note, ...]]:
+    """The attempts with those still queued and meeting the condition dropped, and a note for each of these."""
+    kept: list[Attempt] = []
+    notes: list[Note] = []
+    for attempt in attempts:
+        if attempt.state is AttemptState.QUEUED and condition(attempt):
+            attempt = replace(attempt, state=AttemptState.DROPPED, settled_at=at)
+            notes.append(Note(str(AttemptState.DROPPED), attempt.step))
+        kept.append(attempt)
+    return tuple(kept), tuple(notes)
+
+
+def pin_letter(generation: int) -> str:
+    """How people name the PINs of a request: A, B, C... (a workflow has never more than 26 events)."""
+    return chr(ord("A") + generation - 1)

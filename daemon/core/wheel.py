@@ -1,0 +1,69 @@
+"""The timer wheel: which rows are due, in memory.
+
+It holds hints, never truth: a hint is the row id of a request, 8 bytes in the array of its slot. Whoever takes a hint
+looks at the row, so a stale or doubled one does no harm, and nothing is ever removed. The wheel covers one
+revolution; what is due beyond `edge_ms` stays in the database until `extend()` lets the edge move on.
+A timer never fires early, and late by less than one tick. All times are whole milliseconds.
+"""
+
+from array import array
+
+TICK_MS = 50
+SLOTS = 4096
+
+
+class Wheel:
+    """A wheel that starts at `start_ms` with nothing loaded: call `extend` first."""
+
+    def __init__(self, start_ms: int, tick_ms: int = TICK_MS, slots: int = SLOTS) -> None:
+        self._tick_ms = tick_ms
+        self._slots: list[array[int] | None] = [None] * slots
+        self._cursor = start_ms // tick_ms  # every tick before it has been expired
+        self._edge = self._cursor  # ticks from here on are not loaded
+
+    @property
+    def edge_ms(self) -> int:
+        """Timers due before this are in the wheel."""
+        return self._edge * self._tick_ms
+
+    def extend(self) -> tuple[int, int]:
+        """Move the edge one full revolution ahead of the cursor; returns the span [from, to) in ms to load now."""
+        start = self.edge_ms
+        self._edge = self._cursor + len(self._slots)
+        return start, self.edge_ms
+
+    def half_empty(self, now_ms: int) -> bool:
+        """Less than half a revolution is loaded ahead of now: time to extend."""
+        return self._edge - now_ms // self._tick_ms < len(self._slots) // 2
+
+    def set(self, due_ms: int, row: int) -> bool:
+        """Remember that a row is due; False when that lies beyond the edge (the next extend will find it)."""
+        tick = max(-(-due_ms // self._tick_ms), self._cursor)
+        if tick >= self._edge:
+            return False
+        slot = tick % len(self._slots)
+        hints = self._slots[slot]
+        if hints is None:
+            hints = self._slots[slot] = array("q")
+        hints.append(row)
+        return True
+
+    def expire(self, now_ms: int) -> list[int]:
+        """The rows whose ticks have passed, oldest first."""
+        rows: list[int] = []
+        last = min(now_ms // self._tick_ms, self._edge - 1)
+        for tick in range(self._cursor, last + 1):
+            hints = self._slots[tick % len(self._slots)]
+            if hints is not None:
+                rows.extend(hints)
+                self._slots[tick % len(self._slots)] = None
+        self._cursor = max(self._cursor, last + 1)
+        return rows
+
+    def next_ms(self, until_ms: int) -> int:
+        """When the next timer is due, or `until_ms` if none is before that."""
+        last = min(until_ms // self._tick_ms, self._edge - 1)
+        for tick in range(self._cursor, last + 1):
+            if self._slots[tick % len(self._slots)] is not None:
+                return tick * self._tick_ms
+        return until_ms
