@@ -1,0 +1,306 @@
+"""The engine: the only writer. Load, advance, commit; only then the answer, the timer and the device.
+
+An operation runs on the store's thread, inside the transaction, so two events of one request can never overlap. What
+it decided is carried out on the event loop once the commit is durable, also when the client has gone meanwhile.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, assert_never
+
+from daemon.clock import Clock
+from daemon.core import model
+from daemon.core.machine import GONE, NOT_FOUND, advance
+from daemon.core.model import Action, Answer, AttemptState, Channel, Event, Request
+from daemon.core.wheel import Wheel
+from daemon.ids import masked
+from daemon.pins import Pins, same_code
+from daemon.store import Check, SqliteStore, Transaction
+
+log = logging.getLogger("pinwheel.engine")
+
+BUSY_NUMBER = 10
+IDLE_S = 1.0  # how long the wheel sleeps at the most, in real seconds: a stepped clock is seen that soon
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator decided about requests."""
+
+    max_active_per_number: int = 1
+    cancel_after: float = 30
+    cancel_before_event: int = 2
+    on_refused: str = "wait"
+    resend: Mapping[str, bool] | None = None
+    """By modem: may an uncertain message go out once more?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A delivery that waits in a lane."""
+
+    request_id: str
+    step: int
+    not_after: float
+
+
+class Lane(Protocol):
+    """The queue in front of the devices of one channel."""
+
+    def put(self, job: Job) -> None: ...
+
+    def stop(self, request_id: str) -> None:
+        """The request is over: give up what has not gone out yet, and hang up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an event led to. row is 0 where nothing was stored."""
+
+    row: int
+    request: Request | None
+    actions: tuple[Action, ...]
+
+    @property
+    def answer(self) -> Answer:
+        return next((a for a in self.actions if isinstance(a, Answer)), Answer(NOT_FOUND, GONE))
+
+
+UNKNOWN = Outcome(0, None, (Answer(NOT_FOUND, GONE),))
+
+
+class Engine:
+    """Opens with `run()`; every method is for the event loop's thread."""
+
+    def __init__(self, store: SqliteStore, clock: Clock, pins: Pins, policy: Policy) -> None:
+        self.store = store
+        self.clock = clock
+        self.policy = policy
+        self.lanes: dict[Channel, Lane] = {}
+        self._pins = pins
+        self._wheel = Wheel(clock.now_ms())
+        self._asleep_until_ms = 0
+        self._wake = asyncio.Event()
+        self._news = asyncio.Event()
+
+    # --- what callers ask ---
+
+    def start(self, request: Request) -> "asyncio.Future[Outcome]":
+        """Store a new request and run its first event; answers 10 while the number has too many running."""
+
+        def operation(tx: Transaction) -> Outcome:
+            at = self.clock.now()
+            active = tx.active_ids_for(request.number)
+            if self.policy.max_active_per_number and len(active) >= self.policy.max_active_per_number:
+                running = replace(request, id=active[-1])
+                return Outcome(
+                    0, running, (Answer(BUSY_NUMBER, "Concurrent verifications to the same number are not allowed"),)
+                )
+            started, actions = advance(replace(request, created_at=at), model.Requested(at))
+            row = tx.insert(started)
+            tx.add_history(at, request.id, "started", None, f"workflow {request.workflow_id}, {request.locale}")
+            return self._record(tx, row, started, actions, at)
+
+        return self._submit(operation)
+
+    def check(self, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
+        """Judge a code against the PIN of the request."""
+
+        def event(request: Request, at: float) -> Event:
+            right = bool(request.generation) and same_code(self.pin(request, request.generation), code)
+            return model.CodeSubmitted(right, at)
+
+        return self._apply(request_id, event, ip_address)
+
+    def cancel(self, request_id: str) -> "asyncio.Future[Outcome]":
+        limits = (self.policy.cancel_after, self.policy.cancel_before_event)
+        return self._apply(request_id, lambda _, at: model.CancelRequested(at, *limits))
+
+    def next_event(self, request_id: str) -> "asyncio.Future[Outcome]":
+        return self._apply(request_id, lambda _, at: model.NextRequested(at))
+
+    def pin(self, request: Request, generation: int) -> str:
+        """The PIN itself, computed or unsealed; never to be stored or logged."""
+        if request.own_pin:
+            return self._pins.unseal(request.id, request.sealed_pin)
+        return self._pins.pin(request.id, generation, request.code_length)
+
+    def seal(self, request_id: str, code: str) -> str:
+        return self._pins.seal(request_id, code)
+
+    # --- what lanes tell ---
+
+    async def begin(self, request_id: str, step: int, device: str) -> tuple[Request, model.Attempt] | None:
+        """Make it durable that a device is about to be used; None if the delivery is no longer wanted."""
+        outcome = await self._apply(request_id, lambda _, at: model.AttemptStarted(step, at, device))
+        if outcome.request is None or not outcome.actions:
+            return None
+        attempt = next(a for a in outcome.request.attempts if a.step == step)
+        return (outcome.request, attempt) if attempt.state is AttemptState.SENDING else None
+
+    def settle(
+        self, request_id: str, step: int, state: AttemptState, *, reference: str = "", detail: str = ""
+    ) -> "asyncio.Future[Outcome]":
+        """Record what became of a delivery."""
+
+        def event(request: Request, at: float) -> Event:
+            device = next((a.device for a in request.attempts if a.step == step), "")
+            resend = (self.policy.resend or {}).get(device, False)
+            move_on = self.policy.on_refused == "next"
+            return model.AttemptSettled(step, state, at, reference, detail, resend=resend, move_on=move_on)
+
+        return self._apply(request_id, event)
+
+    def note(self, request_id: str, step: int, kind: str, detail: str = "") -> None:
+        """Add a line to the history that changes nothing."""
+
+        def operation(tx: Transaction) -> Outcome:
+            tx.add_history(self.clock.now(), request_id, kind, step, detail)
+            return Outcome(0, None, ())
+
+        self._submit(operation)
+
+    # --- time ---
+
+    def recover(self) -> None:
+        """Put back what the last run left: queued deliveries, deliveries whose fate is unknown, timers."""
+        for row in self.store.reading.unsettled():
+            found = self.store.reading.request_by_row(row)
+            for attempt in found[1].attempts if found else ():
+                request_id = found[1].id if found else ""
+                if attempt.state is AttemptState.SENDING:
+                    self.settle(request_id, attempt.step, AttemptState.UNCERTAIN, detail="the daemon stopped meanwhile")
+                elif attempt.state is AttemptState.QUEUED:
+                    self._deliver(Job(request_id, attempt.step, attempt.not_after), attempt.channel)
+        self._load(*self._wheel.extend(), overdue=True)
+
+    async def run(self) -> None:
+        """Turn the wheel until cancelled."""
+        while True:
+            now_ms = self.clock.now_ms()
+            if self._wheel.half_empty(now_ms):
+                self._load(*self._wheel.extend())
+            for row in self._wheel.expire(now_ms):
+                self._submit(partial(self._fire, row))
+            self._asleep_until_ms = self._wheel.next_ms(now_ms + int(IDLE_S * 1000 * self.clock.speed))
+            await self._sleep(self.clock.real_s((self._asleep_until_ms - self.clock.now_ms()) / 1000))
+
+    async def wait_for_news(self, timeout_s: float) -> None:
+        """Until something has been committed, or the time is over."""
+        try:
+            await asyncio.wait_for(self._news.wait(), timeout_s)
+        except TimeoutError:
+            return
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            try:
+                await asyncio.wait_for(self._wake.wait(), seconds)
+            except TimeoutError:
+                return
+        self._wake.clear()
+
+    def _load(self, from_ms: int, to_ms: int, *, overdue: bool = False) -> None:
+        for due_ms, row in self.store.reading.due(0 if overdue else from_ms, to_ms):
+            self._wheel.set(due_ms, row)
+
+    def _fire(self, row: int, tx: Transaction) -> Outcome:
+        found = tx.request_by_row(row)
+        at = self.clock.now()
+        if found is None or found[1].due_at is None or found[1].due_at > at:
+            return Outcome(0, None, ())
+        return self._advance(tx, *found, model.StepDue(found[1].step, at), at)
+
+    # --- one event: load, advance, commit, act ---
+
+    def _apply(
+        self, request_id: str, make_event: Callable[[Request, float], Event], ip_address: str = ""
+    ) -> "asyncio.Future[Outcome]":
+        def operation(tx: Transaction) -> Outcome:
+            found = tx.request(request_id)
+            if found is None:
+                return UNKNOWN
+            at = self.clock.now()
+            return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
+
+        return self._submit(operation)
+
+    def _advance(
+        self, tx: Transaction, row: int, before: Request, event: Event, at: float, ip_address: str = ""
+    ) -> Outcome:
+        after, actions = advance(before, event)
+        tx.update(row, before, after)
+        return self._record(tx, row, after, actions, at, ip_address)
+
+    def _record(
+        self, tx: Transaction, row: int, request: Request, actions: tuple[Action, ...], at: float, ip_address: str = ""
+    ) -> Outcome:
+        for action in actions:
+            if isinstance(action, model.Note):
+                tx.add_history(at, request.id, action.kind, action.step, action.detail)
+            elif isinstance(action, model.RecordCheck):
+                tx.add_check(row, Check(at, action.valid, ip_address))
+        return Outcome(row, request, actions)
+
+    def _submit(self, operation: Callable[[Transaction], Outcome]) -> "asyncio.Future[Outcome]":
+        future = self.store.submit(operation)
+        future.add_done_callback(self._committed)
+        return asyncio.shield(future)
+
+    def _committed(self, future: "asyncio.Future[Outcome]") -> None:
+        if future.cancelled():
+            return
+        if future.exception() is not None:
+            log.error("engine=operation-failed error=%s", future.exception())
+            return
+        outcome = future.result()
+        self._news.set()
+        self._news = asyncio.Event()
+        if outcome.row and outcome.request is not None:
+            for action in outcome.actions:
+                self._act(outcome.row, outcome.request, action)
+
+    def _act(self, row: int, request: Request, action: Action) -> None:
+        match action:
+            case model.Deliver():
+                self._deliver(Job(request.id, action.step, action.not_after), action.channel)
+            case model.SetTimer():
+                self._set_timer(round(action.at * 1000), row)
+            case model.StopDelivery():
+                for lane in self.lanes.values():
+                    lane.stop(request.id)
+            case model.Note():
+                log.info(
+                    "request=%s number=%s kind=%s step=%s detail=%r",
+                    request.id,
+                    masked(request.number),
+                    action.kind,
+                    action.step,
+                    action.detail,
+                )
+            case model.ClearTimer() | model.RecordCheck() | model.Answer():
+                pass  # the row has no due time any more; the rest was stored or is the caller's
+            case _:
+                assert_never(action)
+
+    def _deliver(self, job: Job, channel: Channel) -> None:
+        lane = self.lanes.get(channel)
+        if lane is not None:
+            lane.put(job)
+            return
+        device = "modem" if channel is Channel.SMS else "voice driver"
+        self.settle(job.request_id, job.step, AttemptState.REFUSED, detail=f"no {device} is configured")
+
+    def _set_timer(self, due_ms: int, row: int) -> None:
+        self._wheel.set(due_ms, row)
+        if due_ms < self._asleep_until_ms:
+            self._wake.set()
+
+
+def event_id(request_id: str, step: int) -> str:
+    """The public id of an event: 32 hex digits, the same every time."""
+    return hashlib.blake2b(f"{request_id}/{step}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,18 @@
+"""Request ids: 32 hex digits, unguessable and rising with time (UUIDv7, RFC 9562 5.7), which keeps index pages warm."""
+
+import secrets
+
+REQUEST_ID = r"[0-9a-f]{32}"
+
+
+def request_id(now_ms: int) -> str:
+    """48 bits of time, version 7, variant 2 and 74 random bits."""
+    value = (now_ms & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return f"{value:032x}"
+
+
+def masked(number: str) -> str:
+    """A phone number as logs and events may show it: 447700900123 -> 4477******23."""
+    return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

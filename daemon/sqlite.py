@@ -1,0 +1,97 @@
+"""SQLite itself: which library, which settings, and the migrations.
+
+pysqlite3 brings a SQLite past the WAL-reset bug (fixed in 3.51.3); sqlite-utils takes the same one, and that matters:
+two SQLite libraries on one file in one process lose each other's locks.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+import sqlite_utils.utils
+
+sqlite: Any = sqlite_utils.utils.sqlite3  # type: ignore[attr-defined]  # pysqlite3 where it is installed
+Connection = Any  # of that library
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-16384",
+)
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "0001 requests, attempts, checks, history",
+        (
+            """CREATE TABLE request (
+                id INTEGER PRIMARY KEY,
+                public_id TEXT NOT NULL UNIQUE,
+                number TEXT NOT NULL, brand TEXT NOT NULL, locale TEXT NOT NULL, code_length INTEGER NOT NULL,
+                workflow_id INTEGER NOT NULL, steps TEXT NOT NULL,
+                pin_expiry_s INTEGER NOT NULL, expiry_given INTEGER NOT NULL, created_at REAL NOT NULL,
+                sealed_pin TEXT NOT NULL, sender_id TEXT NOT NULL, account TEXT NOT NULL,
+                status TEXT NOT NULL, step INTEGER NOT NULL, generation INTEGER NOT NULL,
+                pin_until REAL NOT NULL, wrong INTEGER NOT NULL, due_ms INTEGER,
+                first_event_at REAL, last_event_at REAL, finalized_at REAL
+            ) STRICT""",
+            "CREATE INDEX request_due ON request (due_ms) WHERE due_ms IS NOT NULL",
+            "CREATE INDEX request_active ON request (number) WHERE status = 'IN PROGRESS'",
+            """CREATE TABLE attempt (
+                request INTEGER NOT NULL REFERENCES request (id) ON DELETE CASCADE,
+                step INTEGER NOT NULL, channel TEXT NOT NULL, generation INTEGER NOT NULL,
+                not_after REAL NOT NULL, queued_at REAL NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL,
+                device TEXT NOT NULL, reference TEXT NOT NULL, detail TEXT NOT NULL, settled_at REAL,
+                PRIMARY KEY (request, step)
+            ) STRICT, WITHOUT ROWID""",
+            "CREATE INDEX attempt_unsettled ON attempt (request) WHERE state IN ('queued', 'sending')",
+            "CREATE INDEX attempt_device ON attempt (device, queued_at) WHERE device != ''",
+            """CREATE TABLE "check" (
+                id INTEGER PRIMARY KEY,
+                request INTEGER NOT NULL REFERENCES request (id) ON DELETE CASCADE,
+                at REAL NOT NULL, valid INTEGER NOT NULL, ip_address TEXT NOT NULL
+            ) STRICT""",
+            'CREATE INDEX check_request ON "check" (request)',
+            """CREATE TABLE history (
+                seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                at REAL NOT NULL, request_id TEXT NOT NULL, kind TEXT NOT NULL, step INTEGER, detail TEXT NOT NULL
+            ) STRICT""",
+            "CREATE INDEX history_request ON history (request_id)",
+            "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+        ),
+    ),
+)
+"""Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
+
+
+def connect(path: Path, *, read_only: bool = False) -> Connection:
+    """A connection in autocommit mode; transactions are written out. Raises sqlite.Error."""
+    if read_only:
+        reader = sqlite.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        reader.execute("PRAGMA query_only=ON")
+        return reader
+    writer = sqlite.connect(str(path), isolation_level=None, check_same_thread=False, cached_statements=64)
+    for pragma in PRAGMAS:
+        writer.execute(pragma).fetchall()
+    return writer
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the schema up to date, each migration with its record in one transaction."""
+    db = sqlite_utils.Database(connection)
+    if "migration" not in db.table_names():
+        db.execute("CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
+    applied = {row["name"] for row in db["migration"].rows}
+    for name, statements in MIGRATIONS:
+        if name in applied:
+            continue
+        db.execute("BEGIN IMMEDIATE")
+        for statement in statements:
+            db.execute(statement)
+        db.execute("INSERT INTO migration VALUES (?, datetime('now'))", (name,))
+        db.execute("COMMIT")
+    unknown = applied - {name for name, _ in MIGRATIONS}
+    if unknown:
+        raise sqlite.DatabaseError(f"it was made by a newer Pinwheel ({', '.join(sorted(unknown))}); upgrade this one")

@@ -1,0 +1,394 @@
+"""The store: SQLite, WAL, synchronous=FULL, one writer.
+
+Rules. Rows are the truth. One thread owns the one read-write connection; what arrives while it syncs goes into its
+next commit (group commit). Each operation runs in a savepoint of its own, so one that fails takes nobody along, and
+its future is resolved only after the commit. Every other connection is read-only. A lock file keeps a second daemon
+out. Nobody else in this process may open the database file: POSIX locks die with any close().
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
+from daemon.sqlite import Connection, connect, migrate, sqlite
+
+log = logging.getLogger("pinwheel.store")
+
+T = TypeVar("T")
+CHECKPOINT_OPERATIONS = 1000  # about 16 MiB of log; written back into the file when there is a pause...
+CHECKPOINT_AT_LATEST = 20_000  # ... or without one
+MAX_GROUP = 500
+
+
+class StoreUnusable(Exception):
+    """The database cannot be used; the text names it and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A judged code. The code itself is not kept."""
+
+    at: float
+    valid: bool
+    ip_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One line of history; seq is the resume key of the event stream."""
+
+    seq: int
+    at: float
+    request_id: str
+    kind: str
+    step: int | None
+    detail: str
+
+
+REQUEST_COLUMNS = (
+    "public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_s, expiry_given, created_at,"
+    " sealed_pin, sender_id, account, status, step, generation, pin_until, wrong, due_ms, first_event_at,"
+    " last_event_at, finalized_at"
+)
+ATTEMPT_COLUMNS = "step, channel, generation, not_after, queued_at, state, tries, device, reference, detail, settled_at"
+INSERT_REQUEST = f"INSERT INTO request ({REQUEST_COLUMNS}) VALUES (" + ", ".join("?" * 22) + ")"  # noqa: S608
+SELECT_REQUEST = f"SELECT id, {REQUEST_COLUMNS} FROM request"  # noqa: S608
+UPDATE_REQUEST = (
+    "UPDATE request SET status=?, step=?, generation=?, pin_until=?, wrong=?, due_ms=?, first_event_at=?,"
+    " last_event_at=?, finalized_at=? WHERE id=?"
+)
+UPSERT_ATTEMPT = (
+    f"INSERT OR REPLACE INTO attempt (request, {ATTEMPT_COLUMNS}) VALUES (" + ", ".join("?" * 12) + ")"  # noqa: S608
+)
+SELECT_ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE request=? ORDER BY step"  # noqa: S608
+SELECT_HISTORY = "SELECT seq, at, request_id, kind, step, detail FROM history"
+
+
+class Reading:
+    """What can be asked of a connection, read-only or not."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def request(self, request_id: str) -> tuple[int, Request] | None:
+        """The row id and the request."""
+        return self._one(f"{SELECT_REQUEST} WHERE public_id=?", request_id)
+
+    def request_by_row(self, row: int) -> tuple[int, Request] | None:
+        return self._one(f"{SELECT_REQUEST} WHERE id=?", row)
+
+    def requests(self, *, active_only: bool, limit: int) -> list[Request]:
+        """Newest first."""
+        where = " WHERE status='IN PROGRESS'" if active_only else ""
+        rows = self._db.execute(f"{SELECT_REQUEST}{where} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+        return [self._assemble(row)[1] for row in rows]
+
+    def active_ids_for(self, number: str) -> list[str]:
+        query = "SELECT public_id FROM request WHERE number=? AND status='IN PROGRESS' ORDER BY id"
+        return [row[0] for row in self._db.execute(query, (number,))]
+
+    def due(self, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
+        """(due_ms, row id) of the timers due in [from, to)."""
+        query = "SELECT due_ms, id FROM request WHERE due_ms >= ? AND due_ms < ? ORDER BY due_ms"
+        return list(self._db.execute(query, (from_ms, to_ms)))
+
+    def unsettled(self) -> list[int]:
+        """Row ids of the requests with an attempt that is queued or was being sent."""
+        query = "SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'sending') ORDER BY request"
+        return [row[0] for row in self._db.execute(query)]
+
+    def attempt_by_reference(self, number: str, reference: str, since: float) -> tuple[str, int] | None:
+        """(request id, step) of the newest message to this number with this reference that still waits for news."""
+        query = (
+            "SELECT r.public_id, a.step FROM request r JOIN attempt a ON a.request = r.id"
+            " WHERE r.number=? AND a.reference=? AND a.queued_at >= ? AND a.state IN ('sent', 'uncertain')"
+            " ORDER BY a.queued_at DESC LIMIT 1"
+        )
+        return self._db.execute(query, (number, reference, since)).fetchone()  # type: ignore[no-any-return]
+
+    def sent_by(self, device: str, since: float) -> tuple[int, int]:
+        """(messages, distinct recipients) that this modem may have sent since then."""
+        query = (
+            "SELECT count(*), count(DISTINCT r.number) FROM attempt a JOIN request r ON r.id = a.request"
+            " WHERE a.device=? AND a.queued_at >= ? AND a.tries > 0"
+        )
+        return self._db.execute(query, (device, since)).fetchone()  # type: ignore[no-any-return]
+
+    def checks(self, request_id: str) -> list[Check]:
+        query = 'SELECT c.at, c.valid, c.ip_address FROM "check" c JOIN request r ON r.id=c.request WHERE r.public_id=?'
+        rows = self._db.execute(query + " ORDER BY c.id", (request_id,)).fetchall()
+        return [Check(at, bool(valid), ip) for at, valid, ip in rows]
+
+    def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:
+        """Lines with a seq above `after`, oldest first."""
+        where, values = (" AND request_id=?", [request_id]) if request_id else ("", [])
+        query = f"{SELECT_HISTORY} WHERE seq > ?{where} ORDER BY seq LIMIT ?"
+        return [HistoryLine(*row) for row in self._db.execute(query, (after, *values, limit))]
+
+    def last_seq(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM history").fetchone()[0])
+
+    def counts(self) -> dict[str, int]:
+        """How many requests stand where."""
+        return dict(self._db.execute("SELECT status, count(*) FROM request GROUP BY status").fetchall())
+
+    def _one(self, query: str, value: Any) -> tuple[int, Request] | None:
+        row = self._db.execute(query, (value,)).fetchone()
+        return self._assemble(row) if row else None
+
+    def _assemble(self, row: Sequence[Any]) -> tuple[int, Request]:
+        attempts = self._db.execute(SELECT_ATTEMPTS, (row[0],)).fetchall()
+        return row[0], _request(row[1:], tuple(_attempt(a) for a in attempts))
+
+
+class Transaction(Reading):
+    """What an operation may do; it runs on the writer's thread, inside the group's transaction."""
+
+    def insert(self, request: Request) -> int:
+        """Add a new request; returns its row id."""
+        row = int(self._db.execute(INSERT_REQUEST, _columns(request)).lastrowid)
+        self._save_attempts(row, request.attempts)
+        return row
+
+    def update(self, row: int, before: Request, after: Request) -> None:
+        """Write what differs."""
+        columns = _columns(after)[13:]
+        if columns != _columns(before)[13:]:
+            self._db.execute(UPDATE_REQUEST, (*columns, row))
+        self._save_attempts(row, [a for a in after.attempts if a not in before.attempts])
+
+    def add_check(self, row: int, check: Check) -> None:
+        query = 'INSERT INTO "check" (request, at, valid, ip_address) VALUES (?, ?, ?, ?)'
+        self._db.execute(query, (row, check.at, check.valid, check.ip_address))
+
+    def add_history(self, at: float, request_id: str, kind: str, step: int | None, detail: str) -> int:
+        query = "INSERT INTO history (at, request_id, kind, step, detail) VALUES (?, ?, ?, ?, ?)"
+        return int(self._db.execute(query, (at, request_id, kind, step, detail)).lastrowid)
+
+    def _save_attempts(self, row: int, attempts: Sequence[Attempt]) -> None:
+        for a in attempts:
+            values = (a.step, a.channel, a.generation, a.not_after, a.queued_at, a.state, a.tries)
+            self._db.execute(UPSERT_ATTEMPT, (row, *values, a.device, a.reference, a.detail, a.settled_at))
+
+
+class SqliteStore:
+    """The store on one SQLite file. Open it and close it; `submit` from the event loop's thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._operations: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock: Any = None
+        self._since_checkpoint = 0
+        self.broken = False
+
+    def open(self) -> None:
+        """Take the lock, migrate, start the writer. Raises StoreUnusable."""
+        self._lock = _lock(self._path.with_suffix(".lock"))
+        try:
+            self._writer = connect(self._path)
+            migrate(self._writer)
+            self._reader = connect(self._path, read_only=True)
+        except sqlite.Error as exc:
+            raise StoreUnusable(f"cannot open the database {self._path}: {exc}") from exc
+        self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is queued, fold the log back into the file, release the lock."""
+        if self._thread is not None:
+            self._operations.put(None)
+            self._thread.join()
+            self._reader.close()
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._writer.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def reading(self) -> Reading:
+        """For the event loop's thread: sees what has been committed."""
+        return Reading(self._reader)
+
+    def meta(self, name: str, default: str) -> str:
+        """A lasting setting of this database, set to the default the first time. Only before `submit` is used."""
+        self._writer.execute("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", (name, default))
+        return str(self._writer.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()[0])
+
+    def submit(self, operation: Callable[[Transaction], T]) -> "asyncio.Future[T]":
+        """Run an operation in the next commit. The future ends after that commit, or in the operation's exception."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._operations.put(_Operation(operation, future, loop))
+        return future
+
+    # --- the writer's thread ---
+
+    def _write(self) -> None:
+        transaction = Transaction(self._writer)
+        while True:
+            group = self._next_group()
+            if group is None:
+                return
+            results = [_Result(operation) for operation in group]
+            try:
+                self._run_group(transaction, results)
+            except sqlite.Error as exc:
+                self._fail_group(results, exc)
+            _resolve(results)
+            self._since_checkpoint += len(group)
+            limit = CHECKPOINT_OPERATIONS if self._operations.empty() else CHECKPOINT_AT_LATEST
+            if self._since_checkpoint > limit:
+                self._checkpoint()
+
+    def _next_group(self) -> "list[_Operation] | None":
+        """Everything that waits, at least one; None once closed."""
+        first = self._operations.get()
+        if first is None:
+            return None
+        group = [first]
+        with contextlib.suppress(queue.Empty):
+            while len(group) < MAX_GROUP:
+                operation = self._operations.get_nowait()
+                if operation is None:
+                    self._operations.put(None)
+                    break
+                group.append(operation)
+        return group
+
+    def _run_group(self, transaction: Transaction, results: "list[_Result]") -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+        for result in results:
+            self._writer.execute("SAVEPOINT one")
+            try:
+                result.value = result.operation.run(transaction)
+            except Exception as exc:  # noqa: BLE001 - whatever it is, it belongs to whoever awaits this operation
+                result.error = exc
+                self._writer.execute("ROLLBACK TO one")
+            self._writer.execute("RELEASE one")
+        self._writer.execute("COMMIT")
+        self.broken = False
+
+    def _fail_group(self, results: "list[_Result]", exc: Exception) -> None:
+        self.broken = True
+        log.error("store=failed path=%s error=%s", self._path, exc)
+        with contextlib.suppress(sqlite.Error):
+            self._writer.execute("ROLLBACK")
+        for result in results:
+            result.error = StoreUnusable(f"cannot write to {self._path}: {exc}; is the disk full?")
+
+    def _checkpoint(self) -> None:
+        """Fold the log back into the file."""
+        self._since_checkpoint = 0
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite.Error as exc:
+            log.warning("store=checkpoint-failed error=%s", exc)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    run: Callable[[Transaction], Any]
+    future: "asyncio.Future[Any]"
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(slots=True)
+class _Result:
+    operation: _Operation
+    value: Any = None
+    error: Exception | None = None
+
+
+def _resolve(results: list[_Result]) -> None:
+    """Hand the results to the loop in commit order, with one wake-up."""
+
+    def on_loop() -> None:
+        for result in results:
+            future = result.operation.future
+            if future.cancelled():
+                continue
+            if result.error is not None:
+                future.set_exception(result.error)
+            else:
+                future.set_result(result.value)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        results[0].operation.loop.call_soon_threadsafe(on_loop)
+
+
+def _lock(path: Path) -> Any:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        handle = path.open("a")
+    except OSError as exc:
+        raise StoreUnusable(f"cannot write {path}: {exc.strerror}; may this user write to {path.parent}?") from exc
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        handle.close()
+        raise StoreUnusable(f"cannot lock {path}: another pinwheeld is running on this database") from exc
+    return handle
+
+
+# --- rows --------------------------------------------------------------------------------------------------
+
+
+def _columns(r: Request) -> tuple[Any, ...]:
+    steps = ",".join(f"{step.channel}:{step.wait_s}" for step in r.steps)
+    fixed = (r.id, r.number, r.brand, r.locale, r.code_length, r.workflow_id, steps, r.pin_expiry_s, r.expiry_given)
+    due_ms = None if r.due_at is None else round(r.due_at * 1000)
+    standing = (r.status, r.step, r.generation, r.pin_until, r.wrong, due_ms)
+    dates = (r.first_event_at, r.last_event_at, r.finalized_at)
+    return (*fixed, r.created_at, r.sealed_pin, r.sender_id, r.account, *standing, *dates)
+
+
+def _request(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
+    (public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_s, expiry_given, created_at) = row[
+        :10
+    ]
+    (sealed_pin, sender_id, account, status, step, generation, pin_until, wrong, due_ms) = row[10:19]
+    return Request(
+        id=public_id,
+        number=number,
+        brand=brand,
+        locale=locale,
+        code_length=code_length,
+        workflow_id=workflow_id,
+        steps=tuple(_steps(steps)),
+        pin_expiry_s=pin_expiry_s,
+        expiry_given=bool(expiry_given),
+        created_at=created_at,
+        sealed_pin=sealed_pin,
+        sender_id=sender_id,
+        account=account,
+        status=Status(status),
+        step=step,
+        generation=generation,
+        pin_until=pin_until,
+        wrong=wrong,
+        due_at=None if due_ms is None else due_ms / 1000,
+        first_event_at=row[19],
+        last_event_at=row[20],
+        finalized_at=row[21],
+        attempts=attempts,
+    )
+
+
+def _steps(text: str) -> Iterator[Step]:
+    for part in text.split(","):
+        channel, wait_s = part.split(":")
+        yield Step(Channel(channel), int(wait_s))
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    (step, channel, generation, not_after, queued_at, state, *rest) = row
+    return Attempt(step, Channel(channel), generation, not_after, queued_at, AttemptState(state), *rest)
