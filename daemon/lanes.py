@@ -26,11 +26,10 @@ from drivers import (
     DeviceState,
     IncomingSms,
     Refused,
+    Sms,
     SmsDriver,
     SmsEvent,
-    StateChanged,
     StatusReport,
-    Sms,
     Unavailable,
     Uncertain,
     VoiceDriver,
@@ -309,6 +308,3 @@ def _judged(result: CallResult, pin_spoken_s: float) -> tuple[AttemptState, str]
         if result.played_s < pin_spoken_s:
             return AttemptState.FAILED, told + ", hung up before the PIN was spoken"
     return state, told
-
-
-__all__ = ["ModemSlot", "SmsLane", "StateChanged", "VoiceLane"]

@@ -1,0 +1,147 @@
+"""The operator's routes: /v1/status, /v1/requests, /v1/modems, /v1/voice, /v1/events, /healthz."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from daemon.api.params import HttpError
+from daemon.clock import utc_text
+from daemon.core.machine import pin_letter
+from daemon.core.model import Request
+from daemon.ids import masked
+from daemon.status import Health
+from daemon.store import HistoryLine
+
+PAGE = 500
+MAX_LIST = 1000
+KEEP_ALIVE_S = 15.0
+MAX_STREAMS = 64
+
+
+async def healthz(http: HttpRequest) -> Response:
+    """200 while requests can be stored, 503 otherwise; open to everybody who reaches the listener."""
+    healthy = not http.app.state.engine.store.broken
+    return JSONResponse({"status": "ok" if healthy else "the database cannot be written"}, 200 if healthy else 503)
+
+
+async def status(http: HttpRequest) -> Response:
+    http.app.state.access.operator(http)
+    health: Health = http.app.state.health
+    return JSONResponse(health.report())
+
+
+async def modems(http: HttpRequest) -> Response:
+    http.app.state.access.operator(http)
+    return JSONResponse({"modems": http.app.state.health.modems()})
+
+
+async def voice(http: HttpRequest) -> Response:
+    http.app.state.access.operator(http)
+    return JSONResponse(http.app.state.health.voice())
+
+
+async def requests(http: HttpRequest) -> Response:
+    """?active=1: only those in progress; ?limit=N."""
+    http.app.state.access.operator(http)
+    limit = _whole(http, "limit", 50)
+    found = http.app.state.engine.store.reading.requests(
+        active_only=http.query_params.get("active") == "1", limit=min(limit, MAX_LIST)
+    )
+    return JSONResponse({"requests": [summary(request) for request in found]})
+
+
+async def request(http: HttpRequest) -> Response:
+    http.app.state.access.operator(http)
+    reading = http.app.state.engine.store.reading
+    wanted = http.path_params["request_id"]
+    found = reading.request(wanted)
+    if found is None:
+        raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
+    history = [told(line) for line in reading.history(0, PAGE, wanted)]
+    checks = [{"at": utc_text(c.at), "valid": c.valid, "ip_address": c.ip_address} for c in reading.checks(wanted)]
+    return JSONResponse({**details(found[1]), "checks": checks, "history": history})
+
+
+async def events(http: HttpRequest) -> Response:
+    """Server-sent events: behind Last-Event-ID or ?after=SEQ, else from ?last=N lines back; ?follow=0 ends at the end."""
+    http.app.state.access.operator(http)
+    streams: set[object] = http.app.state.streams
+    if len(streams) >= MAX_STREAMS:
+        raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
+    engine = http.app.state.engine
+    last = engine.store.reading.last_seq()
+    after = http.headers.get("last-event-id") or http.query_params.get("after")
+    if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
+        raise HttpError(400, "Bad position", "Last-Event-ID and ?after= take the id of an event.")
+    start = int(after) if after is not None else max(last - _whole(http, "last", 0), 0)
+    body = _stream(http, start, follow=http.query_params.get("follow") != "0")
+    return StreamingResponse(body, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterator[str]:
+    engine, streams = http.app.state.engine, http.app.state.streams
+    ticket = object()
+    streams.add(ticket)
+    try:
+        yield ": pinwheel events\n\n"
+        while not http.app.state.stopping.is_set():
+            lines = engine.store.reading.history(after, PAGE)
+            for line in lines:
+                after = line.seq
+                yield f"id: {line.seq}\nevent: {line.kind}\ndata: {json.dumps(told(line))}\n\n"
+            if not lines and not follow:
+                return
+            if not lines:
+                yield ": still here\n\n"
+                await engine.wait_for_news(KEEP_ALIVE_S)
+    finally:
+        streams.discard(ticket)
+
+
+def told(line: HistoryLine) -> dict[str, Any]:
+    return {**asdict(line), "at": utc_text(line.at)}
+
+
+def summary(request: Request) -> dict[str, Any]:
+    """A request in a list; its number is masked."""
+    return {
+        "request_id": request.id,
+        "number": masked(request.number),
+        "brand": request.brand,
+        "status": str(request.status),
+        "workflow_id": request.workflow_id,
+        "event": request.step,
+        "events": len(request.steps),
+        "submitted": utc_text(request.created_at),
+        "due": utc_text(request.due_at),
+        "finalized": utc_text(request.finalized_at),
+    }
+
+
+def details(request: Request) -> dict[str, Any]:
+    """A request alone, with its deliveries. `pin` is the letter of the PIN (A, B...), never the PIN."""
+    attempts = [
+        {
+            "event": a.step + 1,
+            "channel": str(a.channel),
+            "pin": pin_letter(a.generation),
+            "state": str(a.state),
+            "device": a.device,
+            "queued": utc_text(a.queued_at),
+            "settled": utc_text(a.settled_at),
+            "detail": a.detail,
+        }
+        for a in request.attempts
+    ]
+    return {**summary(request), "number": request.number, "locale": request.locale, "attempts": attempts}
+
+
+def _whole(http: HttpRequest, name: str, default: int) -> int:
+    value = http.query_params.get(name, str(default))
+    if not (value.isascii() and value.isdecimal() and len(value) < 10):
+        raise HttpError(400, "Bad parameter", f"?{name}= takes a whole number.")
+    return int(value)

@@ -1,0 +1,236 @@
+"""Parameters of the Verify API: gathered from query, form or JSON body, then checked one by one.
+
+A `Mistake` is what the reference answers: a status of VERIFY-API and a text; an `HttpError` is for what is not even a
+well-formed request.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import phonenumbers
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+
+from daemon.core.phrases import LOCALES, locale_for_region
+from daemon.core.workflows import (
+    BRAND_LENGTHS,
+    CODE_LENGTHS,
+    DEFAULT_CODE_LENGTH,
+    DEFAULT_WORKFLOW,
+    NEXT_EVENT_WAIT_S,
+    OWN_PIN_LENGTHS,
+    PIN_EXPIRY_S,
+    SENDER_ID_LENGTHS,
+)
+
+MISSING, INVALID = 2, 3
+MAX_BODY = 64 * 1024
+MAX_FIELDS = 100
+
+
+class Mistake(Exception):
+    """A request that the reference refuses: its status code and error text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class HttpError(Exception):
+    """A request that is refused by an HTTP status."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail = status, title, detail
+
+
+def missing(name: str) -> Mistake:
+    return Mistake(MISSING, f"Your request is incomplete and missing the mandatory parameter `{name}`")
+
+
+def invalid(name: str, why: str = "") -> Mistake:
+    return Mistake(INVALID, f"Invalid value for parameter `{name}`" + (f": {why}" if why else ""))
+
+
+class Parameters:
+    """The parameters of one request; one that is empty counts as missing, unknown ones are never looked at."""
+
+    def __init__(self, fields: Iterable[tuple[str, Any]]) -> None:
+        self._fields: dict[str, list[Any]] = {}
+        for name, value in fields:
+            self._fields.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+
+    def text(self, name: str) -> str | None:
+        """The last value given, without outer blanks; None where there is none."""
+        values = self.texts(name)
+        return values[-1] if values else None
+
+    def texts(self, name: str) -> list[str]:
+        return [text for value in self._fields.get(name, []) if (text := _text(name, value)) != ""]
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise missing(name)
+        return value
+
+    def whole(self, name: str, allowed: Iterable[int], why: str) -> int | None:
+        """An ASCII whole number out of `allowed`."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not _digits(value) or len(value) > 9 or int(value) not in allowed:
+            raise invalid(name, why)
+        return int(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise invalid(name, "must be a text")
+    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**40 else "overlong"
+    if not text.isprintable():
+        raise invalid(name, "has characters that cannot be printed")
+    return text
+
+
+def _digits(value: str) -> bool:
+    return value.isascii() and value.isdecimal()
+
+
+async def gather(http: HttpRequest) -> Parameters:
+    """All parameters of a request. Raises HttpError for a body that is too large, cut off, or not what it says."""
+    fields: list[tuple[str, Any]] = list(http.query_params.multi_items())
+    if http.method == "POST":
+        fields += _body_fields(http.headers.get("content-type", ""), await _body(http))
+    if len(fields) > MAX_FIELDS:
+        raise HttpError(413, "Too many parameters", f"A request has at most {MAX_FIELDS} parameters.")
+    return Parameters(fields)
+
+
+async def _body(http: HttpRequest) -> bytes:
+    body = bytearray()
+    try:
+        async for part in http.stream():
+            body += part
+            if len(body) > MAX_BODY:
+                raise HttpError(413, "Body too large", f"A body has at most {MAX_BODY} octets.")
+    except ClientDisconnect as exc:
+        raise HttpError(400, "Body cut off", "The connection ended before the body did.") from exc
+    return bytes(body)
+
+
+def _body_fields(content_type: str, body: bytes) -> list[tuple[str, Any]]:
+    kind = content_type.partition(";")[0].strip().lower()
+    try:
+        text = body.decode()
+        if kind == "application/json":
+            return _json_fields(text)
+        if kind in ("application/x-www-form-urlencoded", ""):
+            return list(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+    except (ValueError, RecursionError) as exc:
+        raise HttpError(400, "Body not readable", f"The body is not what its type {kind or 'form'!r} says.") from exc
+    raise HttpError(415, "Body of an unknown type", "Send a form (application/x-www-form-urlencoded) or JSON.")
+
+
+def _json_fields(text: str) -> list[tuple[str, Any]]:
+    document = json.loads(text) if text.strip() else {}
+    if not isinstance(document, dict):
+        raise ValueError("not an object")
+    return list(document.items())
+
+
+# --- the parameters of start -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a caller of /verify asks for; a None is for the workflow to fill in."""
+
+    number: str
+    brand: str
+    locale: str
+    sender_id: str
+    code_length: int
+    pin_expiry_s: int | None
+    next_event_wait_s: int | None
+    workflow_id: int
+    pin_code: str | None
+
+
+def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
+    """Checked and with defaults; raises Mistake for the first parameter that is missing or invalid."""
+    number = given.required("number")
+    brand = given.required("brand")
+    parsed = phone_number(number, given.text("country"))
+    if len(brand) not in BRAND_LENGTHS:
+        raise invalid("brand", f"must have {BRAND_LENGTHS[0]} to {BRAND_LENGTHS[-1]} characters")
+    if (given.text("require_type") or "All").lower() != "all":
+        raise invalid("require_type", "only All is supported")
+    return Start(
+        number=f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}",
+        brand=brand,
+        locale=_locale(given.text("lg"), parsed),
+        sender_id=_shaped(given, "sender_id", _alphanumeric(SENDER_ID_LENGTHS)) or "VERIFY",
+        code_length=given.whole("code_length", CODE_LENGTHS, "must be 4 or 6") or DEFAULT_CODE_LENGTH,
+        pin_expiry_s=given.whole("pin_expiry", PIN_EXPIRY_S, "must be 60 to 3600 seconds"),
+        next_event_wait_s=given.whole("next_event_wait", NEXT_EVENT_WAIT_S, "must be 60 to 900 seconds"),
+        workflow_id=given.whole("workflow_id", workflows, "there is no such workflow") or DEFAULT_WORKFLOW,
+        pin_code=_shaped(given, "pin_code", CODE),
+    )
+
+
+def phone_number(text: str, country: str | None) -> phonenumbers.PhoneNumber:
+    """An international number, or a national one with its country. Raises Mistake."""
+    if country is not None and country.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise invalid("country", "must be two letters of ISO 3166, such as GB")
+    digits = re.sub(r"[ \-().]", "", text)
+    if not re.fullmatch(r"\+?[0-9]{3,20}", digits, re.ASCII):
+        raise invalid("number", "must be a phone number in international format")
+    if country is None and not digits.startswith("+"):
+        digits = "+" + digits.removeprefix("00")
+    try:
+        number = phonenumbers.parse(digits, country and country.upper())
+    except phonenumbers.NumberParseException as exc:
+        raise invalid("number", "must be a phone number in international format") from exc
+    if not phonenumbers.is_possible_number(number):
+        raise invalid("number", "no phone number of that country has so few or so many digits")
+    return number
+
+
+def _locale(lg: str | None, number: phonenumbers.PhoneNumber) -> str:
+    if lg is None:
+        return locale_for_region(phonenumbers.region_code_for_number(number) or "")
+    if lg.lower() not in LOCALES:
+        raise invalid("lg", "is not one of the supported locales")
+    return lg.lower()
+
+
+Shape = Callable[[str], bool]
+
+
+def _alphanumeric(lengths: range) -> Shape:
+    return lambda value: value.isascii() and value.isalnum() and len(value) in lengths
+
+
+CODE = _alphanumeric(OWN_PIN_LENGTHS)
+"""What a code may look like: 4-10 ASCII letters and digits."""
+
+
+def _shaped(given: Parameters, name: str, shape: Shape) -> str | None:
+    value = given.text(name)
+    if value is not None and not shape(value):
+        raise invalid(name)
+    return value
+
+
+def code_parameter(given: Parameters) -> str:
+    code = given.required("code")
+    if not CODE(code):
+        raise invalid("code")
+    return code

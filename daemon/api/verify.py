@@ -1,0 +1,183 @@
+"""The Verify API v1 in JSON: start, check, search, control. Every answer has HTTP status 200 and texts as values."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+
+from daemon.api.params import Mistake, Parameters, Start, code_parameter, gather, start_parameters
+from daemon.clock import utc_text
+from daemon.config import Security
+from daemon.core.model import Channel, Request, Step
+from daemon.core.workflows import effective_expiry, with_wait
+from daemon.engine import BUSY_NUMBER, Engine, Outcome, event_id
+from daemon.ids import request_id
+from daemon.store import Check, StoreUnusable
+
+OK, THROTTLED, INTERNAL, UNPROCESSABLE, DENIED, NETWORK, TOO_MANY_IDS, NOT_FOUND = 0, 1, 5, 6, 7, 15, 18, 101
+PRICE = {"price": "0.00000000", "currency": "EUR"}
+MAX_SEARCH = 10
+
+Answer = dict[str, Any]
+
+
+class Bucket:
+    """A token bucket: `rate` a second, and a burst of as many."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._tokens = float(rate)
+        self._at = monotonic()
+
+    def take(self) -> bool:
+        """True while the rate is kept; a rate of 0 is no limit."""
+        now = monotonic()
+        self._tokens = min(self._rate, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._rate and self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """The four calls over one engine."""
+
+    engine: Engine
+    security: Security
+    workflows: dict[int, tuple[Step, ...]]
+    channels: frozenset[Channel]
+    bucket: Bucket
+
+    async def start(self, given: Parameters, account: str) -> Answer:
+        if not self.bucket.take():
+            raise Mistake(THROTTLED, "Throttled: too many requests a second; slow down and try again")
+        wanted = start_parameters(given, self.workflows)
+        self._admit(wanted)
+        request = self._request(wanted, account)
+        outcome = await self.engine.start(request)
+        if outcome.answer.status == BUSY_NUMBER and outcome.request is not None:
+            return {"request_id": outcome.request.id, "status": "10", "error_text": outcome.answer.reason}
+        return {"request_id": request.id, "status": "0"}
+
+    async def check(self, given: Parameters, _account: str) -> Answer:
+        wanted, code = given.required("request_id"), code_parameter(given)
+        outcome = await self.engine.check(wanted, code, (given.text("ip_address") or "")[:45])
+        if outcome.answer.status != OK or outcome.request is None:
+            return {"request_id": wanted, **_refused(outcome)}
+        last = event_id(wanted, outcome.request.step - 1)
+        return {"request_id": wanted, "event_id": last, "status": "0", **PRICE}
+
+    async def search(self, given: Parameters, _account: str) -> Answer:
+        one = given.text("request_id")
+        several = given.texts("request_ids")
+        if one is None and not several:
+            raise Mistake(2, "Your request is incomplete and missing the mandatory parameter `request_id`")
+        if len(several) > MAX_SEARCH:
+            raise Mistake(TOO_MANY_IDS, "Too many request_ids provided")
+        found = [self._found(wanted) for wanted in ([one] if one else several)]
+        answers = [answer for answer in found if answer is not None]
+        if not answers:
+            raise Mistake(NOT_FOUND, "No response found")
+        return answers[0] if one else {"verification_requests": answers}
+
+    async def control(self, given: Parameters, _account: str) -> Answer:
+        wanted, command = given.required("request_id"), given.required("cmd")
+        commands = {"cancel": self.engine.cancel, "trigger_next_event": self.engine.next_event}
+        if command not in commands:
+            raise Mistake(3, "Invalid value for parameter `cmd`: must be cancel or trigger_next_event")
+        outcome = await commands[command](wanted)
+        if outcome.answer.status != OK:
+            return _refused(outcome)
+        return {"status": "0", "command": command}
+
+    def _admit(self, wanted: Start) -> None:
+        """The operator's rules on where may be sent, and by what."""
+        if any(wanted.number.startswith(prefix) for prefix in self.security.deny_prefixes):
+            raise Mistake(DENIED, "The number you are trying to verify is on the deny list")
+        allowed = self.security.allow_prefixes
+        if allowed and not any(wanted.number.startswith(prefix) for prefix in allowed):
+            raise Mistake(NETWORK, "The destination number is not in a supported network")
+        steps = self.workflows[wanted.workflow_id]
+        if self.channels.isdisjoint(step.channel for step in steps):
+            need = " or ".join(sorted({WANTING[step.channel] for step in steps}))
+            raise Mistake(UNPROCESSABLE, f"Workflow {wanted.workflow_id} could not be processed: it needs {need}")
+
+    def _request(self, wanted: Start, account: str) -> Request:
+        new_id = request_id(self.engine.clock.now_ms())
+        return Request(
+            id=new_id,
+            number=wanted.number,
+            brand=wanted.brand,
+            locale=wanted.locale,
+            code_length=wanted.code_length,
+            workflow_id=wanted.workflow_id,
+            steps=with_wait(self.workflows[wanted.workflow_id], wanted.next_event_wait_s),
+            pin_expiry_s=effective_expiry(wanted.pin_expiry_s, wanted.next_event_wait_s),
+            expiry_given=wanted.pin_expiry_s is not None,
+            created_at=self.engine.clock.now(),
+            sealed_pin=self.engine.seal(new_id, wanted.pin_code) if wanted.pin_code else "",
+            sender_id=wanted.sender_id,
+            account=account,
+        )
+
+    def _found(self, wanted: str) -> Answer | None:
+        found = self.engine.store.reading.request(wanted)
+        return search_answer(found[1], self.engine.store.reading.checks(wanted)) if found else None
+
+
+WANTING = {Channel.SMS: "a modem, and none is configured", Channel.TTS: "a voice driver, and none is configured"}
+
+
+def _refused(outcome: Outcome) -> Answer:
+    return {"status": str(outcome.answer.status), "error_text": outcome.answer.reason}
+
+
+def search_answer(request: Request, checks: Iterable[Check]) -> Answer:
+    """A request as /verify/search tells it. Codes that were tried are not kept, so none is shown."""
+    return {
+        "request_id": request.id,
+        "account_id": request.account,
+        "status": str(request.status),
+        "number": request.number,
+        **PRICE,
+        "sender_id": request.sender_id,
+        "date_submitted": utc_text(request.created_at),
+        "date_finalized": utc_text(request.finalized_at),
+        "first_event_date": utc_text(request.first_event_at),
+        "last_event_date": utc_text(request.last_event_at),
+        "checks": [
+            {
+                "date_received": utc_text(check.at),
+                "code": "",
+                "status": "VALID" if check.valid else "INVALID",
+                "ip_address": check.ip_address,
+            }
+            for check in checks
+        ],
+        "events": [{"type": str(a.channel), "id": event_id(request.id, a.step)} for a in request.attempts],
+    }
+
+
+Call = Callable[[Verify, Parameters, str], Awaitable[Answer]]
+
+
+def route(call: Call) -> Callable[[HttpRequest], Awaitable[Response]]:
+    """One Verify call as an HTTP endpoint."""
+
+    async def endpoint(http: HttpRequest) -> Response:
+        given = await gather(http)
+        account = http.app.state.access.account(http, given)
+        try:
+            return JSONResponse(await call(http.app.state.verify, given, account))
+        except Mistake as exc:
+            empty = {"request_id": ""} if call is Verify.start else {}
+            return JSONResponse({**empty, "status": str(exc.status), "error_text": str(exc)})
+        except StoreUnusable:
+            return JSONResponse({"status": str(INTERNAL), "error_text": "Internal error: the request was not stored"})
+
+    return endpoint

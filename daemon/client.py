@@ -1,0 +1,106 @@
+"""The client side of the socket, for the commands: HTTP over AF_UNIX with the standard library."""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+DEFAULT_SOCKET = Path("/run/pinwheel/control.sock")
+TIMEOUT_S = 30.0
+
+
+class Unreachable(Exception):
+    """No daemon answers; the text says where and what to do."""
+
+
+class HttpProblem(Exception):
+    """The daemon refused the request itself."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("pinwheel", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """Calls to the daemon behind one socket; a connection each."""
+
+    def __init__(self, path: Path, timeout_s: float = TIMEOUT_S) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def verify(self, call: str, **parameters: str | int | None) -> dict[str, Any]:
+        """A Verify call: "", "check", "search" or "control"; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        path = "/verify/" + (f"{call}/" if call else "") + "json"
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._read("POST", path, urlencode(given), headers)
+
+    def get(self, path: str, **query: str | int) -> dict[str, Any]:
+        """An operator's route, e.g. get("/v1/requests", limit=10)."""
+        return self._read("GET", quote(path) + (f"?{urlencode(query)}" if query else ""))
+
+    def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Iterator[dict[str, Any]]:
+        """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away."""
+        position = {"after": after} if after is not None else {"last": last}
+        path = "/v1/events?" + urlencode({**position, "follow": int(follow)})
+        connection, response = self._send("GET", path, None, {}, None if follow else self._timeout_s)
+        try:
+            for line in response:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+        except (OSError, http.client.HTTPException) as exc:
+            raise Unreachable(f"the daemon at {self._path} went away: {exc}") from exc
+        finally:
+            connection.close()
+
+    def _read(
+        self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        connection, response = self._send(method, path, body, headers or {}, self._timeout_s)
+        try:
+            document: dict[str, Any] = json.loads(response.read())
+        except (OSError, ValueError, http.client.HTTPException) as exc:
+            raise Unreachable(f"cannot understand what answers at {self._path}; is that a Pinwheel socket?") from exc
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise HttpProblem(response.status, document.get("detail", response.reason))
+        return document
+
+    def _send(
+        self, method: str, path: str, body: str | None, headers: dict[str, str], timeout_s: float | None
+    ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
+        connection = _UnixConnection(self._path, self._timeout_s)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            connection.sock.settimeout(timeout_s)
+        except (OSError, http.client.HTTPException) as exc:
+            connection.close()
+            raise Unreachable(_explained(self._path, exc)) from exc
+        return connection, response
+
+
+def _explained(path: Path, exc: Exception) -> str:
+    remedies: dict[type[Exception], str] = {
+        FileNotFoundError: "is pinwheeld running? (systemctl status pinwheel); another socket: --socket PATH",
+        ConnectionRefusedError: "pinwheeld is not running (systemctl start pinwheel)",
+        PermissionError: 'may you use it? add yourself to the group "pinwheel" and log in again',
+        TimeoutError: "the daemon hangs; see: journalctl -u pinwheel",
+    }
+    remedy = next((text for kind, text in remedies.items() if isinstance(exc, kind)), "see: journalctl -u pinwheel")
+    return f"cannot reach the daemon at {path}: {getattr(exc, 'strerror', None) or exc}; {remedy}"

@@ -1,0 +1,26 @@
+"""What the daemon tells systemd: sd_notify(3) without the library, which is one datagram."""
+
+import os
+import socket
+
+
+def notify(*assignments: str) -> None:
+    """Send e.g. "READY=1"; does nothing when nobody listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.sendto("\n".join(assignments).encode(), address)
+    except OSError:
+        return  # systemd is going away, and so are we
+
+
+def watchdog_interval_s() -> float | None:
+    """How often to send WATCHDOG=1: half of WatchdogSec, or None where no watchdog is set for this process."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdecimal() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(microseconds) / 2_000_000
