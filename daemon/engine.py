@@ -182,9 +182,11 @@ class Engine:
         """Turn the wheel until cancelled."""
         while True:
             now_ms = self.clock.now_ms()
-            if self._wheel.half_empty(now_ms):
+            rows = self._wheel.expire(now_ms)
+            while self._wheel.half_empty(now_ms):
                 self._load(*self._wheel.extend())
-            for row in self._wheel.expire(now_ms):
+                rows += self._wheel.expire(now_ms)
+            for row in rows:
                 self._submit(partial(self._fire, row))
             self._asleep_until_ms = self._wheel.next_ms(now_ms + int(IDLE_S * 1000 * self.clock.speed))
             await self._sleep(self.clock.real_s((self._asleep_until_ms - self.clock.now_ms()) / 1000))

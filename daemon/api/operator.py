@@ -67,7 +67,7 @@ async def request(http: HttpRequest) -> Response:
 
 
 async def events(http: HttpRequest) -> Response:
-    """Server-sent events: behind Last-Event-ID or ?after=SEQ, else from ?last=N lines back; ?follow=0 ends at the end."""
+    """Server-sent events: behind Last-Event-ID or ?after=SEQ, or ?last=N lines back; ?follow=0 ends at the end."""
     http.app.state.access.operator(http)
     streams: set[object] = http.app.state.streams
     if len(streams) >= MAX_STREAMS:

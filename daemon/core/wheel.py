@@ -23,8 +23,8 @@ class Wheel:
 
     @property
     def edge_ms(self) -> int:
-        """Timers due before this are in the wheel."""
-        return self._edge * self._tick_ms
+        """Timers due before this are in the wheel: those that belong to a tick before the edge."""
+        return (self._edge - 1) * self._tick_ms + 1
 
     def extend(self) -> tuple[int, int]:
         """Move the edge one full revolution ahead of the cursor; returns the span [from, to) in ms to load now."""

@@ -1,0 +1,285 @@
+"""The commands that speak to a running daemon, and where the others are added."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.demo import demo
+from daemon.cli.prompts import prompts
+from daemon.client import DEFAULT_SOCKET, Client, HttpProblem, Unreachable
+from daemon.status import VERSION
+
+SAID_NO = 1
+UNREACHABLE = 3
+FINAL = {"success", "failed", "expired", "cancelled"}
+SIGNAL_BARS = ((-73, "▂▄▆█"), (-83, "▂▄▆ "), (-93, "▂▄  "), (-113, "▂   "))
+
+
+class Commands(click.Group):
+    """Turns what can go wrong with the socket into one line and the right exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Unreachable as exc:
+            click.echo(str(exc), err=True)
+            ctx.exit(UNREACHABLE)
+        except HttpProblem as exc:
+            click.echo(str(exc), err=True)
+            ctx.exit(SAID_NO)
+
+
+class Context:
+    """What every command needs: the client, and how to print."""
+
+    def __init__(self, socket: Path, as_json: bool) -> None:
+        self.client = Client(socket)
+        self.as_json = as_json
+
+    def show(self, document: Any, human: Callable[[], None]) -> None:
+        """Print the document as JSON if that was asked for, else for people."""
+        if self.as_json:
+            click.echo(json.dumps(document, ensure_ascii=False))
+        else:
+            human()
+
+    def answer(self, document: dict[str, Any], human: Callable[[], None]) -> None:
+        """As `show`, for an answer of the Verify API; exits 1 when the gateway said no."""
+        if document.get("status") == "0":
+            self.show(document, human)
+            return
+        said_no = f"refused (status {document.get('status')}): {document.get('error_text')}"
+        self.show(document, lambda: click.echo(said_no, err=True))
+        click.get_current_context().exit(SAID_NO)
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+def _json_flag(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--json behind the command, too."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        context = ctx.find_object(Context)
+        if value and context is not None:
+            context.as_json = True
+
+    option = click.option("--json", is_flag=True, expose_value=False, callback=remember, help="Print JSON.")
+    return option(command)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    envvar="PINWHEEL_SOCKET",
+    default=DEFAULT_SOCKET,
+    show_default=True,
+    help="The daemon's socket (also: PINWHEEL_SOCKET).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.version_option(VERSION)
+@click.pass_context
+def main(ctx: click.Context, socket: Path, as_json: bool) -> None:
+    """Verify phone numbers through the Pinwheel daemon on this machine.
+
+    \b
+    pinwheel start +447700900123 --brand Acme     sends a PIN, prints the request's id
+    pinwheel check ID CODE                        is this the PIN?
+    pinwheel demo                                 everything on simulated devices
+
+    Exit codes: 0 done, 1 the gateway said no, 2 wrong usage, 3 the daemon cannot be reached.
+    """
+    ctx.obj = Context(socket, as_json)
+
+
+@main.command()
+@click.argument("number")
+@click.option("--brand", required=True, help="Who asks, 1-18 characters; part of the text and of the call.")
+@click.option("--workflow", type=int, help="1-7, or one of the configured; default 1: SMS, call, call.")
+@click.option("--lang", help="Locale such as en-gb; default: by the number's country.")
+@click.option("--country", help="For a national number: its country, such as GB.")
+@click.option("--code-length", type=int, help="4 or 6 digits; default 4.")
+@click.option("--pin-expiry", type=int, help="Life of a PIN in seconds, 60-3600; default 300.")
+@click.option("--next-event-wait", type=int, help="Seconds between events, 60-900; default by workflow.")
+@click.option("--wait", is_flag=True, help="Stay, and tell what happens, until the request ends.")
+@_json_flag
+@pass_context
+def start(
+    context: Context,
+    number: str,
+    brand: str,
+    workflow: int | None,
+    lang: str | None,
+    country: str | None,
+    code_length: int | None,
+    pin_expiry: int | None,
+    next_event_wait: int | None,
+    wait: bool,
+) -> None:
+    """Send a PIN to NUMBER (international, such as +447700900123) and print the id of the request."""
+    answer = context.client.verify(
+        "",
+        number=number,
+        brand=brand,
+        workflow_id=workflow,
+        lg=lang,
+        country=country,
+        code_length=code_length,
+        pin_expiry=pin_expiry,
+        next_event_wait=next_event_wait,
+    )
+    context.answer(answer, lambda: click.echo(answer["request_id"]))
+    if wait:
+        _follow(context, answer["request_id"])
+
+
+def _follow(context: Context, request_id: str) -> None:
+    """Tell the request's history until it ends; exits 1 unless it was verified."""
+    seen = 0
+    for line in context.client.get(f"/v1/requests/{request_id}")["history"]:
+        _tell(context, line)
+        seen = line["seq"]
+    for line in context.client.events(follow=True, after=seen):
+        if line["request_id"] != request_id:
+            continue
+        _tell(context, line)
+        if line["kind"] in FINAL:
+            click.get_current_context().exit(0 if line["kind"] == "success" else SAID_NO)
+
+
+def _tell(context: Context, line: dict[str, Any]) -> None:
+    event = "" if line["step"] is None else f"event {line['step'] + 1}: "
+    text = f"{line['at']}  {line['request_id'][-8:]}  {event}{line['kind']}"
+    context.show(line, lambda: click.echo(text + (f" ({line['detail']})" if line["detail"] else "")))
+
+
+@main.command()
+@click.argument("request_id", metavar="ID")
+@click.argument("code")
+@_json_flag
+@pass_context
+def check(context: Context, request_id: str, code: str) -> None:
+    """Judge the CODE that the person typed for the request ID; exits 1 if it is wrong."""
+    answer = context.client.verify("check", request_id=request_id, code=code)
+    context.answer(answer, lambda: click.echo("verified"))
+
+
+@main.command()
+@click.argument("request_id", metavar="ID")
+@_json_flag
+@pass_context
+def cancel(context: Context, request_id: str) -> None:
+    """Stop the request ID, if it is not too early or too late for that."""
+    answer = context.client.verify("control", request_id=request_id, cmd="cancel")
+    context.answer(answer, lambda: click.echo("cancelled"))
+
+
+@main.command(name="next")
+@click.argument("request_id", metavar="ID")
+@_json_flag
+@pass_context
+def next_event(context: Context, request_id: str) -> None:
+    """Run the next event of the request ID now."""
+    answer = context.client.verify("control", request_id=request_id, cmd="trigger_next_event")
+    context.answer(answer, lambda: click.echo("the next event runs"))
+
+
+@main.command()
+@click.argument("request_id", metavar="ID")
+@_json_flag
+@pass_context
+def show(context: Context, request_id: str) -> None:
+    """Everything about the request ID: deliveries, checks, history."""
+    found = context.client.get(f"/v1/requests/{request_id}")
+    context.show(found, lambda: _show(context, found))
+
+
+def _show(context: Context, found: dict[str, Any]) -> None:
+    for name in ("request_id", "status", "number", "brand", "locale", "workflow_id", "submitted", "due", "finalized"):
+        click.echo(f"{name:12} {found[name]}")
+    click.echo()
+    columns = ("event", "channel", "pin", "state", "device", "queued", "detail")
+    table(columns, ([attempt[column] for column in columns] for attempt in found["attempts"]))
+    click.echo()
+    for line in found["history"]:
+        _tell(context, line)
+
+
+@main.command(name="list")
+@click.option("--active", is_flag=True, help="Only those in progress.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@_json_flag
+@pass_context
+def list_requests(context: Context, active: bool, limit: int) -> None:
+    """The newest requests; numbers are masked (show ID has them whole)."""
+    found = context.client.get("/v1/requests", active=int(active), limit=limit)["requests"]
+    columns = ("request_id", "number", "brand", "status", "event", "events", "submitted")
+    context.show(found, lambda: table(columns, ([request[column] for column in columns] for request in found)))
+
+
+@main.command()
+@click.option("--follow", is_flag=True, help="Stay and print what happens.")
+@click.option("--last", type=click.IntRange(0), default=20, show_default=True, help="Begin so many lines back.")
+@_json_flag
+@pass_context
+def events(context: Context, follow: bool, last: int) -> None:
+    """What has happened, a line each."""
+    for line in context.client.events(follow=follow, last=last):
+        _tell(context, line)
+
+
+@main.command()
+@_json_flag
+@pass_context
+def status(context: Context) -> None:
+    """The daemon, its devices and its requests."""
+    report = context.client.get("/v1/status")
+    context.show(report, lambda: _status(report))
+
+
+def _status(report: dict[str, Any]) -> None:
+    speed = f", clock {report['clock_speed']:g} times as fast" if report["clock_speed"] != 1 else ""
+    click.echo(f"pinwheeld {report['version']}, pid {report['pid']}, up {report['uptime_s']} s{speed}")
+    click.echo(f"store     {report['store']}")
+    counts = ", ".join(f"{count} {status.lower()}" for status, count in report["requests"].items())
+    click.echo(f"requests  {counts or 'none yet'}")
+    voice = report["voice"]
+    told = f"{voice['state']} at {voice['server']}, {voice['calls']} calls" if "state" in voice else "no driver"
+    click.echo(f"voice     {told}{_because(voice)}")
+    for modem in report["modems"]:
+        click.echo(f"modem     {modem['name']}: {modem['state']}, {modem['queue']} waiting{_because(modem)}")
+
+
+def _because(device: dict[str, Any]) -> str:
+    return f": {device['detail']}" if device.get("detail") else ""
+
+
+@main.command()
+@_json_flag
+@pass_context
+def modems(context: Context) -> None:
+    """The modems: state, operator, signal, queue, and what to do where something is wrong."""
+    found = context.client.get("/v1/modems")["modems"]
+    columns = ("name", "state", "operator", "signal", "queue", "detail")
+    rows = [[modem.get(column, _bars(modem["signal_dbm"])) for column in columns] for modem in found]
+    context.show(found, lambda: table(columns, rows))
+
+
+def _bars(dbm: int | None) -> str:
+    return next((bars for least, bars in SIGNAL_BARS if dbm is not None and dbm >= least), "none")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print aligned columns under their names."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(line[i]) for line in lines)]) for i, name in enumerate(columns)]
+    for line in [[name.replace("_", " ").upper() for name in columns], *lines]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+main.add_command(demo)
+main.add_command(prompts)

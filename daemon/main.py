@@ -1,0 +1,206 @@
+"""pinwheeld: reads the configuration, puts the parts together, runs until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+import drivers
+from daemon import config as configuration
+from daemon.api.app import application
+from daemon.api.server import (
+    Listener,
+    SocketUnusable,
+    inherited_sockets,
+    tcp_socket,
+    tls_files,
+    unix_socket,
+)
+from daemon.clock import Clock
+from daemon.config import Config, ConfigErrors
+from daemon.core.model import Channel, Request
+from daemon.core.phrases import sms_text
+from daemon.engine import Engine, Policy
+from daemon.lanes import SmsLane, VoiceLane
+from daemon.pins import KeyUnusable, Pins, load_key
+from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
+from daemon.status import VERSION, Health
+from daemon.store import SqliteStore, StoreUnusable
+from daemon.systemd import notify, watchdog_interval_s
+
+log = logging.getLogger("pinwheel")
+
+UNUSABLE = (StoreUnusable, KeyUnusable, SocketUnusable, PromptsUnusable, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """All parts, put together and not yet started."""
+
+    config: Config
+    store: SqliteStore
+    engine: Engine
+    sms: SmsLane | None
+    calls: VoiceLane | None
+
+    async def run(self) -> None:
+        """On duty from the first listening socket until SIGTERM or SIGINT."""
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        lanes = [lane for lane in (self.sms, self.calls) if lane is not None]
+        for lane in lanes:
+            lane.open()
+        self.engine.recover()
+        app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping)
+        listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config)]
+        duties = [asyncio.create_task(self.engine.run()), asyncio.create_task(self._watchdog())]
+        serving = [asyncio.create_task(listener.serve()) for listener in listeners]
+        log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
+        notify("READY=1", f"STATUS=version {VERSION}")
+        await _first_end(duties + serving, stopping)
+        log.info("state=stopping")
+        notify("STOPPING=1")
+        stopping.set()
+        for listener in listeners:
+            listener.stop()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.gather(*(lane.close() for lane in lanes))
+        for duty in duties:
+            duty.cancel()
+
+    async def _watchdog(self) -> None:
+        """Tell systemd that the engine commits: a loop or a database that hangs is silent, and gets restarted."""
+        interval_s = watchdog_interval_s()
+        while True:
+            await asyncio.sleep(interval_s or 3600)
+            await self.store.submit(lambda _: None)
+            notify("WATCHDOG=1")
+
+
+async def _first_end(tasks: list["asyncio.Task[None]"], stopping: asyncio.Event) -> None:
+    """Until we are told to stop, or a part that must never end does; then its exception is logged."""
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stop}:
+        log.critical("task=%s ended", task.get_name(), exc_info=task.exception())
+    stop.cancel()
+
+
+def assemble(config: Config) -> Daemon:
+    """Open the store and make the rest. Raises one of UNUSABLE."""
+    phrases = load_phrases()
+    prompts = PromptLibrary.open([Path(config.prompts.directory), shipped_prompts()])
+    key = load_key(config.security.key_file, _state_directory(config))
+    store = SqliteStore(config.store.path)
+    store.open()
+    origin = float(store.meta("clock origin", repr(Clock().now())))
+    policy = Policy(
+        config.security.max_active_per_number,
+        config.security.cancel_after,
+        config.security.cancel_before_event,
+        config.security.on_refused,
+        {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
+    )
+    engine = Engine(store, Clock(config.clock.speed, origin), Pins(key), policy)
+
+    def text(request: Request, pin: str) -> str:
+        return sms_text(phrases.for_locale(request.locale), request.brand, pin, -(-request.pin_expiry_s // 60))
+
+    sms = calls = None
+    if config.modem:
+        modems = [(drivers.load(modem.driver).Driver(modem.name, modem.options), modem) for modem in config.modem]
+        engine.lanes[Channel.SMS] = sms = SmsLane(engine, modems, text)
+    if config.voice.driver != "none":
+        driver = drivers.load(config.voice.driver).Driver(config.voice.driver, config.voice.options)
+        options = config.voice.options
+        engine.lanes[Channel.TTS] = calls = VoiceLane(
+            engine, driver, prompts, ring_s=options.ring_seconds, max_calls=options.max_calls
+        )
+    return Daemon(config, store, engine, sms, calls)
+
+
+def _state_directory(config: Config) -> Path:
+    directory = config.store.path.parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as exc:
+        raise StoreUnusable(f"cannot make {directory}: {exc.strerror}; see [store] url") from exc
+    return directory
+
+
+def _sockets(config: Config) -> list[tuple[socket.socket, tuple[str, str] | None]]:
+    """The listening sockets, each with its TLS files or None."""
+    local = inherited_sockets() or [unix_socket(Path(config.api.socket), int(config.api.socket_mode, 8))]
+    sockets: list[tuple[socket.socket, tuple[str, str] | None]] = [(sock, None) for sock in local]
+    if config.api.tcp:
+        sockets.append((tcp_socket(config.api.tcp), tls_files(config.api.tls_cert, config.api.tls_key)))
+    return sockets
+
+
+def _log_to_stderr(level: str) -> None:
+    journal = "JOURNAL_STREAM" in os.environ  # journald stamps the time itself
+    layout = "%(levelname)s %(name)s %(message)s" if journal else "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=level.upper(), format=layout, stream=sys.stderr)
+    for noisy in ("uvicorn.error", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+async def _main(config: Config) -> None:
+    daemon = assemble(config)
+    try:
+        await daemon.run()
+    finally:
+        daemon.store.close()
+
+
+@click.command()
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=configuration.DEFAULT_FILE,
+    show_default=True,
+    help="The configuration file.",
+)
+@click.option("--check-config", is_flag=True, help="Only read the configuration, and name every mistake in it.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@click.version_option(VERSION)
+def main(path: Path, check_config: bool, log_level: str) -> None:
+    """The Pinwheel daemon: verifies phone numbers by SMS and by call.
+
+    It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the
+    foreground; SIGTERM stops it after what is on the wire has been recorded.
+    """
+    try:
+        config = configuration.load(path)
+    except ConfigErrors as exc:
+        raise SystemExit(str(exc)) from exc
+    if check_config:
+        click.echo(f"{path} is good: {len(config.modem)} modem(s), voice {config.voice.driver}")
+        return
+    _log_to_stderr(log_level)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner, contextlib.suppress(KeyboardInterrupt):
+            runner.run(_main(config))
+    except UNUSABLE as exc:
+        raise SystemExit(str(exc)) from exc
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop]:
+    import uvloop
+
+    return uvloop.new_event_loop  # type: ignore[no-any-return]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""What each event does to a request, and what it no longer does."""
+
+from dataclasses import replace
+
+import pytest
+
+from daemon.core.machine import GONE, advance
+from daemon.core.model import (
+    Answer,
+    AttemptSettled,
+    AttemptStarted,
+    AttemptState,
+    CancelRequested,
+    Channel,
+    ClearTimer,
+    CodeSubmitted,
+    Deliver,
+    Event,
+    NextRequested,
+    Note,
+    RecordCheck,
+    Request,
+    Requested,
+    SetTimer,
+    Status,
+    StepDue,
+    StopDelivery,
+)
+from tests.core.story import due, request, started
+
+A = AttemptState
+
+
+def state(request: Request, step: int = 0) -> AttemptState:
+    return request.attempts[step].state
+
+
+def answer(actions: tuple[object, ...]) -> int:
+    (status,) = [action.status for action in actions if isinstance(action, Answer)]
+    return status
+
+
+def after(request: Request, *events: Event) -> Request:
+    for event in events:
+        request, _ = advance(request, event)
+    return request
+
+
+def sent(request: Request, step: int = 0, at: float = 1.0) -> Request:
+    return after(request, AttemptStarted(step, at), AttemptSettled(step, A.SENT, at))
+
+
+# --- start, timers ---
+
+
+def test_a_start_delivers_sets_its_timer_and_answers_0() -> None:
+    running, actions = advance(request(1), Requested(at=0.0))
+    assert actions == (
+        Note("event", 0, "sms A"),
+        Deliver(0, Channel.SMS, 1, 300.0),
+        SetTimer(1, 125.0),
+        Answer(0),
+    )
+    assert running.status is Status.IN_PROGRESS
+
+
+def test_a_timer_that_lost_the_race_is_ignored() -> None:
+    moved = after(started(request(1)), NextRequested(at=100.0))
+    assert advance(moved, StepDue(1, 125.0)) == (moved, ())
+
+
+def test_a_timer_that_fires_early_is_ignored() -> None:
+    running = started(request(1))
+    assert advance(running, StepDue(1, 124.9)) == (running, ())
+
+
+def test_a_timer_of_a_finished_request_is_ignored() -> None:
+    done = after(started(request(1)), CodeSubmitted(True, 5.0))
+    assert advance(done, StepDue(1, 125.0)) == (done, ())
+
+
+# --- codes ---
+
+
+def test_the_right_code_ends_everything() -> None:
+    done, actions = advance(started(request(1)), CodeSubmitted(True, 5.0))
+    assert (done.status, done.due_at, done.finalized_at) == (Status.SUCCESS, None, 5.0)
+    assert state(done) is A.DROPPED
+    assert actions == (
+        Note("dropped", 0),
+        Answer(0),
+        RecordCheck(valid=True),
+        Note("success"),
+        ClearTimer(),
+        StopDelivery(),
+    )
+
+
+def test_a_wrong_code_changes_the_count_and_nothing_else() -> None:
+    running = started(request(1))
+    wrong, actions = advance(running, CodeSubmitted(False, 5.0))
+    assert wrong == replace(running, wrong=1)
+    assert answer(actions) == 16
+
+
+def test_the_third_wrong_code_fails_the_request() -> None:
+    twice = after(started(request(1)), CodeSubmitted(False, 5.0), CodeSubmitted(False, 6.0))
+    failed, actions = advance(twice, CodeSubmitted(False, 7.0))
+    assert failed.status is Status.FAILED
+    assert answer(actions) == 17
+    assert StopDelivery() in actions
+
+
+def test_a_new_pin_starts_a_new_count() -> None:
+    twice = after(started(request(1)), CodeSubmitted(False, 5.0), CodeSubmitted(False, 6.0), StepDue(1, 125.0))
+    assert twice.wrong == 2
+    assert after(twice, StepDue(2, 305.0)).wrong == 0
+
+
+def test_a_code_while_no_pin_is_valid_is_wrong_but_not_counted() -> None:
+    running = started(request(1, pin_expiry=60))
+    same, actions = advance(running, CodeSubmitted(True, 60.0))
+    assert same is running
+    assert answer(actions) == 16
+    assert RecordCheck(valid=False) in actions
+
+
+@pytest.mark.parametrize("event", [CodeSubmitted(True, 9.0), NextRequested(9.0), CancelRequested(9.0, 0, 0)])
+def test_nothing_can_be_asked_of_a_finished_request(event: Event) -> None:
+    done = after(started(request(1)), CodeSubmitted(True, 5.0))
+    assert advance(done, event) == (done, (Answer(6, GONE),))
+
+
+# --- control ---
+
+
+@pytest.mark.parametrize(("at", "status"), [(29.9, 19), (30.0, 0), (124.9, 0)])
+def test_a_cancel_waits_for_30_seconds(at: float, status: int) -> None:
+    assert answer(advance(started(request(1)), CancelRequested(at, 30, 2))[1]) == status
+
+
+def test_a_cancel_comes_too_late_after_the_second_event() -> None:
+    second = after(started(request(1)), StepDue(1, 125.0))
+    assert answer(advance(second, CancelRequested(126.0, 30, 2))[1]) == 19
+    assert after(second, CancelRequested(126.0, 30, 0)).status is Status.CANCELLED
+
+
+def test_a_cancel_drops_what_is_queued() -> None:
+    cancelled, actions = advance(started(request(1)), CancelRequested(40.0, 30, 2))
+    assert (cancelled.status, state(cancelled)) == (Status.CANCELLED, A.DROPPED)
+    assert actions[-2:] == (ClearTimer(), StopDelivery())
+
+
+def test_a_trigger_without_events_left_is_refused() -> None:
+    only = started(request(6))
+    assert answer(advance(only, NextRequested(5.0))[1]) == 19
+
+
+def test_a_trigger_for_a_dead_code_of_the_caller_is_refused() -> None:
+    dead = started(request(1, own_pin=True, pin_expiry=60))
+    assert answer(advance(dead, NextRequested(60.0))[1]) == 19
+
+
+# --- deliveries ---
+
+
+def test_an_attempt_is_counted_when_it_starts() -> None:
+    sending, actions = advance(started(request(1)), AttemptStarted(0, 1.0, "sim1"))
+    attempt = sending.attempts[0]
+    assert (attempt.state, attempt.tries, attempt.device) == (A.SENDING, 1, "sim1")
+    assert actions == (Note("sending", 0),)
+
+
+def test_an_attempt_starts_only_once() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    assert advance(sending, AttemptStarted(0, 2.0)) == (sending, ())
+
+
+def test_an_attempt_whose_pin_died_in_the_queue_fails() -> None:
+    late = after(started(request(1)), AttemptStarted(0, 300.0))
+    assert (state(late), late.attempts[0].tries) == (A.FAILED, 0)
+
+
+def test_an_attempt_that_does_not_exist_is_ignored() -> None:
+    running = started(request(1))
+    assert advance(running, AttemptStarted(2, 1.0)) == (running, ())
+
+
+def test_a_delivery_report_completes_what_was_sent() -> None:
+    done = after(sent(started(request(1))), AttemptSettled(0, A.DELIVERED, 3.0))
+    assert state(done) is A.DELIVERED
+    assert advance(done, AttemptSettled(0, A.FAILED, 4.0)) == (done, ())
+
+
+def test_what_was_not_sent_is_queued_again_without_costing_a_try() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    again, actions = advance(sending, AttemptSettled(0, A.QUEUED, 2.0, detail="no network"))
+    assert (state(again), again.attempts[0].tries) == (A.QUEUED, 0)
+    assert Deliver(0, Channel.SMS, 1, 300.0) in actions
+
+
+def test_what_was_not_sent_before_its_pin_died_is_given_up() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    given_up, actions = advance(sending, AttemptSettled(0, A.QUEUED, 300.0))
+    assert state(given_up) is A.DROPPED
+    assert not [a for a in actions if isinstance(a, Deliver)]
+
+
+def test_what_was_not_sent_before_the_end_is_given_up() -> None:
+    done = after(started(request(1)), AttemptStarted(0, 1.0), CodeSubmitted(True, 2.0))
+    given_up, actions = advance(done, AttemptSettled(0, A.QUEUED, 3.0))
+    assert state(given_up) is A.DROPPED
+    assert not [a for a in actions if isinstance(a, Deliver)]
+
+
+def test_an_uncertain_attempt_goes_out_once_more_if_the_policy_says_so() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    again, actions = advance(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True))
+    assert state(again) is A.QUEUED
+    assert Deliver(0, Channel.SMS, 1, 300.0) in actions
+    twice = after(again, AttemptStarted(0, 3.0), AttemptSettled(0, A.UNCERTAIN, 4.0, resend=True))
+    assert (state(twice), twice.attempts[0].tries) == (A.UNCERTAIN, 2)
+
+
+def test_an_uncertain_attempt_stays_uncertain_if_the_policy_says_never() -> None:
+    uncertain = after(started(request(1)), AttemptStarted(0, 1.0), AttemptSettled(0, A.UNCERTAIN, 2.0))
+    assert state(uncertain) is A.UNCERTAIN
+    assert state(after(uncertain, AttemptSettled(0, A.DELIVERED, 9.0))) is A.DELIVERED
+
+
+def test_an_uncertain_attempt_is_not_repeated_once_its_pin_died() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    assert state(after(sending, AttemptSettled(0, A.UNCERTAIN, 300.0, resend=True))) is A.UNCERTAIN
+
+
+def test_an_uncertain_attempt_is_not_repeated_once_the_next_event_ran() -> None:
+    moved = after(started(request(1)), AttemptStarted(0, 1.0), StepDue(1, 125.0))
+    assert state(after(moved, AttemptSettled(0, A.UNCERTAIN, 130.0, resend=True))) is A.UNCERTAIN
+
+
+def test_a_refusal_keeps_the_schedule() -> None:
+    refused = after(started(request(1)), AttemptStarted(0, 1.0), AttemptSettled(0, A.REFUSED, 2.0))
+    assert (state(refused), refused.step, refused.due_at) == (A.REFUSED, 1, 125)
+
+
+def test_a_refusal_starts_the_next_event_where_the_operator_wants_that() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    moved, actions = advance(sending, AttemptSettled(0, A.REFUSED, 2.0, move_on=True))
+    assert (moved.step, moved.due_at) == (2, 182)
+    assert Deliver(1, Channel.TTS, 1, 300.0) in actions
+
+
+def test_a_refusal_of_the_last_event_waits_for_the_end() -> None:
+    last = after(started(request(6)), AttemptStarted(0, 1.0), AttemptSettled(0, A.REFUSED, 2.0, move_on=True))
+    assert (last.step, last.due_at) == (1, 300)
+
+
+def test_a_message_still_queued_is_dropped_when_the_next_one_is() -> None:
+    second = after(started(request(4)), StepDue(1, 120.0))
+    assert [a.state for a in second.attempts] == [A.DROPPED, A.QUEUED]
+
+
+def test_a_message_still_queued_with_the_same_pin_stands_beside_a_call() -> None:
+    second = after(started(request(1)), StepDue(1, 125.0))
+    assert [a.state for a in second.attempts] == [A.QUEUED, A.QUEUED]
+
+
+def test_a_message_with_an_old_pin_is_dropped() -> None:
+    third = after(started(request(1)), StepDue(1, 125.0), StepDue(2, 305.0))
+    assert [a.state for a in third.attempts] == [A.DROPPED, A.DROPPED, A.QUEUED]
+
+
+def test_what_was_on_the_wire_at_the_end_is_still_recorded() -> None:
+    done = after(started(request(1)), AttemptStarted(0, 1.0), CodeSubmitted(True, 2.0))
+    assert state(done) is A.SENDING
+    assert state(after(done, AttemptSettled(0, A.SENT, 3.0))) is A.SENT
+
+
+def test_the_channels_of_a_request_are_those_of_its_workflow() -> None:
+    assert request(1).channels == {Channel.SMS, Channel.TTS}
+    assert request(4).channels == {Channel.SMS}
+
+
+def test_the_end_of_the_last_wait_expires_the_request() -> None:
+    only = started(request(6))
+    assert after(only, due(only)).status is Status.EXPIRED
