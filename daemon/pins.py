@@ -30,11 +30,11 @@ class Pins:
 
     def pin(self, request_id: str, generation: int, length: int) -> str:
         """The PIN of a generation (from 1) with `length` digits."""
-        hotp = pyotp.HOTP(base64.b32encode(self._derive(b"pin", request_id)).decode(), digits=length)
+        hotp = pyotp.HOTP(base64.b32encode(self._derive(b"pin", request_id)).decode(), digits=max(length, 6))
         seen: list[str] = []
         counter = 0
         while len(seen) < generation:
-            value = hotp.at(counter)
+            value = hotp.at(counter)[-length:]  # the last digits of HOTP-6 are HOTP with fewer (RFC 4226 5.3)
             counter += 1
             if value not in seen:
                 seen.append(value)

@@ -1,0 +1,174 @@
+"""The store: durable, grouped, isolated, locked."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.core.machine import advance
+from daemon.core.model import AttemptStarted, CodeSubmitted, Request, StepDue
+from daemon.sqlite import MIGRATIONS, sqlite
+from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
+from tests.core.story import request, started
+
+Operation = Callable[[Transaction], Any]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "pinwheel.db")
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def run(store: SqliteStore, *operations: Operation) -> list[Any]:
+    """The results of operations submitted together; exceptions are results."""
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(store.submit(operation) for operation in operations), return_exceptions=True)
+
+    return asyncio.run(main())
+
+
+def insert(new: Request) -> Operation:
+    return lambda tx: tx.insert(new)
+
+
+def named(number: int) -> Request:
+    return replace(started(request(1)), id=f"{number:032x}")
+
+
+def test_a_request_comes_back_as_it_went_in(store: SqliteStore) -> None:
+    sending, _ = advance(named(1), AttemptStarted(0, 1.0, "sim1"))
+    (row,) = run(store, insert(sending))
+    assert store.reading.request(sending.id) == (row, sending)
+    assert store.reading.request_by_row(row) == (row, sending)
+
+
+def test_an_update_writes_request_and_attempts(store: SqliteStore) -> None:
+    before = named(1)
+    (row,) = run(store, insert(before))
+    for event in (StepDue(1, 125.0), AttemptStarted(1, 126.0), CodeSubmitted(True, 127.0)):
+        after, _ = advance(before, event)
+        run(store, partial(Transaction.update, row=row, before=before, after=after))
+        assert store.reading.request(before.id) == (row, after)
+        before = after
+
+
+def test_an_operation_that_fails_takes_nobody_along(store: SqliteStore) -> None:
+    def fail(tx: Transaction) -> None:
+        tx.insert(named(2))
+        raise ValueError("half done")
+
+    first, failed, third = run(store, insert(named(1)), fail, insert(named(3)))
+    assert isinstance(failed, ValueError)
+    assert (first, third) == (1, 2)
+    assert store.reading.request(named(2).id) is None
+
+
+def test_timers_are_found_by_their_due_time(store: SqliteStore) -> None:
+    rows = run(store, *(insert(replace(named(i), due_at=float(i))) for i in range(1, 6)))
+    assert store.reading.due(2000, 4000) == [(2000, rows[1]), (3000, rows[2])]
+    done, _ = advance(replace(named(2), due_at=2.0), CodeSubmitted(True, 1.0))
+    run(store, lambda tx: tx.update(rows[1], named(2), done))
+    assert store.reading.due(2000, 4000) == [(3000, rows[2])]
+
+
+def test_active_requests_of_a_number_are_known(store: SqliteStore) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, 1.0))
+    run(store, insert(named(1)), insert(done))
+    assert store.reading.active_ids_for("447700900123") == [named(1).id]
+    assert store.reading.counts() == {"IN PROGRESS": 1, "SUCCESS": 1}
+
+
+def test_unsettled_requests_are_known(store: SqliteStore) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, 1.0))
+    rows = run(store, insert(named(1)), insert(done))
+    assert store.reading.unsettled() == rows[:1]
+
+
+def test_what_a_modem_sent_is_counted_for_its_quota(store: SqliteStore) -> None:
+    sending = [advance(named(i), AttemptStarted(0, 1.0, "sim1"))[0] for i in (1, 2)]
+    run(store, insert(sending[0]), insert(replace(sending[1], number="4915112345678")), insert(named(3)))
+    assert store.reading.sent_by("sim1", -1.0) == (2, 2)
+    assert store.reading.sent_by("sim1", 5.0) == (0, 0)
+
+
+def test_checks_and_history_are_kept_in_order(store: SqliteStore) -> None:
+    (row,) = run(store, insert(named(1)))
+    run(
+        store,
+        lambda tx: tx.add_check(row, Check(1.0, False, "192.0.2.1")),
+        lambda tx: tx.add_history(1.0, named(1).id, "check", None, "wrong"),
+        lambda tx: tx.add_history(2.0, "other", "started", 0, ""),
+    )
+    assert store.reading.checks(named(1).id) == [Check(1.0, False, "192.0.2.1")]
+    assert [line.kind for line in store.reading.history(0, 10)] == ["check", "started"]
+    assert [line.kind for line in store.reading.history(0, 10, named(1).id)] == ["check"]
+    assert store.reading.history(1, 10)[0].seq == store.reading.last_seq() == 2
+
+
+def test_everything_is_there_after_closing_and_opening(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "p.db")
+    first.open()
+    run(first, insert(named(1)))
+    assert first.meta("clock origin", "5") == "5"
+    first.close()
+    second = SqliteStore(tmp_path / "p.db")
+    second.open()
+    assert second.reading.request(named(1).id) == (1, named(1))
+    assert second.meta("clock origin", "6") == "5"
+    second.close()
+
+
+@pytest.mark.usefixtures("store")
+def test_a_second_daemon_is_kept_out(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
+        SqliteStore(tmp_path / "pinwheel.db").open()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.db").write_bytes(b"certainly not SQLite" * 100)
+    with pytest.raises(StoreUnusable, match="cannot open the database"):
+        SqliteStore(tmp_path / "p.db").open()
+
+
+def test_a_database_of_a_newer_pinwheel_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.db"
+    store = SqliteStore(path)
+    store.open()
+    store.close()
+    db = sqlite.connect(str(path))
+    db.execute("INSERT INTO migration VALUES ('9999 the future', '')")
+    db.commit()
+    db.close()
+    with pytest.raises(StoreUnusable, match="newer Pinwheel"):
+        SqliteStore(path).open()
+
+
+@pytest.mark.usefixtures("store")
+def test_migrations_are_recorded_and_run_once(tmp_path: Path) -> None:
+    db = sqlite.connect(f"file:{tmp_path}/pinwheel.db?mode=ro", uri=True)
+    assert [name for (name,) in db.execute("SELECT name FROM migration")] == [name for name, _ in MIGRATIONS]
+    db.close()
+
+
+def test_readers_cannot_write(store: SqliteStore) -> None:
+    with pytest.raises(sqlite.OperationalError):
+        store._reader.execute("DELETE FROM request")
+
+
+def test_the_sqlite_in_use_is_past_the_wal_reset_bug() -> None:
+    assert sqlite.sqlite_version_info >= (3, 51, 3)
+
+
+def test_operations_that_arrive_together_share_commits(store: SqliteStore) -> None:
+    commits: list[str] = []
+    store._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    run(store, *(insert(named(i)) for i in range(100)))
+    assert len(commits) < 20
