@@ -1,12 +1,42 @@
-# make demo and make test are all that a new machine needs; everything lands in .venv and nothing outside this folder.
+# `make demo` and `make test` are all that a new machine needs. Everything lands in .venv, except the Debian packages
+# named here, which are installed when you are root and named when you are not.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+BASE_PACKAGES := python3-venv
+PEER_PACKAGES := baresip-core sip-tester kamailio systemd
 
-.PHONY: setup
-setup: $(STAMP)
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint soak packages clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(STAMP)  ## make the virtual environment
 
 $(STAMP): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[test]'
-	touch $@
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tools/debian-packages $(BASE_PACKAGES)
+	@echo "setting up $(VENV) (once, about a minute)..."
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+demo: $(STAMP)  ## verify a number on the simulated modem and phone
+	@$(VENV)/bin/pinwheel demo
+
+packages:
+	@sh tools/debian-packages $(PEER_PACKAGES)
+
+lint: $(STAMP)  ## ruff and mypy --strict
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test: $(STAMP) packages lint  ## lint, types and every test
+	$(VENV)/bin/pytest --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
+
+soak: $(STAMP) packages  ## slow campaigns: kill -9, faults
+	$(VENV)/bin/python -m tests.soak
+
+clean:  ## remove everything that make made
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
