@@ -1,0 +1,419 @@
+"""AT commands without I/O: bytes in, events out (3GPP 27.007 and 27.005).
+
+Rules. Any bytes give events, never an exception and never a growing buffer. One command is under way at a time; a line
+that is neither its echo, its answer nor its final result is a `Notice`, so nothing that a modem says by itself is taken
+for an answer or lost. Lines are latin-1. A line's text may hold a number or a message: it never shows in a repr.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
+LINE_LIMIT = 4096  # octets; the longest honest line is a PDU of 2 * (12 + 164) digits
+
+
+class Malformed(Exception):
+    """A modem's answer does not have the shape that the standard gives it."""
+
+
+# --- what comes out ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The modem wants the message's body (27.005 3.5.1: CR LF > SPACE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of information that belongs to the command under way."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The command's end. kind: "OK", "ERROR", "CME" or "CMS"; code: of the last two, None where it is not known."""
+
+    kind: str
+    code: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.kind == "OK"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the modem said by itself. name: as in NOTICES, else ""; pdu: the second line, where there was one."""
+
+    name: str
+    text: str = field(repr=False)
+    pdu: str = field(default="", repr=False)
+
+
+Event = Prompt | Answer | Final | Notice
+
+# --- tables --------------------------------------------------------------------------------------------------
+
+FINALS = {
+    "OK": "OK",
+    "ERROR": "ERROR",
+    "ABORTED": "ERROR",  # V.250 5.6.1, an aborted command
+    "COMMAND NOT SUPPORT": "ERROR",  # Huawei
+    "TOO MANY PARAMETERS": "ERROR",  # Huawei
+}
+"""Final results (V.250 5.7). NO CARRIER, BUSY and NO ANSWER end a dialled call only, and this gateway never dials."""
+
+ERROR_PREFIXES = {"+CME ERROR:": "CME", "+CMS ERROR:": "CMS"}
+
+BANNERS = frozenset({"RDY", "^SYSSTART", "+SYSSTART", "MODEM:STARTUP", "AT-COMMAND INTERPRETER READY"})
+"""The modem has just started: what was set up before is gone."""
+
+WITH_PDU = ("+CMT", "+CDS", "+CBM", "+CMGL", "+CMGR")
+"""A line with one of these names is followed by a PDU (27.005 3.4.1, 3.4.2, 3.4.3)."""
+
+NOTICES = frozenset(
+    {"+CMTI", "+CMT", "+CDSI", "+CDS", "+CBM", "+CREG", "+CGREG", "+CEREG", "RING", "+CRING", "+CLIP", "+CPIN"}
+    | {"+CUSD", "+CIEV", "+CFUN", "+CMGS", "+CMS ERROR", "+CME ERROR", "NO CARRIER", "BUSY", "NO ANSWER", "+CTZV"}
+    | {"+CALA", "+QIND", "+QUSIM", "SMS READY", "CALL READY", "SMS DONE", "PB DONE", "+PBREADY", "+CCWA", "+CSSU"}
+    | {"DST", "*PSUTTZ", "*PSNWID", "NORMAL POWER DOWN", "UNDER-VOLTAGE WARNNING", "+CGEV", "+CTZE"}
+    | BANNERS
+)
+
+
+class Verdict(StrEnum):
+    """What an error after the message's body means for the message."""
+
+    REFUSED = "refused"  # the same again would be refused again
+    LATER = "later"  # nothing was sent; it may work later
+    UNCERTAIN = "uncertain"  # it may have been sent
+
+
+REFUSED, LATER, UNCERTAIN = Verdict.REFUSED, Verdict.LATER, Verdict.UNCERTAIN
+
+CMS: dict[int, tuple[Verdict, str]] = {
+    # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said
+    1: (REFUSED, "unassigned number"),
+    8: (REFUSED, "operator determined barring"),
+    10: (REFUSED, "call barred"),
+    21: (REFUSED, "short message transfer rejected"),
+    27: (LATER, "destination out of service"),
+    28: (REFUSED, "unidentified subscriber"),
+    29: (LATER, "facility rejected"),
+    30: (REFUSED, "unknown subscriber"),
+    38: (LATER, "network out of order"),
+    41: (LATER, "temporary failure"),
+    42: (LATER, "congestion"),
+    47: (LATER, "resources unavailable, unspecified"),
+    50: (REFUSED, "requested facility not subscribed"),
+    69: (REFUSED, "requested facility not implemented"),
+    81: (LATER, "invalid short message transfer reference value"),
+    95: (REFUSED, "invalid message, unspecified"),
+    96: (REFUSED, "invalid mandatory information"),
+    97: (REFUSED, "message type non-existent or not implemented"),
+    98: (LATER, "message not compatible with short message protocol state"),
+    99: (REFUSED, "information element non-existent or not implemented"),
+    111: (LATER, "protocol error, unspecified"),
+    127: (LATER, "interworking, unspecified"),
+    # 3GPP 23.040 9.2.3.22 (TP-FCS): what the service centre said
+    128: (REFUSED, "telematic interworking not supported"),
+    129: (REFUSED, "short message type 0 not supported"),
+    130: (REFUSED, "cannot replace short message"),
+    143: (REFUSED, "unspecified TP-PID error"),
+    144: (REFUSED, "data coding scheme not supported"),
+    145: (REFUSED, "message class not supported"),
+    159: (REFUSED, "unspecified TP-DCS error"),
+    160: (REFUSED, "command cannot be actioned"),
+    161: (REFUSED, "command unsupported"),
+    175: (REFUSED, "unspecified TP-command error"),
+    176: (REFUSED, "TPDU not supported"),
+    192: (LATER, "SC busy"),
+    193: (REFUSED, "no SC subscription"),
+    194: (LATER, "SC system failure"),
+    195: (REFUSED, "invalid SME address"),
+    196: (REFUSED, "destination SME barred"),
+    197: (REFUSED, "SM rejected-duplicate SM"),
+    198: (REFUSED, "TP-VPF not supported"),
+    199: (REFUSED, "TP-VP not supported"),
+    208: (LATER, "SIM SMS storage full"),
+    209: (LATER, "no SMS storage capability in SIM"),
+    210: (LATER, "error in MS"),
+    211: (LATER, "memory capacity exceeded"),
+    212: (LATER, "SIM application toolkit busy"),
+    213: (LATER, "SIM data download error"),
+    255: (LATER, "unspecified error cause"),
+    # 27.005 3.2.5: what the modem said
+    300: (LATER, "ME failure"),
+    301: (LATER, "SMS service of ME reserved"),
+    302: (LATER, "operation not allowed"),
+    303: (LATER, "operation not supported"),
+    304: (REFUSED, "invalid PDU mode parameter"),
+    305: (REFUSED, "invalid text mode parameter"),
+    310: (LATER, "SIM not inserted"),
+    311: (LATER, "SIM PIN required"),
+    312: (LATER, "PH-SIM PIN required"),
+    313: (LATER, "SIM failure"),
+    314: (LATER, "SIM busy"),
+    315: (LATER, "SIM wrong"),
+    316: (LATER, "SIM PUK required"),
+    317: (LATER, "SIM PIN2 required"),
+    318: (LATER, "SIM PUK2 required"),
+    320: (LATER, "memory failure"),
+    321: (LATER, "invalid memory index"),
+    322: (LATER, "memory full"),
+    330: (LATER, "SMSC address unknown"),
+    331: (LATER, "no network service"),
+    332: (
+        UNCERTAIN,
+        "network timeout",
+    ),  # the service centre may have it: 24.011 TR1M ran out without RP-ACK or RP-ERROR
+    340: (LATER, "no +CNMA acknowledgement expected"),
+    500: (LATER, "unknown error"),
+    512: (LATER, "manufacturer's own: busy"),
+    515: (LATER, "manufacturer's own: please wait, initialising"),
+}
+"""+CMS ERROR. A code that is not here is taken as 41, as 24.011 8.2.5.4 asks for an unknown cause."""
+
+CME: dict[int, tuple[Verdict, str]] = {
+    # 27.007 9.2.1 and 9.2.2
+    0: (LATER, "phone failure"),
+    1: (LATER, "no connection to phone"),
+    3: (LATER, "operation not allowed"),
+    4: (LATER, "operation not supported"),
+    5: (LATER, "PH-SIM PIN required"),
+    10: (LATER, "SIM not inserted"),
+    11: (LATER, "SIM PIN required"),
+    12: (LATER, "SIM PUK required"),
+    13: (LATER, "SIM failure"),
+    14: (LATER, "SIM busy"),
+    15: (LATER, "SIM wrong"),
+    16: (LATER, "incorrect password"),
+    17: (LATER, "SIM PIN2 required"),
+    18: (LATER, "SIM PUK2 required"),
+    20: (LATER, "memory full"),
+    21: (LATER, "invalid index"),
+    22: (LATER, "not found"),
+    23: (LATER, "memory failure"),
+    30: (LATER, "no network service"),
+    31: (UNCERTAIN, "network timeout"),
+    32: (LATER, "network not allowed - emergency calls only"),
+    100: (LATER, "unknown"),
+    515: (LATER, "manufacturer's own: please wait, initialising"),
+}
+"""+CME ERROR."""
+
+CAUSES = {"CMS": CMS, "CME": CME}
+
+
+def _plain(text: str) -> str:
+    """Verbose texts differ by case, spaces and "(U)SIM" for "SIM" between makers."""
+    return "".join(text.casefold().replace("(u)sim", "sim").split())
+
+
+VERBOSE = {kind: {_plain(text): code for code, (_, text) in table.items()} for kind, table in CAUSES.items()}
+
+
+def verdict(final: Final) -> Verdict:
+    """What this error means for a message whose body the modem has."""
+    if final.code is None or final.kind not in CAUSES:
+        return LATER
+    return CAUSES[final.kind].get(final.code, (LATER, ""))[0]
+
+
+def cause(final: Final) -> str:
+    """The error in words: "CMS 38: network out of order"."""
+    if final.code is None or final.kind not in CAUSES:
+        return final.kind
+    known = CAUSES[final.kind].get(final.code)
+    return f"{final.kind} {final.code}: {known[1] if known else 'unknown cause'}"
+
+
+# --- the parser ----------------------------------------------------------------------------------------------
+
+
+class Session:
+    """One modem's side of the conversation. Write what `command` and `body` return; feed what the port gives."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._overlong = False
+        self._echo = ""
+        self._answer: str | None = None
+        self._free_text = False
+        self._prompt = False
+        self._after_prompt = False
+        self._header = ""
+
+    def command(self, text: str, answer: str = "", *, free_text: bool = False, prompt: bool = False) -> bytes:
+        """Begin a command, e.g. ("AT+CSQ", "+CSQ").
+
+        answer: the name of its information lines; free_text: they have none (AT+CGMM); prompt: it may ask for a body.
+        """
+        self._echo, self._answer, self._free_text, self._prompt = text, answer, free_text, prompt
+        return text.encode("latin-1") + b"\r"
+
+    def body(self, pdu: str) -> bytes:
+        """The message for which a prompt has come, without the Ctrl-Z that sends it."""
+        self._echo, self._prompt = pdu, False
+        return pdu.encode("latin-1")
+
+    def forget(self) -> None:
+        """Give up the command under way: what still comes of it is a `Notice`."""
+        self._echo, self._answer, self._free_text, self._prompt = "", None, False, False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Every event that these octets complete, in order."""
+        events: list[Event] = []
+        for octet in data:
+            if self._after_prompt:
+                self._after_prompt = False
+                if octet == 0x20:
+                    continue
+            if octet in (CR, LF):
+                self._line_end(events)
+            elif octet == ord(">") and self._prompt and not self._buffer:
+                self._prompt, self._after_prompt = False, True
+                events.append(Prompt())
+            elif octet >= 0x20:
+                self._collect(octet)
+        return events
+
+    def _collect(self, octet: int) -> None:
+        if len(self._buffer) >= LINE_LIMIT:
+            self._overlong = True
+        else:
+            self._buffer.append(octet)
+
+    def _line_end(self, events: list[Event]) -> None:
+        line = self._buffer.decode("latin-1").strip()
+        self._buffer.clear()
+        overlong, self._overlong = self._overlong, False
+        if line and not overlong:
+            events.extend(self._line(line))
+
+    def _line(self, line: str) -> list[Event]:
+        if self._header:
+            header, self._header = self._header, ""
+            if is_hex(line):
+                return [self._sort(header, line)]
+            return [self._sort(header, ""), *self._line(line)]
+        if self._echo and line == self._echo:
+            self._echo = ""
+            return []
+        line = self._without_noise(line)
+        if name_of(line) in WITH_PDU:
+            self._header = line
+            return []
+        return [self._final(line) or self._sort(line, "")]
+
+    def _without_noise(self, line: str) -> str:
+        """Noise on the wire is seldom ASCII; a final result or an answer stays readable beside it."""
+        bare = "".join(char for char in line if char.isascii())
+        at = bare.find(f"{self._answer}:") if self._answer else -1
+        if at >= 0:
+            return bare[at:]
+        stripped = bare.strip()
+        return stripped if stripped in FINALS or stripped.startswith(tuple(ERROR_PREFIXES)) else line
+
+    def _final(self, line: str) -> Final | None:
+        """The end of the command under way; without one, a late result of an older command is no news."""
+        if self._answer is None:
+            return None
+        final = parse_final(line)
+        if final is not None:
+            self.forget()
+        return final
+
+    def _sort(self, line: str, pdu: str) -> Answer | Notice:
+        name = name_of(line)
+        mine = self._answer is not None and ((name == self._answer != "") or (self._free_text and not is_notice(line)))
+        if mine and not is_unasked_registration(line):
+            return Answer(f"{line}\n{pdu}" if pdu else line)
+        return Notice(name if is_notice(line) else "", line, pdu)
+
+
+# --- reading lines -------------------------------------------------------------------------------------------
+
+REGISTRATIONS = ("+CREG", "+CGREG", "+CEREG")
+
+
+def is_hex(line: str) -> bool:
+    return len(line) % 2 == 0 and all(char in "0123456789ABCDEFabcdef" for char in line)
+
+
+def name_of(line: str) -> str:
+    """ "+CMTI" of a line that begins with "+CMTI:"; all of it, in capitals, where there is no colon."""
+    return line.partition(":")[0].strip() if line[:1] in "+^*" else line.upper().partition(": ")[0].strip()
+
+
+def is_notice(line: str) -> bool:
+    """Whether modems say this unasked; every name that begins with "^" is a Huawei or Siemens notice."""
+    return name_of(line) in NOTICES or line.upper() in NOTICES or line.startswith("^")
+
+
+def is_unasked_registration(line: str) -> bool:
+    """ "+CREG: 5" and "+CREG: 5,"lac","ci"" are notices; the answer to AT+CREG? has the mode before (27.007 7.2)."""
+    if name_of(line) not in REGISTRATIONS:
+        return False
+    rest = line.partition(":")[2].split(",")
+    return len(rest) == 1 or not rest[1].strip().isdigit()
+
+
+def parse_final(line: str) -> Final | None:
+    """A final result, numeric or verbose; None for any other line."""
+    if line in FINALS:
+        return Final(FINALS[line])
+    for prefix, kind in ERROR_PREFIXES.items():
+        if line.startswith(prefix):
+            rest = line[len(prefix) :].strip()
+            return Final(kind, integer(rest) if is_integer(rest) else VERBOSE[kind].get(_plain(rest)))
+    return None
+
+
+def is_integer(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
+
+
+def integer(text: str) -> int:
+    """Raises Malformed, without the text, for what is not a small natural number."""
+    if not is_integer(text):
+        raise Malformed("cannot read a number in a modem's answer")
+    return int(text)
+
+
+def fields(line: str) -> list[str]:
+    """The parameters of "+NAME: 1,"a,b",,2", unquoted."""
+    found, quoted = [""], False
+    for char in line.partition("\n")[0].partition(":")[2].strip():
+        if char == '"':
+            quoted = not quoted
+        elif char == "," and not quoted:
+            found.append("")
+        else:
+            found[-1] += char
+    return [parameter.strip() for parameter in found]
+
+
+def message_reference(line: str) -> int:
+    """<mr> of "+CMGS: <mr>[,<scts>]" (27.005 3.5.1). Raises Malformed."""
+    return integer(fields(line)[0])
+
+
+def registration(line: str) -> int:
+    """<stat> of a registration line, asked for or not (27.007 7.2, 10.1.20, 10.1.22). Raises Malformed."""
+    return integer(fields(line)[0 if is_unasked_registration(line) else 1])
+
+
+def storage_index(line: str) -> tuple[str, int]:
+    """<mem>, <index> of +CMTI and +CDSI (27.005 3.4.1). Raises Malformed."""
+    parameters = fields(line)
+    if len(parameters) < 2:
+        raise Malformed("cannot read where a message is stored")
+    return parameters[0], integer(parameters[1])
+
+
+def signal_dbm(line: str) -> int | None:
+    """dBm of "+CSQ: <rssi>,<ber>" (27.007 8.5); None for 99, not known. Raises Malformed."""
+    rssi = integer(fields(line)[0])
+    return -113 + 2 * rssi if rssi <= 31 else None
