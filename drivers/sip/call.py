@@ -84,6 +84,7 @@ class Call:
     _challenges: int = 0
     _rang: bool = False
     _asked: digest.Challenge | None = None
+    _uses: int = 0  # of the nonce (nc)
 
     def invite(self) -> Message:
         """A new INVITE, with credentials once they were asked for (8.1.1, 22.2)."""
@@ -126,7 +127,7 @@ class Call:
             may_retry = asked is not None and (self._asked is None or asked.stale)
             if may_retry and self.identity.account is not None and self._challenges < MAX_CHALLENGES:
                 self._challenges += 1
-                self._asked = asked
+                self._asked, self._uses = asked, 0
                 return [self.invite()]
         self._end(response.status, response.reason, by_us=self.wants_end)
         return []
@@ -138,8 +139,13 @@ class Call:
         target = uri_of(contacts[0]) if contacts else self.uri
         dialog = self.dialog or Dialog(target, response.get("to"), routes)
         acknowledgement = self._ack(dialog, response)
-        if self.dialog is not None:
+        if self.dialog is not None and response.get("to") == self.dialog.to:
             return [acknowledgement]
+        if self.dialog is not None:  # a proxy forked the call and a second phone answered: it must not stay up
+            return [
+                self._ack(Dialog(target, response.get("to"), routes), response),
+                self._bye(target, response, routes),
+            ]
         self.dialog = dialog
         try:
             audio = answer(response.body)
@@ -170,9 +176,9 @@ class Call:
     def bye(self, asked: digest.Challenge | None = None) -> Message:
         """BYE to the remote target by the route set; signed when it was challenged (12.2.1.1)."""
         assert self.dialog is not None
-        self._asked = asked or self._asked
-        message = self.request("BYE", self.dialog.remote_target, self.dialog.to, self.dialog.route)
-        return self._signed(message)
+        if asked is not None:
+            self._asked, self._uses = asked, 0
+        return self._signed(self.request("BYE", self.dialog.remote_target, self.dialog.to, self.dialog.route))
 
     # --- requests of the far end ---
 
@@ -187,9 +193,13 @@ class Call:
     def _signed(self, message: Message) -> Message:
         if self._asked is None or self.identity.account is None:
             return message
+        self._uses += 1
         return message.with_headers(
-            digest.credentials(self._asked, self.identity.account, message.method, message.uri, self._cseq)
+            digest.credentials(self._asked, self.identity.account, message.method, message.uri, self._uses)
         )
+
+    def _bye(self, target: str, response: Message, routes: tuple[str, ...]) -> Message:
+        return self._signed(self.request("BYE", target, response.get("to"), routes))
 
     def _end(self, status: int, reason: str, *, by_us: bool = False) -> None:
         if self.state is not State.ENDED:
