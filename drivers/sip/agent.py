@@ -6,6 +6,7 @@ octets that arrive can raise.
 
 import logging
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from drivers.sip import digest
 from drivers.sip.call import Call, Identity, State, same_dialog
@@ -76,6 +77,11 @@ class UserAgent:
         """Take the contact back, once, without waiting for more than its answer."""
         if self.registration is not None and self.registration.registered:
             self._request(self.registration.request(expires_s=0), None, now)
+
+    @property
+    def idle(self) -> bool:
+        """No request of ours waits for a final response."""
+        return all(pending.transaction.final for pending in self._pending.values())
 
     # --- time ---
 
@@ -212,8 +218,9 @@ class UserAgent:
         if not routes and not in_dialog:
             return self.proxy
         try:
-            return host_port(uri_of(routes[0]) if routes else message.uri)
-        except Malformed:
+            host, port = host_port(uri_of(routes[0]) if routes else message.uri)
+            return str(ip_address(host)), port
+        except (Malformed, ValueError):  # a name would mean a look-up that blocks; the proxy knows the way
             return self.proxy
 
     def _forget_if_ended(self, call: Call, now: float) -> None:
