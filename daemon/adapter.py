@@ -33,7 +33,7 @@ class _Pool(HTTPConnectionPool):
         super().__init__("pinwheel")
         self._path = path
 
-    def _new_conn(self) -> _Connection:  # type: ignore[override]
+    def _new_conn(self) -> _Connection:
         return _Connection(self._path, timeout=self.timeout.connect_timeout)
 
 

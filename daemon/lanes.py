@@ -29,6 +29,7 @@ from drivers import (
     Sms,
     SmsDriver,
     SmsEvent,
+    StateChanged,
     StatusReport,
     Unavailable,
     Uncertain,
@@ -75,9 +76,17 @@ class SmsLane:
     def open(self) -> None:
         loop = asyncio.get_running_loop()
         for slot in self.slots:
-            slot.driver.open(lambda event, slot=slot: loop.call_soon_threadsafe(self._heard, slot, event))  # type: ignore[misc]
+            slot.driver.open(self._listener(loop, slot))
             self._update(slot)
             self._tasks.append(loop.create_task(self._work(slot), name=f"sms-{slot.settings.name}"))
+
+    def _listener(self, loop: asyncio.AbstractEventLoop, slot: ModemSlot) -> Callable[[SmsEvent], None]:
+        """What a driver's thread calls: the news is handled in the loop."""
+
+        def listen(event: SmsEvent) -> None:
+            loop.call_soon_threadsafe(self._heard, slot, event)
+
+        return listen
 
     async def close(self) -> None:
         """Let the message on the wire finish, and its result be recorded."""
@@ -206,13 +215,18 @@ class VoiceLane:
         self._ring_s = ring_s
         self._free = asyncio.Semaphore(max_calls)
         self._ready = asyncio.Event()
+        self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
         self._calls: dict[str, CallHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.waiting = 0
 
     def open(self) -> None:
         loop = asyncio.get_running_loop()
-        self.driver.open(lambda _: loop.call_soon_threadsafe(self._update))
+
+        def listen(_: StateChanged) -> None:
+            loop.call_soon_threadsafe(self._update)
+
+        self.driver.open(listen)
         self._update()
 
     async def close(self) -> None:
@@ -229,6 +243,7 @@ class VoiceLane:
         task.add_done_callback(self._tasks.discard)
 
     def stop(self, request_id: str) -> None:
+        self._wanted.discard(request_id)
         handle = self._calls.get(request_id)
         if handle is not None:
             handle.hang_up()
@@ -255,16 +270,22 @@ class VoiceLane:
             return  # begin() will find that the PIN has died
 
     async def _deliver(self, job: Job) -> None:
-        begun = await self._engine.begin(job.request_id, job.step, "voice")
-        if begun is None:
-            return
-        state, detail = await self._speak(job, *begun)
+        self._wanted.add(job.request_id)
+        try:
+            begun = await self._engine.begin(job.request_id, job.step, "voice")
+            if begun is None:
+                return
+            state, detail = await self._speak(job, *begun)
+        finally:
+            self._wanted.discard(job.request_id)
         self.outcomes[state] += 1
         if state is AttemptState.QUEUED:
             await asyncio.sleep(GUARD_PAUSE_S)
         self._engine.settle(job.request_id, job.step, state, detail=detail)
 
     async def _speak(self, job: Job, request: Request, attempt: Attempt) -> tuple[AttemptState, str]:
+        if job.request_id not in self._wanted:
+            return AttemptState.DROPPED, "stopped before it was dialled"
         pin = self._engine.pin(request, attempt.generation)
         if not speakable(pin):
             return AttemptState.REFUSED, "a code with letters cannot be spoken"

@@ -190,16 +190,16 @@ def main(path: Path, check_config: bool, log_level: str) -> None:
         return
     _log_to_stderr(log_level)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner, contextlib.suppress(KeyboardInterrupt):
+        with asyncio.Runner(loop_factory=_new_loop) as runner, contextlib.suppress(KeyboardInterrupt):
             runner.run(_main(config))
     except UNUSABLE as exc:
         raise SystemExit(str(exc)) from exc
 
 
-def _loop_factory() -> type[asyncio.AbstractEventLoop]:
+def _new_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
-    return uvloop.new_event_loop  # type: ignore[no-any-return]
+    return uvloop.new_event_loop()
 
 
 if __name__ == "__main__":

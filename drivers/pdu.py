@@ -1,7 +1,7 @@
 """SMS PDUs (3GPP 23.040): SUBMIT is built; STATUS-REPORT and DELIVER are read.
 
-`gsmmodem.pdu` is the codec for septets, UCS2 and concatenation. What it gets wrong is done here: the type of number, the
-validity period, the choice and splitting of the alphabet, 0x5F of GSM-7, and time stamps that no calendar knows.
+`gsmmodem.pdu` is the codec for septets, UCS2 and concatenation. What it gets wrong is done here: the type of number,
+the validity period, the choice and splitting of the alphabet, 0x5F of GSM-7, and time stamps that no calendar knows.
 """
 
 from collections.abc import Iterator

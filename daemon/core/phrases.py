@@ -1,4 +1,7 @@
-"""What is said: locales, the text of an SMS, and the plan of a call. Pure; the texts themselves are in config/phrases."""
+"""What is said: locales, the text of an SMS, and the plan of a call.
+
+Pure; the texts themselves are in config/phrases.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,24 +9,38 @@ from typing import Any
 
 DEFAULT_LOCALE = "en-us"
 
-LOCALES = frozenset(
-    ["ar-xa", "cs-cz", "cy-cy", "cy-gb", "da-dk", "de-de", "el-gr", "en-au", "en-gb", "en-in", "en-us", "es-es", "es-mx", "es-us", "fi-fi", "fil-ph", "fr-ca", "fr-fr", "hi-in", "hu-hu", "id-id", "is-is", "it-it", "ja-jp", "ko-kr", "nb-no", "nl-nl", "pl-pl", "pt-br", "pt-pt", "ro-ro", "ru-ru", "sv-se", "th-th", "tr-tr", "vi-vn", "yue-cn", "zh-cn", "zh-tw"]
-)
+# fmt: off
+LOCALES = frozenset({
+    "ar-xa", "cs-cz", "cy-cy", "cy-gb", "da-dk", "de-de", "el-gr", "en-au", "en-gb", "en-in", "en-us", "es-es", "es-mx",
+    "es-us", "fi-fi", "fil-ph", "fr-ca", "fr-fr", "hi-in", "hu-hu", "id-id", "is-is", "it-it", "ja-jp", "ko-kr",
+    "nb-no", "nl-nl", "pl-pl", "pt-br", "pt-pt", "ro-ro", "ru-ru", "sv-se", "th-th", "tr-tr", "vi-vn", "yue-cn",
+    "zh-cn", "zh-tw",
+})
+# fmt: on
 """The values of `lg` in the Verify reference."""
 
+# fmt: off
+COUNTRIES: Mapping[str, tuple[str, ...]] = {
+    "ar-xa": ("AE", "BH", "DZ", "EG", "IQ", "JO", "KW", "LB", "LY", "MA", "OM", "QA", "SA", "TN", "YE"),
+    "de-de": ("AT", "CH", "LI", "LU"),
+    "es-mx": ("AR", "BO", "CL", "CO", "CR", "DO", "EC", "GT", "HN", "NI", "PA", "PE", "PY", "SV", "UY", "VE"),
+    "fr-fr": ("BE", "CI", "CM", "MC", "SN"),
+    "en-gb": ("GB", "IE", "MT", "ZA"),
+    "en-au": ("NZ",),
+    "en-us": ("CA", "US"),
+    "el-gr": ("CY",),
+    "yue-cn": ("HK", "MO"),
+    "zh-cn": ("CN",),
+    "pt-pt": ("AO", "MZ"),
+    "ru-ru": ("BY", "KZ"),
+    "ro-ro": ("MD",),
+}
+# fmt: on
+"""Countries whose main locale does not end in their own code, and those that share an ending with another."""
+SHADOWED = ("cy-cy", "cy-gb", "en-gb", "en-us", "es-us", "hi-in", "yue-cn", "zh-cn")
 REGION_LOCALES: Mapping[str, str] = {
-    **{locale.rpartition("-")[2].upper(): locale for locale in sorted(LOCALES) if locale not in ("cy-gb", "yue-cn")},
-    **dict.fromkeys(
-        ("AE", "BH", "DZ", "EG", "IQ", "JO", "KW", "LB", "LY", "MA", "OM", "QA", "SA", "TN", "YE"), "ar-xa"
-    ),
-    **dict.fromkeys(("AT", "CH", "LI", "LU"), "de-de"),
-    **dict.fromkeys(
-        ("AR", "BO", "CL", "CO", "CR", "DO", "EC", "GT", "HN", "NI", "PA", "PE", "PY", "SV", "UY", "VE"), "es-mx"
-    ),
-    **dict.fromkeys(("BE", "MC", "SN", "CI", "CM"), "fr-fr"),
-    **dict.fromkeys(("IE", "MT", "NZ", "ZA"), "en-gb"),
-    "NZ": "en-au", "US": "en-us", "CA": "en-us", "CY": "el-gr", "GB": "en-gb", "IN": "en-in", "CN": "zh-cn",
-    "HK": "yue-cn", "MO": "yue-cn", "AO": "pt-pt", "MZ": "pt-pt", "BY": "ru-ru", "KZ": "ru-ru", "MD": "ro-ro",
+    **{locale.rpartition("-")[2].upper(): locale for locale in LOCALES if locale not in SHADOWED},
+    **{region: locale for locale, regions in COUNTRIES.items() for region in regions},
 }
 """The main locale of a country; all others get the default."""
 

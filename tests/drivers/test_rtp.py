@@ -1,0 +1,174 @@
+"""The pacer's process, judged by a UDP socket on loopback."""
+
+import os
+import selectors
+import signal
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from drivers.rtp import Finished, Pacer, PacerEvent, PacerGone, Stopped
+
+FRAME = 160
+BOUND_S = 15.0
+
+
+@dataclass
+class Line:
+    """A call's two ends on loopback, and what arrived at the far one."""
+
+    near: socket.socket
+    far: socket.socket
+    packets: list[tuple[float, bytes]] = field(default_factory=list)
+
+    def drain(self) -> None:
+        while True:
+            try:
+                self.packets.append((time.monotonic(), self.far.recv(2048)))
+            except BlockingIOError:
+                return
+
+    def headers(self) -> list[tuple[int, int, int, int, int]]:
+        return [struct.unpack_from("!BBHII", data) for _, data in self.packets]
+
+
+@pytest.fixture
+def pacer() -> Iterator[Pacer]:
+    pacer = Pacer()
+    pacer.open()
+    yield pacer
+    pacer.close()
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    far.bind(("127.0.0.1", 0))
+    far.setblocking(False)
+    near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    near.bind(("127.0.0.1", 0))
+    near.connect(far.getsockname())
+    with near, far:
+        yield Line(near, far)
+
+
+def event(pacer: Pacer, line: Line, packets: int = 0) -> PacerEvent | None:
+    """The next event; or None as soon as so many packets have arrived."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pacer.fileno(), selectors.EVENT_READ)
+        selector.register(line.far, selectors.EVENT_READ)
+        end = time.monotonic() + BOUND_S
+        while time.monotonic() < end:
+            selector.select(0.5)
+            line.drain()
+            if packets and len(line.packets) >= packets:
+                return None
+            events = pacer.read()
+            if events:
+                return events[0]
+    raise AssertionError("no event in time")
+
+
+def test_the_audio_arrives_whole_and_in_order(pacer: Pacer, line: Line) -> None:
+    audio = bytes(os.urandom(FRAME * 10 + 40))
+    pacer.play(7, line.near, 8, audio)
+    assert event(pacer, line) == Finished(7, len(audio) / 8000)
+    assert b"".join(data[12:] for _, data in line.packets) == audio
+
+
+def test_headers_are_those_of_one_rtp_stream(pacer: Pacer, line: Line) -> None:
+    pacer.play(1, line.near, 8, bytes(FRAME * 5))
+    event(pacer, line)
+    first, sequences, times, sources = line.headers()[0], [], [], set()
+    for version, _, sequence, timestamp, source in line.headers():
+        assert version == 0x80
+        sequences.append((sequence - first[2]) & 0xFFFF)
+        times.append((timestamp - first[3]) & 0xFFFFFFFF)
+        sources.add(source)
+    assert sequences == [0, 1, 2, 3, 4]
+    assert times == [0, 160, 320, 480, 640]
+    assert len(sources) == 1
+    assert [marked for _, marked, *_ in line.headers()] == [0x88, 8, 8, 8, 8]
+
+
+def test_frames_keep_an_absolute_clock(pacer: Pacer, line: Line) -> None:
+    pacer.play(1, line.near, 0, bytes(FRAME * 100))
+    event(pacer, line)
+    # The kernel's loopback is instant; the bound is for a busy test machine, the drift would be 100 times a slip.
+    assert line.packets[-1][0] - line.packets[0][0] == pytest.approx(99 * 0.020, abs=0.08)
+
+
+def test_stopping_tells_how_much_was_played(pacer: Pacer, line: Line) -> None:
+    pacer.play(3, line.near, 0, bytes(FRAME * 500))
+    assert event(pacer, line, packets=10) is None
+    pacer.stop(3)
+    stopped = event(pacer, line)
+    assert isinstance(stopped, Stopped)
+    assert stopped.call == 3
+    assert 0.2 <= stopped.played_s < 9
+
+
+def test_a_callee_that_closed_its_port_does_not_end_the_stream(pacer: Pacer, line: Line) -> None:
+    line.far.close()
+    pacer.play(1, line.near, 0, bytes(FRAME * 10))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setblocking(False)
+        assert event(pacer, Line(line.near, other)) == Finished(1, 0.2)
+
+
+def test_a_stall_is_heard_as_a_gap_and_not_as_a_burst(pacer: Pacer, line: Line) -> None:
+    assert pacer._process is not None
+    pacer.play(1, line.near, 0, bytes(FRAME * 40))
+    event(pacer, line, packets=5)
+    os.kill(pacer._process.pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    os.kill(pacer._process.pid, signal.SIGCONT)
+    event(pacer, line)
+    times = [timestamp for _, _, _, timestamp, _ in line.headers()]
+    steps = [(after - before) & 0xFFFFFFFF for before, after in pairwise(times)]
+    assert len(times) == 40
+    assert max(steps) >= 15 * FRAME
+    assert all(step % FRAME == 0 for step in steps)
+
+
+def test_the_driver_hears_that_the_process_died(pacer: Pacer, line: Line) -> None:
+    assert pacer._process is not None
+    pacer.play(1, line.near, 0, bytes(FRAME * 500))
+    event(pacer, line, packets=3)
+    pacer._process.kill()
+    with pytest.raises(PacerGone):
+        event(pacer, line)
+
+
+def test_playing_into_a_dead_process_shows_at_the_next_read(pacer: Pacer, line: Line) -> None:
+    assert pacer._process is not None
+    pacer._process.kill()
+    pacer._process.wait()
+    pacer.play(1, line.near, 0, bytes(FRAME))
+    with pytest.raises(PacerGone):
+        event(pacer, line)
+
+
+def test_the_process_ends_when_the_driver_does(pacer: Pacer, line: Line) -> None:
+    process = pacer._process
+    assert process is not None
+    pacer.play(1, line.near, 0, bytes(FRAME))
+    event(pacer, line)
+    assert pacer._channel is not None
+    pacer._channel.close()
+    assert process.wait(5) == 0
+
+
+def test_two_streams_do_not_disturb_each_other(pacer: Pacer, line: Line) -> None:
+    pacer.play(1, line.near, 0, b"\x01" * FRAME * 20)
+    pacer.play(2, line.near, 8, b"\x02" * FRAME * 20)
+    event(pacer, line, packets=40)
+    by_source: dict[int, bytes] = {}
+    for header, (_, data) in zip(line.headers(), line.packets, strict=True):
+        by_source[header[4]] = by_source.get(header[4], b"") + data[12:]
+    assert sorted(by_source.values()) == [b"\x01" * FRAME * 20, b"\x02" * FRAME * 20]
