@@ -24,7 +24,10 @@ from drivers import (
     CallResult,
     Delivery,
     DeviceState,
+    DriverError,
     IncomingSms,
+    LateAnswer,
+    Receipt,
     Refused,
     Sms,
     SmsDriver,
@@ -48,6 +51,12 @@ SmsText = Callable[[Request, str], str]
 """The text of a request's SMS with this PIN in it."""
 
 
+ERROR_STATES: dict[type[DriverError], AttemptState] = {
+    Refused: AttemptState.REFUSED,
+    Unavailable: AttemptState.QUEUED,
+    Uncertain: AttemptState.UNCERTAIN,
+}
+
 # --- SMS ---------------------------------------------------------------------------------------------------
 
 
@@ -60,6 +69,17 @@ class ModemSlot:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    unsettled: tuple[Sms, Job] | None = None  # the last uncertain one: only that can still be answered
+
+
+Told = tuple[AttemptState, str, str]
+"""A driver's answer as the attempt's state, the message reference, and what an operator should know."""
+
+
+def _told(answer: Receipt | DriverError) -> Told:
+    if isinstance(answer, Receipt):
+        return AttemptState.SENT, str(answer.references[-1]), ""
+    return next(state for kind, state in ERROR_STATES.items() if isinstance(answer, kind)), "", str(answer)
 
 
 class SmsLane:
@@ -126,27 +146,26 @@ class SmsLane:
         begun = await self._engine.begin(job.request_id, job.step, slot.settings.name)
         if begun is None:
             return
-        state, reference, detail = await self._send(slot.driver, *begun)
+        state, reference, detail = await self._send(slot, job, *begun)
         slot.outcomes[state] += 1
         self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
         slot.failures = slot.failures + 1 if state is AttemptState.QUEUED else 0
         if slot.failures:
             await asyncio.sleep(PAUSE_S[min(slot.failures, len(PAUSE_S)) - 1])
 
-    async def _send(self, driver: SmsDriver, request: Request, attempt: Attempt) -> tuple[AttemptState, str, str]:
-        """The attempt's state, the message reference, and what an operator should know."""
+    async def _send(
+        self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt
+    ) -> tuple[AttemptState, str, str]:
         pin = self._engine.pin(request, attempt.generation)
         validity_s = int(attempt.not_after - self._engine.clock.now())
+        sms = Sms(request.number, self._text(request, pin), max(validity_s, 1))
         try:
-            sms = Sms(request.number, self._text(request, pin), max(validity_s, 1))
-            receipt = await asyncio.wrap_future(driver.send(sms))
-        except Refused as exc:
-            return AttemptState.REFUSED, "", str(exc)
-        except Unavailable as exc:
-            return AttemptState.QUEUED, "", str(exc)
-        except Uncertain as exc:
-            return AttemptState.UNCERTAIN, "", str(exc)
-        return AttemptState.SENT, str(receipt.references[-1]), ""
+            answer: Receipt | DriverError = await asyncio.wrap_future(slot.driver.send(sms))
+        except DriverError as exc:
+            answer = exc
+        if isinstance(answer, Uncertain):
+            slot.unsettled = (sms, job)
+        return _told(answer)
 
     def _over_quota(self, slot: ModemSlot) -> bool:
         limits = (
@@ -163,6 +182,8 @@ class SmsLane:
     def _heard(self, slot: ModemSlot, event: SmsEvent) -> None:
         if isinstance(event, StatusReport):
             self._report(event)
+        elif isinstance(event, LateAnswer):
+            self._answered_late(slot, event)
         elif isinstance(event, IncomingSms):
             log.info("modem=%s incoming=sms", slot.settings.name)
         else:
@@ -175,6 +196,16 @@ class SmsLane:
             slot.ready.set()
         else:
             slot.ready.clear()
+
+    def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
+        """Only good news changes an uncertain attempt: after a late refusal it has already been judged by policy."""
+        state, reference, detail = _told(late.answer)
+        if slot.unsettled is None or slot.unsettled[0] is not late.sms:
+            return
+        _, job = slot.unsettled
+        slot.unsettled = None
+        if state is AttemptState.SENT:
+            self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
 
     def _report(self, report: StatusReport) -> None:
         """Credit a delivery report to the newest message that it can mean."""

@@ -103,11 +103,19 @@ class ModemStatus:
     imei: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LateAnswer:
+    """The device answered after all for a message that had ended in Uncertain: a receipt, or why it was not sent."""
+
+    sms: Sms
+    answer: Receipt | DriverError
+
+
 class StateChanged:
     """The driver's `status()` says something new."""
 
 
-SmsEvent = StatusReport | IncomingSms | StateChanged
+SmsEvent = StatusReport | IncomingSms | LateAnswer | StateChanged
 
 
 class SmsDriver(Protocol):

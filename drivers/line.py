@@ -1,0 +1,176 @@
+"""A serial port with an AT session on it: write a command, wait for its end, hear notices on the way.
+
+One thread owns a line. It waits for the port, for a wake-up from other threads and for its deadline in one select, so
+nothing is polled. What goes wrong with the port is one of three exceptions; none of them carries what was on the wire.
+"""
+
+import contextlib
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import serial
+
+from drivers import at
+
+WRITE_S = 5.0  # a modem that does not drain its port for so long is gone
+
+
+class Lost(Exception):
+    """The port failed: unplugged, hung up, or it takes no octets."""
+
+
+class Silent(Exception):
+    """A command got no final result in time."""
+
+
+class Interrupted(Exception):
+    """The driver is being closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A command's end and its information lines."""
+
+    final: at.Final
+    answers: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        return self.final.ok
+
+
+class Wake:
+    """Wakes the owner thread's select from any other thread."""
+
+    def __init__(self) -> None:
+        self._in, self._out = socket.socketpair()
+        self._in.setblocking(False)
+        self._out.setblocking(False)
+
+    def __call__(self) -> None:
+        with contextlib.suppress(OSError):  # full: it is awake anyway; closed: nobody is there
+            self._out.send(b"!")
+
+    def fileno(self) -> int:
+        return self._in.fileno()
+
+    def clear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._in.recv(4096)
+
+    def close(self) -> None:
+        self._in.close()
+        self._out.close()
+
+
+class Line:
+    """An open port. `hear` gets every notice, on the owner thread; what it raises leaves the waiting method.
+
+    `until` bounds every wait: the monotonic time by which the driver must have let go, or infinity.
+    """
+
+    def __init__(
+        self, port: serial.Serial, wake: Wake, hear: Callable[[at.Notice], None], until: Callable[[], float]
+    ) -> None:
+        self._port = port
+        self._wake = wake
+        self._hear = hear
+        self._until = until
+        self._session = at.Session()
+        self._events: list[at.Event] = []
+        self._selector = selectors.DefaultSelector()
+        try:
+            self._selector.register(port, selectors.EVENT_READ)
+        except (OSError, ValueError, serial.SerialException):
+            raise Lost("the port closed") from None
+        self._selector.register(wake, selectors.EVENT_READ)
+
+    def close(self) -> None:
+        self._selector.close()
+
+    def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float) -> Reply:
+        """A command from its first octet to its final result. Raises Silent, Lost, Interrupted."""
+        self.begin(command, answer, free_text=free_text)
+        return self.end(timeout_s)
+
+    def begin(self, command: str, answer: str = "", *, free_text: bool = False, prompt: bool = False) -> None:
+        """Write a command. What an older one left behind is no part of its answer."""
+        self._flush()
+        self._write(self._session.command(command, answer, free_text=free_text, prompt=prompt))
+
+    def end(self, timeout_s: float) -> Reply:
+        """The rest of the command under way."""
+        answers: list[str] = []
+        deadline = time.monotonic() + timeout_s
+        while True:
+            event = self.next(deadline)
+            if isinstance(event, at.Final):
+                return Reply(event, answers)
+            if isinstance(event, at.Answer):
+                answers.append(event.text)
+            if event is None:
+                self._session.forget()
+                raise Silent("no final result")
+
+    def body(self, pdu: str) -> None:
+        """The message for a prompt; nothing is sent before `send`."""
+        self._write(self._session.body(pdu))
+
+    def send(self) -> None:
+        """Ctrl-Z: from here on the modem may send the message."""
+        self._write(bytes([at.CTRL_Z]))
+
+    def escape(self) -> None:
+        """Leave the prompt, if the modem is at one."""
+        self._session.forget()
+        self._write(bytes([at.ESC]))
+
+    def next(self, deadline: float) -> at.Event | None:
+        """The next prompt, answer or final result; None when the deadline (monotonic) has passed."""
+        while not self._events:
+            now = time.monotonic()
+            if now >= self._until():
+                raise Interrupted("the driver is closing")
+            if now >= deadline:
+                return None
+            self._wait(min(deadline, self._until()) - now)
+        return self._events.pop(0)
+
+    def idle(self, deadline: float) -> None:
+        """Listen until something was heard, another thread wakes us, or the deadline has passed."""
+        now = time.monotonic()
+        if now < min(deadline, self._until()):
+            self._wait(min(deadline, self._until()) - now)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Whatever nobody waits for any more."""
+        self._wait(0)
+        self._events.clear()
+
+    def _wait(self, timeout_s: float) -> None:
+        for key, _ in self._selector.select(timeout_s):
+            if key.fileobj is self._wake:
+                self._wake.clear()
+            else:
+                self._read()
+
+    def _read(self) -> None:
+        try:
+            data = self._port.read(4096)
+        except (OSError, serial.SerialException, TypeError):  # TypeError: pyserial, when the port was closed meanwhile
+            raise Lost("the port closed") from None
+        events = self._session.feed(data)
+        self._events += [event for event in events if not isinstance(event, at.Notice)]
+        for event in events:
+            if isinstance(event, at.Notice):
+                self._hear(event)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._port.write(data)
+        except (OSError, serial.SerialException):
+            raise Lost("the port takes nothing") from None
