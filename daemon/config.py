@@ -78,10 +78,10 @@ class Security:
     cancel_before_event: int = setting(2, "Nor once this event has run; 0: always.", low=0)
     on_refused: str = setting(
         "wait",
-        "What an event that was refused for good does: keep the schedule, or start the next.",
+        'What an event that was refused for good does: keep the schedule ("wait"), or start the next ("next").',
         choices=("wait", "next"),
     )
-    allow_prefixes: list[str] = setting([], "Numbers must start with one of these; empty: any.")
+    allow_prefixes: list[str] = setting([], 'Numbers must start with one of these, e.g. ["44", "353"]; empty: any.')
     deny_prefixes: list[str] = setting([], "Numbers must not start with any of these.")
     requests_per_second: int = setting(30, "Starts a second before clients are told to slow down; 0: no limit.", low=0)
 
@@ -100,14 +100,16 @@ class Modem:
     daily_limit: int = setting(0, "Messages a day; 0: no limit.", low=0)
     monthly_recipients: int = setting(0, "Distinct recipients a month; 0: no limit.", low=0)
     on_uncertain: str = setting(
-        "resend", "A message whose fate is unknown: send it once more, or never.", choices=("resend", "never")
+        "resend",
+        'A message whose fate is unknown: send it once more ("resend"), or "never".',
+        choices=("resend", "never"),
     )
     options: Any = field(default=None, metadata={"driver": True})
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    driver: str = setting("none", 'The driver that makes calls, or "none".')
+    driver: str = setting("none", 'The driver that makes calls: "pyvoip" or "none".')
     options: Any = field(default=None, metadata={"driver": True})
 
 
@@ -118,7 +120,9 @@ class Prompts:
         "Where rendered and imported prompts lie; what is missing there comes from the package.",
     )
     engine: str = setting(
-        "gtts", "What `pinwheel prompts render` uses; no other command ever does.", choices=("gtts", "piper", "espeak")
+        "gtts",
+        'What `pinwheel prompts render` uses: "gtts", "piper" or "espeak"; no other command ever does.',
+        choices=("gtts", "piper", "espeak"),
     )
     brands: list[str] = setting([], "Brands that get a welcome of their own.")
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import phonenumbers
+import pyVoIP.VoIP  # before pyVoIP.SIP, which it imports in a circle
 from pyVoIP.SIP import SIPStatus
 
 from drivers import (

@@ -42,7 +42,7 @@ def test_every_key_is_in_the_shipped_file_with_its_default_and_help(section: str
         keys += dataclasses.fields(drivers.load("pyvoip").Options)
     assert {f.name for f in keys} == table.keys()
     for f in keys:
-        assert f.metadata["help"].split('"')[0].split("(")[0].strip() in SHIPPED.read_text(), f.name
+        assert f.metadata["help"] in SHIPPED.read_text(), f.name
 
 
 def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
