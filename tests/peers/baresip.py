@@ -1,9 +1,11 @@
 """baresip (Debian's baresip-core) as the callee: answers or rings, and records what it hears to WAV."""
 
+import contextlib
 import json
 import socket
 import subprocess
 import time
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +134,12 @@ class Baresip:
     def log(self) -> str:
         return (self._home / "log").read_text(errors="replace")
 
-    def recordings(self) -> list[Path]:
-        """What it heard (`-dec`: the decoded side), oldest first."""
-        return sorted(self._recordings.glob("*-dec.wav"), key=lambda path: path.stat().st_mtime)
+    def recording(self) -> Path:
+        """What it heard in its last call (`-dec`: the decoded side), once the file is complete."""
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            found = sorted(self._recordings.glob("*-dec.wav"), key=lambda path: path.stat().st_mtime)
+            with contextlib.suppress(wave.Error, EOFError, IndexError), wave.open(str(found[-1])):
+                return found[-1]
+            time.sleep(0.05)
+        raise AssertionError("baresip recorded nothing")

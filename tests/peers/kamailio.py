@@ -1,0 +1,119 @@
+"""Kamailio (Debian's kamailio) as a trunk: registrar and record-routing proxy that challenges REGISTER and INVITE."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from tests.peers.baresip import free_port
+
+PASSWORD = "a secret of the tests"  # noqa: S105
+START_S = 15.0
+
+CONFIG = """\
+#!KAMAILIO
+debug=2
+log_stderror=yes
+fork=yes
+children=2
+disable_tcp=yes
+listen=udp:{host}:{port}
+auto_aliases=no
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+loadmodule "xlog.so"
+loadmodule "textops.so"
+modparam("rr", "append_fromtag", 1)
+modparam("usrloc", "db_mode", 0)
+modparam("auth", "qop", "auth")
+request_route {{
+  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+  xlog("L_NOTICE", "REQ $rm $ru\\n");
+  if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+  if (has_totag()) {{
+    if (loose_route()) {{ t_relay(); exit; }}
+    if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
+    sl_send_reply("404", "In a dialog, without a Route");
+    exit;
+  }}
+  t_check_trans();
+  if (is_method("REGISTER")) {{
+    if (!pv_www_authenticate("{host}", "{password}", "0")) {{ www_challenge("{host}", "1"); exit; }}
+    save("location");
+    exit;
+  }}
+  if (is_method("INVITE")) {{
+    if (!pv_proxy_authenticate("{host}", "{password}", "0")) {{ proxy_challenge("{host}", "1"); exit; }}
+    record_route();
+  }}
+  $ru = "sip:" + $rU + "@{callee}";
+  t_relay();
+}}
+"""
+
+
+class Kamailio:
+    """One Kamailio on a loopback address of its own, in front of `callee` ("host:port"); a context manager."""
+
+    def __init__(self, directory: Path, callee: str, host: str = "127.0.0.4") -> None:
+        port = free_port(host, socket.SOCK_DGRAM)
+        self.address = f"{host}:{port}"
+        self._directory = directory / "kamailio"
+        self._config = CONFIG.format(host=host, port=port, password=PASSWORD, callee=callee)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Kamailio":
+        self._directory.mkdir(parents=True)
+        config = self._directory / "kamailio.cfg"
+        config.write_text(self._config)
+        command = ["kamailio", "-f", str(config), "-DD", "-m", "32", "-M", "4", "-Y", str(self._directory)]
+        with (self._directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._wait_until_it_answers()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def log(self) -> str:
+        return (self._directory / "log").read_text(errors="replace")
+
+    def methods(self) -> list[str]:
+        """The requests that it saw, in order: ["REGISTER", "REGISTER", "INVITE", ...]."""
+        return [line.split("REQ ")[1].split()[0] for line in self.log().splitlines() if "REQ " in line]
+
+    def _wait_until_it_answers(self) -> None:
+        """Any answer will do: 483 to an OPTIONS that may not be forwarded."""
+        host, port = self.address.split(":")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect((host, int(port)))
+            sock.settimeout(0.2)
+            here = ":".join(map(str, sock.getsockname()))
+            probe = (
+                f"OPTIONS sip:{self.address} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKprobe\r\n"
+                f"Max-Forwards: 0\r\nFrom: <sip:probe@{here}>;tag=1\r\nTo: <sip:{self.address}>\r\n"
+                f"Call-ID: probe\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            ).encode()
+            end = time.monotonic() + START_S
+            while time.monotonic() < end:
+                try:
+                    sock.send(probe)
+                    sock.recv(2048)
+                    return
+                except OSError:
+                    time.sleep(0.05)
+        raise AssertionError(f"kamailio did not start: {self.log()[-2000:]}")

@@ -1,0 +1,92 @@
+"""sipp (Debian's sip-tester) as a trunk that gives one scripted answer."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from tests.peers.baresip import free_port
+
+HEADERS = """[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]SIPpTag[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:sipp@[local_ip]:[local_port]>
+Content-Length: 0
+"""
+SEND = "<send{attributes}><![CDATA[\n\nSIP/2.0 {line}\n" + HEADERS + "\n]]></send>\n"
+
+
+def refuses(*lines: str) -> str:
+    """A scenario: the responses in order, the last of them final; then the ACK has to come."""
+    *before, last = lines
+    steps = [SEND.format(line=line, attributes="") for line in before]
+    final = SEND.format(line=last, attributes=' retrans="500"')
+    return _scenario("".join(steps) + '<pause milliseconds="100"/>' + final + '<recv request="ACK" timeout="8000"/>')
+
+
+def rings_until_cancelled() -> str:
+    """180, then 200 to CANCEL and 487 to INVITE, whose ACK has to come."""
+    final = SEND.format(line="487 Request Terminated", attributes="").replace("[last_CSeq:]", "CSeq: [cseq] INVITE")
+    final = final.replace("[last_Via:]", "[$via]")
+    first = (
+        '<recv request="INVITE"><action><ereg regexp=".*" search_in="hdr" header="Via:" assign_to="1"/></action></recv>'
+    )
+    return _document(
+        first
+        + SEND.format(line="180 Ringing", attributes="")
+        + '<recv request="CANCEL" timeout="8000"/>'
+        + SEND.format(line="200 OK", attributes="")
+        + final.replace("[$via]", "Via: [$1]")
+        + '<recv request="ACK" timeout="8000"/>'
+    )
+
+
+def _scenario(steps: str) -> str:
+    return _document('<recv request="INVITE"/>\n' + steps)
+
+
+def _document(steps: str) -> str:
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="callee">\n{steps}\n</scenario>\n'
+
+
+class Sipp:
+    """One sipp that serves one call; a context manager. `succeeded` tells whether its script was kept to the end."""
+
+    def __init__(self, directory: Path, scenario: str, host: str = "127.0.0.3") -> None:
+        self._directory = directory / "sipp"
+        self._scenario = scenario
+        self._host, self._port = host, free_port(host, socket.SOCK_DGRAM)
+        self.address = f"{host}:{self._port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Sipp":
+        self._directory.mkdir(parents=True)
+        (self._directory / "scenario.xml").write_text(self._scenario)
+        command = ["sipp", "-sf", "scenario.xml", "-i", self._host, "-p", str(self._port), "-m", "1", "-nostdin"]
+        command += ["-timeout", "30", "-trace_err", "-error_file", "errors"]
+        with (self._directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._wait_until_it_listens()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def succeeded(self, seconds: float = 10.0) -> bool:
+        """Wait for its end; whether every message that it expected came."""
+        assert self._process is not None
+        return self._process.wait(seconds) == 0
+
+    def _wait_until_it_listens(self) -> None:
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            if f":{self._port:04X} " in Path("/proc/net/udp").read_text():
+                return
+            time.sleep(0.02)
+        raise AssertionError("sipp did not start")
