@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import phonenumbers
@@ -214,7 +214,7 @@ class Driver:
         return handle
 
     def status(self) -> TrunkStatus:
-        return self._status
+        return replace(self._status, calls=len(self._legs))
 
     def close(self) -> None:
         if self._thread is not None:
@@ -355,7 +355,7 @@ class Driver:
     def _set_status(self, state: DeviceState, detail: str) -> None:
         registration = self._agent.registration if self._agent is not None else None
         registered = registration.registered if registration is not None else None
-        status = TrunkStatus(state, detail, self._options.server, registered, len(self._legs))
+        status = TrunkStatus(state, detail, self._options.server, registered)
         changed = (status.state, status.detail) != (self._status.state, self._status.detail)
         self._status = status
         if changed:

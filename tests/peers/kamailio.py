@@ -92,9 +92,14 @@ class Kamailio:
     def log(self) -> str:
         return (self._directory / "log").read_text(errors="replace")
 
-    def methods(self) -> list[str]:
-        """The requests that it saw, in order: ["REGISTER", "REGISTER", "INVITE", ...]."""
-        return [line.split("REQ ")[1].split()[0] for line in self.log().splitlines() if "REQ " in line]
+    def methods(self, count: int) -> list[str]:
+        """The requests that it saw, in order, once it has logged so many: ["REGISTER", "REGISTER", "INVITE", ...]."""
+        end = time.monotonic() + START_S
+        while True:
+            seen = [line.split("REQ ")[1].split()[0] for line in self.log().splitlines() if "REQ " in line]
+            if len(seen) >= count or time.monotonic() > end:
+                return seen
+            time.sleep(0.05)
 
     def _wait_until_it_answers(self) -> None:
         """Any answer will do: 483 to an OPTIONS that may not be forwarded."""
