@@ -88,7 +88,7 @@ class PromptLibrary:
         """Load every set below the directories; the first that has a clip wins. Raises PromptsUnusable."""
         clips: dict[str, dict[str, Audio]] = {}
         for directory in directories:
-            for path in sorted(directory.glob("*/*.wav")):
+            for path in sorted(directory.glob("[!.]*/*.wav")):  # hidden: a set that is being rendered
                 clips.setdefault(path.parent.name, {}).setdefault(path.stem, _read(path))
         return cls(clips)
 

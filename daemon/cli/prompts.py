@@ -3,12 +3,13 @@
 import tomllib
 import wave
 from pathlib import Path
+from typing import Any
 
 import click
 
 from daemon import config as configuration
 from daemon.core.phrases import DEFAULT_LOCALE, call_plan
-from daemon.prompts import NEEDED, RATE, PromptLibrary, PromptsUnusable, shipped_prompts
+from daemon.prompts import NEEDED, RATE, PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
 from drivers.g711 import ulaw_decode
 
 
@@ -78,3 +79,31 @@ def play(directory: Path, locale: str, pin: str, brand: str, output: Path) -> No
     except OSError as exc:
         raise click.ClickException(f"cannot write {output}: {exc.strerror}") from exc
     click.echo(f"{output}: {speech.audio.seconds:.1f} s, the PIN ends at {speech.first_end_s:.1f} s")
+
+
+@prompts.command()
+@click.argument("locales", nargs=-1, required=True, metavar="LOCALE...")
+@directory_option
+@click.option("--engine", "engine_name", type=click.Choice(["gtts", "piper", "espeak"]), default="gtts")
+@click.option("--voice", default="", help="Of piper: its .onnx file.")
+@click.option("--brand", "brands", multiple=True, help="A brand that gets a welcome of its own; may be repeated.")
+def render(locales: tuple[str, ...], directory: Path, engine_name: str, voice: str, brands: tuple[str, ...]) -> None:
+    """Render the clips of each LOCALE ahead of time; no other command ever uses an engine."""
+    try:
+        from daemon import render as renderer
+    except ImportError as exc:
+        raise click.ClickException(f"rendering needs {exc.name}; run: pip install 'pinwheel[render]'") from exc
+    try:
+        book = load_phrases()
+        for locale in locales:
+            if locale not in book.by_locale:
+                raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
+            speaker = renderer.engine(engine_name, voice)
+            made = renderer.render(book.by_locale[locale], brands, speaker, directory, _told)
+            click.echo(f"{made}: ready; reload with: systemctl restart pinwheel")
+    except (renderer.RenderError, PromptsUnusable) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def _told(clip: Any) -> None:
+    click.echo(f"  {clip.name:12} {clip.seconds:5.2f} s  {clip.text}")

@@ -1,0 +1,102 @@
+"""Tells which clips a recording holds, by comparing waveforms: what the callee heard, judged from the far end.
+
+Pure Python, so that the demo needs no more than the daemon does. It knows only the clips it is given: it finds the
+beginnings of sounds in the recording, lays every clip against each, and takes the best if it fits well enough.
+"""
+
+import math
+import wave
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import mul
+from pathlib import Path
+
+from drivers import Audio
+from drivers.g711 import ulaw_decode
+
+RATE = 8000
+BLOCK = RATE // 200  # 5 ms
+HUSH_BLOCKS = 8  # 40 ms of silence before a sound make it a beginning
+ABOVE_NOISE_DB = 12.0
+QUIETEST_DBFS = -50.0
+EARLIEST, LATEST = -RATE // 25, RATE // 100  # a clip begins 40 ms before to 10 ms after its sound was noticed
+STRIDE = 5  # every so manieth sample is compared: enough to tell words apart
+GOOD_ENOUGH = 0.45  # correlation; different words stay below 0.25
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A clip in a recording; UNKNOWN for a sound that is none. score: correlation, 0..1."""
+
+    name: str
+    at_s: float
+    score: float
+
+
+def heard(wav: Path, clips: Mapping[str, Audio]) -> list[Heard]:
+    """What a recording (8 kHz, 16 bit, mono) holds, in order. Raises ValueError for another kind of file."""
+    samples = _read(wav)
+    patterns = {name: array("h", ulaw_decode(audio.pcmu)) for name, audio in clips.items()}
+    found: list[Heard] = []
+    until = 0
+    for start in _beginnings(samples):
+        if start < until:
+            continue
+        item = _best(samples, start, patterns)
+        found.append(item)
+        if item.name != UNKNOWN:
+            until = round(item.at_s * RATE) + len(patterns[item.name]) - BLOCK * HUSH_BLOCKS
+    return found
+
+
+def spoken_pins(found: Sequence[Heard]) -> list[str]:
+    """The runs of digits between other clips: ["4711", "4711"] for a PIN that was said twice."""
+    told = "".join(item.name.removeprefix("digit_") if item.name.startswith("digit_") else " " for item in found)
+    return told.split()
+
+
+def _read(wav: Path) -> "array[int]":
+    with wave.open(str(wav)) as file:
+        if (file.getframerate(), file.getsampwidth(), file.getnchannels()) != (RATE, 2, 1):
+            raise ValueError(f"cannot listen to {wav}: it must be 8 kHz, 16 bit, mono")
+        return array("h", file.readframes(file.getnframes()))
+
+
+def _beginnings(samples: "array[int]") -> Iterator[int]:
+    """Where sound follows silence, in samples."""
+    levels = [_level(samples[i : i + BLOCK]) for i in range(0, len(samples) - BLOCK + 1, BLOCK)]
+    if not levels:
+        return
+    noise = sorted(levels)[len(levels) // 5]
+    threshold = max(noise + ABOVE_NOISE_DB, QUIETEST_DBFS)
+    quiet = HUSH_BLOCKS
+    for number, level in enumerate(levels):
+        if level < threshold:
+            quiet += 1
+            continue
+        if quiet >= HUSH_BLOCKS:
+            yield number * BLOCK
+        quiet = 0
+
+
+def _level(block: Sequence[int]) -> float:
+    """dB of full scale."""
+    return 10 * math.log10(max(sum(map(mul, block, block)) / len(block) / 32768**2, 1e-12))
+
+
+def _best(samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"]) -> Heard:
+    """The clip that fits best where a sound begins."""
+    best = Heard(UNKNOWN, start / RATE, 0.0)
+    for name, pattern in patterns.items():
+        for begin in range(max(start + EARLIEST, 0), start + LATEST):
+            score = _correlation(samples[begin : begin + len(pattern) : STRIDE], pattern[::STRIDE])
+            if score > max(best.score, GOOD_ENOUGH):
+                best = Heard(name, begin / RATE, score)
+    return best
+
+
+def _correlation(a: Sequence[int], b: Sequence[int]) -> float:
+    power = sum(map(mul, a, a)) * sum(map(mul, b, b))
+    return sum(map(mul, a, b)) / math.sqrt(power) if power else 0.0
