@@ -21,7 +21,8 @@ HUSH_BLOCKS = 8  # 40 ms of silence before a sound make it a beginning
 ABOVE_NOISE_DB = 12.0
 QUIETEST_DBFS = -50.0
 EARLIEST, LATEST = -RATE // 25, RATE // 100  # a clip begins 40 ms before to 10 ms after its sound was noticed
-STRIDE = 5  # every so manieth sample is compared: enough to tell words apart
+GLANCE_STRIDE, GLANCE_SAMPLES = 16, RATE * 6 // 10  # to find the likeliest: few samples of a clip's first 0.6 s
+LOOK_STRIDE = 3  # to make sure of it, over its whole length
 GOOD_ENOUGH = 0.45  # correlation; different words stay below 0.25
 UNKNOWN = "?"
 
@@ -88,13 +89,18 @@ def _level(block: Sequence[int]) -> float:
 
 def _best(samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"]) -> Heard:
     """The clip that fits best where a sound begins."""
-    best = Heard(UNKNOWN, start / RATE, 0.0)
-    for name, pattern in patterns.items():
-        for begin in range(max(start + EARLIEST, 0), start + LATEST):
-            score = _correlation(samples[begin : begin + len(pattern) : STRIDE], pattern[::STRIDE])
-            if score > max(best.score, GOOD_ENOUGH):
-                best = Heard(name, begin / RATE, score)
-    return best
+    glances = (
+        (_fit(samples, begin, pattern[:GLANCE_SAMPLES], GLANCE_STRIDE), begin, name)
+        for name, pattern in patterns.items()
+        for begin in range(max(start + EARLIEST, 0), start + LATEST)
+    )
+    _, begin, name = max(glances)
+    score = _fit(samples, begin, patterns[name], LOOK_STRIDE)
+    return Heard(name, begin / RATE, score) if score > GOOD_ENOUGH else Heard(UNKNOWN, start / RATE, score)
+
+
+def _fit(samples: "array[int]", begin: int, pattern: "array[int]", stride: int) -> float:
+    return _correlation(samples[begin : begin + len(pattern) : stride], pattern[::stride])
 
 
 def _correlation(a: Sequence[int], b: Sequence[int]) -> float:
