@@ -20,7 +20,7 @@ BLOCK = RATE // 200  # 5 ms
 HUSH_BLOCKS = 8  # 40 ms of silence before a sound make it a beginning
 ABOVE_NOISE_DB = 12.0
 QUIETEST_DBFS = -50.0
-EARLIEST, LATEST = -RATE // 25, RATE // 100  # a clip begins 40 ms before to 10 ms after its sound was noticed
+SLACK = RATE // 60  # how exactly the beginning of a sound is noticed: 17 ms
 GLANCE_STRIDE, GLANCE_SAMPLES = 16, RATE * 6 // 10  # to find the likeliest: few samples of a clip's first 0.6 s
 LOOK_STRIDE = 3  # to make sure of it, over its whole length
 GOOD_ENOUGH = 0.45  # correlation; different words stay below 0.25
@@ -42,10 +42,12 @@ def heard(wav: Path, clips: Mapping[str, Audio]) -> list[Heard]:
     patterns = {name: array("h", ulaw_decode(audio.pcmu)) for name, audio in clips.items()}
     found: list[Heard] = []
     until = 0
-    for start in _beginnings(samples):
+    threshold = _threshold(samples)
+    onsets = {name: next(_beginnings(pattern, threshold), 0) for name, pattern in patterns.items()}
+    for start in _beginnings(samples, threshold):
         if start < until:
             continue
-        item = _best(samples, start, patterns)
+        item = _best(samples, start, patterns, onsets)
         found.append(item)
         if item.name != UNKNOWN:
             until = round(item.at_s * RATE) + len(patterns[item.name]) - BLOCK * HUSH_BLOCKS
@@ -65,15 +67,20 @@ def _read(wav: Path) -> "array[int]":
         return array("h", file.readframes(file.getnframes()))
 
 
-def _beginnings(samples: "array[int]") -> Iterator[int]:
+def _levels(samples: "array[int]") -> list[float]:
+    return [_level(samples[i : i + BLOCK]) for i in range(0, len(samples) - BLOCK + 1, BLOCK)]
+
+
+def _threshold(samples: "array[int]") -> float:
+    """What counts as sound, in dB of full scale."""
+    levels = sorted(_levels(samples)) or [0.0]
+    return max(levels[len(levels) // 5] + ABOVE_NOISE_DB, QUIETEST_DBFS)
+
+
+def _beginnings(samples: "array[int]", threshold: float) -> Iterator[int]:
     """Where sound follows silence, in samples."""
-    levels = [_level(samples[i : i + BLOCK]) for i in range(0, len(samples) - BLOCK + 1, BLOCK)]
-    if not levels:
-        return
-    noise = sorted(levels)[len(levels) // 5]
-    threshold = max(noise + ABOVE_NOISE_DB, QUIETEST_DBFS)
     quiet = HUSH_BLOCKS
-    for number, level in enumerate(levels):
+    for number, level in enumerate(_levels(samples)):
         if level < threshold:
             quiet += 1
             continue
@@ -87,14 +94,14 @@ def _level(block: Sequence[int]) -> float:
     return 10 * math.log10(max(sum(map(mul, block, block)) / len(block) / 32768**2, 1e-12))
 
 
-def _best(samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"]) -> Heard:
-    """The clip that fits best where a sound begins."""
+def _best(samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"], onsets: Mapping[str, int]) -> Heard:
+    """The clip that fits best where a sound begins; a clip's own sound may begin some way into it."""
     glances = (
         (_fit(samples, begin, pattern[:GLANCE_SAMPLES], GLANCE_STRIDE), begin, name)
         for name, pattern in patterns.items()
-        for begin in range(max(start + EARLIEST, 0), start + LATEST)
+        for begin in range(max(start - onsets[name] - SLACK, 0), start - onsets[name] + SLACK)
     )
-    _, begin, name = max(glances)
+    _, begin, name = max(glances, default=(0.0, start, next(iter(patterns))))
     score = _fit(samples, begin, patterns[name], LOOK_STRIDE)
     return Heard(name, begin / RATE, score) if score > GOOD_ENOUGH else Heard(UNKNOWN, start / RATE, score)
 

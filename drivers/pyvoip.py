@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import phonenumbers
-import pyVoIP.VoIP  # before pyVoIP.SIP, which it imports in a circle
+import pyVoIP.VoIP  # noqa: F401  before pyVoIP.SIP, which it imports in a circle
 from pyVoIP.SIP import SIPStatus
 
 from drivers import (
