@@ -1,0 +1,140 @@
+"""A real pinwheeld, as a process of its own, for the tests that speak to it through its socket."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daemon.client import Client, Unreachable
+
+START_S = 20.0
+STOP_S = 20.0
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """What the condition gives as soon as that is something; bounded."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+class Gateway:
+    """pinwheeld on a directory of its own. sections: TOML by section, e.g. modem='name = "sim1"...'."""
+
+    def __init__(self, directory: Path, toml: str = "", *, speed: float = 1.0, log_level: str = "debug") -> None:
+        self.directory = directory
+        self.socket = directory / "control.sock"
+        self.database = directory / "pinwheel.db"
+        self.client = Client(self.socket)
+        self._log_level = log_level
+        self._config = directory / "pinwheel.toml"
+        api = "" if "[api]" in toml else f"[api]\nsocket = {json.dumps(str(self.socket))}\n"
+        toml = toml.replace("[api]", f"[api]\nsocket = {json.dumps(str(self.socket))}")
+        store = f"[store]\nurl = {json.dumps(f'sqlite:///{self.database}')}\n"
+        self._config.write_text(f"{api}{store}[clock]\nspeed = {speed}\n{toml}")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Gateway":
+        self.start()
+        self.ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> float:
+        """Run it until it answers; the seconds that it took."""
+        started = time.monotonic()
+        command = [sys.executable, "-m", "daemon.main", "--config", str(self._config), "--log-level", self._log_level]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until(self._answers, f"the daemon answers: {self.log()[-3000:]}", START_S)
+        return time.monotonic() - started
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()[-3000:]
+        with contextlib.suppress(Unreachable):
+            self.client.get("/healthz")
+            return True
+        return False
+
+    def ready(self) -> None:
+        """Wait until every device is ready."""
+
+        def devices() -> bool:
+            status = self.client.get("/v1/status")
+            states = [modem["state"] for modem in status["modems"]] + [status["voice"].get("state", "ready")]
+            return set(states) == {"ready"}
+
+        until(devices, "all devices are ready", START_S)
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """As systemd does; its exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the daemon does not stop: {self.log()[-3000:]}") from None
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "pinwheeld.log"
+
+    def log(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+    def verify(self, number: str, **parameters: Any) -> str:
+        """Start a request; its id."""
+        answer = self.client.verify("", number=number, brand="Acme", **parameters)
+        assert answer["status"] == "0", answer
+        return str(answer["request_id"])
+
+    def request(self, request_id: str) -> dict[str, Any]:
+        return self.client.get(f"/v1/requests/{request_id}")
+
+    def wait_for(self, request_id: str, kind: str, step: int | None = None, seconds: float = 60.0) -> dict[str, Any]:
+        """The first line of the request's history of this kind (and event)."""
+
+        def line() -> dict[str, Any] | None:
+            history = self.request(request_id)["history"]
+            return next((x for x in history if x["kind"] == kind and step in (None, x["step"])), None)
+
+        found: dict[str, Any] = until(line, f"{kind} in {request_id}", seconds)
+        return found
+
+
+def modem_section(port: str, name: str = "sim1", more: str = "") -> str:
+    return f"[[modem]]\nname = {json.dumps(name)}\nport = {json.dumps(port)}\n{more}\n"
+
+
+def voice_section(server: str, more: str = "register = false") -> str:
+    return f'[voice]\ndriver = "pyvoip"\nserver = {json.dumps(server)}\nbind = "127.0.0.1:0"\n{more}\n'
+
+
+def pin_in(text: str) -> str:
+    """The PIN of an SMS as config/phrases/en-us.toml words it."""
+    found = re.search(r"code: (\d{4,10})\.", text)
+    assert found is not None
+    return found[1]

@@ -1,0 +1,73 @@
+"""The whole job on real parts: daemon, serial driver, SIP, baresip."""
+
+from datetime import datetime
+from pathlib import Path
+
+from daemon.listen import heard, spoken_pins
+from daemon.prompts import PromptLibrary, shipped_prompts
+from drivers.simulated_modem import SimulatedModem
+from drivers.simulated_phone import SimulatedPhone
+from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
+from tests.peers.baresip import Baresip
+
+NUMBER = "447700900123"
+SPEED = 12
+
+
+def test_an_sms_then_a_call_carry_the_pin_and_the_code_is_judged(tmp_path: Path) -> None:
+    with SimulatedModem(network_s=0.1, report_s=0.1) as modem, Baresip(tmp_path) as phone:
+        devices = modem_section(modem.port) + voice_section(phone.address)
+        with Gateway(tmp_path, devices, speed=SPEED) as gateway:
+            request_id = gateway.verify(NUMBER, lg="en-us", workflow_id=5)
+            number, text = until(lambda: modem.accepted, "the SMS")[0]
+            assert number == NUMBER
+            assert text == f"Acme code: {pin_in(text)}. Valid for 5 minutes."
+            gateway.wait_for(request_id, "delivered", step=1)
+            clips = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
+            assert spoken_pins(heard(phone.recording(), clips)) == [pin_in(text)] * 2
+            wrong = "0000" if pin_in(text) != "0000" else "1111"
+            assert gateway.client.verify("check", request_id=request_id, code=wrong)["status"] == "16"
+            assert gateway.client.verify("check", request_id=request_id, code=pin_in(text))["status"] == "0"
+            found = gateway.request(request_id)
+            history = {(line["kind"], line["step"]): seconds(line["at"]) for line in found["history"]}
+            database = b"".join(path.read_bytes() for path in tmp_path.glob("pinwheel.db*"))
+        log = gateway.log()
+    assert found["status"] == "SUCCESS"
+    assert [attempt["state"] for attempt in found["attempts"]] == ["delivered", "delivered"]
+    assert abs(history["event", 1] - history["event", 0] - 125) < 1 * SPEED
+    assert len(modem.accepted) == 1
+    assert pin_in(text) not in log
+    assert NUMBER not in log
+    assert b'"%s"' % pin_in(text).encode() not in database
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+SCHEDULES = {
+    1: [("sms A", 0), ("tts A", 125), ("tts B", 305), ("expired", 605)],
+    2: [("sms A", 0), ("sms A", 125), ("tts B", 305), ("expired", 605)],
+    3: [("tts A", 0), ("tts A", 150), ("expired", 300)],
+    4: [("sms A", 0), ("sms A", 120), ("expired", 300)],
+    5: [("sms A", 0), ("tts A", 125), ("expired", 425)],
+}
+
+
+def test_the_workflows_keep_their_timelines_to_a_second_of_real_time(tmp_path: Path) -> None:
+    with SimulatedModem(network_s=0.05, report_s=0.1) as modem, SimulatedPhone(ring_s=0.1) as phone:
+        devices = modem_section(modem.port) + voice_section(phone.address)
+        with Gateway(tmp_path, devices, speed=40) as gateway:
+            ids = {workflow: gateway.verify(f"4477009002{workflow}0", workflow_id=workflow) for workflow in SCHEDULES}
+            for workflow, expected in SCHEDULES.items():
+                gateway.wait_for(ids[workflow], "expired")
+                lines = gateway.request(ids[workflow])["history"]
+                start = seconds(lines[0]["at"])
+                told = [
+                    (line["detail"] or "expired", (seconds(line["at"]) - start) / 40)
+                    for line in lines
+                    if line["kind"] in ("event", "expired")
+                ]
+                assert [what for what, _ in told] == [what for what, _ in expected]
+                late_s = [at - due / 40 for (_, at), (_, due) in zip(told, expected, strict=True)]
+                assert max(map(abs, late_s)) < 1, f"workflow {workflow}: {late_s}"
