@@ -21,7 +21,7 @@ UNITS_ALONE = {DCS_GSM7: 160, DCS_UCS2: 70}  # septets or UCS2 characters in a m
 UNITS_EACH = {DCS_GSM7: 153, DCS_UCS2: 67}  # in each of several, beside a 6-octet header
 MAX_PARTS = 255
 MAX_DIGITS = 15  # E.164 6.1
-SOME_SCTS = bytes.fromhex("62112421000000")  # any valid time stamp (9.2.3.11)
+SOME_SCTS = bytes.fromhex("62114221000000")  # any valid time stamp (9.2.3.11)
 MTI_DELIVER, MTI_STATUS_REPORT = 0, 2  # 23.040 9.2.3.1, service centre to mobile
 
 
@@ -115,8 +115,8 @@ def _user_data(part: str, dcs: int, header: bytes) -> tuple[int, bytes]:
         return len(data), data
     septets = codec.encodeGsm7(part.replace("§", "`"))
     header_septets = -(-len(header) * 8 // 7)
-    fill_bits = header_septets * 7 - len(header) * 8
-    return header_septets + len(septets), header + bytes(codec.packSeptets(septets, padBits=fill_bits))
+    used_bits = len(header) * 8 % 7  # of the header's last septet; the codec calls these its padding
+    return header_septets + len(septets), header + bytes(codec.packSeptets(septets, padBits=used_bits))
 
 
 def relative_validity(validity_s: int) -> int:

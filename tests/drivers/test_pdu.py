@@ -1,0 +1,133 @@
+"""The PDU codec, judged by codecs that others wrote: smspdudecoder and python-messaging."""
+
+from contextlib import suppress
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from messaging.sms import SmsDeliver
+from messaging.sms import SmsSubmit as OtherSubmit
+from smspdudecoder.fields import SMSSubmit
+
+from drivers import Delivery, IncomingSms, Sms, StatusReport
+from drivers.pdu import PduError, decode, delivery, encode_submit, relative_validity
+from drivers.simulated_modem import deliver, status_report
+
+NUMBER = "447700900123"
+GSM7_TEXTS = ["Acme code: 1234. Valid for 5 minutes.", "@£$¥èéùìòÇ ÄÖÑÜ§¿äöñüà", "{}[]~^|\\€", "x" * 160]
+UCS2_TEXTS = ["Код: 1234", "コード 1234", "`", "Ж" * 70]
+
+
+def read(hex_digits: str) -> dict[str, Any]:
+    found: dict[str, Any] = SMSSubmit.decode(StringIO(hex_digits))
+    return found
+
+
+@pytest.mark.parametrize("text", GSM7_TEXTS + UCS2_TEXTS)
+def test_a_text_of_one_part_is_read_back_by_another_codec(text: str) -> None:
+    (part,) = encode_submit(Sms(NUMBER, text, 300))
+    found = read(part.hex)
+    assert found["user_data"]["data"] == text
+    assert found["recipient"]["number"] == NUMBER
+    assert found["recipient"]["toa"]["ton"] == "international"
+    assert part.length == len(part.hex) // 2 - 1
+
+
+@pytest.mark.parametrize("text", ["a" * 161, "€" * 100, "Ж" * 71, "[" * 152 + "aa", "x" * 1000])
+def test_a_long_text_comes_in_parts_that_belong_together(text: str) -> None:
+    parts = [read(part.hex)["user_data"] for part in encode_submit(Sms(NUMBER, text, 300), reference=77)]
+    headers = [part["header"]["elements"][0]["data"] for part in parts]
+    # Seven fill bits at the end of a part are no "@" (23.038 6.1.2.3.1), though this decoder reads them so.
+    assert "".join(part["data"].rstrip("@") for part in parts) == text
+    assert {header["reference"] for header in headers} == {77}
+    assert [header["part_number"] for header in headers] == list(range(1, len(parts) + 1))
+    assert {header["parts_count"] for header in headers} == {len(parts)}
+
+
+@pytest.mark.parametrize("text", ["Acme code: 1234.", "Код: 1234"])
+def test_the_octets_are_those_of_another_encoder(text: str) -> None:
+    other = OtherSubmit(f"+{NUMBER}", text)
+    other.validity = None
+    other.request_status = True
+    (expected,) = other.to_pdu()
+    (part,) = encode_submit(Sms(NUMBER, text, 300))
+    with_validity = expected.pdu.upper()
+    # It writes no validity period: first octet and TP-VP are ours alone, the rest has to be the same.
+    at = 2 + 2 + 2 + 4 + len(NUMBER) + 4
+    ours = part.hex
+    assert ours[4:at] == with_validity[4:at]
+    assert ours[at + 2 :] == with_validity[at:]
+
+
+def test_what_no_sms_can_carry_becomes_a_question_mark() -> None:
+    (part,) = encode_submit(Sms(NUMBER, "🙂 ok", 300))
+    assert read(part.hex)["user_data"]["data"] == "? ok"
+
+
+@pytest.mark.parametrize("number", ["+447700900123", "07700 900123", "٤٤٧", "1" * 16])
+def test_only_e164_digits_are_a_number(number: str) -> None:
+    with pytest.raises(PduError) as error:
+        encode_submit(Sms(number, "x", 300))
+    assert number not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "octet"),
+    [
+        (1, 0),
+        (300, 0),
+        (600, 1),
+        (899, 1),
+        (43_200, 143),
+        (45_000, 144),
+        (86_400, 167),
+        (172_800, 168),
+        (3_000_000, 196),
+    ],
+)
+def test_the_validity_period_is_the_longest_step_that_is_not_longer(seconds: int, octet: int) -> None:
+    assert relative_validity(seconds) == octet
+
+
+@pytest.mark.parametrize(
+    ("status", "class_"),
+    [
+        (0x00, Delivery.DELIVERED),
+        (0x1F, Delivery.DELIVERED),
+        (0x20, Delivery.TRYING),
+        (0x3F, Delivery.TRYING),
+        (0x40, Delivery.FAILED),
+        (0xFF, Delivery.FAILED),
+    ],
+)
+def test_a_status_report_has_three_classes(status: int, class_: Delivery) -> None:
+    assert delivery(status) is class_
+    assert decode(status_report(9, NUMBER, status).hex()) == StatusReport(9, NUMBER, class_, status)
+
+
+def test_a_report_with_a_time_that_no_calendar_knows_is_read() -> None:
+    octets = bytearray(status_report(9, NUMBER, 0))
+    octets[-15:-1] = b"\xff" * 14
+    report = decode(octets.hex())
+    assert isinstance(report, StatusReport)
+    assert report.reference == 9
+
+
+def test_an_incoming_message_is_read_as_another_codec_reads_it() -> None:
+    pdu = deliver(NUMBER, "Привет").hex().upper()
+    other = SmsDeliver(pdu)
+    assert decode(pdu) == IncomingSms(other.number.lstrip("+"), other.text)
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_give_a_message_or_our_own_error(octets: bytes) -> None:
+    with suppress(PduError):
+        assert isinstance(decode(octets.hex()), StatusReport | IncomingSms)
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_encoded_and_read_back(text: str) -> None:
+    parts = encode_submit(Sms(NUMBER, text, 300))
+    assert all(part.length <= 12 + 164 for part in parts)

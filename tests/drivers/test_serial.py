@@ -1,0 +1,356 @@
+"""The serial driver on a modem behind a pseudo-terminal: outcomes, faults, and that it never wedges."""
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers import (
+    Delivery,
+    DeviceState,
+    IncomingSms,
+    LateAnswer,
+    Receipt,
+    Refused,
+    Sms,
+    SmsEvent,
+    StateChanged,
+    StatusReport,
+    Unavailable,
+    Uncertain,
+)
+from drivers.serial import Driver, Options, Timing
+from drivers.simulated_modem import SimulatedModem
+from tests.gateway import until
+
+NUMBER = "447700900123"
+BOUND_S = 20.0
+FAST = Timing(
+    alive=0.3,
+    alive_tries=4,
+    command=1.0,
+    prompt=0.4,
+    answer=0.6,
+    listen=3.0,
+    probe=0.3,
+    busy=0.1,
+    health=0.5,
+    absent=0.1,
+    retry=(0.05, 0.1),
+    blocked=0.3,
+    close=1.0,
+)
+
+
+class News:
+    """What the driver told."""
+
+    def __init__(self) -> None:
+        self.events: list[SmsEvent] = []
+
+    def __call__(self, event: SmsEvent) -> None:
+        self.events.append(event)
+
+    def first(self, kind: type, matching: Callable[[Any], bool] = lambda _: True) -> Any:
+        """The first event of the kind, once it has come."""
+        return until(
+            lambda: next((e for e in self.events if isinstance(e, kind) and matching(e)), None), kind.__name__, BOUND_S
+        )
+
+
+@contextmanager
+def opened(port: str, news: News | None = None, timing: Timing = FAST, **options: Any) -> Iterator[Driver]:
+    driver = Driver("sim1", Options(port=port, **options), timing)
+    driver.open(news or News())
+    try:
+        yield driver
+    finally:
+        driver.close()
+
+
+def ready(driver: Driver) -> Driver:
+    return in_state(driver, DeviceState.READY)
+
+
+def in_state(driver: Driver, state: DeviceState) -> Driver:
+    until(lambda: driver.status().state is state, f"{state}, not {driver.status()}", BOUND_S)
+    return driver
+
+
+def sms(number: str = NUMBER, text: str = "Acme code: 1234.") -> Sms:
+    return Sms(number, text, 300)
+
+
+def send(driver: Driver, message: Sms) -> Receipt:
+    return driver.send(message).result(BOUND_S)
+
+
+@pytest.fixture
+def modem(tmp_path: Path) -> Iterator[SimulatedModem]:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        yield modem
+
+
+# --- when all is well ------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_sent_and_its_delivery_reported(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        receipt = send(ready(driver), sms())
+        report = news.first(StatusReport)
+    assert modem.accepted == [(NUMBER, "Acme code: 1234.")]
+    assert (report.reference, report.number, report.delivery) == (receipt.references[0], NUMBER, Delivery.DELIVERED)
+
+
+def test_a_modem_says_who_it_is(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        status = ready(driver).status()
+    assert (status.operator, status.signal_dbm, status.model) == ("Simulated", -71, "simulated modem")
+    assert status.imei == "356938035643809"
+
+
+@pytest.mark.parametrize("text", ["{[~]} costs 5 €", "Код 1234 🙂"[:8], "x" * 400, "Ж" * 200])
+def test_any_text_arrives_as_it_was_written(modem: SimulatedModem, text: str) -> None:
+    with opened(modem.port) as driver:
+        receipt = send(ready(driver), sms(text=text))
+    assert modem.accepted == [(NUMBER, text)]
+    assert len(receipt.references) == {400: 3, 200: 3}.get(len(text), 1)
+
+
+def test_nothing_is_asked_between_two_messages(modem: SimulatedModem) -> None:
+    with opened(modem.port, timing=Timing()) as driver:
+        send(ready(driver), sms())
+        before = modem.commands.copy()
+        for _ in range(3):
+            send(driver, sms())
+    assert modem.commands - before == {"+CMGS": 3}
+
+
+def test_an_incoming_message_is_handed_over_and_then_deleted(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        modem.receive("447700900999", "Привет")
+        assert news.first(IncomingSms) == IncomingSms("447700900999", "Привет")
+        until(lambda: modem.commands["+CMGD"] == 1, "the message is deleted")
+
+
+def test_what_came_while_nobody_listened_is_found(modem: SimulatedModem) -> None:
+    news = News()
+    modem.receive("447700900999", "early")
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        assert news.first(IncomingSms).text == "early"
+
+
+def test_a_message_can_be_cancelled_until_its_turn_comes(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        ready(driver)
+        first, second = driver.send(sms()), driver.send(sms("447700900145"))
+        assert second.cancel()
+        first.result(BOUND_S)
+        with pytest.raises(CancelledError):
+            second.result(BOUND_S)
+        send(driver, sms("447700900167"))
+    assert [number for number, _ in modem.accepted] == [NUMBER, "447700900167"]
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------
+
+
+def test_a_number_that_the_network_refuses_is_refused(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver, pytest.raises(Refused, match="unassigned number"):
+        send(ready(driver), sms("447700900180"))
+
+
+def test_congestion_is_safe_to_try_again(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        with pytest.raises(Unavailable, match="congestion"):
+            send(ready(driver), sms("447700900181"))
+        send(ready(driver), sms("447700900181"))
+    assert len(modem.accepted) == 1
+
+
+def test_a_lost_answer_is_uncertain_and_the_modem_is_used_again(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        with pytest.raises(Uncertain):
+            send(ready(driver), sms("447700900182"))
+        send(ready(driver), sms())
+    assert [number for number, _ in modem.accepted] == ["447700900182", NUMBER]
+
+
+def test_a_late_answer_settles_an_uncertain_message(modem: SimulatedModem) -> None:
+    modem.network_s = 1.5
+    news, message = News(), sms()
+    with opened(modem.port, news) as driver:
+        with pytest.raises(Uncertain):
+            send(ready(driver), message)
+        late = news.first(LateAnswer)
+    assert late.sms is message
+    assert isinstance(late.answer, Receipt)
+
+
+def test_ok_without_a_reference_is_uncertain(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver, pytest.raises(Uncertain, match="without a message reference"):
+        send(ready(driver), sms("447700900189"))
+
+
+def test_noise_in_the_answer_does_not_hide_it(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        assert send(ready(driver), sms("447700900188")).references == (0,)
+
+
+@pytest.mark.parametrize("late_s", [None, 0.6])
+def test_a_prompt_that_does_not_come_in_time_is_escaped(modem: SimulatedModem, late_s: float | None) -> None:
+    modem.delay_prompt(late_s)
+    with opened(modem.port) as driver:
+        with pytest.raises(Unavailable):
+            send(ready(driver), sms())
+        send(ready(driver), sms())
+    assert len(modem.accepted) == 1
+
+
+def test_a_restart_in_mid_send_is_uncertain_and_sets_the_modem_up_again(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        with pytest.raises(Uncertain):
+            send(ready(driver), sms("447700900187"))
+        send(ready(driver), sms())
+        news.first(StatusReport, lambda report: report.number == NUMBER)
+
+
+# --- faults ----------------------------------------------------------------------------------------------------
+
+
+def test_an_idle_restart_loses_no_report(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        modem.reboot()
+        until(lambda: modem.commands["+CNMI"] == 2, "the modem is set up again")
+        send(ready(driver), sms())
+        news.first(StatusReport)
+
+
+def test_an_unplugged_modem_is_used_again_when_it_returns(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        send(ready(driver), sms())
+        modem.unplug()
+        in_state(driver, DeviceState.ABSENT)
+        with pytest.raises(Unavailable):
+            send(driver, sms())
+        modem.replug()
+        back = time.monotonic()
+        send(ready(driver), sms())
+        assert time.monotonic() - back < 5
+    assert len(modem.accepted) == 2
+
+
+def test_unplugging_in_mid_send_is_uncertain_at_once(modem: SimulatedModem) -> None:
+    modem.network_s = 10
+    with opened(modem.port, timing=Timing()) as driver:
+        answer = ready(driver).send(sms())
+        until(lambda: modem.commands["+CMGS"], "the command")
+        time.sleep(0.1)  # the body and Ctrl-Z go out
+        modem.unplug()
+        with pytest.raises(Uncertain):
+            answer.result(2)
+
+
+def test_a_hung_modem_is_found_out_while_idle(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        ready(driver)
+        modem.hang(True)
+        in_state(driver, DeviceState.ABSENT)
+        assert "does not answer" in driver.status().detail
+        modem.hang(False)
+        send(ready(driver), sms())
+
+
+def test_without_a_network_nothing_is_tried(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        ready(driver)
+        modem.register(3)
+        in_state(driver, DeviceState.WAITING)
+        assert "denies registration" in driver.status().detail
+        with pytest.raises(Unavailable):
+            send(driver, sms())
+        modem.register(5)
+        send(ready(driver), sms())
+    assert modem.commands["+CMGS"] == 1
+
+
+def test_ringing_and_garbage_do_not_disturb(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        ready(driver)
+        for line in ("RING", '+CLIP: "447700900999",145', "ERROR", "OK", "+CMS ERROR: 500"):
+            modem.say(line)
+        modem.noise(bytes(range(256)) + b"\r\n")
+        assert send(driver, sms()).references == (0,)
+
+
+def test_a_port_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    with opened(str(tmp_path / "none")) as driver:
+        in_state(driver, DeviceState.ABSENT)
+        assert "no such port" in driver.status().detail
+
+
+def test_two_drivers_do_not_share_a_port(modem: SimulatedModem) -> None:
+    with opened(modem.port) as first, opened(modem.port) as second:
+        ready(first)
+        in_state(second, DeviceState.ABSENT)
+        assert "in use by another program" in second.status().detail
+        send(first, sms())
+
+
+# --- the SIM's PIN ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked() -> Iterator[SimulatedModem]:
+    with SimulatedModem(network_s=0.05, pin="4321") as modem:
+        yield modem
+
+
+def test_a_sim_is_unlocked_with_its_pin(locked: SimulatedModem, tmp_path: Path) -> None:
+    (tmp_path / "pin").write_text("4321\n")
+    with opened(locked.port, pin_file=str(tmp_path / "pin")) as driver:
+        send(ready(driver), sms())
+
+
+def test_a_wrong_sim_pin_is_tried_only_once(locked: SimulatedModem, tmp_path: Path) -> None:
+    (tmp_path / "pin").write_text("1111")
+    for _ in range(2):  # also not after a restart of the daemon
+        with opened(locked.port, pin_file=str(tmp_path / "pin")) as driver:
+            in_state(driver, DeviceState.FAILED)
+            time.sleep(0.8)  # long enough for it to come back and look again
+            assert "1111" not in driver.status().detail
+    assert locked.commands["+CPIN"] == 1
+
+
+def test_without_a_pin_file_the_status_says_so(locked: SimulatedModem) -> None:
+    with opened(locked.port) as driver:
+        in_state(driver, DeviceState.FAILED)
+        assert "set pin_file" in driver.status().detail
+
+
+def test_nothing_of_a_message_shows_in_an_error_or_a_repr(modem: SimulatedModem) -> None:
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    news = News()
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        for ending in ("80", "81", "82", "89"):
+            message = sms(f"4477009001{ending}", "secret 98765")
+            exception = driver.send(message).exception(BOUND_S)
+            told.put(f"{exception!r} {message!r} {driver.status()!r}")
+            ready(driver)
+    lines = [told.get() for _ in range(told.qsize())] + [
+        repr(e) for e in news.events if not isinstance(e, StateChanged)
+    ]
+    assert not any("98765" in line or "4477009001" in line for line in lines)
