@@ -60,7 +60,8 @@ class Daemon:
             lane.open()
         self.engine.recover()
         app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping)
-        listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config)]
+        inherited = inherited_sockets()
+        listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         duties = [asyncio.create_task(self.engine.run()), asyncio.create_task(self._watchdog())]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
@@ -69,6 +70,8 @@ class Daemon:
         log.info("state=stopping")
         notify("STOPPING=1")
         stopping.set()
+        if not inherited:
+            Path(self.config.api.socket).unlink(missing_ok=True)  # while it is still ours
         for listener in listeners:
             listener.stop()
         await asyncio.gather(*serving, return_exceptions=True)
@@ -136,9 +139,9 @@ def _state_directory(config: Config) -> Path:
     return directory
 
 
-def _sockets(config: Config) -> list[tuple[socket.socket, tuple[str, str] | None]]:
+def _sockets(config: Config, inherited: list[socket.socket]) -> list[tuple[socket.socket, tuple[str, str] | None]]:
     """The listening sockets, each with its TLS files or None."""
-    local = inherited_sockets() or [unix_socket(Path(config.api.socket), int(config.api.socket_mode, 8))]
+    local = inherited or [unix_socket(Path(config.api.socket), int(config.api.socket_mode, 8))]
     sockets: list[tuple[socket.socket, tuple[str, str] | None]] = [(sock, None) for sock in local]
     if config.api.tcp:
         sockets.append((tcp_socket(config.api.tcp), tls_files(config.api.tls_cert, config.api.tls_key)))

@@ -31,7 +31,7 @@ ROUTES = [
     Route("/verify/check/json", route(Verify.check), methods=BOTH),
     Route("/verify/search/json", route(Verify.search), methods=BOTH),
     Route("/verify/control/json", route(Verify.control), methods=BOTH),
-    Route("/verify/{rest:path}", not_yet, methods=[*BOTH, "DELETE"]),
+    Route("/verify/{rest:path}", not_yet, methods=BOTH),
     Route("/v1/status", operator.status),
     Route("/v1/requests", operator.requests),
     Route("/v1/requests/{request_id}", operator.request),
