@@ -33,7 +33,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The command's end. kind: "OK", "ERROR", "CME" or "CMS"; code: of the last two, None where it is not known."""
+    """The command's end. kind: "OK", "ERROR", "CME", "CMS", or "NONE" when an answer came without one.
+
+    code: of CME and CMS, None where it is not known.
+    """
 
     kind: str
     code: int | None = None

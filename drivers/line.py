@@ -113,6 +113,8 @@ class Line:
                 answers.append(event.text)
             if event is None:
                 self._session.forget()
+                if answers:  # a Wavecom's "+CPIN: READY" has no OK behind it
+                    return Reply(at.Final("NONE"), answers)
                 raise Silent("no final result")
 
     def body(self, pdu: str) -> None:

@@ -4,7 +4,6 @@
 the validity period, the choice and splitting of the alphabet, 0x5F of GSM-7, and time stamps that no calendar knows.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gsmmodem import pdu as codec
@@ -12,7 +11,7 @@ from gsmmodem.exceptions import EncodingError
 
 from drivers import Delivery, IncomingSms, Sms, StatusReport
 
-CODEC_ERRORS = (EncodingError, ValueError, IndexError, KeyError, TypeError, StopIteration, OverflowError)
+CODEC_ERRORS = (EncodingError, ValueError, IndexError, KeyError, TypeError, StopIteration, RuntimeError, OverflowError)
 
 SUBMIT, VP_RELATIVE, UDHI, SRR = 0x01, 0x10, 0x40, 0x20  # first octet (23.040 9.2.3.1, 9.2.3.3, 9.2.3.23, 9.2.3.5)
 INTERNATIONAL = 0x91  # international number, ISDN numbering plan (23.040 9.1.2.5)
@@ -139,7 +138,7 @@ def decode(hex_digits: str) -> StatusReport | IncomingSms:
         start = 1 + octets[0]
         kind = octets[start] & 0x03
         if kind == MTI_STATUS_REPORT:
-            return _status_report(iter(octets[start + 1 :]))
+            return _status_report(octets[start + 1 :])
         if kind == MTI_DELIVER:
             return _deliver(octets, start)
     except CODEC_ERRORS:
@@ -147,14 +146,12 @@ def decode(hex_digits: str) -> StatusReport | IncomingSms:
     raise PduError(f"cannot use a PDU of type {kind}")
 
 
-def _status_report(octets: Iterator[int]) -> StatusReport:
+def _status_report(octets: bytes) -> StatusReport:
     """TP-MR, TP-RA, TP-SCTS, TP-DT, TP-ST (9.2.2.3). The time stamps are passed over: some networks send zeros."""
-    reference, digits, _type = next(octets), next(octets), next(octets)
-    number = bytes(next(octets) for _ in range((digits + 1) // 2))
-    for _ in range(14):
-        next(octets)
-    status = next(octets)
-    return StatusReport(reference, _swapped(number)[:digits], delivery(status), status)
+    reference, digits = octets[0], octets[1]
+    end = 3 + (digits + 1) // 2
+    status = octets[end + 14]
+    return StatusReport(reference, _swapped(octets[3:end])[:digits], delivery(status), status)
 
 
 def _swapped(octets: bytes) -> str:

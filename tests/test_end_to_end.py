@@ -1,4 +1,4 @@
-"""The whole job on real parts: daemon, serial driver, SIP, baresip."""
+"""The whole job: daemon, an AT modem that this project did not write, baresip."""
 
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +9,14 @@ from drivers.simulated_modem import SimulatedModem
 from drivers.simulated_phone import SimulatedPhone
 from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
 from tests.peers.baresip import Baresip
+from tests.peers.foreign import ForeignModem
 
 NUMBER = "447700900123"
 SPEED = 12
 
 
 def test_an_sms_then_a_call_carry_the_pin_and_the_code_is_judged(tmp_path: Path) -> None:
-    with SimulatedModem(network_s=0.1, report_s=0.1) as modem, Baresip(tmp_path) as phone:
+    with ForeignModem("HuaweiE1752") as modem, Baresip(tmp_path) as phone:
         devices = modem_section(modem.port) + voice_section(phone.address)
         with Gateway(tmp_path, devices, speed=SPEED) as gateway:
             request_id = gateway.verify(NUMBER, lg="en-us", workflow_id=5)
@@ -33,7 +34,7 @@ def test_an_sms_then_a_call_carry_the_pin_and_the_code_is_judged(tmp_path: Path)
             database = b"".join(path.read_bytes() for path in tmp_path.glob("pinwheel.db*"))
         log = gateway.log()
     assert found["status"] == "SUCCESS"
-    assert [attempt["state"] for attempt in found["attempts"]] == ["delivered", "delivered"]
+    assert [attempt["state"] for attempt in found["attempts"]] == ["sent", "delivered"]  # this modem reports nothing
     assert abs(history["event", 1] - history["event", 0] - 125) < 1 * SPEED
     assert len(modem.accepted) == 1
     assert pin_in(text) not in log

@@ -27,6 +27,7 @@ from drivers import (
 from drivers.serial import Driver, Options, Timing
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import until
+from tests.peers.foreign import DIALECTS, ForeignModem
 
 NUMBER = "447700900123"
 BOUND_S = 20.0
@@ -307,6 +308,13 @@ def test_two_drivers_do_not_share_a_port(modem: SimulatedModem) -> None:
         in_state(second, DeviceState.ABSENT)
         assert "in use by another program" in second.status().detail
         send(first, sms())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_modems_of_other_makers_are_understood(dialect: str) -> None:
+    with ForeignModem(dialect) as foreign, opened(foreign.port) as driver:
+        assert send(ready(driver), sms(text="Hé: {1234} costs 55 €")).references == (1,)
+    assert foreign.accepted == [(NUMBER, "Hé: {1234} costs 55 €")]
 
 
 # --- the SIM's PIN ---------------------------------------------------------------------------------------------
