@@ -1,0 +1,167 @@
+"""The AT parser: any bytes, in any pieces, with notices anywhere."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers import at
+from drivers.at import Answer, Event, Final, Notice, Prompt, Session, Verdict
+
+MODEM_TALK = st.lists(
+    st.sampled_from(
+        [
+            b"\r\nOK\r\n",
+            b"\r\nERROR\r\n",
+            b"\r\n> ",
+            b"\r\n+CMGS: 7\r\n",
+            b"\r\n+CMS ERROR: 500\r\n",
+            b"\r\n+CDS: 25\r\n0006\r\n",
+            b"\r\nRING\r\n",
+            b"AT+CSQ\r",
+            b"\r\n+CSQ: 21,0\r\n",
+            b"\x00\xff\xfe",
+            b"+CREG: 1\r\n",
+        ]
+    ).flatmap(lambda known: st.one_of(st.just(known), st.binary(max_size=20)))
+).map(b"".join)
+
+
+def talk(octets: bytes, command: str = "AT+CSQ", answer: str = "+CSQ", *, prompt: bool = False) -> list[Event]:
+    session = Session()
+    session.command(command, answer, prompt=prompt)
+    return session.feed(octets)
+
+
+@given(MODEM_TALK, st.data())
+def test_the_pieces_in_which_octets_come_change_nothing(octets: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=8)))
+    whole = talk(octets, "AT+CMGS=20", "+CMGS", prompt=True)
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS", prompt=True)
+    pieces = [octets[a:b] for a, b in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
+    assert [event for piece in pieces for event in session.feed(piece)] == whole
+
+
+@given(st.binary(max_size=500))
+def test_any_octets_give_events_and_end_at_most_once(octets: bytes) -> None:
+    assert sum(isinstance(event, Final) for event in talk(octets)) <= 1
+
+
+def test_a_line_without_an_end_does_not_grow_for_ever() -> None:
+    session = Session()
+    session.feed(b"x" * 1_000_000)
+    assert len(session._buffer) <= at.LINE_LIMIT
+    assert session.feed(b"\r\n\r\nRING\r\n") == [Notice("RING", "RING")]
+
+
+@pytest.mark.parametrize("echo", [b"", b"AT+CSQ\r"])
+def test_an_answer_ends_with_ok_whether_the_modem_echoes_or_not(echo: bytes) -> None:
+    assert talk(echo + b"\r\n+CSQ: 21,0\r\n\r\nOK\r\n") == [Answer("+CSQ: 21,0"), Final("OK")]
+
+
+def test_a_report_in_the_middle_of_an_answer_is_no_part_of_it() -> None:
+    events = talk(b'\r\n+CDS: 25\r\n0006AB\r\n\r\n+CMTI: "SM",3\r\n\r\n+CSQ: 9,0\r\nRING\r\n\r\nOK\r\n')
+    assert events == [
+        Notice("+CDS", "+CDS: 25", "0006AB"),
+        Notice("+CMTI", '+CMTI: "SM",3'),
+        Answer("+CSQ: 9,0"),
+        Notice("RING", "RING"),
+        Final("OK"),
+    ]
+
+
+def test_a_report_whose_pdu_is_lost_does_not_swallow_the_next_line() -> None:
+    assert talk(b"\r\n+CDS: 25\r\n\r\nOK\r\n") == [Notice("+CDS", "+CDS: 25", ""), Final("OK")]
+
+
+def test_a_listed_message_comes_with_its_pdu() -> None:
+    events = talk(b"\r\n+CMGL: 3,1,,5\r\n000401\r\n\r\nOK\r\n", "AT+CMGL=4", "+CMGL")
+    assert events == [Answer("+CMGL: 3,1,,5\n000401"), Final("OK")]
+
+
+def test_a_prompt_is_seen_without_a_line_end() -> None:
+    assert talk(b"AT+CMGS=20\r\r\n> ", "AT+CMGS=20", "+CMGS", prompt=True) == [Prompt()]
+
+
+def test_a_prompt_that_nobody_asked_for_is_none() -> None:
+    assert Prompt() not in talk(b"\r\n> \r\nOK\r\n")
+
+
+def test_the_result_of_a_command_that_was_given_up_is_a_notice() -> None:
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS")
+    session.forget()
+    assert session.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Notice("+CMGS", "+CMGS: 7"), Notice("", "OK")]
+
+
+@pytest.mark.parametrize(
+    ("line", "final"),
+    [
+        ("+CMS ERROR: 500", Final("CMS", 500)),
+        ("+CMS ERROR:38", Final("CMS", 38)),
+        ("+CMS ERROR: unknown error", Final("CMS", 500)),
+        ("+CME ERROR: SIM busy", Final("CME", 14)),
+        ("+CME ERROR: (U)SIM PIN required", Final("CME", 11)),
+        ("+CMS ERROR: something of its own", Final("CMS", None)),
+        ("+CMS ERROR: 99999999999", Final("CMS", None)),
+        ("COMMAND NOT SUPPORT", Final("ERROR")),
+    ],
+)
+def test_errors_are_read_as_numbers_and_as_words(line: str, final: Final) -> None:
+    assert talk(f"\r\n{line}\r\n".encode()) == [final]
+
+
+@pytest.mark.parametrize("line", ["OKAY", "ERROR-free", "OK computer", "NO CARRIER"])
+def test_a_line_that_only_begins_like_a_result_is_none(line: str) -> None:
+    assert not [event for event in talk(f"\r\n{line}\r\n".encode()) if isinstance(event, Final)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reference"), [("+CMGS: 7", 7), ('+CMGS: 255,"26/11/24,13:00:00+00"', 255), ("+CMGS:0", 0)]
+)
+def test_a_reference_may_come_with_a_time_stamp(line: str, reference: int) -> None:
+    assert at.message_reference(line) == reference
+
+
+@pytest.mark.parametrize("line", ["+CMGS: ", "+CMGS: x", "+CMGS: 99999999999999"])
+def test_a_reference_that_is_none_is_our_own_error(line: str) -> None:
+    with pytest.raises(at.Malformed):
+        at.message_reference(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [("+CREG: 5", 5), ("+CREG: 2,1", 1), ('+CREG: 1,"00A1","B2"', 1), ('+CEREG: 2,5,"1","2"', 5)]
+)
+def test_a_registration_is_read_asked_for_or_not(line: str, status: int) -> None:
+    assert at.registration(line) == status
+
+
+def test_a_registration_notice_is_no_answer_to_the_question() -> None:
+    events = talk(b"\r\n+CREG: 2\r\n\r\n+CREG: 1,5\r\n\r\nOK\r\n", "AT+CREG?", "+CREG")
+    assert events == [Notice("+CREG", "+CREG: 2"), Answer("+CREG: 1,5"), Final("OK")]
+
+
+@pytest.mark.parametrize(
+    ("final", "verdict"),
+    [
+        (Final("CMS", 1), Verdict.REFUSED),
+        (Final("CMS", 38), Verdict.LATER),
+        (Final("CMS", 332), Verdict.UNCERTAIN),
+        (Final("CMS", 9999), Verdict.LATER),
+        (Final("CME", 14), Verdict.LATER),
+        (Final("ERROR"), Verdict.LATER),
+    ],
+)
+def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, verdict: Verdict) -> None:
+    assert at.verdict(final) is verdict
+
+
+def test_an_error_is_told_in_words() -> None:
+    assert at.cause(Final("CMS", 38)) == "CMS 38: network out of order"
+    assert at.cause(Final("CMS", 9999)) == "CMS 9999: unknown cause"
+    assert at.cause(Final("ERROR")) == "ERROR"
+
+
+def test_nothing_that_a_modem_says_shows_in_a_repr() -> None:
+    events = talk(b"\r\n+CSQ: 4477009,0\r\n\r\n+CDS: 25\r\n4477009A\r\n\r\nOK\r\n")
+    assert "4477009" not in repr(events)
