@@ -203,8 +203,8 @@ def parse(text: str, path: Path) -> Config:
         else:
             mistakes.append(_unknown(f"[{name}]", name, [*SECTIONS, *TABLE_ARRAYS], "section"))
     config = Config(**values)
-    if not mistakes:
-        mistakes.extend(_contradictions(config))
+    told = {mistake.partition(":")[0] for mistake in mistakes}
+    mistakes += [more for more in _contradictions(config) if more.partition(":")[0] not in told]
     if mistakes:
         raise ConfigErrors(path, mistakes)
     return config
@@ -359,12 +359,11 @@ def _modems(config: Config) -> Iterator[str]:
         elif names.index(modem.name) != i - 1:
             yield f"[[modem]] number {i} name: {modem.name!r} is taken; each modem needs its own"
         yield from _required(modem.options, f"[[modem]] number {i}")
-    if config.voice.options is not None:
-        yield from _required(config.voice.options, "[voice]")
+    yield from _required(config.voice.options, "[voice]")
 
 
 def _required(options: Any, where: str) -> Iterator[str]:
-    for f in fields(options):
+    for f in fields(options) if options is not None else ():
         if f.metadata.get("required") and not getattr(options, f.name):
             yield f"{where} {f.name}: is missing; {f.metadata['help']}"
 

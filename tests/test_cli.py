@@ -1,0 +1,138 @@
+"""The `pinwheel` commands against a real daemon: what they print and how they exit."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daemon.cli import main
+from daemon.main import main as daemon_main
+from drivers.simulated_modem import SimulatedModem
+from tests.gateway import Gateway, modem_section, pin_in, until
+
+SETTINGS = "[security]\ncancel_after = 0\n"
+
+
+@pytest.fixture(scope="module")
+def modem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedModem]:
+    with SimulatedModem(tmp_path_factory.mktemp("modem") / "port", network_s=0.02, report_s=0.05) as modem:
+        yield modem
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, modem: SimulatedModem) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("cli"), modem_section(modem.port) + SETTINGS) as gateway:
+        yield gateway
+
+
+def pinwheel(gateway: Gateway, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--socket", str(gateway.socket), *arguments])
+
+
+def start(gateway: Gateway, number: str, *more: str) -> str:
+    done = pinwheel(gateway, "start", number, "--brand", "Acme", *more)
+    assert done.exit_code == 0, done.output
+    return done.output.strip()
+
+
+def pin_of(modem: SimulatedModem, number: str) -> str:
+    text: str = until(lambda: next((t for n, t in modem.accepted if n == number), ""), "the SMS")
+    return pin_in(text)
+
+
+def test_start_prints_the_id_and_check_judges(gateway: Gateway, modem: SimulatedModem) -> None:
+    request_id = start(gateway, "+447700900101")
+    pin = pin_of(modem, "447700900101")
+    wrong = pinwheel(gateway, "check", request_id, "0000" if pin != "0000" else "1111")
+    assert (wrong.exit_code, "refused (status 16)" in wrong.output) == (1, True)
+    right = pinwheel(gateway, "check", request_id, pin)
+    assert (right.exit_code, right.output) == (0, "verified\n")
+
+
+def test_show_tells_all_and_list_masks(gateway: Gateway) -> None:
+    request_id = start(gateway, "447700900102")
+    shown = pinwheel(gateway, "show", request_id).output
+    assert "447700900102" in shown
+    assert "IN PROGRESS" in shown
+    listed = pinwheel(gateway, "list").output
+    assert request_id in listed
+    assert "447700900102" not in listed
+
+
+def test_cancel_and_next(gateway: Gateway) -> None:
+    request_id = start(gateway, "447700900103", "--workflow", "4")
+    assert pinwheel(gateway, "next", request_id).output == "the next event runs\n"
+    other = start(gateway, "447700900104")
+    assert pinwheel(gateway, "cancel", other).output == "cancelled\n"
+    assert pinwheel(gateway, "cancel", other).exit_code == 1
+
+
+def test_status_and_modems_tell_what_the_devices_do(gateway: Gateway) -> None:
+    assert "sim1: ready" in pinwheel(gateway, "status").output
+    modems = pinwheel(gateway, "modems").output.splitlines()
+    assert modems[0].split()[:4] == ["NAME", "STATE", "OPERATOR", "SIGNAL"]
+    assert modems[1].split()[:3] == ["sim1", "ready", "Simulated"]
+
+
+def test_events_tell_what_happened(gateway: Gateway) -> None:
+    request_id = start(gateway, "447700900105")
+    assert f"{request_id[-8:]}  started" in pinwheel(gateway, "events").output
+
+
+def test_wait_follows_to_the_end(gateway: Gateway) -> None:
+    own = ("--workflow", "6", "--pin-expiry", "60", "--wait")
+    request = CliRunner().invoke(main, ["--socket", str(gateway.socket), "start", "12", "--brand", "A", *own])
+    assert request.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status",), ("list",), ("modems",), ("events",)], ids=lambda arguments: arguments[0]
+)
+def test_every_command_prints_json_before_or_after_its_name(gateway: Gateway, arguments: tuple[str, ...]) -> None:
+    def parsed(*words: str) -> list[Any]:
+        return [json.loads(line) for line in pinwheel(gateway, *words).output.splitlines()]
+
+    assert parsed("--json", *arguments)
+    assert parsed(*arguments, "--json")
+
+
+def test_usage_errors_exit_2(gateway: Gateway) -> None:
+    assert pinwheel(gateway, "start", "447700900106").exit_code == 2
+    assert pinwheel(gateway, "nonsense").exit_code == 2
+
+
+def test_an_unknown_request_exits_1_and_names_it(gateway: Gateway) -> None:
+    done = pinwheel(gateway, "show", "nobody")
+    assert done.exit_code == 1
+    assert "'nobody'" in done.output
+
+
+def test_a_daemon_that_is_not_there_exits_3_with_a_remedy(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["--socket", str(tmp_path / "none.sock"), "status"])
+    assert done.exit_code == 3
+    assert "is pinwheeld running?" in done.output
+
+
+@pytest.mark.parametrize("command", [[], ["start"], ["check"], ["prompts"], ["demo"], ["events"]])
+def test_help_is_worth_reading(command: list[str]) -> None:
+    done = CliRunner().invoke(main, [*command, "--help"])
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) > 5
+
+
+def test_check_config_names_every_mistake_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text('[api]\nsocet = "/x"\n[clock]\nspeed = "fast"\n[[modem]]\nname = "sim1"\n')
+    done = CliRunner().invoke(daemon_main, ["--config", str(config), "--check-config"])
+    assert done.exit_code == 1
+    for part in ("bad.toml", "socet", "did you mean 'socket'", "speed", "port"):
+        assert part in done.output
+
+
+def test_check_config_says_that_the_shipped_file_is_good() -> None:
+    shipped = Path(__file__).parents[1] / "config" / "pinwheel.toml"
+    done = CliRunner().invoke(daemon_main, ["--config", str(shipped), "--check-config"])
+    assert (done.exit_code, "is good" in done.output) == (0, True)
