@@ -72,3 +72,25 @@ def test_the_workflows_keep_their_timelines_to_a_second_of_real_time(tmp_path: P
                 assert [what for what, _ in told] == [what for what, _ in expected]
                 late_s = [at - due / 40 for (_, at), (_, due) in zip(told, expected, strict=True)]
                 assert max(map(abs, late_s)) < 1, f"workflow {workflow}: {late_s}"
+
+
+def test_the_right_code_stops_a_call_that_still_rings(tmp_path: Path) -> None:
+    with SimulatedModem(network_s=0.05) as modem, SimulatedPhone() as phone:
+        devices = modem_section(modem.port) + voice_section(phone.address)
+        with Gateway(tmp_path, devices, speed=SPEED) as gateway:
+            request_id = gateway.verify("447700900191", workflow_id=5)  # 91: rings for ever
+            gateway.wait_for(request_id, "ringing", step=1)
+            pin = pin_in(modem.accepted[0][1])
+            assert gateway.client.verify("check", request_id=request_id, code=pin)["status"] == "0"
+            gateway.wait_for(request_id, "dropped", step=1, seconds=10)
+            assert [call.status for call in phone.calls] == [487]
+
+
+def test_a_busy_phone_is_called_again_by_the_next_event(tmp_path: Path) -> None:
+    with SimulatedPhone() as phone, Gateway(tmp_path, voice_section(phone.address), speed=60) as gateway:
+        request_id = gateway.verify("447700900190", workflow_id=3)  # 90: busy
+        gateway.wait_for(request_id, "expired")
+        found = gateway.request(request_id)
+    assert [attempt["state"] for attempt in found["attempts"]] == ["failed", "failed"]
+    assert found["attempts"][0]["detail"].startswith("busy (486 Busy Here)")
+    assert [call.status for call in phone.calls] == [486, 486]
