@@ -433,9 +433,12 @@ class Driver:
             receipt = self._submit_all(line, job.sms)
         except SESSION_ENDS:
             lost = "the modem was lost before it answered"
+            self._set_state(DeviceState.STARTING, lost)  # before the answer: whoever hears it tries another modem
             job.future.set_exception(Uncertain(lost) if self._on_wire else Unavailable(lost))
             raise
         except DriverError as exc:
+            if self._late is not None:
+                self._set_state(DeviceState.WAITING, "listening for the answer to a message; it may have been sent")
             job.future.set_exception(exc)
             self._after_trouble(line)
         else:
@@ -495,7 +498,6 @@ class Driver:
     def _after_trouble(self, line: Line) -> None:
         """Find out whether the modem, or its network, is what failed."""
         if self._late is not None:
-            self._set_state(DeviceState.WAITING, "listening for the answer to a message; it may have been sent")
             self._refuse_jobs()
             self._until_free(line)
         self._look_at_registration(line)
