@@ -31,6 +31,10 @@ class Unavailable(DriverError):
     """Not now, and nothing has been sent: it is safe to try again later or elsewhere."""
 
 
+class Deferred(Unavailable):
+    """Unavailable by the network's word: the recipient may be out of reach, or the network busy for all."""
+
+
 class Uncertain(DriverError):
     """The device took it, but no answer came: it may or may not have been sent."""
 
@@ -51,11 +55,15 @@ class DeviceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """One message. number: E.164 digits without "+"; validity_s: how long the network may keep trying."""
+    """One message. number: E.164 digits without "+"; validity_s: how long the network may keep trying.
+
+    flash: shown at once and kept nowhere (class 0, 3GPP 23.038 4).
+    """
 
     number: str = field(repr=False)
     text: str = field(repr=False)
     validity_s: int
+    flash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,8 @@ class ModemStatus:
     signal_dbm: int | None = None
     model: str = ""
     imei: str = ""
+    imsi: str = ""
+    port: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,8 @@ class StateChanged:
 
 
 SmsEvent = StatusReport | IncomingSms | LateAnswer | StateChanged
+SmsListener = Callable[[SmsEvent], bool]
+"""Called on the driver's thread. False: an IncomingSms could not be kept; then the modem keeps it."""
 
 
 class SmsDriver(Protocol):
@@ -123,11 +135,14 @@ class SmsDriver(Protocol):
 
     name: str
 
-    def open(self, listener: Callable[[SmsEvent], None]) -> None:
-        """Start; returns at once, also when the device is absent."""
+    def open(self, listener: SmsListener) -> None:
+        """Start, also again after `close`; returns at once, also when the device is absent."""
 
     def send(self, sms: Sms) -> Future[Receipt]:
         """Send; the future ends in a Receipt, Refused, Unavailable or Uncertain. `cancel()` works until the wire."""
+
+    def ask(self, command: str) -> Future[tuple[str, ...]]:
+        """An operator's question in the device's language; the lines of its answer, or Refused, or Unavailable."""
 
     def status(self) -> ModemStatus: ...
 

@@ -89,11 +89,12 @@ class Verdict(StrEnum):
     """What an error after the message's body means for the message."""
 
     REFUSED = "refused"  # the same again would be refused again
-    LATER = "later"  # nothing was sent; it may work later
+    DEFERRED = "deferred"  # the network did not take it now, be it for this recipient or for all
+    LATER = "later"  # nothing was sent, for a reason of the modem, its SIM or its network
     UNCERTAIN = "uncertain"  # it may have been sent
 
 
-REFUSED, LATER, UNCERTAIN = Verdict.REFUSED, Verdict.LATER, Verdict.UNCERTAIN
+REFUSED, DEFERRED, LATER, UNCERTAIN = Verdict
 
 CMS: dict[int, tuple[Verdict, str]] = {
     # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said
@@ -101,24 +102,24 @@ CMS: dict[int, tuple[Verdict, str]] = {
     8: (REFUSED, "operator determined barring"),
     10: (REFUSED, "call barred"),
     21: (REFUSED, "short message transfer rejected"),
-    27: (LATER, "destination out of service"),
+    27: (DEFERRED, "destination out of service"),
     28: (REFUSED, "unidentified subscriber"),
-    29: (LATER, "facility rejected"),
+    29: (DEFERRED, "facility rejected"),
     30: (REFUSED, "unknown subscriber"),
-    38: (LATER, "network out of order"),
-    41: (LATER, "temporary failure"),
-    42: (LATER, "congestion"),
-    47: (LATER, "resources unavailable, unspecified"),
+    38: (DEFERRED, "network out of order"),
+    41: (DEFERRED, "temporary failure"),
+    42: (DEFERRED, "congestion"),
+    47: (DEFERRED, "resources unavailable, unspecified"),
     50: (REFUSED, "requested facility not subscribed"),
     69: (REFUSED, "requested facility not implemented"),
-    81: (LATER, "invalid short message transfer reference value"),
+    81: (DEFERRED, "invalid short message transfer reference value"),
     95: (REFUSED, "invalid message, unspecified"),
     96: (REFUSED, "invalid mandatory information"),
     97: (REFUSED, "message type non-existent or not implemented"),
-    98: (LATER, "message not compatible with short message protocol state"),
+    98: (DEFERRED, "message not compatible with short message protocol state"),
     99: (REFUSED, "information element non-existent or not implemented"),
-    111: (LATER, "protocol error, unspecified"),
-    127: (LATER, "interworking, unspecified"),
+    111: (DEFERRED, "protocol error, unspecified"),
+    127: (DEFERRED, "interworking, unspecified"),
     # 3GPP 23.040 9.2.3.22 (TP-FCS): what the service centre said
     128: (REFUSED, "telematic interworking not supported"),
     129: (REFUSED, "short message type 0 not supported"),
@@ -131,9 +132,9 @@ CMS: dict[int, tuple[Verdict, str]] = {
     161: (REFUSED, "command unsupported"),
     175: (REFUSED, "unspecified TP-command error"),
     176: (REFUSED, "TPDU not supported"),
-    192: (LATER, "SC busy"),
+    192: (DEFERRED, "SC busy"),
     193: (REFUSED, "no SC subscription"),
-    194: (LATER, "SC system failure"),
+    194: (DEFERRED, "SC system failure"),
     195: (REFUSED, "invalid SME address"),
     196: (REFUSED, "destination SME barred"),
     197: (REFUSED, "SM rejected-duplicate SM"),
@@ -145,7 +146,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     211: (LATER, "memory capacity exceeded"),
     212: (LATER, "SIM application toolkit busy"),
     213: (LATER, "SIM data download error"),
-    255: (LATER, "unspecified error cause"),
+    255: (DEFERRED, "unspecified error cause"),
     # 27.005 3.2.5: what the modem said
     300: (LATER, "ME failure"),
     301: (LATER, "SMS service of ME reserved"),
@@ -167,12 +168,9 @@ CMS: dict[int, tuple[Verdict, str]] = {
     322: (LATER, "memory full"),
     330: (LATER, "SMSC address unknown"),
     331: (LATER, "no network service"),
-    332: (
-        UNCERTAIN,
-        "network timeout",
-    ),  # the service centre may have it: 24.011 TR1M ran out without RP-ACK or RP-ERROR
+    332: (UNCERTAIN, "network timeout"),  # the service centre may have it: 24.011 TR1M ran out without RP-ACK
     340: (LATER, "no +CNMA acknowledgement expected"),
-    500: (LATER, "unknown error"),
+    500: (DEFERRED, "unknown error"),
     512: (LATER, "manufacturer's own: busy"),
     515: (LATER, "manufacturer's own: please wait, initialising"),
 }
@@ -220,12 +218,12 @@ VERBOSE = {kind: {_plain(text): code for code, (_, text) in table.items()} for k
 def verdict(final: Final) -> Verdict:
     """What this error means for a message whose body the modem has."""
     if final.code is None or final.kind not in CAUSES:
-        return LATER
-    return CAUSES[final.kind].get(final.code, (LATER, ""))[0]
+        return DEFERRED if final.kind == "CMS" else LATER
+    return CAUSES[final.kind].get(final.code, (DEFERRED, ""))[0]
 
 
 def cause(final: Final) -> str:
-    """The error in words: "CMS 38: network out of order"."""
+    """The result in words: "CMS 38: network out of order", "OK"."""
     if final.code is None or final.kind not in CAUSES:
         return final.kind
     known = CAUSES[final.kind].get(final.code)
@@ -348,6 +346,11 @@ def is_hex(line: str) -> bool:
 def name_of(line: str) -> str:
     """ "+CMTI" of a line that begins with "+CMTI:"; all of it, in capitals, where there is no colon."""
     return line.partition(":")[0].strip() if line[:1] in "+^*" else line.upper().partition(": ")[0].strip()
+
+
+def answer_name(command: str) -> str:
+    """ "+CSQ" of "AT+CSQ", "+CREG" of "AT+CREG?": how the lines of its answer begin."""
+    return command[2:].partition("=")[0].rstrip("?")
 
 
 def is_notice(line: str) -> bool:

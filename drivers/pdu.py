@@ -16,6 +16,7 @@ CODEC_ERRORS = (EncodingError, ValueError, IndexError, KeyError, TypeError, Stop
 SUBMIT, VP_RELATIVE, UDHI, SRR = 0x01, 0x10, 0x40, 0x20  # first octet (23.040 9.2.3.1, 9.2.3.3, 9.2.3.23, 9.2.3.5)
 INTERNATIONAL = 0x91  # international number, ISDN numbering plan (23.040 9.1.2.5)
 DCS_GSM7, DCS_UCS2 = 0x00, 0x08  # 23.038 4
+DCS_CLASS_0 = 0x10  # beside the alphabet: to be shown at once, and kept nowhere (23.038 4)
 UNITS_ALONE = {DCS_GSM7: 160, DCS_UCS2: 70}  # septets or UCS2 characters in a message of one part
 UNITS_EACH = {DCS_GSM7: 153, DCS_UCS2: 67}  # in each of several, beside a 6-octet header
 MAX_PARTS = 255
@@ -103,7 +104,8 @@ def _submit(sms: Sms, dcs: int, part: str, header: bytes) -> SubmitPdu:
     first = SUBMIT | VP_RELATIVE | SRR | (UDHI if header else 0)
     address = bytes([len(sms.number), INTERNATIONAL]) + bytes(codec.encodeSemiOctets(sms.number))
     length, data = _user_data(part, dcs, header)
-    tpdu = bytes([first, 0]) + address + bytes([0, dcs, relative_validity(sms.validity_s), length]) + data
+    coding = dcs | (DCS_CLASS_0 if sms.flash else 0)
+    tpdu = bytes([first, 0]) + address + bytes([0, coding, relative_validity(sms.validity_s), length]) + data
     return SubmitPdu((b"\x00" + tpdu).hex().upper(), len(tpdu))
 
 

@@ -24,7 +24,8 @@ from drivers import (
     Unavailable,
     Uncertain,
 )
-from drivers.serial import Driver, Options, Timing
+from drivers.modem import Timing
+from drivers.serial import Driver, Options
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
@@ -54,8 +55,9 @@ class News:
     def __init__(self) -> None:
         self.events: list[SmsEvent] = []
 
-    def __call__(self, event: SmsEvent) -> None:
+    def __call__(self, event: SmsEvent) -> bool:
         self.events.append(event)
+        return True
 
     def first(self, kind: type, matching: Callable[[Any], bool] = lambda _: True) -> Any:
         """The first event of the kind, once it has come."""

@@ -1,0 +1,245 @@
+"""The questions that one asks a GSM modem: who it is, whether its SIM is open, whether it has a network.
+
+What makers do differently is in the tables here; `drivers.serial` decides when to ask and what follows. Every answer
+may be missing: only the final result to AT and PDU mode are insisted on.
+"""
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drivers import at
+from drivers.line import Line, Reply, Silent
+
+
+class Blocked(Exception):
+    """The modem answers but cannot work before somebody has done something; the text says what."""
+
+
+class WrongPort(Exception):
+    """What answers here is not the modem that was asked for, or its port for something else than messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. The defaults are for real modems; tests shorten them."""
+
+    alive: float = 1.0  # an answer to a bare AT
+    alive_tries: int = 5
+    command: float = 10.0
+    prompt: float = 5.0
+    answer: float = 30.0  # after Ctrl-Z until the message counts as uncertain
+    listen: float = 180.0  # after Ctrl-Z until a modem that says nothing counts as hung (a Quectel needed 135)
+    probe: float = 3.0
+    busy: float = 1.0  # between two questions to a SIM that is still starting
+    health: float = 30.0
+    absent: float = 1.0  # between two looks for a port
+    retry: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)  # after one failed session, two in a row, ...
+    blocked: float = 30.0  # where a person has to do something
+    power_cycle: float = 60.0  # for the operator's command
+    cure: tuple[float, ...] = (60.0, 120.0, 300.0, 600.0)  # between two resets of a modem that stays silent
+    cures_an_hour: int = 6
+    close: float = 3.0  # for the message on the wire
+
+
+# --- dialects ------------------------------------------------------------------------------------------------
+
+RATES = (115200, 9600, 460800, 57600, 38400, 19200, 230400, 921600)
+"""For baudrate = "auto", the likely first."""
+
+SETTINGS: tuple[tuple[str, ...], ...] = (
+    ("AT+CMMS=2",),  # keep the radio link between messages (27.005 3.5.6)
+    ("AT+CREG=1",),
+    ("AT+CGREG=1",),
+    ("AT+CEREG=1",),
+    ("AT+CSMS=0",),  # no acknowledgement of each report is wanted of us (27.005 3.2.1)
+    # By circuit first, or by circuit only: without it, the first messages on LTE fail (27.007 10.1.21).
+    ("AT+CGSMS=3", "AT+CGSMS=1"),
+    ("AT^CURC=0",),  # Huawei: no signal strength every few seconds
+    # Reports as they come, incoming messages by index (27.005 3.4.1). The modes differ by maker; Siemens has bfr 1.
+    (
+        *("AT+CNMI=2,1,0,1,0", "AT+CNMI=1,1,0,1,0", "AT+CNMI=2,1,0,1,1", "AT+CNMI=3,1,0,1,0"),
+        *("AT+CNMI=2,1,0,2,0", "AT+CNMI=2,1,0,2,1", "AT+CNMI=2,1,0,0,0", "AT+CNMI=2,1"),
+    ),
+)
+"""Optional settings: of each row, the first that the modem accepts."""
+
+REGISTRATION_QUERIES = (("AT+CREG?", "+CREG"), ("AT+CGREG?", "+CGREG"), ("AT+CEREG?", "+CEREG"))
+REGISTERED = frozenset({1, 5, 6, 7})  # home, roaming, and "SMS only" of both (27.007 7.2)
+REGISTRATIONS = {
+    0: "not registered and not searching: check the SIM and the antenna",
+    2: "searching for a network: check the antenna",
+    3: "the network denies registration: check that the SIM is active",
+    4: "no network is known: check the antenna",
+}
+
+TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
+    ('AT+CPINR="SIM PIN"', "+CPINR", 1),  # 27.007 8.65
+    ('AT+QPINC="SC"', "+QPINC", 1),  # Quectel
+    ("AT+SPIC", "+SPIC", 0),  # SIMCom
+    ("AT^SPIC", "^SPIC", 0),  # Siemens, Cinterion
+    ("AT#PCT", "#PCT", 0),  # Telit
+    ("AT+UPINCNT", "+UPINCNT", 0),  # u-blox
+)
+"""How makers tell the SIM PIN's tries left: command, name of the answer, which parameter."""
+ALL_TRIES = 3  # of a SIM on which nobody has failed
+
+STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
+NO_SIM = frozenset({10, 310})
+
+READ_ONLY = frozenset(
+    {"AT", "ATI", "AT+CSQ", "AT+CESQ", "AT+CREG?", "AT+CGREG?", "AT+CEREG?", "AT+COPS?", "AT+CGATT?", "AT+CEER"}
+    | {"AT+CGMI", "AT+CGMM", "AT+CGMR", "AT+CGSN", "AT+CIMI", "AT+CCID", "AT+QCCID", "AT+ICCID", "AT^ICCID?"}
+    | {"AT+CPIN?", "AT+CFUN?", "AT+CMEE?", "AT+CLAC", "AT+CBC", "AT+CCLK?", "AT+CSCA?", "AT+CSMS?", "AT+CGSMS?"}
+    | {"AT+CMMS?", "AT+CMGF?", "AT+CNMI?", "AT+CNMI=?", "AT+CPMS?", "AT+CPMS=?", "AT+CMGS=?", "AT+CSCS?"}
+    | {
+        "AT^SYSINFO",
+        "AT^SYSINFOEX",
+        "AT^HCSQ?",
+        "AT+QNWINFO",
+        "AT+QCSQ",
+        "AT+CPSI?",
+        "AT#RFSTS",
+        "AT+UCGED?",
+        "AT^SMONI",
+    }
+)
+"""What an operator may ask (`pinwheel modems at`): it changes nothing and shows nobody's messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What names the device and its SIM; "" where it does not say."""
+
+    model: str = ""
+    imei: str = ""
+    imsi: str = ""
+
+
+@dataclass(slots=True)
+class Modem:
+    """A modem on an open line. Every method may raise what ends a session: Lost, Silent, Interrupted."""
+
+    line: Line = field(repr=False)
+    timing: Timing
+
+    def ask(self, command: str, answer: str = "", *, free_text: bool = False) -> Reply:
+        return self.line.ask(command, answer, free_text=free_text, timeout_s=self.timing.command)
+
+    def insist(self, command: str, answer: str = "") -> Reply:
+        """Ask again while the SIM is busy, as it is for seconds after it was started."""
+        end = time.monotonic() + self.timing.command
+        while True:
+            reply = self.ask(command, answer)
+            if reply.final.code not in STILL_BUSY or time.monotonic() >= end:
+                return reply
+            self.line.idle(time.monotonic() + self.timing.busy)
+
+    def synchronise(self) -> None:
+        """Leave whatever it is in the middle of; any final result to AT means that it listens."""
+        for _ in range(self.timing.alive_tries):
+            self.line.escape()
+            with contextlib.suppress(Silent):
+                self.line.ask("AT", timeout_s=self.timing.alive)
+                return
+        raise Silent("no answer to AT")
+
+    # --- who it is ---
+
+    def identify(self) -> Identity:
+        model = self._text("AT+CGMM").strip('"')
+        return Identity(model, "".join(filter(str.isdigit, self._text("AT+CGSN"))))
+
+    def imsi(self) -> str:
+        """Who the SIM is (27.007 5.6); only once it is open."""
+        return "".join(filter(str.isdigit, self._text("AT+CIMI")))
+
+    def _text(self, command: str) -> str:
+        answers = self.ask(command, free_text=True).answers
+        return answers[0] if answers else ""
+
+    def takes_messages(self) -> bool:
+        """Whether this port is for AT+CMGS; a stick has others, say for diagnostics, that answer AT, too."""
+        return self.ask("AT+CMGS=?").ok or self.ask("AT+CNMI=?", "+CNMI").ok
+
+    # --- the SIM ---
+
+    def unlock(self, pin_file: str) -> None:
+        """Enter the SIM's PIN, where one is wanted, all tries are left and we were given it. Raises Blocked."""
+        state = self._sim_state()
+        if state == "SIM PIN":
+            self._enter_pin(pin_file)
+        elif state not in ("READY", ""):
+            raise Blocked(f"the SIM wants {state}: put it into a phone and unlock it there")
+
+    def _sim_state(self) -> str:
+        """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem that cannot tell (27.007 8.3)."""
+        reply = self.insist("AT+CPIN?", "+CPIN")
+        if reply.final.code in NO_SIM:
+            raise Blocked("no SIM card: insert one")
+        return at.fields(reply.answers[0])[0] if reply.answers else ""
+
+    def _enter_pin(self, pin_file: str) -> None:
+        if not pin_file:
+            raise Blocked("the SIM wants its PIN: set pin_file")
+        left = self._tries_left()
+        if left is None:
+            raise Blocked("the SIM wants its PIN, and the modem cannot tell the tries left: remove the PIN in a phone")
+        if left < ALL_TRIES:
+            raise Blocked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
+        if not self.ask(f'AT+CPIN="{_pin(pin_file)}"').ok:
+            raise Blocked("the SIM refuses the PIN in pin_file: enter the right one in a phone, correct pin_file")
+        if self._sim_state() not in ("READY", ""):
+            raise Blocked("the SIM is still locked after its PIN")
+
+    def _tries_left(self) -> int | None:
+        for command, answer, place in TRIES_LEFT:
+            reply = self.ask(command, answer)
+            with contextlib.suppress(at.Malformed, IndexError):
+                return at.integer(at.fields(reply.answers[0])[place])
+        return None
+
+    # --- how it is ---
+
+    def configure(self) -> None:
+        """PDU mode and the optional settings. Raises Blocked."""
+        if not self.insist("AT+CMGF=0").ok:
+            raise Blocked("the modem has no PDU mode (AT+CMGF=0): it cannot be used")
+        for choices in SETTINGS:
+            any(self.ask(command).ok for command in choices)
+
+    def registrations(self) -> dict[str, int]:
+        """<stat> by the name of the answer, of the domains that it knows (27.007 7.2)."""
+        known: dict[str, int] = {}
+        for command, answer in REGISTRATION_QUERIES:
+            reply = self.ask(command, answer)
+            with contextlib.suppress(at.Malformed, IndexError):
+                known[answer] = at.registration(reply.answers[0])
+        return known
+
+    def signal_dbm(self) -> int | None:
+        with contextlib.suppress(at.Malformed, IndexError):
+            return at.signal_dbm(self.ask("AT+CSQ", "+CSQ").answers[0])
+        return None
+
+    def operator(self) -> str:
+        with contextlib.suppress(IndexError):
+            return at.fields(self.ask("AT+COPS?", "+COPS").answers[0])[2]
+        return ""
+
+    def stored(self) -> int:
+        """How many messages its storage holds; 1, so that one looks, where it cannot tell (27.005 3.2.2)."""
+        with contextlib.suppress(at.Malformed, IndexError):
+            return at.integer(at.fields(self.ask("AT+CPMS?", "+CPMS").answers[0])[1])
+        return 1
+
+
+def _pin(pin_file: str) -> str:
+    try:
+        pin = Path(pin_file).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise Blocked(f"cannot read pin_file {pin_file}") from None
+    if not (pin.isdecimal() and 4 <= len(pin) <= 8):
+        raise Blocked(f"pin_file {pin_file} does not hold a PIN of 4 to 8 digits")
+    return pin
