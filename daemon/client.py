@@ -53,6 +53,11 @@ class Client:
         """An operator's route, e.g. get("/v1/requests", limit=10)."""
         return self._read("GET", quote(path) + (f"?{urlencode(query)}" if query else ""))
 
+    def post(self, path: str, *, timeout_s: float = TIMEOUT_S, **form: str | int) -> dict[str, Any]:
+        """An operator's order, e.g. post("/v1/modems/sim1/pause")."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._read("POST", quote(path), urlencode(form), headers, timeout_s)
+
     def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Iterator[dict[str, Any]]:
         """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away."""
         position = {"after": after} if after is not None else {"last": last}
@@ -68,9 +73,14 @@ class Client:
             connection.close()
 
     def _read(
-        self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        headers: dict[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> dict[str, Any]:
-        connection, response = self._send(method, path, body, headers or {}, self._timeout_s)
+        connection, response = self._send(method, path, body, headers or {}, timeout_s or self._timeout_s)
         try:
             document: dict[str, Any] = json.loads(response.read())
         except (OSError, ValueError, http.client.HTTPException) as exc:
@@ -84,7 +94,7 @@ class Client:
     def _send(
         self, method: str, path: str, body: str | None, headers: dict[str, str], timeout_s: float | None
     ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
-        connection = _UnixConnection(self._path, self._timeout_s)
+        connection = _UnixConnection(self._path, timeout_s or self._timeout_s)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

@@ -5,6 +5,7 @@ A driver's own keys are the fields of its `Options`; they stand beside the keys 
 """
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,7 @@ from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
 
 DEFAULT_FILE = Path("/etc/pinwheel/pinwheel.toml")
 SQLITE_PREFIX = "sqlite:///"
+DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
 
 class ConfigErrors(Exception):
@@ -108,6 +110,14 @@ class Modem:
 
 
 @dataclass(frozen=True, slots=True)
+class SmsSection:
+    flash: bool = setting(False, "Show messages at once and keep them nowhere (class 0); not every phone obeys.")
+    origin: str = setting(
+        "", 'The web site whose form takes the code, e.g. "example.com": phones then offer to fill it in.'
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Voice:
     driver: str = setting("none", 'The driver that makes calls: "pyvoip" or "none".')
     options: Any = field(default=None, metadata={"driver": True})
@@ -147,6 +157,7 @@ class Config:
     security: Security = field(default_factory=Security)
     account: tuple[Account, ...] = ()
     modem: tuple[Modem, ...] = ()
+    sms: SmsSection = field(default_factory=SmsSection)
     voice: Voice = field(default_factory=Voice)
     prompts: Prompts = field(default_factory=Prompts)
     workflow: tuple[WorkflowRow, ...] = ()
@@ -169,6 +180,7 @@ SECTIONS: dict[str, type] = {
     "api": Api,
     "store": Store,
     "security": Security,
+    "sms": SmsSection,
     "voice": Voice,
     "prompts": Prompts,
     "clock": ClockSection,
@@ -316,6 +328,8 @@ def _contradictions(config: Config) -> Iterator[str]:
     """What is wrong although each key by itself is right."""
     yield from _store_and_api(config)
     yield from _modems(config)
+    if config.sms.origin and not DOMAIN.fullmatch(config.sms.origin):
+        yield f'[sms] origin: {config.sms.origin!r} must be a host name such as "example.com"'
     yield from _workflows(config)
 
 

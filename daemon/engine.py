@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -46,6 +46,7 @@ class Job:
     request_id: str
     step: int
     not_after: float
+    number: str = field(repr=False)
 
 
 class Lane(Protocol):
@@ -155,14 +156,23 @@ class Engine:
 
         return self._apply(request_id, event)
 
-    def note(self, request_id: str, step: int, kind: str, detail: str = "") -> None:
-        """Add a line to the history that changes nothing."""
+    def note(self, request_id: str, step: int | None, kind: str, detail: str = "") -> "asyncio.Future[Outcome]":
+        """Add a line to the history that changes nothing. request_id: "" for what belongs to no request."""
 
         def operation(tx: Transaction) -> Outcome:
             tx.add_history(self.clock.now(), request_id, kind, step, detail)
             return Outcome(0, None, ())
 
-        self._submit(operation)
+        return self._submit(operation)
+
+    def remember(self, name: str, value: str) -> "asyncio.Future[Outcome]":
+        """Set a lasting setting that is not the configuration's."""
+
+        def operation(tx: Transaction) -> Outcome:
+            tx.set_meta(name, value)
+            return Outcome(0, None, ())
+
+        return self._submit(operation)
 
     # --- time ---
 
@@ -170,12 +180,14 @@ class Engine:
         """Put back what the last run left: queued deliveries, deliveries whose fate is unknown, timers."""
         for row in self.store.reading.unsettled():
             found = self.store.reading.request_by_row(row)
-            for attempt in found[1].attempts if found else ():
-                request_id = found[1].id if found else ""
+            if found is None:
+                continue
+            request_id = found[1].id
+            for attempt in found[1].attempts:
                 if attempt.state is AttemptState.SENDING:
                     self.settle(request_id, attempt.step, AttemptState.UNCERTAIN, detail="the daemon stopped meanwhile")
                 elif attempt.state is AttemptState.QUEUED:
-                    self._deliver(Job(request_id, attempt.step, attempt.not_after), attempt.channel)
+                    self._deliver(Job(request_id, attempt.step, attempt.not_after, found[1].number), attempt.channel)
         self._load(*self._wheel.extend(), overdue=True)
 
     async def run(self) -> None:
@@ -269,7 +281,7 @@ class Engine:
     def _act(self, row: int, request: Request, action: Action) -> None:
         match action:
             case model.Deliver():
-                self._deliver(Job(request.id, action.step, action.not_after), action.channel)
+                self._deliver(Job(request.id, action.step, action.not_after, request.number), action.channel)
             case model.SetTimer():
                 self._set_timer(round(action.at * 1000), row)
             case model.StopDelivery():

@@ -28,7 +28,8 @@ from daemon.config import Config, ConfigErrors
 from daemon.core.model import Channel, Request
 from daemon.core.phrases import sms_text
 from daemon.engine import Engine, Policy
-from daemon.lanes import SmsLane, VoiceLane
+from daemon.lanes.sms import SmsLane
+from daemon.lanes.voice import VoiceLane
 from daemon.pins import KeyUnusable, Pins, load_key
 from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
 from daemon.status import VERSION, Health
@@ -115,12 +116,13 @@ def assemble(config: Config) -> Daemon:
     engine = Engine(store, Clock(config.clock.speed, origin), Pins(key), policy)
 
     def text(request: Request, pin: str) -> str:
-        return sms_text(phrases.for_locale(request.locale), request.brand, pin, -(-request.pin_expiry_s // 60))
+        minutes = -(-request.pin_expiry_s // 60)
+        return sms_text(phrases.for_locale(request.locale), request.brand, pin, minutes, config.sms.origin)
 
     sms = calls = None
     if config.modem:
         modems = [(drivers.load(modem.driver).Driver(modem.name, modem.options), modem) for modem in config.modem]
-        engine.lanes[Channel.SMS] = sms = SmsLane(engine, modems, text)
+        engine.lanes[Channel.SMS] = sms = SmsLane(engine, modems, text, flash=config.sms.flash)
     if config.voice.driver != "none":
         driver = drivers.load(config.voice.driver).Driver(config.voice.driver, config.voice.options)
         options = config.voice.options

@@ -62,6 +62,7 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
         ),
     ),
+    ("0002 requests by number", ("CREATE INDEX request_number ON request (number)",)),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from daemon.clock import utc_text
 from daemon.engine import Engine
-from daemon.lanes import SmsLane, VoiceLane
+from daemon.lanes.sms import Duty, ModemSlot, SmsLane
+from daemon.lanes.voice import VoiceLane
 
 VERSION = "0.1.0"
 
@@ -37,20 +38,8 @@ class Health:
     def modems(self) -> list[dict[str, Any]]:
         if self.sms is None:
             return []
-        return [
-            {
-                "name": slot.settings.name,
-                "state": str(status.state),
-                "detail": status.detail,
-                "operator": status.operator,
-                "signal_dbm": status.signal_dbm,
-                "model": status.model,
-                "queue": self.sms.waiting,
-                "outcomes": dict(slot.outcomes),
-            }
-            for slot in self.sms.slots
-            for status in [slot.driver.status()]
-        ]
+        now = self.engine.clock.now()
+        return [{**_modem(slot, now), "queue": self.sms.waiting} for slot in self.sms.slots]
 
     def voice(self) -> dict[str, Any]:
         if self.calls is None:
@@ -66,3 +55,28 @@ class Health:
             "waiting": self.calls.waiting,
             "outcomes": dict(self.calls.outcomes),
         }
+
+
+def _modem(slot: ModemSlot, now: float) -> dict[str, Any]:
+    """A modem with its SIM; state is what the operator decided, where that keeps it from work."""
+    status, used, limits = slot.driver.status(), slot.quota.used(now), slot.quota.limits
+    state = str(status.state) if slot.duty is Duty.WORKING else str(slot.duty)
+    error_at, error = slot.last_error or (None, "")
+    return {
+        "name": slot.name,
+        "state": state,
+        "detail": status.detail,
+        "device": str(status.state),
+        "operator": status.operator,
+        "signal_dbm": status.signal_dbm,
+        "model": status.model,
+        "imei": status.imei,
+        "imsi": status.imsi,
+        "port": status.port,
+        "busy": slot.busy,
+        "sent": {"hour": used.hour, "day": used.day, "recipients": used.recipients},
+        "limits": {"hour": limits.hourly, "day": limits.daily, "recipients": limits.monthly_recipients},
+        "outcomes": dict(slot.outcomes),
+        "last_error": error,
+        "last_error_at": utc_text(error_at),
+    }

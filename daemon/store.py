@@ -105,22 +105,31 @@ class Reading:
         query = "SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'sending') ORDER BY request"
         return [row[0] for row in self._db.execute(query)]
 
-    def attempt_by_reference(self, number: str, reference: str, since: float) -> tuple[str, int] | None:
-        """(request id, step) of the newest message to this number with this reference that still waits for news."""
+    def attempt_reported(self, number: str, reference: str, device: str, since: float) -> tuple[str, int] | None:
+        """(request id, step) of the message that a status report means: the newest to this number with this reference.
+
+        Where no message has it, one whose answer this device has not given, so that its reference is not known.
+        """
         query = (
             "SELECT r.public_id, a.step FROM request r JOIN attempt a ON a.request = r.id"
-            " WHERE r.number=? AND a.reference=? AND a.queued_at >= ? AND a.state IN ('sent', 'uncertain')"
-            " ORDER BY a.queued_at DESC LIMIT 1"
+            " WHERE r.number=? AND a.queued_at >= ? AND (a.reference=? OR (a.reference='' AND a.device=?"
+            " AND a.tries > 0 AND a.state IN ('queued', 'sending', 'uncertain')))"
+            " ORDER BY a.reference='', a.queued_at DESC LIMIT 1"
         )
-        return self._db.execute(query, (number, reference, since)).fetchone()  # type: ignore[no-any-return]
+        return self._db.execute(query, (number, since, reference, device)).fetchone()  # type: ignore[no-any-return]
 
-    def sent_by(self, device: str, since: float) -> tuple[int, int]:
-        """(messages, distinct recipients) that this modem may have sent since then."""
+    def sent_by(self, device: str, since: float) -> list[tuple[float, str]]:
+        """(time, recipient) of the messages that this modem may have sent since then, oldest first."""
         query = (
-            "SELECT count(*), count(DISTINCT r.number) FROM attempt a JOIN request r ON r.id = a.request"
-            " WHERE a.device=? AND a.queued_at >= ? AND a.tries > 0"
+            "SELECT coalesce(a.settled_at, a.queued_at) AS at, r.number FROM attempt a JOIN request r ON r.id=a.request"
+            " WHERE a.device=? AND a.queued_at >= ? AND a.tries > 0 ORDER BY at"
         )
-        return self._db.execute(query, (device, since)).fetchone()  # type: ignore[no-any-return]
+        return list(self._db.execute(query, (device, since)))
+
+    def meta(self, name: str) -> str | None:
+        """A lasting setting of this database."""
+        row = self._db.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+        return str(row[0]) if row else None
 
     def checks(self, request_id: str) -> list[Check]:
         query = 'SELECT c.at, c.valid, c.ip_address FROM "check" c JOIN request r ON r.id=c.request WHERE r.public_id=?'
@@ -172,6 +181,9 @@ class Transaction(Reading):
     def add_history(self, at: float, request_id: str, kind: str, step: int | None, detail: str) -> int:
         query = "INSERT INTO history (at, request_id, kind, step, detail) VALUES (?, ?, ?, ?, ?)"
         return int(self._db.execute(query, (at, request_id, kind, step, detail)).lastrowid)
+
+    def set_meta(self, name: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
 
     def _save_attempts(self, row: int, attempts: Sequence[Attempt]) -> None:
         for a in attempts:

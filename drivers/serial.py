@@ -73,7 +73,7 @@ class Options:
     port: str = field(
         default="",
         metadata={
-            "help": "The serial port; a name under /dev/serial/by-id survives unplugging, and a pattern with * is searched.",
+            "help": "The serial port; a name under /dev/serial/by-id survives unplugging; with a * it is searched for.",
             "required": True,
         },
     )

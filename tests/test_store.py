@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.core.machine import advance
-from daemon.core.model import AttemptStarted, CodeSubmitted, Request, StepDue
+from daemon.core.model import AttemptSettled, AttemptStarted, AttemptState, CodeSubmitted, Request, StepDue
 from daemon.sqlite import MIGRATIONS, sqlite
 from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
 from tests.core.story import request, started
@@ -95,8 +95,36 @@ def test_unsettled_requests_are_known(store: SqliteStore) -> None:
 def test_what_a_modem_sent_is_counted_for_its_quota(store: SqliteStore) -> None:
     sending = [advance(named(i), AttemptStarted(0, 1.0, "sim1"))[0] for i in (1, 2)]
     run(store, insert(sending[0]), insert(replace(sending[1], number="4915112345678")), insert(named(3)))
-    assert store.reading.sent_by("sim1", -1.0) == (2, 2)
-    assert store.reading.sent_by("sim1", 5.0) == (0, 0)
+    assert [number for _, number in store.reading.sent_by("sim1", -1.0)] == ["447700900123", "4915112345678"]
+    assert store.reading.sent_by("sim1", 5.0) == []
+
+
+def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
+    sent = [
+        advance(
+            advance(named(i), AttemptStarted(0, 1.0, "sim1"))[0], AttemptSettled(0, AttemptState.SENT, 2.0, str(i))
+        )[0]
+        for i in (1, 2)
+    ]
+    run(store, *map(insert, sent))
+    assert store.reading.attempt_reported("447700900123", "1", "sim1", 0.0) == (named(1).id, 0)
+    assert store.reading.attempt_reported("447700900123", "9", "sim1", 0.0) is None
+    assert store.reading.attempt_reported("447700900145", "1", "sim1", 0.0) is None
+
+
+def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: SqliteStore) -> None:
+    sending = advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0]
+    uncertain = advance(sending, AttemptSettled(0, AttemptState.UNCERTAIN, 2.0, resend=True))[0]
+    run(store, insert(uncertain), insert(named(2)))
+    assert uncertain.attempts[0].state is AttemptState.QUEUED
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", 0.0) == (named(1).id, 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim2", 0.0) is None
+
+
+def test_a_lasting_setting_is_changed(store: SqliteStore) -> None:
+    assert store.reading.meta("duty") is None
+    run(store, lambda tx: tx.set_meta("duty", "paused"), lambda tx: tx.set_meta("duty", "working"))
+    assert store.reading.meta("duty") == "working"
 
 
 def test_checks_and_history_are_kept_in_order(store: SqliteStore) -> None:

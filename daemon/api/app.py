@@ -9,7 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from daemon.api import operator
+from daemon.api import modems, operator
 from daemon.api.access import Access
 from daemon.api.params import HttpError, Mistake
 from daemon.api.verify import Bucket, Verify, route
@@ -35,7 +35,8 @@ ROUTES = [
     Route("/v1/status", operator.status),
     Route("/v1/requests", operator.requests),
     Route("/v1/requests/{request_id}", operator.request),
-    Route("/v1/modems", operator.modems),
+    Route("/v1/modems", modems.modems),
+    Route("/v1/modems/{name}/{action}", modems.act, methods=["POST"]),
     Route("/v1/voice", operator.voice),
     Route("/v1/events", operator.events),
     Route("/healthz", operator.healthz),

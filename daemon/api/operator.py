@@ -1,4 +1,4 @@
-"""The operator's routes: /v1/status, /v1/requests, /v1/modems, /v1/voice, /v1/events, /healthz."""
+"""The operator's routes: /v1/status, /v1/requests, /v1/voice, /v1/events, /healthz."""
 
 import json
 from collections.abc import AsyncIterator
@@ -32,11 +32,6 @@ async def status(http: HttpRequest) -> Response:
     http.app.state.access.operator(http)
     health: Health = http.app.state.health
     return JSONResponse(health.report())
-
-
-async def modems(http: HttpRequest) -> Response:
-    http.app.state.access.operator(http)
-    return JSONResponse({"modems": http.app.state.health.modems()})
 
 
 async def voice(http: HttpRequest) -> Response:

@@ -97,11 +97,7 @@ class Verify:
 
     def _admit(self, wanted: Start) -> None:
         """The operator's rules on where may be sent, and by what."""
-        if any(wanted.number.startswith(prefix) for prefix in self.security.deny_prefixes):
-            raise Mistake(DENIED, "The number you are trying to verify is on the deny list")
-        allowed = self.security.allow_prefixes
-        if allowed and not any(wanted.number.startswith(prefix) for prefix in allowed):
-            raise Mistake(NETWORK, "The destination number is not in a supported network")
+        admit(self.security, wanted.number)
         steps = self.workflows[wanted.workflow_id]
         if self.channels.isdisjoint(step.channel for step in steps):
             need = " or ".join(sorted({WANTING[step.channel] for step in steps}))
@@ -181,3 +177,11 @@ def route(call: Call) -> Callable[[HttpRequest], Awaitable[Response]]:
             return JSONResponse({"status": str(INTERNAL), "error_text": "Internal error: the request was not stored"})
 
     return endpoint
+
+
+def admit(security: Security, number: str) -> None:
+    """Raises Mistake for a number to which the operator lets nothing be sent."""
+    if any(number.startswith(prefix) for prefix in security.deny_prefixes):
+        raise Mistake(DENIED, "The number you are trying to verify is on the deny list")
+    if security.allow_prefixes and not any(number.startswith(prefix) for prefix in security.allow_prefixes):
+        raise Mistake(NETWORK, "The destination number is not in a supported network")

@@ -1,21 +1,19 @@
 """The commands that speak to a running daemon, and where the others are added."""
 
-import json
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table
 from daemon.cli.demo import demo
+from daemon.cli.modems import modems
 from daemon.cli.prompts import prompts
-from daemon.client import DEFAULT_SOCKET, Client, HttpProblem, Unreachable
+from daemon.client import DEFAULT_SOCKET, HttpProblem, Unreachable
 from daemon.status import VERSION
 
-SAID_NO = 1
 UNREACHABLE = 3
 FINAL = {"success", "failed", "expired", "cancelled"}
-SIGNAL_BARS = ((-73, "▂▄▆█"), (-83, "▂▄▆ "), (-93, "▂▄  "), (-113, "▂   "))
 
 
 class Commands(click.Group):
@@ -30,45 +28,6 @@ class Commands(click.Group):
         except HttpProblem as exc:
             click.echo(str(exc), err=True)
             ctx.exit(SAID_NO)
-
-
-class Context:
-    """What every command needs: the client, and how to print."""
-
-    def __init__(self, socket: Path, as_json: bool) -> None:
-        self.client = Client(socket)
-        self.as_json = as_json
-
-    def show(self, document: Any, human: Callable[[], None]) -> None:
-        """Print the document as JSON if that was asked for, else for people."""
-        if self.as_json:
-            click.echo(json.dumps(document, ensure_ascii=False))
-        else:
-            human()
-
-    def answer(self, document: dict[str, Any], human: Callable[[], None]) -> None:
-        """As `show`, for an answer of the Verify API; exits 1 when the gateway said no."""
-        if document.get("status") == "0":
-            self.show(document, human)
-            return
-        said_no = f"refused (status {document.get('status')}): {document.get('error_text')}"
-        self.show(document, lambda: click.echo(said_no, err=True))
-        click.get_current_context().exit(SAID_NO)
-
-
-pass_context = click.make_pass_decorator(Context)
-
-
-def _json_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--json behind the command, too."""
-
-    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-        context = ctx.find_object(Context)
-        if value and context is not None:
-            context.as_json = True
-
-    option = click.option("--json", is_flag=True, expose_value=False, callback=remember, help="Print JSON.")
-    return option(command)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,7 +65,7 @@ def main(ctx: click.Context, socket: Path, as_json: bool) -> None:
 @click.option("--pin-expiry", type=int, help="Life of a PIN in seconds, 60-3600; default 300.")
 @click.option("--next-event-wait", type=int, help="Seconds between events, 60-900; default by workflow.")
 @click.option("--wait", is_flag=True, help="Stay, and tell what happens, until the request ends.")
-@_json_flag
+@json_flag
 @pass_context
 def start(
     context: Context,
@@ -160,7 +119,7 @@ def _tell(context: Context, line: dict[str, Any]) -> None:
 @main.command()
 @click.argument("request_id", metavar="ID")
 @click.argument("code")
-@_json_flag
+@json_flag
 @pass_context
 def check(context: Context, request_id: str, code: str) -> None:
     """Judge the CODE that the person typed for the request ID; exits 1 if it is wrong."""
@@ -170,7 +129,7 @@ def check(context: Context, request_id: str, code: str) -> None:
 
 @main.command()
 @click.argument("request_id", metavar="ID")
-@_json_flag
+@json_flag
 @pass_context
 def cancel(context: Context, request_id: str) -> None:
     """Stop the request ID, if it is not too early or too late for that."""
@@ -180,7 +139,7 @@ def cancel(context: Context, request_id: str) -> None:
 
 @main.command(name="next")
 @click.argument("request_id", metavar="ID")
-@_json_flag
+@json_flag
 @pass_context
 def next_event(context: Context, request_id: str) -> None:
     """Run the next event of the request ID now."""
@@ -190,7 +149,7 @@ def next_event(context: Context, request_id: str) -> None:
 
 @main.command()
 @click.argument("request_id", metavar="ID")
-@_json_flag
+@json_flag
 @pass_context
 def show(context: Context, request_id: str) -> None:
     """Everything about the request ID: deliveries, checks, history."""
@@ -212,7 +171,7 @@ def _show(context: Context, found: dict[str, Any]) -> None:
 @main.command(name="list")
 @click.option("--active", is_flag=True, help="Only those in progress.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@_json_flag
+@json_flag
 @pass_context
 def list_requests(context: Context, active: bool, limit: int) -> None:
     """The newest requests; numbers are masked (show ID has them whole)."""
@@ -224,7 +183,7 @@ def list_requests(context: Context, active: bool, limit: int) -> None:
 @main.command()
 @click.option("--follow", is_flag=True, help="Stay and print what happens.")
 @click.option("--last", type=click.IntRange(0), default=20, show_default=True, help="Begin so many lines back.")
-@_json_flag
+@json_flag
 @pass_context
 def events(context: Context, follow: bool, last: int) -> None:
     """What has happened, a line each."""
@@ -233,7 +192,7 @@ def events(context: Context, follow: bool, last: int) -> None:
 
 
 @main.command()
-@_json_flag
+@json_flag
 @pass_context
 def status(context: Context) -> None:
     """The daemon, its devices and its requests."""
@@ -258,28 +217,6 @@ def _because(device: dict[str, Any]) -> str:
     return f": {device['detail']}" if device.get("detail") else ""
 
 
-@main.command()
-@_json_flag
-@pass_context
-def modems(context: Context) -> None:
-    """The modems: state, operator, signal, queue, and what to do where something is wrong."""
-    found = context.client.get("/v1/modems")["modems"]
-    columns = ("name", "state", "operator", "signal", "queue", "detail")
-    rows = [[modem.get(column, _bars(modem["signal_dbm"])) for column in columns] for modem in found]
-    context.show(found, lambda: table(columns, rows))
-
-
-def _bars(dbm: int | None) -> str:
-    return next((bars for least, bars in SIGNAL_BARS if dbm is not None and dbm >= least), "none")
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print aligned columns under their names."""
-    lines = [[str(cell) for cell in row] for row in rows]
-    widths = [max([len(name), *(len(line[i]) for line in lines)]) for i, name in enumerate(columns)]
-    for line in [[name.replace("_", " ").upper() for name in columns], *lines]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
 main.add_command(demo)
+main.add_command(modems)
 main.add_command(prompts)

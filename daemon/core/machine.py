@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from daemon.core.model import (
+    BY_EARLIER_TRY,
     MOVES,
     Action,
     Answer,
@@ -238,7 +239,8 @@ def _attempt(request: Request, step: int, wanted: AttemptState) -> Attempt | Non
     """The attempt of a step, if it may go to the wanted state."""
     for attempt in request.attempts:
         if attempt.step == step and wanted in MOVES[attempt.state]:
-            return attempt
+            untried = attempt.state is AttemptState.QUEUED and not attempt.tries
+            return None if untried and wanted in BY_EARLIER_TRY else attempt
     return None
 
 

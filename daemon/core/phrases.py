@@ -96,12 +96,17 @@ def phrases_from(locale: str, table: Mapping[str, Any]) -> Phrases:
     return Phrases(locale, str(table.get("language", "")), text, sms["minutes"], spoken)
 
 
-def sms_text(phrases: Phrases, brand: str, pin: str, minutes: int) -> str:
-    """The SMS with this PIN, its life in whole minutes with the right plural."""
+def sms_text(phrases: Phrases, brand: str, pin: str, minutes: int, origin: str = "") -> str:
+    """The SMS with this PIN, its life in whole minutes with the right plural.
+
+    origin: the web site that may take the code; the last line then binds it to that site, as phones read it ("Origin-
+    bound one-time codes delivered via SMS", WICG).
+    """
     word = phrases.plurals.get("one") if minutes == 1 else None
     shown = (word or phrases.plurals["other"]).replace("{n}", str(minutes))
     # The brand comes last: what a caller writes in it is never taken for a placeholder.
-    return phrases.sms.replace("{pin}", pin).replace("{minutes}", shown).replace("{brand}", brand)
+    text = phrases.sms.replace("{pin}", pin).replace("{minutes}", shown).replace("{brand}", brand)
+    return f"{text}\n\n@{origin} #{pin}" if origin else text
 
 
 # --- the call ----------------------------------------------------------------------------------------------

@@ -1,0 +1,82 @@
+"""The operator's routes under /v1/modems: a table, and what one may do to a modem."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import phonenumbers
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+
+from daemon.api.params import HttpError, Mistake, Parameters, gather, phone_number
+from daemon.api.verify import admit
+from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
+from drivers import DriverError, Refused
+
+ASK_S = 20.0
+REPORT_S = 30.0
+MAX_REPORT_S = 600
+
+Answer = dict[str, Any]
+
+
+async def modems(http: HttpRequest) -> Response:
+    http.app.state.access.operator(http)
+    return JSONResponse({"modems": http.app.state.health.modems()})
+
+
+async def _set_duty(http: HttpRequest, lane: SmsLane, slot: ModemSlot, _: Parameters) -> Answer:
+    duty = {"pause": Duty.PAUSED, "drain": Duty.DRAINED, "resume": Duty.WORKING}[http.path_params["action"]]
+    await lane.set_duty(slot, duty)
+    return {"name": slot.name, "state": str(duty)}
+
+
+async def _test(http: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parameters) -> Answer:
+    """?to=NUMBER&wait=SECONDS: send a test message, and wait so long for its report."""
+    number = phone_number(given.required("to"), None)
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+    admit(http.app.state.verify.security, e164)
+    wait_s = given.whole("wait", range(MAX_REPORT_S + 1), f"seconds, 0 to {MAX_REPORT_S}")
+    result = await lane.test(slot, e164, REPORT_S if wait_s is None else wait_s)
+    return {
+        "name": slot.name,
+        "sent_s": round(result.sent_s, 3),
+        "parts": len(result.references),
+        "report": result.report and str(result.report),
+        "report_s": result.report_s and round(result.report_s, 3),
+    }
+
+
+async def _ask(_: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parameters) -> Answer:
+    """?command=AT+CSQ: the modem's answer to a command that changes nothing."""
+    return {"name": slot.name, "answer": list(await lane.ask(slot, given.required("command"), ASK_S))}
+
+
+ACTIONS: dict[str, Callable[[HttpRequest, SmsLane, ModemSlot, Parameters], Awaitable[Answer]]] = {
+    "pause": _set_duty,
+    "drain": _set_duty,
+    "resume": _set_duty,
+    "test": _test,
+    "at": _ask,
+}
+
+
+async def act(http: HttpRequest) -> Response:
+    """POST /v1/modems/{name}/{action}."""
+    http.app.state.access.operator(http)
+    given = await gather(http)
+    action = ACTIONS.get(http.path_params["action"])
+    if action is None:
+        raise HttpError(404, "No such action", f"The actions are {', '.join(ACTIONS)}.")
+    lane: SmsLane | None = http.app.state.health.sms
+    if lane is None:
+        raise HttpError(404, "No such modem", "no modem is configured: add a [[modem]] to the configuration")
+    try:
+        slot = lane.slot(http.path_params["name"])
+        return JSONResponse(await action(http, lane, slot, given))
+    except NoSuchModem as exc:
+        raise HttpError(404, "No such modem", str(exc)) from None
+    except Mistake as exc:
+        raise HttpError(400, "Bad parameter", str(exc)) from None
+    except DriverError as exc:
+        status = 400 if isinstance(exc, Refused) else 409
+        raise HttpError(status, "The modem did not do it", f"{slot.name}: {exc}") from None

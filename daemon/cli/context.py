@@ -1,0 +1,59 @@
+"""What every command that speaks to the daemon needs."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.client import Client
+
+SAID_NO = 1
+
+
+class Context:
+    """What every command needs: the client, and how to print."""
+
+    def __init__(self, socket: Path, as_json: bool) -> None:
+        self.client = Client(socket)
+        self.as_json = as_json
+
+    def show(self, document: Any, human: Callable[[], None]) -> None:
+        """Print the document as JSON if that was asked for, else for people."""
+        if self.as_json:
+            click.echo(json.dumps(document, ensure_ascii=False))
+        else:
+            human()
+
+    def answer(self, document: dict[str, Any], human: Callable[[], None]) -> None:
+        """As `show`, for an answer of the Verify API; exits 1 when the gateway said no."""
+        if document.get("status") == "0":
+            self.show(document, human)
+            return
+        said_no = f"refused (status {document.get('status')}): {document.get('error_text')}"
+        self.show(document, lambda: click.echo(said_no, err=True))
+        click.get_current_context().exit(SAID_NO)
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+def json_flag(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--json behind the command, too."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        context = ctx.find_object(Context)
+        if value and context is not None:
+            context.as_json = True
+
+    option = click.option("--json", is_flag=True, expose_value=False, callback=remember, help="Print JSON.")
+    return option(command)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print aligned columns under their names."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(line[i]) for line in lines)]) for i, name in enumerate(columns)]
+    for line in [[name.replace("_", " ").upper() for name in columns], *lines]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

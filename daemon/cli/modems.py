@@ -1,0 +1,122 @@
+"""`pinwheel modems`: how the modems are, and what one may do to them."""
+
+from typing import Any
+
+import click
+
+from daemon.cli.context import Context, json_flag, pass_context, table
+
+SIGNAL_BARS = ((-73, "▂▄▆█"), (-83, "▂▄▆ "), (-93, "▂▄  "), (-113, "▂   "))
+COLUMNS = ("name", "state", "operator", "signal", "queue", "today", "last_error")
+TEST_S = 30
+
+
+@click.group(invoke_without_command=True)
+@json_flag
+@pass_context
+@click.pass_context
+def modems(ctx: click.Context, context: Context) -> None:
+    """The modems: state, operator, signal, queue, messages of the last day, and what was wrong last.
+
+    \b
+    pinwheel modems                               the table
+    pinwheel modems test sim1 --to +447700900123  does this SIM send?
+    pinwheel modems pause sim1                    send nothing by it until: resume
+    """
+    if ctx.invoked_subcommand is None:
+        found = context.client.get("/v1/modems")["modems"]
+        context.show(found, lambda: _table(found))
+
+
+def _table(found: list[dict[str, Any]]) -> None:
+    if not found:
+        click.echo("no modem is configured: add a [[modem]] to the configuration")
+        return
+    table(COLUMNS, ([_cell(modem, column) for column in COLUMNS] for modem in found))
+
+
+def _cell(modem: dict[str, Any], column: str) -> str:
+    match column:
+        case "signal":
+            return bars(modem["signal_dbm"])
+        case "today":
+            limit = modem["limits"]["day"]
+            return f"{modem['sent']['day']}/{limit}" if limit else str(modem["sent"]["day"])
+        case "last_error":
+            if modem["detail"] or not modem["last_error"]:
+                return str(modem["detail"])
+            return f"{modem['last_error_at'][11:16]} {modem['last_error']}"
+        case _:
+            return str(modem[column])
+
+
+def bars(dbm: int | None) -> str:
+    return next((bars for least, bars in SIGNAL_BARS if dbm is not None and dbm >= least), "none")
+
+
+@modems.command(name="show")
+@click.argument("name")
+@json_flag
+@pass_context
+def show_modem(context: Context, name: str) -> None:
+    """Everything about the modem NAME: device, SIM, port, limits, outcomes."""
+    found = next((modem for modem in context.client.get("/v1/modems")["modems"] if modem["name"] == name), None)
+    if found is None:
+        raise click.ClickException(f"there is no modem {name!r}; see: pinwheel modems")
+    context.show(found, lambda: _show(found))
+
+
+def _show(found: dict[str, Any]) -> None:
+    for name, value in found.items():
+        told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        click.echo(f"{name:14} {'' if told is None else told}".rstrip())
+
+
+def _order(name: str, help: str, told: str) -> None:
+    @modems.command(name=name, help=help)
+    @click.argument("modem", metavar="NAME")
+    @json_flag
+    @pass_context
+    def order(context: Context, modem: str) -> None:
+        answer = context.client.post(f"/v1/modems/{modem}/{name}", timeout_s=300)
+        context.show(answer, lambda: click.echo(told.format(modem)))
+
+
+_order("pause", "Send nothing by the modem NAME until it is resumed; it goes on listening.", "{} is paused")
+_order(
+    "drain",
+    "Let the modem NAME finish, then let go of its port; it may be unplugged, or used by another program.",
+    "{} has let go of its port",
+)
+_order("resume", "Use the modem NAME again.", "{} is in use")
+
+
+@modems.command()
+@click.argument("name")
+@click.option("--to", "number", required=True, help="Your own number, international, such as +447700900123.")
+@click.option("--wait", default=TEST_S, show_default=True, help="Seconds to wait for the delivery report.")
+@json_flag
+@pass_context
+def test(context: Context, name: str, number: str, wait: int) -> None:
+    """Send a test SMS by the modem NAME, and wait for its delivery report. It belongs to no request."""
+    answer = context.client.post(f"/v1/modems/{name}/test", timeout_s=wait + 240, to=number, wait=wait)
+    context.show(answer, lambda: _told(answer, wait))
+
+
+def _told(answer: dict[str, Any], wait: int) -> None:
+    click.echo(f"the network took it after {answer['sent_s']:.1f} s ({answer['parts']} part)")
+    if answer["report"] is None:
+        click.echo(f"no delivery report within {wait} s: the phone may be off, or the network sends none")
+    else:
+        click.echo(f"{answer['report']} after {answer['report_s']:.1f} s")
+
+
+@modems.command(name="at")
+@click.argument("name")
+@click.argument("command")
+@json_flag
+@pass_context
+def ask(context: Context, name: str, command: str) -> None:
+    """Ask the modem NAME a COMMAND that changes nothing, such as AT+CSQ; a wrong one lists those allowed."""
+    answer = context.client.post(f"/v1/modems/{name}/at", command=command)
+    context.show(answer, lambda: click.echo("\n".join(answer["answer"])))

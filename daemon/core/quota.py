@@ -1,0 +1,62 @@
+"""How much a SIM may send: messages an hour and a day, and distinct recipients a month, by which carriers bar SIMs.
+
+Pure: times are arguments, in UTC seconds. The windows slide. A recipient who had a message this month costs nothing.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+HOUR_S, DAY_S, MONTH_S = 3600, 86_400, 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """0: no limit."""
+
+    hourly: int = 0
+    daily: int = 0
+    monthly_recipients: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Messages in the last hour and day; recipients of the last 30 days, 0 where they have no limit."""
+
+    hour: int
+    day: int
+    recipients: int
+
+
+class Quota:
+    """What one SIM has sent. Tell it in the order of time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._day: deque[float] = deque()
+        self._recipients: dict[str, float] = {}  # the last time of each, the longest ago first
+
+    def sent(self, at: float, number: str) -> None:
+        """A message may have gone out."""
+        self._day.append(at)
+        if self.limits.monthly_recipients:
+            self._recipients.pop(number, None)
+            self._recipients[number] = at
+
+    def used(self, at: float) -> Used:
+        self._forget(at)
+        hour = sum(1 for sent in self._day if sent > at - HOUR_S)
+        return Used(hour, len(self._day), len(self._recipients))
+
+    def allows(self, at: float, number: str) -> bool:
+        """Whether a message may go out to this number now."""
+        used, limits = self.used(at), self.limits
+        if (limits.hourly and used.hour >= limits.hourly) or (limits.daily and used.day >= limits.daily):
+            return False
+        full = bool(limits.monthly_recipients) and used.recipients >= limits.monthly_recipients
+        return not full or number in self._recipients
+
+    def _forget(self, at: float) -> None:
+        while self._day and self._day[0] <= at - DAY_S:
+            self._day.popleft()
+        while self._recipients and next(iter(self._recipients.values())) <= at - MONTH_S:
+            del self._recipients[next(iter(self._recipients))]

@@ -1,0 +1,419 @@
+"""The lane of messages: one queue, earliest deadline first, in front of a pool of modems.
+
+A message goes to the healthy modem that has been idle longest. What its modem could not send goes back and on to the
+next; what the network did not take for one recipient holds only that recipient, until several in a row fail alike.
+All decisions are taken in `_dispatch`, which runs whenever something may have changed.
+"""
+
+import asyncio
+import bisect
+import itertools
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from daemon.config import Modem
+from daemon.core.model import Attempt, AttemptState, Request
+from daemon.core.quota import MONTH_S, Limits, Quota
+from daemon.engine import Engine, Job
+from daemon.store import StoreUnusable
+from drivers import (
+    Deferred,
+    Delivery,
+    DeviceState,
+    DriverError,
+    IncomingSms,
+    LateAnswer,
+    Receipt,
+    Refused,
+    Sms,
+    SmsDriver,
+    SmsEvent,
+    SmsListener,
+    StateChanged,
+    StatusReport,
+    Unavailable,
+    Uncertain,
+)
+
+log = logging.getLogger("pinwheel.lanes")
+
+REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
+REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
+HOLD_S = (2, 5, 15, 30, 60)  # for a recipient whom the network did not take once, twice, ...; then no more
+SEVERAL = 3  # recipients in a row that the network did not take: it is the SIM or the network
+LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
+SCANNED = 100  # messages from the front of the queue, where quotas pass some over
+KEEP_S = 5.0  # to make an incoming message durable
+FINISH_S = 2.0  # at the end, to record what the drivers gave back
+HOLD_FORGOTTEN_S = 3600.0
+
+SmsText = Callable[[Request, str], str]
+"""The text of a request's SMS with this PIN in it."""
+
+ERROR_STATES: dict[type[DriverError], AttemptState] = {
+    Refused: AttemptState.REFUSED,
+    Unavailable: AttemptState.QUEUED,
+    Uncertain: AttemptState.UNCERTAIN,
+}
+
+Told = tuple[AttemptState, str, str]
+"""A driver's answer as the attempt's state, the message reference, and what an operator should know."""
+
+
+class Duty(StrEnum):
+    """What the operator wants of a modem."""
+
+    WORKING = "working"
+    PAUSED = "paused"  # sends nothing, hears everything
+    DRAINED = "drained"  # has finished, and let go of its port
+
+
+@dataclass(slots=True)
+class ModemSlot:
+    """A modem and what the lane knows of it. Times are monotonic."""
+
+    driver: SmsDriver
+    settings: Modem
+    quota: Quota
+    duty: Duty = Duty.WORKING
+    busy: bool = False
+    idle_since: float = 0.0
+    rest_until: float = 0.0
+    failures: int = 0
+    deferred: set[str] = field(default_factory=set)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    last_error: tuple[float, str] | None = None  # UTC seconds, text
+    unsettled: tuple[Sms, Job] | None = None  # the last uncertain one: only that can still be answered
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def ready(self) -> bool:
+        return self.duty is Duty.WORKING and self.driver.status().state is DeviceState.READY
+
+    def rest(self, seconds: float) -> None:
+        self.rest_until = time.monotonic() + seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """The network did not take this recipient's message so many times; until: the next try (monotonic)."""
+
+    times: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What became of a test message. The report is None where none came in time."""
+
+    sent_s: float
+    references: tuple[int, ...]
+    report: Delivery | None
+    report_s: float | None
+
+
+class NoSuchModem(Exception):
+    """There is no modem of this name; the text names those that there are."""
+
+
+def _told(answer: Receipt | DriverError) -> Told:
+    if isinstance(answer, Receipt):
+        return AttemptState.SENT, str(answer.references[-1]), ""
+    return next(state for kind, state in ERROR_STATES.items() if isinstance(answer, kind)), "", str(answer)
+
+
+class SmsLane:
+    """Every method is for the event loop's thread."""
+
+    def __init__(
+        self, engine: Engine, modems: Sequence[tuple[SmsDriver, Modem]], text: SmsText, *, flash: bool = False
+    ) -> None:
+        self.slots = [ModemSlot(driver, modem, Quota(_limits(modem))) for driver, modem in modems]
+        self._engine = engine
+        self._text = text
+        self._flash = flash
+        self._queue: list[tuple[float, int, Job]] = []  # sorted
+        self._order = itertools.count()
+        self._holds: dict[str, _Hold] = {}  # by number
+        self._tests: dict[tuple[str, int], asyncio.Future[Delivery]] = {}
+        self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._look: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        now, reading = self._engine.clock.now(), self._engine.store.reading
+        for slot in self.slots:
+            for at, number in reading.sent_by(slot.name, now - MONTH_S):
+                slot.quota.sent(at, number)
+            slot.duty = Duty(reading.meta(_duty_key(slot)) or Duty.WORKING)
+            if slot.duty is not Duty.DRAINED:
+                slot.driver.open(self._listener(slot))
+
+    async def close(self) -> None:
+        """Let the message on the wire finish, and its result be recorded."""
+        await asyncio.gather(*(asyncio.to_thread(slot.driver.close) for slot in self.slots))
+        if self._look is not None:
+            self._look.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FINISH_S)
+        for task in self._tasks:
+            task.cancel()
+
+    def put(self, job: Job) -> None:
+        hold = self._holds.get(job.number)
+        wait_s = hold.until - time.monotonic() if hold else 0.0
+        if wait_s > 0:
+            asyncio.get_running_loop().call_later(wait_s, self._enqueue, job)
+        else:
+            self._enqueue(job)
+
+    def stop(self, request_id: str) -> None:
+        """Nothing to do: `begin` finds that the attempt was dropped; a message on the wire cannot be taken back."""
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    # --- who sends what ---
+
+    def _enqueue(self, job: Job) -> None:
+        bisect.insort(self._queue, (job.not_after, next(self._order), job))
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Give every free modem the first message that it may send."""
+        now = time.monotonic()
+        ready = [slot for slot in self.slots if slot.ready and not slot.busy]
+        free = sorted((slot for slot in ready if slot.rest_until <= now), key=lambda slot: slot.idle_since)
+        while free and self._queue:
+            choice = self._choose(free)
+            if choice is None:
+                break
+            place, slot = choice
+            _, _, job = self._queue.pop(place)
+            free.remove(slot)
+            slot.busy = True
+            task = asyncio.get_running_loop().create_task(self._deliver(slot, job), name=f"sms-{slot.name}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._queue and any(not slot.busy for slot in ready):
+            self._look_again(
+                min((slot.rest_until - now for slot in ready if slot.rest_until > now), default=LOOK_AGAIN_S)
+            )
+
+    def _choose(self, free: list[ModemSlot]) -> tuple[int, ModemSlot] | None:
+        """The place in the queue, and the modem, of what goes out next."""
+        now = self._engine.clock.now()
+        for place, (_, _, job) in enumerate(self._queue[:SCANNED]):
+            for slot in free:
+                if slot.quota.allows(now, job.number):
+                    return place, slot
+        return None
+
+    def _look_again(self, seconds: float) -> None:
+        if self._look is not None:
+            self._look.cancel()
+        self._look = asyncio.get_running_loop().call_later(seconds, self._dispatch)
+
+    # --- one message ---
+
+    async def _deliver(self, slot: ModemSlot, job: Job) -> None:
+        try:
+            begun = await self._engine.begin(job.request_id, job.step, slot.name)
+            if begun is not None:
+                await self._send(slot, job, *begun)
+        except Exception:
+            log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
+            slot.rest(REST_S[-1])
+        finally:
+            slot.busy = False
+            slot.idle_since = time.monotonic()
+            self._dispatch()
+
+    async def _send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> None:
+        now = self._engine.clock.now()
+        pin = self._engine.pin(request, attempt.generation)
+        sms = Sms(request.number, self._text(request, pin), max(int(attempt.not_after - now), 1), self._flash)
+        try:
+            answer: Receipt | DriverError = await asyncio.wrap_future(slot.driver.send(sms))
+        except DriverError as exc:
+            answer = exc
+        if isinstance(answer, Receipt | Uncertain):
+            slot.quota.sent(now, request.number)
+        if isinstance(answer, Uncertain):
+            slot.unsettled = (sms, job)
+        state, reference, detail = self._judged(slot, request, answer)
+        slot.outcomes[state] += 1
+        self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
+
+    def _judged(self, slot: ModemSlot, request: Request, answer: Receipt | DriverError) -> Told:
+        """The answer as the attempt's state; and what it says of the modem and of the recipient."""
+        state, reference, detail = _told(answer)
+        if isinstance(answer, DriverError):
+            slot.last_error = (self._engine.clock.now(), detail)
+        if isinstance(answer, Deferred):
+            slot.deferred.add(request.number)
+            if len(slot.deferred) >= SEVERAL:
+                slot.rest(REST_S[min(len(slot.deferred) - SEVERAL + 1, len(REST_S) - 1)])
+            return self._held(request.number, detail)
+        if isinstance(answer, Unavailable):
+            slot.rest(REST_S[min(slot.failures, len(REST_S) - 1)])
+            slot.failures += 1
+            return state, reference, detail
+        slot.failures = 0
+        self._holds.pop(request.number, None)
+        if isinstance(answer, Receipt):
+            slot.deferred.clear()
+            self._measure(request, answer)
+        return state, reference, detail
+
+    def _held(self, number: str, detail: str) -> Told:
+        """Hold the recipient, longer each time; once too often is the end of this message."""
+        now = time.monotonic()
+        self._holds = {n: h for n, h in self._holds.items() if h.until > now - HOLD_FORGOTTEN_S}
+        times = self._holds[number].times + 1 if number in self._holds else 1
+        if times > len(HOLD_S):
+            del self._holds[number]
+            return AttemptState.FAILED, "", f"not taken by the network in {times} tries, the last: {detail}"
+        self._holds[number] = _Hold(times, now + HOLD_S[times - 1])
+        return AttemptState.QUEUED, "", detail
+
+    def _measure(self, request: Request, receipt: Receipt) -> None:
+        """Tell once what costs more than one SMS."""
+        what = (request.locale, request.brand)
+        if len(receipt.references) > 1 and what not in self._long:
+            self._long.add(what)
+            log.warning("locale=%s brand=%r parts=%s: each PIN costs so many SMS", *what, len(receipt.references))
+
+    # --- news from the modem ---
+
+    def _listener(self, slot: ModemSlot) -> SmsListener:
+        """What a driver's thread calls: the news is handled in the loop."""
+        loop = asyncio.get_running_loop()
+
+        def listen(event: SmsEvent) -> bool:
+            if isinstance(event, IncomingSms):
+                kept = asyncio.run_coroutine_threadsafe(self._keep(slot, event), loop)
+                try:
+                    return kept.result(KEEP_S)
+                except (TimeoutError, StoreUnusable):
+                    return False
+            loop.call_soon_threadsafe(self._heard, slot, event)
+            return True
+
+        return listen
+
+    async def _keep(self, slot: ModemSlot, event: IncomingSms) -> bool:
+        """An incoming message becomes an event; only then may the modem delete it."""
+        log.info("modem=%s incoming=sms", slot.name)
+        await self._engine.note("", None, "incoming", f"{slot.name} from {event.sender}: {event.text}")
+        return True
+
+    def _heard(self, slot: ModemSlot, event: StatusReport | LateAnswer | StateChanged) -> None:
+        if isinstance(event, StatusReport):
+            self._report(slot, event)
+        elif isinstance(event, LateAnswer):
+            self._answered_late(slot, event)
+        else:
+            self._changed(slot)
+
+    def _changed(self, slot: ModemSlot) -> None:
+        status = slot.driver.status()
+        log.info("modem=%s state=%s detail=%r", slot.name, status.state, status.detail)
+        if status.detail:
+            slot.last_error = (self._engine.clock.now(), status.detail)
+        if status.state is DeviceState.READY:  # what it failed at before says nothing any more
+            slot.failures, slot.rest_until = 0, 0.0
+        self._dispatch()
+
+    def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
+        """Only good news changes an uncertain attempt: after a late refusal it has already been judged by policy."""
+        if slot.unsettled is None or slot.unsettled[0] is not late.sms:
+            return
+        _, job = slot.unsettled
+        slot.unsettled = None
+        state, reference, detail = _told(late.answer)
+        if state is AttemptState.SENT:
+            self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
+
+    def _report(self, slot: ModemSlot, report: StatusReport) -> None:
+        """Credit a delivery report to the newest message that it can mean."""
+        states = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
+        if report.delivery not in states:
+            return
+        test = self._tests.get((report.number, report.reference))
+        if test is not None:
+            if not test.done():
+                test.set_result(report.delivery)
+            return
+        since = self._engine.clock.now() - REPORT_WINDOW_S
+        found = self._engine.store.reading.attempt_reported(report.number, str(report.reference), slot.name, since)
+        if found is not None:
+            detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
+            slot.outcomes[states[report.delivery]] += 1
+            self._engine.settle(*found, states[report.delivery], reference=str(report.reference), detail=detail)
+
+    # --- what operators ask ---
+
+    def slot(self, name: str) -> ModemSlot:
+        """Raises NoSuchModem."""
+        for slot in self.slots:
+            if slot.name == name:
+                return slot
+        raise NoSuchModem(f"there is no modem {name!r}; there are: {', '.join(s.name for s in self.slots)}")
+
+    async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
+        """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has let go of its port."""
+        await self._engine.remember(_duty_key(slot), duty)
+        before, slot.duty = slot.duty, duty
+        log.info("modem=%s duty=%s", slot.name, duty)
+        if duty is Duty.DRAINED and before is not Duty.DRAINED:
+            while slot.busy:
+                await asyncio.sleep(0.05)
+            await asyncio.to_thread(slot.driver.close)
+        elif before is Duty.DRAINED and duty is not Duty.DRAINED:
+            slot.driver.open(self._listener(slot))
+        self._dispatch()
+
+    async def test(self, slot: ModemSlot, number: str, report_s: float) -> TestResult:
+        """Send a message that belongs to no request, and wait so long for its report. Raises DriverError."""
+        started = time.monotonic()
+        now = self._engine.clock.now()
+        if not slot.quota.allows(now, number):
+            raise Unavailable("its quota is used up")
+        sms = Sms(number, f"Pinwheel: a test of the modem {slot.name}.", 300)
+        receipt = await asyncio.wrap_future(slot.driver.send(sms))
+        slot.quota.sent(now, number)
+        sent_s = time.monotonic() - started
+        key = (number, receipt.references[-1])
+        self._tests[key] = report = asyncio.get_running_loop().create_future()
+        try:
+            delivery = await asyncio.wait_for(report, report_s)
+        except TimeoutError:
+            return TestResult(sent_s, receipt.references, None, None)
+        finally:
+            del self._tests[key]
+        return TestResult(sent_s, receipt.references, delivery, time.monotonic() - started)
+
+    async def ask(self, slot: ModemSlot, command: str, timeout_s: float) -> tuple[str, ...]:
+        """The modem's answer to a command of the driver's list. Raises DriverError."""
+        future = slot.driver.ask(command)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+        except TimeoutError:
+            raise Unavailable("the modem is busy with a message: ask again later") from None
+
+
+def _limits(modem: Modem) -> Limits:
+    return Limits(modem.hourly_limit, modem.daily_limit, modem.monthly_recipients)
+
+
+def _duty_key(slot: ModemSlot) -> str:
+    return f"duty of modem {slot.name}"

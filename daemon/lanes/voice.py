@@ -1,0 +1,166 @@
+"""The lane of calls: many at a time on one trunk."""
+
+import asyncio
+import logging
+from collections import Counter
+
+from daemon.core.model import Attempt, AttemptState, Request
+from daemon.core.phrases import speakable
+from daemon.engine import Engine, Job
+from daemon.prompts import PromptLibrary, PromptsUnusable
+from drivers import (
+    Call,
+    CallHandle,
+    CallOutcome,
+    CallPhase,
+    CallResult,
+    DeviceState,
+    StateChanged,
+    Unavailable,
+    VoiceDriver,
+)
+
+log = logging.getLogger("pinwheel.lanes")
+
+GUARD_PAUSE_S = 1.0
+
+CALL_STATES: dict[CallOutcome, AttemptState] = {
+    CallOutcome.ANSWERED: AttemptState.DELIVERED,
+    CallOutcome.BUSY: AttemptState.FAILED,
+    CallOutcome.DECLINED: AttemptState.FAILED,
+    CallOutcome.NO_ANSWER: AttemptState.FAILED,
+    CallOutcome.NOT_FOUND: AttemptState.REFUSED,
+    CallOutcome.UNREACHABLE: AttemptState.FAILED,
+    CallOutcome.REJECTED: AttemptState.REFUSED,
+    CallOutcome.CANCELLED: AttemptState.DROPPED,
+    CallOutcome.FAILED: AttemptState.FAILED,
+}
+
+
+class VoiceLane:
+    """Up to max_calls calls at a time, in the order in which they came."""
+
+    def __init__(
+        self, engine: Engine, driver: VoiceDriver, prompts: PromptLibrary, *, ring_s: float, max_calls: int
+    ) -> None:
+        self.driver = driver
+        self.outcomes: Counter[str] = Counter()
+        self._engine = engine
+        self._prompts = prompts
+        self._ring_s = ring_s
+        self._free = asyncio.Semaphore(max_calls)
+        self._ready = asyncio.Event()
+        self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
+        self._calls: dict[str, CallHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.waiting = 0
+
+    def open(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def listen(_: StateChanged) -> None:
+            loop.call_soon_threadsafe(self._update)
+
+        self.driver.open(listen)
+        self._update()
+
+    async def close(self) -> None:
+        """Hang up what is under way, and let the results be recorded."""
+        await asyncio.to_thread(self.driver.close)
+        await asyncio.sleep(0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def put(self, job: Job) -> None:
+        task = asyncio.get_running_loop().create_task(self._work(job), name=f"call-{job.request_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self, request_id: str) -> None:
+        self._wanted.discard(request_id)
+        handle = self._calls.get(request_id)
+        if handle is not None:
+            handle.hang_up()
+
+    async def _work(self, job: Job) -> None:
+        self.waiting += 1
+        try:
+            await self._until_ready(job)
+            await self._free.acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            await self._deliver(job)
+        except Exception:
+            log.exception("request=%s lane=failed", job.request_id)
+        finally:
+            self._free.release()
+
+    async def _until_ready(self, job: Job) -> None:
+        left_s = self._engine.clock.real_s(job.not_after - self._engine.clock.now())
+        try:
+            await asyncio.wait_for(self._ready.wait(), max(left_s, 0))
+        except TimeoutError:
+            return  # begin() will find that the PIN has died
+
+    async def _deliver(self, job: Job) -> None:
+        self._wanted.add(job.request_id)
+        try:
+            begun = await self._engine.begin(job.request_id, job.step, "voice")
+            if begun is None:
+                return
+            state, detail = await self._speak(job, *begun)
+        finally:
+            self._wanted.discard(job.request_id)
+        self.outcomes[state] += 1
+        if state is AttemptState.QUEUED:
+            await asyncio.sleep(GUARD_PAUSE_S)
+        self._engine.settle(job.request_id, job.step, state, detail=detail)
+
+    async def _speak(self, job: Job, request: Request, attempt: Attempt) -> tuple[AttemptState, str]:
+        if job.request_id not in self._wanted:
+            return AttemptState.DROPPED, "stopped before it was dialled"
+        pin = self._engine.pin(request, attempt.generation)
+        if not speakable(pin):
+            return AttemptState.REFUSED, "a code with letters cannot be spoken"
+        try:
+            speech = self._prompts.speech(request.locale, pin, request.brand)
+        except PromptsUnusable as exc:
+            return AttemptState.REFUSED, str(exc)
+        loop = asyncio.get_running_loop()
+
+        def progress(phase: CallPhase) -> None:
+            loop.call_soon_threadsafe(self._engine.note, job.request_id, job.step, str(phase))
+
+        handle = self.driver.call(Call(request.number, speech.audio, self._ring_s), progress)
+        self._calls[job.request_id] = handle
+        try:
+            result = await asyncio.wrap_future(handle.result)
+        except Unavailable as exc:
+            return AttemptState.QUEUED, str(exc)
+        finally:
+            self._calls.pop(job.request_id, None)
+        return _judged(result, speech.first_end_s)
+
+    def _update(self) -> None:
+        status = self.driver.status()
+        log.info("voice=%s state=%s detail=%r", self.driver.name, status.state, status.detail)
+        if status.state is DeviceState.READY:
+            self._ready.set()
+        else:
+            self._ready.clear()
+
+
+def _judged(result: CallResult, pin_spoken_s: float) -> tuple[AttemptState, str]:
+    """The attempt's state and the story of the call; a call counts once the PIN was spoken."""
+    state = CALL_STATES[result.outcome]
+    told = f"{result.outcome}"
+    if result.sip_code is not None and result.outcome is not CallOutcome.ANSWERED:
+        told += f" ({result.sip_code} {result.reason})".replace(" )", ")")
+    told += f", rang {result.ring_s:.1f} s"
+    if result.outcome is CallOutcome.ANSWERED:
+        told += f", talked {result.talk_s:.1f} s"
+        if result.played_s < pin_spoken_s:
+            return AttemptState.FAILED, told + ", hung up before the PIN was spoken"
+    return state, told
