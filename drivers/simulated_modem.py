@@ -173,6 +173,7 @@ class SimulatedModem:
         pin: str | None = None,
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
+        self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
         self.commands: Counter[str] = Counter()
         self.port = ""
         self.network_s = network_s
@@ -476,6 +477,7 @@ class SimulatedModem:
             self._restart()
 
     def _cmgs(self, value: str) -> None:
+        self.moments.append(("AT+CMGS", time.monotonic()))
         late_s = self._prompts.pop(0) if self._prompts else 0.0
 
         def prompt() -> None:
@@ -570,6 +572,7 @@ class SimulatedModem:
             text = "".join(parts[number] for number in sorted(parts))
             del self._parts[submit.number, reference]
         self.accepted.append((submit.number, text))
+        self.moments.append(("accepted", time.monotonic()))
         if self._handset is not None:
             self._handset(submit.number, text)
 
