@@ -161,7 +161,7 @@ class Modem:
 
     def takes_messages(self) -> bool:
         """Whether this port is for AT+CMGS; a stick has others, say for diagnostics, that answer AT, too."""
-        return self.ask("AT+CMGS=?").ok or self.ask("AT+CNMI=?", "+CNMI").ok
+        return self.ask("AT+CMGS=?").ok
 
     # --- the SIM ---
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 BOOT_S = 0.3  # from a restart to the banner; real modems need 5 to 30
+STORAGE = 30  # messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,8 @@ class SimulatedModem:
     """One modem on a pseudo-terminal, with a thread of its own. Its public methods may be called from any other.
 
     link: a name for the port that outlives an unplugging. handset: hears (number, text) of whole messages.
-    network_s: how long the network takes for a message; report_s: until the handset's report comes.
+    network_s: how long the network takes for a message; report_s: until the handset's report comes. for_messages: False
+    for a port of a stick that answers AT but takes none.
     """
 
     def __init__(
@@ -171,6 +173,7 @@ class SimulatedModem:
         report_s: float = 1.0,
         imei: str = "356938035643809",
         pin: str | None = None,
+        for_messages: bool = True,
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
@@ -179,6 +182,7 @@ class SimulatedModem:
         self.network_s = network_s
         self._link, self._handset, self._report_s = link, handset, report_s
         self._imei, self._pin, self._pin_tries = imei, pin, 3
+        self._for_messages = for_messages
         self._registered = 1
         self._stored: dict[int, bytes] = {}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
@@ -187,7 +191,7 @@ class SimulatedModem:
         self._errors: list[int] = []
         self._prompts: list[float | None] = []  # of the next messages: seconds late, None: never
         self._answers_lost: list[bool] = []  # of the next messages: was it sent?
-        self._hung = False
+        self._hung = self._resettable = False
         self._todo: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -240,11 +244,11 @@ class SimulatedModem:
         """A spontaneous restart: everything set up is forgotten, the banner follows."""
         self._do(self._restart)
 
-    def hang(self, hung: bool) -> None:
-        """Swallow everything and say nothing, or work again."""
+    def hang(self, hung: bool, *, resettable: bool = False) -> None:
+        """Swallow everything and say nothing, or work again. resettable: AT+CFUN=1,1 still restarts it."""
 
         def change() -> None:
-            self._hung = hung
+            self._hung, self._resettable = hung, resettable
 
         self._do(change)
 
@@ -268,6 +272,15 @@ class SimulatedModem:
     def receive(self, sender: str, text: str) -> None:
         """An incoming message from E.164 digits: stored, and announced."""
         self._do(lambda: self._store(deliver(sender, text), "+CMTI", "SM"))
+
+    def fill(self) -> None:
+        """Incoming messages, unannounced, until the storage is full; then nothing can be sent either."""
+
+        def fill() -> None:
+            for index in range(1, STORAGE + 1):
+                self._stored.setdefault(index, deliver("447700900999", f"advertisement {index}"))
+
+        self._do(fill)
 
     def refuse(self, code: int, times: int = 1) -> None:
         """The next messages end in this +CMS ERROR."""
@@ -358,7 +371,10 @@ class SimulatedModem:
             data = os.read(self._master, 4096)
         except OSError:  # EIO, as long as nobody has the port open
             data = b""
-        if not self._hung:
+        if self._resettable and b"AT+CFUN=1,1" in data:
+            self._hung = False
+            self._restart()
+        elif not self._hung:
             self._input += data
             self._consume()
 
@@ -452,7 +468,11 @@ class SimulatedModem:
         self._say("OK")
 
     def _cpms(self, _: str) -> None:
-        used = f"{len(self._stored)},30"
+        used = f"{len(self._stored)},{STORAGE}"
+        self._say(f"+CPMS: {used},{used},{used}", "OK")
+
+    def _cpms_query(self, _: str) -> None:
+        used = f'"SM",{len(self._stored)},{STORAGE}'
         self._say(f"+CPMS: {used},{used},{used}", "OK")
 
     def _cmgl(self, _: str) -> None:
@@ -477,6 +497,9 @@ class SimulatedModem:
             self._restart()
 
     def _cmgs(self, value: str) -> None:
+        if value in ("?", "=?") or not self._for_messages:
+            self._say("OK") if self._for_messages else self._say("ERROR")
+            return
         self.moments.append(("AT+CMGS", time.monotonic()))
         late_s = self._prompts.pop(0) if self._prompts else 0.0
 
@@ -534,6 +557,8 @@ class SimulatedModem:
             return self._errors.pop(0)
         if self._registered not in (1, 5):
             return 331
+        if len(self._stored) >= STORAGE:
+            return 322
         if handset.error is None or (handset.once and submit.number in self._congested):
             return None
         self._congested.add(submit.number)
@@ -597,6 +622,7 @@ SPECIAL: dict[str, Callable[[SimulatedModem, str], None]] = {
     "+CMGF": SimulatedModem._cmgf,
     "+CNMI": SimulatedModem._cnmi,
     "+CPMS": SimulatedModem._cpms,
+    "+CPMS?": SimulatedModem._cpms_query,
     "+CMGL": SimulatedModem._cmgl,
     "+CMGR": SimulatedModem._cmgr,
     "+CMGD": SimulatedModem._cmgd,

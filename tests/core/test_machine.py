@@ -222,6 +222,20 @@ def test_an_uncertain_attempt_goes_out_once_more_if_the_policy_says_so() -> None
     assert (state(twice), twice.attempts[0].tries) == (A.UNCERTAIN, 2)
 
 
+@pytest.mark.parametrize("news", [A.SENT, A.DELIVERED])
+def test_late_news_of_the_first_try_spares_the_second(news: A) -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True))
+    told = after(again, AttemptSettled(0, news, 3.0, reference="7"))
+    assert (state(told), told.attempts[0].reference) == (news, "7")
+    assert after(told, AttemptStarted(0, 4.0)) == told
+
+
+def test_there_is_no_news_of_what_was_never_tried() -> None:
+    queued = started(request(1))
+    assert after(queued, AttemptSettled(0, A.DELIVERED, 3.0)) == queued
+
+
 def test_an_uncertain_attempt_stays_uncertain_if_the_policy_says_never() -> None:
     uncertain = after(started(request(1)), AttemptStarted(0, 1.0), AttemptSettled(0, A.UNCERTAIN, 2.0))
     assert state(uncertain) is A.UNCERTAIN

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_a_modem_says_who_it_is(modem: SimulatedModem) -> None:
     with opened(modem.port) as driver:
         status = ready(driver).status()
     assert (status.operator, status.signal_dbm, status.model) == ("Simulated", -71, "simulated modem")
-    assert status.imei == "356938035643809"
+    assert (status.imei, status.imsi) == ("356938035643809", "234150999999999")
 
 
 @pytest.mark.parametrize("text", ["{[~]} costs 5 €", "Код 1234 🙂"[:8], "x" * 400, "Ж" * 200])
@@ -305,11 +306,12 @@ def test_a_port_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_two_drivers_do_not_share_a_port(modem: SimulatedModem) -> None:
-    with opened(modem.port) as first, opened(modem.port) as second:
+    with opened(modem.port) as first:
         ready(first)
-        in_state(second, DeviceState.ABSENT)
-        assert "in use by another program" in second.status().detail
-        send(first, sms())
+        with opened(modem.port) as second:
+            in_state(second, DeviceState.ABSENT)
+            assert "in use by another program" in second.status().detail
+            send(first, sms())
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -364,3 +366,143 @@ def test_nothing_of_a_message_shows_in_an_error_or_a_repr(modem: SimulatedModem)
         repr(e) for e in news.events if not isinstance(e, StateChanged)
     ]
     assert not any("98765" in line or "4477009001" in line for line in lines)
+
+
+# --- recovery --------------------------------------------------------------------------------------------------
+
+SOON = replace(FAST, alive=0.1, alive_tries=2, cure=(0.3, 0.3), retry=(0.05,))
+
+
+def test_a_modem_that_hears_but_says_nothing_is_restarted(modem: SimulatedModem) -> None:
+    with opened(modem.port, timing=SOON) as driver:
+        ready(driver)
+        modem.hang(True, resettable=True)
+        in_state(driver, DeviceState.ABSENT)
+        send(ready(driver), sms())
+
+
+def test_a_modem_that_hears_nothing_gets_its_power_cut_by_the_operators_command(
+    modem: SimulatedModem, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut"
+    command = f"""sh -c 'echo "$PINWHEEL_MODEM $PINWHEEL_IMEI" > {cut}'"""
+    with opened(modem.port, timing=SOON, power_cycle=command) as driver:
+        ready(driver)
+        modem.hang(True)
+        until(cut.exists, "the power is cut", BOUND_S)
+        modem.hang(False)
+        modem.reboot()
+        send(ready(driver), sms())
+    assert cut.read_text() == "sim1 356938035643809\n"
+
+
+@pytest.mark.parametrize("command", ["false", "/no/such/program", "unfinished 'quote"])
+def test_a_power_cycle_that_fails_does_no_harm(modem: SimulatedModem, command: str) -> None:
+    with opened(modem.port, timing=SOON, power_cycle=command) as driver:
+        ready(driver)
+        modem.hang(True)
+        in_state(driver, DeviceState.ABSENT)
+        time.sleep(1.0)  # long enough for several tries
+        modem.hang(False)
+        send(ready(driver), sms())
+
+
+def test_a_modem_that_answers_but_fails_again_and_again_is_restarted(modem: SimulatedModem) -> None:
+    modem.refuse(300, times=3)
+    with opened(modem.port, timing=SOON) as driver:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                send(ready(driver), sms())
+        until(lambda: modem.commands["+CFUN"] == 1, "the reset", BOUND_S)
+        send(ready(driver), sms())
+
+
+def test_a_modem_that_returns_at_another_port_is_known_by_its_imei(tmp_path: Path) -> None:
+    ports = [tmp_path / f"ttyUSB{i}" for i in range(4)]
+    other = SimulatedModem(ports[0], imei="490154203237518")
+    useless = SimulatedModem(ports[1], for_messages=False)  # of the same stick, and with the same IMEI
+    before, after = SimulatedModem(ports[2], network_s=0.05), SimulatedModem(ports[3], network_s=0.05)
+    with other, useless, opened(str(tmp_path / "ttyUSB*"), imei="356938035643809") as driver:
+        with before:
+            send(ready(driver), sms())
+            assert driver.status().port == str(ports[2])
+        in_state(driver, DeviceState.ABSENT)
+        with after:
+            send(ready(driver), sms())
+    assert (len(before.accepted), len(after.accepted)) == (1, 1)
+    assert other.commands["+CMGS"] == 0
+
+
+def test_a_closed_driver_can_be_opened_again(modem: SimulatedModem) -> None:
+    driver = Driver("sim1", Options(port=modem.port), FAST)
+    for _ in range(2):
+        driver.open(News())
+        send(ready(driver), sms())
+        driver.close()
+        with pytest.raises(Unavailable):
+            send(driver, sms())
+
+
+# --- storage and questions ---------------------------------------------------------------------------------------
+
+
+def test_a_full_storage_is_emptied_into_events_and_sending_goes_on(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news, timing=Timing()) as driver:
+        ready(driver)
+        modem.fill()
+        with pytest.raises(Unavailable, match="memory full"):
+            send(driver, sms())
+        send(ready(driver), sms())
+    assert sorted(e.text for e in news.events if isinstance(e, IncomingSms))[0] == "advertisement 1"
+    assert sum(isinstance(e, IncomingSms) for e in news.events) == 30
+
+
+def test_a_message_whose_notice_was_lost_is_found(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        modem.fill()
+        news.first(IncomingSms)
+
+
+def test_what_nobody_could_keep_stays_in_the_sim(modem: SimulatedModem) -> None:
+    asked: list[SmsEvent] = []
+
+    def refuse(event: SmsEvent) -> bool:
+        asked.append(event)
+        return False
+
+    driver = Driver("sim1", Options(port=modem.port), FAST)
+    driver.open(refuse)
+    try:
+        ready(driver)
+        modem.receive("447700900999", "keep me")
+        until(lambda: sum(isinstance(e, IncomingSms) for e in asked) >= 2, "it is offered again", BOUND_S)
+    finally:
+        driver.close()
+    assert modem.commands["+CMGD"] == 0
+
+
+def test_a_question_that_changes_nothing_is_answered(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        ready(driver)
+        assert driver.ask("at+csq").result(BOUND_S) == ("+CSQ: 21,0", "OK")
+        assert driver.ask("AT+CREG?").result(BOUND_S) == ("+CREG: 1,1", "OK")
+        assert driver.ask("ATI").result(BOUND_S) == ("Pinwheel simulated modem", "OK")
+        assert driver.ask("AT+CSMS?").result(BOUND_S)[-1] == "CME 4: operation not supported"
+
+
+@pytest.mark.parametrize("command", ["AT+CMGL=4", "AT+CFUN=1,1", "AT+CMGS=10", "ATD123;", "AT+CSQ;+CMGD=1,4", ""])
+def test_a_question_that_could_change_something_is_refused(modem: SimulatedModem, command: str) -> None:
+    with opened(modem.port) as driver:
+        ready(driver)
+        with pytest.raises(Refused, match="change nothing"):
+            driver.ask(command).result(BOUND_S)
+
+
+def test_a_question_to_an_absent_modem_is_declined(tmp_path: Path) -> None:
+    with opened(str(tmp_path / "none")) as driver:
+        in_state(driver, DeviceState.ABSENT)
+        with pytest.raises(Unavailable, match="no such port"):
+            driver.ask("AT").result(BOUND_S)
