@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from daemon.config import Modem
+from daemon.core.holds import HOLD_S, SEVERAL, Holds
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.quota import MONTH_S, Limits, Quota
 from daemon.engine import Engine, Job
@@ -43,13 +44,10 @@ log = logging.getLogger("pinwheel.lanes")
 
 REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
 REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
-HOLD_S = (2, 5, 15, 30, 60)  # for a recipient whom the network did not take once, twice, ...; then no more
-SEVERAL = 3  # recipients in a row that the network did not take: it is the SIM or the network
 LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
 SCANNED = 100  # messages from the front of the queue, where quotas pass some over
 KEEP_S = 5.0  # to make an incoming message durable
 FINISH_S = 2.0  # at the end, to record what the drivers gave back
-HOLD_FORGOTTEN_S = 3600.0
 
 SmsText = Callable[[Request, str], str]
 """The text of a request's SMS with this PIN in it."""
@@ -102,14 +100,6 @@ class ModemSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hold:
-    """The network did not take this recipient's message so many times; until: the next try (monotonic)."""
-
-    times: int
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
 class TestResult:
     """What became of a test message. The report is None where none came in time."""
 
@@ -141,7 +131,7 @@ class SmsLane:
         self._flash = flash
         self._queue: list[tuple[float, int, Job]] = []  # sorted
         self._order = itertools.count()
-        self._holds: dict[str, _Hold] = {}  # by number
+        self._holds = Holds()
         self._tests: dict[tuple[str, int], asyncio.Future[Delivery]] = {}
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
         self._tasks: set[asyncio.Task[None]] = set()
@@ -167,9 +157,8 @@ class SmsLane:
             task.cancel()
 
     def put(self, job: Job) -> None:
-        hold = self._holds.get(job.number)
-        wait_s = hold.until - time.monotonic() if hold else 0.0
-        if wait_s > 0:
+        wait_s = self._holds.wait_s(job.number, time.monotonic())
+        if wait_s:
             asyncio.get_running_loop().call_later(wait_s, self._enqueue, job)
         else:
             self._enqueue(job)
@@ -262,28 +251,23 @@ class SmsLane:
             slot.deferred.add(request.number)
             if len(slot.deferred) >= SEVERAL:
                 slot.rest(REST_S[min(len(slot.deferred) - SEVERAL + 1, len(REST_S) - 1)])
-            return self._held(request.number, detail)
+            if self._holds.deferred(request.number, time.monotonic()) is None:
+                return (
+                    AttemptState.FAILED,
+                    "",
+                    f"given up, the network did not take it {len(HOLD_S) + 1} times: {detail}",
+                )
+            return state, reference, detail
         if isinstance(answer, Unavailable):
             slot.rest(REST_S[min(slot.failures, len(REST_S) - 1)])
             slot.failures += 1
             return state, reference, detail
         slot.failures = 0
-        self._holds.pop(request.number, None)
+        self._holds.taken(request.number)
         if isinstance(answer, Receipt):
             slot.deferred.clear()
             self._measure(request, answer)
         return state, reference, detail
-
-    def _held(self, number: str, detail: str) -> Told:
-        """Hold the recipient, longer each time; once too often is the end of this message."""
-        now = time.monotonic()
-        self._holds = {n: h for n, h in self._holds.items() if h.until > now - HOLD_FORGOTTEN_S}
-        times = self._holds[number].times + 1 if number in self._holds else 1
-        if times > len(HOLD_S):
-            del self._holds[number]
-            return AttemptState.FAILED, "", f"not taken by the network in {times} tries, the last: {detail}"
-        self._holds[number] = _Hold(times, now + HOLD_S[times - 1])
-        return AttemptState.QUEUED, "", detail
 
     def _measure(self, request: Request, receipt: Receipt) -> None:
         """Tell once what costs more than one SMS."""

@@ -1,0 +1,219 @@
+"""Several modems behind one daemon, and what an operator sees of them and does to them."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+from click.testing import CliRunner, Result
+
+from daemon.cli import main
+from drivers.simulated_modem import SimulatedModem
+from tests.gateway import Gateway, modem_section, until
+
+SETTINGS = '[security]\ndeny_prefixes = ["4490"]\n'
+NUMBER = "447700900100"
+
+
+class Pool:
+    """A daemon with modems sim1, sim2, ...; more: TOML for each modem."""
+
+    def __init__(self, directory: Path, *more: str, network_s: float = 0.05) -> None:
+        self.modems = [
+            SimulatedModem(directory / f"port{i}", network_s=network_s, report_s=0.05) for i in range(len(more))
+        ]
+        self._stack = ExitStack()
+        for modem in self.modems:
+            self._stack.enter_context(modem)
+        sections = [
+            modem_section(m.port, f"sim{i}", m_) for i, (m, m_) in enumerate(zip(self.modems, more, strict=True), 1)
+        ]
+        self.gateway = self._stack.enter_context(Gateway(directory, "".join(sections) + SETTINGS))
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def verify(self, *endings: str) -> list[str]:
+        """Start a request for each ending of a number; their ids."""
+        return [self.gateway.verify(f"4477009001{ending}", workflow_id=6) for ending in endings]
+
+    def sent(self, modem: int) -> list[str]:
+        """The endings of the numbers that a modem has sent to."""
+        return [number[-2:] for number, _ in self.modems[modem].accepted]
+
+    def state(self, request_id: str) -> str:
+        return str(self.gateway.request(request_id)["attempts"][0]["state"])
+
+    def wait_sent(self, count: int) -> None:
+        until(lambda: sum(len(modem.accepted) for modem in self.modems) >= count, f"{count} messages")
+
+    def pinwheel(self, *arguments: str) -> Result:
+        return CliRunner().invoke(main, ["--socket", str(self.gateway.socket), "modems", *arguments])
+
+    def seen(self, name: str) -> dict[str, Any]:
+        modems: list[dict[str, Any]] = self.gateway.client.get("/v1/modems")["modems"]
+        return next(modem for modem in modems if modem["name"] == name)
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Pool]:
+    with Pool(tmp_path, "") as pool:
+        yield pool
+
+
+# --- the pool --------------------------------------------------------------------------------------------------
+
+
+def test_messages_are_spread_over_the_modems(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", "", network_s=0.3) as pool:
+        pool.verify("00", "01", "02", "03")
+        pool.wait_sent(4)
+        assert (len(pool.sent(0)), len(pool.sent(1))) == (2, 2)
+
+
+def test_a_message_moves_on_if_its_modem_fails_before_the_wire(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", "") as pool:
+        pool.modems[0].refuse(515, times=10)
+        pool.modems[0].register(1)
+        pool.verify("00", "01", "02")
+        pool.wait_sent(3)
+        assert (len(pool.sent(0)), len(pool.sent(1))) == (0, 3)
+        assert "515" in pool.seen("sim1")["last_error"]
+
+
+def test_a_message_waits_for_no_modem_that_is_away(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", "") as pool:
+        pool.modems[0].unplug()
+        until(lambda: pool.seen("sim1")["state"] == "absent", "sim1 is absent")
+        pool.verify("00", "01")
+        pool.wait_sent(2)
+        assert len(pool.sent(1)) == 2
+
+
+def test_one_bad_recipient_does_not_hold_up_the_others(one: Pool) -> None:
+    bad, good = one.verify("81", "00")
+    one.wait_sent(2)
+    assert one.sent(0) == ["00", "81"]
+    assert until(lambda: one.state(bad) == "delivered" and one.state(good) == "delivered", "both arrive")
+
+
+def test_the_same_refusal_of_several_recipients_lets_the_modem_rest_and_then_go_on(one: Pool) -> None:
+    one.modems[0].refuse(500, times=3)
+    one.verify("00", "01", "02", "03")
+    one.wait_sent(4)
+    commands = [at for what, at in one.modems[0].moments if what == "AT+CMGS"]
+    assert commands[3] - commands[2] >= 0.9
+
+
+def test_a_delivery_report_settles_a_message_whose_answer_was_lost(one: Pool) -> None:
+    (request,) = one.verify("82")
+    until(lambda: one.state(request) == "delivered", "the report is credited", 10)
+    assert one.sent(0) == ["82"]
+
+
+# --- quotas ------------------------------------------------------------------------------------------------------
+
+
+def test_a_modem_that_has_sent_its_quota_leaves_the_rest_to_the_others(tmp_path: Path) -> None:
+    with Pool(tmp_path, "hourly_limit = 1", "") as pool:
+        pool.verify("00", "01", "02", "03")
+        pool.wait_sent(4)
+        assert (len(pool.sent(0)), len(pool.sent(1))) == (1, 3)
+
+
+def test_a_quota_outlives_the_daemon(tmp_path: Path) -> None:
+    with Pool(tmp_path, "daily_limit = 1") as pool:
+        (first,) = pool.verify("00")
+        until(lambda: pool.state(first) == "delivered", "the first message")
+        pool.gateway.stop()
+        pool.gateway.start()
+        pool.gateway.ready()
+        (second,) = pool.verify("01")
+        assert pool.seen("sim1")["sent"]["day"] == 1
+        assert pool.seen("sim1")["queue"] == 1
+        assert pool.state(second) == "queued"
+        assert "1/1" in pool.pinwheel().output
+
+
+def test_a_known_recipient_is_served_when_no_new_one_is(tmp_path: Path) -> None:
+    with Pool(tmp_path, "monthly_recipients = 1") as pool:
+        (first,) = pool.verify("00")
+        until(lambda: pool.state(first) == "delivered", "the first message")
+        (new,) = pool.verify("01")
+        code = pool.modems[0].accepted[0][1].partition("code: ")[2][:4]
+        assert pool.gateway.client.verify("check", request_id=first, code=code)["status"] == "0"
+        pool.verify("00")
+        pool.wait_sent(2)
+        assert (pool.sent(0), pool.state(new)) == (["00", "00"], "queued")
+
+
+# --- what operators do -------------------------------------------------------------------------------------------
+
+
+def test_a_paused_modem_sends_nothing_until_it_is_resumed(one: Pool) -> None:
+    assert one.pinwheel("pause", "sim1").output == "sim1 is paused\n"
+    (request,) = one.verify("00")
+    one.gateway.stop()
+    one.gateway.start()  # an operator's word lasts
+    until(lambda: one.seen("sim1")["device"] == "ready", "the modem is ready")
+    assert (one.seen("sim1")["state"], one.state(request)) == ("paused", "queued")
+    assert one.pinwheel("resume", "sim1").exit_code == 0
+    until(lambda: one.state(request) == "delivered", "it is sent")
+
+
+def test_a_drained_modem_lets_go_of_its_port(one: Pool) -> None:
+    assert one.pinwheel("drain", "sim1").output == "sim1 has let go of its port\n"
+    with serial.Serial(one.modems[0].port, exclusive=True):
+        assert one.seen("sim1")["state"] == "drained"
+    (request,) = one.verify("00")
+    one.pinwheel("resume", "sim1")
+    until(lambda: one.state(request) == "delivered", "it is sent")
+
+
+def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
+    told = one.pinwheel("test", "sim1", "--to", f"+{NUMBER}")
+    assert "the network took it after" in told.output, told.output
+    assert "delivered after" in told.output
+    assert one.modems[0].accepted == [(NUMBER, "Pinwheel: a test of the modem sim1.")]
+    unheard = one.pinwheel("test", "sim1", "--to", "+447700900186", "--wait", "0")
+    assert "no delivery report" in unheard.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("test", "sim1", "--to", "+44901234567"), "deny list"),
+        (("test", "sim1", "--to", "bogus"), "must be a phone number"),
+        (("test", "sim9", "--to", "+447700900100"), "there is no modem 'sim9'; there are: sim1"),
+        (("test", "sim1", "--to", "+447700900180"), "sim1: CMS 1: unassigned number"),
+        (("at", "sim1", "AT+CMGD=1"), "only commands that change nothing"),
+        (("pause", "sim9"), "there is no modem 'sim9'"),
+        (("show", "sim9"), "there is no modem 'sim9'"),
+    ],
+)
+def test_what_cannot_be_done_says_why(one: Pool, arguments: tuple[str, ...], complaint: str) -> None:
+    told = one.pinwheel(*arguments)
+    assert (told.exit_code, complaint in told.output) == (1, True), told.output
+
+
+def test_a_modem_is_asked_and_shown(one: Pool) -> None:
+    assert one.pinwheel("at", "sim1", "AT+CSQ").output == "+CSQ: 21,0\nOK\n"
+    shown = one.pinwheel("show", "sim1").output
+    assert "234150999999999" in shown
+    assert "356938035643809" in shown
+    table = one.pinwheel().output.splitlines()
+    assert table[0].split() == ["NAME", "STATE", "OPERATOR", "SIGNAL", "QUEUE", "TODAY", "LAST", "ERROR"]
+    assert table[1].split() == ["sim1", "ready", "Simulated", "▂▄▆█", "0", "0"]
+
+
+def test_an_incoming_message_becomes_an_event_before_the_sim_forgets_it(one: Pool) -> None:
+    one.modems[0].receive("447700900999", "STOP")
+    until(lambda: one.modems[0].commands["+CMGD"], "it is deleted")
+    told = CliRunner().invoke(main, ["--socket", str(one.gateway.socket), "events", "--last", "10"]).output
+    assert "incoming (sim1 from 447700900999: STOP)" in told
+    assert "STOP" not in one.gateway.log()
