@@ -188,7 +188,7 @@ class SimulatedModem:
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
         self._references = itertools.cycle(range(256))
-        self._errors: list[int] = []
+        self._errors: list[tuple[str, int, str]] = []  # kind, code, and to which number ("": any)
         self._prompts: list[float | None] = []  # of the next messages: seconds late, None: never
         self._answers_lost: list[bool] = []  # of the next messages: was it sent?
         self._hung = self._resettable = False
@@ -282,9 +282,9 @@ class SimulatedModem:
 
         self._do(fill)
 
-    def refuse(self, code: int, times: int = 1) -> None:
-        """The next messages end in this +CMS ERROR."""
-        self._do(lambda: self._errors.extend([code] * times))
+    def refuse(self, code: int, times: int = 1, *, kind: str = "CMS", number: str = "") -> None:
+        """The next messages, to this number if one is given, end in this error."""
+        self._do(lambda: self._errors.extend([(kind, code, number)] * times))
 
     def delay_prompt(self, seconds: float | None) -> None:
         """The next message's prompt comes late, or (None) never."""
@@ -540,7 +540,7 @@ class SimulatedModem:
     def _network_answers(self, submit: Submit, handset: Handset) -> None:
         error = self._network_error(submit, handset)
         if error is not None:
-            self._error("CMS", error)
+            self._error(*error)
             self._free()
             return
         reference = next(self._references)
@@ -552,17 +552,19 @@ class SimulatedModem:
         else:
             self._after(handset.extra_s, lambda: self._confirm(handset, reference))
 
-    def _network_error(self, submit: Submit, handset: Handset) -> int | None:
-        if self._errors:
-            return self._errors.pop(0)
+    def _network_error(self, submit: Submit, handset: Handset) -> tuple[str, int] | None:
+        for place, (kind, code, number) in enumerate(self._errors):
+            if number in ("", submit.number):
+                del self._errors[place]
+                return kind, code
         if self._registered not in (1, 5):
-            return 331
+            return "CMS", 331
         if len(self._stored) >= STORAGE:
-            return 322
+            return "CMS", 322
         if handset.error is None or (handset.once and submit.number in self._congested):
             return None
         self._congested.add(submit.number)
-        return handset.error
+        return "CMS", handset.error
 
     def _confirm(self, handset: Handset, reference: int) -> None:
         if handset.garbage:

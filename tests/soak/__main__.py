@@ -1,32 +1,84 @@
-"""`make soak`: slow campaigns. Each prints a table; the exit status says whether all were clean."""
+"""`make soak`: slow campaigns. Each prints a table; the exit status says whether all were clean.
 
+`python -m tests.soak faults` runs one of them; `--minutes` is the length of the storm.
+"""
+
+import argparse
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak.kills import campaign
+from tests.soak import faults, kills, storm
 
 KILLS = 30
+MINUTES = 30.0
+
+
+def _kills(directory: Path, _: float) -> bool:
+    print(f"kill -9 of the daemon, {KILLS} times under load (at-most-once policy) ...", flush=True)
+    result = kills.campaign(directory, KILLS)
+    _print(
+        {
+            "requests promised": result.started,
+            "requests lost": len(result.lost),
+            "messages sent twice": len(result.repeated),
+            "reported sent, but were not": len(result.sent_unsent),
+            "restart to first answer, median s": round(statistics.median(result.on_duty_s), 2),
+            "restart to first answer, worst s": round(max(result.on_duty_s), 2),
+            **{f"deliveries {state}": count for state, count in sorted(result.states.items())},
+        }
+    )
+    return result.clean
+
+
+def _faults(directory: Path, _: float) -> bool:
+    print(f"each fault in the middle of {faults.MESSAGES} messages, network {faults.NETWORK_S} s ...", flush=True)
+    return faults.campaign(directory)
+
+
+def _storm(directory: Path, minutes: float) -> bool:
+    print(f"random faults for {minutes:g} minutes (at-most-once policy) ...", flush=True)
+    result = storm.campaign(directory, minutes)
+    _print(
+        {
+            "requests promised": result.started,
+            "requests stuck": result.lost,
+            "messages sent twice": result.repeated,
+            "reported sent, but were not": result.sent_unsent,
+            **{f"deliveries {state}": count for state, count in sorted(result.states.items())},
+            **{f"faults: {name}": count for name, count in sorted(result.happened.items())},
+            "memory, first sample MB": round(result.memory_mb[0], 1),
+            "memory, last sample MB": round(result.memory_mb[-1], 1),
+            "memory, last quarter over second": round(result.growth, 3),
+            "file descriptors, first sample": result.descriptors[0],
+            "file descriptors, last sample": result.descriptors[-1],
+        }
+    )
+    return result.clean
+
+
+CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {"kills": _kills, "faults": _faults, "storm": _storm}
+
+
+def _print(rows: Mapping[str, float]) -> None:
+    for name, value in rows.items():
+        print(f"  {name:36} {value:>8}")
 
 
 def main() -> int:
-    print(f"kill -9 of the daemon, {KILLS} times under load (at-most-once policy) ...", flush=True)
-    with tempfile.TemporaryDirectory(prefix="pinwheel-soak-") as directory:
-        result = campaign(Path(directory), KILLS)
-    rows = {
-        "requests promised": result.started,
-        "requests lost": len(result.lost),
-        "messages sent twice": len(result.repeated),
-        "reported sent, but were not": len(result.sent_unsent),
-        "restart to first answer, median s": round(statistics.median(result.on_duty_s), 2),
-        "restart to first answer, worst s": round(max(result.on_duty_s), 2),
-        **{f"deliveries {state}": count for state, count in sorted(result.states.items())},
-    }
-    for name, value in rows.items():
-        print(f"  {name:36} {value:>8}")
-    print("clean" if result.clean else "NOT CLEAN")
-    return 0 if result.clean else 1
+    parser = argparse.ArgumentParser(description="Slow campaigns; without a name, all of them.")
+    parser.add_argument("campaign", nargs="*", choices=[*CAMPAIGNS, []], help=", ".join(CAMPAIGNS))
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="of the storm (default: %(default)s)")
+    given = parser.parse_args()
+    clean = True
+    for name in given.campaign or CAMPAIGNS:
+        with tempfile.TemporaryDirectory(prefix="pinwheel-soak-") as directory:
+            good = CAMPAIGNS[name](Path(directory), given.minutes)
+        print("clean" if good else "NOT CLEAN", flush=True)
+        clean &= good
+    return 0 if clean else 1
 
 
 if __name__ == "__main__":
