@@ -15,6 +15,7 @@ from tests.gateway import Gateway, modem_section, until
 CLIENTS = 3
 PAUSE_S = 0.05  # between two starts of a client
 SETTINGS = "[security]\nrequests_per_second = 0\n"
+REPORTS_S = 2.0
 UNDER_WAY = ("queued", "sending")
 
 
@@ -94,16 +95,16 @@ def campaign(directory: Path, kills: int, seed: int = 1) -> Result:
 
 
 def settled(gateway: Gateway, load: Load, seconds: float = 120) -> dict[str, str]:
-    """The state of each promised request's delivery, once none is under way or the time is over."""
-    states: dict[str, str] = {}
+    """The state of each promised request's delivery, once none is under way and the last reports have come."""
 
-    def done() -> bool:
+    def states() -> dict[str, str]:
+        found = {}
         for request in load.promised:
-            if states.get(request, "queued") in UNDER_WAY:
-                with suppress(HttpProblem):
-                    states[request] = gateway.request(request)["attempts"][0]["state"]
-        return not any(state in UNDER_WAY for state in states.values())
+            with suppress(HttpProblem):  # there is none: it was lost
+                found[request] = gateway.request(request)["attempts"][0]["state"]
+        return found
 
     with suppress(AssertionError):
-        until(done, "every delivery is settled", seconds)
-    return states
+        until(lambda: not set(states().values()) & set(UNDER_WAY), "every delivery is settled", seconds)
+    time.sleep(REPORTS_S)
+    return states()

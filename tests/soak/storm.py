@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section
-from tests.soak.kills import SETTINGS, Load, settled
+from tests.soak.kills import SETTINGS, UNDER_WAY, Load, settled
 
 LOAD_PAUSE_S = 1.0
 FAULT_EVERY_S = (2.0, 8.0)
@@ -114,7 +114,7 @@ def campaign(directory: Path, minutes: float, seed: int = 1) -> Result:
         started=len(load.promised),
         happened=happened,
         states=Counter(states.values()),
-        lost=sum(state in ("queued", "sending") for state in states.values()),
+        lost=sum(states.get(request, "queued") in UNDER_WAY for request in load.promised),
         repeated=sum(count > 1 for count in per_number.values()),
         sent_unsent=sum(per_number[load.promised[request]] != 1 for request in arrived),
         memory_mb=memory,
