@@ -5,9 +5,10 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core sip-tester kamailio systemd
+RIVAL_PACKAGES := gammu-smsd smstools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint soak packages clean
+.PHONY: help setup demo test lint soak bench packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,8 +36,12 @@ lint: $(STAMP)  ## ruff and mypy --strict
 test: $(STAMP) packages lint  ## lint, types and every test
 	$(VENV)/bin/pytest --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
-soak: $(STAMP) packages  ## slow campaigns: kill -9, faults
+soak: $(STAMP) packages  ## slow campaigns: kill -9, every fault of a modem, a storm of them (50 minutes)
 	$(VENV)/bin/python -m tests.soak
+
+bench: $(STAMP)  ## speed beside gammu-smsd and smstools3 (10 minutes)
+	@sh tools/debian-packages $(RIVAL_PACKAGES)
+	$(VENV)/bin/python -m tests.bench
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

@@ -143,6 +143,11 @@ ANSWERS: dict[str, str] = {
     "+CSQ": "+CSQ: 21,0",
     "+COPS?": '+COPS: 0,0,"Simulated",7',
     "+CSCA?": '+CSCA: "+447785016005",145',
+    "+CSCS?": '+CSCS: "GSM"',
+    "+CSCS=?": '+CSCS: ("GSM","UCS2","HEX")',
+    "+CMGF=?": "+CMGF: (0)",
+    "+CNMI=?": "+CNMI: (0-3),(0,1),(0),(0-2),(0,1)",
+    "+CPMS=?": '+CPMS: ("SM"),("SM"),("SM")',
     "+CPINR": "+CPINR: SIM PIN,{tries}",
     "+CPIN?": "+CPIN: {lock}",
     "+CREG?": "+CREG: 1,{registered}",
@@ -418,8 +423,8 @@ class SimulatedModem:
         found = NAME.match(line[2:])
         assert found is not None
         name, rest = found[1].upper(), found[2]
-        if rest == "?":
-            name += "?"
+        if rest in ("?", "=?"):
+            name += rest
         self.commands[name] += 1
         if self._locked and name not in WITHOUT_SIM:
             self._error("CME", 11)
@@ -496,9 +501,12 @@ class SimulatedModem:
         if value.startswith("1,1"):
             self._restart()
 
+    def _cmgs_test(self, _: str) -> None:
+        self._say("OK" if self._for_messages else "ERROR")
+
     def _cmgs(self, value: str) -> None:
-        if value in ("?", "=?") or not self._for_messages:
-            self._say("OK") if self._for_messages else self._say("ERROR")
+        if not self._for_messages:
+            self._say("ERROR")
             return
         self.moments.append(("AT+CMGS", time.monotonic()))
         late_s = self._prompts.pop(0) if self._prompts else 0.0
@@ -630,5 +638,6 @@ SPECIAL: dict[str, Callable[[SimulatedModem, str], None]] = {
     "+CMGD": SimulatedModem._cmgd,
     "+CFUN": SimulatedModem._cfun,
     "+CMGS": SimulatedModem._cmgs,
+    "+CMGS=?": SimulatedModem._cmgs_test,
 }
 """Commands that change or depend on more than one word of state."""

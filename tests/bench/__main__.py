@@ -1,0 +1,57 @@
+"""`make bench`: Pinwheel beside its peers on the same modem; the exit status says whether every goal is met."""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench import speed
+from tests.bench.peers import PEERS, version
+from tests.bench.speed import Speed
+
+USE = {0.5: 0.96, 3.0: 0.99}
+IDLE_MS, IDLE_WORST_MS = 10.0, 30.0
+POOL_TIMES = 3.9
+
+
+def main() -> int:
+    missing: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="pinwheel-bench-") as name:
+        directory = Path(name)
+        print(speed.HEAD, flush=True)
+        measured: dict[str, Speed] = {}
+        for sender in speed.SENDERS:
+            if sender in PEERS and not version(sender):
+                print(f"{sender:34}not installed", flush=True)
+                continue
+            measured[sender] = speed.measure(sender, directory / sender)
+            print(speed.row(measured[sender]), flush=True)
+        missing += _speed_goals(measured)
+        times = speed.pool(directory / "pool")
+        print(f"{speed.POOL} modems: {times:.2f} times the messages that one could send at the most", flush=True)
+        credited = speed.reports(directory / "reports")
+        print(f"delivery reports credited: {credited} of {speed.REPORTS}")
+    missing += [f"{speed.POOL} modems: {times:.2f} < {POOL_TIMES}"] if times < POOL_TIMES else []
+    missing += [f"reports: {credited} < {speed.REPORTS}"] if credited < speed.REPORTS else []
+    print("every goal is met" if not missing else "goals missed: " + "; ".join(missing))
+    return 1 if missing else 0
+
+
+def _speed_goals(measured: dict[str, Speed]) -> Iterator[str]:
+    """The goals that Pinwheel missed."""
+    ours = measured["Pinwheel"]
+    for network_s, least in USE.items():
+        if ours.utilisation[network_s] < least:
+            yield f"use at {network_s:g} s: {ours.utilisation[network_s]:.3f} < {least}"
+    if statistics.median(ours.idle_ms) > IDLE_MS:
+        yield f"idle, median: {statistics.median(ours.idle_ms):.1f} ms > {IDLE_MS:g} ms"
+    if max(ours.idle_ms) > IDLE_WORST_MS:
+        yield f"idle, worst: {max(ours.idle_ms):.1f} ms > {IDLE_WORST_MS:g} ms"
+    for name in PEERS:
+        if name in measured and ours.cpu_ms > measured[name].cpu_ms:
+            yield f"CPU: {ours.cpu_ms:.1f} ms a message > {measured[name].cpu_ms:.1f} ms of {name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""gammu-smsd and smstools3 from Debian, on the same simulated modem as Pinwheel, set up to be as fast as they can."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tests.gateway import Gateway, modem_section
+
+GAMMU = """[gammu]
+device = {port}
+connection = at115200
+[smsd]
+service = files
+logfile = {directory}/log
+inboxpath = {directory}/in/
+outboxpath = {directory}/out/
+sentsmspath = {directory}/sent/
+errorsmspath = {directory}/failed/
+loopsleep = 1
+commtimeout = 5
+sendtimeout = 30
+statusfrequency = 0
+receivefrequency = 3600
+checksecurity = 0
+checkbattery = 0
+checksignal = 0
+checknetwork = 0
+"""
+SMSTOOLS = """devices = GSM1
+outgoing = {directory}/out
+checked = {directory}/checked
+incoming = {directory}/in
+sent = {directory}/sent
+failed = {directory}/failed
+logfile = {directory}/log
+infofile = {directory}/run/info
+pidfile = {directory}/run/pid
+delaytime = 1
+delaytime_mainprocess = 1
+blocktime = 5
+loglevel = 4
+[GSM1]
+device = {port}
+incoming = no
+report = no
+check_network = 0
+signal_quality_ber_ignore = yes
+"""
+SETTINGS = "[security]\nrequests_per_second = 0\n"
+FOLDERS = ("in", "out", "checked", "sent", "failed", "run")
+
+
+class Sender(Protocol):
+    """A running sender: `send` hands a message over and returns; pid is its process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def send(self, number: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pinwheel:
+    gateway: Gateway
+    pid: int
+
+    def send(self, number: str) -> None:
+        self.gateway.verify(number, workflow_id=6)
+
+
+@contextlib.contextmanager
+def pinwheel(directory: Path, *ports: str) -> Iterator[Pinwheel]:
+    directory.mkdir()
+    sections = [modem_section(port, f"sim{i}") for i, port in enumerate(ports)]
+    with Gateway(directory, "".join(sections) + SETTINGS, log_level="info") as gateway:
+        assert gateway.process is not None
+        yield Pinwheel(gateway, gateway.process.pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Spooler:
+    """A sender that takes files from a folder."""
+
+    directory: Path
+    pid: int
+    name: str  # of a file, with {number}
+    content: str
+
+    def send(self, number: str) -> None:
+        """As a careful program does: written elsewhere, then moved in whole."""
+        file = self.directory / "run" / self.name.format(number=number)
+        file.write_text(self.content.format(number=number))
+        os.rename(file, self.directory / "out" / file.name)
+
+
+@contextlib.contextmanager
+def gammu(directory: Path, port: str) -> Iterator[Spooler]:
+    config = _prepare(directory, GAMMU, port)
+    with _running("gammu-smsd", "--config", str(config)) as pid:
+        yield Spooler(directory, pid, "OUTC20261124_000000_00_+{number}_sms0.txt", "Acme code: 1234.")
+
+
+@contextlib.contextmanager
+def smstools(directory: Path, port: str) -> Iterator[Spooler]:
+    config = _prepare(directory, SMSTOOLS, port)
+    with _running("smsd", "-t", "-c", str(config)) as pid:
+        yield Spooler(directory, pid, "{number}", "To: {number}\n\nAcme code: 1234.")
+
+
+PEERS = {"gammu-smsd": gammu, "smstools3": smstools}
+PACKAGES = {"gammu-smsd": "gammu-smsd", "smstools3": "smstools"}
+
+
+def version(peer: str) -> str:
+    """Of the Debian package; "" where it is not installed."""
+    found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", PACKAGES[peer]], capture_output=True, text=True)
+    return found.stdout.strip()
+
+
+def _prepare(directory: Path, template: str, port: str) -> Path:
+    for folder in FOLDERS:
+        (directory / folder).mkdir(parents=True)
+    config = directory / "config"
+    config.write_text(template.format(directory=directory, port=port))
+    return config
+
+
+@contextlib.contextmanager
+def _running(program: str, *arguments: str) -> Iterator[int]:
+    command = [shutil.which(program) or program, *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.wait()
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process and all below it, in seconds (proc(5))."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    return sum(_own_ticks(member) for member in _family(pid)) / ticks
+
+
+def _family(pid: int) -> list[int]:
+    members = [pid]
+    for member in members:
+        for task in Path(f"/proc/{member}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                members += [int(child) for child in task.read_text().split()]
+    return members
+
+
+def _own_ticks(pid: int) -> int:
+    """utime, stime, and those of children that have ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(field) for field in fields[11:15])
+    return 0
