@@ -98,7 +98,21 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Signals are the daemon's business."""
+    """Signals are the daemon's business; and it wakes once a second for its Date header, not ten times."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        while not self._stopping.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 1.0)
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -132,7 +146,7 @@ class Listener:
         await self._server.serve(sockets=[self._socket])
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        self._server.stop()
 
 
 class SocketUnusable(Exception):
