@@ -328,7 +328,8 @@ class Session:
 
     def _sort(self, line: str, pdu: str) -> Answer | Notice:
         name = name_of(line)
-        mine = self._answer is not None and ((name == self._answer != "") or (self._free_text and not is_notice(line)))
+        free = self._free_text and not is_notice(line) and line[0] not in NAMED
+        mine = self._answer is not None and ((name == self._answer != "") or free)
         if mine and not is_unasked_registration(line):
             return Answer(f"{line}\n{pdu}" if pdu else line)
         return Notice(name if is_notice(line) else "", line, pdu)
@@ -336,6 +337,8 @@ class Session:
 
 # --- reading lines -------------------------------------------------------------------------------------------
 
+NAMED = "+^#*$"
+"""With these begin lines that carry a name, so that one of another name is never free text."""
 REGISTRATIONS = ("+CREG", "+CGREG", "+CEREG")
 
 
@@ -345,7 +348,7 @@ def is_hex(line: str) -> bool:
 
 def name_of(line: str) -> str:
     """ "+CMTI" of a line that begins with "+CMTI:"; all of it, in capitals, where there is no colon."""
-    return line.partition(":")[0].strip() if line[:1] in "+^*" else line.upper().partition(": ")[0].strip()
+    return line.partition(":")[0].strip() if line[:1] in NAMED else line.upper().partition(": ")[0].strip()
 
 
 def answer_name(command: str) -> str:

@@ -156,8 +156,10 @@ class Modem:
         return "".join(filter(str.isdigit, self._text("AT+CIMI")))
 
     def _text(self, command: str) -> str:
-        answers = self.ask(command, free_text=True).answers
-        return answers[0] if answers else ""
+        """The one line of its answer, without the name that some put before it."""
+        name = at.answer_name(command)
+        answers = self.ask(command, name, free_text=True).answers
+        return answers[0].removeprefix(f"{name}:").strip() if answers else ""
 
     def takes_messages(self) -> bool:
         """Whether this port is for AT+CMGS; a stick has others, say for diagnostics, that answer AT, too."""
@@ -228,11 +230,12 @@ class Modem:
             return at.fields(self.ask("AT+COPS?", "+COPS").answers[0])[2]
         return ""
 
-    def stored(self) -> int:
-        """How many messages its storage holds; 1, so that one looks, where it cannot tell (27.005 3.2.2)."""
+    def stored(self) -> tuple[str, int]:
+        """The storage that is read, and how many messages it holds (27.005 3.2.2): 1, so that one looks, if unknown."""
         with contextlib.suppress(at.Malformed, IndexError):
-            return at.integer(at.fields(self.ask("AT+CPMS?", "+CPMS").answers[0])[1])
-        return 1
+            parameters = at.fields(self.ask("AT+CPMS?", "+CPMS").answers[0])
+            return parameters[0], at.integer(parameters[1])
+        return "", 1
 
 
 def _pin(pin_file: str) -> str:

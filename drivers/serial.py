@@ -166,7 +166,7 @@ class Driver:
         self._absent_since = float("inf")
         self._registrations: dict[str, int] = {}
         self._stored: list[tuple[str, int]] = []
-        self._storage = ""
+        self._storage = self._home = ""  # the storage that is read now; that of incoming messages
         self._unreadable: set[int] = set()
         self._concatenation = 0
         self._on_wire = False
@@ -236,7 +236,8 @@ class Driver:
 
     def _one_session(self) -> _End:
         """Open, initialise, serve until something ends it."""
-        self._registrations, self._stored, self._storage, self._own_failures = {}, [], "", 0
+        self._registrations, self._stored, self._own_failures = {}, [], 0
+        self._storage = self._home = ""
         ports = self._ports()
         if not ports:
             return _End(DeviceState.ABSENT, "no port fits the pattern: plug the modem in", self._timing.absent)
@@ -381,6 +382,7 @@ class Driver:
         modem.configure()
         self._status = replace(self._status, imsi=modem.imsi())
         self._look_around(modem)
+        self._home, _ = modem.stored()
         self._sweep(modem)
 
     def _find_rate(self, modem: Modem, port: serial.Serial, rates: tuple[int, ...]) -> None:
@@ -436,8 +438,7 @@ class Driver:
                 self._send(modem, job)
             elif time.monotonic() >= health_due:
                 self._look_around(modem)
-                if modem.stored():  # what +CMTI announces can be lost
-                    self._sweep(modem)
+                self._look_into_storage(modem)
                 health_due = time.monotonic() + self._timing.health
             else:
                 modem.line.idle(health_due)
@@ -620,6 +621,14 @@ class Driver:
                 self._storage = storage
             for answer in modem.ask(f"AT+CMGR={index}", "+CMGR").answers:
                 self._take(modem, index, answer)
+
+    def _look_into_storage(self, modem: Modem) -> None:
+        """What +CMTI announces can be lost. Reports may lie in a storage apart from that of messages."""
+        if self._storage not in ("", self._home):
+            modem.ask(f'AT+CPMS="{self._home}"', "+CPMS")
+            self._storage = self._home
+        if modem.stored()[1]:
+            self._sweep(modem)
 
     def _sweep(self, modem: Modem) -> None:
         """Take what came while nobody listened; a full SIM receives no more."""
