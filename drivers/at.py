@@ -206,6 +206,26 @@ CME: dict[int, tuple[Verdict, str]] = {
 
 CAUSES = {"CMS": CMS, "CME": CME}
 
+REMEDIES: dict[tuple[str, int], str] = {
+    ("CMS", 8): "ask the carrier: is the SIM barred, or without credit?",
+    ("CMS", 10): "ask the carrier: is the SIM barred, or without credit?",
+    ("CMS", 50): "ask the carrier to allow SMS",
+    ("CMS", 69): "ask the carrier to allow SMS",
+    ("CMS", 193): "ask the carrier to allow SMS",
+    ("CMS", 310): "insert the SIM",
+    ("CMS", 311): "set pin_file",
+    ("CMS", 313): "take the SIM out, clean it, try another",
+    ("CMS", 316): "unlock the SIM in a phone",
+    ("CMS", 330): "set the service centre with AT+CSCA, or in a phone",
+    ("CMS", 331): "check the antenna",
+    ("CME", 10): "insert the SIM",
+    ("CME", 11): "set pin_file",
+    ("CME", 12): "unlock the SIM in a phone",
+    ("CME", 13): "take the SIM out, clean it, try another",
+    ("CME", 30): "check the antenna",
+}
+"""What a person can do; all other errors pass by themselves, or are the recipient's."""
+
 
 def _plain(text: str) -> str:
     """Verbose texts differ by case, spaces and "(U)SIM" for "SIM" between makers."""
@@ -223,11 +243,12 @@ def verdict(final: Final) -> Verdict:
 
 
 def cause(final: Final) -> str:
-    """The result in words: "CMS 38: network out of order", "OK"."""
+    """The result in words, with the remedy where there is one: "CMS 38: network out of order", "OK"."""
     if final.code is None or final.kind not in CAUSES:
         return final.kind
     known = CAUSES[final.kind].get(final.code)
-    return f"{final.kind} {final.code}: {known[1] if known else 'unknown cause'}"
+    remedy = REMEDIES.get((final.kind, final.code), "")
+    return f"{final.kind} {final.code}: {known[1] if known else 'unknown cause'}" + (remedy and f"; {remedy}")
 
 
 # --- the parser ----------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         ('[[modem]]\nname = "a"', "[[modem]] number 1 port: is missing"),
         ('[[modem]]\nname = "a"\nport = "x"\n[[modem]]\nname = "a"\nport = "y"', "number 2 name: 'a' is taken"),
         ('[[modem]]\nname = "a"\ndriver = "fax"', "no driver named 'fax'"),
+        ('[sms]\norigin = "https://example.com/"', "must be a host name"),
         ('[voice]\ndriver = "pyvoip"', "[voice] server: is missing"),
         ("[[workflow]]\nid = 100\nsteps = []", "from 1 to 26 are needed"),
         ('[[workflow]]\nid = 100\nsteps = [{channel="fax", wait=5}]', 'channel \'fax\' must be "sms" or "tts"'),

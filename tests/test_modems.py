@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from drivers.simulated_modem import SimulatedModem
-from tests.gateway import Gateway, modem_section, until
+from tests.gateway import Gateway, modem_section, pin_in, until
 
 SETTINGS = '[security]\ndeny_prefixes = ["4490"]\n'
 NUMBER = "447700900100"
@@ -114,6 +114,28 @@ def test_a_delivery_report_settles_a_message_whose_answer_was_lost(one: Pool) ->
     (request,) = one.verify("82")
     until(lambda: one.state(request) == "delivered", "the report is credited", 10)
     assert one.sent(0) == ["82"]
+
+
+def test_a_code_can_be_bound_to_a_web_site(tmp_path: Path) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        toml = modem_section(modem.port) + '[sms]\nflash = true\norigin = "example.com"\n'
+        with Gateway(tmp_path, toml) as gateway:
+            gateway.verify(NUMBER, workflow_id=6)
+            until(lambda: modem.accepted, "the message")
+    (number, text) = modem.accepted[0]
+    assert number == NUMBER
+    assert text.splitlines()[-1] == f"@example.com #{pin_in(text)}"
+
+
+def test_a_text_that_costs_more_than_one_message_is_warned_of_once(tmp_path: Path) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        toml = modem_section(modem.port) + '[sms]\norigin = "a-host-name-of-some-length.example.com"\n'
+        with Gateway(tmp_path, toml) as gateway:
+            for ending in ("00", "01"):
+                gateway.client.verify("", number=f"4477009001{ending}", brand="Ж" * 18, workflow_id=6)
+            until(lambda: len(modem.accepted) == 2, "both messages")
+            until(lambda: "kind=delivered" in gateway.log(), "their reports")
+    assert gateway.log().count("parts=2: each PIN costs so many SMS") == 1
 
 
 # --- quotas ------------------------------------------------------------------------------------------------------

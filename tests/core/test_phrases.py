@@ -28,6 +28,11 @@ def test_a_text_has_brand_pin_and_the_right_plural() -> None:
     assert sms_text(phrases, "Acme", "0042", 1) == "Acme code: 0042. Valid for 1 minute."
 
 
+def test_a_code_for_a_web_site_ends_in_the_line_that_binds_it() -> None:
+    text = sms_text(phrases_from("xx-xx", GOOD), "Acme", "0042", 5, "example.com")
+    assert text == "Acme code: 0042. Valid for 5 min.\n\n@example.com #0042"
+
+
 def test_a_language_without_a_singular_uses_its_other_form() -> None:
     table = {**GOOD, "sms": {"text": "{brand} {pin} {minutes}", "minutes": {"other": "{n} min"}}}
     assert sms_text(phrases_from("xx-xx", table), "A", "1", 1) == "A 1 1 min"

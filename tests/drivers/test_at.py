@@ -159,7 +159,9 @@ def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, verdi
 def test_an_error_is_told_in_words() -> None:
     assert at.cause(Final("CMS", 38)) == "CMS 38: network out of order"
     assert at.cause(Final("CMS", 9999)) == "CMS 9999: unknown cause"
+    assert at.cause(Final("CMS", 310)) == "CMS 310: SIM not inserted; insert the SIM"
     assert at.cause(Final("ERROR")) == "ERROR"
+    assert at.cause(Final("OK")) == "OK"
 
 
 def test_nothing_that_a_modem_says_shows_in_a_repr() -> None:

@@ -35,6 +35,16 @@ def test_a_text_of_one_part_is_read_back_by_another_codec(text: str) -> None:
     assert part.length == len(part.hex) // 2 - 1
 
 
+@pytest.mark.parametrize(("text", "coding"), [("code 1234", 0x10), ("код 1234", 0x18)])
+def test_a_flash_message_is_of_class_0(text: str, coding: int) -> None:
+    (plain,), (flash,) = encode_submit(Sms(NUMBER, text, 300)), encode_submit(Sms(NUMBER, text, 300, flash=True))
+    differing = [
+        pair for pair in zip(bytes.fromhex(plain.hex), bytes.fromhex(flash.hex), strict=True) if len(set(pair)) > 1
+    ]
+    assert differing == [(coding - 0x10, coding)]  # the data coding scheme alone (23.038 4)
+    assert read(flash.hex)["user_data"]["data"] == text
+
+
 @pytest.mark.parametrize("text", ["a" * 161, "€" * 100, "Ж" * 71, "[" * 152 + "aa", "x" * 1000])
 def test_a_long_text_comes_in_parts_that_belong_together(text: str) -> None:
     parts = [read(part.hex)["user_data"] for part in encode_submit(Sms(NUMBER, text, 300), reference=77)]
