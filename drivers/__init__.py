@@ -198,7 +198,10 @@ class CallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """ring_s, talk_s: seconds ringing and talking; played_s: how much of the audio was sent before the end."""
+    """ring_s, talk_s: seconds ringing and talking; played_s: how much of the audio was sent before the end.
+
+    cause: of ITU-T Q.850, where the telephone network told one (16 normal, 17 busy, 19 no answer, 31 unspecified).
+    """
 
     outcome: CallOutcome
     sip_code: int | None = None
@@ -206,6 +209,7 @@ class CallResult:
     ring_s: float = 0.0
     talk_s: float = 0.0
     played_s: float = 0.0
+    cause: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,19 @@ class Options:
     rtp_ports: str = field(default="40000-49999", metadata={"help": "UDP ports for audio."})
     dial: str = field(default="{e164}", metadata={"help": "How a number becomes the SIP user:"})
     caller_id: str = field(default="", metadata={"help": "The number or name that callees see."})
+    assert_identity: bool = field(
+        default=False, metadata={"help": "Tell the trunk our number as P-Asserted-Identity, too (RFC 3325)."}
+    )
+    hide_number: bool = field(
+        default=False, metadata={"help": "Call anonymously; the trunk still learns the number (RFC 3323)."}
+    )
+    domain: str = field(
+        default="", metadata={"help": "Domain of our address and of callees, if the server is only a proxy to it."}
+    )
+    auth_username: str = field(default="", metadata={"help": "Name for the password, if it is not username."})
+    external_address: str = field(
+        default="", metadata={"help": "Our address as the trunk sees it, behind a NAT that forwards both ports."}
+    )
     ring_seconds: int = field(
         default=30, metadata={"help": "How long it may ring.", "unit": "s", "low": 1, "high": 300}
     )
@@ -108,6 +121,18 @@ def dialled(rule: str, number: str) -> str:
     for name, text in forms.items():
         rule = rule.replace(name, text)
     return rule
+
+
+def caller(options: Options, user: str, domain: str, contact: str, via: str, account: Account | None) -> Identity:
+    """Who calls, as callees see it and as the trunk learns it."""
+    is_number = options.caller_id.lstrip("+").isdecimal()
+    uri = f"sip:{options.caller_id if is_number else user}@{domain}"
+    display = "" if is_number else options.caller_id.replace('"', "")
+    asserted = (("p-asserted-identity", f"<{uri}>"),) if options.assert_identity or options.hide_number else ()
+    if options.hide_number:
+        hidden = (*asserted, ("privacy", "id"))
+        return Identity("sip:anonymous@anonymous.invalid", contact, via, "Anonymous", account, hidden)
+    return Identity(uri, contact, via, display, account, asserted)
 
 
 class Handle(CallHandle):
@@ -156,7 +181,9 @@ class Leg:
         talk_s = self.ended_at - answered if answered is not None else 0.0
         status = self.ended.status
         reason = self.broken or self.ended.reason or _phrase(status)
-        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, self.played_s)
+        if self.ended.retry_after_s is not None:
+            reason += f", try again after {self.ended.retry_after_s} s"
+        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, self.played_s, self.ended.cause)
 
     def _outcome(self) -> CallOutcome:
         assert self.ended is not None
@@ -325,19 +352,18 @@ class Driver:
 
     def _user_agent(self, domain: str, proxy: tuple[str, int], password: str, now: float) -> UserAgent:
         assert self._socket is not None
-        shown = f"[{self._local_host}]" if ":" in self._local_host else self._local_host
-        local = f"{shown}:{self._socket.getsockname()[1]}"
         options = self._options
+        seen = options.external_address or self._local_host
+        local = f"{f'[{seen}]' if ':' in seen else seen}:{self._socket.getsockname()[1]}"
         user = options.username or "pinwheel"
-        account = Account(options.username, password) if options.username else None
-        is_number = options.caller_id.lstrip("+").isdecimal()
-        caller = options.caller_id if is_number else user
-        display = "" if is_number else options.caller_id.replace('"', "")
-        identity = Identity(f"sip:{caller}@{domain}", f"sip:{user}@{local}", local, display, account)
+        name = options.auth_username or options.username
+        account = Account(name, password) if name else None
+        identity = caller(options, user, options.domain or domain, f"sip:{user}@{local}", local, account)
         agent = UserAgent(identity, proxy, self._timers)
         if options.register:
-            ours = Identity(f"sip:{user}@{domain}", identity.contact, local, account=account)
-            agent.registration = Registration(ours, f"sip:{domain}", due=now)
+            registrar = options.domain or domain
+            ours = Identity(f"sip:{user}@{registrar}", identity.contact, local, account=account)
+            agent.registration = Registration(ours, f"sip:{registrar}", due=now)
         return agent
 
     def _report(self) -> None:
@@ -374,8 +400,8 @@ class Driver:
             handle.result.set_exception(Unavailable(f"no free UDP port in rtp_ports {self._options.rtp_ports}"))
             return
         user = dialled(self._options.dial, call.number)
-        domain = agent.identity.uri.rpartition("@")[2]
-        sdp = offer(self._local_host, rtp.getsockname()[1], secrets.randbelow(10**9))
+        domain = self._options.domain or host_port(self._options.server)[0]
+        sdp = offer(self._options.external_address or self._local_host, rtp.getsockname()[1], secrets.randbelow(10**9))
         now = time.monotonic()
         sip = agent.call(f"sip:{user}@{domain}", sdp, now)
         self._next_leg += 1

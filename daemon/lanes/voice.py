@@ -158,6 +158,8 @@ def _judged(result: CallResult, pin_spoken_s: float) -> tuple[AttemptState, str]
     told = f"{result.outcome}"
     if result.sip_code is not None and result.outcome is not CallOutcome.ANSWERED:
         told += f" ({result.sip_code} {result.reason})".replace(" )", ")")
+    if result.cause is not None:
+        told += f", Q.850 cause {result.cause}"
     told += f", rang {result.ring_s:.1f} s"
     if result.outcome is CallOutcome.ANSWERED:
         told += f", talked {result.talk_s:.1f} s"

@@ -145,7 +145,10 @@ class UserAgent:
         if invite and isinstance(owner, Call) and 200 <= response.status < 300:
             for message in owner.on_success(response):
                 self._request(message, owner, now)
-        elif news and isinstance(owner, Call):
+        elif invite and isinstance(owner, Call) and 100 < response.status < 200:
+            for message in owner.acknowledge_provisional(response):  # also of one that is no other news
+                self._request(message, owner, now)
+        if news and isinstance(owner, Call) and not (invite and 200 <= response.status < 300):
             self._on_call_response(owner, pending, response, now)
         elif news and isinstance(owner, Registration) and response.status >= 200:
             owner.on_final(response, now)
@@ -178,7 +181,7 @@ class UserAgent:
         offered = request.method in ("INVITE", "UPDATE")
         self._reply(request, source, status, reason, call.sdp if offered else b"")
         if request.method == "BYE":
-            call.on_bye()
+            call.on_bye(request)
             self._forget_if_ended(call, now)
 
     def _reply(self, request: Message, source: Address, status: int, reason: str, sdp: bytes = b"") -> None:
@@ -191,6 +194,9 @@ class UserAgent:
         routes = [("record-route", value) for value in request.all("record-route")]
         headers = (*vias, *kept, ("to", to), *routes, ("contact", f"<{self.identity.contact}>"))
         headers += (("allow", ", ".join(REPLIES)),)
+        timer = request.get("session-expires")  # theirs to refresh: a call of ours ends long before (RFC 4028 9)
+        if timer and status == 200:
+            headers += (("session-expires", f"{timer.partition(';')[0]};refresher=uac"), ("require", "timer"))
         headers += (("content-type", "application/sdp"),) if sdp else ()
         self.outbox.append((Message(headers, sdp, status=status, reason=reason).encode(), source))
 

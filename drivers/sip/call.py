@@ -3,6 +3,7 @@
 The agent feeds it responses and requests of its dialog, and sends what it returns. What happened comes out as events.
 """
 
+import re
 import secrets
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,6 +12,7 @@ from drivers.sip import digest
 from drivers.sip.message import Message, parameters, uri_of
 from drivers.sip.sdp import Answer, NoAudio, answer
 
+SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
 MAX_CHALLENGES = 2  # a first one, and one because the nonce went stale
 
 
@@ -37,11 +39,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The call is over. status 0: nobody answered at all; by_us: we hung up or cancelled."""
+    """The call is over. status 0: nobody answered at all; by_us: we hung up or cancelled.
+
+    cause: of ITU-T Q.850, from a Reason header (RFC 3326); retry_after_s: the far end's wish, where it had one.
+    """
 
     status: int
     reason: str
     by_us: bool = False
+    cause: int | None = None
+    retry_after_s: int | None = None
 
 
 CallEvent = Ringing | Answered | Ended
@@ -49,13 +56,17 @@ CallEvent = Ringing | Answered | Ended
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls, and from where: our URI with tag, our contact, our Via host, our account or None."""
+    """Who calls, and from where: our URI, our contact, our Via host, our account or None.
+
+    headers: more for each INVITE, such as P-Asserted-Identity (RFC 3325).
+    """
 
     uri: str
     contact: str
     via: str
     display: str = ""
     account: digest.Account | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -85,14 +96,21 @@ class Call:
     _rang: bool = False
     _asked: digest.Challenge | None = None
     _uses: int = 0  # of the nonce (nc)
+    _least_session_s: int = 0  # of a session timer, once the far end named it (RFC 4028 5)
+    _last_rseq: int = 0  # of the last provisional response that had to be acknowledged (RFC 3262 4)
 
     def invite(self) -> Message:
         """A new INVITE, with credentials once they were asked for (8.1.1, 22.2)."""
         message = self.request("INVITE", self.uri, f"<{self.uri}>", ()).with_headers(
             ("contact", f"<{self.identity.contact}>"),
-            ("allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY"),
+            ("allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY, PRACK"),
+            ("supported", "timer, 100rel"),
             ("content-type", "application/sdp"),
+            *self.identity.headers,
         )
+        if self._least_session_s:
+            session_s = str(max(self._least_session_s, SESSION_S))
+            message = message.with_headers(("session-expires", session_s), ("min-se", str(self._least_session_s)))
         return replace(self._signed(message), body=self.sdp)
 
     def request(self, method: str, uri: str, to: str, route: tuple[str, ...]) -> Message:
@@ -120,6 +138,23 @@ class Call:
             self._rang = True
             self.events.append(Ringing())
 
+    def acknowledge_provisional(self, response: Message) -> list[Message]:
+        """A PRACK for a provisional response that must not be lost, once each (RFC 3262 4)."""
+        rseq = response.get("rseq")
+        wanted = "100rel" in response.all("require") and re.fullmatch(r"\d{1,10}", rseq, re.ASCII)
+        if not wanted or int(rseq) <= self._last_rseq or self.state is State.ENDED:
+            return []
+        self._last_rseq = int(rseq)
+        early = self._dialog_of(response)
+        prack = self.request("PRACK", early.remote_target, early.to, early.route)
+        number, method = response.cseq
+        return [self._signed(prack.with_headers(("rack", f"{rseq} {number} {method}")))]
+
+    def _dialog_of(self, response: Message) -> Dialog:
+        contacts = response.all("contact")
+        target = uri_of(contacts[0]) if contacts else self.uri
+        return Dialog(target, response.get("to"), tuple(reversed(response.all("record-route"))))
+
     def on_final(self, response: Message) -> list[Message]:
         """A final response to INVITE of 300 and above (its ACK is the transaction's). Returns a new INVITE, if any."""
         if response.status in digest.HEADERS and not self.wants_end:
@@ -129,24 +164,23 @@ class Call:
                 self._challenges += 1
                 self._asked, self._uses = asked, 0
                 return [self.invite()]
-        self._end(response.status, response.reason, by_us=self.wants_end)
+        least = response.get("min-se").partition(";")[0].strip()
+        if response.status == 422 and not self._least_session_s and re.fullmatch(r"\d{1,6}", least, re.ASCII):
+            self._least_session_s = int(least)
+            return [self.invite()]
+        self._end(response.status, response.reason, response, by_us=self.wants_end)
         return []
 
     def on_success(self, response: Message) -> list[Message]:
         """A 2xx to INVITE, first or again: an ACK each time (13.2.2.4); BYE at once if the call is not wanted."""
-        routes = tuple(reversed(response.all("record-route")))
-        contacts = response.all("contact")
-        target = uri_of(contacts[0]) if contacts else self.uri
-        dialog = self.dialog or Dialog(target, response.get("to"), routes)
-        acknowledgement = self._ack(dialog, response)
+        found = self._dialog_of(response)
+        acknowledgement = self._ack(self.dialog or found, response)
         if self.dialog is not None and response.get("to") == self.dialog.to:
             return [acknowledgement]
         if self.dialog is not None:  # a proxy forked the call and a second phone answered: it must not stay up
-            return [
-                self._ack(Dialog(target, response.get("to"), routes), response),
-                self._bye(target, response, routes),
-            ]
-        self.dialog = dialog
+            bye = self.request("BYE", found.remote_target, found.to, found.route)
+            return [self._ack(found, response), self._signed(bye)]
+        self.dialog = found
         try:
             audio = answer(response.body)
         except NoAudio as exc:
@@ -182,8 +216,8 @@ class Call:
 
     # --- requests of the far end ---
 
-    def on_bye(self) -> None:
-        self._end(200, "", by_us=False)
+    def on_bye(self, request: Message) -> None:
+        self._end(200, "", request)
 
     def _ack(self, dialog: Dialog, response: Message) -> Message:
         message = self.request("ACK", dialog.remote_target, dialog.to, dialog.route)
@@ -198,13 +232,27 @@ class Call:
             digest.credentials(self._asked, self.identity.account, message.method, message.uri, self._uses)
         )
 
-    def _bye(self, target: str, response: Message, routes: tuple[str, ...]) -> Message:
-        return self._signed(self.request("BYE", target, response.get("to"), routes))
-
-    def _end(self, status: int, reason: str, *, by_us: bool = False) -> None:
+    def _end(self, status: int, reason: str, told: Message | None = None, *, by_us: bool = False) -> None:
+        """told: the far end's message that ended it."""
         if self.state is not State.ENDED:
             self.state = State.ENDED
-            self.events.append(Ended(status, reason, by_us))
+            cause, retry_after_s = (q850_cause(told), retry_after(told)) if told is not None else (None, None)
+            self.events.append(Ended(status, reason, by_us, cause, retry_after_s))
+
+
+def q850_cause(message: Message) -> int | None:
+    """The cause of ITU-T Q.850 in a Reason header (RFC 3326 2), as gateways to the telephone network tell it."""
+    for value in message.all("reason"):
+        found = re.match(r"\s*Q\.850\s*;.*?\bcause\s*=\s*(\d{1,3})\b", value, re.ASCII | re.IGNORECASE)
+        if found:
+            return int(found[1])
+    return None
+
+
+def retry_after(message: Message) -> int | None:
+    """Seconds of a Retry-After header (RFC 3261 20.33)."""
+    found = re.match(r"\s*(\d{1,6})\b", message.get("retry-after"), re.ASCII)
+    return int(found[1]) if found else None
 
 
 def new_branch() -> str:

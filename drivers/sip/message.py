@@ -21,10 +21,11 @@ COMPACT = {
     "v": "via",
     "e": "content-encoding",
     "r": "refer-to",
+    "x": "session-expires",
 }
 """RFC 3261 7.3.3 and the IANA registry."""
 
-LISTS = {"via", "record-route", "route", "contact", "allow", "supported", "require"}
+LISTS = {"via", "record-route", "route", "contact", "allow", "supported", "require", "reason"}
 """Headers whose lines may hold several values, set apart by commas (RFC 3261 7.3.1)."""
 
 
@@ -110,7 +111,8 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _shown(name: str) -> str:
-    special = {"call-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WWW-Authenticate"}
+    special = {"call-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WWW-Authenticate", "rack": "RAck"}
+    special |= {"min-se": "Min-SE", "p-asserted-identity": "P-Asserted-Identity"}
     return special.get(name) or "-".join(part.capitalize() for part in name.split("-"))
 
 

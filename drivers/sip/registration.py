@@ -5,12 +5,13 @@ import secrets
 from dataclasses import dataclass, field
 
 from drivers.sip import digest
-from drivers.sip.call import Identity, new_branch
+from drivers.sip.call import Identity, new_branch, retry_after
 from drivers.sip.message import Message, parameters, uri_of
 
 EXPIRES_S = 300
 LEAST_REFRESH_S = 5.0
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0)  # capped: registered again within 10 s of the registrar's return
+LONGEST_PAUSE_S = 60  # whatever a registrar's Retry-After says
 MAX_CHALLENGES = 2
 
 
@@ -71,6 +72,7 @@ class Registration:
         else:
             self.refused = response.status in (401, 403, 404, 407)
             self._failed(f"{response.status} {response.reason}", now)
+            self.due = max(self.due, now + min(retry_after(response) or 0, LONGEST_PAUSE_S))
 
     def on_time_out(self, now: float) -> None:
         self._failed("no response", now)
