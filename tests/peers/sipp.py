@@ -43,6 +43,79 @@ def rings_until_cancelled() -> str:
     )
 
 
+SDP = """v=0
+o=sipp 1 1 IN IP4 [local_ip]
+s=-
+c=IN IP4 [local_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+"""
+
+
+def say(line: str, *more: str, sdp: bool = False, lost: bool = False) -> str:
+    """A response; more: header lines. lost: it never leaves, as a datagram that gets lost."""
+    extra = "".join(f"{header}\n" for header in more)
+    headers = HEADERS.replace("Content-Length: 0\n", extra + "Content-Length: [len]\n")
+    body = "Content-Type: application/sdp\n\n" + SDP if sdp else ""
+    attributes = ' lost="100"' if lost else ""
+    headers = headers.replace("Content-Length: [len]\n", "Content-Length: [len]\n" + body) if sdp else headers
+    return f"<send{attributes}><![CDATA[\n\nSIP/2.0 {line}\n{headers}\n]]></send>\n"
+
+
+def hear(method: str, *, containing: str = "", lost: bool = False) -> str:
+    """A request that has to come; containing: a regular expression somewhere in it. lost: it is as if it had not."""
+    check = f"<action>{_found(containing)}</action>" if containing else ""
+    attributes = ' lost="100"' if lost else ""
+    return f'<recv request="{method}" timeout="12000"{attributes}>{check}</recv>\n'
+
+
+def hear_answer(status: int) -> str:
+    return f'<recv response="{status}" timeout="8000"/>\n'
+
+
+def ask(method: str, *, cseq: int = 1, sdp: bool = False) -> str:
+    """A request within the dialog, from the callee."""
+    body = "Content-Type: application/sdp\nContent-Length: [len]\n\n" + SDP if sdp else "Content-Length: 0\n\n"
+    return f"""<send><![CDATA[
+
+{method} [$target] SIP/2.0
+Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]
+From: [$to];tag=[pid]SIPpTag[call_number]
+To: [$from]
+[last_Call-ID:]
+CSeq: {cseq} {method}
+Contact: <sip:sipp@[local_ip]:[local_port]>
+Max-Forwards: 70
+{body}]]></send>
+"""
+
+
+REMEMBER = """<recv request="INVITE"><action>
+<ereg regexp="sip:[A-Za-z0-9@.:]*" search_in="hdr" header="Contact:" assign_to="target"/>
+<ereg regexp="[^ ].*" search_in="hdr" header="From:" assign_to="from"/>
+<ereg regexp="[^ ].*" search_in="hdr" header="To:" assign_to="to"/>
+</action></recv>
+"""
+
+
+def pause(milliseconds: int) -> str:
+    return f'<pause milliseconds="{milliseconds}"/>\n'
+
+
+def script(*steps: str, containing: str = "") -> str:
+    """A scenario that begins with an INVITE, containing a regular expression, and goes on like this."""
+    first = REMEMBER.replace("</action>", f"{_found(containing)}</action>") if containing else REMEMBER
+    used = first + "".join(steps)
+    variables = "target,from,to" + (",found" if "found" in used else "")
+    return _document(used + f'<Reference variables="{variables}"/>')
+
+
+def _found(pattern: str) -> str:
+    """A check of the whole message; the pattern may hold no angle brackets, which sipp's reader takes for XML."""
+    return f'<ereg regexp="{pattern}" search_in="msg" check_it="true" assign_to="found"/>'
+
+
 def _scenario(steps: str) -> str:
     return _document('<recv request="INVITE"/>\n' + steps)
 
