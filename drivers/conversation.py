@@ -1,0 +1,91 @@
+"""What is said in a call, and when: a machine of four utterances, the keys that the callee presses, and pauses.
+
+Pure: times are arguments, in seconds. The driver plays what it is told to and reports when that was played.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+YES = "1"
+ASKS = 2  # times for the question before the PIN; a voicemail never answers it
+KEYS_KEPT = 16
+
+
+class Say(StrEnum):
+    """An utterance."""
+
+    QUESTION = "question"  # press 1 to hear your code
+    SPEECH = "speech"  # the PIN twice; where it may be repeated, with the offer to
+    AGAIN = "again"  # the same without a welcome
+    BYE = "bye"
+
+
+@dataclass(slots=True)
+class Conversation:
+    """asks: a key must be pressed before the PIN is said. repeats: how often it may be asked for again; key_s: how long
+    a key is waited for after an utterance. The methods return what to say now; `over` says that one may hang up.
+    """
+
+    asks: bool = False
+    repeats: int = 0
+    key_s: float = 4.0
+    said: Say = Say.SPEECH
+    over: bool = False
+    keys: str = ""
+    waits_until: float = field(default=float("inf"))
+    _asked: int = 0
+    _repeated: int = 0
+    _wanted_again: bool = False
+
+    def begin(self) -> Say:
+        """The callee answered."""
+        return self._say(Say.QUESTION if self.asks else Say.SPEECH)
+
+    def played(self, now: float) -> Say | None:
+        """The utterance is over."""
+        match self.said:
+            case Say.BYE:
+                self.over = True
+            case Say.QUESTION:
+                self.waits_until = now + self.key_s
+            case Say.SPEECH | Say.AGAIN:
+                return self._after_the_pin(now)
+        return None
+
+    def key(self, digit: str, now: float) -> Say | None:
+        """The callee pressed a key."""
+        self.keys = (self.keys + digit)[:KEYS_KEPT]
+        if digit != YES or self.over:
+            return None
+        if self.said is Say.QUESTION:
+            return self._say(Say.SPEECH)
+        self._wanted_again = self.said is not Say.BYE
+        return self._after_the_pin(now) if self.waits_until < float("inf") else None
+
+    def due(self, now: float) -> Say | None:
+        """Time passed."""
+        if now < self.waits_until:
+            return None
+        self.waits_until = float("inf")
+        if self.said is not Say.QUESTION:
+            return self._say(Say.BYE)
+        self.over = self._asked >= ASKS
+        return None if self.over else self._say(Say.QUESTION)
+
+    def _after_the_pin(self, now: float) -> Say | None:
+        if self._wanted_again and self._repeated < self.repeats:
+            self._wanted_again = False
+            self._repeated += 1
+            return self._say(Say.AGAIN)
+        if self._repeated < self.repeats:
+            self.waits_until = now + self.key_s
+            return None
+        if self.repeats:
+            return self._say(Say.BYE)
+        self.over = True  # nothing was offered: the speech ended with the goodbye
+        return None
+
+    def _say(self, what: Say) -> Say:
+        self.said, self.waits_until = what, float("inf")
+        self._asked += what is Say.QUESTION
+        return what
