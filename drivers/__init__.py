@@ -167,11 +167,21 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. number: E.164 digits without "+"; ring_s: how long it may ring before we cancel."""
+    """One call. number: E.164 digits without "+"; ring_s: how long it may ring before we cancel.
+
+    audio is the speech. question comes before it, if there is one, and asks for the key 1. again is said, up to
+    `repeats` times, to who presses 1 after the speech, and bye to who does not. limit_s: the longest call, from its
+    answer.
+    """
 
     number: str = field(repr=False)
     audio: Audio
     ring_s: float = 30.0
+    question: Audio | None = None
+    again: Audio | None = None
+    bye: Audio | None = None
+    repeats: int = 0
+    limit_s: float = 600.0
 
 
 class CallPhase(StrEnum):
@@ -198,9 +208,10 @@ class CallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """ring_s, talk_s: seconds ringing and talking; played_s: how much of the audio was sent before the end.
+    """ring_s, talk_s: seconds ringing and talking; played_s: how much of the speech was sent, first time round.
 
     cause: of ITU-T Q.850, where the telephone network told one (16 normal, 17 busy, 19 no answer, 31 unspecified).
+    keys: what the callee pressed.
     """
 
     outcome: CallOutcome
@@ -210,6 +221,7 @@ class CallResult:
     talk_s: float = 0.0
     played_s: float = 0.0
     cause: int | None = None
+    keys: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,10 @@ from drivers import (
     TrunkStatus,
     Unavailable,
 )
-from drivers.rtp import Finished, Pacer, PacerGone
+from drivers.conversation import Conversation, Say
+from drivers.rtp import Key, Pacer, PacerEvent, PacerGone, Stopped
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Ended, Identity, Ringing
+from drivers.sip.call import Answered, CallEvent, Ended, Identity, Keyed, Ringing
 from drivers.sip.call import Call as SipCall
 from drivers.sip.digest import Account
 from drivers.sip.message import MAX_DATAGRAM, Malformed, host_port
@@ -82,6 +83,20 @@ class Options:
     )
     ring_seconds: int = field(
         default=30, metadata={"help": "How long it may ring.", "unit": "s", "low": 1, "high": 300}
+    )
+    repeats: int = field(
+        default=2,
+        metadata={"help": "How often 1 may be pressed to hear it again; 0: not offered.", "low": 0, "high": 9},
+    )
+    confirm: str = field(
+        default="none",
+        metadata={
+            "help": 'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
+            "choices": ("none", "press1"),
+        },
+    )
+    limit_seconds: int = field(
+        default=120, metadata={"help": "The longest call, from its answer.", "unit": "s", "low": 10, "high": 600}
     )
     max_calls: int = field(default=50, metadata={"help": "Calls at a time.", "low": 1, "high": 1000})
 
@@ -160,7 +175,9 @@ class Leg:
     started: float
     rang_at: float | None = None
     answered_at: float | None = None
-    playing: bool = False
+    talk: Conversation = field(default_factory=Conversation)
+    law: str = "pcmu"
+    streaming: bool = False
     played_s: float = 0.0
     timed_out: bool = False
     broken: str = ""
@@ -171,6 +188,27 @@ class Leg:
     def ring_deadline(self) -> float:
         waiting = self.answered_at is None and not self.timed_out and self.ended is None
         return (self.rang_at or self.started) + self.wanted.ring_s if waiting else float("inf")
+
+    @property
+    def deadline(self) -> float:
+        """When something is due by itself."""
+        if self.ended is not None:
+            return self.ended_at + PLAYED_S
+        return min(self.ring_deadline, self.talk.waits_until, self.talk_deadline)
+
+    @property
+    def talk_deadline(self) -> float:
+        return float("inf") if self.answered_at is None else self.answered_at + self.wanted.limit_s
+
+    def audio(self, say: Say) -> bytes:
+        """The octets of an utterance."""
+        wanted = {
+            Say.QUESTION: self.wanted.question,
+            Say.SPEECH: self.wanted.audio,
+            Say.AGAIN: self.wanted.again,
+            Say.BYE: self.wanted.bye,
+        }[say]
+        return bytes(getattr(wanted, self.law)) if wanted is not None else b""
 
     def result(self) -> CallResult:
         """Only for an ended call."""
@@ -183,7 +221,8 @@ class Leg:
         reason = self.broken or self.ended.reason or _phrase(status)
         if self.ended.retry_after_s is not None:
             reason += f", try again after {self.ended.retry_after_s} s"
-        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, self.played_s, self.ended.cause)
+        told = (self.played_s, self.ended.cause, self.talk.keys)
+        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *told)
 
     def _outcome(self) -> CallOutcome:
         assert self.ended is not None
@@ -283,11 +322,7 @@ class Driver:
     def _deadline(self) -> float:
         if self._agent is None:
             return time.monotonic() + RETRY_S
-        legs = [
-            min(leg.ring_deadline, leg.ended_at + PLAYED_S if leg.ended else float("inf"))
-            for leg in self._legs.values()
-        ]
-        return min([self._agent.deadline(), *legs])
+        return min([self._agent.deadline(), *(leg.deadline for leg in self._legs.values())])
 
     def _read_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -405,7 +440,8 @@ class Driver:
         now = time.monotonic()
         sip = agent.call(f"sip:{user}@{domain}", sdp, now)
         self._next_leg += 1
-        self._legs[self._next_leg] = Leg(handle, call, progress, self._next_leg, sip, rtp, now)
+        talk = Conversation(call.question is not None, call.repeats if call.again is not None else 0)
+        self._legs[self._next_leg] = Leg(handle, call, progress, self._next_leg, sip, rtp, now, talk=talk)
         progress(CallPhase.DIALLING)
 
     def _rtp_socket(self) -> socket.socket:
@@ -435,10 +471,21 @@ class Driver:
             if now >= leg.ring_deadline and self._agent is not None:
                 leg.timed_out = True
                 self._agent.hang_up(leg.sip, now)
-            if leg.ended is not None and (not leg.playing or now >= leg.ended_at + PLAYED_S):
+            if leg.ended is None and leg.answered_at is not None:
+                self._talk_turn(leg, now)
+            if leg.ended is not None and (not leg.streaming or now >= leg.ended_at + PLAYED_S):
                 self._finish(leg)
 
-    def _on_event(self, leg: Leg, event: Ringing | Answered | Ended, now: float) -> None:
+    def _talk_turn(self, leg: Leg, now: float) -> None:
+        self._say(leg, leg.talk.due(now))
+        if (leg.talk.over or now >= leg.talk_deadline) and self._agent is not None:
+            self._agent.hang_up(leg.sip, now)
+
+    def _say(self, leg: Leg, say: Say | None) -> None:
+        if say is not None and leg.streaming:
+            self._pacer.say(leg.number, leg.audio(say))
+
+    def _on_event(self, leg: Leg, event: CallEvent, now: float) -> None:
         if isinstance(event, Ringing):
             leg.rang_at = now
             leg.progress(CallPhase.RINGING)
@@ -446,25 +493,27 @@ class Driver:
             leg.answered_at = now
             leg.progress(CallPhase.ANSWERED)
             self._play(leg, event)
+        elif isinstance(event, Keyed):
+            self._say(leg, leg.talk.key(event.digit, now))
         else:
             leg.ended, leg.ended_at = event, now
-            if leg.playing:
+            if leg.streaming:
                 self._pacer.stop(leg.number)
 
     def _play(self, leg: Leg, answered: Answered) -> None:
-        audio = leg.wanted.audio
-        payload = audio.pcma if answered.audio.payload_type == PCMA else audio.pcmu
+        leg.law = "pcma" if answered.audio.payload_type == PCMA else "pcmu"
         try:
             leg.rtp.connect((answered.audio.host, answered.audio.port))
         except OSError as exc:
             self._break(leg, f"no way to the callee's audio: {exc.strerror}")
             return
-        self._pacer.play(leg.number, leg.rtp, answered.audio.payload_type, payload)
-        leg.playing = True
+        first, payload_type, keys = leg.audio(leg.talk.begin()), answered.audio.payload_type, answered.audio.events
+        self._pacer.play(leg.number, leg.rtp, payload_type, first, events=keys, hold=True)
+        leg.streaming = True
 
     def _break(self, leg: Leg, why: str) -> None:
         """Our side failed: hang up and say so."""
-        leg.broken, leg.playing = why, False
+        leg.broken, leg.streaming = why, False
         if self._agent is not None:
             self._agent.hang_up(leg.sip, time.monotonic())
 
@@ -485,19 +534,27 @@ class Driver:
             return
         for event in events:
             leg = self._legs.get(event.call)
-            if leg is None:
-                continue
-            leg.playing, leg.played_s = False, event.played_s
-            if isinstance(event, Finished) and leg.ended is None and self._agent is not None:
-                self._agent.hang_up(leg.sip, time.monotonic())
+            if leg is not None:
+                self._on_pacer(leg, event, time.monotonic())
+
+    def _on_pacer(self, leg: Leg, event: PacerEvent, now: float) -> None:
+        if isinstance(event, Key):
+            self._say(leg, leg.talk.key(event.digit, now))
+            return
+        if leg.talk.said is Say.SPEECH:
+            leg.played_s = event.played_s
+        if isinstance(event, Stopped):
+            leg.streaming = False
+        elif event.played_s == round(len(leg.audio(leg.talk.said)) / 8000, 3):  # not of one that a key cut short
+            self._say(leg, leg.talk.played(now))
 
     def _restart_pacer(self) -> None:
         """The audio process died or hangs: end only the calls that it carried."""
-        log.error("voice=%s pacer=gone calls=%s", self.name, sum(leg.playing for leg in self._legs.values()))
+        log.error("voice=%s pacer=gone calls=%s", self.name, sum(leg.streaming for leg in self._legs.values()))
         self._selector.unregister(self._pacer.fileno())
         self._pacer.close()
         for leg in self._legs.values():
-            if leg.playing:
+            if leg.streaming:
                 self._break(leg, "the audio process ended")
         self._pacer.open()
         self._selector.register(self._pacer.fileno(), selectors.EVENT_READ)

@@ -2,12 +2,14 @@
 
 A process, because a busy Python thread beside the sender ruins the grid (measured: p99 172 ms between frames). The
 driver gives it a connected socket and the whole audio of a call, and hears how much of it was sent. Sending runs on an
-absolute clock: a late frame does not delay the next. The pacer ends when the driver's end of the channel closes.
+absolute clock: a late frame does not delay the next. Between two utterances of a call it sends silence, so that the
+stream never breaks off, and it listens for keys (RFC 4733). It ends when the driver's end of the channel closes.
 
 `Pacer` is the driver's side; `python -m drivers.rtp FD` is the process.
 """
 
 import contextlib
+import ctypes
 import gc
 import heapq
 import json
@@ -32,6 +34,12 @@ STALL_S = 0.100  # later than this, and the callee hears a gap rather than a bur
 HEARTBEAT_S = 0.25
 START_S = 10.0  # for the process's first sign of life
 MAX_MESSAGE = 4096
+SILENCE = {0: b"\xff", 8: b"\xd5"}  # of PCMU and PCMA, by payload type (G.711)
+KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
+
+# A kernel filter that lets only one payload type through (Linux socket-filter.txt): the callee's speech wakes nobody.
+SO_ATTACH_FILTER = 26
+UDP_HEADER = 8
 
 
 class PacerGone(Exception):
@@ -54,8 +62,16 @@ class Stopped:
     played_s: float
 
 
-PacerEvent = Finished | Stopped
-EVENTS: dict[str, type[Finished] | type[Stopped]] = {"finished": Finished, "stopped": Stopped}
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The callee pressed a key."""
+
+    call: int
+    digit: str
+
+
+PacerEvent = Finished | Stopped | Key
+EVENTS: dict[str, type[Finished] | type[Stopped] | type[Key]] = {"finished": Finished, "stopped": Stopped, "key": Key}
 
 
 # --- the driver's side -------------------------------------------------------------------------------------
@@ -96,11 +112,31 @@ class Pacer:
         """Readable when `read` has something to say."""
         return self._channel.fileno() if self._channel is not None else -1
 
-    def play(self, call: int, sock: socket.socket, payload_type: int, payload: bytes) -> None:
-        """Send the audio through a connected UDP socket, from now on. A broken channel shows in `read`."""
+    def play(
+        self,
+        call: int,
+        sock: socket.socket,
+        payload_type: int,
+        payload: bytes,
+        *,
+        events: int | None = None,
+        hold: bool = False,
+    ) -> None:
+        """Send the audio through a connected UDP socket, from now on. A broken channel shows in `read`.
+
+        events: the payload type of keys, if the far end sends them; hold: after it, silence until `say` or `stop`.
+        """
+        message = {"play": call, "payload_type": payload_type, "events": -1 if events is None else events}
+        self._tell_with_audio({**message, "hold": int(hold)}, [sock.fileno()], payload)
+
+    def say(self, call: int, payload: bytes) -> None:
+        """Go on with this in the stream of a call that is held, or in place of what it plays."""
+        self._tell_with_audio({"say": call}, [], payload)
+
+    def _tell_with_audio(self, message: dict[str, int], descriptors: list[int], payload: bytes) -> None:
         with open(os.memfd_create("pinwheel-audio"), "wb", buffering=0) as audio:
             audio.write(payload)
-            self._tell({"play": call, "payload_type": payload_type}, [sock.fileno(), audio.fileno()])
+            self._tell(message, [*descriptors, audio.fileno()])
 
     def stop(self, call: int) -> None:
         """Stop now; `Stopped` follows, unless it had finished."""
@@ -127,9 +163,9 @@ class Pacer:
             if not data:
                 break
             self._heard_at = time.monotonic()
-            kind, call, played_s = json.loads(data)
+            kind, call, detail = json.loads(data)
             if kind in EVENTS:
-                events.append(EVENTS[kind](call, played_s))
+                events.append(EVENTS[kind](call, detail))
         raise PacerGone("the audio process ended")
 
     def silent_for(self, now: float) -> float:
@@ -149,7 +185,11 @@ class Stream:
     payload_type: int
     payload: bytes = field(repr=False)
     due: float
-    sent: int = 0  # frames
+    events: int = -1
+    hold: bool = False
+    told: bool = False  # that it is finished
+    last_event: int = -1  # time stamp of the last key
+    sent: int = 0  # frames of this payload
     marker: int = MARKER
     # RFC 3550 5.1: all three start at random.
     sequence: int = field(default_factory=lambda: random.SystemRandom().getrandbits(16))
@@ -158,7 +198,7 @@ class Stream:
 
     @property
     def played_s(self) -> float:
-        return min(self.sent * FRAME_OCTETS, len(self.payload)) / 8000
+        return round(min(self.sent * FRAME_OCTETS, len(self.payload)) / 8000, 3)
 
     @property
     def finished(self) -> bool:
@@ -169,15 +209,30 @@ class Stream:
         if now - self.due > STALL_S:
             self._resume(now)
         start = self.sent * FRAME_OCTETS
+        frame = self.payload[start : start + FRAME_OCTETS] or SILENCE[self.payload_type] * FRAME_OCTETS
         header = HEADER.pack(VERSION_2, self.marker | self.payload_type, self.sequence, self.timestamp, self.source)
         # A refused or full socket loses this frame, as the network may lose any.
         with contextlib.suppress(OSError):
-            self.sock.send(header + self.payload[start : start + FRAME_OCTETS])
+            self.sock.send(header + frame)
         self.marker = 0
-        self.sent += 1
+        self.sent += not self.finished
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + FRAME_OCTETS) & 0xFFFFFFFF
         self.due += FRAME_S
+
+    def say(self, payload: bytes) -> None:
+        """The next utterance of the same stream."""
+        self.payload, self.sent, self.told, self.marker = payload, 0, False, MARKER
+
+    def key(self, packet: bytes) -> str:
+        """The key that this packet tells first, or "": an event comes in several packets of one time stamp."""
+        if len(packet) < HEADER.size + 4 or packet[1] & 0x7F != self.events:
+            return ""
+        timestamp, event = HEADER.unpack_from(packet)[3], packet[HEADER.size]
+        if timestamp == self.last_event or event >= len(KEYS):
+            return ""
+        self.last_event = timestamp
+        return KEYS[event]
 
     def _resume(self, now: float) -> None:
         """After a stall: a gap of its true length, then the next frame; no word is dropped and nothing bursts out."""
@@ -195,6 +250,8 @@ class Process:
         self._streams: dict[int, Stream] = {}
         self._queue: list[tuple[float, int]] = []
         self._heartbeat_due = 0.0
+        self._listening = select.epoll()  # its own waits are rounded to milliseconds: it is only looked at
+        self._by_socket: dict[int, Stream] = {}
 
     def run(self) -> None:
         """Until the driver is gone."""
@@ -205,8 +262,11 @@ class Process:
                 self._report("alive", 0, 0.0)
                 self._heartbeat_due = now + HEARTBEAT_S
             due = min(self._queue[0][0] if self._queue else float("inf"), self._heartbeat_due)
-            readable, _, _ = select.select([self._channel], [], [], max(due - time.monotonic(), 0))
-            if readable and not self._command():
+            channel, listening = self._channel.fileno(), self._listening.fileno()
+            readable, _, _ = select.select([channel, listening], [], [], max(due - time.monotonic(), 0))
+            if listening in readable:
+                self._read_keys()
+            if channel in readable and not self._command():
                 return
 
     def _send_due(self, now: float) -> None:
@@ -215,44 +275,83 @@ class Process:
             stream = self._streams.get(call)
             if stream is None:
                 continue
-            if stream.finished:  # the last frame has had its 20 ms
-                self._end("finished", stream)
-                continue
+            if stream.finished and not stream.told:  # the last frame has had its 20 ms
+                stream.told = True
+                if not stream.hold:
+                    self._end("finished", stream)
+                    continue
+                self._report("finished", stream.call, stream.played_s)
             stream.send_frame(time.monotonic())
             heapq.heappush(self._queue, (stream.due, call))
 
     def _command(self) -> bool:
         """Obey one message; False when the driver is gone."""
-        data, descriptors, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE, 2)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE, 2)
+        except OSError:  # it went without reading our last words
+            return False
         if not data:
             return False
         message = json.loads(data)
         if "play" in message:
-            self._play(message["play"], message["payload_type"], descriptors)
+            self._play(message, socket.socket(fileno=descriptors[0]), _audio(descriptors[1]))
+        elif "say" in message:
+            payload = _audio(descriptors[0])
+            if message["say"] in self._streams:
+                self._streams[message["say"]].say(payload)
         elif message["stop"] in self._streams:
             self._end("stopped", self._streams[message["stop"]])
         return True
 
-    def _play(self, call: int, payload_type: int, descriptors: list[int]) -> None:
-        sock = socket.socket(fileno=descriptors[0])
+    def _play(self, message: dict[str, int], sock: socket.socket, payload: bytes) -> None:
         sock.setblocking(False)
         _mark_for_telephony(sock)
-        with open(descriptors[1], "rb") as audio:
-            audio.seek(0)
-            payload = audio.read()
-        stream = Stream(call, sock, payload_type, payload, due=time.monotonic())
-        self._streams[call] = stream
+        _let_through(sock, message["events"])
+        call, due = message["play"], time.monotonic()
+        stream = Stream(call, sock, message["payload_type"], payload, due, message["events"], bool(message["hold"]))
+        self._streams[call] = self._by_socket[sock.fileno()] = stream
+        self._listening.register(sock, select.EPOLLIN)
         heapq.heappush(self._queue, (stream.due, call))
 
+    def _read_keys(self) -> None:
+        for descriptor, _ in self._listening.poll(0):
+            stream = self._by_socket[descriptor]
+            with contextlib.suppress(OSError):  # also an ICMP error that a frame of ours met
+                digit = stream.key(stream.sock.recv(MAX_MESSAGE))
+                if digit:
+                    self._report("key", stream.call, digit)
+
     def _end(self, how: str, stream: Stream) -> None:
-        del self._streams[stream.call]
+        del self._streams[stream.call], self._by_socket[stream.sock.fileno()]
+        self._listening.unregister(stream.sock)
         stream.sock.close()
         self._report(how, stream.call, stream.played_s)
 
-    def _report(self, kind: str, call: int, played_s: float) -> None:
+    def _report(self, kind: str, call: int, detail: float | str) -> None:
         # A driver that does not read for minutes misses heartbeats; one that is gone shows as end of file.
         with contextlib.suppress(OSError):
-            self._channel.send(json.dumps([kind, call, round(played_s, 3)]).encode(), socket.MSG_DONTWAIT)
+            self._channel.send(json.dumps([kind, call, detail]).encode(), socket.MSG_DONTWAIT)
+
+
+def _audio(descriptor: int) -> bytes:
+    with open(descriptor, "rb") as audio:
+        audio.seek(0)
+        return audio.read()
+
+
+def _let_through(sock: socket.socket, payload_type: int) -> None:
+    """Only packets of this payload type; none for -1. What came before the filter is looked at all the same."""
+    program = (
+        (0x30, 0, 0, UDP_HEADER + 1),  # load the second octet of the RTP header
+        (0x54, 0, 0, 0x7F),  # without the marker
+        (0x15, 0, 1, payload_type & 0xFFFFFFFF),  # skip one unless equal
+        (0x06, 0, 0, 0xFFFF),  # take it
+        (0x06, 0, 0, 0),  # drop it
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in program))
+    filter_program = struct.pack("@HP", len(program), ctypes.addressof(code))
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)
 
 
 def _mark_for_telephony(sock: socket.socket) -> None:

@@ -180,6 +180,8 @@ class UserAgent:
         status, reason = REPLIES.get(request.method, UNKNOWN)
         offered = request.method in ("INVITE", "UPDATE")
         self._reply(request, source, status, reason, call.sdp if offered else b"")
+        if request.method == "INFO":
+            call.on_info(request)
         if request.method == "BYE":
             call.on_bye(request)
             self._forget_if_ended(call, now)

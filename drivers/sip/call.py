@@ -51,7 +51,14 @@ class Ended:
     retry_after_s: int | None = None
 
 
-CallEvent = Ringing | Answered | Ended
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The callee pressed a key, told by INFO."""
+
+    digit: str
+
+
+CallEvent = Ringing | Answered | Ended | Keyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +225,12 @@ class Call:
 
     def on_bye(self, request: Message) -> None:
         self._end(200, "", request)
+
+    def on_info(self, request: Message) -> None:
+        """A key as application/dtmf-relay ("Signal=1") or application/dtmf ("1")."""
+        found = re.search(rb"^\s*(?:Signal\s*=\s*)?([0-9A-D*#])\s*$", request.body, re.MULTILINE)
+        if found and "dtmf" in request.get("content-type").lower() and self.state is State.SPEAKING:
+            self.events.append(Keyed(found[1].decode()))
 
     def _ack(self, dialog: Dialog, response: Message) -> Message:
         message = self.request("ACK", dialog.remote_target, dialog.to, dialog.route)

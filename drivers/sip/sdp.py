@@ -15,11 +15,12 @@ class NoAudio(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Where the audio goes, and as what: payload type 0 (PCMU) or 8 (PCMA)."""
+    """Where the audio goes, and as what: payload type 0 (PCMU) or 8 (PCMA); events: that of keys (RFC 4733), if any."""
 
     host: str
     port: int
     payload_type: int
+    events: int | None = None
 
 
 def offer(host: str, port: int, session: int) -> bytes:
@@ -54,7 +55,8 @@ def answer(body: bytes) -> Answer:
             continue
         types = [int(number) for number in media[2].split() if int(number) in (PCMU, PCMA)]
         if types:
-            return Answer(host, int(media[1]), types[0])
+            keys = re.search(r"^a=rtpmap:(\d{1,3}) telephone-event/8000", section, re.MULTILINE | re.IGNORECASE)
+            return Answer(host, int(media[1]), types[0], int(keys[1]) if keys else None)
     raise NoAudio("no G.711 audio in the answer")
 
 

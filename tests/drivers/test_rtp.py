@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from drivers.rtp import Finished, Pacer, PacerEvent, PacerGone, Stopped
+from drivers.rtp import Finished, Key, Pacer, PacerEvent, PacerGone, Stopped
 
 FRAME = 160
 BOUND_S = 15.0
@@ -25,6 +25,7 @@ class Line:
     near: socket.socket
     far: socket.socket
     packets: list[tuple[float, bytes]] = field(default_factory=list)
+    events: list[PacerEvent] = field(default_factory=list)
 
     def drain(self) -> None:
         while True:
@@ -64,13 +65,14 @@ def event(pacer: Pacer, line: Line, packets: int = 0) -> PacerEvent | None:
         selector.register(line.far, selectors.EVENT_READ)
         end = time.monotonic() + BOUND_S
         while time.monotonic() < end:
-            selector.select(0.5)
+            if not line.events:
+                selector.select(0.5)
             line.drain()
             if packets and len(line.packets) >= packets:
                 return None
-            events = pacer.read()
-            if events:
-                return events[0]
+            line.events += pacer.read()
+            if line.events:
+                return line.events.pop(0)
     raise AssertionError("no event in time")
 
 
@@ -172,3 +174,53 @@ def test_two_streams_do_not_disturb_each_other(pacer: Pacer, line: Line) -> None
     for header, (_, data) in zip(line.headers(), line.packets, strict=True):
         by_source[header[4]] = by_source.get(header[4], b"") + data[12:]
     assert sorted(by_source.values()) == [b"\x01" * FRAME * 20, b"\x02" * FRAME * 20]
+
+
+def telephone_event(event_number: int, timestamp: int, *, payload_type: int = 101, end: bool = False) -> bytes:
+    header = struct.pack("!BBHII", 0x80, payload_type, 1, timestamp, 99)
+    return header + struct.pack("!BBH", event_number, 0x80 if end else 0, 160)
+
+
+def test_between_utterances_the_stream_goes_on_in_silence(pacer: Pacer, line: Line) -> None:
+    pacer.play(1, line.near, 0, b"\x01" * FRAME * 5, hold=True)
+    assert event(pacer, line) == Finished(1, 0.1)
+    event(pacer, line, packets=12)
+    pacer.say(1, b"\x02" * FRAME * 5)
+    assert event(pacer, line) == Finished(1, 0.1)
+    pacer.stop(1)
+    assert event(pacer, line) == Stopped(1, 0.1)
+    payload = [data[12] for _, data in line.packets]
+    assert payload[:6] == [1] * 5 + [0xFF]
+    assert payload.count(2) == 5
+    assert len({header[4] for header in line.headers()}) == 1
+    steps = {(b - a) & 0xFFFFFFFF for a, b in pairwise(header[3] for header in line.headers())}
+    assert steps == {160}
+
+
+def test_a_new_utterance_takes_the_place_of_the_old_one(pacer: Pacer, line: Line) -> None:
+    pacer.play(1, line.near, 8, b"\x01" * FRAME * 500, hold=True)
+    event(pacer, line, packets=5)
+    pacer.say(1, b"\x02" * FRAME * 5)
+    assert event(pacer, line) == Finished(1, 0.1)
+
+
+def test_a_key_is_told_once(pacer: Pacer, line: Line) -> None:
+    pacer.play(4, line.near, 0, bytes(FRAME * 500), events=101)
+    event(pacer, line, packets=3)
+    for digit, timestamp in ((1, 1000), (11, 2000)):
+        for end in (False, False, True, True, True):
+            line.far.sendto(telephone_event(digit, timestamp, end=end), line.near.getsockname())
+    assert event(pacer, line) == Key(4, "1")
+    assert event(pacer, line) == Key(4, "#")
+    pacer.stop(4)
+    assert isinstance(event(pacer, line), Stopped)
+
+
+def test_what_is_no_key_wakes_nobody_and_harms_nothing(pacer: Pacer, line: Line) -> None:
+    pacer.play(4, line.near, 0, bytes(FRAME * 500), events=101)
+    event(pacer, line, packets=3)
+    speech = telephone_event(1, 5, payload_type=0)
+    for packet in (speech, b"", b"x", telephone_event(200, 7), telephone_event(1, 9)[:14], os.urandom(200)):
+        line.far.sendto(packet, line.near.getsockname())
+    line.far.sendto(telephone_event(5, 11), line.near.getsockname())
+    assert event(pacer, line) == Key(4, "5")
