@@ -29,7 +29,7 @@ from daemon.core.model import Channel, Request
 from daemon.core.phrases import sms_text
 from daemon.engine import Engine, Policy
 from daemon.lanes.sms import SmsLane
-from daemon.lanes.voice import VoiceLane
+from daemon.lanes.voice import Manner, VoiceLane
 from daemon.pins import KeyUnusable, Pins, load_key
 from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
 from daemon.status import VERSION, Health
@@ -126,9 +126,8 @@ def assemble(config: Config) -> Daemon:
     if config.voice.driver != "none":
         driver = drivers.load(config.voice.driver).Driver(config.voice.driver, config.voice.options)
         options = config.voice.options
-        engine.lanes[Channel.TTS] = calls = VoiceLane(
-            engine, driver, prompts, ring_s=options.ring_seconds, max_calls=options.max_calls
-        )
+        manner = Manner(options.ring_seconds, options.repeats, options.confirm == "press1", options.limit_seconds)
+        engine.lanes[Channel.TTS] = calls = VoiceLane(engine, driver, prompts, manner, max_calls=options.max_calls)
     return Daemon(config, store, engine, sms, calls)
 
 

@@ -13,11 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.core.phrases import (
+    BYE_PLAN,
     DEFAULT_LOCALE,
     DIGITS,
+    QUESTION,
+    QUESTION_PLAN,
     BadPhrases,
     Phrases,
+    Plan,
     Silence,
+    again_plan,
     call_plan,
     fallback_chain,
     phrases_from,
@@ -70,11 +75,17 @@ def load_phrases(directory: Path | None = None) -> PhraseBook:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A whole call. first_end_s, second_end_s: when the PIN has been said once and twice."""
+    """What a call says. first_end_s, second_end_s: when the PIN has been said once and twice.
+
+    again and bye are there where the speech ends with the offer to repeat it; question where the locale has the clip.
+    """
 
     audio: Audio
     first_end_s: float
     second_end_s: float
+    again: Audio | None = None
+    bye: Audio | None = None
+    question: Audio | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +111,38 @@ class PromptLibrary:
         """The locale that a call in `wanted` is spoken in; None where no set is complete."""
         return next((locale for locale in fallback_chain(wanted) if self.complete(locale)), None)
 
-    def speech(self, locale: str, pin: str, brand: str) -> Speech:
-        """What the callee of this PIN (ASCII digits) hears. Raises PromptsUnusable without a complete set."""
+    def speech(self, locale: str, pin: str, brand: str, *, offer: bool = False) -> Speech:
+        """What the callee of this PIN (ASCII digits) hears. Raises PromptsUnusable without a complete set.
+
+        offer: to hear it again, where the locale can say so.
+        """
         spoken = self.locale_for(locale)
         if spoken is None:
             raise PromptsUnusable(f"no prompts for {locale}; run: pinwheel prompts render {locale}")
         if spoken != locale:
             log.info("prompts=fallback wanted=%s spoken=%s", locale, spoken)
         clips = self.clips[spoken]
-        pcmu, pcma = bytearray(), bytearray()
-        ends: list[float] = []
-        for part in call_plan(pin):
-            clip = _silence(part.ms) if isinstance(part, Silence) else clips[_clip_name(part.name, brand, clips)]
-            pcmu += clip.pcmu
-            pcma += clip.pcma
-            if not isinstance(part, Silence) and part.pin_ends:
-                ends.append(len(pcmu) / RATE)
-        hush = _silence(1)
-        short = -len(pcmu) % FRAME
-        audio = Audio(bytes(pcmu) + hush.pcmu[:1] * short, bytes(pcma) + hush.pcma[:1] * short)
-        return Speech(audio, *ends)
+        offer = offer and "press_1" in clips
+        audio, (first_end_s, second_end_s) = _joined(call_plan(pin, offer=offer), brand, clips)
+        again = _joined(again_plan(pin), brand, clips)[0] if offer else None
+        bye = _joined(BYE_PLAN, brand, clips)[0] if offer else None
+        question = _joined(QUESTION_PLAN, brand, clips)[0] if QUESTION in clips else None
+        return Speech(audio, first_end_s, second_end_s, again, bye, question)
+
+
+def _joined(plan: Plan, brand: str, clips: Mapping[str, Audio]) -> tuple[Audio, list[float]]:
+    """The audio of a plan, in whole frames, and when each reading of the PIN ends in it."""
+    pcmu, pcma = bytearray(), bytearray()
+    ends: list[float] = []
+    for part in plan:
+        clip = _silence(part.ms) if isinstance(part, Silence) else clips[_clip_name(part.name, brand, clips)]
+        pcmu += clip.pcmu
+        pcma += clip.pcma
+        if not isinstance(part, Silence) and part.pin_ends:
+            ends.append(len(pcmu) / RATE)
+    hush = _silence(1)
+    short = -len(pcmu) % FRAME
+    return Audio(bytes(pcmu) + hush.pcmu[:1] * short, bytes(pcma) + hush.pcma[:1] * short), ends
 
 
 def shipped_prompts() -> Path:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from daemon.core.phrases import DIGITS, SENTENCES, Phrases
+from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Phrases
 from daemon.prompts import RATE, slug
 
 Samples = npt.NDArray[np.float64]
@@ -206,6 +206,8 @@ def texts(phrases: Phrases, brands: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The name and the words of every clip of a locale."""
     for name in (*SENTENCES, *DIGITS):
         yield name, phrases.spoken[name]
+    if QUESTION in phrases.spoken:
+        yield QUESTION, phrases.spoken[QUESTION]
     for brand in brands:
         spoken = phrases.spoken.get("welcome_brand", phrases.spoken["welcome"])
         yield f"welcome-{slug(brand)}", spoken.replace("{brand}", brand)

@@ -129,7 +129,7 @@ def modem_section(port: str, name: str = "sim1", more: str = "") -> str:
     return f"[[modem]]\nname = {json.dumps(name)}\nport = {json.dumps(port)}\n{more}\n"
 
 
-def voice_section(server: str, more: str = "register = false") -> str:
+def voice_section(server: str, more: str = "register = false\nrepeats = 0") -> str:
     return f'[voice]\ndriver = "pyvoip"\nserver = {json.dumps(server)}\nbind = "127.0.0.1:0"\n{more}\n'
 
 

@@ -137,7 +137,7 @@ def test_a_missing_engine_is_named_with_its_remedy() -> None:
 def test_prompts_check_tells_what_is_there(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["prompts", "check", "--directory", str(tmp_path)])
     assert done.exit_code == 0
-    assert "en-us  16 clips, complete; brands: acme, pinwheel" in done.output
+    assert "en-us  17 clips, complete; brands: acme, pinwheel" in done.output
 
 
 def test_prompts_check_names_what_is_missing(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def sms_text(phrases: Phrases, brand: str, pin: str, minutes: int, origin: str =
 # --- the call ----------------------------------------------------------------------------------------------
 
 SENTENCES = ("welcome", "again", "bye", "press_1")
+QUESTION = "question"  # not every locale has it yet; without it, [voice] confirm cannot be kept
 DIGITS = tuple(f"digit_{digit}" for digit in range(10))
 
 BEFORE_SPEECH_MS = 1000  # the callee needs to bring the phone to the ear, and early audio is clipped
@@ -140,8 +141,14 @@ def speakable(pin: str) -> bool:
     return pin.isascii() and pin.isdecimal()
 
 
-def call_plan(pin: str) -> tuple[Clip | Silence, ...]:
-    """Everything a callee hears, in order: the PIN twice. Raises ValueError for a PIN with letters."""
+Plan = tuple[Clip | Silence, ...]
+
+
+def call_plan(pin: str, *, offer: bool = False) -> Plan:
+    """The speech, in order: the PIN twice; at its end goodbye, or the offer to hear it again.
+
+    Raises ValueError for a PIN with letters.
+    """
     if not speakable(pin):
         raise ValueError("a code with letters cannot be spoken")
     return (
@@ -154,8 +161,24 @@ def call_plan(pin: str) -> tuple[Clip | Silence, ...]:
         Silence(AFTER_SENTENCE_MS),
         *_reading(pin),
         Silence(BETWEEN_READINGS_MS),
-        Clip("bye"),
+        Clip("press_1" if offer else "bye"),
     )
+
+
+def again_plan(pin: str) -> Plan:
+    """What is said to who wants to hear it again."""
+    return (
+        Silence(AFTER_SENTENCE_MS),
+        Clip("again"),
+        Silence(AFTER_SENTENCE_MS),
+        *_reading(pin),
+        Silence(BETWEEN_READINGS_MS),
+        Clip("press_1"),
+    )
+
+
+BYE_PLAN: Plan = (Silence(AFTER_SENTENCE_MS), Clip("bye"))
+QUESTION_PLAN: Plan = (Silence(BEFORE_SPEECH_MS), Clip(QUESTION))
 
 
 def _reading(pin: str) -> tuple[Clip | Silence, ...]:

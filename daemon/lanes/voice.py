@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import dataclass
 
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.phrases import speakable
 from daemon.engine import Engine, Job
-from daemon.prompts import PromptLibrary, PromptsUnusable
+from daemon.prompts import PromptLibrary, PromptsUnusable, Speech
 from drivers import (
     Call,
     CallHandle,
@@ -37,17 +38,32 @@ CALL_STATES: dict[CallOutcome, AttemptState] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How calls are made. confirm: the PIN is said only to who presses a key."""
+
+    ring_s: float = 30.0
+    repeats: int = 0
+    confirm: bool = False
+    limit_s: float = 120.0
+
+    def call(self, number: str, speech: Speech) -> Call:
+        question = speech.question if self.confirm else None
+        again, bye = speech.again, speech.bye
+        return Call(number, speech.audio, self.ring_s, question, again, bye, self.repeats, self.limit_s)
+
+
 class VoiceLane:
     """Up to max_calls calls at a time, in the order in which they came."""
 
     def __init__(
-        self, engine: Engine, driver: VoiceDriver, prompts: PromptLibrary, *, ring_s: float, max_calls: int
+        self, engine: Engine, driver: VoiceDriver, prompts: PromptLibrary, manner: Manner, *, max_calls: int
     ) -> None:
         self.driver = driver
         self.outcomes: Counter[str] = Counter()
         self._engine = engine
         self._prompts = prompts
-        self._ring_s = ring_s
+        self._manner = manner
         self._free = asyncio.Semaphore(max_calls)
         self._ready = asyncio.Event()
         self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
@@ -125,15 +141,17 @@ class VoiceLane:
         if not speakable(pin):
             return AttemptState.REFUSED, "a code with letters cannot be spoken"
         try:
-            speech = self._prompts.speech(request.locale, pin, request.brand)
+            speech = self._prompts.speech(request.locale, pin, request.brand, offer=self._manner.repeats > 0)
         except PromptsUnusable as exc:
             return AttemptState.REFUSED, str(exc)
+        if self._manner.confirm and speech.question is None:
+            return AttemptState.REFUSED, f"the prompts for {request.locale} have no question, which confirm needs"
         loop = asyncio.get_running_loop()
 
         def progress(phase: CallPhase) -> None:
             loop.call_soon_threadsafe(self._engine.note, job.request_id, job.step, str(phase))
 
-        handle = self.driver.call(Call(request.number, speech.audio, self._ring_s), progress)
+        handle = self.driver.call(self._manner.call(request.number, speech), progress)
         self._calls[job.request_id] = handle
         try:
             result = await asyncio.wrap_future(handle.result)
@@ -141,7 +159,7 @@ class VoiceLane:
             return AttemptState.QUEUED, str(exc)
         finally:
             self._calls.pop(job.request_id, None)
-        return _judged(result, speech.first_end_s)
+        return _judged(result, speech, asked=self._manner.confirm)
 
     def _update(self) -> None:
         status = self.driver.status()
@@ -152,7 +170,7 @@ class VoiceLane:
             self._ready.clear()
 
 
-def _judged(result: CallResult, pin_spoken_s: float) -> tuple[AttemptState, str]:
+def _judged(result: CallResult, speech: Speech, *, asked: bool) -> tuple[AttemptState, str]:
     """The attempt's state and the story of the call; a call counts once the PIN was spoken."""
     state = CALL_STATES[result.outcome]
     told = f"{result.outcome}"
@@ -161,8 +179,13 @@ def _judged(result: CallResult, pin_spoken_s: float) -> tuple[AttemptState, str]
     if result.cause is not None:
         told += f", Q.850 cause {result.cause}"
     told += f", rang {result.ring_s:.1f} s"
-    if result.outcome is CallOutcome.ANSWERED:
-        told += f", talked {result.talk_s:.1f} s"
-        if result.played_s < pin_spoken_s:
-            return AttemptState.FAILED, told + ", hung up before the PIN was spoken"
+    if result.outcome is not CallOutcome.ANSWERED:
+        return state, told
+    told += f", talked {result.talk_s:.1f} s" + (f", keys {result.keys}" if result.keys else "")
+    if asked and not result.played_s:
+        return AttemptState.FAILED, told + ", nobody pressed 1"
+    if result.played_s < speech.first_end_s:
+        return AttemptState.FAILED, told + ", hung up before the PIN was spoken"
+    if result.played_s < speech.second_end_s:
+        told += ", hung up before the PIN was spoken twice"
     return state, told
