@@ -66,6 +66,10 @@ class Options:
     register: bool = field(default=True, metadata={"help": "Register, or rely on the trunk knowing our address."})
     bind: str = field(default="0.0.0.0:0", metadata={"help": "Our address and SIP port; port 0: any."})
     rtp_ports: str = field(default="40000-49999", metadata={"help": "UDP ports for audio."})
+    symmetric_rtp: bool = field(
+        default=True,
+        metadata={"help": "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."},
+    )
     dial: str = field(default="{e164}", metadata={"help": "How a number becomes the SIP user:"})
     caller_id: str = field(default="", metadata={"help": "The number or name that callees see."})
     assert_identity: bool = field(
@@ -502,13 +506,16 @@ class Driver:
 
     def _play(self, leg: Leg, answered: Answered) -> None:
         leg.law = "pcma" if answered.audio.payload_type == PCMA else "pcmu"
-        try:
-            leg.rtp.connect((answered.audio.host, answered.audio.port))
-        except OSError as exc:
-            self._break(leg, f"no way to the callee's audio: {exc.strerror}")
-            return
+        target = (answered.audio.host, answered.audio.port)
+        if not self._options.symmetric_rtp:
+            try:
+                leg.rtp.connect(target)
+            except OSError as exc:
+                self._break(leg, f"no way to the callee's audio: {exc.strerror}")
+                return
         first, payload_type, keys = leg.audio(leg.talk.begin()), answered.audio.payload_type, answered.audio.events
-        self._pacer.play(leg.number, leg.rtp, payload_type, first, events=keys, hold=True)
+        open_target = target if self._options.symmetric_rtp else None
+        self._pacer.play(leg.number, leg.rtp, payload_type, first, events=keys, hold=True, target=open_target)
         leg.streaming = True
 
     def _break(self, leg: Leg, why: str) -> None:

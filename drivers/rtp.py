@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 FRAME_S = 0.020  # RFC 3551 4.2: the default packet time
 FRAME_OCTETS = 160  # 8000 octets a second
@@ -121,19 +122,27 @@ class Pacer:
         *,
         events: int | None = None,
         hold: bool = False,
+        target: tuple[str, int] | None = None,
     ) -> None:
         """Send the audio through a connected UDP socket, from now on. A broken channel shows in `read`.
 
         events: the payload type of keys, if the far end sends them; hold: after it, silence until `say` or `stop`.
+        target: of a socket that is not connected; it is, once, to where the far end's first packet comes from, which
+        through a NAT is not where it said (symmetric RTP, RFC 4961).
         """
-        message = {"play": call, "payload_type": payload_type, "events": -1 if events is None else events}
-        self._tell_with_audio({**message, "hold": int(hold)}, [sock.fileno()], payload)
+        message: dict[str, Any] = {
+            "play": call,
+            "payload_type": payload_type,
+            "events": -1 if events is None else events,
+        }
+        message |= {"hold": int(hold), "target": list(target) if target else None}
+        self._tell_with_audio(message, [sock.fileno()], payload)
 
     def say(self, call: int, payload: bytes) -> None:
         """Go on with this in the stream of a call that is held, or in place of what it plays."""
         self._tell_with_audio({"say": call}, [], payload)
 
-    def _tell_with_audio(self, message: dict[str, int], descriptors: list[int], payload: bytes) -> None:
+    def _tell_with_audio(self, message: dict[str, Any], descriptors: list[int], payload: bytes) -> None:
         with open(os.memfd_create("pinwheel-audio"), "wb", buffering=0) as audio:
             audio.write(payload)
             self._tell(message, [*descriptors, audio.fileno()])
@@ -142,7 +151,7 @@ class Pacer:
         """Stop now; `Stopped` follows, unless it had finished."""
         self._tell({"stop": call}, [])
 
-    def _tell(self, message: dict[str, int], descriptors: list[int]) -> None:
+    def _tell(self, message: dict[str, Any], descriptors: list[int]) -> None:
         assert self._channel is not None
         try:
             socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors)
@@ -187,6 +196,7 @@ class Stream:
     due: float
     events: int = -1
     hold: bool = False
+    target: tuple[str, int] | None = None  # until the socket is connected
     told: bool = False  # that it is finished
     last_event: int = -1  # time stamp of the last key
     sent: int = 0  # frames of this payload
@@ -213,7 +223,7 @@ class Stream:
         header = HEADER.pack(VERSION_2, self.marker | self.payload_type, self.sequence, self.timestamp, self.source)
         # A refused or full socket loses this frame, as the network may lose any.
         with contextlib.suppress(OSError):
-            self.sock.send(header + frame)
+            self.sock.sendto(header + frame, self.target) if self.target else self.sock.send(header + frame)
         self.marker = 0
         self.sent += not self.finished
         self.sequence = (self.sequence + 1) & 0xFFFF
@@ -224,7 +234,15 @@ class Stream:
         """The next utterance of the same stream."""
         self.payload, self.sent, self.told, self.marker = payload, 0, False, MARKER
 
-    def key(self, packet: bytes) -> str:
+    def heard(self, packet: bytes, source: tuple[str, int]) -> str:
+        """Take a packet of the far end: the first tells where it is. Returns the key that it tells, or ""."""
+        if self.target is not None and len(packet) >= HEADER.size and packet[0] & 0xC0 == VERSION_2:
+            self.sock.connect(source)
+            self.target = None
+            _let_through(self.sock, self.events)
+        return self._key(packet)
+
+    def _key(self, packet: bytes) -> str:
         """The key that this packet tells first, or "": an event comes in several packets of one time stamp."""
         if len(packet) < HEADER.size + 4 or packet[1] & 0x7F != self.events:
             return ""
@@ -303,12 +321,14 @@ class Process:
             self._end("stopped", self._streams[message["stop"]])
         return True
 
-    def _play(self, message: dict[str, int], sock: socket.socket, payload: bytes) -> None:
+    def _play(self, message: dict[str, Any], sock: socket.socket, payload: bytes) -> None:
         sock.setblocking(False)
         _mark_for_telephony(sock)
-        _let_through(sock, message["events"])
-        call, due = message["play"], time.monotonic()
-        stream = Stream(call, sock, message["payload_type"], payload, due, message["events"], bool(message["hold"]))
+        target = tuple(message["target"]) if message["target"] else None
+        if target is None:
+            _let_through(sock, message["events"])
+        call, due, events = message["play"], time.monotonic(), message["events"]
+        stream = Stream(call, sock, message["payload_type"], payload, due, events, bool(message["hold"]), target)
         self._streams[call] = self._by_socket[sock.fileno()] = stream
         self._listening.register(sock, select.EPOLLIN)
         heapq.heappush(self._queue, (stream.due, call))
@@ -317,7 +337,7 @@ class Process:
         for descriptor, _ in self._listening.poll(0):
             stream = self._by_socket[descriptor]
             with contextlib.suppress(OSError):  # also an ICMP error that a frame of ours met
-                digit = stream.key(stream.sock.recv(MAX_MESSAGE))
+                digit = stream.heard(*stream.sock.recvfrom(MAX_MESSAGE))
                 if digit:
                     self._report("key", stream.call, digit)
 

@@ -7,6 +7,7 @@ from daemon.core.phrases import (
     BadPhrases,
     Clip,
     Silence,
+    again_plan,
     call_plan,
     fallback_chain,
     locale_for_region,
@@ -110,3 +111,13 @@ def test_a_locale_falls_back_to_its_language_and_then_to_english(locale: str, ch
 
 def test_all_locales_of_the_reference_are_known() -> None:
     assert len(LOCALES) == 39
+
+
+def test_an_offer_takes_the_place_of_the_goodbye() -> None:
+    assert [part.name for part in call_plan("1", offer=True) if isinstance(part, Clip)][-1] == "press_1"
+    assert [part.name for part in again_plan("47") if isinstance(part, Clip)] == [
+        "again",
+        "digit_4",
+        "digit_7",
+        "press_1",
+    ]

@@ -261,3 +261,54 @@ def test_every_final_response_has_an_outcome() -> None:
     assert {check(status) for status in range(300, 700)} <= set(CallOutcome)
     assert check(500) is CallOutcome.UNREACHABLE
     assert check(499) is CallOutcome.REJECTED
+
+
+# --- the conversation ----------------------------------------------------------------------------------------------
+
+
+def press(peer: Baresip, digit: str) -> None:
+    """As a person does: long enough to be heard."""
+    peer.command("sndcode", digit)
+    time.sleep(0.3)
+    peer.command("sndcode", " ")  # lets go of the key
+
+
+def test_pressing_1_lets_one_hear_it_again(baresip: Baresip) -> None:
+    with driver(baresip.address) as opened:
+        phases = Phases()
+        call = Call(NUMBER, tone(0.5), again=tone(0.5), bye=tone(0.1), repeats=1)
+        handle = opened.call(call, phases)
+        phases.wait_for(CallPhase.ANSWERED)
+        time.sleep(1.3)  # the speech is over
+        press(baresip, "1")
+        ended = result(handle)
+        samples = heard(baresip)
+    assert (ended.outcome, ended.keys, ended.played_s) == (CallOutcome.ANSWERED, "1", 1.0)
+    assert crossings(samples) == pytest.approx(TONE_HZ * 1.1, abs=TONE_HZ * 0.05)
+
+
+def test_the_pin_is_kept_from_who_presses_nothing(baresip: Baresip) -> None:
+    with driver(baresip.address) as opened:
+        handle = opened.call(Call(NUMBER, tone(5.0), question=tone(0.2, 0.0)), Phases())
+        ended = result(handle)
+        samples = heard(baresip)
+    assert (ended.outcome, ended.keys, ended.played_s) == (CallOutcome.ANSWERED, "", 0)
+    assert crossings(samples) == pytest.approx(2 * TONE_HZ * 0.2, abs=TONE_HZ * 0.05)
+
+
+def test_who_answers_the_question_hears_the_pin(baresip: Baresip) -> None:
+    with driver(baresip.address) as opened:
+        phases = Phases()
+        handle = opened.call(Call(NUMBER, tone(0.5), question=tone(3.0)), phases)
+        phases.wait_for(CallPhase.ANSWERED)
+        time.sleep(0.5)
+        press(baresip, "1")
+        ended = result(handle)
+    assert (ended.keys, ended.played_s) == ("1", 1.0)
+    assert ended.talk_s < 3
+
+
+def test_no_call_is_longer_than_its_limit(baresip: Baresip) -> None:
+    with driver(baresip.address) as opened:
+        ended = result(opened.call(Call(NUMBER, tone(20.0), limit_s=1.0), Phases()))
+    assert 0.9 < ended.talk_s < 2

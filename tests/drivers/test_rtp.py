@@ -224,3 +224,23 @@ def test_what_is_no_key_wakes_nobody_and_harms_nothing(pacer: Pacer, line: Line)
         line.far.sendto(packet, line.near.getsockname())
     line.far.sendto(telephone_event(5, 11), line.near.getsockname())
     assert event(pacer, line) == Key(4, "5")
+
+
+def test_audio_goes_to_where_the_callees_comes_from(pacer: Pacer, line: Line) -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as near,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as told,
+    ):
+        near.bind(("127.0.0.1", 0))
+        told.bind(("127.0.0.1", 0))
+        told.settimeout(BOUND_S)
+        pacer.play(1, near, 0, bytes(FRAME * 500), target=told.getsockname(), events=101)
+        assert len(told.recv(2048)) == 12 + FRAME
+        line.far.sendto(b"no RTP", near.getsockname())
+        line.far.sendto(telephone_event(0, 1, payload_type=0), near.getsockname())
+        event(pacer, line, packets=3)
+        line.far.sendto(telephone_event(7, 5), near.getsockname())
+        assert event(pacer, line) == Key(1, "7")
+        told.sendto(telephone_event(8, 6), near.getsockname())  # a stranger by now
+        line.far.sendto(telephone_event(9, 7), near.getsockname())
+        assert event(pacer, line) == Key(1, "9")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from drivers import CallOutcome
+from drivers import Call, CallOutcome
 from drivers.sip.transaction import Timers
-from tests.drivers.test_pyvoip import dial, driver, result, tone
+from tests.drivers.test_pyvoip import NUMBER, Phases, dial, driver, result, tone
 from tests.peers.sipp import Sipp, ask, hear, hear_answer, pause, say, script
 
 A = CallOutcome
@@ -80,6 +80,14 @@ def test_a_provisional_response_that_must_not_be_lost_is_acknowledged(tmp_path: 
         handle, _ = dial(opened, tone(0.3))
         assert peer.succeeded(), (tmp_path / "sipp" / "errors").read_text()
         handle.hang_up()
+
+
+def test_a_key_told_by_info_is_heard(tmp_path: Path) -> None:
+    steps = (ANSWER, ask("INFO", key="1"), hear_answer(200), SAID_BYE)
+    with Sipp(tmp_path, script(*steps)) as peer, driver(peer.address) as opened:
+        ended = result(opened.call(Call(NUMBER, tone(0.3), question=tone(5.0)), Phases()))
+        assert peer.succeeded(), (tmp_path / "sipp" / "errors").read_text()
+    assert (ended.keys, ended.played_s) == ("1", 0.8)
 
 
 @pytest.mark.parametrize(

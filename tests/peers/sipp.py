@@ -74,9 +74,12 @@ def hear_answer(status: int) -> str:
     return f'<recv response="{status}" timeout="8000"/>\n'
 
 
-def ask(method: str, *, cseq: int = 1, sdp: bool = False) -> str:
-    """A request within the dialog, from the callee."""
-    body = "Content-Type: application/sdp\nContent-Length: [len]\n\n" + SDP if sdp else "Content-Length: 0\n\n"
+def ask(method: str, *, cseq: int = 1, sdp: bool = False, key: str = "") -> str:
+    """A request within the dialog, from the callee. key: one that was pressed, as a phone tells it by INFO."""
+    content, kind = (SDP, "application/sdp") if sdp else ("", "")
+    if key:
+        content, kind = f"Signal={key}\nDuration=160\n", "application/dtmf-relay"
+    body = f"Content-Type: {kind}\nContent-Length: [len]\n\n{content}" if kind else "Content-Length: 0\n\n"
     return f"""<send><![CDATA[
 
 {method} [$target] SIP/2.0
