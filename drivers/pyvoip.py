@@ -176,6 +176,7 @@ class Leg:
     number: int
     sip: SipCall
     rtp: socket.socket
+    rtcp: socket.socket
     started: float
     rang_at: float | None = None
     answered_at: float | None = None
@@ -434,7 +435,7 @@ class Driver:
             handle.result.set_exception(Unavailable(self._status.detail or "the trunk is not ready"))
             return
         try:
-            rtp = self._rtp_socket()
+            rtp, rtcp = self._rtp_sockets()
         except OSError:
             handle.result.set_exception(Unavailable(f"no free UDP port in rtp_ports {self._options.rtp_ports}"))
             return
@@ -445,23 +446,27 @@ class Driver:
         sip = agent.call(f"sip:{user}@{domain}", sdp, now)
         self._next_leg += 1
         talk = Conversation(call.question is not None, call.repeats if call.again is not None else 0)
-        self._legs[self._next_leg] = Leg(handle, call, progress, self._next_leg, sip, rtp, now, talk=talk)
+        self._legs[self._next_leg] = Leg(handle, call, progress, self._next_leg, sip, rtp, rtcp, now, talk=talk)
         progress(CallPhase.DIALLING)
 
-    def _rtp_socket(self) -> socket.socket:
-        """A UDP socket on a free even port of rtp_ports (RFC 3550 11). Raises OSError when there is none."""
+    def _rtp_sockets(self) -> tuple[socket.socket, socket.socket]:
+        """UDP sockets on a free even port of rtp_ports and on the next, for RTCP (RFC 3550 11). Raises OSError."""
         low, _, high = self._options.rtp_ports.partition("-")
-        even = range(int(low) + int(low) % 2, int(high or low) + 1, 2)
-        family = socket.AF_INET6 if ":" in self._local_host else socket.AF_INET
+        even = range(int(low) + int(low) % 2, int(high or low), 2)
         for port in random.sample(even, min(len(even), SWITCH_PORTS)):
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-            try:
-                sock.bind((self._local_host, port))
-            except OSError:
-                sock.close()
-                continue
-            return sock
+            with contextlib.ExitStack() as opened:
+                rtp, rtcp = (opened.enter_context(self._udp_socket()) for _ in range(2))
+                try:
+                    rtp.bind((self._local_host, port))
+                    rtcp.bind((self._local_host, port + 1))
+                except OSError:
+                    continue
+                opened.pop_all()
+                return rtp, rtcp
         raise OSError("no free port")
+
+    def _udp_socket(self) -> socket.socket:
+        return socket.socket(socket.AF_INET6 if ":" in self._local_host else socket.AF_INET, socket.SOCK_DGRAM)
 
     def _hang_up(self, handle: Handle) -> None:
         for leg in self._legs.values():
@@ -515,7 +520,9 @@ class Driver:
                 return
         first, payload_type, keys = leg.audio(leg.talk.begin()), answered.audio.payload_type, answered.audio.events
         open_target = target if self._options.symmetric_rtp else None
-        self._pacer.play(leg.number, leg.rtp, payload_type, first, events=keys, hold=True, target=open_target)
+        self._pacer.play(
+            leg.number, leg.rtp, payload_type, first, events=keys, hold=True, target=open_target, rtcp=leg.rtcp
+        )
         leg.streaming = True
 
     def _break(self, leg: Leg, why: str) -> None:
@@ -526,6 +533,7 @@ class Driver:
 
     def _finish(self, leg: Leg) -> None:
         leg.rtp.close()
+        leg.rtcp.close()
         del self._legs[leg.number]
         leg.handle.result.set_result(leg.result())
 

@@ -42,6 +42,12 @@ KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
 SO_ATTACH_FILTER = 26
 UDP_HEADER = 8
 
+RTCP_S, FIRST_RTCP_S = 5.0, 2.5  # the least interval, and half of it for the first (RFC 3550 6.2, 6.3.1)
+SENDER_REPORT = struct.Struct("!BBHIIIIII")  # RFC 3550 6.4.1, without report blocks: we do not listen to speech
+SR, SDES, BYE = 200, 202, 203
+CNAME = 1
+NTP_EPOCH_S = 2_208_988_800  # from 1900 to 1970
+
 
 class PacerGone(Exception):
     """The process ended, or its channel broke; what it played is lost."""
@@ -123,9 +129,11 @@ class Pacer:
         events: int | None = None,
         hold: bool = False,
         target: tuple[str, int] | None = None,
+        rtcp: socket.socket | None = None,
     ) -> None:
         """Send the audio through a connected UDP socket, from now on. A broken channel shows in `read`.
 
+        rtcp: a socket for sender reports, which go to the port after that of the audio (RFC 3550 11).
         events: the payload type of keys, if the far end sends them; hold: after it, silence until `say` or `stop`.
         target: of a socket that is not connected; it is, once, to where the far end's first packet comes from, which
         through a NAT is not where it said (symmetric RTP, RFC 4961).
@@ -136,7 +144,8 @@ class Pacer:
             "events": -1 if events is None else events,
         }
         message |= {"hold": int(hold), "target": list(target) if target else None}
-        self._tell_with_audio(message, [sock.fileno()], payload)
+        sockets = [sock.fileno()] + ([rtcp.fileno()] if rtcp is not None else [])
+        self._tell_with_audio(message, sockets, payload)
 
     def say(self, call: int, payload: bytes) -> None:
         """Go on with this in the stream of a call that is held, or in place of what it plays."""
@@ -199,6 +208,9 @@ class Stream:
     target: tuple[str, int] | None = None  # until the socket is connected
     told: bool = False  # that it is finished
     last_event: int = -1  # time stamp of the last key
+    rtcp: socket.socket | None = None
+    rtcp_due: float = float("inf")
+    packets: int = 0
     sent: int = 0  # frames of this payload
     marker: int = MARKER
     # RFC 3550 5.1: all three start at random.
@@ -225,6 +237,7 @@ class Stream:
         with contextlib.suppress(OSError):
             self.sock.sendto(header + frame, self.target) if self.target else self.sock.send(header + frame)
         self.marker = 0
+        self.packets += 1
         self.sent += not self.finished
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + FRAME_OCTETS) & 0xFFFFFFFF
@@ -233,6 +246,27 @@ class Stream:
     def say(self, payload: bytes) -> None:
         """The next utterance of the same stream."""
         self.payload, self.sent, self.told, self.marker = payload, 0, False, MARKER
+
+    def report(self, now: float, *, goodbye: bool = False) -> None:
+        """A sender report (RFC 3550 6.4.1), with the name of the source; at the end, its goodbye."""
+        if self.rtcp is None:
+            return
+        self.rtcp_due = now + RTCP_S
+        wall = time.time() + NTP_EPOCH_S
+        clock = (int(wall) & 0xFFFFFFFF, int(wall % 1 * 2**32), self.timestamp)
+        octets = self.packets * FRAME_OCTETS & 0xFFFFFFFF
+        packet = SENDER_REPORT.pack(VERSION_2, SR, 6, self.source, *clock, self.packets & 0xFFFFFFFF, octets)
+        name = b"%08x" % self.source
+        packet += struct.pack("!BBHIBB8sH", VERSION_2 | 1, SDES, 4, self.source, CNAME, len(name), name, 0)
+        packet += struct.pack("!BBHI", VERSION_2 | 1, BYE, 1, self.source) if goodbye else b""
+        with contextlib.suppress(OSError):
+            host, port = (self.target or self.sock.getpeername())[:2]
+            self.rtcp.sendto(packet, (host, port + 1))
+
+    def close(self) -> None:
+        for sock in (self.sock, self.rtcp):
+            if sock is not None:
+                sock.close()
 
     def heard(self, packet: bytes, source: tuple[str, int]) -> str:
         """Take a packet of the far end: the first tells where it is. Returns the key that it tells, or ""."""
@@ -300,19 +334,22 @@ class Process:
                     continue
                 self._report("finished", stream.call, stream.played_s)
             stream.send_frame(time.monotonic())
+            if now >= stream.rtcp_due:
+                stream.report(now)
             heapq.heappush(self._queue, (stream.due, call))
 
     def _command(self) -> bool:
         """Obey one message; False when the driver is gone."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE, 2)
+            data, descriptors, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE, 3)
         except OSError:  # it went without reading our last words
             return False
         if not data:
             return False
         message = json.loads(data)
         if "play" in message:
-            self._play(message, socket.socket(fileno=descriptors[0]), _audio(descriptors[1]))
+            *sockets, audio = descriptors
+            self._play(message, [socket.socket(fileno=descriptor) for descriptor in sockets], _audio(audio))
         elif "say" in message:
             payload = _audio(descriptors[0])
             if message["say"] in self._streams:
@@ -321,14 +358,19 @@ class Process:
             self._end("stopped", self._streams[message["stop"]])
         return True
 
-    def _play(self, message: dict[str, Any], sock: socket.socket, payload: bytes) -> None:
-        sock.setblocking(False)
-        _mark_for_telephony(sock)
+    def _play(self, message: dict[str, Any], sockets: list[socket.socket], payload: bytes) -> None:
+        for each in sockets:
+            each.setblocking(False)
+            _mark_for_telephony(each)
+        sock = sockets[0]
         target = tuple(message["target"]) if message["target"] else None
         if target is None:
             _let_through(sock, message["events"])
         call, due, events = message["play"], time.monotonic(), message["events"]
         stream = Stream(call, sock, message["payload_type"], payload, due, events, bool(message["hold"]), target)
+        for rtcp in sockets[1:]:
+            stream.rtcp, stream.rtcp_due = rtcp, due + FIRST_RTCP_S
+            _let_through(rtcp, -1)
         self._streams[call] = self._by_socket[sock.fileno()] = stream
         self._listening.register(sock, select.EPOLLIN)
         heapq.heappush(self._queue, (stream.due, call))
@@ -344,7 +386,8 @@ class Process:
     def _end(self, how: str, stream: Stream) -> None:
         del self._streams[stream.call], self._by_socket[stream.sock.fileno()]
         self._listening.unregister(stream.sock)
-        stream.sock.close()
+        stream.report(time.monotonic(), goodbye=True)
+        stream.close()
         self._report(how, stream.call, stream.played_s)
 
     def _report(self, kind: str, call: int, detail: float | str) -> None:

@@ -131,6 +131,7 @@ class Listener:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # nobody stands between: a forwarded address would be the caller's own word
             server_header=False,
             backlog=BACKLOG,
             limit_concurrency=MAX_CONNECTIONS,

@@ -244,3 +244,35 @@ def test_audio_goes_to_where_the_callees_comes_from(pacer: Pacer, line: Line) ->
         told.sendto(telephone_event(8, 6), near.getsockname())  # a stranger by now
         line.far.sendto(telephone_event(9, 7), near.getsockname())
         assert event(pacer, line) == Key(1, "9")
+
+
+def test_sender_reports_tell_the_stream_and_its_end(pacer: Pacer) -> None:
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+    far, far_rtcp, near, near_rtcp = sockets
+    try:
+        while True:  # two ports in a row
+            far.bind(("127.0.0.1", 0))
+            try:
+                far_rtcp.bind(("127.0.0.1", far.getsockname()[1] + 1))
+                break
+            except OSError:
+                far.close()
+                sockets[0] = far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        far_rtcp.settimeout(BOUND_S)
+        near.bind(("127.0.0.1", 0))
+        pacer.play(1, near, 8, bytes(FRAME * 500), target=far.getsockname(), rtcp=near_rtcp)
+        first = far_rtcp.recv(2048)
+        pacer.stop(1)
+        last = far_rtcp.recv(2048)
+        source = struct.unpack_from("!BBHII", far.recv(2048))[4]
+    finally:
+        for sock in sockets:
+            sock.close()
+    report = struct.unpack_from("!BBHIIIIII", first)
+    assert report[:4] == (0x80, 200, 6, source)
+    assert abs(report[4] + report[5] / 2**32 - 2_208_988_800 - time.time()) < 10
+    assert 100 <= report[7] <= 130  # packets in 2.5 s
+    assert report[8] == report[7] * FRAME
+    assert struct.unpack_from("!BBHI", first, 28) == (0x81, 202, 4, source)
+    assert len(first) == 28 + 20
+    assert struct.unpack_from("!BBHI", last, 48) == (0x81, 203, 1, source)
