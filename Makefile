@@ -36,10 +36,10 @@ lint: $(STAMP)  ## ruff and mypy --strict
 test: $(STAMP) packages lint  ## lint, types and every test
 	$(VENV)/bin/pytest --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
-soak: $(STAMP) packages  ## slow campaigns: kill -9, every fault of a modem, a storm of them (50 minutes)
+soak: $(STAMP) packages  ## slow campaigns: kill -9, faults of a modem, a storm of them, 500 calls (50 minutes)
 	$(VENV)/bin/python -m tests.soak
 
-bench: $(STAMP)  ## speed beside gammu-smsd and smstools3 (10 minutes)
+bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls (10 minutes)
 	@sh tools/debian-packages $(RIVAL_PACKAGES)
 	$(VENV)/bin/python -m tests.bench
 

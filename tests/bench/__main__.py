@@ -1,4 +1,4 @@
-"""`make bench`: Pinwheel beside its peers on the same modem; the exit status says whether every goal is met."""
+"""`make bench`: speed of messages beside peers, and pacing of calls; the exit status says whether all goals are met."""
 
 import statistics
 import sys
@@ -6,13 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import speed
+from tests.bench import pacing, speed
 from tests.bench.peers import PEERS, version
 from tests.bench.speed import Speed
 
 USE = {0.5: 0.96, 3.0: 0.99}
 IDLE_MS, IDLE_WORST_MS = 10.0, 30.0
 POOL_TIMES = 3.9
+PACING_MS = {100: 3.0, 500: 5.0, 1000: 10.0}  # p99 of how far an interval is from 20 ms
+A_SECOND = 50.0
 
 
 def main() -> int:
@@ -32,10 +34,23 @@ def main() -> int:
         print(f"{speed.POOL} modems: {times:.2f} times the messages that one could send at the most", flush=True)
         credited = speed.reports(directory / "reports")
         print(f"delivery reports credited: {credited} of {speed.REPORTS}")
+    missing += _pacing_goals()
     missing += [f"{speed.POOL} modems: {times:.2f} < {POOL_TIMES}"] if times < POOL_TIMES else []
     missing += [f"reports: {credited} < {speed.REPORTS}"] if credited < speed.REPORTS else []
     print("every goal is met" if not missing else "goals missed: " + "; ".join(missing))
     return 1 if missing else 0
+
+
+def _pacing_goals() -> Iterator[str]:
+    """Print the pacer's table; the goals that it missed."""
+    print(pacing.HEAD, flush=True)
+    for streams, most_ms in PACING_MS.items():
+        found = pacing.measure(streams)
+        print(pacing.row(found), flush=True)
+        if found.off_p99_ms > most_ms:
+            yield f"pacing of {streams} streams: p99 {found.off_p99_ms:.1f} ms > {most_ms:g} ms"
+        if round(found.a_second, 2) != A_SECOND or found.lost:
+            yield f"pacing of {streams} streams: {found.a_second:.3f} packets/s, {found.lost} lost"
 
 
 def _speed_goals(measured: dict[str, Speed]) -> Iterator[str]:

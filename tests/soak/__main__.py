@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak import faults, kills, storm
+from tests.soak import calls, faults, kills, storm
 
 KILLS = 30
 MINUTES = 30.0
+CALLS, CALLS_A_SECOND = 500, 20.0
 
 
 def _kills(directory: Path, _: float) -> bool:
@@ -59,7 +60,30 @@ def _storm(directory: Path, minutes: float) -> bool:
     return result.clean
 
 
-CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {"kills": _kills, "faults": _faults, "storm": _storm}
+def _calls(directory: Path, _: float) -> bool:
+    print(f"{CALLS} calls, {CALLS_A_SECOND:g} a second, {calls.EACH_S:g} s each, against sipp ...", flush=True)
+    found = calls.campaign(directory, CALLS, CALLS_A_SECOND)
+    _print(
+        {
+            **{f"calls {outcome}": count for outcome, count in sorted(found.outcomes.items())},
+            "calls that played the whole speech": found.played_whole,
+            "CPU of signalling, ms a call": round(found.cpu_ms, 1),
+            "file descriptors before": found.before[0],
+            "file descriptors after": found.after[0],
+            "threads before": found.before[1],
+            "threads after": found.after[1],
+            "memory, more MB than before": round(found.memory_mb, 1),
+        }
+    )
+    return found.clean
+
+
+CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
+    "kills": _kills,
+    "faults": _faults,
+    "storm": _storm,
+    "calls": _calls,
+}
 
 
 def _print(rows: Mapping[str, float]) -> None:
