@@ -223,6 +223,12 @@ def test_what_cannot_be_done_says_why(one: Pool, arguments: tuple[str, ...], com
     assert (told.exit_code, complaint in told.output) == (1, True), told.output
 
 
+def test_the_last_error_is_in_the_table_with_what_to_do(one: Pool) -> None:
+    one.modems[0].refuse(330)
+    assert one.pinwheel("test", "sim1", "--to", f"+{NUMBER}").exit_code == 1
+    assert "CMS 330: SMSC address unknown; set the service centre" in one.pinwheel().output
+
+
 def test_a_modem_is_asked_and_shown(one: Pool) -> None:
     assert one.pinwheel("at", "sim1", "AT+CSQ").output == "+CSQ: 21,0\nOK\n"
     shown = one.pinwheel("show", "sim1").output

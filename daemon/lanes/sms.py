@@ -373,7 +373,11 @@ class SmsLane:
         if not slot.quota.allows(now, number):
             raise Unavailable("its quota is used up")
         sms = Sms(number, f"Pinwheel: a test of the modem {slot.name}.", 300)
-        receipt = await asyncio.wrap_future(slot.driver.send(sms))
+        try:
+            receipt = await asyncio.wrap_future(slot.driver.send(sms))
+        except DriverError as exc:
+            slot.last_error = (now, str(exc))
+            raise
         slot.quota.sent(now, number)
         sent_s = time.monotonic() - started
         key = (number, receipt.references[-1])
