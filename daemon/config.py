@@ -83,7 +83,9 @@ class Security:
         'What an event that was refused for good does: keep the schedule ("wait"), or start the next ("next").',
         choices=("wait", "next"),
     )
-    allow_prefixes: list[str] = setting([], 'Numbers must start with one of these, e.g. ["44", "353"]; empty: any.')
+    allow_prefixes: list[str] = setting(
+        [], 'Numbers must start with one of these, e.g. ["44", "353"]; empty: any but premium-rate ones.'
+    )
     deny_prefixes: list[str] = setting([], "Numbers must not start with any of these.")
     requests_per_second: int = setting(30, "Starts a second before clients are told to slow down; 0: no limit.", low=0)
 

@@ -85,6 +85,9 @@ class Options:
     external_address: str = field(
         default="", metadata={"help": "Our address as the trunk sees it, behind a NAT that forwards both ports."}
     )
+    keepalive_seconds: int = field(
+        default=0, metadata={"help": "Pause between keep-alives that hold a NAT open; 0: none.", "unit": "s", "low": 0}
+    )
     ring_seconds: int = field(
         default=30, metadata={"help": "How long it may ring.", "unit": "s", "low": 1, "high": 300}
     )
@@ -263,6 +266,7 @@ class Driver:
         self._legs: dict[int, Leg] = {}
         self._next_leg = 0
         self._closing_at: float | None = None
+        self._keepalive_due = 0.0
         self._pacer = Pacer()
         self._agent: UserAgent | None = None
         self._socket: socket.socket | None = None
@@ -317,6 +321,7 @@ class Driver:
         else:
             self._agent.poll(now)
         self._legs_turn(now)
+        self._keep_alive(now)
         self._send()
         self._report()
         self._selector.select(min(max(self._deadline() - time.monotonic(), 0), 1.0))
@@ -324,10 +329,17 @@ class Driver:
         self._read_sip()
         self._read_pacer()
 
+    def _keep_alive(self, now: float) -> None:
+        """Two line ends, as RFC 5626 4.4.1 has them for streams; over UDP servers pass over them (RFC 3261 7.5)."""
+        if self._options.keepalive_seconds and self._agent is not None and now >= self._keepalive_due:
+            self._agent.outbox.append((b"\r\n\r\n", self._agent.proxy))
+            self._keepalive_due = now + self._options.keepalive_seconds
+
     def _deadline(self) -> float:
         if self._agent is None:
             return time.monotonic() + RETRY_S
-        return min([self._agent.deadline(), *(leg.deadline for leg in self._legs.values())])
+        keepalive = self._keepalive_due if self._options.keepalive_seconds else float("inf")
+        return min([self._agent.deadline(), keepalive, *(leg.deadline for leg in self._legs.values())])
 
     def _read_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -74,6 +74,7 @@ BAD_VERIFY = {
     "no such country": (f"number={NUMBER}&brand=A&country=XX", "3"),
     "a line break in the brand": (f"number={NUMBER}&brand=A%0d%0aB", "3"),
     "a NUL in the brand": (f"number={NUMBER}&brand=A%00B", "3"),
+    "a premium-rate number": ("number=449098790000&brand=Acme", "15"),
     "an own PIN of 3": (f"number={NUMBER}&brand=A&pin_code=123", "3"),
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+import phonenumbers
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
@@ -16,6 +17,9 @@ from daemon.core.workflows import effective_expiry, with_wait
 from daemon.engine import BUSY_NUMBER, Engine, Outcome, event_id
 from daemon.ids import request_id
 from daemon.store import Check, StoreUnusable
+
+COSTLY = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
+"""Numbers whose owner earns by each message and call: only where a prefix allows them (toll fraud)."""
 
 OK, THROTTLED, INTERNAL, UNPROCESSABLE, DENIED, NETWORK, TOO_MANY_IDS, NOT_FOUND = 0, 1, 5, 6, 7, 15, 18, 101
 PRICE = {"price": "0.00000000", "currency": "EUR"}
@@ -183,5 +187,10 @@ def admit(security: Security, number: str) -> None:
     """Raises Mistake for a number to which the operator lets nothing be sent."""
     if any(number.startswith(prefix) for prefix in security.deny_prefixes):
         raise Mistake(DENIED, "The number you are trying to verify is on the deny list")
-    if security.allow_prefixes and not any(number.startswith(prefix) for prefix in security.allow_prefixes):
+    allowed = any(number.startswith(prefix) for prefix in security.allow_prefixes)
+    if security.allow_prefixes and not allowed:
         raise Mistake(NETWORK, "The destination number is not in a supported network")
+    if not allowed and phonenumbers.number_type(phonenumbers.parse(f"+{number}")) in COSTLY:
+        raise Mistake(
+            NETWORK, "The destination number is not in a supported network: premium-rate numbers are not served"
+        )

@@ -2,6 +2,7 @@
 
 import math
 import os
+import socket
 import threading
 import time
 import wave
@@ -312,3 +313,11 @@ def test_no_call_is_longer_than_its_limit(baresip: Baresip) -> None:
     with driver(baresip.address) as opened:
         ended = result(opened.call(Call(NUMBER, tone(20.0), limit_s=1.0), Phases()))
     assert 0.9 < ended.talk_s < 2
+
+
+def test_a_nat_is_held_open() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trunk:
+        trunk.bind(("127.0.0.1", 0))
+        trunk.settimeout(BOUND_S)
+        with driver(f"127.0.0.1:{trunk.getsockname()[1]}", keepalive_seconds=1):
+            assert [trunk.recv(2048) for _ in range(2)] == [b"\r\n\r\n"] * 2
