@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 BASE_PACKAGES := python3-venv
-PEER_PACKAGES := baresip-core sip-tester kamailio systemd
+PEER_PACKAGES := baresip-core sip-tester kamailio kamailio-tls-modules openssl systemd
 RIVAL_PACKAGES := gammu-smsd smstools
 
 .DEFAULT_GOAL := help

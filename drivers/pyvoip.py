@@ -3,11 +3,11 @@
 pyVoIP 1.6.8 gives its tables: SIPStatus (codes and phrases) here, PayloadType in `drivers.sip.sdp`. Its phone is not
 used: it blocks for ever on a lost INVITE, cannot cancel, never sees a 486, sends an ACK that real phones reject,
 knows no Route, and speaks 8-bit audio through a pacer that drifts. `drivers.sip` has the signalling instead, without
-I/O; this file gives it a socket, a thread and a clock, and gives the audio to the pacer's own process.
+I/O, and `drivers.trunk` the way to a server; this file gives them a thread and a clock, and the audio to the pacer's
+own process.
 """
 
 import contextlib
-import ipaddress
 import logging
 import queue
 import random
@@ -17,9 +17,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import phonenumbers
 import pyVoIP.VoIP  # noqa: F401  before pyVoIP.SIP, which it imports in a circle
@@ -38,21 +37,20 @@ from drivers import (
 )
 from drivers.conversation import Conversation, Say
 from drivers.rtp import Key, Pacer, PacerEvent, PacerGone, Stopped
-from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, CallEvent, Ended, Identity, Keyed, Ringing
+from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Ringing
 from drivers.sip.call import Call as SipCall
-from drivers.sip.digest import Account
-from drivers.sip.message import MAX_DATAGRAM, Malformed, host_port
-from drivers.sip.registration import Registration
+from drivers.sip.locate import locate
 from drivers.sip.sdp import PCMA, offer
 from drivers.sip.transaction import Timers
+from drivers.sip.transport import Kind
+from drivers.trunk import Locator, Trunk
 
 log = logging.getLogger("pinwheel.voice")
 
-RETRY_S = 2.0  # after a name that did not resolve or a port that was taken
 CLOSE_S = 2.0  # for BYEs and the unregistration to be answered
 PLAYED_S = 0.5  # how long an ended call waits for the pacer to say how much it played
 PACER_SILENT_S = 1.0
+STILL_LOOKS = 5  # without a turn in between, a second apart, and the thread is given up
 SWITCH_PORTS = 50  # tries to find a free RTP port
 
 
@@ -60,7 +58,15 @@ SWITCH_PORTS = 50  # tries to find a free RTP port
 class Options:
     """The keys of [voice]."""
 
-    server: str = field(default="", metadata={"help": "Registrar and proxy.", "required": True})
+    server: str = field(
+        default="", metadata={"help": "Registrar and proxy; a bare name is looked up as SRV, too.", "required": True}
+    )
+    transport: str = field(default="udp", metadata={"help": '"udp", "tcp" or "tls".', "choices": tuple(Kind)})
+    tls_ca: str = field(
+        default="", metadata={"help": "Certificates (PEM) that the server's is checked with; empty: the system's."}
+    )
+    tls_cert: str = field(default="", metadata={"help": "Our own certificate chain (PEM), if the trunk wants one."})
+    tls_key: str = field(default="", metadata={"help": "Private key (PEM) of that certificate."})
     username: str = field(default="", metadata={"help": "The account's user name."})
     password_file: str = field(default="", metadata={"help": "A file with its password."})
     register: bool = field(default=True, metadata={"help": "Register, or rely on the trunk knowing our address."})
@@ -71,6 +77,9 @@ class Options:
         metadata={"help": "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."},
     )
     dial: str = field(default="{e164}", metadata={"help": "How a number becomes the SIP user:"})
+    user_phone: bool = field(
+        default=False, metadata={"help": "Add ;user=phone to the callee's address (RFC 3261 19.1.1)."}
+    )
     caller_id: str = field(default="", metadata={"help": "The number or name that callees see."})
     assert_identity: bool = field(
         default=False, metadata={"help": "Tell the trunk our number as P-Asserted-Identity, too (RFC 3325)."}
@@ -83,10 +92,16 @@ class Options:
     )
     auth_username: str = field(default="", metadata={"help": "Name for the password, if it is not username."})
     external_address: str = field(
-        default="", metadata={"help": "Our address as the trunk sees it, behind a NAT that forwards both ports."}
+        default="",
+        metadata={"help": 'Our address as the trunk sees it, behind a NAT; "auto": as its answers tell (UDP).'},
     )
     keepalive_seconds: int = field(
-        default=0, metadata={"help": "Pause between keep-alives that hold a NAT open; 0: none.", "unit": "s", "low": 0}
+        default=0,
+        metadata={
+            "help": "Pause between OPTIONS that hold a NAT open and tell whether the server is there; 0: none.",
+            "unit": "s",
+            "low": 0,
+        },
     )
     ring_seconds: int = field(
         default=30, metadata={"help": "How long it may ring.", "unit": "s", "low": 1, "high": 300}
@@ -143,18 +158,6 @@ def dialled(rule: str, number: str) -> str:
     for name, text in forms.items():
         rule = rule.replace(name, text)
     return rule
-
-
-def caller(options: Options, user: str, domain: str, contact: str, via: str, account: Account | None) -> Identity:
-    """Who calls, as callees see it and as the trunk learns it."""
-    is_number = options.caller_id.lstrip("+").isdecimal()
-    uri = f"sip:{options.caller_id if is_number else user}@{domain}"
-    display = "" if is_number else options.caller_id.replace('"', "")
-    asserted = (("p-asserted-identity", f"<{uri}>"),) if options.assert_identity or options.hide_number else ()
-    if options.hide_number:
-        hidden = (*asserted, ("privacy", "id"))
-        return Identity("sip:anonymous@anonymous.invalid", contact, via, "Anonymous", account, hidden)
-    return Identity(uri, contact, via, display, account, asserted)
 
 
 class Handle(CallHandle):
@@ -252,35 +255,33 @@ def _phrase(status: int) -> str:
         return ""
 
 
-class Driver:
-    """One SIP account. Everything but the public methods runs on its own thread."""
+class Signalling:
+    """The thread, what it owns, and what others may ask of it; `abandon` is for when it no longer answers."""
 
-    def __init__(self, name: str, options: Options, timers: Timers | None = None) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, options: Options, timers: Timers, locate: Locator, listener: Callable[[StateChanged], None]
+    ) -> None:
+        self.turns = 0  # goes up while the thread lives, at least once a second
+        self._name = name
         self._options = options
-        self._timers = timers or Timers()
+        self._listener = listener
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._status = TrunkStatus(DeviceState.CLOSED, server=options.server)
-        self._listener: Callable[[StateChanged], None] = lambda _: None
+        self._status = TrunkStatus(DeviceState.STARTING, server=options.server)
         self._legs: dict[int, Leg] = {}
         self._next_leg = 0
         self._closing_at: float | None = None
-        self._keepalive_due = 0.0
+        self._abandoned = False
         self._pacer = Pacer()
-        self._agent: UserAgent | None = None
-        self._socket: socket.socket | None = None
-        self._local_host = ""
-
-    # --- the contract ---
-
-    def open(self, listener: Callable[[StateChanged], None]) -> None:
-        self._listener = listener
-        self._status = TrunkStatus(DeviceState.STARTING, server=self._options.server)
+        self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
+        self._trunk = Trunk(options, timers, self._selector, self._rouse, locate)
         self._thread = threading.Thread(target=self._run, name="voice", daemon=True)
+
+    # --- for other threads ---
+
+    def open(self) -> None:
         self._thread.start()
 
     def call(self, call: Call, progress: Callable[[CallPhase], None]) -> CallHandle:
@@ -292,54 +293,66 @@ class Driver:
         return replace(self._status, calls=len(self._legs))
 
     def close(self) -> None:
-        if self._thread is not None:
-            self._ask(self._begin_closing)
-            self._thread.join(CLOSE_S + 3)
-            self._thread = None
+        self._ask(self._begin_closing)
+        self._thread.join(CLOSE_S + 3)
+
+    @property
+    def dead(self) -> bool:
+        return not self._thread.is_alive() and self._closing_at is None
+
+    def trouble(self) -> tuple[str, int]:
+        """What is wrong with it, for the log, and how many calls that costs."""
+        return "died" if self.dead else "stuck", len(self._legs)
+
+    def abandon(self) -> None:
+        """The thread does not come back: tell the far ends once, end the calls here, let go of ports and processes."""
+        self._abandoned = True
+        now = time.monotonic()
+        for leg in list(self._legs.values()):
+            if self._trunk.agent is not None:
+                self._trunk.agent.hang_up(leg.sip, now)
+            leg.broken = "signalling stopped responding"
+        self._trunk.send()
+        self._release()
 
     def _ask(self, command: Callable[[], None]) -> None:
         self._commands.put(command)
+        self._rouse()
+
+    def _rouse(self) -> None:
         with contextlib.suppress(OSError):  # full: it is awake anyway; closed: nobody is there
             self._wake_out.send(b"!")
 
     # --- the thread ---
 
     def _run(self) -> None:
-        self._pacer.open()
-        with selectors.DefaultSelector() as selector:
-            self._selector = selector
-            selector.register(self._wake_in, selectors.EVENT_READ)
-            selector.register(self._pacer.fileno(), selectors.EVENT_READ)
-            while not self._closed():
+        try:
+            self._pacer.open()
+            self._selector.register(self._wake_in, selectors.EVENT_READ)
+            self._selector.register(self._pacer.fileno(), selectors.EVENT_READ)
+            while not self._abandoned and not self._closed():
                 self._turn()
-        self._release()
+            if not self._abandoned:
+                self._release()
+        except (OSError, ValueError, KeyError, InvalidStateError):
+            if not self._abandoned:  # else it came back after all, and found its sockets closed
+                raise
 
     def _turn(self) -> None:
+        self.turns += 1
         now = time.monotonic()
-        if self._agent is None:
-            self._connect(now)
-        else:
-            self._agent.poll(now)
+        self._trunk.turn(now)
         self._legs_turn(now)
-        self._keep_alive(now)
-        self._send()
-        self._report()
+        self._trunk.send()
+        self._set_status(self._trunk.status())
         self._selector.select(min(max(self._deadline() - time.monotonic(), 0), 1.0))
         self._read_wake()
-        self._read_sip()
-        self._read_pacer()
-
-    def _keep_alive(self, now: float) -> None:
-        """Two line ends, as RFC 5626 4.4.1 has them for streams; over UDP servers pass over them (RFC 3261 7.5)."""
-        if self._options.keepalive_seconds and self._agent is not None and now >= self._keepalive_due:
-            self._agent.outbox.append((b"\r\n\r\n", self._agent.proxy))
-            self._keepalive_due = now + self._options.keepalive_seconds
+        if not self._abandoned:  # while a command held us up
+            self._trunk.receive(time.monotonic())
+            self._read_pacer()
 
     def _deadline(self) -> float:
-        if self._agent is None:
-            return time.monotonic() + RETRY_S
-        keepalive = self._keepalive_due if self._options.keepalive_seconds else float("inf")
-        return min([self._agent.deadline(), keepalive, *(leg.deadline for leg in self._legs.values())])
+        return min([self._trunk.deadline(), *(leg.deadline for leg in self._legs.values())])
 
     def _read_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -348,92 +361,7 @@ class Driver:
             while True:
                 self._commands.get_nowait()()
 
-    def _read_sip(self) -> None:
-        while self._socket is not None and self._agent is not None:
-            try:
-                data, source = self._socket.recvfrom(MAX_DATAGRAM)
-            except (BlockingIOError, ConnectionRefusedError):
-                return
-            except OSError as exc:
-                log.warning("voice=%s receive-error=%s", self.name, exc)
-                return
-            self._agent.receive(data, (source[0], source[1]), time.monotonic())
-
-    def _send(self) -> None:
-        if self._agent is None or self._socket is None:
-            return
-        for data, address in self._agent.outbox:
-            try:
-                self._socket.sendto(data, address)
-            except OSError as exc:  # a lost datagram: the timers send it again
-                log.debug("voice=%s send-error=%s", self.name, exc)
-        self._agent.outbox.clear()
-
-    # --- the trunk ---
-
-    def _connect(self, now: float) -> None:
-        """Find the server, bind the socket, start to register; on failure say why and try again later."""
-        try:
-            host, port = host_port(self._options.server)
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-            password = _password(self._options.password_file)
-            self._socket = self._bind(family, address)
-        except (OSError, Malformed, ValueError, UnicodeDecodeError) as exc:
-            what = exc.strerror if isinstance(exc, OSError) else str(exc)
-            self._set_status(DeviceState.WAITING, f"cannot reach {self._options.server}: {what}")
-            return
-        self._selector.register(self._socket, selectors.EVENT_READ)
-        self._agent = self._user_agent(host, (str(address[0]), int(address[1])), password, now)
-
-    def _bind(self, family: int, server: tuple[object, ...]) -> socket.socket:
-        """The SIP socket; also learns which of our addresses the server sees."""
-        host, port = self._options.bind.rsplit(":", 1)
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            sock.bind((host.strip("[]"), int(port)))
-        except OSError:
-            sock.close()
-            raise
-        sock.setblocking(False)
-        self._local_host = sock.getsockname()[0]
-        if ipaddress.ip_address(self._local_host).is_unspecified:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect(server)
-                self._local_host = probe.getsockname()[0]
-        return sock
-
-    def _user_agent(self, domain: str, proxy: tuple[str, int], password: str, now: float) -> UserAgent:
-        assert self._socket is not None
-        options = self._options
-        seen = options.external_address or self._local_host
-        local = f"{f'[{seen}]' if ':' in seen else seen}:{self._socket.getsockname()[1]}"
-        user = options.username or "pinwheel"
-        name = options.auth_username or options.username
-        account = Account(name, password) if name else None
-        identity = caller(options, user, options.domain or domain, f"sip:{user}@{local}", local, account)
-        agent = UserAgent(identity, proxy, self._timers)
-        if options.register:
-            registrar = options.domain or domain
-            ours = Identity(f"sip:{user}@{registrar}", identity.contact, local, account=account)
-            agent.registration = Registration(ours, f"sip:{registrar}", due=now)
-        return agent
-
-    def _report(self) -> None:
-        """Bring `status()` up to date."""
-        if self._agent is None:
-            return
-        registration = self._agent.registration
-        if registration is None or registration.registered:
-            self._set_status(DeviceState.READY, "")
-        elif registration.refused:
-            self._set_status(DeviceState.FAILED, f"the registrar refuses us: {registration.problem}; check the account")
-        else:
-            self._set_status(DeviceState.WAITING, f"not registered: {registration.problem}")
-
-    def _set_status(self, state: DeviceState, detail: str) -> None:
-        registration = self._agent.registration if self._agent is not None else None
-        registered = registration.registered if registration is not None else None
-        status = TrunkStatus(state, detail, self._options.server, registered)
+    def _set_status(self, status: TrunkStatus) -> None:
         changed = (status.state, status.detail) != (self._status.state, self._status.detail)
         self._status = status
         if changed:
@@ -442,20 +370,20 @@ class Driver:
     # --- calls ---
 
     def _dial(self, handle: Handle, call: Call, progress: Callable[[CallPhase], None]) -> None:
-        agent = self._agent
-        if agent is None or self._closing_at is not None or self._status.state is not DeviceState.READY:
-            handle.result.set_exception(Unavailable(self._status.detail or "the trunk is not ready"))
+        agent, status = self._trunk.agent, self._trunk.status()
+        stopping = self._closing_at is not None or self._abandoned
+        if agent is None or stopping or status.state is not DeviceState.READY:
+            handle.result.set_exception(Unavailable(status.detail or "the trunk is not ready"))
             return
         try:
             rtp, rtcp = self._rtp_sockets()
         except OSError:
             handle.result.set_exception(Unavailable(f"no free UDP port in rtp_ports {self._options.rtp_ports}"))
             return
-        user = dialled(self._options.dial, call.number)
-        domain = self._options.domain or host_port(self._options.server)[0]
-        sdp = offer(self._options.external_address or self._local_host, rtp.getsockname()[1], secrets.randbelow(10**9))
+        uri = self._trunk.uri(dialled(self._options.dial, call.number))
+        sdp = offer(self._trunk.media_host, rtp.getsockname()[1], secrets.randbelow(10**9))
         now = time.monotonic()
-        sip = agent.call(f"sip:{user}@{domain}", sdp, now)
+        sip = agent.call(uri, sdp, now)
         self._next_leg += 1
         talk = Conversation(call.question is not None, call.repeats if call.again is not None else 0)
         self._legs[self._next_leg] = Leg(handle, call, progress, self._next_leg, sip, rtp, rtcp, now, talk=talk)
@@ -469,8 +397,8 @@ class Driver:
             with contextlib.ExitStack() as opened:
                 rtp, rtcp = (opened.enter_context(self._udp_socket()) for _ in range(2))
                 try:
-                    rtp.bind((self._local_host, port))
-                    rtcp.bind((self._local_host, port + 1))
+                    rtp.bind((self._trunk.interface, port))
+                    rtcp.bind((self._trunk.interface, port + 1))
                 except OSError:
                     continue
                 opened.pop_all()
@@ -478,20 +406,20 @@ class Driver:
         raise OSError("no free port")
 
     def _udp_socket(self) -> socket.socket:
-        return socket.socket(socket.AF_INET6 if ":" in self._local_host else socket.AF_INET, socket.SOCK_DGRAM)
+        return socket.socket(socket.AF_INET6 if ":" in self._trunk.interface else socket.AF_INET, socket.SOCK_DGRAM)
 
     def _hang_up(self, handle: Handle) -> None:
         for leg in self._legs.values():
-            if leg.handle is handle and self._agent is not None:
-                self._agent.hang_up(leg.sip, time.monotonic())
+            if leg.handle is handle and self._trunk.agent is not None:
+                self._trunk.agent.hang_up(leg.sip, time.monotonic())
 
     def _legs_turn(self, now: float) -> None:
         for leg in list(self._legs.values()):
             while leg.sip.events:
                 self._on_event(leg, leg.sip.events.pop(0), now)
-            if now >= leg.ring_deadline and self._agent is not None:
+            if now >= leg.ring_deadline and self._trunk.agent is not None:
                 leg.timed_out = True
-                self._agent.hang_up(leg.sip, now)
+                self._trunk.agent.hang_up(leg.sip, now)
             if leg.ended is None and leg.answered_at is not None:
                 self._talk_turn(leg, now)
             if leg.ended is not None and (not leg.streaming or now >= leg.ended_at + PLAYED_S):
@@ -499,8 +427,8 @@ class Driver:
 
     def _talk_turn(self, leg: Leg, now: float) -> None:
         self._say(leg, leg.talk.due(now))
-        if (leg.talk.over or now >= leg.talk_deadline) and self._agent is not None:
-            self._agent.hang_up(leg.sip, now)
+        if (leg.talk.over or now >= leg.talk_deadline) and self._trunk.agent is not None:
+            self._trunk.agent.hang_up(leg.sip, now)
 
     def _say(self, leg: Leg, say: Say | None) -> None:
         if say is not None and leg.streaming:
@@ -540,8 +468,8 @@ class Driver:
     def _break(self, leg: Leg, why: str) -> None:
         """Our side failed: hang up and say so."""
         leg.broken, leg.streaming = why, False
-        if self._agent is not None:
-            self._agent.hang_up(leg.sip, time.monotonic())
+        if self._trunk.agent is not None:
+            self._trunk.agent.hang_up(leg.sip, time.monotonic())
 
     def _finish(self, leg: Leg) -> None:
         leg.rtp.close()
@@ -577,7 +505,7 @@ class Driver:
 
     def _restart_pacer(self) -> None:
         """The audio process died or hangs: end only the calls that it carried."""
-        log.error("voice=%s pacer=gone calls=%s", self.name, sum(leg.streaming for leg in self._legs.values()))
+        log.error("voice=%s pacer=gone calls=%s", self._name, sum(leg.streaming for leg in self._legs.values()))
         self._selector.unregister(self._pacer.fileno())
         self._pacer.close()
         for leg in self._legs.values():
@@ -591,35 +519,97 @@ class Driver:
     def _begin_closing(self) -> None:
         now = time.monotonic()
         self._closing_at = now
-        if self._agent is None:
-            return
         for leg in self._legs.values():
-            self._agent.hang_up(leg.sip, now)
-        if self._agent.registration is not None:
-            self._agent.unregister(now)
-            self._agent.registration.due = float("inf")
+            if self._trunk.agent is not None:
+                self._trunk.agent.hang_up(leg.sip, now)
+        self._trunk.unregister(now)
 
     def _closed(self) -> bool:
         """Nothing is left to be answered, or it took too long."""
         if self._closing_at is None:
             return False
-        quiet = self._agent is None or (not self._legs and self._agent.idle)
+        quiet = not self._legs and self._trunk.idle
         return quiet or time.monotonic() > self._closing_at + CLOSE_S
 
     def _release(self) -> None:
+        self._set_status(TrunkStatus(DeviceState.CLOSED, server=self._options.server))
         for leg in list(self._legs.values()):
             leg.ended = leg.ended or Ended(0, "the gateway stopped", by_us=True)
             leg.ended_at = leg.ended_at or time.monotonic()
             self._finish(leg)
         self._pacer.close()
-        for sock in (self._socket, self._wake_in, self._wake_out):
-            if sock is not None:
-                sock.close()
+        self._trunk.close()
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._commands.get_nowait()()
-        self._set_status(DeviceState.CLOSED, "")
 
 
-def _password(path: str) -> str:
-    return Path(path).read_text().strip() if path else ""
+class Driver:
+    """One SIP account: its signalling, and a watch over that."""
+
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        timers: Timers | None = None,
+        *,
+        locate: Locator = locate,
+        check_s: float = 1.0,
+    ) -> None:
+        self.name = name
+        self._options = options
+        self._timers = timers or Timers()
+        self._locate = locate
+        self._check_s = check_s
+        self._listener: Callable[[StateChanged], None] = lambda _: None
+        self._signalling: Signalling | None = None
+        self._replacing = threading.RLock()  # a call must not reach signalling that is given up
+        self._closing = threading.Event()
+        self._watch_thread: threading.Thread | None = None
+
+    def open(self, listener: Callable[[StateChanged], None]) -> None:
+        self._listener = listener
+        self._closing.clear()
+        self._start()
+        self._watch_thread = threading.Thread(target=self._watch, name="voice-watch", daemon=True)
+        self._watch_thread.start()
+
+    def call(self, call: Call, progress: Callable[[CallPhase], None]) -> CallHandle:
+        with self._replacing:
+            if self._signalling is None:
+                raise RuntimeError("the driver is not open")
+            return self._signalling.call(call, progress)
+
+    def status(self) -> TrunkStatus:
+        closed = TrunkStatus(DeviceState.CLOSED, server=self._options.server)
+        return self._signalling.status() if self._signalling is not None else closed
+
+    def close(self) -> None:
+        if self._watch_thread is None or self._signalling is None:
+            return
+        self._closing.set()
+        self._watch_thread.join()
+        self._watch_thread = None
+        self._signalling.close()
+
+    def _start(self) -> None:
+        """What the listener asks of us must be there before it hears anything."""
+        self._signalling = Signalling(self.name, self._options, self._timers, self._locate, self._listener)
+        self._signalling.open()
+
+    def _watch(self) -> None:
+        """Replace signalling that has died, or has not moved at several looks (not for so long: a suspended host)."""
+        turns, still = -1, 0
+        while not self._closing.wait(self._check_s):
+            assert self._signalling is not None
+            still = still + 1 if self._signalling.turns == turns else 0
+            turns = self._signalling.turns
+            if still >= STILL_LOOKS or self._signalling.dead:
+                log.error("voice=%s signalling=%s calls=%s: begun again", self.name, *self._signalling.trouble())
+                with self._replacing:
+                    self._signalling.abandon()
+                    self._start()
+                turns, still = -1, 0

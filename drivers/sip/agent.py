@@ -1,18 +1,20 @@
-"""The user agent: every transaction, call and the registration of one account, over one UDP socket that others own.
+"""The user agent: every transaction, call and the registration of one account, over a transport that others own.
 
-`receive` takes a datagram, `poll` lets time pass, `outbox` holds what is to be sent. Nothing here blocks, and no
-octets that arrive can raise.
+`receive` takes a message's octets, `poll` lets time pass, `outbox` holds what is to be sent. Nothing here blocks, and
+no octets that arrive can raise.
 """
 
 import logging
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from drivers.sip import digest
 from drivers.sip.call import Call, Identity, State, same_dialog
-from drivers.sip.message import Malformed, Message, host_port, parse, uri_of
+from drivers.sip.message import Malformed, Message, host_port, parameters, parse, uri_of
 from drivers.sip.registration import Registration
-from drivers.sip.transaction import Address, Timers, Transaction, acknowledge, cancel
+from drivers.sip.transaction import Timers, Transaction, acknowledge, cancel
+from drivers.sip.transport import Address
 
 log = logging.getLogger("pinwheel.sip")
 
@@ -40,23 +42,43 @@ UNKNOWN = (501, "Not Implemented")
 
 @dataclass(slots=True)
 class _Pending:
+    """hop: how many servers were tried before this one; moved: the next one is being tried instead."""
+
     transaction: Transaction
     owner: Call | Registration | None
     cancelled_at: float | None = None
+    hop: int = 0
+    moved: bool = False
 
 
 @dataclass(slots=True)
 class UserAgent:
-    """`proxy` is where requests without a route go."""
+    """servers: where requests without a route go, the one in use first; `probe` asks it whether it is there.
+
+    seen_at: our address as the last response shows it (received, rport; RFC 3581 4), or "".
+    """
 
     identity: Identity
-    proxy: Address
+    servers: list[Address]
     timers: Timers = field(default_factory=Timers)
     registration: Registration | None = None
     outbox: list[tuple[bytes, Address]] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
+    seen_at: str = ""
+    silent: bool = False  # the last probe was not answered
     _pending: dict[tuple[str, str], _Pending] = field(default_factory=dict)
     _ended: dict[str, float] = field(default_factory=dict)
+    _refreshes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def server(self) -> Address:
+        return self.servers[0]
+
+    def move(self, host: str, now: float) -> None:
+        """We are reached at `host` ("address:port") from now on."""
+        self.identity = replace(self.identity, host=host)
+        if self.registration is not None:
+            self.registration.move(replace(self.registration.identity, host=host), now)
 
     def call(self, uri: str, sdp: bytes, now: float) -> Call:
         """Start a call; follow its `events`."""
@@ -73,10 +95,20 @@ class UserAgent:
             if pending.owner is call and pending.transaction.invite and 100 <= pending.transaction.answered < 200:
                 self._cancel(pending, now)
 
+    def probe(self, now: float) -> None:
+        """OPTIONS to the server in use (11.1): it holds a NAT open, and an answer of any kind says that it is there."""
+        call = Call(self.identity, f"sip:{self.identity.uri.rpartition('@')[2]}", b"")
+        self._request(call.request("OPTIONS", call.uri, f"<{call.uri}>", ()), None, now)
+
     def unregister(self, now: float) -> None:
         """Take the contact back, once, without waiting for more than its answer."""
         if self.registration is not None and self.registration.registered:
             self._request(self.registration.request(expires_s=0), None, now)
+
+    @property
+    def probing(self) -> bool:
+        """A probe waits for its answer."""
+        return any(key[1] == "OPTIONS" and not p.transaction.final for key, p in self._pending.items())
 
     @property
     def idle(self) -> bool:
@@ -91,6 +123,9 @@ class UserAgent:
             self._request(self.registration.request(), self.registration, now)
         for key, pending in list(self._pending.items()):
             self._poll_transaction(key, pending, now)
+        for call_id, due in list(self._refreshes.items()):
+            if now >= due:
+                self._refresh(self.calls[call_id], now)
         for call_id in [call_id for call_id, at in self._ended.items() if now >= at]:
             del self._ended[call_id], self.calls[call_id]
 
@@ -99,31 +134,86 @@ class UserAgent:
         times = [pending.transaction.deadline() for pending in self._pending.values()]
         times += [p.cancelled_at + self.timers.give_up for p in self._pending.values() if p.cancelled_at is not None]
         times += [self.registration.due] if self.registration is not None else []
-        return min([*times, *self._ended.values()], default=float("inf"))
+        times += [p.transaction.started + self.timers.fail_over for p in self._pending.values() if self._may_move(p)]
+        return min([*times, *self._ended.values(), *self._refreshes.values()], default=float("inf"))
 
     def _poll_transaction(self, key: tuple[str, str], pending: _Pending, now: float) -> None:
         transaction = pending.transaction
+        if self._may_move(pending) and now >= transaction.started + self.timers.fail_over:
+            self._move(pending, now)
         if transaction.poll(now):
             self.outbox.append((transaction.request.encode(), transaction.destination))
         given_up = pending.cancelled_at is not None and now >= pending.cancelled_at + self.timers.give_up
         if transaction.timed_out or (given_up and not transaction.final):
-            self._timed_out(pending, now)
             self._pending.pop(key, None)
+            self._failed(pending, "no response", now)
         elif transaction.over(now):
             self._pending.pop(key, None)
 
-    def _timed_out(self, pending: _Pending, now: float) -> None:
+    def _failed(self, pending: _Pending, why: str, now: float) -> None:
+        """A request that was not answered, or did not get through."""
         owner = pending.owner
+        if pending.transaction.destination == self.server and pending.transaction.answered == 0:
+            self.servers.append(self.servers.pop(0))  # the next one is tried first from now on
         if isinstance(owner, Registration):
-            owner.on_time_out(now)
-        elif isinstance(owner, Call) and pending.transaction.invite:
-            owner.on_time_out()
-            self._forget_if_ended(owner, now)
+            owner.on_time_out(why, now)
+        elif isinstance(owner, Call) and pending.transaction.invite and not pending.moved:
+            self._invite_failed(owner, pending, why, now)
+        elif pending.transaction.request.method == "OPTIONS":
+            self.silent = True
 
-    # --- datagrams ---
+    def _invite_failed(self, call: Call, pending: _Pending, why: str, now: float) -> None:
+        if call.dialog is not None:
+            call.on_refreshed(408)
+        elif self._may_move(pending):
+            return self._move(pending, now)
+        else:
+            call.on_time_out(why)
+        self._forget_if_ended(call, now)
+        return None
+
+    def _refresh(self, call: Call, now: float) -> None:
+        """Keep a session up that is ours to keep (RFC 4028 7.2)."""
+        self._refreshes.pop(call.call_id, None)
+        if call.state is State.SPEAKING and call.dialog is not None and call.dialog.refresh_s is not None:
+            self._refreshes[call.call_id] = now + call.dialog.refresh_s
+            self._request(call.refresh(), call, now)
+
+    # --- several servers ---
+
+    def _may_move(self, pending: _Pending) -> bool:
+        """An INVITE of which nothing was heard, while there is a server that was not tried (RFC 3263 4.3)."""
+        if not isinstance(pending.owner, Call) or not pending.transaction.invite or pending.moved:
+            return False
+        unheard = pending.transaction.answered == 0 and pending.owner.dialog is None and not pending.owner.wants_end
+        return unheard and pending.hop + 1 < len(self.servers)
+
+    def _move(self, pending: _Pending, now: float) -> None:
+        """Call by way of the next server; what still comes from this one is turned down."""
+        assert isinstance(pending.owner, Call)
+        pending.moved = True
+        pending.transaction.rest()
+        tried = pending.transaction.destination
+        if tried == self.server:
+            self.servers.append(self.servers.pop(0))
+        where = self.servers.index(tried) + 1 if tried in self.servers else 0
+        server = self.servers[where % len(self.servers)]
+        self._request(pending.owner.invite(), pending.owner, now, server=server, hop=pending.hop + 1)
+
+    def on_lost(self, address: Address, why: str, now: float) -> None:
+        """A connection is gone: what was sent over it gets no answer (8.1.3.1)."""
+        ours = address == self.server
+        for key, pending in list(self._pending.items()):
+            if pending.transaction.destination == address and not pending.transaction.final:
+                del self._pending[key]
+                self._failed(pending, why, now)
+        if ours and self.registration is not None and self.registration.registered:
+            self.registration.on_time_out(why, now)
+
+    # --- messages ---
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
-        """Take one datagram; what is no SIP message is dropped."""
+        """Take one message; what is none is dropped."""
         try:
             message = parse(data)
             if message.method:
@@ -137,38 +227,69 @@ class UserAgent:
         pending = self._pending.get((response.branch, response.cseq[1]))
         if pending is None or response.cseq[0] != pending.transaction.request.cseq[0]:
             return
-        invite, owner = pending.transaction.invite, pending.owner
+        self.silent, self.seen_at = False, seen_at(response) or self.seen_at
         news = pending.transaction.receive(response.status, now)
-        if invite and response.status >= 300:
+        if pending.transaction.invite and response.status >= 300:
             ack = acknowledge(pending.transaction.request, response)  # for each one that comes (17.1.1.2)
             self.outbox.append((ack.encode(), pending.transaction.destination))
-        if invite and isinstance(owner, Call) and 200 <= response.status < 300:
-            for message in owner.on_success(response):
-                self._request(message, owner, now)
-        elif invite and isinstance(owner, Call) and 100 < response.status < 200:
-            for message in owner.acknowledge_provisional(response):  # also of one that is no other news
-                self._request(message, owner, now)
-        if news and isinstance(owner, Call) and not (invite and 200 <= response.status < 300):
-            self._on_call_response(owner, pending, response, now)
-        elif news and isinstance(owner, Registration) and response.status >= 200:
-            owner.on_final(response, now)
-        if isinstance(owner, Call):
-            self._forget_if_ended(owner, now)
+        if isinstance(pending.owner, Call):
+            self._on_call_response(pending.owner, pending, response, now, news=news)
+            self._forget_if_ended(pending.owner, now)
+        elif isinstance(pending.owner, Registration) and news and response.status >= 200:
+            pending.owner.on_final(response, now)
 
-    def _on_call_response(self, call: Call, pending: _Pending, response: Message, now: float) -> None:
-        method = pending.transaction.request.method
-        if method == "INVITE" and response.status < 200:
-            call.on_provisional(response)
-            if call.wants_end:
-                self._cancel(pending, now)
-        elif method == "INVITE":
-            for message in call.on_final(response):
-                self._request(message, call, now)
-        elif method == "BYE" and response.status in digest.HEADERS:
-            asked = digest.challenge(response)
-            signed = any(name.endswith("authorization") for name, _ in pending.transaction.request.headers)
-            if asked is not None and (not signed or asked.stale):
-                self._request(call.bye(asked), call, now)
+    def _on_call_response(self, call: Call, pending: _Pending, response: Message, now: float, *, news: bool) -> None:
+        status, invite = response.status, pending.transaction.invite
+        if invite and pending.moved:
+            self._on_late(call, pending, response, now)
+        elif invite and 200 <= status < 300:
+            self._send_all(call.on_success(response), call, now)  # again for each that comes
+            if call.dialog is not None and call.dialog.refresh_s is not None:
+                self._refreshes.setdefault(call.call_id, now + call.dialog.refresh_s)
+        elif invite and status < 200:
+            if status > 100:
+                self._send_all(call.acknowledge_provisional(response), call, now)  # also of one that is no other news
+            if news:
+                self._on_provisional(call, pending, response, now)
+        elif invite and news and call.dialog is None:
+            self._on_refusal(call, pending, response, now)
+        elif news and status >= 300:
+            self._on_dialog_refusal(call, pending, response, now)
+
+    def _on_provisional(self, call: Call, pending: _Pending, response: Message, now: float) -> None:
+        call.on_provisional(response)
+        if call.wants_end:
+            self._cancel(pending, now)
+
+    def _on_refusal(self, call: Call, pending: _Pending, response: Message, now: float) -> None:
+        """A server that cannot serve is passed over, where there is another (RFC 3263 4.3)."""
+        if response.status == 503 and pending.hop + 1 < len(self.servers) and not call.wants_end:
+            self._move(pending, now)
+        else:
+            self._send_all(call.on_final(response), call, now)
+
+    def _on_late(self, call: Call, pending: _Pending, response: Message, now: float) -> None:
+        """From a server that was given up for the next."""
+        if response.status < 200:
+            self._cancel(pending, now)
+        elif response.status < 300:
+            self._send_all(call.decline(response), call, now)
+
+    def _on_dialog_refusal(self, call: Call, pending: _Pending, response: Message, now: float) -> None:
+        """300 and above to a request within the call; one that was challenged goes out again, signed."""
+        request = pending.transaction.request
+        asked = digest.challenge(response) if response.status in digest.HEADERS else None
+        signed = any(name.endswith("authorization") for name, _ in request.headers)
+        if asked is not None and (not signed or asked.stale):
+            call.challenged(asked)
+            again = {"BYE": call.bye, "UPDATE": call.refresh, "INVITE": call.refresh}.get(request.method)
+            self._send_all([again()] if again is not None else [], call, now)
+        elif request.method in ("UPDATE", "INVITE"):
+            call.on_refreshed(response.status)
+
+    def _send_all(self, messages: list[Message], call: Call, now: float) -> None:
+        for message in messages:
+            self._request(message, call, now)
 
     def _on_request(self, request: Message, source: Address, now: float) -> None:
         call = self.calls.get(request.get("call-id"))
@@ -204,34 +325,57 @@ class UserAgent:
 
     # --- sending ---
 
-    def _request(self, message: Message, owner: Call | Registration | None, now: float) -> None:
-        """Send a request; all but ACK are transactions."""
-        destination = self._next_hop(message)
+    def _request(
+        self,
+        message: Message,
+        owner: Call | Registration | None,
+        now: float,
+        *,
+        server: Address | None = None,
+        hop: int = 0,
+    ) -> None:
+        """Send a request; all but ACK are transactions. server: other than by the routes; hop: how many were tried."""
+        destination = server or self._next_hop(message)
         if message.method == "ACK":
             self.outbox.append((message.encode(), destination))
             return
-        pending = _Pending(Transaction(message, destination, self.timers, now), owner)
-        self._pending[message.branch, message.method] = pending
+        transaction = Transaction(message, destination, self.timers, now, self.identity.kind.reliable)
+        self._pending[message.branch, message.method] = pending = _Pending(transaction, owner, hop=hop)
         self._poll_transaction((message.branch, message.method), pending, now)
 
     def _cancel(self, pending: _Pending, now: float) -> None:
         if pending.cancelled_at is None:
             pending.cancelled_at = now
-            self._request(cancel(pending.transaction.request), None, now)
+            self._request(cancel(pending.transaction.request), None, now, server=pending.transaction.destination)
 
     def _next_hop(self, message: Message) -> Address:
-        """The topmost route, else the proxy; an in-dialog request without routes goes to its target (12.2.1.1)."""
+        """The topmost route, else the server; an in-dialog request without routes goes to its target (12.2.1.1)."""
         routes = message.all("route")
         in_dialog = "tag=" in message.get("to")
         if not routes and not in_dialog:
-            return self.proxy
+            return self.server
         try:
-            host, port = host_port(uri_of(routes[0]) if routes else message.uri)
+            host, port = host_port(uri_of(routes[0]) if routes else message.uri, self.identity.kind.port)
             return str(ip_address(host)), port
-        except (Malformed, ValueError):  # a name would mean a look-up that blocks; the proxy knows the way
-            return self.proxy
+        except (Malformed, ValueError):  # a name would mean a look-up that blocks; the server knows the way
+            return self.server
 
     def _forget_if_ended(self, call: Call, now: float) -> None:
         """Keep an ended call long enough to answer what still comes for it."""
         if call.state is State.ENDED:
+            self._refreshes.pop(call.call_id, None)
             self._ended.setdefault(call.call_id, now + self.timers.linger)
+
+
+def seen_at(response: Message) -> str:
+    """ "address:port" of ours as the server saw it, by received and rport of our Via (RFC 3581 4); "" if not told."""
+    vias = response.all("via")
+    told = parameters(vias[0]) if vias else {}
+    received, rport = told.get("received", ""), told.get("rport", "")
+    try:
+        address = ip_address(received)
+    except ValueError:
+        return ""
+    if not re.fullmatch(r"\d{1,5}", rport, re.ASCII):
+        return ""
+    return f"[{address}]:{rport}" if address.version == 6 else f"{address}:{rport}"

@@ -11,8 +11,10 @@ from enum import StrEnum
 from drivers.sip import digest
 from drivers.sip.message import Message, parameters, uri_of
 from drivers.sip.sdp import Answer, NoAudio, answer
+from drivers.sip.transport import Kind
 
 SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
+LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter
 MAX_CHALLENGES = 2  # a first one, and one because the nonce went stale
 
 
@@ -63,17 +65,27 @@ CallEvent = Ringing | Answered | Ended | Keyed
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls, and from where: our URI, our contact, our Via host, our account or None.
+    """Who calls, and from where: our URI, our user at `host` ("address:port"), our account or None.
 
     headers: more for each INVITE, such as P-Asserted-Identity (RFC 3325).
     """
 
     uri: str
-    contact: str
-    via: str
+    user: str
+    host: str
+    kind: Kind = Kind.UDP
     display: str = ""
     account: digest.Account | None = None
     headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def contact(self) -> str:
+        """The URI at which we are reached (8.1.1.8)."""
+        return f"sip:{self.user}@{self.host}" + (f";transport={self.kind}" if self.kind.reliable else "")
+
+    def via(self) -> str:
+        """A Via of a new transaction, that asks for the port we are seen at (8.1.1.7, RFC 3581 3)."""
+        return f"SIP/2.0/{self.kind.upper()} {self.host};branch=z9hG4bK{secrets.token_hex(10)};rport"
 
 
 @dataclass(slots=True)
@@ -83,6 +95,8 @@ class Dialog:
     remote_target: str
     to: str
     route: tuple[str, ...]
+    updates: bool = False  # the far end takes UPDATE
+    refresh_s: float | None = None  # how often the session is ours to refresh (RFC 4028 7.2)
 
 
 @dataclass(slots=True)
@@ -125,7 +139,7 @@ class Call:
         self._cseq += 1
         sender = f"{_quoted(self.identity.display)}<{self.identity.uri}>;tag={self.tag}"
         headers = (
-            ("via", f"SIP/2.0/UDP {self.identity.via};branch={new_branch()};rport"),
+            ("via", self.identity.via()),
             ("max-forwards", "70"),
             *(("route", value) for value in route),
             ("from", sender),
@@ -160,16 +174,18 @@ class Call:
     def _dialog_of(self, response: Message) -> Dialog:
         contacts = response.all("contact")
         target = uri_of(contacts[0]) if contacts else self.uri
-        return Dialog(target, response.get("to"), tuple(reversed(response.all("record-route"))))
+        route = tuple(reversed(response.all("record-route")))
+        updates = "UPDATE" in response.all("allow")
+        return Dialog(target, response.get("to"), route, updates, refresh_interval_s(response))
 
     def on_final(self, response: Message) -> list[Message]:
         """A final response to INVITE of 300 and above (its ACK is the transaction's). Returns a new INVITE, if any."""
         if response.status in digest.HEADERS and not self.wants_end:
             asked = digest.challenge(response)
-            may_retry = asked is not None and (self._asked is None or asked.stale)
-            if may_retry and self.identity.account is not None and self._challenges < MAX_CHALLENGES:
+            may_retry = self.identity.account is not None and self._challenges < MAX_CHALLENGES
+            if asked is not None and may_retry and (self._asked is None or asked.stale):
                 self._challenges += 1
-                self._asked, self._uses = asked, 0
+                self.challenged(asked)
                 return [self.invite()]
         least = response.get("min-se").partition(";")[0].strip()
         if response.status == 422 and not self._least_session_s and re.fullmatch(r"\d{1,6}", least, re.ASCII):
@@ -185,8 +201,7 @@ class Call:
         if self.dialog is not None and response.get("to") == self.dialog.to:
             return [acknowledgement]
         if self.dialog is not None:  # a proxy forked the call and a second phone answered: it must not stay up
-            bye = self.request("BYE", found.remote_target, found.to, found.route)
-            return [self._ack(found, response), self._signed(bye)]
+            return self.decline(response)
         self.dialog = found
         try:
             audio = answer(response.body)
@@ -200,9 +215,20 @@ class Call:
         self.events.append(Answered(audio))
         return [acknowledgement]
 
-    def on_time_out(self) -> None:
+    def decline(self, response: Message) -> list[Message]:
+        """A 2xx to an INVITE that was given up for another server: it must not stay up."""
+        found = self._dialog_of(response)
+        bye = self.request("BYE", found.remote_target, found.to, found.route)
+        return [self._ack(found, response), self._signed(bye)]
+
+    def on_time_out(self, why: str) -> None:
         """Nobody answered the INVITE at all."""
-        self._end(0, "no response", by_us=self.wants_end)
+        self._end(0, why, by_us=self.wants_end)
+
+    def on_refreshed(self, status: int) -> None:
+        """A final response of 300 and above to a request that kept the session up (RFC 4028 7.4, RFC 3261 12.2.1.2)."""
+        if status in (408, 481):
+            self._end(status, "the call was gone")
 
     # --- our wishes ---
 
@@ -214,12 +240,28 @@ class Call:
             return [self.bye()]
         return []
 
-    def bye(self, asked: digest.Challenge | None = None) -> Message:
-        """BYE to the remote target by the route set; signed when it was challenged (12.2.1.1)."""
+    def challenged(self, asked: digest.Challenge) -> None:
+        """Sign with this from now on."""
+        self._asked, self._uses = asked, 0
+
+    def bye(self) -> Message:
+        """BYE to the remote target by the route set; signed once we were challenged (12.2.1.1)."""
         assert self.dialog is not None
-        if asked is not None:
-            self._asked, self._uses = asked, 0
         return self._signed(self.request("BYE", self.dialog.remote_target, self.dialog.to, self.dialog.route))
+
+    def refresh(self) -> Message:
+        """What keeps the session up: UPDATE, or the same offer again where that is not understood (RFC 4028 7.4)."""
+        assert self.dialog is not None
+        assert self.dialog.refresh_s is not None
+        method = "UPDATE" if self.dialog.updates else "INVITE"
+        message = self.request(method, self.dialog.remote_target, self.dialog.to, self.dialog.route).with_headers(
+            ("contact", f"<{self.identity.contact}>"),
+            ("supported", "timer"),
+            ("session-expires", f"{round(self.dialog.refresh_s * 2)};refresher=uac"),
+        )
+        if method == "INVITE":
+            message = replace(message.with_headers(("content-type", "application/sdp")), body=self.sdp)
+        return self._signed(message)
 
     # --- requests of the far end ---
 
@@ -268,9 +310,11 @@ def retry_after(message: Message) -> int | None:
     return int(found[1]) if found else None
 
 
-def new_branch() -> str:
-    """A branch with the cookie of RFC 3261 8.1.1.7."""
-    return "z9hG4bK" + secrets.token_hex(10)
+def refresh_interval_s(response: Message) -> float | None:
+    """Half of the session's interval, where the far end left it to us to refresh it (RFC 4028 4, 7.2)."""
+    found = re.match(r"(\d{1,6})\s*;(.*)", response.get("session-expires"), re.ASCII)
+    ours = found is not None and re.search(r"refresher\s*=\s*uac\b", found[2], re.IGNORECASE)
+    return max(int(found[1]), LEAST_SESSION_S) / 2 if found is not None and ours else None
 
 
 def _quoted(display: str) -> str:

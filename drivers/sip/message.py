@@ -92,6 +92,28 @@ def parse(data: bytes) -> Message:
     return replace(message, body=raw_body[: int(length)] if re.fullmatch(r"\d{1,6}", length, re.ASCII) else raw_body)
 
 
+LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*(\d{1,5})[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
+
+
+def take(buffer: bytearray) -> bytes:
+    """Cut the first whole message off a stream (18.3); b"" until there is one. Raises Malformed for no SIP stream."""
+    del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]  # keep-alives (RFC 5626 4.4.1)
+    head_end = buffer.find(b"\r\n\r\n") + 4
+    if head_end < 4:
+        if len(buffer) > MAX_DATAGRAM:
+            raise Malformed("a message without an end")
+        return b""
+    length = LENGTH.search(buffer, 0, head_end)
+    if length is None:
+        raise Malformed("a message without Content-Length, which a stream needs")
+    end = head_end + int(length[1])
+    data = bytes(buffer[:end])
+    if len(data) < end:
+        return b""
+    del buffer[:end]
+    return data
+
+
 def _start(line: str) -> Message:
     response = re.fullmatch(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?", line.strip(), re.ASCII | re.IGNORECASE)
     if response:

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from drivers.sip import digest
-from drivers.sip.call import Identity, new_branch, retry_after
+from drivers.sip.call import Identity, retry_after
 from drivers.sip.message import Message, parameters, uri_of
 
 EXPIRES_S = 300
@@ -40,7 +40,7 @@ class Registration:
         self.due = float("inf")
         self._cseq += 1
         headers = (
-            ("via", f"SIP/2.0/UDP {self.identity.via};branch={new_branch()};rport"),
+            ("via", self.identity.via()),
             ("max-forwards", "70"),
             ("from", f"<{self.identity.uri}>;tag={self._tag}"),
             ("to", f"<{self.identity.uri}>"),
@@ -74,8 +74,12 @@ class Registration:
             self._failed(f"{response.status} {response.reason}", now)
             self.due = max(self.due, now + min(retry_after(response) or 0, LONGEST_PAUSE_S))
 
-    def on_time_out(self, now: float) -> None:
-        self._failed("no response", now)
+    def on_time_out(self, why: str, now: float) -> None:
+        self._failed(why, now)
+
+    def move(self, identity: Identity, now: float) -> None:
+        """We are reached elsewhere now: say so at once."""
+        self.identity, self.due = identity, now
 
     def _may_answer(self, response: Message) -> bool:
         """Take the challenge, unless the same credentials were just refused."""

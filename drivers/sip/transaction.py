@@ -1,10 +1,9 @@
-"""Client transactions over UDP (RFC 3261 17.1): when to send again, when to give up. Time is an argument."""
+"""Client transactions (RFC 3261 17.1): when to send again, when to give up. Time is an argument."""
 
 from dataclasses import dataclass, field
 
 from drivers.sip.message import Message
-
-Address = tuple[str, int]
+from drivers.sip.transport import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +13,7 @@ class Timers:
     t1: float = 0.5  # round-trip time estimate
     t2: float = 4.0  # longest interval of non-INVITE retransmissions
     t4: float = 5.0  # how long a datagram may linger in the network
+    fail_over: float = 4.0  # our own: how long an INVITE is left unheard before the next server is tried (RFC 3263 4.3)
 
     @property
     def give_up(self) -> float:
@@ -28,12 +28,16 @@ class Timers:
 
 @dataclass(slots=True)
 class Transaction:
-    """One request under way; `poll` says what to send now, `receive` whether a response is news."""
+    """One request under way; `poll` says what to send now, `receive` whether a response is news.
+
+    reliable: over TCP or TLS, where nothing is sent twice and nothing lingers (17.1.1.2, 17.1.2.2).
+    """
 
     request: Message
     destination: Address
     timers: Timers
     started: float
+    reliable: bool = False
     interval: float = field(init=False)
     next_at: float | None = field(init=False)
     ends_at: float = field(init=False)
@@ -53,6 +57,11 @@ class Transaction:
     def final(self) -> bool:
         return self.answered >= 200
 
+    @property
+    def _t4(self) -> float:
+        """Timer K; an INVITE lingers in any case, as a 2xx is sent again end to end (13.3.1.4)."""
+        return 0.0 if self.reliable else self.timers.t4
+
     def deadline(self) -> float:
         """When to poll again."""
         return self.ends_at if self.next_at is None else min(self.next_at, self.ends_at)
@@ -67,8 +76,12 @@ class Transaction:
         first = now <= self.started
         if not first:
             self.interval = self.interval * 2 if self.invite else min(self.interval * 2, self.timers.t2)
-        self.next_at = now + self.interval
+        self.next_at = None if self.reliable else now + self.interval
         return True
+
+    def rest(self) -> None:
+        """Send it no more; an answer may still come."""
+        self.next_at = None
 
     def receive(self, status: int, now: float) -> bool:
         """Take a response; True the first time it says something new."""
@@ -77,7 +90,7 @@ class Transaction:
         self.answered = status
         if status >= 200:
             self.next_at = None
-            self.ends_at = now + (self.timers.linger if self.invite else self.timers.t4)
+            self.ends_at = now + (self.timers.linger if self.invite else self._t4)
         elif self.invite:
             self.next_at = None
             self.ends_at = float("inf")  # the caller's own ring time-out rules from here (17.1.1.2)

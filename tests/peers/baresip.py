@@ -41,6 +41,7 @@ module_app              account.so
 module_app              menu.so
 module                  ctrl_tcp.so
 ctrl_tcp_listen         {control}
+{more}
 """
 
 
@@ -53,11 +54,13 @@ def free_port(host: str, kind: socket.SocketKind) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """codecs: in the order of baresip's preference; registrar: "host:port" or "" for none."""
+    """codecs: in the order of baresip's preference; certificate: of TLS, a PEM file with its key."""
 
     user: str = "+447700900123"
     answer: bool = True
     codecs: str = "PCMU,PCMA"
+    transport: str = "udp"
+    certificate: Path | None = None
 
 
 class Baresip:
@@ -65,7 +68,9 @@ class Baresip:
 
     def __init__(self, directory: Path, account: Account | None = None, host: str = "127.0.0.2") -> None:
         self.account = account or Account()
-        self.address = f"{host}:{free_port(host, socket.SOCK_DGRAM)}"
+        port = free_port(host, socket.SOCK_DGRAM)
+        self.address = f"{host}:{port + (self.account.transport == 'tls')}"  # it adds 1 for TLS by itself
+        self._listen = f"{host}:{port}"
         self._host = host
         self._control = (host, free_port(host, socket.SOCK_STREAM))
         self._recordings = directory / "rec"
@@ -96,18 +101,19 @@ class Baresip:
         account = self.account
         mode = "auto" if account.answer else "manual"
         (self._home / "accounts").write_text(
-            f"<sip:{account.user}@{self.address};transport=udp>;regint=0;answermode={mode};"
+            f"<sip:{account.user}@{self.address};transport={account.transport}>;regint=0;answermode={mode};"
             f"audio_codecs={account.codecs}\n"
         )
         (self._home / "contacts").write_text("")
         low = 20000 + 100 * (self._control[1] % 200)
         (self._home / "config").write_text(
             CONFIG.format(
-                address=self.address,
+                address=self._listen,
                 host=self._host,
                 rtp_ports=f"{low}-{low + 98}",
                 directory=self._recordings,
                 control=f"{self._control[0]}:{self._control[1]}",
+                more=f"sip_certificate {account.certificate}" if account.certificate else "",
             )
         )
 

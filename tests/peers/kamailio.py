@@ -16,10 +16,11 @@ debug=2
 log_stderror=yes
 fork=yes
 children=2
-disable_tcp=yes
+tcp_children=1
 listen=udp:{host}:{port}
 auto_aliases=no
 mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+{more}
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
@@ -63,11 +64,24 @@ request_route {{
 class Kamailio:
     """One Kamailio on a loopback address of its own, in front of `callee` ("host:port"); a context manager."""
 
-    def __init__(self, directory: Path, callee: str, host: str = "127.0.0.4") -> None:
-        port = free_port(host, socket.SOCK_DGRAM)
-        self.address = f"{host}:{port}"
+    def __init__(
+        self,
+        directory: Path,
+        callee: str,
+        host: str = "127.0.0.4",
+        *,
+        transport: str = "udp",
+        certificate: Path | None = None,
+    ) -> None:
+        port, stream_port = free_port(host, socket.SOCK_DGRAM), free_port(host, socket.SOCK_STREAM)
+        self.address = f"{host}:{port if transport == 'udp' else stream_port}"
+        self._udp_address = f"{host}:{port}"
         self._directory = directory / "kamailio"
-        self._config = CONFIG.format(host=host, port=port, password=PASSWORD, callee=callee)
+        more = "disable_tcp=yes" if transport == "udp" else f"listen={transport}:{self.address}\n"
+        if transport == "tls":
+            more += f'enable_tls=yes\nloadmodule "tls.so"\nmodparam("tls", "certificate", "{certificate}")\n'
+            more += f'modparam("tls", "private_key", "{certificate}")\nmodparam("tls", "tls_method", "TLSv1.2+")\n'
+        self._config = CONFIG.format(host=host, port=port, password=PASSWORD, callee=callee, more=more)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Kamailio":
@@ -103,14 +117,14 @@ class Kamailio:
 
     def _wait_until_it_answers(self) -> None:
         """Any answer will do: 483 to an OPTIONS that may not be forwarded."""
-        host, port = self.address.split(":")
+        host, port = self._udp_address.split(":")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.connect((host, int(port)))
             sock.settimeout(0.2)
             here = ":".join(map(str, sock.getsockname()))
             probe = (
-                f"OPTIONS sip:{self.address} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKprobe\r\n"
-                f"Max-Forwards: 0\r\nFrom: <sip:probe@{here}>;tag=1\r\nTo: <sip:{self.address}>\r\n"
+                f"OPTIONS sip:{self._udp_address} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKprobe\r\n"
+                f"Max-Forwards: 0\r\nFrom: <sip:probe@{here}>;tag=1\r\nTo: <sip:{self._udp_address}>\r\n"
                 f"Call-ID: probe\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
             ).encode()
             end = time.monotonic() + START_S

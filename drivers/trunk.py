@@ -1,0 +1,282 @@
+"""The way to a SIP trunk: where its servers are, a transport to them, the user agent over it, and whether it works.
+
+The driver's thread owns it: `turn` lets time pass, `receive` follows each select, `status` tells operators. Names are
+looked up on a thread of their own, as that may take long; everything else never blocks.
+"""
+
+import logging
+import selectors
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drivers import DeviceState, TrunkStatus
+from drivers.sip.agent import UserAgent
+from drivers.sip.call import Identity
+from drivers.sip.digest import Account
+from drivers.sip.locate import NotFound
+from drivers.sip.message import Malformed, host_port
+from drivers.sip.registration import Registration
+from drivers.sip.transaction import Timers
+from drivers.sip.transport import Address, Datagrams, Kind, Received, Streams, Tls, Transport, interface_of
+
+if TYPE_CHECKING:
+    from drivers.pyvoip import Options
+
+log = logging.getLogger("pinwheel.voice")
+
+Locator = Callable[[str, Kind], tuple[Address, ...]]
+
+RETRY_S = 2.0  # after a name that led nowhere or a port that was taken
+LOOK_AGAIN_S = 300.0  # names and our own address may change
+LOOK_AGAIN_BROKEN_S = 30.0
+LEARN = "auto"  # of external_address
+
+
+class Trunk:
+    """One account on one trunk. Every method is for the thread that owns the selector."""
+
+    def __init__(
+        self,
+        options: "Options",
+        timers: Timers,
+        selector: selectors.BaseSelector,
+        rouse: Callable[[], None],
+        locate: Locator,
+    ) -> None:
+        self.agent: UserAgent | None = None
+        self.interface = ""
+        self._options = options
+        self._timers = timers
+        self._selector = selector
+        self._rouse = rouse
+        self._locate = locate
+        self._kind = Kind(options.transport)
+        self._domain = options.domain or _host(options.server)
+        self._transport: Transport | None = None
+        self._lookup: Future[tuple[Address, ...]] | None = None
+        self._look_at = 0.0
+        self._probe_at = 0.0
+        self._problem = ""
+        self._closing = False
+
+    # --- what the driver needs ---
+
+    @property
+    def media_host(self) -> str:
+        """Our address as it stands in session descriptions."""
+        external, seen = self._options.external_address, self.agent.seen_at if self.agent is not None else ""
+        if external == LEARN:
+            return _host(seen) if seen else self.interface
+        return external or self.interface
+
+    def uri(self, user: str) -> str:
+        """Of somebody to call."""
+        return f"sip:{user}@{self._domain}" + (";user=phone" if self._options.user_phone else "")
+
+    def status(self) -> TrunkStatus:
+        """Without the calls."""
+        agent = self.agent
+        if agent is None or self._transport is None:
+            detail = f"cannot reach {self._options.server}: {self._problem or 'still looking it up'}"
+            return self._told(DeviceState.WAITING if self._problem else DeviceState.STARTING, detail, False)
+        registration = agent.registration
+        if registration is not None:
+            return self._registration_status(registration)
+        if not self._transport.up(agent.server):
+            return self._told(DeviceState.WAITING, f"not connected: {self._problem or 'connecting'}", None)
+        if agent.silent:
+            return self._told(DeviceState.WAITING, f"no answer from {self._options.server} to OPTIONS", None)
+        return self._told(DeviceState.READY, "", None)
+
+    def _registration_status(self, registration: Registration) -> TrunkStatus:
+        if registration.registered:
+            return self._told(DeviceState.READY, "", True)
+        if registration.refused:
+            detail = f"the registrar refuses us: {registration.problem}; check the account"
+            return self._told(DeviceState.FAILED, detail, False)
+        return self._told(DeviceState.WAITING, f"not registered: {registration.problem}", False)
+
+    def _told(self, state: DeviceState, detail: str, registered: bool | None) -> TrunkStatus:
+        return TrunkStatus(state, detail, self._options.server, registered if self._options.register else None)
+
+    # --- time and messages ---
+
+    def turn(self, now: float) -> None:
+        """Whatever is due: look up, register, send again, keep alive."""
+        self._look_up(now)
+        if self.agent is None:
+            return
+        self._stay_reachable(now)
+        self.agent.poll(now)
+        self._keep_alive(now)
+        self.send()
+
+    def send(self) -> None:
+        """What the agent has for the wire."""
+        if self.agent is None or self._transport is None:
+            return
+        outbox, self.agent.outbox = self.agent.outbox, []
+        for data, address in outbox:
+            self._transport.send(data, address)
+
+    def receive(self, now: float) -> None:
+        if self.agent is None or self._transport is None:
+            return
+        for event in self._transport.receive(now):
+            if isinstance(event, Received):
+                self.agent.receive(event.data, event.source, now)
+            else:
+                self._problem = event.why
+                log.warning("voice=trunk connection=lost server=%s because=%r", event.address[0], event.why)
+                self.agent.on_lost(event.address, event.why, now)
+
+    def deadline(self) -> float:
+        """When `turn` is due by itself (monotonic)."""
+        times = [self._look_at if self._lookup is None else float("inf")]
+        if self.agent is not None and self._transport is not None:
+            times += [self.agent.deadline(), self._transport.deadline()]
+            times += [self._probe_at] if self._options.keepalive_seconds else []
+        return min(times)
+
+    def _stay_reachable(self, now: float) -> None:
+        """Our Contact names where we are reached: a new connection has a new port, a NAT may show another address."""
+        assert self.agent is not None
+        assert self._transport is not None
+        address, port = self._transport.local(self.agent.server)
+        external = self._options.external_address
+        host = f"{_bracketed(external if external not in ('', LEARN) else address)}:{port}"
+        if external == LEARN and not self._kind.reliable:
+            host = self.agent.seen_at or host
+        if port and host != self.agent.identity.host:
+            self.agent.move(host, now)
+
+    def _keep_alive(self, now: float) -> None:
+        assert self.agent is not None
+        pause_s = self._options.keepalive_seconds
+        if pause_s and not self._closing and (now >= self._probe_at or self.agent.silent) and not self.agent.probing:
+            self.agent.probe(now)
+            self._probe_at = now + pause_s
+
+    # --- where the servers are ---
+
+    def _look_up(self, now: float) -> None:
+        """Ask for the servers when it is time, and take the answer when it is there."""
+        if self._lookup is not None and self._lookup.done():
+            found, self._lookup = self._lookup, None
+            self._take(found, now)
+        elif self._lookup is None and now >= self._look_at and not self._closing:
+            self._lookup = Future()
+            threading.Thread(target=self._ask, args=(self._lookup,), name="voice-lookup", daemon=True).start()
+
+    def _ask(self, future: "Future[tuple[Address, ...]]") -> None:
+        """On a thread of its own."""
+        try:
+            future.set_result(self._locate(self._options.server, self._kind))
+        except NotFound as exc:
+            future.set_exception(exc)
+        self._rouse()
+
+    def _take(self, found: "Future[tuple[Address, ...]]", now: float) -> None:
+        self._look_at = now + RETRY_S
+        try:
+            self._serve_by(found.result(), now)
+        except NotFound as exc:
+            self._problem = str(exc)
+        except (OSError, ValueError) as exc:
+            self._problem = (isinstance(exc, OSError) and exc.strerror) or str(exc)
+
+    def _serve_by(self, servers: tuple[Address, ...], now: float) -> None:
+        """From now on; calls under way keep the address that they were begun with. Raises as `_begin` does."""
+        moved = self.interface != interface_of(_bind_address(self._options.bind)[0], servers[0])
+        if self.agent is None or (moved and not self.agent.calls):
+            self.agent = self._begin(servers, now)
+        elif set(self.agent.servers) != set(servers):
+            self.agent.servers = list(servers)
+        broken = self.status().state is not DeviceState.READY
+        self._look_at = now + (LOOK_AGAIN_BROKEN_S if broken else LOOK_AGAIN_S)
+
+    def _begin(self, servers: tuple[Address, ...], now: float) -> UserAgent:
+        """A transport and an agent. Raises OSError or ValueError where that cannot be."""
+        password = _password(self._options.password_file)
+        self.close()
+        bind = _bind_address(self._options.bind)
+        self.interface = interface_of(bind[0], servers[0])
+        self._transport = self._opened(bind)
+        self._problem = ""
+        return self._user_agent(list(servers), password, now)
+
+    def _opened(self, bind: Address) -> Transport:
+        options = self._options
+        if self._kind is Kind.UDP:
+            return Datagrams(bind, self.interface, self._selector)
+        if self._kind is Kind.TCP:
+            return Streams(self.interface, self._selector)
+        tls = Tls(_host(options.server), options.tls_ca, options.tls_cert, options.tls_key)
+        return Streams(self.interface, self._selector, tls)
+
+    def _user_agent(self, servers: list[Address], password: str, now: float) -> UserAgent:
+        options = self._options
+        user = options.username or "pinwheel"
+        name = options.auth_username or options.username
+        account = Account(name, password) if name else None
+        identity = caller(options, user, self._domain, self._kind, account)
+        agent = UserAgent(identity, servers, self._timers)
+        if options.register:
+            ours = Identity(f"sip:{user}@{self._domain}", user, "", self._kind, account=account)
+            agent.registration = Registration(ours, f"sip:{self._domain}", due=now)
+        return agent
+
+    # --- the end ---
+
+    def unregister(self, now: float) -> None:
+        """Take our contact back; `idle` tells when that was answered."""
+        self._closing = True
+        if self.agent is not None and self.agent.registration is not None:
+            self.agent.unregister(now)
+            self.agent.registration.due = float("inf")
+
+    @property
+    def idle(self) -> bool:
+        return self.agent is None or self.agent.idle
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+
+def caller(options: "Options", user: str, domain: str, kind: Kind, account: Account | None) -> Identity:
+    """Who calls, as callees see it and as the trunk learns it; the host is filled in by `UserAgent.move`."""
+    is_number = options.caller_id.lstrip("+").isdecimal()
+    uri = f"sip:{options.caller_id if is_number else user}@{domain}"
+    display = "" if is_number else options.caller_id.replace('"', "")
+    asserted = (("p-asserted-identity", f"<{uri}>"),) if options.assert_identity or options.hide_number else ()
+    if options.hide_number:
+        hidden = (*asserted, ("privacy", "id"))
+        return Identity("sip:anonymous@anonymous.invalid", user, "", kind, "Anonymous", account, hidden)
+    return Identity(uri, user, "", kind, display, account, asserted)
+
+
+def _host(server: str) -> str:
+    """The host of "host:port"; raises nothing, as a bad one is told by the look-up."""
+    try:
+        return host_port(server)[0]
+    except Malformed:
+        return server
+
+
+def _bind_address(text: str) -> Address:
+    """ "0.0.0.0:0" or "[::]:0" taken apart, port 0 for any; raises ValueError."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _password(path: str) -> str:
+    return Path(path).read_text().strip() if path else ""

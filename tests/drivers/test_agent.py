@@ -1,0 +1,273 @@
+"""The user agent without I/O: time and messages are arguments, what it sends is looked at."""
+
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.sip.agent import UserAgent
+from drivers.sip.call import Answered, Call, Ended, Identity, Ringing
+from drivers.sip.digest import Account
+from drivers.sip.message import Malformed, Message, parse, take
+from drivers.sip.registration import Registration
+from drivers.sip.sdp import offer
+from drivers.sip.transaction import Timers
+from drivers.sip.transport import Address, Kind
+
+FIRST, SECOND = ("192.0.2.1", 5060), ("192.0.2.2", 5060)
+SDP = offer("192.0.2.9", 40000, 1)
+
+
+def agent(*servers: Address, kind: Kind = Kind.UDP) -> UserAgent:
+    identity = Identity("sip:gw@trunk.example", "gw", "192.0.2.9:5060", kind, account=Account("gw", "secret"))
+    return UserAgent(identity, list(servers or (FIRST,)))
+
+
+def sent(from_agent: UserAgent) -> list[tuple[Message, Address]]:
+    """What it has sent since the last look."""
+    outbox, from_agent.outbox = from_agent.outbox, []
+    return [(parse(data), address) for data, address in outbox]
+
+
+def reply(request: Message, status: int, *headers: tuple[str, str], body: bytes = b"", tag: str = "far") -> bytes:
+    kept = [(name, value) for name, value in request.headers if name in ("via", "from", "call-id", "cseq")]
+    to = request.get("to")
+    to += "" if "tag=" in to else f";tag={tag}"
+    fields = (*kept, ("to", to), ("contact", "<sip:far@192.0.2.1:5060>"), *headers)
+    return Message(fields, body, status=status, reason="Whatever").encode()
+
+
+def placed(from_agent: UserAgent, now: float = 0.0) -> tuple[Call, Message]:
+    call = from_agent.call("sip:+44@trunk.example", SDP, now)
+    ((invite, _),) = sent(from_agent)
+    return call, invite
+
+
+def answered(from_agent: UserAgent, *headers: tuple[str, str]) -> tuple[Call, Message]:
+    """A call that was answered at 1.0, and its ACK."""
+    call, invite = placed(from_agent)
+    from_agent.receive(reply(invite, 200, *headers, body=SDP), FIRST, 1.0)
+    ((ack, _),) = sent(from_agent)
+    return call, ack
+
+
+# --- several servers ---------------------------------------------------------------------------------------
+
+
+def test_an_invite_that_nobody_hears_goes_to_the_next_server() -> None:
+    ours = agent(FIRST, SECOND)
+    call, first = placed(ours)
+    ours.poll(0.5)
+    ours.poll(4.0)
+    messages = sent(ours)
+    assert [(m.method, where) for m, where in messages] == [("INVITE", FIRST), ("INVITE", SECOND)]
+    second = messages[1][0]
+    assert second.branch != first.branch
+    assert second.cseq[0] == first.cseq[0] + 1
+    ours.receive(reply(second, 200, body=SDP), SECOND, 4.1)
+    assert [type(event) for event in call.events] == [Answered]
+
+
+def test_the_next_call_begins_with_the_server_that_answers() -> None:
+    ours = agent(FIRST, SECOND)
+    placed(ours)
+    ours.poll(4.0)
+    sent(ours)
+    ours.call("sip:+45@trunk.example", SDP, 5.0)
+    ((_, where),) = sent(ours)
+    assert where == SECOND
+
+
+def test_a_server_that_answers_after_it_was_given_up_is_turned_down() -> None:
+    ours = agent(FIRST, SECOND)
+    call, first = placed(ours)
+    ours.poll(4.0)
+    second = sent(ours)[-1][0]
+    ours.receive(reply(second, 180), SECOND, 4.1)
+    ours.receive(reply(first, 180), FIRST, 4.2)
+    assert [m.method for m, _ in sent(ours)] == ["CANCEL"]
+    ours.receive(reply(first, 200, body=SDP, tag="late"), FIRST, 4.3)
+    assert [(m.method, m.get("to").endswith("late")) for m, _ in sent(ours)] == [("ACK", True), ("BYE", True)]
+    ours.receive(reply(second, 200, body=SDP), SECOND, 4.4)
+    assert [type(event) for event in call.events] == [Ringing, Answered]
+
+
+def test_a_server_that_cannot_serve_is_passed_over_and_the_last_ones_word_counts() -> None:
+    ours = agent(FIRST, SECOND)
+    call, first = placed(ours)
+    ours.receive(reply(first, 503), FIRST, 0.1)
+    messages = sent(ours)
+    assert [(m.method, where) for m, where in messages] == [("ACK", FIRST), ("INVITE", SECOND)]
+    ours.receive(reply(messages[1][0], 503), SECOND, 0.2)
+    assert [event.status for event in call.events if isinstance(event, Ended)] == [503]
+
+
+def test_a_server_that_was_heard_is_left_to_ring() -> None:
+    ours = agent(FIRST, SECOND)
+    _, first = placed(ours)
+    ours.receive(reply(first, 100), FIRST, 0.1)
+    ours.poll(4.0)
+    assert sent(ours) == []
+
+
+def test_a_call_that_no_server_hears_ends_once() -> None:
+    ours = agent(FIRST, SECOND)
+    call, _ = placed(ours)
+    for tenth in range(1, 500):
+        ours.poll(tenth / 10)
+    assert [(event.status, event.reason) for event in call.events if isinstance(event, Ended)] == [(0, "no response")]
+
+
+# --- connections -------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_sent_twice_over_a_stream() -> None:
+    ours = agent(kind=Kind.TCP)
+    placed(ours)
+    for second in range(1, 30):
+        ours.poll(float(second))
+    assert sent(ours) == []
+
+
+def test_a_lost_connection_ends_what_waits_for_an_answer() -> None:
+    ours = agent(kind=Kind.TLS)
+    call, invite = placed(ours)
+    assert invite.all("via")[0].startswith("SIP/2.0/TLS 192.0.2.9:5060;")
+    assert invite.get("contact") == "<sip:gw@192.0.2.9:5060;transport=tls>"
+    ours.on_lost(FIRST, "the far end closed the connection", 1.0)
+    ended = call.events[-1]
+    assert isinstance(ended, Ended)
+    assert (ended.status, ended.reason) == (0, "the far end closed the connection")
+
+
+def test_a_registration_over_a_lost_connection_is_made_again() -> None:
+    ours = agent(kind=Kind.TCP)
+    ours.registration = Registration(ours.identity, "sip:trunk.example", due=0.0)
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    ours.receive(reply(register, 200), FIRST, 0.1)
+    assert ours.registration.registered
+    ours.on_lost(FIRST, "gone", 1.0)
+    assert not ours.registration.registered
+    ours.move("192.0.2.9:6000", 1.5)
+    ours.poll(1.5)
+    ((register, _),) = sent(ours)
+    assert register.get("contact") == "<sip:gw@192.0.2.9:6000;transport=tcp>"
+
+
+# --- the session -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("allow", "method"), [("INVITE, UPDATE", "UPDATE"), ("INVITE, BYE", "INVITE")])
+def test_a_session_that_is_ours_to_keep_is_refreshed_at_half_its_time(allow: str, method: str) -> None:
+    ours = agent()
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", allow))
+    ours.poll(45.9)
+    assert sent(ours) == []
+    ours.poll(46.0)
+    ((refresh, _),) = sent(ours)
+    assert (refresh.method, refresh.get("session-expires")) == (method, "90;refresher=uac")
+    assert (refresh.body == SDP) is (method == "INVITE")
+    ours.receive(reply(refresh, 200, body=SDP), FIRST, 46.1)
+    assert [m.method for m, _ in sent(ours)] == (["ACK"] if method == "INVITE" else [])
+    ours.receive(reply(refresh, 500), FIRST, 46.2)
+    assert [type(event) for event in call.events] == [Answered]
+
+
+def test_a_session_that_the_far_end_keeps_is_left_to_it() -> None:
+    ours = agent()
+    answered(ours, ("session-expires", "90;refresher=uas"))
+    ours.poll(500.0)
+    assert sent(ours) == []
+
+
+def test_a_call_that_the_far_end_no_longer_knows_is_over() -> None:
+    ours = agent()
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", "UPDATE"))
+    ours.poll(46.0)
+    ((refresh, _),) = sent(ours)
+    ours.receive(reply(refresh, 481), FIRST, 46.1)
+    assert [event.status for event in call.events if isinstance(event, Ended)] == [481]
+    ours.poll(500.0)
+    assert sent(ours) == []
+
+
+def test_a_refresh_that_is_challenged_goes_out_again_signed() -> None:
+    ours = agent()
+    answered(ours, ("session-expires", "90;refresher=uac"), ("allow", "UPDATE"))
+    ours.poll(46.0)
+    ((refresh, _),) = sent(ours)
+    ours.receive(reply(refresh, 407, ("proxy-authenticate", 'Digest realm="x", nonce="y"')), FIRST, 46.1)
+    ((again, _),) = sent(ours)
+    assert again.get("proxy-authorization").startswith("Digest ")
+
+
+# --- where we are seen -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "seen"),
+    [
+        (";received=198.51.100.7;rport=6123", "198.51.100.7:6123"),
+        (";rport=6123;received=2001:db8::7", "[2001:db8::7]:6123"),
+        (";received=198.51.100.7", ""),
+        (";received=nonsense;rport=6123", ""),
+        (";received=198.51.100.7;rport=", ""),
+    ],
+)
+def test_a_response_tells_at_what_address_we_are_seen(more: str, seen: str) -> None:
+    ours = agent()
+    _, invite = placed(ours)
+    response = parse(reply(invite, 180))
+    via = response.all("via")[0].replace(";rport", "") + more
+    ours.receive(response.with_headers(("via", via)).encode(), FIRST, 0.1)
+    assert ours.seen_at == seen
+
+
+# --- a stream ----------------------------------------------------------------------------------------------
+
+
+def messages() -> Iterator[bytes]:
+    ours = agent()
+    _, invite = placed(ours)
+    yield invite.encode()
+    yield reply(invite, 180)
+    yield reply(invite, 200, body=SDP)
+
+
+WHOLE = list(messages())
+
+
+@given(st.integers(), st.sampled_from([b"", b"\r\n", b"\r\n\r\n"]))
+def test_a_stream_in_any_pieces_gives_its_messages(seed: int, between: bytes) -> None:
+    stream, buffer, found = between.join(WHOLE), bytearray(), []
+    rng = random.Random(seed)
+    while stream:
+        size = rng.randint(1, 700)
+        buffer += stream[:size]
+        stream = stream[size:]
+        while data := take(buffer):
+            found.append(data)
+    assert found == WHOLE
+
+
+@given(st.binary(max_size=400))
+def test_a_stream_of_anything_gives_messages_or_is_malformed(data: bytes) -> None:
+    buffer = bytearray(data + b"\r\n\r\n")
+    with suppress(Malformed):
+        while take(buffer):
+            pass
+
+
+def test_a_stream_without_lengths_or_ends_is_malformed() -> None:
+    for stream in (b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n", b"x" * 70_000):
+        with pytest.raises(Malformed):
+            take(bytearray(stream))
+
+
+def test_timers_are_those_of_the_standard() -> None:
+    timers = Timers()
+    assert (timers.t1, timers.t2, timers.t4, timers.give_up, timers.linger) == (0.5, 4, 5, 32, 32)
