@@ -355,7 +355,8 @@ class UserAgent:
         if not routes and not in_dialog:
             return self.server
         try:
-            host, port = host_port(uri_of(routes[0]) if routes else message.uri, self.identity.kind.port)
+            loose = bool(routes) and "lr" in parameters(uri_of(routes[0]))
+            host, port = host_port(uri_of(routes[0]) if loose else message.uri, self.identity.kind.port)
             return str(ip_address(host)), port
         except (Malformed, ValueError):  # a name would mean a look-up that blocks; the server knows the way
             return self.server

@@ -150,6 +150,13 @@ class Call:
         )
         return Message(headers, method=method, uri=uri)
 
+    def _within(self, dialog: Dialog, method: str) -> Message:
+        """A request to the far end by the route set; a first router without ;lr wants to be the target (12.2.1.1)."""
+        if dialog.route and "lr" not in parameters(uri_of(dialog.route[0])):
+            route = (*dialog.route[1:], f"<{dialog.remote_target}>")
+            return self.request(method, uri_of(dialog.route[0]), dialog.to, route)
+        return self.request(method, dialog.remote_target, dialog.to, dialog.route)
+
     # --- responses ---
 
     def on_provisional(self, response: Message) -> None:
@@ -167,7 +174,7 @@ class Call:
             return []
         self._last_rseq = int(rseq)
         early = self._dialog_of(response)
-        prack = self.request("PRACK", early.remote_target, early.to, early.route)
+        prack = self._within(early, "PRACK")
         number, method = response.cseq
         return [self._signed(prack.with_headers(("rack", f"{rseq} {number} {method}")))]
 
@@ -218,7 +225,7 @@ class Call:
     def decline(self, response: Message) -> list[Message]:
         """A 2xx to an INVITE that was given up for another server: it must not stay up."""
         found = self._dialog_of(response)
-        bye = self.request("BYE", found.remote_target, found.to, found.route)
+        bye = self._within(found, "BYE")
         return [self._ack(found, response), self._signed(bye)]
 
     def on_time_out(self, why: str) -> None:
@@ -247,14 +254,14 @@ class Call:
     def bye(self) -> Message:
         """BYE to the remote target by the route set; signed once we were challenged (12.2.1.1)."""
         assert self.dialog is not None
-        return self._signed(self.request("BYE", self.dialog.remote_target, self.dialog.to, self.dialog.route))
+        return self._signed(self._within(self.dialog, "BYE"))
 
     def refresh(self) -> Message:
         """What keeps the session up: UPDATE, or the same offer again where that is not understood (RFC 4028 7.4)."""
         assert self.dialog is not None
         assert self.dialog.refresh_s is not None
         method = "UPDATE" if self.dialog.updates else "INVITE"
-        message = self.request(method, self.dialog.remote_target, self.dialog.to, self.dialog.route).with_headers(
+        message = self._within(self.dialog, method).with_headers(
             ("contact", f"<{self.identity.contact}>"),
             ("supported", "timer"),
             ("session-expires", f"{round(self.dialog.refresh_s * 2)};refresher=uac"),
@@ -275,7 +282,7 @@ class Call:
             self.events.append(Keyed(found[1].decode()))
 
     def _ack(self, dialog: Dialog, response: Message) -> Message:
-        message = self.request("ACK", dialog.remote_target, dialog.to, dialog.route)
+        message = self._within(dialog, "ACK")
         self._cseq -= 1  # an ACK has the CSeq number of its INVITE
         return message.with_headers(("cseq", f"{response.cseq[0]} ACK"))
 

@@ -271,3 +271,25 @@ def test_a_stream_without_lengths_or_ends_is_malformed() -> None:
 def test_timers_are_those_of_the_standard() -> None:
     timers = Timers()
     assert (timers.t1, timers.t2, timers.t4, timers.give_up, timers.linger) == (0.5, 4, 5, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("routes", "uri", "sent_routes", "where"),
+    [
+        (["<sip:192.0.2.8;lr>", "<sip:192.0.2.7;lr>"], "sip:far@192.0.2.1:5060", ["7", "8"], "192.0.2.7"),
+        (["<sip:192.0.2.7>"], "sip:192.0.2.7", ["1"], "192.0.2.7"),
+        ([], "sip:far@192.0.2.1:5060", [], "192.0.2.1"),
+    ],
+    ids=["loose", "strict", "none"],
+)
+def test_what_follows_an_answer_goes_by_its_routes(
+    routes: list[str], uri: str, sent_routes: list[str], where: str
+) -> None:
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 200, *(("record-route", route) for route in routes), body=SDP), FIRST, 1.0)
+    ours.hang_up(call, 2.0)
+    for (message, address), method in zip(sent(ours), ("ACK", "BYE"), strict=True):
+        assert (message.method, message.uri, message.get("to")[-8:]) == (method, uri, ";tag=far")
+        assert [route.split("192.0.2.")[1][0] for route in message.all("route")] == sent_routes
+        assert address == (where, 5060)
