@@ -52,6 +52,10 @@ class Health:
             "server": status.server,
             "registered": status.registered,
             "calls": status.calls,
+            "in_progress": [
+                {"request_id": request_id, "phase": str(call.phase), "since_s": round(time.monotonic() - call.since)}
+                for request_id, call in self.calls.under_way.items()
+            ],
             "waiting": self.calls.waiting,
             "outcomes": dict(self.calls.outcomes),
         }

@@ -80,10 +80,13 @@ def test_the_right_code_stops_a_call_that_still_rings(tmp_path: Path) -> None:
         with Gateway(tmp_path, devices, speed=SPEED) as gateway:
             request_id = gateway.verify("447700900191", workflow_id=5)  # 91: rings for ever
             gateway.wait_for(request_id, "ringing", step=1)
+            voice = gateway.client.get("/v1/voice")
+            assert [(c["request_id"], c["phase"]) for c in voice["in_progress"]] == [(request_id, "ringing")]
             pin = pin_in(modem.accepted[0][1])
             assert gateway.client.verify("check", request_id=request_id, code=pin)["status"] == "0"
             gateway.wait_for(request_id, "dropped", step=1, seconds=10)
             assert [call.status for call in phone.calls] == [487]
+            assert gateway.client.get("/v1/voice")["in_progress"] == []
 
 
 def test_a_busy_phone_is_called_again_by_the_next_event(tmp_path: Path) -> None:

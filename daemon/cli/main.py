@@ -206,11 +206,18 @@ def _status(report: dict[str, Any]) -> None:
     click.echo(f"store     {report['store']}")
     counts = ", ".join(f"{count} {status.lower()}" for status, count in report["requests"].items())
     click.echo(f"requests  {counts or 'none yet'}")
-    voice = report["voice"]
-    told = f"{voice['state']} at {voice['server']}, {voice['calls']} calls" if "state" in voice else "no driver"
-    click.echo(f"voice     {told}{_because(voice)}")
+    click.echo(f"voice     {_voice(report['voice'])}")
+    for call in report["voice"].get("in_progress", ()):
+        click.echo(f"call      {call['request_id']}: {call['phase']} for {call['since_s']} s")
     for modem in report["modems"]:
         click.echo(f"modem     {modem['name']}: {modem['state']}, {modem['queue']} waiting{_because(modem)}")
+
+
+def _voice(voice: dict[str, Any]) -> str:
+    if "state" not in voice:
+        return "no driver"
+    account = {True: ", registered", False: ", not registered", None: ""}[voice["registered"]]
+    return f"{voice['state']} at {voice['server']}{account}, {voice['calls']} calls{_because(voice)}"
 
 
 def _because(device: dict[str, Any]) -> str:

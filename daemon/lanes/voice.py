@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -53,6 +54,15 @@ class Manner:
         return Call(number, speech.audio, self.ring_s, question, again, bye, self.repeats, self.limit_s)
 
 
+@dataclass(slots=True)
+class CallUnderWay:
+    """A call that the driver has. since: of its phase, monotonic."""
+
+    handle: CallHandle
+    phase: CallPhase
+    since: float
+
+
 class VoiceLane:
     """Up to max_calls calls at a time, in the order in which they came."""
 
@@ -67,7 +77,7 @@ class VoiceLane:
         self._free = asyncio.Semaphore(max_calls)
         self._ready = asyncio.Event()
         self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
-        self._calls: dict[str, CallHandle] = {}
+        self.under_way: dict[str, CallUnderWay] = {}  # by request
         self._tasks: set[asyncio.Task[None]] = set()
         self.waiting = 0
 
@@ -95,9 +105,8 @@ class VoiceLane:
 
     def stop(self, request_id: str) -> None:
         self._wanted.discard(request_id)
-        handle = self._calls.get(request_id)
-        if handle is not None:
-            handle.hang_up()
+        if request_id in self.under_way:
+            self.under_way[request_id].handle.hang_up()
 
     async def _work(self, job: Job) -> None:
         self.waiting += 1
@@ -149,17 +158,23 @@ class VoiceLane:
         loop = asyncio.get_running_loop()
 
         def progress(phase: CallPhase) -> None:
-            loop.call_soon_threadsafe(self._engine.note, job.request_id, job.step, str(phase))
+            loop.call_soon_threadsafe(self._progressed, job, phase)
 
         handle = self.driver.call(self._manner.call(request.number, speech), progress)
-        self._calls[job.request_id] = handle
+        self.under_way[job.request_id] = CallUnderWay(handle, CallPhase.DIALLING, time.monotonic())
         try:
             result = await asyncio.wrap_future(handle.result)
         except Unavailable as exc:
             return AttemptState.QUEUED, str(exc)
         finally:
-            self._calls.pop(job.request_id, None)
+            self.under_way.pop(job.request_id, None)
         return _judged(result, speech, asked=self._manner.confirm)
+
+    def _progressed(self, job: Job, phase: CallPhase) -> None:
+        self._engine.note(job.request_id, job.step, str(phase))
+        call = self.under_way.get(job.request_id)
+        if call is not None:
+            call.phase, call.since = phase, time.monotonic()
 
     def _update(self) -> None:
         status = self.driver.status()
