@@ -317,6 +317,8 @@ class Signalling:
 
     def _ask(self, command: Callable[[], None]) -> None:
         self._commands.put(command)
+        if self._abandoned:  # looked at after the put: nobody is left waiting
+            self._obey()
         self._rouse()
 
     def _rouse(self) -> None:
@@ -357,6 +359,9 @@ class Signalling:
     def _read_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._wake_in.recv(4096)
+        self._obey()
+
+    def _obey(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._commands.get_nowait()()
@@ -542,9 +547,7 @@ class Signalling:
         self._selector.close()
         self._wake_in.close()
         self._wake_out.close()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._commands.get_nowait()()
+        self._obey()
 
 
 class Driver:
@@ -566,7 +569,6 @@ class Driver:
         self._check_s = check_s
         self._listener: Callable[[StateChanged], None] = lambda _: None
         self._signalling: Signalling | None = None
-        self._replacing = threading.RLock()  # a call must not reach signalling that is given up
         self._closing = threading.Event()
         self._watch_thread: threading.Thread | None = None
 
@@ -578,10 +580,11 @@ class Driver:
         self._watch_thread.start()
 
     def call(self, call: Call, progress: Callable[[CallPhase], None]) -> CallHandle:
-        with self._replacing:
-            if self._signalling is None:
-                raise RuntimeError("the driver is not open")
+        if self._signalling is not None:
             return self._signalling.call(call, progress)
+        nobody = Handle(lambda _: None)
+        nobody.result.set_exception(Unavailable("the driver is not open"))
+        return nobody
 
     def status(self) -> TrunkStatus:
         closed = TrunkStatus(DeviceState.CLOSED, server=self._options.server)
@@ -609,7 +612,6 @@ class Driver:
             turns = self._signalling.turns
             if still >= STILL_LOOKS or self._signalling.dead:
                 log.error("voice=%s signalling=%s calls=%s: begun again", self.name, *self._signalling.trouble())
-                with self._replacing:
-                    self._signalling.abandon()
-                    self._start()
+                self._signalling.abandon()
+                self._start()
                 turns, still = -1, 0
