@@ -271,6 +271,7 @@ class Signalling:
         self._next_leg = 0
         self._closing_at: float | None = None
         self._abandoned = False
+        self._over = False
         self._pacer = Pacer()
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -317,7 +318,7 @@ class Signalling:
 
     def _ask(self, command: Callable[[], None]) -> None:
         self._commands.put(command)
-        if self._abandoned:  # looked at after the put: nobody is left waiting
+        if self._over:  # looked at after the put: nobody is left waiting
             self._obey()
         self._rouse()
 
@@ -537,6 +538,7 @@ class Signalling:
         return quiet or time.monotonic() > self._closing_at + CLOSE_S
 
     def _release(self) -> None:
+        self._over = True
         self._set_status(TrunkStatus(DeviceState.CLOSED, server=self._options.server))
         for leg in list(self._legs.values()):
             leg.ended = leg.ended or Ended(0, "the gateway stopped", by_us=True)

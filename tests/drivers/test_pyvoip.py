@@ -235,6 +235,8 @@ def test_closing_hangs_up_what_is_left(baresip: Baresip) -> None:
         phases.wait_for(CallPhase.ANSWERED)
     assert result(handle).outcome is CallOutcome.ANSWERED
     assert "session closed" in baresip.log()
+    with pytest.raises(Unavailable):
+        result(dial(opened, tone(0.1))[0])
 
 
 def test_nothing_is_left_behind_by_many_calls(baresip: Baresip) -> None:
