@@ -42,13 +42,17 @@ UNKNOWN = (501, "Not Implemented")
 
 @dataclass(slots=True)
 class _Pending:
-    """hop: how many servers were tried before this one; moved: the next one is being tried instead."""
+    """hop: how many servers were tried before this one; moved: the next one is being tried instead.
+
+    told: that nothing was heard of it for long.
+    """
 
     transaction: Transaction
     owner: Call | Registration | None
     cancelled_at: float | None = None
     hop: int = 0
     moved: bool = False
+    told: bool = False
 
 
 @dataclass(slots=True)
@@ -134,13 +138,14 @@ class UserAgent:
         times = [pending.transaction.deadline() for pending in self._pending.values()]
         times += [p.cancelled_at + self.timers.give_up for p in self._pending.values() if p.cancelled_at is not None]
         times += [self.registration.due] if self.registration is not None else []
-        times += [p.transaction.started + self.timers.fail_over for p in self._pending.values() if self._may_move(p)]
+        unheard = [p for p in self._pending.values() if p.transaction.invite and not p.told]
+        times += [pending.transaction.started + self.timers.fail_over for pending in unheard]
         return min([*times, *self._ended.values(), *self._refreshes.values()], default=float("inf"))
 
     def _poll_transaction(self, key: tuple[str, str], pending: _Pending, now: float) -> None:
         transaction = pending.transaction
-        if self._may_move(pending) and now >= transaction.started + self.timers.fail_over:
-            self._move(pending, now)
+        if now >= transaction.started + self.timers.fail_over and not pending.told:
+            self._unheard(pending, now)
         if transaction.poll(now):
             self.outbox.append((transaction.request.encode(), transaction.destination))
         given_up = pending.cancelled_at is not None and now >= pending.cancelled_at + self.timers.give_up
@@ -149,6 +154,14 @@ class UserAgent:
             self._failed(pending, "no response", now)
         elif transaction.over(now):
             self._pending.pop(key, None)
+
+    def _unheard(self, pending: _Pending, now: float) -> None:
+        """Of an INVITE: try the next server; without one, see whether the registrar is there."""
+        pending.told = True
+        if self._may_move(pending):
+            self._move(pending, now)
+        elif self.registration is not None and pending.transaction.invite and pending.transaction.answered == 0:
+            self.registration.suspect(now)
 
     def _failed(self, pending: _Pending, why: str, now: float) -> None:
         """A request that was not answered, or did not get through."""

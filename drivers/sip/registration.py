@@ -77,6 +77,11 @@ class Registration:
     def on_time_out(self, why: str, now: float) -> None:
         self._failed(why, now)
 
+    def suspect(self, now: float) -> None:
+        """A call got no answer: is the registrar there?"""
+        if self.registered:
+            self.due = min(self.due, now)
+
     def move(self, identity: Identity, now: float) -> None:
         """We are reached elsewhere now: say so at once."""
         self.identity, self.due = identity, now

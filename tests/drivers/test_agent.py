@@ -158,6 +158,21 @@ def test_a_registration_over_a_lost_connection_is_made_again() -> None:
     assert register.get("contact") == "<sip:gw@192.0.2.9:6000;transport=tcp>"
 
 
+def test_a_call_that_nobody_hears_lets_us_ask_the_registrar_once() -> None:
+    ours = agent()
+    ours.registration = Registration(ours.identity, "sip:trunk.example", due=0.0)
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    ours.receive(reply(register, 200), FIRST, 0.1)
+    ours.call("sip:+44@trunk.example", SDP, 1.0)
+    ours.poll(5.0)
+    ours.poll(5.0)
+    (again,) = [m for m, _ in sent(ours) if m.method == "REGISTER"]
+    ours.receive(reply(again, 200), FIRST, 5.1)
+    ours.poll(6.0)
+    assert {m.method for m, _ in sent(ours)} == {"INVITE"}
+
+
 # --- the session -------------------------------------------------------------------------------------------
 
 

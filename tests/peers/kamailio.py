@@ -1,14 +1,19 @@
 """Kamailio (Debian's kamailio) as a trunk: registrar and record-routing proxy that challenges REGISTER and INVITE."""
 
+import os
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.peers.baresip import free_port
 
 PASSWORD = "a secret of the tests"  # noqa: S105
 START_S = 15.0
+REFUSAL = 'sl_send_reply("503", "Service Unavailable"); exit;'
 
 CONFIG = """\
 #!KAMAILIO
@@ -35,9 +40,11 @@ loadmodule "textops.so"
 modparam("rr", "append_fromtag", 1)
 modparam("usrloc", "db_mode", 0)
 modparam("auth", "qop", "auth")
+modparam("registrar", "max_expires", 20)
 request_route {{
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   xlog("L_NOTICE", "REQ $rm $ru\\n");
+  {refusal}
   if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
   if (has_totag()) {{
     if (loose_route()) {{ t_relay(); exit; }}
@@ -81,17 +88,12 @@ class Kamailio:
         if transport == "tls":
             more += f'enable_tls=yes\nloadmodule "tls.so"\nmodparam("tls", "certificate", "{certificate}")\n'
             more += f'modparam("tls", "private_key", "{certificate}")\nmodparam("tls", "tls_method", "TLSv1.2+")\n'
-        self._config = CONFIG.format(host=host, port=port, password=PASSWORD, callee=callee, more=more)
+        self._facts = {"host": host, "port": port, "password": PASSWORD, "callee": callee, "more": more}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Kamailio":
         self._directory.mkdir(parents=True)
-        config = self._directory / "kamailio.cfg"
-        config.write_text(self._config)
-        command = ["kamailio", "-f", str(config), "-DD", "-m", "32", "-M", "4", "-Y", str(self._directory)]
-        with (self._directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait_until_it_answers()
+        self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,8 +102,50 @@ class Kamailio:
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
+
+    def _start(self, refusal: str = "") -> None:
+        config = self._directory / "kamailio.cfg"
+        config.write_text(CONFIG.format(**self._facts, refusal=refusal))
+        command = ["kamailio", "-f", str(config), "-DD", "-m", "32", "-M", "4", "-Y", str(self._directory)]
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._wait_until_it_answers()
+
+    def _kill(self) -> None:
+        assert self._process is not None
+        self._tell(signal.SIGKILL)
+        self._process.wait()
+
+    def _tell(self, number: signal.Signals) -> None:
+        """All of its processes."""
+        assert self._process is not None
+        for pid in _family(self._process.pid):
+            os.kill(pid, number)
+
+    # --- faults: each lasts as long as its `with` ---
+
+    @contextmanager
+    def killed(self) -> Iterator[None]:
+        self._kill()
+        yield
+        self._start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes what is sent to it, and says nothing."""
+        self._tell(signal.SIGSTOP)
+        yield
+        self._tell(signal.SIGCONT)
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """It answers 503 to everything."""
+        self._kill()
+        self._start(REFUSAL)
+        yield
+        self._kill()
+        self._start()
 
     def log(self) -> str:
         return (self._directory / "log").read_text(errors="replace")
@@ -136,3 +180,9 @@ class Kamailio:
                 except OSError:
                     time.sleep(0.05)
         raise AssertionError(f"kamailio did not start: {self.log()[-2000:]}")
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(below for child in children for below in _family(int(child)))]

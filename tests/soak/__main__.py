@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak import calls, faults, kills, storm
+from tests.soak import calls, faults, kills, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
@@ -78,11 +78,31 @@ def _calls(directory: Path, _: float) -> bool:
     return found.clean
 
 
+def _trunk(directory: Path, minutes: float) -> bool:
+    print(f"calls for {minutes:g} minutes over a Kamailio that is killed, frozen and refuses ...", flush=True)
+    found = trunk.campaign(directory, minutes)
+    _print(
+        {
+            **{f"calls {outcome}": count for outcome, count in sorted(found.outcomes.items())},
+            "calls without an outcome": found.unended,
+            **{f"trunk {what}": count for what, count in sorted(found.flaps.items())},
+            "registered again, worst s": round(max(found.registered_s, default=0.0), 1),
+            **{f"file descriptors {when}": two[0] for when, two in found.counted},
+            **{f"threads {when}": two[1] for when, two in found.counted},
+            "memory, first sample MB": round(found.memory[0], 1),
+            "memory, last sample MB": round(found.memory[-1], 1),
+            "memory, last quarter over second": round(found.growth, 3),
+        }
+    )
+    return found.clean
+
+
 CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "kills": _kills,
     "faults": _faults,
     "storm": _storm,
     "calls": _calls,
+    "trunk": _trunk,
 }
 
 

@@ -45,7 +45,7 @@ def campaign(directory: Path, calls: int, a_second: float) -> Result:
         time.sleep(1)
         with driver(f"{HOST}:{port}", max_calls=1000) as opened:
             result(dial(opened, tone(0.1))[0])
-            before, memory_mb, cpu_s = _left(), _memory_mb(), time.process_time()
+            before, memory, cpu_s = left(), memory_mb(), time.process_time()
             speech, started = tone(EACH_S - 0.5), time.monotonic()
             handles = []
             for number in range(calls):
@@ -58,17 +58,17 @@ def campaign(directory: Path, calls: int, a_second: float) -> Result:
                 sum(each.played_s == EACH_S for each in ended),
                 cpu_ms,
                 before,
-                _left(),
-                _memory_mb() - memory_mb,
+                left(),
+                memory_mb() - memory,
             )
     finally:
         sipp.kill()
         sipp.wait()
 
 
-def _left() -> tuple[int, int]:
+def left() -> tuple[int, int]:
     return len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
-def _memory_mb() -> float:
+def memory_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
