@@ -1,7 +1,6 @@
 """Renders the clips of a locale ahead of time. Only `pinwheel prompts render` comes here, never the daemon.
 
-An engine speaks; the chain makes of it what a telephone carries well: 8 kHz, 300-3400 Hz, no silence around it, and
-the level of ITU-T G.169 for speech on the line. A locale appears whole or not at all.
+An engine speaks; the chain makes of it what a telephone carries well. A locale appears whole or not at all.
 """
 
 import hashlib
@@ -17,26 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-import soundfile
-import soxr
-
 from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Phrases
 from daemon.prompts import RATE, slug
+from daemon.speech.chain import NoSpeech, Samples, decoded, pcm16, telephone
 
-Samples = npt.NDArray[np.float64]
-
-ACTIVE_DBFS = -22.0  # ITU-T G.169, RFC 7874 4: RMS 2600 of 32767 while somebody speaks
-PEAK = 0.89  # of full scale: what is louder is bent, not cut
-TRIM_DB = 40.0  # under the loudest 10 ms
-ACTIVE_DB = 20.0
-BLOCK = RATE // 100  # 10 ms
-FADE = RATE // 200  # 5 ms
-BAND_HZ = (300.0, 3400.0)  # ITU-T G.712
-TAPS = 255
-SHORTEST_S, LONGEST_S = 0.15, 20.0
-QUIETEST_DBFS = -45.0  # less is an engine that said nothing
 ENGINE_TIMEOUT_S = 60
 
 
@@ -126,68 +109,9 @@ def engine(name: str, voice: str = "") -> Engine:
 
 def _decoded(data: bytes) -> tuple[Samples, int]:
     try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float64", always_2d=True)
-    except soundfile.LibsndfileError as exc:
+        return decoded(data)
+    except NoSpeech as exc:
         raise RenderError(f"the engine gave no audio: {exc}") from exc
-    return samples.mean(axis=1), int(rate)
-
-
-# --- the chain -----------------------------------------------------------------------------------------------
-
-
-def telephone(samples: Samples, rate: int) -> Samples:
-    """Speech as a telephone wants it: 8 kHz, banded, trimmed, levelled, faded. Raises RenderError for no speech."""
-    narrow = np.convolve(soxr.resample(samples, rate, RATE, quality="VHQ"), _band_pass(), mode="same")
-    trimmed = _trimmed(narrow)
-    level = active_dbfs(trimmed)
-    if not SHORTEST_S <= len(trimmed) / RATE <= LONGEST_S or level < QUIETEST_DBFS:
-        raise RenderError(f"the engine gave {len(trimmed) / RATE:.2f} s at {level:.0f} dBFS, which is no speech")
-    return _faded(_limited(trimmed * 10 ** ((ACTIVE_DBFS - level) / 20)))
-
-
-def _band_pass() -> Samples:
-    """A windowed-sinc band pass; linear phase, so `mode="same"` adds no delay."""
-    n = np.arange(TAPS) - TAPS // 2
-    low, high = (2 * edge / RATE for edge in BAND_HZ)
-    return np.asarray((high * np.sinc(high * n) - low * np.sinc(low * n)) * np.blackman(TAPS))
-
-
-def _blocks_db(samples: Samples) -> Samples:
-    """The level of each whole 10 ms, in dB of full scale."""
-    whole = samples[: len(samples) // BLOCK * BLOCK].reshape(-1, BLOCK)
-    return np.asarray(10 * np.log10(np.maximum((whole**2).mean(axis=1), 1e-12)))
-
-
-def active_dbfs(samples: Samples) -> float:
-    """The level while somebody speaks: RMS of the blocks within 20 dB of the loudest."""
-    levels = _blocks_db(samples)
-    if not len(levels):
-        return -120.0
-    return float(10 * np.log10((10 ** (levels[levels > levels.max() - ACTIVE_DB] / 10)).mean()))
-
-
-def _trimmed(samples: Samples) -> Samples:
-    levels = _blocks_db(samples)
-    if not len(levels):
-        return samples
-    loud = np.flatnonzero(levels > levels.max() - TRIM_DB)
-    return samples[max(loud[0] - 1, 0) * BLOCK : (loud[-1] + 2) * BLOCK]
-
-
-def _limited(samples: Samples) -> Samples:
-    """Bend what goes over the top half of the headroom towards PEAK."""
-    knee = PEAK / 2
-    over = np.abs(samples) > knee
-    bent = np.sign(samples) * (knee + (PEAK - knee) * np.tanh((np.abs(samples) - knee) / (PEAK - knee)))
-    return np.asarray(np.where(over, bent, samples))
-
-
-def _faded(samples: Samples) -> Samples:
-    ramp = np.linspace(0, 1, FADE)
-    faded = samples.copy()
-    faded[:FADE] *= ramp
-    faded[-FADE:] *= ramp[::-1]
-    return faded
 
 
 # --- a locale ------------------------------------------------------------------------------------------------
@@ -237,9 +161,9 @@ def render(
 def _render_clip(name: str, text: str, locale: str, speaker: Engine, work: Path) -> dict[str, Any]:
     try:
         samples = telephone(*speaker.speak(text, locale))
-    except RenderError as exc:
+    except (RenderError, NoSpeech) as exc:
         raise RenderError(f"clip {name} ({text!r}): {exc}") from exc
-    data = (samples * 32767).round().astype("<i2").tobytes()
+    data = pcm16(samples)
     with wave.open(str(work / f"{name}.wav"), "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
