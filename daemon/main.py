@@ -7,10 +7,13 @@ import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import phonenumbers
 
 import drivers
 from daemon import config as configuration
@@ -26,7 +29,7 @@ from daemon.api.server import (
 from daemon.clock import Clock
 from daemon.config import Config, ConfigErrors
 from daemon.core.model import Channel, Request
-from daemon.core.phrases import sms_text
+from daemon.core.phrases import DEFAULT_LOCALE, locale_for_region, sms_text
 from daemon.engine import Engine, Policy
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import Manner, VoiceLane
@@ -56,6 +59,8 @@ class Daemon:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        hangup = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
         lanes = [lane for lane in (self.sms, self.calls) if lane is not None]
         for lane in lanes:
             lane.open()
@@ -63,7 +68,7 @@ class Daemon:
         app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping)
         inherited = inherited_sockets()
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        duties = [asyncio.create_task(self.engine.run()), asyncio.create_task(self._watchdog())]
+        duties = [asyncio.create_task(duty) for duty in (self.engine.run(), self._watchdog(), self._reloads(hangup))]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
         notify("READY=1", f"STATUS=version {VERSION}")
@@ -79,6 +84,19 @@ class Daemon:
         await asyncio.gather(*(lane.close() for lane in lanes))
         for duty in duties:
             duty.cancel()
+
+    async def _reloads(self, hangup: asyncio.Event) -> None:
+        """Load the prompts anew at each SIGHUP."""
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            # sd_notify(3): the clock tells systemd that this answers its own request.
+            notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+            if self.calls is not None:
+                found = await asyncio.to_thread(_prompts, self.config)
+                self.calls.prompts = found.or_else(self.calls.prompts)
+                _tell_prompts(self.config, self.calls.prompts)
+            notify("READY=1", f"STATUS=version {VERSION}")
 
     async def _watchdog(self) -> None:
         """Tell systemd that the engine commits: a loop or a database that hangs is silent, and gets restarted."""
@@ -98,10 +116,31 @@ async def _first_end(tasks: list["asyncio.Task[None]"], stopping: asyncio.Event)
     stop.cancel()
 
 
+def _prompts(config: Config) -> PromptLibrary:
+    return PromptLibrary.open([Path(config.prompts.directory), shipped_prompts()])
+
+
+def _tell_prompts(config: Config, prompts: PromptLibrary) -> None:
+    """Which locales can be spoken, and which somebody may expect that cannot."""
+    log.info("prompts=loaded complete=%s", ",".join(prompts.locales) or "none")
+    lacking = {*prompts.begun, *_likely_locales(config.security.allow_prefixes), DEFAULT_LOCALE} - {*prompts.locales}
+    if lacking:
+        log.warning("prompts=incomplete locales=%s remedy='pinwheel prompts check'", ",".join(sorted(lacking)))
+    for mistake in (mistake for mistakes in prompts.broken.values() for mistake in mistakes):
+        log.error("prompts=broken reason=%r", mistake)
+
+
+def _likely_locales(prefixes: Sequence[str]) -> set[str]:
+    """The locales of the countries whose numbers are allowed, where only some are."""
+    codes = {int(prefix[:digits]) for prefix in prefixes for digits in (1, 2, 3)}
+    regions = (region for code in codes for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ()))
+    return {locale_for_region(region) for region in regions}
+
+
 def assemble(config: Config) -> Daemon:
     """Open the store and make the rest. Raises one of UNUSABLE."""
     phrases = load_phrases()
-    prompts = PromptLibrary.open([Path(config.prompts.directory), shipped_prompts()])
+    prompts = _prompts(config)
     key = load_key(config.security.key_file, _state_directory(config))
     store = SqliteStore(config.store.path)
     store.open()
@@ -127,6 +166,7 @@ def assemble(config: Config) -> Daemon:
         driver = drivers.load(config.voice.driver).Driver(config.voice.driver, config.voice.options)
         options = config.voice.options
         manner = Manner(options.ring_seconds, options.repeats, options.confirm == "press1", options.limit_seconds)
+        _tell_prompts(config, prompts)
         engine.lanes[Channel.TTS] = calls = VoiceLane(engine, driver, prompts, manner, max_calls=options.max_calls)
     return Daemon(config, store, engine, sms, calls)
 
@@ -183,7 +223,7 @@ def main(path: Path, check_config: bool, log_level: str) -> None:
     """The Pinwheel daemon: verifies phone numbers by SMS and by call.
 
     It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the
-    foreground; SIGTERM stops it after what is on the wire has been recorded.
+    foreground; SIGTERM stops it after what is on the wire has been recorded, SIGHUP makes it load the prompts anew.
     """
     try:
         config = configuration.load(path)

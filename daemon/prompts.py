@@ -4,12 +4,14 @@ A prompt set is a directory `<locale>` of WAV files (8 kHz, 16 bit, mono), one a
 before the shipped one, clip by clip, so that a recording of one's own replaces just what it replaces.
 """
 
-import logging
 import re
 import tomllib
+import unicodedata
 import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from daemon.core.phrases import (
@@ -19,6 +21,7 @@ from daemon.core.phrases import (
     QUESTION,
     QUESTION_PLAN,
     BadPhrases,
+    Clip,
     Phrases,
     Plan,
     Silence,
@@ -29,12 +32,11 @@ from daemon.core.phrases import (
 )
 from daemon.resources import config_path
 from drivers import Audio
-from drivers.g711 import alaw_encode, ulaw_encode
-
-log = logging.getLogger("pinwheel.prompts")
+from drivers.g711 import A_SILENCE, MU_SILENCE, alaw_encode, ulaw_encode
 
 RATE = 8000
 FRAME = 160  # 20 ms: a call ends on a whole frame
+OFFER = "press_1"
 NEEDED = ("welcome", "again", "bye", *DIGITS)
 
 
@@ -75,11 +77,12 @@ def load_phrases(directory: Path | None = None) -> PhraseBook:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What a call says. first_end_s, second_end_s: when the PIN has been said once and twice.
+    """What a call says, in which locale. first_end_s, second_end_s: when the PIN has been said once and twice.
 
     again and bye are there where the speech ends with the offer to repeat it; question where the locale has the clip.
     """
 
+    locale: str
     audio: Audio
     first_end_s: float
     second_end_s: float
@@ -89,23 +92,58 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a call: a clip by the name of its file, or silence, which has none."""
+
+    name: str
+    audio: Audio
+    pin_ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PromptLibrary:
-    """Clips by locale and name, each in both laws."""
+    """Clips by locale and name, each in both laws. broken: what could not be read, one sentence each, by locale."""
 
     clips: Mapping[str, Mapping[str, Audio]] = field(repr=False)
+    broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, directories: Sequence[Path]) -> "PromptLibrary":
-        """Load every set below the directories; the first that has a clip wins. Raises PromptsUnusable."""
+        """Load every set below the directories; the first that has a clip which can be used wins."""
         clips: dict[str, dict[str, Audio]] = {}
+        broken: dict[str, list[str]] = {}
         for directory in directories:
             for path in sorted(directory.glob("[!.]*/*.wav")):  # hidden: a set that is being rendered
-                clips.setdefault(path.parent.name, {}).setdefault(path.stem, _read(path))
-        return cls(clips)
+                held = clips.setdefault(path.parent.name, {})
+                try:
+                    if path.stem not in held:
+                        held[path.stem] = _read(path)
+                except PromptsUnusable as exc:
+                    broken.setdefault(path.parent.name, []).append(str(exc))
+        return cls(clips, broken)
+
+    def or_else(self, running: "PromptLibrary") -> "PromptLibrary":
+        """This one, with the running clips of each locale of which something is broken or missing now."""
+        worse = {name for name in running.locales if name in self.broken or (name in self.clips and self.missing(name))}
+        return PromptLibrary({**self.clips, **{name: running.clips[name] for name in worse}}, self.broken)
+
+    @property
+    def begun(self) -> list[str]:
+        """The locales that have some clips, and not all that they need."""
+        return sorted(locale for locale in self.clips if not self.complete(locale))
 
     def complete(self, locale: str) -> bool:
         """Every clip that a call needs is there."""
-        return all(name in self.clips.get(locale, {}) for name in NEEDED)
+        return not self.missing(locale)
+
+    def missing(self, locale: str) -> list[str]:
+        """The clips that a call needs and that are not there."""
+        return [name for name in NEEDED if name not in self.clips.get(locale, {})]
+
+    @property
+    def locales(self) -> list[str]:
+        """Those that are complete."""
+        return sorted(locale for locale in self.clips if self.complete(locale))
 
     def locale_for(self, wanted: str) -> str | None:
         """The locale that a call in `wanted` is spoken in; None where no set is complete."""
@@ -119,30 +157,39 @@ class PromptLibrary:
         spoken = self.locale_for(locale)
         if spoken is None:
             raise PromptsUnusable(f"no prompts for {locale}; run: pinwheel prompts render {locale}")
-        if spoken != locale:
-            log.info("prompts=fallback wanted=%s spoken=%s", locale, spoken)
         clips = self.clips[spoken]
-        offer = offer and "press_1" in clips
-        audio, (first_end_s, second_end_s) = _joined(call_plan(pin, offer=offer), brand, clips)
-        again = _joined(again_plan(pin), brand, clips)[0] if offer else None
-        bye = _joined(BYE_PLAN, brand, clips)[0] if offer else None
-        question = _joined(QUESTION_PLAN, brand, clips)[0] if QUESTION in clips else None
-        return Speech(audio, first_end_s, second_end_s, again, bye, question)
+        offer = offer and OFFER in clips
+        passages = self.passages(spoken, call_plan(pin, offer=offer), brand)
+        first_end_s, second_end_s = _pin_ends_s(passages)
+        again = joined(self.passages(spoken, again_plan(pin), brand)) if offer else None
+        bye = joined(self.passages(spoken, BYE_PLAN, brand)) if offer else None
+        question = joined(self.passages(spoken, QUESTION_PLAN, brand)) if QUESTION in clips else None
+        return Speech(spoken, joined(passages), first_end_s, second_end_s, again, bye, question)
+
+    def passages(self, spoken: str, plan: Plan, brand: str) -> list[Passage]:
+        """The plan with the clips of a locale that has them."""
+        clips = self.clips[spoken]
+        return [_silence(part.ms) if isinstance(part, Silence) else _passage(part, brand, clips) for part in plan]
 
 
-def _joined(plan: Plan, brand: str, clips: Mapping[str, Audio]) -> tuple[Audio, list[float]]:
-    """The audio of a plan, in whole frames, and when each reading of the PIN ends in it."""
-    pcmu, pcma = bytearray(), bytearray()
-    ends: list[float] = []
-    for part in plan:
-        clip = _silence(part.ms) if isinstance(part, Silence) else clips[_clip_name(part.name, brand, clips)]
-        pcmu += clip.pcmu
-        pcma += clip.pcma
-        if not isinstance(part, Silence) and part.pin_ends:
-            ends.append(len(pcmu) / RATE)
-    hush = _silence(1)
+def _passage(part: Clip, brand: str, clips: Mapping[str, Audio]) -> Passage:
+    """A clip; the welcome is the brand's own, if it has one."""
+    name = welcome_of(brand) if part.name == "welcome" and welcome_of(brand) in clips else part.name
+    return Passage(name, clips[name], part.pin_ends)
+
+
+def joined(passages: Sequence[Passage]) -> Audio:
+    """An utterance, in whole frames."""
+    pcmu = b"".join(passage.audio.pcmu for passage in passages)
+    pcma = b"".join(passage.audio.pcma for passage in passages)
     short = -len(pcmu) % FRAME
-    return Audio(bytes(pcmu) + hush.pcmu[:1] * short, bytes(pcma) + hush.pcma[:1] * short), ends
+    return Audio(pcmu + MU_SILENCE * short, pcma + A_SILENCE * short)
+
+
+def _pin_ends_s(passages: Sequence[Passage]) -> list[float]:
+    """When each reading of the PIN ends."""
+    ends = accumulate(passage.audio.seconds for passage in passages)
+    return [end for passage, end in zip(passages, ends, strict=True) if passage.pin_ends]
 
 
 def shipped_prompts() -> Path:
@@ -150,19 +197,19 @@ def shipped_prompts() -> Path:
 
 
 def slug(brand: str) -> str:
-    """How a brand is written in a file name: "Acme & Co" -> "acme-co"."""
-    return re.sub(r"[^a-z0-9]+", "-", brand.lower()).strip("-")
+    """How a brand is written in a file name: "Acme & Co" -> "acme-co"; "" for one without letters and digits."""
+    return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", brand).casefold()).strip("-")
 
 
-def _clip_name(name: str, brand: str, clips: Mapping[str, Audio]) -> str:
-    """The welcome of the brand, if it has one of its own."""
-    own = f"{name}-{slug(brand)}"
-    return own if name == "welcome" and own in clips else name
+def welcome_of(brand: str) -> str:
+    """The clip in which a brand is named; the common one for a brand that cannot be spelled."""
+    return f"welcome-{slug(brand)}" if slug(brand) else "welcome"
 
 
-def _silence(ms: int) -> Audio:
+@cache
+def _silence(ms: int) -> Passage:
     octets = ms * RATE // 1000
-    return Audio(ulaw_encode(bytes(2)) * octets, alaw_encode(bytes(2)) * octets)
+    return Passage("", Audio(MU_SILENCE * octets, A_SILENCE * octets))
 
 
 def _read(path: Path) -> Audio:

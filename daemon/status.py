@@ -58,6 +58,7 @@ class Health:
             ],
             "waiting": self.calls.waiting,
             "outcomes": dict(self.calls.outcomes),
+            "locales": self.calls.prompts.locales,
         }
 
 

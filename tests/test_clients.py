@@ -1,7 +1,5 @@
 """The clients that programmers already have, unmodified, against a real daemon."""
 
-import datetime
-import ipaddress
 import json
 import socket
 from collections.abc import Iterator
@@ -10,10 +8,6 @@ from pathlib import Path
 import nexmo
 import pytest
 import vonage
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from vonage_verify_legacy import VerifyRequest
 from vonage_verify_legacy.errors import VerifyError
 
@@ -21,6 +15,7 @@ from daemon.adapter import UnixAdapter
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 from tests.peers.baresip import free_port
+from tests.peers.tls import certificate
 
 KEY, SECRET = "abcd1234", "a secret of the tests"
 NUMBER = "447700900123"
@@ -92,32 +87,6 @@ def test_nexmo_hears_what_is_wrong(verify: nexmo.Verify) -> None:
 
 
 # --- vonage 4.9.1 over TLS -------------------------------------------------------------------------------------
-
-
-def certificate(directory: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1 and its key, as PEM files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    today = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    cert_file, key_file = directory / "cert.pem", directory / "key.pem"
-    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain)
-    )
-    return cert_file, key_file
 
 
 @pytest.fixture

@@ -207,6 +207,8 @@ def _status(report: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {status.lower()}" for status, count in report["requests"].items())
     click.echo(f"requests  {counts or 'none yet'}")
     click.echo(f"voice     {_voice(report['voice'])}")
+    if "locales" in report["voice"]:
+        click.echo(f"prompts   {', '.join(report['voice']['locales']) or 'none; run: pinwheel prompts check'}")
     for call in report["voice"].get("in_progress", ()):
         click.echo(f"call      {call['request_id']}: {call['phase']} for {call['since_s']} s")
     for modem in report["modems"]:

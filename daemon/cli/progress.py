@@ -1,0 +1,43 @@
+"""How far a long piece of work has come: a bar where somebody watches, else plain lines."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class Progress:
+    """Of clips being rendered, on standard error."""
+
+    def __init__(self, total: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._total, self._now = total, now
+        self._done, self._started = 0, now()
+        self._bar = click.progressbar(length=total, file=sys.stderr, show_pos=True, item_show_func=self._label)
+        self._clip = ""
+
+    def __enter__(self) -> "Progress":
+        if sys.stderr.isatty():
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if sys.stderr.isatty():
+            self._bar.render_finish()
+
+    def rendered(self, clip: Any) -> None:
+        """One more; `clip` is a Rendered."""
+        self._done += 1
+        self._clip = f"{clip.line.locale} {clip.line.clip}"
+        if sys.stderr.isatty():
+            self._bar.update(1, clip)
+            return
+        told = (
+            f"{self._done}/{self._total}  {clip.line.locale}  {clip.line.clip:16} {clip.seconds:5.2f} s  {clip.how:6}"
+        )
+        click.echo(f"{told}  {clip.line.text}", err=True)
+
+    def _label(self, _: Any) -> str:
+        rate = self._done / max(self._now() - self._started, 1e-3)
+        return f"{self._clip} · {rate:.1f} clips/s · {self._total - self._done} left" if self._clip else ""

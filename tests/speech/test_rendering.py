@@ -1,0 +1,153 @@
+"""A locale appears whole or not at all, once, and an interrupted run goes on."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.core.phrases import DIGITS
+from daemon.prompts import PromptLibrary, load_phrases, shipped_prompts
+from daemon.speech.engines import Asterisk, EngineFailed
+from daemon.speech.rendering import Order, Rendered, lines, render
+from daemon.speech.sets import IMPORT, SetUnusable, digest, read_clip, read_manifest, replacing, write_clip
+from tests.speech.voices import Hum, audio_file, hum
+
+PHRASES = load_phrases().for_locale("en-us")
+GERMAN = dataclasses.replace(
+    PHRASES, locale="de-de", spoken={name: f"de {text}" for name, text in PHRASES.spoken.items()}
+)
+
+
+def nothing(_: Rendered) -> None:
+    pass
+
+
+def everything(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.glob("[!.]*/*")}
+
+
+def test_a_rendered_locale_can_be_spoken(tmp_path: Path) -> None:
+    told: list[Rendered] = []
+    assert render(GERMAN, Order(Hum(), Hum(), ["Globex"]), tmp_path, told.append) == tmp_path / "de-de"
+    library = PromptLibrary.open([tmp_path, shipped_prompts()])
+    assert library.speech("de-de", "4711", "Globex").locale == "de-de"
+    assert set(library.clips["de-de"]) == {clip.line.clip for clip in told} > {*DIGITS, "welcome-globex", "question"}
+    assert {clip.how for clip in told} == {"spoken"}
+
+
+def test_the_manifest_tells_how_each_clip_came_to_be(tmp_path: Path) -> None:
+    engine = Hum()
+    render(GERMAN, Order(engine, engine, rate=0.8), tmp_path, nothing)
+    document = json.loads((tmp_path / "de-de" / "manifest.json").read_text())
+    assert (document["format"], document["locale"]) == (2, "de-de")
+    made = read_manifest(tmp_path / "de-de")
+    for clip in (made["digit_7"], made["bye"]):
+        assert (clip.engine, clip.voice) == ("hum", "de-de at 700 Hz")
+        assert clip.dbfs == pytest.approx(-22, abs=0.5)
+    assert made["digit_7"].text == "de seven"
+    assert made["digit_7"].parameters == {"rate": 0.8}
+    assert made["bye"].parameters == {"rate": 1.0}
+    pcm = read_clip(tmp_path / "de-de" / "digit_7.wav")
+    assert made["digit_7"].sha256 == digest(pcm)
+    assert made["digit_7"].seconds == len(pcm) / 16000
+
+
+def test_a_failing_engine_leaves_the_old_prompts_alone(tmp_path: Path) -> None:
+    render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+    before = everything(tmp_path)
+    broken = Hum("seven", hz=900)
+    with pytest.raises(EngineFailed, match=r"clip digit_7 \('seven'\): out of breath"):
+        render(PHRASES, Order(broken, broken), tmp_path, nothing)
+    assert everything(tmp_path) == before
+    assert [path.name for path in tmp_path.glob(".en-us-*")] == []
+
+
+def test_a_new_locale_does_not_appear_before_it_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed):
+        render(GERMAN, Order(Hum(), Hum("de Goodbye.")), tmp_path, nothing)
+    assert everything(tmp_path) == {}
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed):
+        render(PHRASES, Order(Hum("seven"), Hum()), tmp_path, nothing)
+    engine, told = Hum(), list[Rendered]()
+    render(PHRASES, Order(engine, engine), tmp_path, told.append)
+    assert [line.clip for line in engine.said][:3] == ["digit_7", "digit_8", "digit_9"]
+    assert [clip.how for clip in told[:8]] == ["cached"] * 7 + ["spoken"]
+
+
+@pytest.mark.parametrize(
+    "order", [Order(Hum(hz=800), Hum()), Order(Hum(), Hum(), rate=0.9), Order(Hum(), Hum(), fresh=True)]
+)
+def test_the_cache_has_only_what_is_the_same_in_all(tmp_path: Path, order: Order) -> None:
+    render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+    told: list[Rendered] = []
+    render(PHRASES, order, tmp_path, told.append)
+    assert {clip.how for clip in told if clip.line.clip in DIGITS} == {"spoken"}
+
+
+def test_a_cache_that_was_damaged_is_spoken_again(tmp_path: Path) -> None:
+    render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+    for path in (tmp_path / ".cache").iterdir():
+        path.write_bytes(b"half")
+    engine = Hum()
+    render(PHRASES, Order(engine, engine), tmp_path, nothing)
+    assert len(engine.said) == len([*lines(PHRASES, Order(engine, engine))])
+
+
+def test_two_at_a_time_is_refused_and_the_other_is_named(tmp_path: Path) -> None:
+    with replacing(tmp_path, "en-us") as work:
+        with pytest.raises(SetUnusable, match=f"en-us is being made by process {os.getpid()}"):
+            render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+        render(GERMAN, Order(Hum(), Hum()), tmp_path, nothing)
+        write_clip(work / "bye.wav", bytes(16000))
+    assert (tmp_path / "en-us" / "bye.wav").exists()
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetUnusable, match=r"cannot write to .*file.*--directory"):
+        render(PHRASES, Order(Hum(), Hum()), tmp_path / "file" / "prompts", nothing)
+
+
+def test_recordings_of_ones_own_stay_unless_they_are_given_up(tmp_path: Path) -> None:
+    with replacing(tmp_path, "en-us") as work:
+        write_clip(work / "bye.wav", b"\1\0" * 8000)  # put there by hand: no manifest
+    render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+    assert read_clip(tmp_path / "en-us" / "bye.wav") == b"\1\0" * 8000
+    assert read_manifest(tmp_path / "en-us")["bye"].engine == IMPORT
+    render(PHRASES, Order(Hum(), Hum(), imports=True), tmp_path, nothing)
+    assert read_manifest(tmp_path / "en-us")["bye"].engine == "hum"
+
+
+def test_digits_of_one_engine_and_sentences_of_another(tmp_path: Path) -> None:
+    render(PHRASES, Order(Hum(hz=500), Hum(hz=900)), tmp_path, nothing)
+    made = read_manifest(tmp_path / "en-us")
+    assert {made[name].voice for name in DIGITS} == {"en-us at 500 Hz"}
+    assert made["welcome"].voice == "en-us at 900 Hz"
+
+
+def test_digits_alone_are_replaced_and_the_sentences_kept(tmp_path: Path) -> None:
+    (tmp_path / "sounds" / "en" / "digits").mkdir(parents=True)
+    for digit in range(10):
+        path = tmp_path / "sounds" / "en" / "digits" / f"{digit}.wav"
+        path.write_bytes(audio_file(hum(rate=8000), 8000, "WAV"))
+    render(PHRASES, Order(Asterisk(tmp_path / "sounds"), None), tmp_path / "own", nothing)
+    own, shipped = (tmp_path / "own" / "en-us"), shipped_prompts() / "en-us"
+    assert read_clip(own / "welcome.wav") == read_clip(shipped / "welcome.wav")
+    assert read_clip(own / "digit_1.wav") != read_clip(shipped / "digit_1.wav")
+    assert read_manifest(own)["digit_1"].engine == "asterisk"
+
+
+def test_sentences_that_are_not_there_cannot_be_kept(tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed, match="clip welcome: there is none to keep for de-de; name an engine"):
+        render(GERMAN, Order(Hum(), None), tmp_path, nothing)
+
+
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(SetUnusable, match=r"manifest\.json.*render or import the set again"):
+        read_manifest(tmp_path)
