@@ -41,8 +41,8 @@ def alaw_decode(octets: bytes) -> bytes:
 
 
 def _ulaw_octet(sample: int) -> int:
-    scaled = sample >> 2  # rounds down, so that -1 goes to the next step; audioop does the same
-    sign, magnitude = (0, -scaled) if scaled < 0 else (SIGN, scaled)
+    # The one's complement, as ITU-T G.191 takes it: -1, a quarter of a 14-bit step, stays in the first interval.
+    sign, magnitude = (0, ~sample >> 2) if sample < 0 else (SIGN, sample >> 2)
     biased = min(magnitude, MU_CLIP) + MU_BIAS
     segment = biased.bit_length() - 6
     octet = segment << 4 | (biased >> (segment + 1) & 0x0F)
