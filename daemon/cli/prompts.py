@@ -351,7 +351,7 @@ def _show_locales(states: Sequence[LocaleState]) -> None:
 
 def _locale_row(state: LocaleState) -> tuple[str, ...]:
     there = [name for name in CLIPS if name in state.clips]
-    brands = [name.removeprefix("welcome-") for name in state.clips if name.startswith("welcome-")]
+    brands = sorted(name.removeprefix("welcome-") for name in state.clips if name.startswith("welcome-"))
     made = [clip.made for clip in state.clips.values()]
     engines = sorted({f"{m.engine or 'unknown'}{' (last resort)' if m.note else ''}" for m in made})
     levels = [clip.dbfs for clip in state.clips.values()]
