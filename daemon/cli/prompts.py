@@ -1,33 +1,27 @@
 """`pinwheel prompts`: what calls say, made ahead of time, checked and heard without a daemon."""
 
 import os
-import wave
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import click
 
-import drivers
 from daemon import config as configuration
 from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table
 from daemon.config import Config, ConfigErrors
 from daemon.core.phrases import (
     BYE_PLAN,
     DEFAULT_LOCALE,
-    DIGITS,
     LOCALES,
     QUESTION,
     QUESTION_PLAN,
-    SENTENCES,
     Phrases,
     Silence,
     call_plan,
 )
 from daemon.prompts import (
-    NEEDED,
     OFFER,
     RATE,
     Passage,
@@ -38,15 +32,14 @@ from daemon.prompts import (
     load_phrases,
     shipped_prompts,
     slug,
-    welcome_of,
 )
-from daemon.speech.sets import IMPORT, ClipState, SetUnusable, active_dbfs, clip_states
+from daemon.speech.sets import SetUnusable, active_dbfs, write_clip
+from daemon.speech.survey import CLIPS, LocaleState, survey
 from drivers.conversation import Conversation
 from drivers.g711 import alaw_decode, ulaw_decode
 
 ENGINES = ("gtts", "piper", "espeak", "asterisk")
 KEEP = "keep"
-CLIPS = (*SENTENCES, QUESTION, *DIGITS)
 RELOAD = "systemctl reload pinwheel"
 
 
@@ -260,39 +253,6 @@ def _size(clip: Any) -> tuple[str, str]:
 # --- check -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LocaleState:
-    """A locale as `check` tells it. spoken_in: the locale that stands in for it; mend: a command, or ""."""
-
-    locale: str
-    clips: dict[str, ClipState]
-    missing: list[str]
-    troubles: list[str]
-    spoken_in: str
-    mend: str
-
-    @property
-    def begun(self) -> bool:
-        """It has some clips, so somebody meant it to be complete."""
-        return bool(self.clips)
-
-    @property
-    def good(self) -> bool:
-        return not self.troubles and not set(self.missing) & set(NEEDED)
-
-    def json(self) -> dict[str, Any]:
-        clips = {name: _clip_json(state) for name, state in self.clips.items()}
-        rest = {"missing": self.missing, "troubles": self.troubles, "spoken_in": self.spoken_in, "mend": self.mend}
-        return {"locale": self.locale, "complete": self.good, **rest, "clips": clips}
-
-
-def _clip_json(state: ClipState) -> dict[str, Any]:
-    made = state.made
-    known = {"engine": made.engine, "voice": made.voice, "text": made.text, "note": made.note, "source": made.source}
-    measured = {"seconds": round(state.seconds, 3), "dbfs": round(state.dbfs, 1)}
-    return {**known, **measured, "shipped": state.shipped, "trouble": state.trouble}
-
-
 @prompts.command()
 @click.argument("locales", nargs=-1, metavar="[LOCALE...]")
 @click.option("--clips", "by_clip", is_flag=True, help="A line for each clip.")
@@ -309,39 +269,10 @@ def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Con
     if unknown:
         raise click.ClickException(f"no locale {unknown[0]!r}; there are {', '.join(sorted(LOCALES))}")
     folders = [_directory(config, directory), shipped_prompts()]
-    states = _states(locales or sorted(LOCALES), folders, config.prompts.brands)
+    states = survey(locales or sorted(LOCALES), folders, _book().by_locale, config.prompts.brands)
     context.show([state.json() for state in states], lambda: _show_clips(states) if by_clip else _show_locales(states))
     needed = [state for state in states if locales or state.begun or state.locale == DEFAULT_LOCALE]
     click.get_current_context().exit(0 if all(state.good for state in needed) else SAID_NO)
-
-
-def _states(locales: Sequence[str], folders: Sequence[Path], brands: Sequence[str]) -> list[LocaleState]:
-    book = _book().by_locale
-    clips = {locale: clip_states(folders, locale) for locale in LOCALES}
-    usable = {name: {clip: s for clip, s in found.items() if s.seconds} for name, found in clips.items()}
-    library = PromptLibrary({name: dict.fromkeys(found, drivers.Audio(b"", b"")) for name, found in usable.items()})
-    return [_state(locale, clips[locale], book.get(locale), library, brands) for locale in locales]
-
-
-def _state(
-    locale: str, clips: dict[str, ClipState], phrases: Phrases | None, library: PromptLibrary, brands: Sequence[str]
-) -> LocaleState:
-    expected = (*CLIPS, *map(welcome_of, brands))
-    missing = [name for name in dict.fromkeys(expected) if name not in clips]
-    troubles = [f"{name}: {trouble}" for name, state in clips.items() if (trouble := _trouble(state, phrases))]
-    imported = any(state.made.engine == IMPORT and state.trouble for state in clips.values())
-    mend = f"pinwheel prompts render {locale}" + (" --replace-imports" if imported else "")
-    if phrases is None:
-        mend = f"pinwheel prompts import DIR --locale {locale}"  # there are no phrases that could be rendered
-    return LocaleState(
-        locale, clips, missing, troubles, library.locale_for(locale) or "", mend if missing or troubles else ""
-    )
-
-
-def _trouble(state: ClipState, phrases: Phrases | None) -> str:
-    expected = phrases.spoken.get(state.name) if phrases else None
-    stale = state.made.text and expected and state.made.text != expected
-    return state.trouble or (f"says {state.made.text!r}, the phrases now {expected!r}" if stale else "")
 
 
 def _show_locales(states: Sequence[LocaleState]) -> None:
@@ -426,7 +357,7 @@ def play(
     _tell(stretches, pcm)
     try:
         if out:
-            _write_wav(out, pcm)
+            write_clip(out, pcm)
         if plot:
             title = f"{spoken} · {brand or 'no brand'} · {law} · {len(pcm) / 2 / RATE:.1f} s"
             picture = _renderer("picture")
@@ -473,11 +404,3 @@ def _tell(stretches: Sequence[tuple[str, float, float]], pcm: bytes) -> None:
         level = f"{active_dbfs(pcm[round(start_s * RATE) * 2 : round(end_s * RATE) * 2]):.1f} dBFS" if name else ""
         rows.append((f"{start_s:.2f} s", f"{end_s - start_s:.2f} s", name or "-", level))
     table(("at", "length", "clip", "level"), rows)
-
-
-def _write_wav(path: Path, pcm: bytes) -> None:
-    with wave.open(str(path), "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(RATE)
-        wav.writeframes(pcm)

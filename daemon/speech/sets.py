@@ -80,7 +80,7 @@ def _brief(made: Made) -> dict[str, Any]:
 
 def write_clip(path: Path, pcm: bytes) -> None:
     """16-bit samples as the daemon reads them."""
-    with wave.open(str(path), "wb") as wav:
+    with path.open("wb") as file, wave.open(file, "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
         wav.setframerate(RATE)
@@ -129,6 +129,8 @@ def replacing(directory: Path, locale: str) -> Iterator[Path]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with _locked(directory / f".{locale}.lock", locale):
+            for left in directory.glob(f".{locale}-*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
             work = Path(tempfile.mkdtemp(prefix=f".{locale}-", dir=directory))
             try:
                 yield work

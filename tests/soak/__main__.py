@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak import calls, faults, kills, storm, trunk
+from tests.soak import calls, faults, kills, locales, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
@@ -97,12 +97,30 @@ def _trunk(directory: Path, minutes: float) -> bool:
     return found.clean
 
 
+def _locales(directory: Path, _: float) -> bool:
+    print("every locale that eSpeak has, rendered offline (the last resort) ...", flush=True)
+    found = locales.campaign(directory)
+    _print(
+        {
+            "locales wanted": found.wanted,
+            "locales complete": found.complete,
+            "clips": found.clips,
+            "seconds of audio": round(found.seconds),
+            "seconds to render it": round(found.took_s, 1),
+        }
+    )
+    for failure in found.failures:
+        print(f"  {failure}")
+    return found.clean
+
+
 CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "kills": _kills,
     "faults": _faults,
     "storm": _storm,
     "calls": _calls,
     "trunk": _trunk,
+    "locales": _locales,
 }
 
 

@@ -7,10 +7,12 @@ import gtts.lang
 import pytest
 
 from daemon.core.phrases import LOCALES
+from daemon.prompts import load_phrases
 from daemon.speech.chain import telephone
 from daemon.speech.engines import EngineFailed, EngineRests, Line
 from daemon.speech.google import Gtts
 from daemon.speech.pace import INTERVAL_S, Pace, TooSoon
+from daemon.speech.rendering import Order, render
 from tests.peers.google import CUT, HOSTS, SLOW, Google, trusted
 from tests.peers.tls import certificate
 
@@ -124,6 +126,15 @@ def test_a_fault_of_one_clip_is_told(google: Google, pace: Pace, fault: str, wor
     google.faults.append(fault)
     with pytest.raises(EngineFailed, match=words):
         Gtts(pace).speak(line())
+
+
+def test_audio_without_speech_makes_no_clip_and_is_not_kept(google: Google, pace: Pace, tmp_path: Path) -> None:
+    engine = Gtts(pace)
+    google.faults.append("silence")
+    with pytest.raises(EngineFailed, match=r"clip digit_0 \('zero'\): gtts gave no speech"):
+        render(load_phrases().for_locale("en-us"), Order(engine, engine), tmp_path, lambda _: None)
+    assert not (tmp_path / ".cache").exists()
+    assert not (tmp_path / "en-us").exists()
 
 
 def test_a_service_that_hangs_is_left(google: Google, pace: Pace) -> None:

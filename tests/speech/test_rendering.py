@@ -107,6 +107,13 @@ def test_two_at_a_time_is_refused_and_the_other_is_named(tmp_path: Path) -> None
     assert (tmp_path / "en-us" / "bye.wav").exists()
 
 
+def test_what_a_killed_run_left_behind_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / ".en-us-x7").mkdir()
+    (tmp_path / ".en-us-x7" / "bye.wav").write_bytes(b"half")
+    render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+    assert {path.name for path in tmp_path.iterdir()} == {".cache", ".en-us.lock", "en-us"}
+
+
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SetUnusable, match=r"cannot write to .*file.*--directory"):
