@@ -33,8 +33,8 @@ from daemon.prompts import (
     shipped_prompts,
     slug,
 )
-from daemon.speech.sets import SetUnusable, active_dbfs, write_clip
-from daemon.speech.survey import CLIPS, LocaleState, survey
+from daemon.speech.sets import CLIPS, SetUnusable, active_dbfs, write_clip
+from daemon.speech.survey import LocaleState, survey
 from drivers.conversation import Conversation
 from drivers.g711 import alaw_decode, ulaw_decode
 

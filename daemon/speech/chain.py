@@ -13,19 +13,16 @@ import soundfile
 import soxr
 
 from daemon.prompts import RATE
+from daemon.speech.sets import ACTIVE_DB, BLOCK, LEVEL_DBFS, LONGEST_S, SHORTEST_S
 
 Samples = npt.NDArray[np.float64]
 
-ACTIVE_DBFS = -22.0  # ITU-T G.169, RFC 7874 4: RMS 2600 of 32767 while somebody speaks
-ACTIVE_DB = 20.0  # under the loudest 10 ms: somebody speaks
 PEAK = 0.89  # of full scale: what is louder is bent, not cut
 HIGH_PASS_HZ = 120.0
 TAPS = 511  # hum at 60 Hz goes down by 78 dB
-BLOCK = RATE // 100  # 10 ms
 TRIM_DB = 40.0  # under the loudest 10 ms: silence
 LEAD_BLOCKS, TAIL_BLOCKS = 3, 5  # what is kept around it: the onset of an /f/, the release of a /t/ lie lower still
 FADE = RATE // 200  # 5 ms
-SHORTEST_S, LONGEST_S = 0.15, 20.0
 QUIETEST_DBFS = -45.0  # less is an engine that said nothing
 
 
@@ -35,16 +32,16 @@ class NoSpeech(Exception):
 
 def telephone(samples: Samples, rate: int) -> Samples:
     """Speech (mono, -1..1, rate in Hz) as a telephone wants it, at 8 kHz. Raises NoSpeech."""
-    if not len(samples) or not np.isfinite(samples).all():
-        raise NoSpeech(
-            "there are no samples in it" if not len(samples) else "there are samples in it that are no numbers"
-        )
+    if not len(samples):
+        raise NoSpeech("there are no samples in it")
+    if not np.isfinite(samples).all():
+        raise NoSpeech("there are samples in it that are no numbers")
     narrow = np.convolve(soxr.resample(samples, rate, RATE, quality="VHQ"), _high_pass(), mode="same")
     trimmed = _trimmed(narrow)
     level = active_dbfs(trimmed)
     if not SHORTEST_S <= len(trimmed) / RATE <= LONGEST_S or level < QUIETEST_DBFS:
         raise NoSpeech(f"{len(trimmed) / RATE:.2f} s at {level:.0f} dBFS are no speech")
-    return _faded(_limited(trimmed * 10 ** ((ACTIVE_DBFS - level) / 20)))
+    return _faded(_limited(trimmed * 10 ** ((LEVEL_DBFS - level) / 20)))
 
 
 def decoded(data: bytes) -> tuple[Samples, int]:

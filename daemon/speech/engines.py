@@ -14,7 +14,6 @@ from daemon.speech import espeak
 from daemon.speech.chain import NoSpeech, Samples, decoded
 from daemon.speech.pace import Pace
 
-NAMES = ("gtts", "piper", "espeak", "asterisk")
 LIMIT_S = 60
 ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds")
 NORMAL_WPM, SLOWEST_WPM, FASTEST_WPM = 150, 80, 450  # of eSpeak; 175, its own default, was understood even less

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.core.phrases import DIGITS, LOCALES, QUESTION, SENTENCES
+from daemon.core.phrases import LOCALES
 from daemon.prompts import RATE, slug
 from daemon.speech.chain import NoSpeech, decoded, pcm16, telephone
 from daemon.speech.sets import (
+    CLIPS,
     IMPORT,
     MANIFEST,
     Made,
@@ -21,7 +22,6 @@ from daemon.speech.sets import (
 )
 
 KINDS = (".wav", ".flac", ".mp3", ".ogg")
-KNOWN = (*SENTENCES, QUESTION, *DIGITS)
 BRAND = "welcome-"
 LARGEST = 50_000_000  # octets: what is larger is no clip
 
@@ -79,10 +79,10 @@ def _files(source: Path, locale: str | None, mistakes: list[str]) -> Iterator[tu
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in KINDS:
                 continue
-            if path.stem in KNOWN or path.stem == f"{BRAND}{slug(path.stem.removeprefix(BRAND))}" != BRAND:
+            if path.stem in CLIPS or path.stem == f"{BRAND}{slug(path.stem.removeprefix(BRAND))}" != BRAND:
                 yield where, path
             else:
-                mistakes.append(f"cannot import {path}: no such clip; there are {', '.join(KNOWN)}, {BRAND}BRAND")
+                mistakes.append(f"cannot import {path}: no such clip; there are {', '.join(CLIPS)}, {BRAND}BRAND")
 
 
 def _recording(locale: str, path: Path, directory: Path) -> Recording:

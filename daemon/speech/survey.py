@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.core.phrases import DIGITS, LOCALES, QUESTION, SENTENCES, Phrases
+from daemon.core.phrases import LOCALES, Phrases
 from daemon.prompts import NEEDED, PromptLibrary, welcome_of
-from daemon.speech.sets import IMPORT, ClipState, clip_states
+from daemon.speech.sets import CLIPS, IMPORT, ClipState, clip_states
 from drivers import Audio
-
-CLIPS = (*SENTENCES, QUESTION, *DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
