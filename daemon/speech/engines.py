@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from daemon.speech.chain import NoSpeech, Samples, decoded
 from daemon.speech.pace import Pace
 
 LIMIT_S = 60
+KANJI = re.compile("[\u4e00-\u9fff\u3005]")
 ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds")
 NORMAL_WPM, SLOWEST_WPM, FASTEST_WPM = 150, 80, 450  # of eSpeak; 175, its own default, was understood even less
 
@@ -91,6 +93,8 @@ class Espeak:
     def speak(self, line: Line) -> tuple[Samples, int]:
         if importlib.util.find_spec("espeakng_loader") is None:
             raise EngineFailed("espeak is not installed; run: pip install 'pinwheel[render]'")
+        if line.locale == "ja-jp" and KANJI.search(line.text):  # it would say "Chinese letter" for each
+            raise EngineFailed("espeak reads only kana in Japanese; write the phrases in kana, or try --engine gtts")
         words = str(self.parameters(line)["words_a_minute"])
         return _program("espeak", [str(espeak.__file__), self.voice(line.locale), words], line)
 

@@ -40,6 +40,14 @@ def test_odd_text_is_audio_or_an_error_of_our_own(text: str) -> None:
     assert rate == 22050
 
 
+def test_espeak_reads_kana_and_does_not_pretend_to_read_kanji() -> None:
+    kana = telephone(*Espeak().speak(Line("welcome", "にんしょうコードをおしらせします。", "ja-jp")))
+    assert 1 < len(kana) / 8000 < 4
+    with pytest.raises(EngineFailed, match="only kana"):
+        Espeak().speak(Line("welcome", "認証コードをお知らせします。", "ja-jp"))
+    assert len(telephone(*Espeak().speak(Line("welcome", "您的验证码如下", "zh-cn")))) / 8000 < 4
+
+
 def test_two_voices_of_one_language_differ() -> None:
     assert Espeak().voice("es-es") != Espeak().voice("es-us") == "es-419"
 
