@@ -13,7 +13,8 @@ import soundfile
 import soxr
 
 from daemon.prompts import RATE
-from daemon.speech.sets import ACTIVE_DB, BLOCK, LEVEL_DBFS, LONGEST_S, SHORTEST_S
+from daemon.speech.sets import ACTIVE_DB, BLOCK, LONGEST_S, SHORTEST_S
+from daemon.speech.sets import ACTIVE_DBFS as ACTIVE_DBFS
 
 Samples = npt.NDArray[np.float64]
 
@@ -41,7 +42,7 @@ def telephone(samples: Samples, rate: int) -> Samples:
     level = active_dbfs(trimmed)
     if not SHORTEST_S <= len(trimmed) / RATE <= LONGEST_S or level < QUIETEST_DBFS:
         raise NoSpeech(f"{len(trimmed) / RATE:.2f} s at {level:.0f} dBFS are no speech")
-    return _faded(_limited(trimmed * 10 ** ((LEVEL_DBFS - level) / 20)))
+    return _faded(_limited(trimmed * 10 ** ((ACTIVE_DBFS - level) / 20)))
 
 
 def decoded(data: bytes) -> tuple[Samples, int]:

@@ -28,7 +28,7 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 BLOCK = RATE // 100  # 10 ms
 ACTIVE_DB = 20.0  # under the loudest 10 ms: somebody speaks
-LEVEL_DBFS = -22.0  # ITU-T G.169, RFC 7874 4: RMS 2600 of 32767 while somebody speaks
+ACTIVE_DBFS = -22.0  # ITU-T G.169, RFC 7874 4: RMS 2600 of 32767 while somebody speaks
 FAR_DB = 6.0  # from that: no longer one level
 SHORTEST_S, LONGEST_S = 0.15, 20.0
 NOTHING_DBFS = -120.0
@@ -224,6 +224,6 @@ def _clip_state(path: Path, made: Made, broken: str, *, shipped: bool) -> ClipSt
         trouble = "changed since it was made"
     if not SHORTEST_S <= seconds <= LONGEST_S:
         trouble = f"{seconds:.2f} s long"
-    if abs(dbfs - LEVEL_DBFS) > FAR_DB:
-        trouble = f"level {dbfs:.0f} dBFS instead of {LEVEL_DBFS:.0f}"
+    if abs(dbfs - ACTIVE_DBFS) > FAR_DB:
+        trouble = f"level {dbfs:.0f} dBFS instead of {ACTIVE_DBFS:.0f}"
     return ClipState(path.stem, made, seconds, dbfs, shipped, trouble)
