@@ -14,13 +14,14 @@ from drivers import Delivery, IncomingSms, Sms, StatusReport
 CODEC_ERRORS = (EncodingError, ValueError, IndexError, KeyError, TypeError, StopIteration, RuntimeError, OverflowError)
 
 SUBMIT, VP_RELATIVE, UDHI, SRR = 0x01, 0x10, 0x40, 0x20  # first octet (23.040 9.2.3.1, 9.2.3.3, 9.2.3.23, 9.2.3.5)
-INTERNATIONAL = 0x91  # international number, ISDN numbering plan (23.040 9.1.2.5)
+INTERNATIONAL, UNKNOWN = 0x91, 0x81  # type of number, ISDN numbering plan (23.040 9.1.2.5)
 DCS_GSM7, DCS_UCS2 = 0x00, 0x08  # 23.038 4
 DCS_CLASS_0 = 0x10  # beside the alphabet: to be shown at once, and kept nowhere (23.038 4)
 UNITS_ALONE = {DCS_GSM7: 160, DCS_UCS2: 70}  # septets or UCS2 characters in a message of one part
 UNITS_EACH = {DCS_GSM7: 153, DCS_UCS2: 67}  # in each of several, beside a 6-octet header
 MAX_PARTS = 255
 MAX_DIGITS = 15  # E.164 6.1
+SHORT_CODE = range(3, 7)  # digits of a number that the network itself resolves; no E.164 number is so short
 SOME_SCTS = bytes.fromhex("62114221000000")  # any valid time stamp (9.2.3.11)
 MTI_DELIVER, MTI_STATUS_REPORT = 0, 2  # 23.040 9.2.3.1, service centre to mobile
 
@@ -45,8 +46,8 @@ def encode_submit(sms: Sms, reference: int = 0) -> list[SubmitPdu]:
 
     Characters that no SMS can carry (beyond the Basic Multilingual Plane, controls) become "?". Raises PduError.
     """
-    if not (sms.number.isascii() and sms.number.isdigit() and len(sms.number) <= MAX_DIGITS):
-        raise PduError("cannot send to a number that is not E.164 digits")
+    if not (sms.number.isascii() and sms.number.isdigit() and SHORT_CODE[0] <= len(sms.number) <= MAX_DIGITS):
+        raise PduError("cannot send to a number that is neither E.164 digits nor a short code")
     text = sendable(sms.text)
     dcs = alphabet(text)
     parts = split(text, dcs)
@@ -102,7 +103,8 @@ def _concatenation(reference: int, parts: int, number: int) -> bytes:
 
 def _submit(sms: Sms, dcs: int, part: str, header: bytes) -> SubmitPdu:
     first = SUBMIT | VP_RELATIVE | SRR | (UDHI if header else 0)
-    address = bytes([len(sms.number), INTERNATIONAL]) + bytes(codec.encodeSemiOctets(sms.number))
+    kind = UNKNOWN if len(sms.number) in SHORT_CODE else INTERNATIONAL
+    address = bytes([len(sms.number), kind]) + bytes(codec.encodeSemiOctets(sms.number))
     length, data = _user_data(part, dcs, header)
     coding = dcs | (DCS_CLASS_0 if sms.flash else 0)
     tpdu = bytes([first, 0]) + address + bytes([0, coding, relative_validity(sms.validity_s), length]) + data

@@ -206,6 +206,11 @@ def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
     assert "no delivery report" in unheard.output
 
 
+def test_a_test_message_goes_to_a_short_code_too(one: Pool) -> None:
+    assert one.pinwheel("test", "sim1", "--to", "72200").exit_code == 0
+    assert [number for number, _ in one.modems[0].accepted] == ["72200"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

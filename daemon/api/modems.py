@@ -1,5 +1,6 @@
 """The operator's routes under /v1/modems: a table, and what one may do to a modem."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,12 +10,14 @@ from starlette.responses import JSONResponse, Response
 
 from daemon.api.params import HttpError, Mistake, Parameters, gather, phone_number
 from daemon.api.verify import admit
+from daemon.config import Security
 from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
 from drivers import DriverError, Refused
 
 ASK_S = 20.0
 REPORT_S = 30.0
 MAX_REPORT_S = 600
+SHORT_CODE = re.compile(r"[0-9]{3,6}", re.ASCII)  # such as the carrier's own for the balance
 
 Answer = dict[str, Any]
 
@@ -30,13 +33,20 @@ async def _set_duty(http: HttpRequest, lane: SmsLane, slot: ModemSlot, _: Parame
     return {"name": slot.name, "state": str(duty)}
 
 
+def _recipient(to: str, security: Security) -> str:
+    """A short code as it is; else the digits of an E.164 number that the operator's prefixes allow. Raises Mistake."""
+    if SHORT_CODE.fullmatch(to):
+        return to
+    number = phonenumbers.format_number(phone_number(to, None), phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+    admit(security, number)
+    return number
+
+
 async def _test(http: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parameters) -> Answer:
     """?to=NUMBER&wait=SECONDS: send a test message, and wait so long for its report."""
-    number = phone_number(given.required("to"), None)
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
-    admit(http.app.state.verify.security, e164)
+    number = _recipient(given.required("to"), http.app.state.verify.security)
     wait_s = given.whole("wait", range(MAX_REPORT_S + 1), f"seconds, 0 to {MAX_REPORT_S}")
-    result = await lane.test(slot, e164, REPORT_S if wait_s is None else wait_s)
+    result = await lane.test(slot, number, REPORT_S if wait_s is None else wait_s)
     return {
         "name": slot.name,
         "sent_s": round(result.sent_s, 3),

@@ -93,7 +93,7 @@ _order("resume", "Use the modem NAME again.", "{} is in use")
 
 @modems.command()
 @click.argument("name")
-@click.option("--to", "number", required=True, help="Your own number, international, such as +447700900123.")
+@click.option("--to", "number", required=True, help="A number, such as +447700900123, or a short code.")
 @click.option("--wait", default=TEST_S, show_default=True, help="Seconds to wait for the delivery report.")
 @json_flag
 @pass_context

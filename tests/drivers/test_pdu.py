@@ -76,11 +76,18 @@ def test_what_no_sms_can_carry_becomes_a_question_mark() -> None:
     assert read(part.hex)["user_data"]["data"] == "? ok"
 
 
-@pytest.mark.parametrize("number", ["+447700900123", "07700 900123", "٤٤٧", "1" * 16])
-def test_only_e164_digits_are_a_number(number: str) -> None:
+@pytest.mark.parametrize("number", ["150", "72211", "123456"])
+def test_a_short_code_is_left_to_the_network_to_resolve(number: str) -> None:
+    (part,) = encode_submit(Sms(number, "BALANCE", 300))
+    recipient = read(part.hex)["recipient"]
+    assert (recipient["number"], recipient["toa"]["ton"]) == (number, "unknown")
+
+
+@pytest.mark.parametrize("number", ["+447700900123", "07700 900123", "٤٤٧", "1" * 16, "", "12"])
+def test_only_e164_digits_and_short_codes_are_a_number(number: str) -> None:
     with pytest.raises(PduError) as error:
         encode_submit(Sms(number, "x", 300))
-    assert number not in str(error.value)
+    assert not number or number not in str(error.value)
 
 
 @pytest.mark.parametrize(
