@@ -15,11 +15,12 @@ import serial
 
 from drivers import at
 
+CLOSED = "the port closed: was the modem unplugged?"
 WRITE_S = 5.0  # a modem that does not drain its port for so long is gone
 
 
 class Lost(Exception):
-    """The port failed: unplugged, hung up, or it takes no octets."""
+    """The port failed: unplugged, hung up, or it takes no octets; the text says which."""
 
 
 class Silent(Exception):
@@ -85,7 +86,7 @@ class Line:
         try:
             self._selector.register(port, selectors.EVENT_READ)
         except (OSError, ValueError, serial.SerialException):
-            raise Lost("the port closed") from None
+            raise Lost(CLOSED) from None
         self._selector.register(wake, selectors.EVENT_READ)
 
     def close(self) -> None:
@@ -164,7 +165,7 @@ class Line:
         try:
             data = self._port.read(4096)
         except (OSError, serial.SerialException, TypeError):  # TypeError: pyserial, when the port was closed meanwhile
-            raise Lost("the port closed") from None
+            raise Lost(CLOSED) from None
         events = self._session.feed(data)
         self._events += [event for event in events if not isinstance(event, at.Notice)]
         for event in events:
@@ -174,5 +175,7 @@ class Line:
     def _write(self, data: bytes) -> None:
         try:
             self._port.write(data)
+        except serial.SerialTimeoutException:
+            raise Lost("the modem takes no data: check the cable and flow_control") from None
         except (OSError, serial.SerialException):
-            raise Lost("the port takes nothing") from None
+            raise Lost(CLOSED) from None

@@ -17,6 +17,7 @@ import queue
 import select
 import shlex
 import subprocess
+import termios
 import threading
 import time
 from concurrent.futures import Future
@@ -55,6 +56,7 @@ from drivers.modem import (
     Timing,
     WrongPort,
 )
+from drivers.parts import Message, PartReports
 from drivers.recovery import Cure, Ladder
 
 log = logging.getLogger("pinwheel.modem")
@@ -64,6 +66,7 @@ STUCK_AFTER = 3  # failures in a row that are the modem's own
 OWN_FAILURES = frozenset({300, 320})  # ME failure, memory failure
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
 ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
+RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class _Stuck(Exception):
     """The modem answers, but message after message fails for a reason of its own."""
 
 
+PORT_ERRORS = (OSError, serial.SerialException, ValueError, termios.error)
+"""What pyserial raises of a port; termios.error, which is no OSError, if the modem is unplugged while it is set up."""
 SESSION_ENDS = (Lost, Silent, Interrupted, _Restarted)
 
 
@@ -140,9 +145,10 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Unanswered:
-    """A message whose answer may still come, until then (monotonic)."""
+    """A message whose answer, to its newest part, may still come, until then (monotonic)."""
 
     sms: Sms
+    message: Message
     until: float
 
 
@@ -162,6 +168,7 @@ class Driver:
         self._thread: threading.Thread | None = None
         self._wake: Wake | None = None
         self._ladder = Ladder(self._timing.cure, self._timing.cures_an_hour, power=bool(options.power_cycle))
+        self._rate = options.baudrate if isinstance(options.baudrate, int) else RATES[0]  # the last that fitted
         self._turn = 0  # which of the ports that fit
         self._absent_since = float("inf")
         self._registrations: dict[str, int] = {}
@@ -169,6 +176,7 @@ class Driver:
         self._storage = self._home = ""  # the storage that is read now; that of incoming messages
         self._unreadable: set[int] = set()
         self._concatenation = 0
+        self._reports = PartReports()
         self._on_wire = False
         self._own_failures = 0
         self._storage_full = False
@@ -211,7 +219,7 @@ class Driver:
             return
         self._closing_at = time.monotonic()
         self._rouse()
-        self._thread.join(self._timing.close + 1)
+        self._thread.join(self._timing.close + WRITE_S + 1)  # it may be writing
         self._thread = None
         self._wake.close()
 
@@ -222,6 +230,17 @@ class Driver:
     # --- the thread: one session after the other ---
 
     def _run(self) -> None:
+        try:
+            self._sessions()
+        finally:  # a defect must not look like a modem that is ready
+            if time.monotonic() < self._closing_at:
+                self._set_state(
+                    DeviceState.FAILED, "a defect has stopped this driver: report the log, drain and resume"
+                )
+            self._refuse_jobs()
+            self._refuse_questions()
+
+    def _sessions(self) -> None:
         failures = 0
         while time.monotonic() < self._closing_at:
             started = time.monotonic()
@@ -254,8 +273,8 @@ class Driver:
                 modem = Modem(line, self._timing)
                 self._initialise(modem, port)
                 self._serve(modem)
-        except Lost:
-            return _End(DeviceState.ABSENT, "the port closed: was the modem unplugged?")
+        except Lost as exc:
+            return _End(DeviceState.ABSENT, str(exc))
         except Silent:
             return _End(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", silent=True)
         except _Stuck:
@@ -266,9 +285,11 @@ class Driver:
             return _End(DeviceState.ABSENT, str(exc), self._timing.absent if len(self._ports()) < 2 else None)
         except Blocked as exc:
             return _End(DeviceState.FAILED, str(exc), self._timing.blocked)
+        except at.Malformed as exc:
+            return _End(DeviceState.STARTING, str(exc))
         except Interrupted:
             return _End(DeviceState.CLOSED, "", 0)
-        except (OSError, serial.SerialException, ValueError) as exc:
+        except PORT_ERRORS as exc:
             return _End(DeviceState.ABSENT, _open_error(exc), self._timing.absent)
 
     def _ports(self) -> list[str]:
@@ -277,10 +298,9 @@ class Driver:
         return sorted(glob.glob(port)) if glob.has_magic(port) else [port]
 
     def _opened(self, name: str) -> serial.Serial:
-        rate = self._options.baudrate
         return serial.Serial(
             name,
-            baudrate=rate if isinstance(rate, int) else RATES[0],
+            baudrate=self._rate,
             rtscts=self._options.flow_control == "rtscts",
             exclusive=True,  # two programs on one modem corrupt each other's commands
             timeout=0,
@@ -340,12 +360,10 @@ class Driver:
 
     def _reset(self) -> None:
         """AT+CFUN=1,1 (27.007 8.2), whether or not anybody listens."""
-        with (
-            contextlib.suppress(OSError, serial.SerialException, ValueError),
-            self._opened(self._status.port) as port,
-        ):
+        with contextlib.suppress(*PORT_ERRORS), self._opened(self._status.port) as port:
             port.write(bytes([at.ESC, at.CR]) + b"AT+CFUN=1,1\r")
-            port.flush()
+            self._pause(RESET_WRITE_S)  # to let it out; tcdrain(3) would wait for ever for a modem without CTS
+            port.reset_output_buffer()
 
     def _power_cycle(self) -> None:
         """The operator's command, for a bounded time; it learns which modem from its environment."""
@@ -374,7 +392,7 @@ class Driver:
 
     def _initialise(self, modem: Modem, port: serial.Serial) -> None:
         """From any state a modem may be in to one that sends. Raises Silent, Blocked and what else ends a session."""
-        self._find_rate(modem, port, RATES if self._options.baudrate == "auto" else (port.baudrate,))
+        self._find_rate(modem, port, RATES if self._options.baudrate == "auto" else ())
         modem.ask("ATE0")
         modem.ask("AT+CMEE=1")  # errors as numbers (27.007 9.1)
         self._recognise(modem, modem.identify())
@@ -386,10 +404,12 @@ class Driver:
         self._sweep(modem)
 
     def _find_rate(self, modem: Modem, port: serial.Serial, rates: tuple[int, ...]) -> None:
-        for rate in rates:
+        for rate in (self._rate, *rates):
             port.baudrate = rate
             with contextlib.suppress(Silent):
-                return modem.synchronise()
+                modem.synchronise()
+                self._rate = rate
+                return
         raise Silent("no baud rate fits")
 
     def _recognise(self, modem: Modem, found: Identity) -> None:
@@ -497,16 +517,16 @@ class Driver:
             parts = pdu.encode_submit(sms, self._concatenation)
         except pdu.PduError as exc:
             raise Refused(str(exc)) from None
-        references: list[int] = []
+        message = self._reports.begin(sms.number, len(parts))
         try:
             for part in parts:
                 self._offer(modem, part)
-                references.append(self._result(modem.line, sms))
+                message.references.append(self._result(modem.line, sms, message))
         except (Refused, Unavailable) as exc:
-            if references:
-                raise Uncertain(f"{len(references)} of {len(parts)} parts were sent, then: {exc}") from None
+            if message.references:
+                raise Uncertain(f"{len(message.references)} of {len(parts)} parts were sent, then: {exc}") from None
             raise
-        return Receipt(tuple(references))
+        return Receipt(tuple(message.references))
 
     def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:
         """AT+CMGS up to the end of the body; nothing has been sent yet."""
@@ -516,14 +536,14 @@ class Driver:
             if isinstance(event, at.Final):
                 raise self._refusal(event, on_wire=False)
             if isinstance(event, at.Answer):
-                self._answer_late(event.text)
+                self._hear(at.Notice("+CMGS", event.text))  # before the prompt it is an older message's
             if event is None:
                 self._own_failures += 1
                 modem.synchronise()
                 raise Unavailable("the modem gave no prompt for the message")
         modem.line.body(part.hex)
 
-    def _result(self, line: Line, sms: Sms) -> int:
+    def _result(self, line: Line, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
         self._on_wire = True
         line.send()
@@ -535,7 +555,7 @@ class Driver:
                     reference = at.message_reference(event.text)
             if event is None:
                 self._own_failures += 1
-                self._late = _Unanswered(sms, sent_at + self._timing.listen)
+                self._late = _Unanswered(sms, message, sent_at + self._timing.listen)
                 raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
         if not event.ok:
             raise self._refusal(event, on_wire=True)
@@ -588,28 +608,38 @@ class Driver:
     def _sort(self, notice: at.Notice) -> None:
         match notice.name:
             case "+CDS" | "+CMT":
-                self._listener(pdu.decode(notice.pdu))
+                self._tell(pdu.decode(notice.pdu))
             case "+CMTI" | "+CDSI":
                 self._stored.append(at.storage_index(notice.text))
             case "+CREG" | "+CGREG" | "+CEREG":
                 self._registrations[notice.name] = at.registration(notice.text)
             case "+CMGS":
-                self._answer_late(notice.text)
+                self._answer_late(at.message_reference(notice.text))
             case "+CMS ERROR":
                 final = at.parse_final(notice.text)
                 self._settle_late(self._refusal(final, on_wire=True) if final is not None else None)
             case name if name in at.BANNERS:
                 raise _Restarted
 
-    def _answer_late(self, line: str) -> None:
-        self._settle_late(Receipt((at.message_reference(line),)))
+    def _tell(self, news: StatusReport | IncomingSms) -> bool:
+        """Whether it is safe with who listens."""
+        whole = self._reports.whole(news) if isinstance(news, StatusReport) else news
+        return whole is None or self._listener(whole)
+
+    def _answer_late(self, reference: int) -> None:
+        """The part that nobody answered was sent; the message too, if it was the last."""
+        late = self._late
+        if late is not None:
+            late.message.references.append(reference)
+            whole = len(late.message.references) == late.message.parts
+            self._settle_late(Receipt(tuple(late.message.references)) if whole else None)
 
     def _settle_late(self, answer: Receipt | DriverError | None) -> None:
-        late = self._late
-        if late is not None and answer is not None:
-            self._late = None
-            if time.monotonic() < late.until:
-                self._listener(LateAnswer(late.sms, answer))
+        """None: it ends the wait, but says too little. What is sent in part stays uncertain, whatever follows."""
+        late, self._late = self._late, None
+        in_part = late is not None and 0 < len(late.message.references) < late.message.parts
+        if late is not None and answer is not None and not in_part and time.monotonic() < late.until:
+            self._listener(LateAnswer(late.sms, answer))
 
     # --- the SIM's storage ---
 
@@ -645,7 +675,7 @@ class Driver:
                 log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self.name, index, exc)
             self._unreadable.add(index)
             return
-        if self._listener(found):
+        if self._tell(found):
             modem.ask(f"AT+CMGD={index}")
 
 

@@ -1,10 +1,15 @@
 """The serial driver on a modem behind a pseudo-terminal: outcomes, faults, and that it never wedges."""
 
+import errno
+import os
 import queue
+import random
+import termios
 import time
+import tty
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +205,30 @@ def test_a_late_answer_settles_an_uncertain_message(modem: SimulatedModem) -> No
     assert isinstance(late.answer, Receipt)
 
 
+def test_a_long_message_is_delivered_once_all_its_parts_are(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        receipt = send(ready(driver), sms(text="x" * 400))
+        report = news.first(StatusReport)
+        send(driver, sms("447700900145"))
+        news.first(StatusReport, lambda report: report.number == "447700900145")
+    assert (report.reference, report.delivery) == (receipt.references[-1], Delivery.DELIVERED)
+    assert [e.number for e in news.events if isinstance(e, StatusReport)] == [NUMBER, "447700900145"]
+
+
+def test_a_late_answer_to_the_first_of_several_parts_does_not_make_the_message_sent(modem: SimulatedModem) -> None:
+    modem.network_s = 1.5
+    news = News()
+    with opened(modem.port, news) as driver:
+        with pytest.raises(Uncertain):
+            send(ready(driver), sms(text="x" * 400))
+        ready(driver)
+        modem.network_s = 0.05
+        send(driver, sms())
+        news.first(StatusReport, lambda report: report.number == NUMBER)
+    assert not any(isinstance(event, LateAnswer) for event in news.events)
+
+
 def test_ok_without_a_reference_is_uncertain(modem: SimulatedModem) -> None:
     with opened(modem.port) as driver, pytest.raises(Uncertain, match="without a message reference"):
         send(ready(driver), sms("447700900189"))
@@ -303,6 +332,92 @@ def test_a_port_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with opened(str(tmp_path / "none")) as driver:
         in_state(driver, DeviceState.ABSENT)
         assert "no such port" in driver.status().detail
+
+
+def test_a_modem_that_takes_no_data_ends_in_its_remedy() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(slave, False)
+    for size in (4096, 64, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(slave, b"x" * size)  # nobody reads them
+        time.sleep(0.05)  # the kernel moves them on
+    try:
+        with opened(os.ttyname(slave), timing=replace(FAST, cures_an_hour=0)) as driver:
+            until(lambda: "takes no data: check the cable" in driver.status().detail, "the remedy", BOUND_S)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_modem_that_is_unplugged_while_its_port_is_set_up_is_used_when_it_returns(
+    modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(1000))
+    flush = termios.tcflush
+
+    def unplugged_at_first(fd: int, queue: int) -> None:
+        if next(calls) < 2:
+            raise termios.error(errno.EIO, "Input/output error")
+        flush(fd, queue)
+
+    monkeypatch.setattr(termios, "tcflush", unplugged_at_first)
+    with opened(modem.port) as driver:
+        send(ready(driver), sms())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_driver_that_a_defect_has_stopped_does_not_look_ready(modem: SimulatedModem) -> None:
+    def defective(event: SmsEvent) -> bool:
+        if isinstance(event, IncomingSms):
+            raise LookupError("a defect")
+        return True
+
+    driver = Driver("sim1", Options(port=modem.port), FAST)
+    driver.open(defective)
+    ready(driver)
+    modem.receive("447700900999", "hello")
+    in_state(driver, DeviceState.FAILED)
+    with pytest.raises(Unavailable, match="a defect has stopped this driver"):
+        send(driver, sms())
+    driver.close()
+    driver.open(News())  # as drain and resume do
+    send(ready(driver), sms())
+    driver.close()
+
+
+@pytest.mark.parametrize("seed", [6, 8, 11])
+def test_whatever_a_modem_said_it_is_used_again_once_it_is_well(modem: SimulatedModem, seed: int) -> None:
+    rng = random.Random(seed)
+    words = [
+        b"\r\n",
+        b"+CMGS: ",
+        b"+CDS: 25\r\n",
+        b"+CREG: ",
+        b"+CMTI: ",
+        b"+CMS ERROR: ",
+        b"> ",
+        b"OK\r\n",
+        b"RDY\r\n",
+    ]
+    with opened(modem.port) as driver:
+        ready(driver)
+        for _ in range(60):
+            modem.noise(rng.choice(words) + rng.randbytes(rng.randrange(40)))
+            if rng.random() < 0.1:
+                driver.send(sms())
+            time.sleep(0.01)
+        modem.reboot()
+        modem.accepted.clear()
+        until(lambda: ready(driver).send(sms(text="at last")).exception(BOUND_S) is None, "it sends", BOUND_S)
+    assert (NUMBER, "at last") in modem.accepted
+
+
+@pytest.mark.parametrize("baudrate", ["auto", 57600])
+def test_a_speed_is_found_or_given(modem: SimulatedModem, baudrate: int | str) -> None:
+    with opened(modem.port, baudrate=baudrate) as driver:
+        send(ready(driver), sms())
 
 
 def test_two_drivers_do_not_share_a_port(modem: SimulatedModem) -> None:
