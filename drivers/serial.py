@@ -64,6 +64,7 @@ log = logging.getLogger("pinwheel.modem")
 SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
 STUCK_AFTER = 3  # failures in a row that are the modem's own
 OWN_FAILURES = frozenset({300, 320})  # ME failure, memory failure
+REPORTS = "SR"  # the storage of status reports (27.005 3.1)
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
 ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
@@ -401,7 +402,8 @@ class Driver:
         self._status = replace(self._status, imsi=modem.imsi())
         self._look_around(modem)
         self._home, _ = modem.stored()
-        self._sweep(modem)
+        self._storage = self._home
+        self._look_into_storage(modem, always=True)
 
     def _find_rate(self, modem: Modem, port: serial.Serial, rates: tuple[int, ...]) -> None:
         for rate in (self._rate, *rates):
@@ -647,18 +649,26 @@ class Driver:
         """Take what +CMTI and +CDSI announced."""
         while self._stored:
             storage, index = self._stored.pop(0)
-            if storage != self._storage and modem.ask(f'AT+CPMS="{storage}"', "+CPMS").ok:
-                self._storage = storage
+            if storage != self._storage:
+                self._select(modem, storage)
             for answer in modem.ask(f"AT+CMGR={index}", "+CMGR").answers:
                 self._take(modem, index, answer)
 
-    def _look_into_storage(self, modem: Modem) -> None:
-        """What +CMTI announces can be lost. Reports may lie in a storage apart from that of messages."""
-        if self._storage not in ("", self._home):
-            modem.ask(f'AT+CPMS="{self._home}"', "+CPMS")
-            self._storage = self._home
-        if modem.stored()[1]:
+    def _look_into_storage(self, modem: Modem, *, always: bool = False) -> None:
+        """What +CMTI and +CDSI announce can be lost. Reports may lie in a storage of their own."""
+        if self._home and self._select(modem, REPORTS):
             self._sweep(modem)
+        if self._home and self._storage != self._home:
+            self._select(modem, self._home)
+        if always or modem.stored()[1]:
+            self._sweep(modem)
+
+    def _select(self, modem: Modem, storage: str) -> bool:
+        """Whether the storage can be read, and is not known to be empty; from now on it is the one that is read."""
+        reply = modem.ask(f'AT+CPMS="{storage}"', "+CPMS")
+        if reply.ok:
+            self._storage = storage
+        return reply.ok and at.fields("".join(reply.answers[:1]))[0] != "0"
 
     def _sweep(self, modem: Modem) -> None:
         """Take what came while nobody listened; a full SIM receives no more."""

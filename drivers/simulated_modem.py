@@ -147,7 +147,7 @@ ANSWERS: dict[str, str] = {
     "+CSCS=?": '+CSCS: ("GSM","UCS2","HEX")',
     "+CMGF=?": "+CMGF: (0)",
     "+CNMI=?": "+CNMI: (0-3),(0,1),(0),(0-2),(0,1)",
-    "+CPMS=?": '+CPMS: ("SM"),("SM"),("SM")',
+    "+CPMS=?": '+CPMS: ("SM","SR"),("SM"),("SM")',
     "+CPINR": "+CPINR: SIM PIN,{tries}",
     "+CPIN?": "+CPIN: {lock}",
     "+CREG?": "+CREG: 1,{registered}",
@@ -166,7 +166,7 @@ class SimulatedModem:
 
     link: a name for the port that outlives an unplugging. handset: hears (number, text) of whole messages.
     network_s: how long the network takes for a message; report_s: until the handset's report comes. for_messages: False
-    for a port of a stick that answers AT but takes none.
+    for a port of a stick that answers AT but takes none. stores_reports: it knows no +CDS, so that they go to "SR".
     """
 
     def __init__(
@@ -179,6 +179,7 @@ class SimulatedModem:
         imei: str = "356938035643809",
         pin: str | None = None,
         for_messages: bool = True,
+        stores_reports: bool = False,
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
@@ -187,9 +188,9 @@ class SimulatedModem:
         self.network_s = network_s
         self._link, self._handset, self._report_s = link, handset, report_s
         self._imei, self._pin, self._pin_tries = imei, pin, 3
-        self._for_messages = for_messages
+        self._for_messages, self._stores_reports = for_messages, stores_reports
         self._registered = 1
-        self._stored: dict[int, bytes] = {}
+        self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
         self._references = itertools.cycle(range(256))
@@ -208,6 +209,7 @@ class SimulatedModem:
         """What a restart forgets."""
         self._echo, self._numeric_errors, self._reports = True, False, 0
         self._locked = self._pin is not None
+        self._read_from = "SM"
         self._input = bytearray()
         self._body: int | None = None
         self._busy = False
@@ -283,7 +285,7 @@ class SimulatedModem:
 
         def fill() -> None:
             for index in range(1, STORAGE + 1):
-                self._stored.setdefault(index, deliver("447700900999", f"advertisement {index}"))
+                self._storages["SM"].setdefault(index, deliver("447700900999", f"advertisement {index}"))
 
         self._do(fill)
 
@@ -469,16 +471,30 @@ class SimulatedModem:
         self._say("OK") if value == "0" else self._error("CMS", 303)
 
     def _cnmi(self, value: str) -> None:
-        self._reports = int((value.split(",") + ["0"] * 5)[3] or 0)
+        reports = int((value.split(",") + ["0"] * 5)[3] or 0)
+        if reports == 1 and self._stores_reports:
+            self._error("CMS", 303)
+            return
+        self._reports = reports
         self._say("OK")
 
-    def _cpms(self, _: str) -> None:
-        used = f"{len(self._stored)},{STORAGE}"
-        self._say(f"+CPMS: {used},{used},{used}", "OK")
+    @property
+    def _stored(self) -> dict[int, bytes]:
+        """The storage that is read (<mem1> of 27.005 3.2.2)."""
+        return self._storages[self._read_from]
+
+    def _cpms(self, value: str) -> None:
+        storage = value.split(",")[0].strip('"')
+        if storage not in self._storages:
+            self._error("CMS", 302)
+            return
+        self._read_from = storage
+        rest = f"{len(self._storages['SM'])},{STORAGE}"
+        self._say(f"+CPMS: {len(self._stored)},{STORAGE},{rest},{rest}", "OK")
 
     def _cpms_query(self, _: str) -> None:
-        used = f'"SM",{len(self._stored)},{STORAGE}'
-        self._say(f"+CPMS: {used},{used},{used}", "OK")
+        rest = f'"SM",{len(self._storages["SM"])},{STORAGE}'
+        self._say(f'+CPMS: "{self._read_from}",{len(self._stored)},{STORAGE},{rest},{rest}', "OK")
 
     def _cmgl(self, _: str) -> None:
         for index, pdu in self._stored.items():
@@ -567,7 +583,7 @@ class SimulatedModem:
                 return kind, code
         if self._registered not in (1, 5):
             return "CMS", 331
-        if len(self._stored) >= STORAGE:
+        if len(self._storages["SM"]) >= STORAGE:
             return "CMS", 322
         if handset.error is None or (handset.once and submit.number in self._congested):
             return None
@@ -619,8 +635,9 @@ class SimulatedModem:
             self._store(pdu, "+CDSI", "SR")
 
     def _store(self, pdu: bytes, notice: str, storage: str) -> None:
-        index = next(number for number in itertools.count(1) if number not in self._stored)
-        self._stored[index] = pdu
+        stored = self._storages[storage]
+        index = next(number for number in itertools.count(1) if number not in stored)
+        stored[index] = pdu
         self._say(f'{notice}: "{storage}",{index}')
 
 

@@ -32,7 +32,7 @@ from drivers import (
 )
 from drivers.modem import Timing
 from drivers.serial import Driver, Options
-from drivers.simulated_modem import SimulatedModem
+from drivers.simulated_modem import SimulatedModem, status_report
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
 
@@ -597,6 +597,30 @@ def test_what_nobody_could_keep_stays_in_the_sim(modem: SimulatedModem) -> None:
     finally:
         driver.close()
     assert modem.commands["+CMGD"] == 0
+
+
+def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path) -> None:
+    news = News()
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, stores_reports=True) as modem:
+        with opened(modem.port) as driver:
+            (reference,) = send(ready(driver), sms()).references
+        until(lambda: modem._storages["SR"], "the report", BOUND_S)
+        modem.receive("447700900999", "hello")
+        with opened(modem.port, news, Timing()) as driver:
+            ready(driver)
+            assert news.first(StatusReport).reference == reference
+            assert news.first(IncomingSms).text == "hello"
+            modem.receive("447700900999", "again")
+            news.first(IncomingSms, lambda message: message.text == "again")
+        assert not any(modem._storages.values())
+
+
+def test_a_report_whose_notice_was_lost_is_found(tmp_path: Path) -> None:
+    news = News()
+    with SimulatedModem(tmp_path / "modem", stores_reports=True) as modem, opened(modem.port, news) as driver:
+        ready(driver)
+        modem._do(lambda: modem._storages["SR"].update({1: status_report(9, NUMBER, 0)}))
+        assert news.first(StatusReport).reference == 9
 
 
 def test_a_question_that_changes_nothing_is_answered(modem: SimulatedModem) -> None:
