@@ -81,6 +81,8 @@ TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
     ("AT^SPIC", "^SPIC", 0),  # Siemens, Cinterion
     ("AT#PCT", "#PCT", 0),  # Telit
     ("AT+UPINCNT", "+UPINCNT", 0),  # u-blox
+    ("AT+CPINC?", "+CPINC", 0),  # Sierra Wireless
+    ("AT^CPIN?", "^CPIN", 1),  # Huawei
 )
 """How makers tell the SIM PIN's tries left: command, name of the answer, which parameter."""
 ALL_TRIES = 3  # of a SIM on which nobody has failed
