@@ -81,6 +81,7 @@ def _modem(slot: ModemSlot, now: float) -> dict[str, Any]:
         "busy": slot.busy,
         "sent": {"hour": used.hour, "day": used.day, "recipients": used.recipients},
         "limits": {"hour": limits.hourly, "day": limits.daily, "recipients": limits.monthly_recipients},
+        "limit_reached": slot.quota.full(now),
         "outcomes": dict(slot.outcomes),
         "last_error": error,
         "last_error_at": utc_text(error_at),

@@ -97,10 +97,11 @@ class Verdict(StrEnum):
 REFUSED, DEFERRED, LATER, UNCERTAIN = Verdict
 
 CMS: dict[int, tuple[Verdict, str]] = {
-    # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said
+    # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said. A bar (8, 10, 50, 69, 193) may be the
+    # recipient's or the SIM's: a SIM without credit must not refuse every message that another one could send.
     1: (REFUSED, "unassigned number"),
-    8: (REFUSED, "operator determined barring"),
-    10: (REFUSED, "call barred"),
+    8: (DEFERRED, "operator determined barring"),
+    10: (DEFERRED, "call barred"),
     21: (REFUSED, "short message transfer rejected"),
     27: (DEFERRED, "destination out of service"),
     28: (REFUSED, "unidentified subscriber"),
@@ -110,8 +111,8 @@ CMS: dict[int, tuple[Verdict, str]] = {
     41: (DEFERRED, "temporary failure"),
     42: (DEFERRED, "congestion"),
     47: (DEFERRED, "resources unavailable, unspecified"),
-    50: (REFUSED, "requested facility not subscribed"),
-    69: (REFUSED, "requested facility not implemented"),
+    50: (DEFERRED, "requested facility not subscribed"),
+    69: (DEFERRED, "requested facility not implemented"),
     81: (DEFERRED, "invalid short message transfer reference value"),
     95: (REFUSED, "invalid message, unspecified"),
     96: (REFUSED, "invalid mandatory information"),
@@ -133,7 +134,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     175: (REFUSED, "unspecified TP-command error"),
     176: (REFUSED, "TPDU not supported"),
     192: (DEFERRED, "SC busy"),
-    193: (REFUSED, "no SC subscription"),
+    193: (DEFERRED, "no SC subscription"),
     194: (DEFERRED, "SC system failure"),
     195: (REFUSED, "invalid SME address"),
     196: (REFUSED, "destination SME barred"),

@@ -1,6 +1,7 @@
 """Several modems behind one daemon, and what an operator sees of them and does to them."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,14 @@ def test_a_delivery_report_settles_a_message_whose_answer_was_lost(one: Pool) ->
     assert one.sent(0) == ["82"]
 
 
+def test_a_sim_that_is_barred_does_not_swallow_the_messages_of_the_others(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", "") as pool:
+        pool.modems[0].refuse(8, times=100)
+        requests = pool.verify("00", "01")
+        until(lambda: {pool.state(request) for request in requests} == {"delivered"}, "all arrive", 20)
+        assert len(pool.sent(1)) == 2
+
+
 def test_a_code_can_be_bound_to_a_web_site(tmp_path: Path) -> None:
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         toml = modem_section(modem.port) + '[sms]\nflash = true\norigin = "example.com"\n'
@@ -174,6 +183,32 @@ def test_a_known_recipient_is_served_when_no_new_one_is(tmp_path: Path) -> None:
         assert (pool.sent(0), pool.state(new)) == (["00", "00"], "queued")
 
 
+def test_a_limit_that_is_reached_is_told_once_and_shown(tmp_path: Path) -> None:
+    with Pool(tmp_path, "hourly_limit = 1") as pool:
+        pool.verify("00")
+        pool.wait_sent(1)
+        pool.verify("01", "02")
+        until(lambda: "the hourly limit is reached" in pool.gateway.log(), "the log says so")
+        pool.verify("03")
+        assert "the hourly limit is reached: its messages wait" in pool.pinwheel().output
+        refused = pool.pinwheel("test", "sim1", "--to", f"+{NUMBER}")
+        assert "sim1: the hourly limit is reached" in refused.output
+        assert pool.gateway.log().count("the hourly limit is reached") == 1
+
+
+def test_a_message_that_a_limit_outlives_is_given_up(tmp_path: Path) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=0.02) as modem:
+        toml = modem_section(modem.port, more="monthly_recipients = 1") + SETTINGS
+        with Gateway(tmp_path, toml, speed=60) as gateway:
+            gateway.verify("447700900100", workflow_id=6)
+            until(lambda: modem.accepted, "the first message")
+            late = gateway.verify("447700900101", workflow_id=6, pin_expiry=60)
+            gateway.wait_for(late, "expired")
+            until(lambda: gateway.client.get("/v1/modems")["modems"][0]["queue"] == 0, "nothing waits")
+            assert gateway.request(late)["attempts"][0]["state"] in ("dropped", "failed")
+    assert len(modem.accepted) == 1
+
+
 # --- what operators do -------------------------------------------------------------------------------------------
 
 
@@ -195,6 +230,19 @@ def test_a_drained_modem_lets_go_of_its_port(one: Pool) -> None:
     (request,) = one.verify("00")
     one.pinwheel("resume", "sim1")
     until(lambda: one.state(request) == "delivered", "it is sent")
+
+
+def test_a_modem_that_is_resumed_while_it_drains_is_used_again(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", network_s=1.5) as pool, ThreadPoolExecutor() as threads:
+        pool.verify("00")
+        until(lambda: pool.seen("sim1")["busy"], "it is on the wire")
+        drained = threads.submit(pool.gateway.client.post, "/v1/modems/sim1/drain", timeout_s=30)
+        until(lambda: pool.seen("sim1")["state"] == "drained", "it drains")
+        assert pool.gateway.client.post("/v1/modems/sim1/resume", timeout_s=30)["state"] == "working"
+        assert drained.result(10)["state"] == "drained"
+        (second,) = pool.verify("01")
+        until(lambda: pool.state(second) == "delivered", "it is sent")
+        assert pool.sent(0) == ["00", "01"]
 
 
 def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
@@ -219,6 +267,7 @@ def test_a_test_message_goes_to_a_short_code_too(one: Pool) -> None:
         (("test", "sim9", "--to", "+447700900100"), "there is no modem 'sim9'; there are: sim1"),
         (("test", "sim1", "--to", "+447700900180"), "sim1: CMS 1: unassigned number"),
         (("at", "sim1", "AT+CMGD=1"), "only commands that change nothing"),
+        (("test", "sim1", "--to", "+447700900100", "--wait", "601"), "0 to 600"),
         (("pause", "sim9"), "there is no modem 'sim9'"),
         (("show", "sim9"), "there is no modem 'sim9'"),
     ],

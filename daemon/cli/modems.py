@@ -43,11 +43,18 @@ def _cell(modem: dict[str, Any], column: str) -> str:
             limit = modem["limits"]["day"]
             return f"{modem['sent']['day']}/{limit}" if limit else str(modem["sent"]["day"])
         case "last_error":
-            if modem["detail"] or not modem["last_error"]:
-                return str(modem["detail"])
-            return f"{modem['last_error_at'][11:16]} {modem['last_error']}"
+            return _trouble(modem)
         case _:
             return str(modem[column])
+
+
+def _trouble(modem: dict[str, Any]) -> str:
+    """What is wrong now; else what was wrong last, and when (UTC)."""
+    if modem["detail"]:
+        return str(modem["detail"])
+    if modem["limit_reached"]:
+        return f"{modem['limit_reached']} is reached: its messages wait, or go by other modems"
+    return f"{modem['last_error_at'][11:16]} {modem['last_error']}" if modem["last_error"] else ""
 
 
 def bars(dbm: int | None) -> str:

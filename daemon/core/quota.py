@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 HOUR_S, DAY_S, MONTH_S = 3600, 86_400, 30 * 86_400
+RECIPIENTS = "the monthly limit of new recipients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,18 @@ class Quota:
 
     def allows(self, at: float, number: str) -> bool:
         """Whether a message may go out to this number now."""
+        full = self.full(at)
+        return not full or (full == RECIPIENTS and number in self._recipients)
+
+    def full(self, at: float) -> str:
+        """The limit that is reached, as an operator would say it; "" if none is."""
         used, limits = self.used(at), self.limits
-        if (limits.hourly and used.hour >= limits.hourly) or (limits.daily and used.day >= limits.daily):
-            return False
-        full = bool(limits.monthly_recipients) and used.recipients >= limits.monthly_recipients
-        return not full or number in self._recipients
+        if limits.hourly and used.hour >= limits.hourly:
+            return "the hourly limit"
+        if limits.daily and used.day >= limits.daily:
+            return "the daily limit"
+        full = limits.monthly_recipients and used.recipients >= limits.monthly_recipients
+        return RECIPIENTS if full else ""
 
     def _forget(self, at: float) -> None:
         while self._day and self._day[0] <= at - DAY_S:

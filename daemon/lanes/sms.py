@@ -85,6 +85,8 @@ class ModemSlot:
     deferred: set[str] = field(default_factory=set)
     outcomes: Counter[str] = field(default_factory=Counter)
     last_error: tuple[float, str] | None = None  # UTC seconds, text
+    full: str = ""  # the limit that was last seen to hold a message up
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one order of the operator at a time
     unsettled: tuple[Sms, Job] | None = None  # the last uncertain one: only that can still be answered
 
     @property
@@ -132,7 +134,7 @@ class SmsLane:
         self._queue: list[tuple[float, int, Job]] = []  # sorted
         self._order = itertools.count()
         self._holds = Holds()
-        self._tests: dict[tuple[str, int], asyncio.Future[Delivery]] = {}
+        self._tests: dict[tuple[str, str], asyncio.Queue[StatusReport]] = {}  # by modem and number
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
@@ -178,6 +180,7 @@ class SmsLane:
 
     def _dispatch(self) -> None:
         """Give every free modem the first message that it may send."""
+        self._drop_dead()
         now = time.monotonic()
         ready = [slot for slot in self.slots if slot.ready and not slot.busy]
         free = sorted((slot for slot in ready if slot.rest_until <= now), key=lambda slot: slot.idle_since)
@@ -192,19 +195,37 @@ class SmsLane:
             task = asyncio.get_running_loop().create_task(self._deliver(slot, job), name=f"sms-{slot.name}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if self._queue and any(not slot.busy for slot in ready):
+        if self._queue:
             self._look_again(
                 min((slot.rest_until - now for slot in ready if slot.rest_until > now), default=LOOK_AGAIN_S)
             )
 
+    def _drop_dead(self) -> None:
+        """Messages whose PIN has died while they waited, so that no queue grows and nothing stale bursts out."""
+        now = self._engine.clock.now()
+        while self._queue and self._queue[0][0] <= now:
+            _, _, job = self._queue.pop(0)
+            why = next((slot.full for slot in self.slots if slot.full), "")
+            detail = "the PIN expired before a modem was free" + (why and f": {why} is reached")
+            self._engine.settle(job.request_id, job.step, AttemptState.FAILED, detail=detail)
+
     def _choose(self, free: list[ModemSlot]) -> tuple[int, ModemSlot] | None:
         """The place in the queue, and the modem, of what goes out next."""
         now = self._engine.clock.now()
+        for slot in free:
+            self._watch_quota(slot, now)
         for place, (_, _, job) in enumerate(self._queue[:SCANNED]):
-            for slot in free:
+            for slot in sorted(free, key=lambda slot: job.number in slot.deferred):  # another first, if there is one
                 if slot.quota.allows(now, job.number):
                     return place, slot
         return None
+
+    def _watch_quota(self, slot: ModemSlot, now: float) -> None:
+        """Say once that a limit is reached, and once that it is not any more."""
+        full = slot.quota.full(now)
+        if full != slot.full:
+            slot.full = full
+            log.warning("modem=%s quota=%r", slot.name, f"{full} is reached" if full else "messages go out again")
 
     def _look_again(self, seconds: float) -> None:
         if self._look is not None:
@@ -318,25 +339,31 @@ class SmsLane:
         self._dispatch()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
-        """Only good news changes an uncertain attempt: after a late refusal it has already been judged by policy."""
+        """A late refusal changes only what policy has left uncertain; of what goes out again it is no news."""
         if slot.unsettled is None or slot.unsettled[0] is not late.sms:
             return
         _, job = slot.unsettled
         slot.unsettled = None
         state, reference, detail = _told(late.answer)
-        if state is AttemptState.SENT:
-            self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
+        if isinstance(late.answer, DriverError) and (state is AttemptState.UNCERTAIN or not self._is_uncertain(job)):
+            return
+        if state is AttemptState.QUEUED:  # it was not sent; by now another event may be under way
+            state = AttemptState.FAILED
+        self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
+
+    def _is_uncertain(self, job: Job) -> bool:
+        found = self._engine.store.reading.request(job.request_id)
+        attempts = found[1].attempts if found is not None else ()
+        return any(attempt.step == job.step and attempt.state is AttemptState.UNCERTAIN for attempt in attempts)
 
     def _report(self, slot: ModemSlot, report: StatusReport) -> None:
         """Credit a delivery report to the newest message that it can mean."""
         states = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
         if report.delivery not in states:
             return
-        test = self._tests.get((report.number, report.reference))
+        test = self._tests.get((slot.name, report.number))
         if test is not None:
-            if not test.done():
-                test.set_result(report.delivery)
-            return
+            test.put_nowait(report)
         since = self._engine.clock.now() - REPORT_WINDOW_S
         found = self._engine.store.reading.attempt_reported(report.number, str(report.reference), slot.name, since)
         if found is not None:
@@ -355,40 +382,51 @@ class SmsLane:
 
     async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
         """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has let go of its port."""
-        await self._engine.remember(_duty_key(slot), duty)
-        before, slot.duty = slot.duty, duty
-        log.info("modem=%s duty=%s", slot.name, duty)
-        if duty is Duty.DRAINED and before is not Duty.DRAINED:
-            while slot.busy:
-                await asyncio.sleep(0.05)
-            await asyncio.to_thread(slot.driver.close)
-        elif before is Duty.DRAINED and duty is not Duty.DRAINED:
-            slot.driver.open(self._listener(slot))
+        async with slot.turn:
+            await self._engine.remember(_duty_key(slot), duty)
+            before, slot.duty = slot.duty, duty
+            log.info("modem=%s duty=%s", slot.name, duty)
+            if duty is Duty.DRAINED and before is not Duty.DRAINED:
+                while slot.busy:
+                    await asyncio.sleep(0.05)
+                await asyncio.to_thread(slot.driver.close)
+            elif before is Duty.DRAINED and duty is not Duty.DRAINED:
+                slot.driver.open(self._listener(slot))
         self._dispatch()
 
     async def test(self, slot: ModemSlot, number: str, report_s: float) -> TestResult:
         """Send a message that belongs to no request, and wait so long for its report. Raises DriverError."""
         started = time.monotonic()
         now = self._engine.clock.now()
+        if slot.duty is Duty.DRAINED:
+            raise Unavailable(f"it is drained: pinwheel modems resume {slot.name}")
         if not slot.quota.allows(now, number):
-            raise Unavailable("its quota is used up")
+            raise Unavailable(f"{slot.quota.full(now)} is reached")
         sms = Sms(number, f"Pinwheel: a test of the modem {slot.name}.", 300)
+        reports = self._tests[slot.name, number] = asyncio.Queue()  # before it is sent: a report can be quick
+        try:
+            references = await self._send_test(slot, sms)
+            sent_s = time.monotonic() - started
+            async with asyncio.timeout(report_s):
+                while (report := await reports.get()).reference != references[-1]:
+                    pass
+        except TimeoutError:
+            return TestResult(sent_s, references, None, None)
+        finally:
+            self._tests.pop((slot.name, number), None)
+        return TestResult(sent_s, references, report.delivery, time.monotonic() - started)
+
+    async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:
+        now = self._engine.clock.now()
         try:
             receipt = await asyncio.wrap_future(slot.driver.send(sms))
         except DriverError as exc:
             slot.last_error = (now, str(exc))
+            if isinstance(exc, Uncertain):
+                slot.quota.sent(now, sms.number)
             raise
-        slot.quota.sent(now, number)
-        sent_s = time.monotonic() - started
-        key = (number, receipt.references[-1])
-        self._tests[key] = report = asyncio.get_running_loop().create_future()
-        try:
-            delivery = await asyncio.wait_for(report, report_s)
-        except TimeoutError:
-            return TestResult(sent_s, receipt.references, None, None)
-        finally:
-            del self._tests[key]
-        return TestResult(sent_s, receipt.references, delivery, time.monotonic() - started)
+        slot.quota.sent(now, sms.number)
+        return receipt.references
 
     async def ask(self, slot: ModemSlot, command: str, timeout_s: float) -> tuple[str, ...]:
         """The modem's answer to a command of the driver's list. Raises DriverError."""

@@ -41,3 +41,16 @@ def test_a_recipient_counts_for_a_month_after_the_last_message() -> None:
 def test_what_was_used_is_told() -> None:
     assert quota((DAY_S + 1, "a"), (HOUR_S + 1, "b"), (1, "b"), monthly_recipients=9).used(AT) == Used(1, 2, 2)
     assert quota((1, "b")).used(AT) == Used(1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("hourly", "the hourly limit"),
+        ("daily", "the daily limit"),
+        ("monthly_recipients", "the monthly limit of new recipients"),
+    ],
+)
+def test_the_limit_that_is_reached_is_named(limit: str, told: str) -> None:
+    assert quota((1, "a"), **{limit: 1}).full(AT) == told
+    assert quota((1, "a"), **{limit: 2}).full(AT) == ""

@@ -146,6 +146,7 @@ def test_a_registration_notice_is_no_answer_to_the_question() -> None:
     [
         (Final("CMS", 1), Verdict.REFUSED),
         (Final("CMS", 38), Verdict.DEFERRED),
+        (Final("CMS", 8), Verdict.DEFERRED),
         (Final("CMS", 332), Verdict.UNCERTAIN),
         (Final("CMS", 9999), Verdict.DEFERRED),
         (Final("CME", 14), Verdict.LATER),
