@@ -98,6 +98,7 @@ class UserAgent:
         for pending in list(self._pending.values()):
             if pending.owner is call and pending.transaction.invite and 100 <= pending.transaction.answered < 200:
                 self._cancel(pending, now)
+        self._forget_if_ended(call, now)
 
     def probe(self, now: float) -> None:
         """OPTIONS to the server in use (11.1): it holds a NAT open, and an answer of any kind says that it is there."""
@@ -295,8 +296,10 @@ class UserAgent:
         signed = any(name.endswith("authorization") for name, _ in request.headers)
         if asked is not None and (not signed or asked.stale):
             call.challenged(asked)
-            again = {"BYE": call.bye, "UPDATE": call.refresh, "INVITE": call.refresh}.get(request.method)
-            self._send_all([again()] if again is not None else [], call, now)
+            if request.method == "BYE":
+                self._send_all([call.again(request)], call, now)
+            elif request.method in ("UPDATE", "INVITE"):
+                self._send_all([call.refresh()], call, now)
         elif request.method in ("UPDATE", "INVITE"):
             call.on_refreshed(response.status)
 
@@ -308,7 +311,8 @@ class UserAgent:
         call = self.calls.get(request.get("call-id"))
         if request.method == "ACK":
             return
-        if call is None or not same_dialog(call, request):
+        early_bye = call is not None and call.dialog is None and request.method == "BYE"  # not a callee's to send (15)
+        if call is None or early_bye or not same_dialog(call, request):
             self._reply(request, source, *STRANGERS.get(request.method, UNKNOWN))
             return
         status, reason = REPLIES.get(request.method, UNKNOWN)
@@ -378,6 +382,7 @@ class UserAgent:
         """Keep an ended call long enough to answer what still comes for it."""
         if call.state is State.ENDED:
             self._refreshes.pop(call.call_id, None)
+        if call.state is State.ENDED and call.call_id in self.calls:  # not of one that is forgotten already
             self._ended.setdefault(call.call_id, now + self.timers.linger)
 
 

@@ -181,6 +181,8 @@ class Call:
     def _dialog_of(self, response: Message) -> Dialog:
         contacts = response.all("contact")
         target = uri_of(contacts[0]) if contacts else self.uri
+        if not re.fullmatch(r"\S+", target):  # no URI: it would break the start line of what we send there
+            target = self.uri
         route = tuple(reversed(response.all("record-route")))
         updates = "UPDATE" in response.all("allow")
         return Dialog(target, response.get("to"), route, updates, refresh_interval_s(response))
@@ -207,7 +209,7 @@ class Call:
         acknowledgement = self._ack(self.dialog or found, response)
         if self.dialog is not None and response.get("to") == self.dialog.to:
             return [acknowledgement]
-        if self.dialog is not None:  # a proxy forked the call and a second phone answered: it must not stay up
+        if self.dialog is not None or self.state is State.ENDED:  # a second phone, or a late one, of a forked call
             return self.decline(response)
         self.dialog = found
         try:
@@ -223,7 +225,7 @@ class Call:
         return [acknowledgement]
 
     def decline(self, response: Message) -> list[Message]:
-        """A 2xx to an INVITE that was given up for another server: it must not stay up."""
+        """A 2xx that nobody waits for, from a fork or a server that was given up: it must not stay up."""
         found = self._dialog_of(response)
         bye = self._within(found, "BYE")
         return [self._ack(found, response), self._signed(bye)]
@@ -269,6 +271,11 @@ class Call:
         if method == "INVITE":
             message = replace(message.with_headers(("content-type", "application/sdp")), body=self.sdp)
         return self._signed(message)
+
+    def again(self, request: Message) -> Message:
+        """A request of ours that was challenged, once more and signed, in whichever dialog it was (22.2)."""
+        routes = tuple(request.all("route"))
+        return self._signed(self.request(request.method, request.uri, request.get("to"), routes))
 
     # --- requests of the far end ---
 

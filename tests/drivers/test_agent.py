@@ -124,6 +124,61 @@ def test_a_call_that_no_server_hears_ends_once() -> None:
 # --- connections -------------------------------------------------------------------------------------------
 
 
+def test_an_invite_that_nobody_answers_is_sent_seven_times_in_32_s() -> None:
+    ours = agent()
+    ours.call("sip:+44@trunk.example", SDP, 0.0)
+    moments, now = [], 0.0
+    while ours.deadline() <= 32.0:
+        moments += [now] * len(sent(ours))
+        now = ours.deadline()
+        ours.poll(now)
+    assert moments == [0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5]  # Timer A (17.1.1.2)
+
+
+def test_a_call_whose_bye_is_never_answered_is_forgotten() -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    ours.hang_up(call, 2.0)
+    ours.poll(34.0)
+    ours.poll(66.1)
+    assert (ours.calls, ours.deadline()) == ({}, float("inf"))
+
+
+def test_an_answer_to_a_bye_of_a_call_long_forgotten_is_harmless() -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    ours.hang_up(call, 2.0)
+    ((bye, _),) = sent(ours)
+    ours.receive(reply(bye, 407, ("proxy-authenticate", 'Digest realm="x", nonce="y"')), FIRST, 33.0)
+    ((signed, _),) = sent(ours)
+    ours.poll(34.1)
+    ours.receive(reply(signed, 200), FIRST, 35.0)
+    ours.poll(70.0)
+    assert (ours.calls, ours.deadline()) == ({}, float("inf"))
+
+
+def test_a_bye_before_the_answer_does_not_leave_the_answered_call_alone() -> None:
+    ours = agent()
+    call, invite = placed(ours)
+    bye = (("via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKb"), ("from", "<sip:far@b>;tag=far"), ("cseq", "1 BYE"))
+    about = (("to", invite.get("from")), ("call-id", call.call_id))
+    ours.receive(Message((*bye, *about), method="BYE", uri="sip:gw@192.0.2.9").encode(), FIRST, 1.0)
+    assert [message.status for message, _ in sent(ours)] == [481]
+    ours.receive(reply(invite, 200, body=SDP), FIRST, 2.0)
+    ours.hang_up(call, 3.0)
+    assert [message.method for message, _ in sent(ours)] == ["ACK", "BYE"]
+    assert [type(event) for event in call.events] == [Answered, Ended]
+
+
+def test_an_answer_after_a_refusal_is_hung_up() -> None:
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 486), FIRST, 1.0)
+    ours.receive(reply(invite, 200, body=SDP, tag="other"), FIRST, 1.1)
+    assert [message.method for message, _ in sent(ours)] == ["ACK", "ACK", "BYE"]
+    assert [type(event) for event in call.events] == [Ended]
+
+
 def test_nothing_is_sent_twice_over_a_stream() -> None:
     ours = agent(kind=Kind.TCP)
     placed(ours)
@@ -308,3 +363,33 @@ def test_what_follows_an_answer_goes_by_its_routes(
         assert (message.method, message.uri, message.get("to")[-8:]) == (method, uri, ";tag=far")
         assert [route.split("192.0.2.")[1][0] for route in message.all("route")] == sent_routes
         assert address == (where, 5060)
+
+
+# --- a registrar that goes away ----------------------------------------------------------------------------
+
+
+def registered_after(back_at: float, during: int | None, *headers: tuple[str, str]) -> float:
+    """Seconds from a registrar's return to the next registration. during: its answer till then, or None: silence."""
+    ours = agent()
+    ours.registration = Registration(ours.identity, "sip:trunk.example")
+    now = 0.0
+    for _ in range(10_000):
+        ours.poll(now)
+        for message, _ in sent(ours):
+            if now >= back_at:
+                return now - back_at
+            if during is not None:
+                ours.receive(reply(message, during, *headers), FIRST, now)
+        now = max(ours.deadline(), now)
+    raise AssertionError("it gave up")
+
+
+@pytest.mark.parametrize("back_at", [300.0, 311.3, 317.9, 326.6, 331.2, 339.5])
+@pytest.mark.parametrize("during", [None, 503])
+def test_a_registrar_that_was_away_for_five_minutes_has_us_back_within_10_s(back_at: float, during: int | None) -> None:
+    assert registered_after(back_at, during) <= 10.0
+
+
+def test_a_registrar_that_asks_for_patience_gets_a_minute_of_it_at_the_most() -> None:
+    waits = [registered_after(300.0 + n, 503, ("retry-after", "3600")) for n in range(0, 60, 7)]
+    assert 10.0 < max(waits) <= 60.0
