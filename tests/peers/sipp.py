@@ -1,8 +1,10 @@
 """sipp (Debian's sip-tester) as a trunk that gives one scripted answer."""
 
+import re
 import socket
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.peers.baresip import free_port
@@ -127,6 +129,11 @@ def _document(steps: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="callee">\n{steps}\n</scenario>\n'
 
 
+def _cseq(headers: str) -> str:
+    found = re.search(r"^CSeq: *(\d+)", headers, re.MULTILINE)
+    return found[1] if found else "?"
+
+
 class Sipp:
     """One sipp that serves one call; a context manager. `succeeded` tells whether its script was kept to the end."""
 
@@ -141,7 +148,7 @@ class Sipp:
         self._directory.mkdir(parents=True)
         (self._directory / "scenario.xml").write_text(self._scenario)
         command = ["sipp", "-sf", "scenario.xml", "-i", self._host, "-p", str(self._port), "-m", "1", "-nostdin"]
-        command += ["-timeout", "30", "-trace_err", "-error_file", "errors"]
+        command += ["-timeout", "30", "-trace_err", "-error_file", "errors", "-trace_msg", "-message_file", "messages"]
         with (self._directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -158,6 +165,14 @@ class Sipp:
         """Wait for its end; whether every message that it expected came."""
         assert self._process is not None
         return self._process.wait(seconds) == 0
+
+    def received(self) -> Counter[str]:
+        """How often each request came, retransmissions among them: {"INVITE 1": 2, "ACK 1": 1, "BYE 2": 1}."""
+        messages = (self._directory / "messages").read_text(errors="replace")
+        came = re.findall(
+            r"message received \[\d+\] bytes ?:\s+([A-Z]+) \S+ SIP/2.0\s(.*?)\n\s*\n", messages, re.DOTALL
+        )
+        return Counter(f"{method} {_cseq(headers)}" for method, headers in came)
 
     def _wait_until_it_listens(self) -> None:
         end = time.monotonic() + 10
