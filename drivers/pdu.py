@@ -76,9 +76,14 @@ def _septets(char: str) -> int:
     return 2 if char in codec.GSM7_EXTENDED else 0
 
 
+def units(text: str, dcs: int) -> list[int]:
+    """What each character takes of UNITS_ALONE: septets, or one of UCS2."""
+    return [_septets(char) if dcs == DCS_GSM7 else 1 for char in text]
+
+
 def split(text: str, dcs: int) -> list[str]:
     """The text in parts that fit, no escape pair cut."""
-    sizes = [_septets(char) if dcs == DCS_GSM7 else 1 for char in text]
+    sizes = units(text, dcs)
     if sum(sizes) <= UNITS_ALONE[dcs]:
         return [text]
     parts, used = [""], 0
