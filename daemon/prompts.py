@@ -64,7 +64,7 @@ def load_phrases(directory: Path | None = None) -> PhraseBook:
     found: dict[str, Phrases] = {}
     for path in sorted(folder.glob("*.toml")):
         try:
-            found[path.stem] = phrases_from(path.stem, tomllib.loads(path.read_text()))
+            found[path.stem] = phrases_from(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, BadPhrases) as exc:
             raise PromptsUnusable(f"cannot use the phrases {path}: {exc}") from exc
     if DEFAULT_LOCALE not in found:

@@ -20,6 +20,7 @@ from daemon.core.phrases import (
     Phrases,
     Silence,
     call_plan,
+    sms_text,
 )
 from daemon.prompts import (
     OFFER,
@@ -37,6 +38,7 @@ from daemon.speech.sets import CLIPS, SetUnusable, active_dbfs, write_clip
 from daemon.speech.survey import LocaleState, survey
 from drivers.conversation import Conversation
 from drivers.g711 import alaw_decode, ulaw_decode
+from drivers.pdu import DCS_GSM7, alphabet, sendable, split, units
 
 ENGINES = ("gtts", "piper", "espeak", "asterisk")
 KEEP = "keep"
@@ -404,3 +406,33 @@ def _tell(stretches: Sequence[tuple[str, float, float]], pcm: bytes) -> None:
         level = f"{active_dbfs(pcm[round(start_s * RATE) * 2 : round(end_s * RATE) * 2]):.1f} dBFS" if name else ""
         rows.append((f"{start_s:.2f} s", f"{end_s - start_s:.2f} s", name or "-", level))
     table(("at", "length", "clip", "level"), rows)
+
+# --- texts -----------------------------------------------------------------------------------------------------
+
+TEXT_COLUMNS = ("locale", "language", "alphabet", "length", "parts", "text")
+LONGEST_BRAND, SOME_PIN, SOME_MINUTES, LONGEST_MINUTES = 18, "123456", 5, 60  # the Verify reference
+
+
+@prompts.command()
+@click.argument("locales", nargs=-1, metavar="[LOCALE...]")
+@click.option("--brand", default="Acme", show_default=True)
+def texts(locales: tuple[str, ...], brand: str) -> None:
+    """The SMS of each LOCALE, or of all: what it says, and whether it fits one part.
+
+    ALPHABET, LENGTH (septets of GSM-7 or characters of UCS2) and PARTS are those of the longest case: the brand filled
+    up to 18 characters, a PIN of 6 digits, 1 to 60 minutes.
+    """
+    book = _book().by_locale
+    for locale in locales:
+        if locale not in book:
+            raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
+    table(TEXT_COLUMNS, (_text_row(book[locale], brand) for locale in locales or sorted(book)))
+
+
+def _text_row(phrases: Phrases, brand: str) -> tuple[object, ...]:
+    filled = brand.ljust(LONGEST_BRAND, "x")
+    cases = (sms_text(phrases, filled, SOME_PIN, minutes) for minutes in range(1, LONGEST_MINUTES + 1))
+    longest = sendable(max(cases, key=len))
+    dcs = alphabet(longest)
+    cells = ("GSM-7" if dcs == DCS_GSM7 else "UCS2", sum(units(longest, dcs)), len(split(longest, dcs)))
+    return (phrases.locale, phrases.language, *cells, sms_text(phrases, brand, SOME_PIN, SOME_MINUTES))

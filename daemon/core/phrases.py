@@ -3,9 +3,13 @@
 Pure; the texts themselves are in config/phrases.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+from daemon.core.plurals import RULES, Rule, numbers_of
 
 DEFAULT_LOCALE = "en-us"
 
@@ -50,70 +54,156 @@ def locale_for_region(region: str) -> str:
     return REGION_LOCALES.get(region.upper(), DEFAULT_LOCALE)
 
 
+NEAREST: Mapping[str, tuple[str, ...]] = {
+    "en-au": ("en-gb",),
+    "en-gb": (),
+    "en-in": ("en-gb",),
+    "en-us": (),
+    "es-mx": ("es-us", "es-es"),
+    "es-us": ("es-mx", "es-es"),
+}
+"""What stands in for a locale before the default, where it is not simply every other of its language in order."""
+
+
 def fallback_chain(locale: str) -> tuple[str, ...]:
     """Where to look for a locale's texts: itself, its language elsewhere, then the default."""
     language = locale.partition("-")[0]
     same_language = sorted(other for other in LOCALES if other.partition("-")[0] == language)
-    if language == "en":
-        same_language = [DEFAULT_LOCALE]
-    return tuple(dict.fromkeys((locale, *same_language, DEFAULT_LOCALE)))
+    return tuple(dict.fromkeys((locale, *NEAREST.get(locale, same_language), DEFAULT_LOCALE)))
 
 
-# --- the SMS -----------------------------------------------------------------------------------------------
+# --- the texts of a locale -----------------------------------------------------------------------------------
+
+SENTENCES = ("welcome", "again", "bye", "press_1")
+QUESTION = "question"  # a set that was rendered long ago lacks it; without it, [voice] confirm cannot be kept
+WELCOME_BRAND = "welcome_brand"
+DIGITS = tuple(f"digit_{digit}" for digit in range(10))
 
 
 class BadPhrases(Exception):
-    """A phrase file cannot be used; the text says what is missing."""
+    """A phrase file cannot be used; the text says what is wrong with it."""
+
+
+class Direction(StrEnum):
+    """How the script runs."""
+
+    LTR = "ltr"
+    RTL = "rtl"
+
+
+DIGIT_STYLES: Mapping[str, str] = {
+    "ascii": "0123456789",
+    "arabic-indic": "٠١٢٣٤٥٦٧٨٩",
+    "devanagari": "०१२३४५६७८९",
+    "thai": "๐๑๒๓๔๕๖๗๘๙",
+}
+"""How the minutes are written in the SMS. The PIN is ASCII everywhere: it has to be typed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """The texts of one locale. sms has {brand}, {pin} and {minutes}; plurals maps "one", "other" to the words."""
+    """The texts of one locale. sms has {brand}, {pin} and {minutes}; minutes has a form for each plural of the rule."""
 
     locale: str
     language: str
+    plural: str
+    direction: Direction
+    digits: str
     sms: str
-    plurals: Mapping[str, str]
+    minutes: Mapping[str, str]
     spoken: Mapping[str, str]
 
 
-PLACEHOLDERS = ("{brand}", "{pin}", "{minutes}")
-
-
 def phrases_from(locale: str, table: Mapping[str, Any]) -> Phrases:
-    """Phrases from a parsed TOML file. Raises BadPhrases."""
-    sms = table.get("sms", {})
-    spoken = table.get("spoken", {})
-    text = sms.get("text", "")
-    for placeholder in PLACEHOLDERS:
-        if placeholder not in text:
-            raise BadPhrases(f"{locale}: [sms] text has no {placeholder}")
-    if "other" not in sms.get("minutes", {}):
-        raise BadPhrases(f"{locale}: [sms.minutes] has no other")
-    missing = [clip for clip in (*SENTENCES, *DIGITS) if clip not in spoken]
+    """Phrases from a parsed TOML file. Raises BadPhrases, which names every key that is wrong."""
+    complaints = "; ".join(_complaints(table))
+    if complaints:
+        raise BadPhrases(f"{locale}: {complaints}")
+    return Phrases(
+        locale,
+        table["language"],
+        table["plural"],
+        Direction(table["direction"]),
+        table["digits"],
+        table["sms"]["text"],
+        table["sms"]["minutes"],
+        table["spoken"],
+    )
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "plural": tuple(RULES),
+    "direction": tuple(Direction),
+    "digits": tuple(DIGIT_STYLES),
+}
+CLIPS = (*SENTENCES, WELCOME_BRAND, QUESTION, *DIGITS)
+
+
+def _complaints(table: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a file, key by key."""
+    for key, known in CHOICES.items():
+        if table.get(key) not in known:
+            yield f"{key} must be one of {', '.join(known)}"
+    sms, spoken = _section(table, "sms"), _section(table, "spoken")
+    yield from _keys("the top level", table, ("language", *CHOICES, "sms", "spoken"))
+    yield from _keys("[sms]", sms, ("text", "minutes"))
+    yield from _keys("[spoken]", spoken, CLIPS)
+    yield from _text("language", table.get("language"))
+    yield from _text("[sms] text", sms.get("text"), "{brand}", "{pin}", "{minutes}")
+    for clip in spoken:
+        yield from _text(f"[spoken] {clip}", spoken[clip], *(["{brand}"] if clip == WELCOME_BRAND else []))
+    if table.get("plural") in CHOICES["plural"]:
+        yield from _plural_complaints(_section(sms, "minutes"), RULES[table["plural"]])
+
+
+def _plural_complaints(minutes: Mapping[str, Any], rule: Rule) -> Iterator[str]:
+    """A form for each plural that the rule yields, with the number in it unless it can only be one."""
+    numbers = numbers_of(rule)
+    yield from _keys("[sms.minutes]", minutes, tuple(numbers))
+    for plural, form in minutes.items():
+        in_words = len(numbers.get(plural, ())) == 1 and "{n}" not in str(form)
+        yield from _text(f"[sms.minutes] {plural}", form, *([] if in_words else ["{n}"]))
+
+
+def _section(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    section = table.get(key)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _keys(place: str, found: Mapping[str, Any], wanted: tuple[str, ...]) -> Iterator[str]:
+    """Exactly these keys."""
+    missing = [key for key in wanted if key not in found]
+    unknown = [key for key in found if key not in wanted]
     if missing:
-        raise BadPhrases(f"{locale}: [spoken] has no {', '.join(missing)}")
-    return Phrases(locale, str(table.get("language", "")), text, sms["minutes"], spoken)
+        yield f"{place} has no {', '.join(missing)}"
+    if unknown:
+        yield f"{place} has {', '.join(unknown)}, which nothing uses"
+
+
+def _text(place: str, text: Any, *placeholders: str) -> Iterator[str]:
+    """Words with each of these placeholders once and no other; a text that is missing is named elsewhere."""
+    if text is None:
+        return
+    if not isinstance(text, str) or not text.strip():
+        yield f"{place} is no text"
+    elif sorted(re.findall(r"\{[^{}]*\}", text)) != sorted(placeholders):
+        yield f"{place} must have {', '.join(placeholders) or 'nothing'} in braces"
 
 
 def sms_text(phrases: Phrases, brand: str, pin: str, minutes: int, origin: str = "") -> str:
-    """The SMS with this PIN, its life in whole minutes with the right plural.
+    """The SMS with this PIN, its life in whole minutes (at least one) with the right plural.
 
     origin: the web site that may take the code; the last line then binds it to that site, as phones read it ("Origin-
     bound one-time codes delivered via SMS", WICG).
     """
-    word = phrases.plurals.get("one") if minutes == 1 else None
-    shown = (word or phrases.plurals["other"]).replace("{n}", str(minutes))
+    number = str(minutes).translate(str.maketrans(DIGIT_STYLES["ascii"], DIGIT_STYLES[phrases.digits]))
+    shown = phrases.minutes[RULES[phrases.plural](minutes)].replace("{n}", number)
     # The brand comes last: what a caller writes in it is never taken for a placeholder.
     text = phrases.sms.replace("{pin}", pin).replace("{minutes}", shown).replace("{brand}", brand)
     return f"{text}\n\n@{origin} #{pin}" if origin else text
 
 
 # --- the call ----------------------------------------------------------------------------------------------
-
-SENTENCES = ("welcome", "again", "bye", "press_1")
-QUESTION = "question"  # not every locale has it yet; without it, [voice] confirm cannot be kept
-DIGITS = tuple(f"digit_{digit}" for digit in range(10))
 
 BEFORE_SPEECH_MS = 1000  # the callee needs to bring the phone to the ear, and early audio is clipped
 AFTER_SENTENCE_MS = 350
