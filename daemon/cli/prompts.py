@@ -407,6 +407,7 @@ def _tell(stretches: Sequence[tuple[str, float, float]], pcm: bytes) -> None:
         rows.append((f"{start_s:.2f} s", f"{end_s - start_s:.2f} s", name or "-", level))
     table(("at", "length", "clip", "level"), rows)
 
+
 # --- texts -----------------------------------------------------------------------------------------------------
 
 TEXT_COLUMNS = ("locale", "language", "alphabet", "length", "parts", "text")
