@@ -22,6 +22,7 @@ ABOVE_NOISE_DB = 12.0
 QUIETEST_DBFS = -50.0
 SLACK = RATE // 60  # how exactly the beginning of a sound is noticed: 17 ms
 GLANCE_STRIDE, GLANCE_SAMPLES = 16, RATE * 6 // 10  # to find the likeliest: few samples of a clip's first 0.6 s
+ALIKE = 0.1  # of correlation: clips may begin with the same words, as the welcomes of several brands do
 LOOK_STRIDE = 3  # to make sure of it, over its whole length
 GOOD_ENOUGH = 0.45  # correlation; different words stay below 0.25
 UNKNOWN = "?"
@@ -96,14 +97,18 @@ def _level(block: Sequence[int]) -> float:
 
 def _best(samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"], onsets: Mapping[str, int]) -> Heard:
     """The clip that fits best where a sound begins; a clip's own sound may begin some way into it."""
-    glances = (
-        (_fit(samples, begin, pattern[:GLANCE_SAMPLES], GLANCE_STRIDE), begin, name)
-        for name, pattern in patterns.items()
-        for begin in range(max(start - onsets[name] - SLACK, 0), start - onsets[name] + SLACK)
-    )
-    _, begin, name = max(glances, default=(0.0, start, next(iter(patterns))))
-    score = _fit(samples, begin, patterns[name], LOOK_STRIDE)
+    glances = {name: _glance(samples, start - onsets[name], pattern) for name, pattern in patterns.items()}
+    best = max(fit for fit, _ in glances.values())
+    likely = ((begin, name) for name, (fit, begin) in glances.items() if fit > best - ALIKE)
+    score, begin, name = max((_fit(samples, begin, patterns[name], LOOK_STRIDE), begin, name) for begin, name in likely)
     return Heard(name, begin / RATE, score) if score > GOOD_ENOUGH else Heard(UNKNOWN, start / RATE, score)
+
+
+def _glance(samples: "array[int]", start: int, pattern: "array[int]") -> tuple[float, int]:
+    """How well a clip's first part fits about there, and where exactly."""
+    begins = range(max(start - SLACK, 0), start + SLACK)
+    glanced = pattern[:GLANCE_SAMPLES]
+    return max(((_fit(samples, begin, glanced, GLANCE_STRIDE), begin) for begin in begins), default=(0.0, 0))
 
 
 def _fit(samples: "array[int]", begin: int, pattern: "array[int]", stride: int) -> float:
