@@ -6,9 +6,11 @@ STAMP := $(VENV)/.installed
 BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core sip-tester kamailio kamailio-tls-modules openssl systemd
 RIVAL_PACKAGES := gammu-smsd smstools
+EARS := .venv-listen
+EARS_PACKAGES := espeak-ng $(patsubst %,asterisk-core-sounds-%-wav,en es fr it ru)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint soak bench packages clean
+.PHONY: help setup demo test lint soak ears bench packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,12 +38,21 @@ lint: $(STAMP)  ## ruff and mypy --strict
 test: $(STAMP) packages lint  ## lint, types and every test
 	$(VENV)/bin/pytest --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
-soak: $(STAMP) packages  ## slow campaigns: kill -9, faults of a modem, a storm of them, 500 calls (50 minutes)
+soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, PINs heard (75 minutes)
 	$(VENV)/bin/python -m tests.soak
+
+ears: $(EARS)/.installed  ## what listens in make soak: a recogniser, an engine, recordings (1 GB)
+	@sh tools/debian-packages $(EARS_PACKAGES)
+
+$(EARS)/.installed: tests/soak/recogniser.txt
+	@echo "setting up $(EARS) (once: 300 MB to fetch)..."
+	@test -x $(EARS)/bin/pip || $(PYTHON) -m venv $(EARS)
+	@$(EARS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls (10 minutes)
 	@sh tools/debian-packages $(RIVAL_PACKAGES)
 	$(VENV)/bin/python -m tests.bench
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf $(VENV) $(EARS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

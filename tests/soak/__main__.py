@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak import calls, faults, kills, locales, storm, trunk
+from tests.soak import calls, faults, gaps, kills, listening, locales, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
 CALLS, CALLS_A_SECOND = 500, 20.0
+HEARD, HEARD_ELSEWHERE, COMPARED = 100, 20, 40
 
 
 def _kills(directory: Path, _: float) -> bool:
@@ -114,6 +115,16 @@ def _locales(directory: Path, _: float) -> bool:
     return found.clean
 
 
+def _listening(directory: Path, _: float) -> bool:
+    print(f"{HEARD} random PINs a law, called, and what a recogniser hears in the callee's recording ...", flush=True)
+    return listening.campaign(directory, HEARD, HEARD_ELSEWHERE)
+
+
+def _gaps(directory: Path, _: float) -> bool:
+    print(f"gaps between the digits and two speeds, {COMPARED} random PINs each, by a recogniser ...", flush=True)
+    return gaps.campaign(directory, COMPARED)
+
+
 CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "kills": _kills,
     "faults": _faults,
@@ -121,6 +132,8 @@ CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "calls": _calls,
     "trunk": _trunk,
     "locales": _locales,
+    "listening": _listening,
+    "gaps": _gaps,
 }
 
 
