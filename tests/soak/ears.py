@@ -119,3 +119,9 @@ def write_wav(path: Path, pcm: bytes) -> Path:
         wav.setframerate(RATE)
         wav.writeframes(pcm)
     return path
+
+
+def read_wav(path: Path) -> bytes:
+    """Its samples."""
+    with wave.open(str(path)) as wav:
+        return bytes(wav.readframes(wav.getnframes()))
