@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.core.phrases import BETWEEN_DIGITS_MS, DEFAULT_LOCALE, Clip, Plan, Silence, call_plan
-from daemon.prompts import PromptLibrary, _joined
+from daemon.prompts import PromptLibrary, joined
 from daemon.speech.chain import ACTIVE_DBFS
 from drivers import Audio
 from drivers.g711 import ulaw_decode
@@ -46,7 +46,7 @@ def _recordings(
 ) -> Iterator[Recording]:
     rng = np.random.default_rng(SEED)
     for pin in random_pins(count):
-        audio, _ = _joined(_with_gap(call_plan(pin), gap_ms), "", library.clips[DEFAULT_LOCALE])
+        audio = joined(library.passages(DEFAULT_LOCALE, _with_gap(call_plan(pin), gap_ms), ""))
         yield Recording(pin, write_wav(directory / "call.wav", _noisy(audio, noise_db, rng)))
 
 
