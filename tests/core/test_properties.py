@@ -79,7 +79,7 @@ def _at(event: Event, at: float) -> Event:
     return type(event)(**{**fields, "at": at})
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests, stories)
 def test_there_is_one_timer_while_it_runs_and_none_afterwards(request: Request, story: list[Event]) -> None:
     for before, _, after, actions in told(request, story):
@@ -91,7 +91,7 @@ def test_there_is_one_timer_while_it_runs_and_none_afterwards(request: Request, 
         assert (ClearTimer() in actions) == (after.finished and not before.finished)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests, stories)
 def test_nothing_happens_after_the_end(request: Request, story: list[Event]) -> None:
     for before, event, after, actions in told(request, story):
@@ -101,7 +101,7 @@ def test_nothing_happens_after_the_end(request: Request, story: list[Event]) -> 
             assert isinstance(event, AttemptSettled) or after == before
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests, stories)
 def test_there_are_never_more_deliveries_than_steps(request: Request, story: list[Event]) -> None:
     trace = told(request, story)
@@ -112,7 +112,7 @@ def test_there_are_never_more_deliveries_than_steps(request: Request, story: lis
     assert all(0 <= attempt.tries <= MAX_TRIES for attempt in last.attempts)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests, stories)
 def test_an_expired_pin_is_never_accepted(request: Request, story: list[Event]) -> None:
     for before, event, after, _ in told(request, story):
@@ -121,7 +121,7 @@ def test_an_expired_pin_is_never_accepted(request: Request, story: list[Event]) 
             assert after.wrong == before.wrong
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests, stories)
 def test_three_wrong_codes_for_one_pin_end_it(request: Request, story: list[Event]) -> None:
     wrong: dict[int, int] = {}
@@ -132,7 +132,7 @@ def test_three_wrong_codes_for_one_pin_end_it(request: Request, story: list[Even
     assert all(count <= 3 for count in wrong.values())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests, stories)
 def test_every_caller_gets_one_answer(request: Request, story: list[Event]) -> None:
     for _, event, _, actions in told(request, story):
@@ -141,7 +141,7 @@ def test_every_caller_gets_one_answer(request: Request, story: list[Event]) -> N
             assert len(answers) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(requests)
 def test_a_pin_that_goes_out_is_valid_until_the_next_timer_or_the_caller_set_its_life(request: Request) -> None:
     running, _ = advance(request, Requested(0.0))
