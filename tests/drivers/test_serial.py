@@ -325,6 +325,10 @@ def test_ringing_and_garbage_do_not_disturb(modem: SimulatedModem) -> None:
         for line in ("RING", '+CLIP: "447700900999",145', "ERROR", "OK", "+CMS ERROR: 500"):
             modem.say(line)
         modem.noise(bytes(range(256)) + b"\r\n")
+        modem.register(2)
+        in_state(driver, DeviceState.WAITING)  # so all of it was heard: an ERROR within a command is the command's
+        modem.register(1)
+        ready(driver)
         assert send(driver, sms()).references == (0,)
 
 
