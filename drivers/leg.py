@@ -1,0 +1,135 @@
+"""One call as the voice driver sees it: its two ends, how far it has come, and what becomes of it."""
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import pyVoIP.VoIP  # noqa: F401  before pyVoIP.SIP, which it imports in a circle
+from pyVoIP.SIP import SIPStatus
+
+from drivers import Call, CallHandle, CallOutcome, CallPhase, CallResult
+from drivers.conversation import Conversation, Say
+from drivers.sip.call import Call as SipCall
+from drivers.sip.call import Ended
+
+PLAYED_S = 0.5  # how long an ended call waits for the pacer to say how much it played
+
+OUTCOMES: dict[int, CallOutcome] = {
+    0: CallOutcome.UNREACHABLE,
+    404: CallOutcome.NOT_FOUND,
+    408: CallOutcome.UNREACHABLE,
+    410: CallOutcome.NOT_FOUND,
+    480: CallOutcome.NO_ANSWER,
+    484: CallOutcome.NOT_FOUND,
+    485: CallOutcome.NOT_FOUND,
+    486: CallOutcome.BUSY,
+    487: CallOutcome.NO_ANSWER,
+    600: CallOutcome.BUSY,
+    603: CallOutcome.DECLINED,
+    604: CallOutcome.NOT_FOUND,
+    607: CallOutcome.DECLINED,
+    608: CallOutcome.DECLINED,
+}
+"""Final responses and what an operator calls them; the rest goes by its class."""
+CLASSES = {5: CallOutcome.UNREACHABLE}
+
+
+def outcome_of(status: int) -> CallOutcome:
+    """What a final response to INVITE means for the call."""
+    return OUTCOMES.get(status) or CLASSES.get(status // 100, CallOutcome.REJECTED)
+
+
+class Handle(CallHandle):
+    """A call as its caller sees it."""
+
+    def __init__(self, hang_up: Callable[["Handle"], None]) -> None:
+        self.result: Future[CallResult] = Future()
+        self.result.set_running_or_notify_cancel()
+        self._hang_up = hang_up
+
+    def hang_up(self) -> None:
+        self._hang_up(self)
+
+
+@dataclass(slots=True)
+class Leg:
+    """A call as the thread sees it."""
+
+    handle: Handle
+    wanted: Call
+    progress: Callable[[CallPhase], None]
+    number: int
+    sip: SipCall
+    rtp: socket.socket
+    rtcp: socket.socket
+    started: float
+    rang_at: float | None = None
+    answered_at: float | None = None
+    talk: Conversation = field(default_factory=Conversation)
+    law: str = "pcmu"
+    streaming: bool = False
+    played_s: float = 0.0
+    timed_out: bool = False
+    broken: str = ""
+    ended: Ended | None = None
+    ended_at: float = 0.0
+
+    @property
+    def ring_deadline(self) -> float:
+        waiting = self.answered_at is None and not self.timed_out and self.ended is None
+        return (self.rang_at or self.started) + self.wanted.ring_s if waiting else float("inf")
+
+    @property
+    def deadline(self) -> float:
+        """When something is due by itself."""
+        if self.ended is not None:
+            return self.ended_at + PLAYED_S
+        return min(self.ring_deadline, self.talk.waits_until, self.talk_deadline)
+
+    @property
+    def talk_deadline(self) -> float:
+        return float("inf") if self.answered_at is None else self.answered_at + self.wanted.limit_s
+
+    def audio(self, say: Say) -> bytes:
+        """The octets of an utterance."""
+        wanted = {
+            Say.QUESTION: self.wanted.question,
+            Say.SPEECH: self.wanted.audio,
+            Say.AGAIN: self.wanted.again,
+            Say.BYE: self.wanted.bye,
+        }[say]
+        return bytes(getattr(wanted, self.law)) if wanted is not None else b""
+
+    def result(self) -> CallResult:
+        """Only for an ended call."""
+        assert self.ended is not None
+        answered = self.answered_at
+        ring_until = self.ended_at if answered is None else answered
+        ring_s = max(ring_until - self.rang_at, 0.0) if self.rang_at is not None else 0.0
+        talk_s = self.ended_at - answered if answered is not None else 0.0
+        status = self.ended.status
+        reason = self.broken or self.ended.reason or _phrase(status)
+        if self.ended.retry_after_s is not None:
+            reason += f", try again after {self.ended.retry_after_s} s"
+        told = (self.played_s, self.ended.cause, self.talk.keys)
+        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *told)
+
+    def _outcome(self) -> CallOutcome:
+        assert self.ended is not None
+        if self.broken:
+            return CallOutcome.FAILED
+        if self.answered_at is not None:
+            return CallOutcome.ANSWERED
+        if self.timed_out and self.rang_at is not None:
+            return CallOutcome.NO_ANSWER
+        if self.timed_out:
+            return CallOutcome.UNREACHABLE
+        return CallOutcome.CANCELLED if self.ended.by_us else outcome_of(self.ended.status)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return str(SIPStatus(status).phrase)
+    except ValueError:
+        return ""
