@@ -310,14 +310,18 @@ class UserAgent:
     def _on_request(self, request: Message, source: Address, now: float) -> None:
         call = self.calls.get(request.get("call-id"))
         if request.method == "ACK":
+            if call is not None and same_dialog(call, request):
+                call.on_described(request)
             return
         early_bye = call is not None and call.dialog is None and request.method == "BYE"  # not a callee's to send (15)
         if call is None or early_bye or not same_dialog(call, request):
             self._reply(request, source, *STRANGERS.get(request.method, UNKNOWN))
             return
         status, reason = REPLIES.get(request.method, UNKNOWN)
-        offered = request.method in ("INVITE", "UPDATE")
-        self._reply(request, source, status, reason, call.sdp if offered else b"")
+        described = b""
+        if request.method in ("INVITE", "UPDATE"):
+            status, reason, described = call.on_offer(request)
+        self._reply(request, source, status, reason, described)
         if request.method == "INFO":
             call.on_info(request)
         if request.method == "BYE":

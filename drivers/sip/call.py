@@ -3,6 +3,7 @@
 The agent feeds it responses and requests of its dialog, and sends what it returns. What happened comes out as events.
 """
 
+import contextlib
 import re
 import secrets
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from enum import StrEnum
 
 from drivers.sip import digest
 from drivers.sip.message import Message, parameters, uri_of
-from drivers.sip.sdp import Answer, NoAudio, answer
+from drivers.sip.sdp import FarEnd, NoAudio, answer, offer_again, respond
 from drivers.sip.transport import Kind
 
 SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
@@ -36,7 +37,14 @@ class Ringing:
 class Answered:
     """The call stands; audio goes there."""
 
-    audio: Answer
+    audio: FarEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The far end wants the audio elsewhere, otherwise, or not at all for now."""
+
+    audio: FarEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Keyed:
     digit: str
 
 
-CallEvent = Ringing | Answered | Ended | Keyed
+CallEvent = Ringing | Answered | Moved | Ended | Keyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,8 @@ class Call:
     dialog: Dialog | None = None
     events: list[CallEvent] = field(default_factory=list)
     wants_end: bool = False
+    audio: FarEnd | None = None  # as agreed
+    _version: int = 1  # of our description (RFC 3264 8)
     _cseq: int = 0
     _challenges: int = 0
     _rang: bool = False
@@ -173,6 +183,9 @@ class Call:
         if not wanted or int(rseq) <= self._last_rseq or self.state is State.ENDED:
             return []
         self._last_rseq = int(rseq)
+        if self.audio is None:  # such a response may hold the answer, and then the 200 has none (RFC 3261 13.2.1)
+            with contextlib.suppress(NoAudio):
+                self.audio = answer(response.body, self.sdp)
         early = self._dialog_of(response)
         prack = self._within(early, "PRACK")
         number, method = response.cseq
@@ -208,12 +221,14 @@ class Call:
         found = self._dialog_of(response)
         acknowledgement = self._ack(self.dialog or found, response)
         if self.dialog is not None and response.get("to") == self.dialog.to:
+            self.on_described(response)  # what refreshed the session may have moved the audio
             return [acknowledgement]
         if self.dialog is not None or self.state is State.ENDED:  # a second phone, or a late one, of a forked call
             return self.decline(response)
         self.dialog = found
         try:
-            audio = answer(response.body)
+            if self.audio is None or response.body:
+                self.audio = answer(response.body, self.sdp)
         except NoAudio as exc:
             self._end(488, str(exc))
             return [acknowledgement, self.bye()]
@@ -221,7 +236,7 @@ class Call:
             self._end(487, "Request Terminated", by_us=True)
             return [acknowledgement, self.bye()]
         self.state = State.SPEAKING
-        self.events.append(Answered(audio))
+        self.events.append(Answered(self.audio))
         return [acknowledgement]
 
     def decline(self, response: Message) -> list[Message]:
@@ -269,7 +284,8 @@ class Call:
             ("session-expires", f"{round(self.dialog.refresh_s * 2)};refresher=uac"),
         )
         if method == "INVITE":
-            message = replace(message.with_headers(("content-type", "application/sdp")), body=self.sdp)
+            described = offer_again(self.sdp, self.audio, self._version) if self.audio is not None else self.sdp
+            message = replace(message.with_headers(("content-type", "application/sdp")), body=described)
         return self._signed(message)
 
     def again(self, request: Message) -> Message:
@@ -281,6 +297,37 @@ class Call:
 
     def on_bye(self, request: Message) -> None:
         self._end(200, "", request)
+
+    def on_offer(self, request: Message) -> tuple[int, str, bytes]:
+        """INVITE or UPDATE within the call: status, reason and description of our response (RFC 3264 8, RFC 3311)."""
+        if self.state is State.ENDED:
+            return 481, "Call/Transaction Does Not Exist", b""
+        if not request.body and request.method == "UPDATE":
+            return 200, "OK", b""
+        if self.audio is None:
+            return 491, "Request Pending", b""
+        self._version += 1
+        if not request.body:  # the far end answers in its ACK
+            return 200, "OK", offer_again(self.sdp, self.audio, self._version)
+        try:
+            audio, described = respond(request.body, self.sdp, self.audio, self._version)
+        except NoAudio:  # all stays as it was (RFC 3261 14.2)
+            return 488, "Not Acceptable Here", b""
+        self._move(audio)
+        return 200, "OK", described
+
+    def on_described(self, message: Message) -> None:
+        """It holds an answer: an ACK does, where the far end's INVITE had no offer, and a 2xx to our refreshing."""
+        if message.body and self.audio is not None:
+            with contextlib.suppress(NoAudio):
+                self._move(answer(message.body, self.sdp))
+
+    def _move(self, audio: FarEnd) -> None:
+        assert self.audio is not None
+        moved = audio != self.audio and audio.payload_type == self.audio.payload_type
+        if moved and self.state is State.SPEAKING:
+            self.events.append(Moved(audio))
+        self.audio = audio if moved else self.audio
 
     def on_info(self, request: Message) -> None:
         """A key as application/dtmf-relay ("Signal=1") or application/dtmf ("1")."""

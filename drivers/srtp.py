@@ -1,0 +1,74 @@
+"""SRTP (RFC 3711) with keys from SDP (RFC 4568). libsrtp does it; it is imported only where a call needs it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pylibsrtp import Session
+
+KEY_OCTETS = 30  # a master key of 128 bits and a master salt of 112 (RFC 4568 6.2, table 1)
+
+
+class Suite(StrEnum):
+    """Crypto suites (RFC 4568 6.2), in the order of our preference: the authentication tag has 80 or 32 bits."""
+
+    SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
+    SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+
+
+class CannotProtect(Exception):
+    """There is no library for it, or it does not take these keys: nothing may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Master key and salt of each direction; ours protects what we send."""
+
+    suite: Suite
+    ours: bytes = field(repr=False)
+    theirs: bytes = field(repr=False)
+
+    def to_message(self) -> dict[str, str]:
+        return {"suite": self.suite, "ours": self.ours.hex(), "theirs": self.theirs.hex()}
+
+    @classmethod
+    def from_message(cls, message: dict[str, str]) -> Self:
+        ours, theirs = (bytes.fromhex(message[name]) for name in ("ours", "theirs"))
+        return cls(Suite(message["suite"]), ours, theirs)
+
+
+class Guard:
+    """One stream each way. Raises CannotProtect."""
+
+    def __init__(self, keys: Keys) -> None:
+        try:
+            import pylibsrtp
+        except ImportError as exc:
+            raise CannotProtect("SRTP needs the Python package pylibsrtp") from exc
+        self._library, self._suite = pylibsrtp, keys.suite
+        outbound = self._session(keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+        self.protect, self.protect_rtcp = outbound.protect, outbound.protect_rtcp
+        self.expect(keys.theirs)
+
+    def expect(self, theirs: bytes) -> None:
+        """The far end protects with this key from now on."""
+        self._unprotect = self._session(theirs, self._library.Policy.SSRC_ANY_INBOUND).unprotect
+
+    def _session(self, key: bytes, which: int) -> "Session":
+        policy = self._library.Policy
+        profiles = {
+            Suite.SHA1_80: policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+            Suite.SHA1_32: policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+        }
+        try:
+            return self._library.Session(policy(key, which, srtp_profile=profiles[self._suite]))
+        except (self._library.Error, ValueError) as exc:
+            raise CannotProtect("libsrtp does not take these keys") from exc
+
+    def unprotect(self, packet: bytes) -> bytes:
+        """The packet in clear; b"" for one that the far end did not send, or that came before."""
+        try:
+            return bytes(self._unprotect(packet))
+        except (self._library.Error, ValueError):
+            return b""
