@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 
-from drivers.rtp import Pacer
+from drivers.rtp import Media, Pacer
 
 SO_TIMESTAMPNS = 35
 FRAME_MS = 20.0
@@ -40,7 +40,7 @@ def measure(streams: int) -> Pacing:
         try:
             for number, sock in enumerate(near):
                 sock.connect((timed if number < SAMPLED else sink).getsockname())
-                pacer.play(number, sock, 0, bytes(8000 * SECONDS))
+                pacer.play(number, sock, Media(0), bytes(8000 * SECONDS))
                 pacer.read()
                 time.sleep(0.001)
             return _judged(streams, _arrivals(timed, min(streams, SAMPLED)))

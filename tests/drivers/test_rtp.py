@@ -1,5 +1,7 @@
 """The pacer's process, judged by a UDP socket on loopback."""
 
+import contextlib
+import math
 import os
 import selectors
 import signal
@@ -12,7 +14,9 @@ from itertools import pairwise
 
 import pytest
 
-from drivers.rtp import Finished, Key, Pacer, PacerEvent, PacerGone, Stopped
+from drivers.g711 import ulaw_encode
+from drivers.rtp import Failed, Finished, Heard, Key, Media, Pacer, PacerEvent, PacerGone, Stopped
+from drivers.srtp import Guard, Keys, Suite
 
 FRAME = 160
 BOUND_S = 15.0
@@ -78,13 +82,13 @@ def event(pacer: Pacer, line: Line, packets: int = 0) -> PacerEvent | None:
 
 def test_the_audio_arrives_whole_and_in_order(pacer: Pacer, line: Line) -> None:
     audio = bytes(os.urandom(FRAME * 10 + 40))
-    pacer.play(7, line.near, 8, audio)
-    assert event(pacer, line) == Finished(7, len(audio) / 8000)
-    assert b"".join(data[12:] for _, data in line.packets) == audio
+    pacer.play(7, line.near, Media(8), audio)
+    assert event(pacer, line) == Finished(7, 0, len(audio) / 8000)
+    assert b"".join(data[12:] for _, data in line.packets) == audio + b"\xd5" * 120  # the last frame is a whole one
 
 
 def test_headers_are_those_of_one_rtp_stream(pacer: Pacer, line: Line) -> None:
-    pacer.play(1, line.near, 8, bytes(FRAME * 5))
+    pacer.play(1, line.near, Media(8), bytes(FRAME * 5))
     event(pacer, line)
     first, sequences, times, sources = line.headers()[0], [], [], set()
     for version, _, sequence, timestamp, source in line.headers():
@@ -99,14 +103,14 @@ def test_headers_are_those_of_one_rtp_stream(pacer: Pacer, line: Line) -> None:
 
 
 def test_frames_keep_an_absolute_clock(pacer: Pacer, line: Line) -> None:
-    pacer.play(1, line.near, 0, bytes(FRAME * 100))
+    pacer.play(1, line.near, Media(0), bytes(FRAME * 100))
     event(pacer, line)
     # The kernel's loopback is instant; the bound is for a busy test machine, the drift would be 100 times a slip.
     assert line.packets[-1][0] - line.packets[0][0] == pytest.approx(99 * 0.020, abs=0.08)
 
 
 def test_stopping_tells_how_much_was_played(pacer: Pacer, line: Line) -> None:
-    pacer.play(3, line.near, 0, bytes(FRAME * 500))
+    pacer.play(3, line.near, Media(0), bytes(FRAME * 500))
     assert event(pacer, line, packets=10) is None
     pacer.stop(3)
     stopped = event(pacer, line)
@@ -117,15 +121,15 @@ def test_stopping_tells_how_much_was_played(pacer: Pacer, line: Line) -> None:
 
 def test_a_callee_that_closed_its_port_does_not_end_the_stream(pacer: Pacer, line: Line) -> None:
     line.far.close()
-    pacer.play(1, line.near, 0, bytes(FRAME * 10))
+    pacer.play(1, line.near, Media(0), bytes(FRAME * 10))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.setblocking(False)
-        assert event(pacer, Line(line.near, other)) == Finished(1, 0.2)
+        assert event(pacer, Line(line.near, other)) == Finished(1, 0, 0.2)
 
 
 def test_a_stall_is_heard_as_a_gap_and_not_as_a_burst(pacer: Pacer, line: Line) -> None:
     assert pacer._process is not None
-    pacer.play(1, line.near, 0, bytes(FRAME * 40))
+    pacer.play(1, line.near, Media(0), bytes(FRAME * 40))
     event(pacer, line, packets=5)
     os.kill(pacer._process.pid, signal.SIGSTOP)
     time.sleep(0.5)
@@ -140,7 +144,7 @@ def test_a_stall_is_heard_as_a_gap_and_not_as_a_burst(pacer: Pacer, line: Line) 
 
 def test_the_driver_hears_that_the_process_died(pacer: Pacer, line: Line) -> None:
     assert pacer._process is not None
-    pacer.play(1, line.near, 0, bytes(FRAME * 500))
+    pacer.play(1, line.near, Media(0), bytes(FRAME * 500))
     event(pacer, line, packets=3)
     pacer._process.kill()
     with pytest.raises(PacerGone):
@@ -151,7 +155,7 @@ def test_playing_into_a_dead_process_shows_at_the_next_read(pacer: Pacer, line: 
     assert pacer._process is not None
     pacer._process.kill()
     pacer._process.wait()
-    pacer.play(1, line.near, 0, bytes(FRAME))
+    pacer.play(1, line.near, Media(0), bytes(FRAME))
     with pytest.raises(PacerGone):
         event(pacer, line)
 
@@ -159,7 +163,7 @@ def test_playing_into_a_dead_process_shows_at_the_next_read(pacer: Pacer, line: 
 def test_the_process_ends_when_the_driver_does(pacer: Pacer, line: Line) -> None:
     process = pacer._process
     assert process is not None
-    pacer.play(1, line.near, 0, bytes(FRAME))
+    pacer.play(1, line.near, Media(0), bytes(FRAME))
     event(pacer, line)
     assert pacer._channel is not None
     pacer._channel.close()
@@ -167,8 +171,8 @@ def test_the_process_ends_when_the_driver_does(pacer: Pacer, line: Line) -> None
 
 
 def test_two_streams_do_not_disturb_each_other(pacer: Pacer, line: Line) -> None:
-    pacer.play(1, line.near, 0, b"\x01" * FRAME * 20)
-    pacer.play(2, line.near, 8, b"\x02" * FRAME * 20)
+    pacer.play(1, line.near, Media(0), b"\x01" * FRAME * 20)
+    pacer.play(2, line.near, Media(8), b"\x02" * FRAME * 20)
     event(pacer, line, packets=40)
     by_source: dict[int, bytes] = {}
     for header, (_, data) in zip(line.headers(), line.packets, strict=True):
@@ -182,13 +186,13 @@ def telephone_event(event_number: int, timestamp: int, *, payload_type: int = 10
 
 
 def test_between_utterances_the_stream_goes_on_in_silence(pacer: Pacer, line: Line) -> None:
-    pacer.play(1, line.near, 0, b"\x01" * FRAME * 5, hold=True)
-    assert event(pacer, line) == Finished(1, 0.1)
+    pacer.play(1, line.near, Media(0), b"\x01" * FRAME * 5, hold=True)
+    assert event(pacer, line) == Finished(1, 0, 0.1)
     event(pacer, line, packets=12)
-    pacer.say(1, b"\x02" * FRAME * 5)
-    assert event(pacer, line) == Finished(1, 0.1)
+    pacer.say(1, b"\x02" * FRAME * 5, utterance=2)
+    assert event(pacer, line) == Finished(1, 2, 0.1)
     pacer.stop(1)
-    assert event(pacer, line) == Stopped(1, 0.1)
+    assert event(pacer, line) == Stopped(1, 2, 0.1)
     payload = [data[12] for _, data in line.packets]
     assert payload[:6] == [1] * 5 + [0xFF]
     assert payload.count(2) == 5
@@ -198,14 +202,14 @@ def test_between_utterances_the_stream_goes_on_in_silence(pacer: Pacer, line: Li
 
 
 def test_a_new_utterance_takes_the_place_of_the_old_one(pacer: Pacer, line: Line) -> None:
-    pacer.play(1, line.near, 8, b"\x01" * FRAME * 500, hold=True)
+    pacer.play(1, line.near, Media(8), b"\x01" * FRAME * 500, hold=True)
     event(pacer, line, packets=5)
-    pacer.say(1, b"\x02" * FRAME * 5)
-    assert event(pacer, line) == Finished(1, 0.1)
+    pacer.say(1, b"\x02" * FRAME * 5, utterance=2)
+    assert event(pacer, line) == Finished(1, 2, 0.1)
 
 
 def test_a_key_is_told_once(pacer: Pacer, line: Line) -> None:
-    pacer.play(4, line.near, 0, bytes(FRAME * 500), events=101)
+    pacer.play(4, line.near, Media(0, events=(101,)), bytes(FRAME * 500))
     event(pacer, line, packets=3)
     for digit, timestamp in ((1, 1000), (11, 2000)):
         for end in (False, False, True, True, True):
@@ -217,7 +221,7 @@ def test_a_key_is_told_once(pacer: Pacer, line: Line) -> None:
 
 
 def test_what_is_no_key_wakes_nobody_and_harms_nothing(pacer: Pacer, line: Line) -> None:
-    pacer.play(4, line.near, 0, bytes(FRAME * 500), events=101)
+    pacer.play(4, line.near, Media(0, events=(101,)), bytes(FRAME * 500))
     event(pacer, line, packets=3)
     speech = telephone_event(1, 5, payload_type=0)
     for packet in (speech, b"", b"x", telephone_event(200, 7), telephone_event(1, 9)[:14], os.urandom(200)):
@@ -234,7 +238,7 @@ def test_audio_goes_to_where_the_callees_comes_from(pacer: Pacer, line: Line) ->
         near.bind(("127.0.0.1", 0))
         told.bind(("127.0.0.1", 0))
         told.settimeout(BOUND_S)
-        pacer.play(1, near, 0, bytes(FRAME * 500), target=told.getsockname(), events=101)
+        pacer.play(1, near, Media(0, told.getsockname(), symmetric=True, events=(101,)), bytes(FRAME * 500))
         assert len(told.recv(2048)) == 12 + FRAME
         line.far.sendto(b"no RTP", near.getsockname())
         line.far.sendto(telephone_event(0, 1, payload_type=0), near.getsockname())
@@ -260,7 +264,8 @@ def test_sender_reports_tell_the_stream_and_its_end(pacer: Pacer) -> None:
                 sockets[0] = far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         far_rtcp.settimeout(BOUND_S)
         near.bind(("127.0.0.1", 0))
-        pacer.play(1, near, 8, bytes(FRAME * 500), target=far.getsockname(), rtcp=near_rtcp)
+        media = Media(8, far.getsockname(), symmetric=True, rtcp_port=far_rtcp.getsockname()[1])
+        pacer.play(1, near, media, bytes(FRAME * 500), rtcp=near_rtcp)
         first = far_rtcp.recv(2048)
         pacer.stop(1)
         last = far_rtcp.recv(2048)
@@ -276,3 +281,295 @@ def test_sender_reports_tell_the_stream_and_its_end(pacer: Pacer) -> None:
     assert struct.unpack_from("!BBHI", first, 28) == (0x81, 202, 4, source)
     assert len(first) == 28 + 20
     assert struct.unpack_from("!BBHI", last, 48) == (0x81, 203, 1, source)
+
+
+# --- packets of another length ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame_ms", [10, 30, 40, 60])
+def test_frames_are_as_long_as_the_far_end_wants(pacer: Pacer, line: Line, frame_ms: int) -> None:
+    audio = os.urandom(8 * frame_ms * 25 - 8)
+    pacer.play(1, line.near, Media(8, frame_ms=frame_ms), audio)
+    assert event(pacer, line) == Finished(1, 0, len(audio) / 8000)
+    assert {len(data) for _, data in line.packets} == {12 + 8 * frame_ms}
+    assert b"".join(data[12:] for _, data in line.packets)[: len(audio)] == audio
+    times = [header[3] for header in line.headers()]
+    assert {(b - a) & 0xFFFFFFFF for a, b in pairwise(times)} == {8 * frame_ms}
+    assert line.packets[-1][0] - line.packets[0][0] == pytest.approx(24 * frame_ms / 1000, abs=0.08)
+
+
+# --- moved and held --------------------------------------------------------------------------------------------------
+
+
+def other_far_end(host: str = "127.0.0.1") -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host, 0))
+    sock.settimeout(BOUND_S)
+    return sock
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_audio_follows_the_far_end_and_is_never_doubled(pacer: Pacer, line: Line, symmetric: bool) -> None:
+    audio = os.urandom(FRAME * 60)
+    with other_far_end() as new:
+        pacer.play(1, line.near, Media(0, line.far.getsockname(), symmetric=symmetric), audio, hold=True)
+        line.far.sendto(telephone_event(0, 1, payload_type=0), line.near.getsockname())
+        event(pacer, line, packets=10)
+        pacer.move(1, Media(0, new.getsockname(), symmetric=symmetric))
+        assert event(pacer, line) == Finished(1, 0, 1.2)
+        pacer.stop(1)
+        event(pacer, line)
+        new.settimeout(0.2)
+        moved = received(new)
+    first = [data for _, data in line.packets]
+    sequences = [struct.unpack_from("!H", data, 2)[0] for data in first + moved]
+    assert {(b - a) & 0xFFFF for a, b in pairwise(sequences)} == {1}
+    assert b"".join(data[12:] for data in first + moved)[: len(audio)] == audio
+    assert 10 <= len(first) < 30
+
+
+def received(sock: socket.socket) -> list[bytes]:
+    """What has come until nothing more comes."""
+    packets = []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            packets.append(sock.recv(2048))
+    return packets
+
+
+def test_what_moved_can_be_far_from_where_it_said_again(pacer: Pacer, line: Line) -> None:
+    with other_far_end() as told, other_far_end() as real:
+        pacer.play(1, line.near, Media(0, line.far.getsockname(), symmetric=True), bytes(FRAME * 500))
+        line.far.sendto(telephone_event(0, 1, payload_type=0), line.near.getsockname())
+        event(pacer, line, packets=3)
+        pacer.move(1, Media(0, told.getsockname(), symmetric=True, events=(101,)))
+        assert len(told.recv(2048)) == 12 + FRAME
+        real.sendto(telephone_event(0, 1, payload_type=0), line.near.getsockname())
+        assert len(real.recv(2048)) == 12 + FRAME
+        real.sendto(telephone_event(3, 1), line.near.getsockname())
+        assert event(pacer, line) == Key(1, "3")
+
+
+def test_a_held_call_hears_nothing_and_misses_nothing(pacer: Pacer, line: Line) -> None:
+    audio = os.urandom(FRAME * 40)
+    pacer.play(1, line.near, Media(0), audio)
+    event(pacer, line, packets=10)
+    pacer.move(1, Media(0, held=True))
+    time.sleep(0.3)  # the far end holds
+    line.drain()
+    held = len(line.packets)
+    assert held < 20
+    pacer.move(1, Media(0))
+    assert event(pacer, line) == Finished(1, 0, 0.8)
+    assert b"".join(data[12:] for _, data in line.packets) == audio
+    steps = [(b - a) & 0xFFFFFFFF for a, b in pairwise(header[3] for header in line.headers())]
+    assert 5 * FRAME <= max(steps) <= 40 * FRAME
+    assert line.headers()[held][1] == 0x80  # the marker
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def keys_of(pacer: Pacer, line: Line, packets: list[bytes]) -> str:
+    """The keys that these packets tell; a last one of ours, 9, says that all were read."""
+    pacer.play(4, line.near, Media(0, events=(101, 96)), bytes(FRAME * 500))
+    event(pacer, line, packets=3)
+    for packet in [*packets, telephone_event(9, 0x7000_0000)]:
+        line.far.sendto(packet, line.near.getsockname())
+    told = ""
+    while not told.endswith("9"):
+        key = event(pacer, line)
+        assert isinstance(key, Key)
+        told += key.digit
+    return told[:-1]
+
+
+def pressed(digit: int, timestamp: int, source: int = 99) -> list[bytes]:
+    """All packets of an event: the first has the marker, the last comes three times."""
+    ends = [False, False, False, True, True, True]
+    packets = [bytearray(telephone_event(digit, timestamp, end=end)) for end in ends]
+    packets[0][1] |= 0x80
+    for packet in packets:
+        packet[8:12] = source.to_bytes(4, "big")
+    return [bytes(packet) for packet in packets]
+
+
+def test_a_key_is_told_whichever_of_its_packets_are_lost(pacer: Pacer, line: Line) -> None:
+    assert keys_of(pacer, line, pressed(1, 1000)[1:] + pressed(2, 3000)[-1:] + pressed(3, 5000)[:1]) == "123"
+
+
+def test_a_late_packet_of_an_earlier_key_tells_nothing(pacer: Pacer, line: Line) -> None:
+    assert keys_of(pacer, line, pressed(1, 1000) + pressed(1, 2000) + pressed(1, 1000)[-2:]) == "11"
+
+
+def test_the_keys_of_another_device_are_told_however_its_clock_stands(pacer: Pacer, line: Line) -> None:
+    assert keys_of(pacer, line, pressed(1, 9000) + pressed(2, 100, source=7)) == "12"
+
+
+def test_keys_behind_sources_and_an_extension_are_found(pacer: Pacer, line: Line) -> None:
+    plain = telephone_event(5, 1000)
+    extended = bytes([plain[0] | 0x12]) + plain[1:12] + bytes(8) + b"\xbe\xde\x00\x01" + bytes(4) + plain[12:]
+    cut = bytes([plain[0] | 0x1F]) + telephone_event(6, 2000)[1:]
+    padded = bytes([plain[0] | 0x20]) + telephone_event(7, 3000)[1:] + b"\xff"
+    other_type = telephone_event(8, 4000, payload_type=96)
+    assert keys_of(pacer, line, [extended, cut, padded, other_type]) == "58"
+
+
+# --- SRTP ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Secret:
+    """The far end's side of SRTP, by libsrtp."""
+
+    keys: Keys
+    far: Guard
+
+    @classmethod
+    def of(cls, suite: Suite) -> "Secret":
+        ours, theirs = os.urandom(30), os.urandom(30)
+        return cls(Keys(suite, ours, theirs), Guard(Keys(suite, theirs, ours)))
+
+
+@pytest.mark.parametrize("suite", list(Suite))
+def test_nothing_leaves_in_clear(pacer: Pacer, line: Line, suite: Suite) -> None:
+    secret, audio = Secret.of(suite), os.urandom(FRAME * 10)
+    pacer.play(1, line.near, Media(0, keys=secret.keys), audio)
+    assert event(pacer, line) == Finished(1, 0, 0.2)
+    tag = 10 if suite is Suite.SHA1_80 else 4
+    assert {len(data) for _, data in line.packets} == {12 + FRAME + tag}
+    assert b"".join(secret.far.unprotect(data)[12:] for _, data in line.packets) == audio
+
+
+def test_a_stranger_neither_moves_the_audio_nor_presses_keys(pacer: Pacer, line: Line) -> None:
+    secret = Secret.of(Suite.SHA1_80)
+    media = Media(0, line.far.getsockname(), symmetric=True, events=(101,), keys=secret.keys)
+    with other_far_end() as stranger:
+        pacer.play(1, line.near, media, bytes(FRAME * 500))
+        for packet in (telephone_event(8, 1), telephone_event(0, 1, payload_type=0), os.urandom(1600)):
+            stranger.sendto(packet, line.near.getsockname())
+        event(pacer, line, packets=10)
+        line.far.sendto(telephone_event(7, 1), line.near.getsockname())  # in clear
+        pressed_key = secret.far.protect(telephone_event(9, 1000))
+        line.far.sendto(pressed_key, line.near.getsockname())
+        assert event(pacer, line) == Key(1, "9")
+        stranger.settimeout(0.1)
+        assert received(stranger) == []
+
+
+def test_reports_are_protected_too(pacer: Pacer) -> None:
+    secret = Secret.of(Suite.SHA1_80)
+    with other_far_end() as far, other_far_end() as far_rtcp, other_far_end() as near, other_far_end() as near_rtcp:
+        media = Media(8, far.getsockname(), rtcp_port=far_rtcp.getsockname()[1], keys=secret.keys)
+        pacer.play(1, near, media, bytes(FRAME * 500), rtcp=near_rtcp)
+        source = far.recv(2048)[8:12]
+        pacer.stop(1)
+        report = far_rtcp.recv(2048)
+    assert report[4:8] == source
+    assert len(report) == 28 + 20 + 8 + 14  # report, name, goodbye; index and tag
+    assert secret.keys.ours.hex() not in repr(media)
+
+
+def test_keys_that_are_no_good_send_nothing(pacer: Pacer, line: Line) -> None:
+    pacer.play(1, line.near, Media(0, keys=Keys(Suite.SHA1_80, b"short", b"short")), bytes(FRAME * 10))
+    assert event(pacer, line) == Failed(1, "libsrtp does not take these keys")
+    assert line.packets == []
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def test_a_callee_to_whom_there_is_no_way_is_told(pacer: Pacer, line: Line) -> None:
+    pacer.play(1, line.near, Media(0, ("2001:db8::1", 4000), symmetric=True), bytes(FRAME * 10))
+    failed = event(pacer, line)
+    assert isinstance(failed, Failed)
+    assert failed.why.startswith("no way to the callee's audio")
+
+
+def test_the_last_port_has_none_for_reports_after_it(pacer: Pacer, line: Line) -> None:
+    with other_far_end() as near_rtcp:
+        media = Media(0, ("127.0.0.9", 65535), symmetric=True)
+        pacer.play(1, line.near, media, bytes(FRAME * 500), rtcp=near_rtcp)
+        pacer.stop(1)
+        assert isinstance(event(pacer, line), Stopped)
+        pacer.play(2, line.near, Media(0), bytes(FRAME))
+        assert event(pacer, line) == Finished(2, 0, 0.02)
+
+
+def test_ipv6_is_spoken(pacer: Pacer, line: Line) -> None:
+    with other_far_end("::1") as far, other_far_end("::1") as near:
+        media = Media(0, far.getsockname()[:2], symmetric=True, events=(101,))
+        pacer.play(1, near, media, bytes(FRAME * 500))
+        assert len(far.recv(2048)) == 12 + FRAME
+        far.sendto(telephone_event(4, 1), near.getsockname())
+        assert event(pacer, line) == Key(1, "4")
+
+
+# --- who answered ----------------------------------------------------------------------------------------------------
+
+
+def speak(pacer: Pacer, line: Line, octets: bytes) -> PacerEvent | None:
+    """The first event while the far end says this, in real time."""
+    pacer.play(1, line.near, Media(0, events=(101,)), b"", hold=True, listen=True)
+    assert event(pacer, line) == Finished(1, 0, 0.0)
+    began = time.monotonic()
+    for number, start in enumerate(range(0, len(octets), FRAME)):
+        header = struct.pack("!BBHII", 0x80, 0, number, number * FRAME, 9)
+        line.far.sendto(header + octets[start : start + FRAME], line.near.getsockname())
+        line.events += pacer.read()
+        if line.events:
+            break
+        time.sleep(max(began + (number + 1) * 0.020 - time.monotonic(), 0))
+    return event(pacer, line)
+
+
+def test_a_beep_is_heard_and_then_no_speech_any_more(pacer: Pacer, line: Line) -> None:
+    beep = ulaw_encode(
+        b"".join(round(6000 * math.sin(n * 0.7)).to_bytes(2, "little", signed=True) for n in range(8000))
+    )
+    assert speak(pacer, line, beep) == Heard(1, "machine")
+    line.far.sendto(telephone_event(5, 1), line.near.getsockname())
+    assert event(pacer, line) == Key(1, "5")
+    pacer.say(1, bytes(FRAME), utterance=2)
+    assert event(pacer, line) == Finished(1, 2, 0.02)
+
+
+def test_silence_is_a_person_also_where_nothing_is_sent(pacer: Pacer, line: Line) -> None:
+    assert speak(pacer, line, b"") == Heard(1, "person")
+
+
+# --- a process in trouble --------------------------------------------------------------------------------------------
+
+
+def read_until_it_is_gone(pacer: Pacer) -> None:
+    end = time.monotonic() + BOUND_S
+    while time.monotonic() < end:
+        pacer.read()
+        time.sleep(0.02)
+
+
+def test_a_process_that_hangs_is_noticed_within_a_second(pacer: Pacer, line: Line) -> None:
+    assert pacer._process is not None
+    pacer.play(1, line.near, Media(0), bytes(FRAME * 500))
+    event(pacer, line, packets=3)
+    os.kill(pacer._process.pid, signal.SIGSTOP)
+    stopped_at = time.monotonic()
+    with pytest.raises(PacerGone, match="hangs"):
+        read_until_it_is_gone(pacer)
+    assert time.monotonic() - stopped_at < 1.2
+    pacer.close(grace_s=0.0)
+
+
+def test_who_was_stopped_oneself_gives_the_process_another_second(pacer: Pacer, line: Line) -> None:
+    assert pacer._process is not None
+    pacer.play(1, line.near, Media(0), bytes(FRAME * 500))
+    event(pacer, line, packets=3)
+    pacer.read()
+    os.kill(pacer._process.pid, signal.SIGSTOP)
+    time.sleep(1.2)  # both of us
+    pacer.read()
+    os.kill(pacer._process.pid, signal.SIGCONT)
+    time.sleep(0.3)
+    pacer.read()
+    pacer.stop(1)
+    assert isinstance(event(pacer, line), Stopped)
