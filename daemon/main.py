@@ -165,7 +165,13 @@ def assemble(config: Config) -> Daemon:
     if config.voice.driver != "none":
         driver = drivers.load(config.voice.driver).Driver(config.voice.driver, config.voice.options)
         options = config.voice.options
-        manner = Manner(options.ring_seconds, options.repeats, options.confirm == "press1", options.limit_seconds)
+        manner = Manner(
+            options.ring_seconds,
+            options.repeats,
+            options.confirm == "press1",
+            options.limit_seconds,
+            options.machine == "hangup",
+        )
         _tell_prompts(config, prompts)
         engine.lanes[Channel.TTS] = calls = VoiceLane(engine, driver, prompts, manner, max_calls=options.max_calls)
     return Daemon(config, store, engine, sms, calls)

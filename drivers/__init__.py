@@ -171,7 +171,7 @@ class Call:
 
     audio is the speech. question comes before it, if there is one, and asks for the key 1. again is said, up to
     `repeats` times, to who presses 1 after the speech, and bye to who does not. limit_s: the longest call, from its
-    answer.
+    answer. hang_up_on_machine: listen first, and say nothing to what sounds like an answering machine.
     """
 
     number: str = field(repr=False)
@@ -182,6 +182,7 @@ class Call:
     bye: Audio | None = None
     repeats: int = 0
     limit_s: float = 600.0
+    hang_up_on_machine: bool = False
 
 
 class CallPhase(StrEnum):
@@ -211,7 +212,7 @@ class CallResult:
     """ring_s, talk_s: seconds ringing and talking; played_s: how much of the speech was sent, first time round.
 
     cause: of ITU-T Q.850, where the telephone network told one (16 normal, 17 busy, 19 no answer, 31 unspecified).
-    keys: what the callee pressed.
+    keys: what the callee pressed. machine: one seemed to answer, so that we hung up.
     """
 
     outcome: CallOutcome
@@ -222,6 +223,7 @@ class CallResult:
     played_s: float = 0.0
     cause: int | None = None
     keys: str = ""
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ KEYS_KEPT = 16
 class Say(StrEnum):
     """An utterance."""
 
+    NOTHING = "nothing"  # as long as it is not known who answered
     QUESTION = "question"  # press 1 to hear your code
     SPEECH = "speech"  # the PIN twice; where it may be repeated, with the offer to
     AGAIN = "again"  # the same without a welcome
@@ -22,15 +23,19 @@ class Say(StrEnum):
 
 @dataclass(slots=True)
 class Conversation:
-    """asks: a key must be pressed before the PIN is said. repeats: how often it may be asked for again; key_s: how long
-    a key is waited for after an utterance. The methods return what to say now; `over` says that one may hang up.
+    """The methods return what to say now; `over` says that one may hang up.
+
+    asks: a key must be pressed before the PIN is said. listens: nothing is said before it is known who answered.
+    repeats: how often it may be asked for again; key_s: how long a key is waited for after an utterance.
     """
 
     asks: bool = False
     repeats: int = 0
     key_s: float = 4.0
+    listens: bool = False
     said: Say = Say.SPEECH
     over: bool = False
+    machine: bool = False  # answered, so that nothing was said
     keys: str = ""
     waits_until: float = field(default=float("inf"))
     _asked: int = 0
@@ -39,11 +44,20 @@ class Conversation:
 
     def begin(self) -> Say:
         """The callee answered."""
-        return self._say(Say.QUESTION if self.asks else Say.SPEECH)
+        return self._say(Say.NOTHING) if self.listens else self._first()
+
+    def judged(self, *, machine: bool) -> Say | None:
+        """It is known who answered; that matters only while nothing has been said."""
+        if self.said is not Say.NOTHING or self.over:
+            return None
+        self.machine = self.over = machine
+        return None if machine else self._first()
 
     def played(self, now: float) -> Say | None:
         """The utterance is over."""
         match self.said:
+            case Say.NOTHING:
+                pass
             case Say.BYE:
                 self.over = True
             case Say.QUESTION:
@@ -55,6 +69,8 @@ class Conversation:
     def key(self, digit: str, now: float) -> Say | None:
         """The callee pressed a key."""
         self.keys = (self.keys + digit)[:KEYS_KEPT]
+        if self.said is Say.NOTHING:
+            return self.judged(machine=False)  # machines press no keys
         if digit != YES or self.over:
             return None
         if self.said is Say.QUESTION:
@@ -71,6 +87,9 @@ class Conversation:
             return self._say(Say.BYE)
         self.over = self._asked >= ASKS
         return None if self.over else self._say(Say.QUESTION)
+
+    def _first(self) -> Say:
+        return self._say(Say.QUESTION if self.asks else Say.SPEECH)
 
     def _after_the_pin(self, now: float) -> Say | None:
         if self._wanted_again and self._repeated < self.repeats:

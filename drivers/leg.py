@@ -10,8 +10,11 @@ from pyVoIP.SIP import SIPStatus
 
 from drivers import Call, CallHandle, CallOutcome, CallPhase, CallResult
 from drivers.conversation import Conversation, Say
+from drivers.rtp import Finished, Media, Stopped
 from drivers.sip.call import Call as SipCall
 from drivers.sip.call import Ended
+from drivers.sip.sdp import TELEPHONE_EVENT, FarEnd
+from drivers.srtp import Keys
 
 PLAYED_S = 0.5  # how long an ended call waits for the pacer to say how much it played
 
@@ -69,6 +72,7 @@ class Leg:
     talk: Conversation = field(default_factory=Conversation)
     law: str = "pcmu"
     streaming: bool = False
+    said: list[Say] = field(default_factory=list)  # the last is utterance number len(said)
     played_s: float = 0.0
     timed_out: bool = False
     broken: str = ""
@@ -91,15 +95,37 @@ class Leg:
     def talk_deadline(self) -> float:
         return float("inf") if self.answered_at is None else self.answered_at + self.wanted.limit_s
 
-    def audio(self, say: Say) -> bytes:
-        """The octets of an utterance."""
+    def say(self, say: Say) -> bytes:
+        """The octets of the next utterance."""
+        self.said.append(say)
         wanted = {
+            Say.NOTHING: None,
             Say.QUESTION: self.wanted.question,
             Say.SPEECH: self.wanted.audio,
             Say.AGAIN: self.wanted.again,
             Say.BYE: self.wanted.bye,
         }[say]
         return bytes(getattr(wanted, self.law)) if wanted is not None else b""
+
+    def played(self, event: Finished | Stopped) -> bool:
+        """Note how much was played; whether the pacer has come to the end of what was said last."""
+        if self.said[event.utterance - 1] is Say.SPEECH:
+            self.played_s = event.played_s
+        return isinstance(event, Finished) and event.utterance == len(self.said)
+
+    def media(self, far: FarEnd, *, symmetric: bool) -> Media:
+        """How the pacer is to send. Keys come by our number for them, or by theirs: not all keep RFC 3264 6.1."""
+        keys = Keys(far.ours.suite, far.ours.key, far.theirs.key) if far.ours and far.theirs else None
+        return Media(
+            far.payload_type,
+            (far.host, far.port),
+            symmetric,
+            far.rtcp_port,
+            tuple({TELEPHONE_EVENT, far.events or TELEPHONE_EVENT}),
+            far.frame_ms,
+            far.held,
+            keys,
+        )
 
     def result(self) -> CallResult:
         """Only for an ended call."""
@@ -112,7 +138,7 @@ class Leg:
         reason = self.broken or self.ended.reason or _phrase(status)
         if self.ended.retry_after_s is not None:
             reason += f", try again after {self.ended.retry_after_s} s"
-        told = (self.played_s, self.ended.cause, self.talk.keys)
+        told = (self.played_s, self.ended.cause, self.talk.keys, self.talk.machine)
         return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *told)
 
     def _outcome(self) -> CallOutcome:

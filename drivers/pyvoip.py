@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 import phonenumbers
 
@@ -31,12 +32,13 @@ from drivers import (
     TrunkStatus,
     Unavailable,
 )
+from drivers.answering import Verdict
 from drivers.conversation import Conversation, Say
 from drivers.leg import PLAYED_S, Handle, Leg
-from drivers.rtp import Key, Pacer, PacerEvent, PacerGone, Stopped
-from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Ringing
+from drivers.rtp import Failed, Finished, Heard, Key, Pacer, PacerEvent, PacerGone, Stopped, hear_only
+from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.locate import locate
-from drivers.sip.sdp import PCMA, offer
+from drivers.sip.sdp import PCMA, new_cryptos, offer
 from drivers.sip.transaction import Timers
 from drivers.sip.transport import Kind
 from drivers.trunk import Locator, Trunk
@@ -44,7 +46,6 @@ from drivers.trunk import Locator, Trunk
 log = logging.getLogger("pinwheel.voice")
 
 CLOSE_S = 2.0  # for BYEs and the unregistration to be answered
-PACER_SILENT_S = 1.0
 STILL_LOOKS = 5  # without a turn in between, a second apart, and the thread is given up
 SWITCH_PORTS = 50  # tries to find a free RTP port
 
@@ -70,6 +71,13 @@ class Options:
     symmetric_rtp: bool = field(
         default=True,
         metadata={"help": "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."},
+    )
+    srtp: str = field(
+        default="none",
+        metadata={
+            "help": 'Encrypt audio by keys told in SDP ("sdes", RFC 4568), and never speak without; or "none".',
+            "choices": ("none", "sdes"),
+        },
     )
     dial: str = field(default="{e164}", metadata={"help": "How a number becomes the SIP user:"})
     user_phone: bool = field(
@@ -110,6 +118,13 @@ class Options:
         metadata={
             "help": 'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
             "choices": ("none", "press1"),
+        },
+    )
+    machine: str = field(
+        default="speak",
+        metadata={
+            "help": 'What to do when a machine seems to answer, by its greeting or beep, a guess: "speak" or "hangup".',
+            "choices": ("speak", "hangup"),
         },
     )
     limit_seconds: int = field(
@@ -230,7 +245,7 @@ class Signalling:
             self._read_pacer()
 
     def _deadline(self) -> float:
-        return min([self._trunk.deadline(), *(leg.deadline for leg in self._legs.values())])
+        return min([self._trunk.deadline(), self._pacer.deadline(), *(leg.deadline for leg in self._legs.values())])
 
     def _read_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -262,11 +277,13 @@ class Signalling:
             handle.result.set_exception(Unavailable(f"no free UDP port in rtp_ports {self._options.rtp_ports}"))
             return
         uri = self._trunk.uri(dialled(self._options.dial, call.number))
-        sdp = offer(self._trunk.media_host, rtp.getsockname()[1], secrets.randbelow(10**9))
+        cryptos = new_cryptos() if self._options.srtp == "sdes" else ()
+        sdp = offer(self._trunk.media_host, rtp.getsockname()[1], secrets.randbelow(10**9), cryptos)
         now = time.monotonic()
         sip = agent.call(uri, sdp, now)
         self._next_leg += 1
-        talk = Conversation(call.question is not None, call.repeats if call.again is not None else 0)
+        repeats = call.repeats if call.again is not None else 0
+        talk = Conversation(call.question is not None, repeats, listens=call.hang_up_on_machine)
         self._legs[self._next_leg] = Leg(handle, call, progress, self._next_leg, sip, rtp, rtcp, now, talk=talk)
         progress(CallPhase.DIALLING)
 
@@ -287,7 +304,10 @@ class Signalling:
         raise OSError("no free port")
 
     def _udp_socket(self) -> socket.socket:
-        return socket.socket(socket.AF_INET6 if ":" in self._trunk.interface else socket.AF_INET, socket.SOCK_DGRAM)
+        """It hears nothing until there is an answer: early media may come from elsewhere than the callee's audio."""
+        sock = socket.socket(socket.AF_INET6 if ":" in self._trunk.interface else socket.AF_INET, socket.SOCK_DGRAM)
+        hear_only(sock, ())
+        return sock
 
     def _hang_up(self, handle: Handle) -> None:
         for leg in self._legs.values():
@@ -313,7 +333,7 @@ class Signalling:
 
     def _say(self, leg: Leg, say: Say | None) -> None:
         if say is not None and leg.streaming:
-            self._pacer.say(leg.number, leg.audio(say))
+            self._pacer.say(leg.number, leg.say(say), utterance=len(leg.said))
 
     def _on_event(self, leg: Leg, event: CallEvent, now: float) -> None:
         if isinstance(event, Ringing):
@@ -323,6 +343,9 @@ class Signalling:
             leg.answered_at = now
             leg.progress(CallPhase.ANSWERED)
             self._play(leg, event)
+        elif isinstance(event, Moved):
+            if leg.streaming:
+                self._pacer.move(leg.number, leg.media(event.audio, symmetric=self._options.symmetric_rtp))
         elif isinstance(event, Keyed):
             self._say(leg, leg.talk.key(event.digit, now))
         else:
@@ -332,18 +355,10 @@ class Signalling:
 
     def _play(self, leg: Leg, answered: Answered) -> None:
         leg.law = "pcma" if answered.audio.payload_type == PCMA else "pcmu"
-        target = (answered.audio.host, answered.audio.port)
-        if not self._options.symmetric_rtp:
-            try:
-                leg.rtp.connect(target)
-            except OSError as exc:
-                self._break(leg, f"no way to the callee's audio: {exc.strerror}")
-                return
-        first, payload_type, keys = leg.audio(leg.talk.begin()), answered.audio.payload_type, answered.audio.events
-        open_target = target if self._options.symmetric_rtp else None
-        self._pacer.play(
-            leg.number, leg.rtp, payload_type, first, events=keys, hold=True, target=open_target, rtcp=leg.rtcp
-        )
+        media = leg.media(answered.audio, symmetric=self._options.symmetric_rtp)
+        listens = leg.talk.listens
+        first = leg.say(leg.talk.begin())
+        self._pacer.play(leg.number, leg.rtp, media, first, utterance=1, hold=True, listen=listens, rtcp=leg.rtcp)
         leg.streaming = True
 
     def _break(self, leg: Leg, why: str) -> None:
@@ -363,10 +378,8 @@ class Signalling:
     def _read_pacer(self) -> None:
         try:
             events = self._pacer.read()
-            if self._pacer.silent_for(time.monotonic()) > PACER_SILENT_S:
-                raise PacerGone
-        except PacerGone:
-            self._restart_pacer()
+        except PacerGone as exc:
+            self._restart_pacer(str(exc))
             return
         for event in events:
             leg = self._legs.get(event.call)
@@ -374,24 +387,31 @@ class Signalling:
                 self._on_pacer(leg, event, time.monotonic())
 
     def _on_pacer(self, leg: Leg, event: PacerEvent, now: float) -> None:
-        if isinstance(event, Key):
-            self._say(leg, leg.talk.key(event.digit, now))
-            return
-        if leg.talk.said is Say.SPEECH:
-            leg.played_s = event.played_s
-        if isinstance(event, Stopped):
-            leg.streaming = False
-        elif event.played_s == round(len(leg.audio(leg.talk.said)) / 8000, 3):  # not of one that a key cut short
-            self._say(leg, leg.talk.played(now))
+        match event:
+            case Key():
+                self._say(leg, leg.talk.key(event.digit, now))
+            case Heard():
+                self._say(leg, leg.talk.judged(machine=event.verdict == Verdict.MACHINE))
+            case Failed():
+                self._break(leg, event.why)
+            case Finished():
+                if leg.played(event):
+                    self._say(leg, leg.talk.played(now))
+            case Stopped():
+                leg.played(event)
+                leg.streaming = False
+            case _:
+                assert_never(event)
 
-    def _restart_pacer(self) -> None:
+    def _restart_pacer(self, why: str) -> None:
         """The audio process died or hangs: end only the calls that it carried."""
         log.error("voice=%s pacer=gone calls=%s", self._name, sum(leg.streaming for leg in self._legs.values()))
         self._selector.unregister(self._pacer.fileno())
-        self._pacer.close()
+        self._pacer.close(grace_s=0.0)
         for leg in self._legs.values():
-            if leg.streaming:
-                self._break(leg, "the audio process ended")
+            if leg.streaming and leg.ended is None:
+                self._break(leg, why)
+            leg.streaming = False
         self._pacer.open()
         self._selector.register(self._pacer.fileno(), selectors.EVENT_READ)
 

@@ -41,17 +41,27 @@ CALL_STATES: dict[CallOutcome, AttemptState] = {
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How calls are made. confirm: the PIN is said only to who presses a key."""
+    """How calls are made. confirm: the PIN is said only to who presses a key; hang_up_on_machine: not to a machine."""
 
     ring_s: float = 30.0
     repeats: int = 0
     confirm: bool = False
     limit_s: float = 120.0
+    hang_up_on_machine: bool = False
 
     def call(self, number: str, speech: Speech) -> Call:
         question = speech.question if self.confirm else None
-        again, bye = speech.again, speech.bye
-        return Call(number, speech.audio, self.ring_s, question, again, bye, self.repeats, self.limit_s)
+        return Call(
+            number,
+            speech.audio,
+            self.ring_s,
+            question,
+            speech.again,
+            speech.bye,
+            self.repeats,
+            self.limit_s,
+            self.hang_up_on_machine,
+        )
 
 
 @dataclass(slots=True)
@@ -207,6 +217,8 @@ def _judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> 
         return state, told
     told += f", talked {result.talk_s:.1f} s" + (f", keys {result.keys}" if result.keys else "")
     told += f", in {speech.locale}, as there are no prompts for {wanted}" if speech.locale != wanted else ""
+    if result.machine:
+        return AttemptState.FAILED, told + ", a machine answered"
     if asked and not result.played_s:
         return AttemptState.FAILED, told + ", nobody pressed 1"
     if result.played_s < speech.first_end_s:

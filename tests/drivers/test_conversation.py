@@ -67,3 +67,23 @@ def test_few_keys_are_kept() -> None:
         conversation.key("5", 0.0)
     assert len(conversation.keys) == 16
     assert Say.SPEECH is conversation.said
+
+
+def test_nothing_is_said_before_it_is_known_who_answered() -> None:
+    conversation = Conversation(listens=True)
+    assert story(conversation, "._") == "nothing"
+    assert conversation.judged(machine=False) is Say.SPEECH
+    assert conversation.judged(machine=True) is None
+    assert (conversation.over, conversation.machine) == (False, False)
+
+
+def test_a_machine_is_told_nothing() -> None:
+    conversation = Conversation(asks=True, listens=True)
+    conversation.begin()
+    assert conversation.judged(machine=True) is None
+    assert (conversation.over, conversation.machine) == (True, True)
+    assert conversation.key("1", 1.0) is None
+
+
+def test_who_presses_a_key_is_no_machine() -> None:
+    assert story(Conversation(asks=True, listens=True), "51.") == "nothing question speech over"

@@ -18,7 +18,7 @@ sip_listen              {address}
 net_interface           {host}
 audio_path              /usr/share/baresip
 audio_player            aubridge,pseudo0
-audio_source            aubridge,pseudo0
+audio_source            {source}
 audio_alert             aubridge,pseudo1
 audio_level             no
 ausrc_format            s16
@@ -35,6 +35,8 @@ module_path             /usr/lib/baresip/modules
 module                  g711.so
 module                  ausine.so
 module                  aubridge.so
+module                  aufile.so
+module                  srtp.so
 module                  sndfile.so
 snd_path                {directory}
 module_app              account.so
@@ -54,13 +56,18 @@ def free_port(host: str, kind: socket.SocketKind) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """codecs: in the order of baresip's preference; certificate: of TLS, a PEM file with its key."""
+    """codecs: in the order of baresip's preference; certificate: of TLS, a PEM file with its key.
+
+    encryption: of audio, as baresip names it ("srtp-mand"); says: a WAV file that it speaks.
+    """
 
     user: str = "+447700900123"
     answer: bool = True
     codecs: str = "PCMU,PCMA"
     transport: str = "udp"
     certificate: Path | None = None
+    encryption: str = ""
+    says: Path | None = None
 
 
 class Baresip:
@@ -102,7 +109,7 @@ class Baresip:
         mode = "auto" if account.answer else "manual"
         (self._home / "accounts").write_text(
             f"<sip:{account.user}@{self.address};transport={account.transport}>;regint=0;answermode={mode};"
-            f"audio_codecs={account.codecs}\n"
+            f"audio_codecs={account.codecs}{f';mediaenc={account.encryption}' if account.encryption else ''}\n"
         )
         (self._home / "contacts").write_text("")
         low = 20000 + 100 * (self._control[1] % 200)
@@ -113,6 +120,7 @@ class Baresip:
                 rtp_ports=f"{low}-{low + 98}",
                 directory=self._recordings,
                 control=f"{self._control[0]}:{self._control[1]}",
+                source=f"aufile,{account.says}" if account.says else "aubridge,pseudo0",
                 more=f"sip_certificate {account.certificate}" if account.certificate else "",
             )
         )

@@ -55,11 +55,14 @@ a=rtpmap:0 PCMU/8000
 """
 
 
-def say(line: str, *more: str, sdp: bool = False, lost: bool = False) -> str:
-    """A response; more: header lines. lost: it never leaves, as a datagram that gets lost."""
+def say(line: str, *more: str, sdp: bool | str = False, lost: bool = False) -> str:
+    """A response; more: header lines; sdp: a description, True for the usual one.
+
+    lost: it never leaves, as a datagram that gets lost.
+    """
     extra = "".join(f"{header}\n" for header in more)
     headers = HEADERS.replace("Content-Length: 0\n", extra + "Content-Length: [len]\n")
-    body = "Content-Type: application/sdp\n\n" + SDP if sdp else ""
+    body = "Content-Type: application/sdp\n\n" + (SDP if sdp is True else sdp) if sdp else ""
     attributes = ' lost="100"' if lost else ""
     headers = headers.replace("Content-Length: [len]\n", "Content-Length: [len]\n" + body) if sdp else headers
     return f"<send{attributes}><![CDATA[\n\nSIP/2.0 {line}\n{headers}\n]]></send>\n"
@@ -76,9 +79,9 @@ def hear_answer(status: int) -> str:
     return f'<recv response="{status}" timeout="8000"/>\n'
 
 
-def ask(method: str, *, cseq: int = 1, sdp: bool = False, key: str = "") -> str:
+def ask(method: str, *, cseq: int = 1, sdp: bool | str = False, key: str = "") -> str:
     """A request within the dialog, from the callee. key: one that was pressed, as a phone tells it by INFO."""
-    content, kind = (SDP, "application/sdp") if sdp else ("", "")
+    content, kind = (SDP if sdp is True else sdp, "application/sdp") if sdp else ("", "")
     if key:
         content, kind = f"Signal={key}\nDuration=160\n", "application/dtmf-relay"
     body = f"Content-Type: {kind}\nContent-Length: [len]\n\n{content}" if kind else "Content-Length: 0\n\n"

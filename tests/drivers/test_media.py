@@ -1,0 +1,220 @@
+"""The audio of a call against real far ends: encrypted, moved, of another packet time; and who answered it."""
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import time
+import wave
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from daemon.prompts import shipped_prompts
+from drivers import Call, CallOutcome, CallPhase
+from drivers.pyvoip import Driver
+from drivers.rtp import Pacer
+from tests.drivers.test_pyvoip import NUMBER, TONE_HZ, Phases, crossings, dial, driver, heard, result, tone
+from tests.peers.baresip import Account, Baresip
+from tests.peers.sipp import Sipp, ask, hear, hear_answer, pause, say, script
+
+FAR_HOST = "127.0.0.4"
+RATE = 8000
+
+
+@pytest.fixture
+def far() -> Iterator[socket.socket]:
+    with listener() as sock:
+        yield sock
+
+
+@contextlib.contextmanager
+def listener() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((FAR_HOST, 0))
+        sock.settimeout(0.3)
+        yield sock
+
+
+def described(far: socket.socket, *lines: str, law: int = 0) -> str:
+    """That audio is wanted there, in the words of sipp's scripts."""
+    media = f"m=audio {far.getsockname()[1]} RTP/AVP {law}"
+    head = ["v=0", f"o=far 1 1 IN IP4 {FAR_HOST}", "s=-", f"c=IN IP4 {FAR_HOST}", "t=0 0", media]
+    return "\n".join([*head, *lines, ""])
+
+
+def received(far: socket.socket) -> list[bytes]:
+    packets = []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            packets.append(far.recv(2048))
+    return packets
+
+
+SAID_BYE = hear("BYE") + say("200 OK")
+
+
+@pytest.mark.parametrize("frame_ms", [30, 40])
+def test_packets_are_as_long_as_the_answer_wants(tmp_path: Path, far: socket.socket, frame_ms: int) -> None:
+    answer = say("200 OK", sdp=described(far, f"a=ptime:{frame_ms}")) + hear("ACK")
+    with Sipp(tmp_path, script(answer, SAID_BYE)) as peer, driver(peer.address) as opened:
+        ended = result(dial(opened, tone(1.2, 0.0))[0])
+        assert peer.succeeded()
+    packets = received(far)
+    assert ended.played_s == 1.2
+    assert {len(packet) for packet in packets} == {12 + 8 * frame_ms}
+    assert len(packets) == pytest.approx(1200 / frame_ms, abs=4)
+    times = [struct.unpack_from("!I", packet, 4)[0] for packet in packets]
+    assert {(b - a) & 0xFFFFFFFF for a, b in pairwise(times)} == {8 * frame_ms}
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_audio_goes_where_the_far_end_moves_it_and_never_to_both(
+    tmp_path: Path, far: socket.socket, method: str
+) -> None:
+    with listener() as new:
+        steps = [say("200 OK", sdp=described(far)), hear("ACK"), pause(300)]
+        steps += [ask(method, sdp=described(new)), hear_answer(200)]
+        steps += [ask("ACK")] if method == "INVITE" else []
+        with Sipp(tmp_path, script(*steps, SAID_BYE)) as peer, driver(peer.address) as opened:
+            ended = result(dial(opened, tone(1.0, 0.0))[0])
+            assert peer.succeeded(), (tmp_path / "sipp" / "errors").read_text()
+        first, moved = received(far), received(new)
+    assert ended.played_s == 1.0
+    sequences = [struct.unpack_from("!H", packet, 2)[0] for packet in first + moved]
+    assert {(b - a) & 0xFFFF for a, b in pairwise(sequences)} == {1}
+    assert 5 < len(first) < 40
+    assert len(first + moved) == pytest.approx(50, abs=4)
+
+
+def test_a_call_on_hold_goes_on_where_it_was(tmp_path: Path, far: socket.socket) -> None:
+    steps = [say("200 OK", sdp=described(far)), hear("ACK"), pause(300)]
+    steps += [ask("INVITE", sdp=described(far, "a=sendonly")), hear_answer(200), ask("ACK"), pause(600)]
+    steps += [ask("INVITE", cseq=2, sdp=described(far)), hear_answer(200), ask("ACK", cseq=2)]
+    speech = tone(1.0, 0.0)
+    with Sipp(tmp_path, script(*steps, SAID_BYE)) as peer, driver(peer.address) as opened:
+        ended = result(dial(opened, speech)[0])
+        assert peer.succeeded(), (tmp_path / "sipp" / "errors").read_text()
+    assert (ended.outcome, ended.played_s) == (CallOutcome.ANSWERED, 1.0)
+    assert ended.talk_s == pytest.approx(1.6, abs=0.3)
+    assert b"".join(packet[12:] for packet in received(far))[: len(speech.pcmu)] == speech.pcmu
+
+
+def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(tmp_path: Path, far: socket.socket) -> None:
+    early = say("183 Session Progress", "Require: 100rel", "RSeq: 7", sdp=described(far, law=8))
+    steps = (early, say("200 OK"), hear("PRACK"), say("200 OK"), hear("ACK"))
+    with Sipp(tmp_path, script(*steps, SAID_BYE)) as peer, driver(peer.address) as opened:
+        ended = result(dial(opened, tone(0.3))[0])
+        assert peer.succeeded(), (tmp_path / "sipp" / "errors").read_text()
+    assert (ended.outcome, ended.played_s) == (CallOutcome.ANSWERED, 0.8)
+    assert len(received(far)) == pytest.approx(40, abs=4)
+
+
+# --- SRTP ------------------------------------------------------------------------------------------------------------
+
+
+def test_encrypted_audio_is_heard_as_it_was_sent(tmp_path: Path) -> None:
+    account = Account(encryption="srtp-mand")
+    with Baresip(tmp_path, account) as peer, driver(peer.address, srtp="sdes") as opened:
+        phases = Phases()
+        handle = opened.call(Call(NUMBER, tone(1.0), again=tone(0.5), bye=tone(0.1), repeats=1), phases)
+        phases.wait_for(CallPhase.ANSWERED)
+        time.sleep(1.8)  # the speech is over
+        peer.command("sndcode", "1")
+        time.sleep(0.3)
+        peer.command("sndcode", " ")
+        ended = result(handle)
+        samples = heard(peer)
+    assert (ended.outcome, ended.keys, ended.played_s) == (CallOutcome.ANSWERED, "1", 1.5)
+    assert crossings(samples) == pytest.approx(TONE_HZ * 1.6, abs=TONE_HZ * 0.06)
+
+
+def test_a_callee_that_demands_encryption_is_not_spoken_to_in_clear(tmp_path: Path) -> None:
+    with Baresip(tmp_path, Account(encryption="srtp-mand")) as peer, driver(peer.address) as opened:
+        assert result(dial(opened, tone(0.5))[0]).outcome is CallOutcome.REJECTED
+
+
+def test_a_plain_answer_where_encryption_was_demanded_ends_the_call(tmp_path: Path, far: socket.socket) -> None:
+    steps = (say("200 OK", sdp=described(far)), hear("ACK"), SAID_BYE)
+    with Sipp(tmp_path, script(*steps, containing="RTP/SAVP")) as peer, driver(peer.address, srtp="sdes") as opened:
+        ended = result(dial(opened, tone(0.5))[0])
+        assert peer.succeeded(), (tmp_path / "sipp" / "errors").read_text()
+    assert ended.outcome is CallOutcome.REJECTED
+    assert ended.reason == "the answer is RTP/AVP, where RTP/SAVP was offered"
+    assert received(far) == []
+
+
+# --- who answered ----------------------------------------------------------------------------------------------------
+
+
+def recording(path: Path, *clips: str, before_s: float = 0.5, after_s: float = 8.0) -> Path:
+    """A WAV of shipped clips, between silences."""
+    frames = bytes(2 * round(before_s * RATE))
+    for clip in clips:
+        with wave.open(str(shipped_prompts() / "en-us" / f"{clip}.wav")) as wav:
+            frames += wav.readframes(wav.getnframes())
+    with wave.open(str(path), "wb") as wav:
+        wav.setparams((1, 2, RATE, 0, "NONE", ""))
+        wav.writeframes(frames + bytes(2 * round(after_s * RATE)))
+    return path
+
+
+@pytest.mark.parametrize("srtp", ["none", "sdes"])
+def test_a_machine_that_greets_at_length_gets_no_pin(tmp_path: Path, srtp: str) -> None:
+    greeting = recording(tmp_path / "greeting.wav", "welcome", "question", "welcome")
+    account = Account(says=greeting, encryption="srtp-mand" if srtp == "sdes" else "")
+    with Baresip(tmp_path, account) as peer, driver(peer.address, srtp=srtp) as opened:
+        ended = result(opened.call(Call(NUMBER, tone(5.0), hang_up_on_machine=True), Phases()))
+        samples = heard(peer)
+    assert (ended.outcome, ended.machine, ended.played_s) == (CallOutcome.ANSWERED, True, 0.0)
+    assert ended.talk_s < 5
+    assert crossings(samples) == 0
+
+
+def test_a_person_who_says_a_word_hears_the_pin(tmp_path: Path) -> None:
+    hello = recording(tmp_path / "hello.wav", "digit_1")
+    with Baresip(tmp_path, Account(says=hello)) as peer, driver(peer.address) as opened:
+        ended = result(opened.call(Call(NUMBER, tone(0.5, 0.0), hang_up_on_machine=True), Phases()))
+        samples = heard(peer)
+    assert (ended.outcome, ended.machine, ended.played_s) == (CallOutcome.ANSWERED, False, 0.5)
+    assert crossings(samples) == pytest.approx(TONE_HZ * 0.5, abs=TONE_HZ * 0.05)
+    assert ended.talk_s < 3.5
+
+
+# --- a process in trouble --------------------------------------------------------------------------------------------
+
+
+def pacer_of(opened: Driver) -> Pacer:
+    assert opened._signalling is not None
+    return opened._signalling._pacer
+
+
+def test_an_audio_process_that_hangs_ends_its_calls_within_a_second(tmp_path: Path) -> None:
+    with Baresip(tmp_path) as peer, driver(peer.address) as opened:
+        handle, phases = dial(opened, tone(20.0))
+        phases.wait_for(CallPhase.ANSWERED)
+        time.sleep(0.3)  # let it start to play
+        process = pacer_of(opened)._process
+        assert process is not None
+        before = len(os.listdir("/proc/self/fd"))
+        os.kill(process.pid, signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        ended = result(handle)
+        assert time.monotonic() - stopped_at < 1.5
+        assert (ended.outcome, ended.reason) == (CallOutcome.FAILED, "the audio process hangs")
+        assert process.poll() is not None
+        assert result(dial(opened, tone(0.2))[0]).outcome is CallOutcome.ANSWERED
+        assert len(os.listdir("/proc/self/fd")) <= before - 2  # the two ports of the call
+
+
+def test_a_callee_to_whom_there_is_no_way_is_told_so(tmp_path: Path) -> None:
+    nowhere = "v=0\no=f 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP6 2001:db8::1\nt=0 0\nm=audio 4000 RTP/AVP 0\n"
+    answer = (say("200 OK", sdp=nowhere), hear("ACK"), SAID_BYE)
+    with Sipp(tmp_path, script(*answer)) as peer, driver(peer.address) as opened:
+        ended = result(dial(opened, tone(0.5))[0])
+        assert peer.succeeded()
+    assert ended.outcome is CallOutcome.FAILED
+    assert ended.reason.startswith("no way to the callee's audio")
