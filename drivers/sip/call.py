@@ -122,6 +122,7 @@ class Call:
     wants_end: bool = False
     audio: FarEnd | None = None  # as agreed
     _version: int = 1  # of our description (RFC 3264 8)
+    _described: bytes = field(default=b"", repr=False)  # the last one after the offer
     _cseq: int = 0
     _challenges: int = 0
     _rang: bool = False
@@ -284,8 +285,8 @@ class Call:
             ("session-expires", f"{round(self.dialog.refresh_s * 2)};refresher=uac"),
         )
         if method == "INVITE":
-            described = offer_again(self.sdp, self.audio, self._version) if self.audio is not None else self.sdp
-            message = replace(message.with_headers(("content-type", "application/sdp")), body=described)
+            body = self._described or self.sdp  # the same as before, so that nothing is negotiated
+            message = replace(message.with_headers(("content-type", "application/sdp")), body=body)
         return self._signed(message)
 
     def again(self, request: Message) -> Message:
@@ -306,15 +307,17 @@ class Call:
             return 200, "OK", b""
         if self.audio is None:
             return 491, "Request Pending", b""
-        self._version += 1
-        if not request.body:  # the far end answers in its ACK
-            return 200, "OK", offer_again(self.sdp, self.audio, self._version)
+        audio, version = self.audio, self._version + 1
         try:
-            audio, described = respond(request.body, self.sdp, self.audio, self._version)
+            if request.body:
+                audio, self._described = respond(request.body, self.sdp, self.audio, version)
+            else:  # the far end answers in its ACK
+                self._described = offer_again(self.sdp, self.audio, version)
         except NoAudio:  # all stays as it was (RFC 3261 14.2)
             return 488, "Not Acceptable Here", b""
+        self._version = version
         self._move(audio)
-        return 200, "OK", described
+        return 200, "OK", self._described
 
     def on_described(self, message: Message) -> None:
         """It holds an answer: an ACK does, where the far end's INVITE had no offer, and a 2xx to our refreshing."""
