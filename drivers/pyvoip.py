@@ -363,7 +363,10 @@ class Signalling:
 
     def _break(self, leg: Leg, why: str) -> None:
         """Our side failed: hang up and say so."""
-        leg.broken, leg.streaming = why, False
+        leg.streaming = False
+        if leg.ended is not None:
+            return
+        leg.broken = why
         if self._trunk.agent is not None:
             self._trunk.agent.hang_up(leg.sip, time.monotonic())
 
@@ -409,9 +412,8 @@ class Signalling:
         self._selector.unregister(self._pacer.fileno())
         self._pacer.close(grace_s=0.0)
         for leg in self._legs.values():
-            if leg.streaming and leg.ended is None:
+            if leg.streaming:
                 self._break(leg, why)
-            leg.streaming = False
         self._pacer.open()
         self._selector.register(self._pacer.fileno(), selectors.EVENT_READ)
 

@@ -17,6 +17,10 @@ from daemon.prompts import shipped_prompts
 from drivers import Call, CallOutcome, CallPhase
 from drivers.pyvoip import Driver
 from drivers.rtp import Pacer
+from drivers.sip.call import Answered, Identity
+from drivers.sip.call import Call as SipCall
+from drivers.sip.message import Message
+from drivers.sip.sdp import offer
 from tests.drivers.test_pyvoip import NUMBER, TONE_HZ, Phases, crossings, dial, driver, heard, result, tone
 from tests.peers.baresip import Account, Baresip
 from tests.peers.sipp import Sipp, ask, hear, hear_answer, pause, say, script
@@ -103,14 +107,21 @@ def test_a_call_on_hold_goes_on_where_it_was(tmp_path: Path, far: socket.socket)
     assert b"".join(packet[12:] for packet in received(far))[: len(speech.pcmu)] == speech.pcmu
 
 
-def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(tmp_path: Path, far: socket.socket) -> None:
-    early = say("183 Session Progress", "Require: 100rel", "RSeq: 7", sdp=described(far, law=8))
-    steps = (early, say("200 OK"), hear("PRACK"), say("200 OK"), hear("ACK"))
-    with Sipp(tmp_path, script(*steps, SAID_BYE)) as peer, driver(peer.address) as opened:
-        ended = result(dial(opened, tone(0.3))[0])
-        assert peer.succeeded(), (tmp_path / "sipp" / "errors").read_text()
-    assert (ended.outcome, ended.played_s) == (CallOutcome.ANSWERED, 0.8)
-    assert len(received(far)) == pytest.approx(40, abs=4)
+def response(status: int, *headers: tuple[str, str], sdp: str = "") -> Message:
+    """The far end's, to the INVITE of a call."""
+    always = (("to", "<sip:x@y>;tag=1"), ("contact", f"<sip:x@{FAR_HOST}>"), ("cseq", "1 INVITE"))
+    return Message((*always, *headers), sdp.encode(), status=status, reason="told")
+
+
+def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(far: socket.socket) -> None:
+    call = SipCall(Identity("sip:us@y", "us", "127.0.0.1:5060"), "sip:x@y", offer("127.0.0.1", 40000, 1))
+    call.invite()
+    early = response(183, ("require", "100rel"), ("rseq", "7"), sdp=described(far, law=8))
+    assert [message.method for message in call.acknowledge_provisional(early)] == ["PRACK"]
+    assert [message.method for message in call.on_success(response(200))] == ["ACK"]
+    (answered,) = call.events
+    assert isinstance(answered, Answered)
+    assert (answered.audio.port, answered.audio.payload_type) == (far.getsockname()[1], 8)
 
 
 # --- SRTP ------------------------------------------------------------------------------------------------------------
