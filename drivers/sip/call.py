@@ -193,11 +193,9 @@ class Call:
         return [self._signed(prack.with_headers(("rack", f"{rseq} {number} {method}")))]
 
     def _dialog_of(self, response: Message) -> Dialog:
-        contacts = response.all("contact")
-        target = uri_of(contacts[0]) if contacts else self.uri
-        if not re.fullmatch(r"\S+", target):  # no URI: it would break the start line of what we send there
-            target = self.uri
-        route = tuple(reversed(response.all("record-route")))
+        contacts = [uri_of(value) for value in response.all("contact")]
+        target = next(filter(usable, contacts), self.uri)
+        route = tuple(value for value in reversed(response.all("record-route")) if usable(uri_of(value)))
         updates = "UPDATE" in response.all("allow")
         return Dialog(target, response.get("to"), route, updates, refresh_interval_s(response))
 
@@ -379,6 +377,11 @@ def refresh_interval_s(response: Message) -> float | None:
     found = re.match(r"(\d{1,6})\s*;(.*)", response.get("session-expires"), re.ASCII)
     ours = found is not None and re.search(r"refresher\s*=\s*uac\b", found[2], re.IGNORECASE)
     return max(int(found[1]), LEAST_SESSION_S) / 2 if found is not None and ours else None
+
+
+def usable(uri: str) -> bool:
+    """It can stand in a start line; what cannot would break the requests that we send there."""
+    return re.fullmatch(r"sips?:[^\s<>]+", uri, re.IGNORECASE) is not None
 
 
 def _quoted(display: str) -> str:

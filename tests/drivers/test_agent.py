@@ -349,8 +349,9 @@ def test_timers_are_those_of_the_standard() -> None:
         (["<sip:192.0.2.8;lr>", "<sip:192.0.2.7;lr>"], "sip:far@192.0.2.1:5060", ["7", "8"], "192.0.2.7"),
         (["<sip:192.0.2.7>"], "sip:192.0.2.7", ["1"], "192.0.2.7"),
         ([], "sip:far@192.0.2.1:5060", [], "192.0.2.1"),
+        (["<t-Length: 221", "<sip:192.0.2.7;lr>"], "sip:far@192.0.2.1:5060", ["7"], "192.0.2.7"),  # fuzzing found it
     ],
-    ids=["loose", "strict", "none"],
+    ids=["loose", "strict", "none", "broken"],
 )
 def test_what_follows_an_answer_goes_by_its_routes(
     routes: list[str], uri: str, sent_routes: list[str], where: str
