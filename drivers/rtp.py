@@ -182,6 +182,11 @@ class Pacer:
             self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """Of the process; 0 where there is none."""
+        return self._process.pid if self._process is not None else 0
+
     def fileno(self) -> int:
         """Readable when `read` has something to say."""
         return self._channel.fileno() if self._channel is not None else -1

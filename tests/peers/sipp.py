@@ -137,6 +137,56 @@ def _cseq(headers: str) -> str:
     return found[1] if found else "?"
 
 
+ANSWERED_ELSEWHERE = _scenario(
+    say("200 OK", sdp=True).replace("c=IN IP4 [local_ip]", "c=IN IP4 [host]").replace("[media_port]", "[port]")
+    + '<recv request="ACK"/><recv request="BYE" crlf="true"/>'
+    + say("200 OK")
+)
+"""Answers, with audio at a host and port that stand in brackets."""
+
+
+def calls_and_plays(audio: Path, milliseconds: int) -> str:
+    """A caller that plays a file of mu-law octets, again and again, for so long."""
+    return _document(
+        """<send retrans="500"><![CDATA[
+
+INVITE sip:callee@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]
+From: <sip:sipp@[local_ip]:[local_port]>;tag=[pid]T[call_number]
+To: <sip:callee@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: <sip:sipp@[local_ip]:[local_port]>
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=sipp 1 1 IN IP4 [local_ip]
+s=-
+c=IN IP4 [local_ip]
+t=0 0
+m=audio [rtpstream_audio_port] RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+]]></send>
+<recv response="100" optional="true"/><recv response="180" optional="true"/><recv response="200" rrs="true"/>
+<send><![CDATA[
+
+ACK [next_url] SIP/2.0
+Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]
+From: <sip:sipp@[local_ip]:[local_port]>;tag=[pid]T[call_number]
+[last_To:]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+"""
+        + f'<nop><action><exec rtp_stream="{audio},-1,0"/></action></nop><pause milliseconds="{milliseconds}"/>'
+    )
+
+
 class Sipp:
     """One sipp that serves one call; a context manager. `succeeded` tells whether its script was kept to the end."""
 
