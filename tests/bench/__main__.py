@@ -59,7 +59,7 @@ def main() -> int:
         print(f"{speed.POOL} modems: {times:.2f} times the messages that one could send at the most", flush=True)
         credited = speed.reports(directory / "reports")
         print(f"delivery reports credited: {credited} of {speed.REPORTS}")
-    missing += _pacing_goals(directory)
+        missing += _pacing_goals(directory)
     missing += [f"{speed.POOL} modems: {times:.2f} < {POOL_TIMES}"] if times < POOL_TIMES else []
     missing += [f"reports: {credited} < {speed.REPORTS}"] if credited < speed.REPORTS else []
     print("every goal is met" if not missing else "goals missed: " + "; ".join(missing))
