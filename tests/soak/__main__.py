@@ -15,7 +15,7 @@ from tests.soak import calls, faults, gaps, kills, listening, locales, storm, tr
 KILLS = 30
 MINUTES = 30.0
 CALLS, CALLS_A_SECOND = 500, 20.0
-HEARD, HEARD_ELSEWHERE, COMPARED = 100, 20, 40
+HEARD, HEARD_ELSEWHERE, COMPARED = 100, 20, 100
 
 
 def _kills(directory: Path, _: float) -> bool:

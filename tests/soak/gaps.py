@@ -25,11 +25,14 @@ NOISES_DB = (None, 5.0)
 
 
 def campaign(directory: Path, count: int) -> bool:
-    """A table, count PINs a line; clean if no other gap is heard better, at the speed that ships, in all."""
+    """A table, count PINs a line; clean if no other gap lets more PINs be heard at both readings, at the shipped speed.
+
+    Both, since one that is heard wrong once is doubted. The gaps differ little: in noise 87, 91 and 89 of 100 PINs.
+    """
     with Helper("speaker.py") as speaker:
         for scale in LENGTH_SCALES:
             voice.render(speaker, directory / f"{scale:g}" / DEFAULT_LOCALE, scale)
-    right = dict.fromkeys(GAPS_MS, 0)
+    twice = dict.fromkeys(GAPS_MS, 0)
     print(f"  {'length scale':>12} {'noise dB':>8} {'gap ms':>6}  {HEAD}", flush=True)
     with Helper("recogniser.py") as recogniser:
         for scale, noise_db, gap_ms in product(LENGTH_SCALES, NOISES_DB, GAPS_MS):
@@ -37,8 +40,8 @@ def campaign(directory: Path, count: int) -> bool:
             told = score(recogniser, _recordings(directory / "calls", library, gap_ms, noise_db, count), "en")
             noise = "none" if noise_db is None else f"{-noise_db:g}"
             print(f"  {scale:>12g} {noise:>8} {gap_ms:>6}  {told}", flush=True)
-            right[gap_ms] += told.right if scale == voice.NORMAL else 0
-    return right.get(BETWEEN_DIGITS_MS) == max(right.values())
+            twice[gap_ms] += told.twice if scale == voice.NORMAL else 0
+    return twice.get(BETWEEN_DIGITS_MS) == max(twice.values())
 
 
 def _recordings(
