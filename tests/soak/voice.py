@@ -24,8 +24,8 @@ SPOKEN: Mapping[str, str] = {
     "digit_8": "{text}.",  # only so is its /t/ released
     "bye": "Goodbye!",
 }
-RESPELLED = {"Acme": "Ack me", "Pinwheel": "Pin Wheel"}
-"""Else they are heard as "acne" and "pen will"."""
+RESPELLED = {"Acme": "[[ˈæk.miː]]", "Pinwheel": "Pin Wheel"}
+"""Else they are heard as "acne" and "pen will"; in double brackets are phonemes (IPA), as piper takes them."""
 
 
 def spoken(name: str, text: str) -> str:
