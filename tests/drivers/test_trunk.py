@@ -20,6 +20,7 @@ from drivers.sip.transaction import Timers
 from drivers.sip.transport import Kind
 from tests.drivers.test_pyvoip import BOUND_S, NUMBER, TONE_HZ, crossings, dial, driver, heard, result, tone
 from tests.peers.baresip import Account, Baresip, free_port
+from tests.peers.datagrams import DatagramPeer
 from tests.peers.dns import Dns
 from tests.peers.kamailio import PASSWORD, Kamailio
 from tests.peers.sipp import Sipp, refuses
@@ -206,33 +207,18 @@ def test_a_name_that_leads_nowhere_is_told() -> None:
 # --- NAT and liveness --------------------------------------------------------------------------------------
 
 
-class Registrar:
+class Registrar(DatagramPeer):
     """Answers every request with 200, as one behind which we are seen at another address; can fall silent."""
 
     def __init__(self, seen: str = "") -> None:
+        super().__init__("127.0.0.3")
         self.silent = False
         self.heard: list[Message] = []
         self._seen = seen
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.3", 0))
-        self.address = f"127.0.0.3:{self._socket.getsockname()[1]}"
 
-    def __enter__(self) -> "Registrar":
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.sendto(b"", self._socket.getsockname())
-
-    def _serve(self) -> None:
-        with self._socket:
-            while True:
-                data, client = self._socket.recvfrom(4096)
-                if not data:
-                    return
-                self.heard.append(parse(data))
-                if not self.silent:
-                    self._socket.sendto(self._answer(self.heard[-1]), client)
+    def answer(self, data: bytes) -> bytes:
+        self.heard.append(parse(data))
+        return b"" if self.silent else self._answer(self.heard[-1])
 
     def _answer(self, request: Message) -> bytes:
         kept = [(name, value) for name, value in request.headers if name in ("from", "to", "call-id", "cseq")]
