@@ -33,11 +33,13 @@ class Quota:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self._hour: deque[float] = deque()
         self._day: deque[float] = deque()
         self._recipients: dict[str, float] = {}  # the last time of each, the longest ago first
 
     def sent(self, at: float, number: str) -> None:
         """A message may have gone out."""
+        self._hour.append(at)
         self._day.append(at)
         if self.limits.monthly_recipients:
             self._recipients.pop(number, None)
@@ -45,8 +47,7 @@ class Quota:
 
     def used(self, at: float) -> Used:
         self._forget(at)
-        hour = sum(1 for sent in self._day if sent > at - HOUR_S)
-        return Used(hour, len(self._day), len(self._recipients))
+        return Used(len(self._hour), len(self._day), len(self._recipients))
 
     def allows(self, at: float, number: str) -> bool:
         """Whether a message may go out to this number now."""
@@ -64,7 +65,8 @@ class Quota:
         return RECIPIENTS if full else ""
 
     def _forget(self, at: float) -> None:
-        while self._day and self._day[0] <= at - DAY_S:
-            self._day.popleft()
+        for window, length_s in ((self._hour, HOUR_S), (self._day, DAY_S)):
+            while window and window[0] <= at - length_s:
+                window.popleft()
         while self._recipients and next(iter(self._recipients.values())) <= at - MONTH_S:
             del self._recipients[next(iter(self._recipients))]
