@@ -15,7 +15,7 @@ from typing import Protocol, assert_never
 from daemon.clock import Clock
 from daemon.core import model
 from daemon.core.machine import GONE, NOT_FOUND, advance
-from daemon.core.model import Action, Answer, AttemptState, Channel, Event, Request
+from daemon.core.model import Action, Answer, Attempt, AttemptState, Channel, Event, Request
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
@@ -25,6 +25,10 @@ log = logging.getLogger("pinwheel.engine")
 
 BUSY_NUMBER = 10
 IDLE_S = 1.0  # how long the wheel sleeps at the most, in real seconds: a stepped clock is seen that soon
+
+
+MakeEvent = Callable[[Request, float], Event]
+"""The event for a request as it stands at a time (UTC seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,15 @@ class Outcome:
     def answer(self) -> Answer:
         return next((a for a in self.actions if isinstance(a, Answer)), Answer(NOT_FOUND, GONE))
 
+    def begun(self, step: int) -> tuple[Request, Attempt] | None:
+        """What a device may send now; None if the delivery is no longer wanted."""
+        if self.request is None or not self.actions:
+            return None
+        attempt = next(a for a in self.request.attempts if a.step == step)
+        return (self.request, attempt) if attempt.state is AttemptState.SENDING else None
 
+
+NOTHING = Outcome(0, None, ())
 UNKNOWN = Outcome(0, None, (Answer(NOT_FOUND, GONE),))
 
 
@@ -135,18 +147,34 @@ class Engine:
 
     # --- what lanes tell ---
 
-    async def begin(self, request_id: str, step: int, device: str) -> tuple[Request, model.Attempt] | None:
-        """Make it durable that a device is about to be used; None if the delivery is no longer wanted."""
-        outcome = await self._apply(request_id, lambda _, at: model.AttemptStarted(step, at, device))
-        if outcome.request is None or not outcome.actions:
-            return None
-        attempt = next(a for a in outcome.request.attempts if a.step == step)
-        return (outcome.request, attempt) if attempt.state is AttemptState.SENDING else None
+    def begin(self, request_id: str, step: int, device: str) -> "asyncio.Future[Outcome]":
+        """Make it durable that a device is about to be used; `Outcome.begun` tells for what."""
+        return self._apply(request_id, lambda _, at: model.AttemptStarted(step, at, device))
 
     def settle(
         self, request_id: str, step: int, state: AttemptState, *, reference: str = "", detail: str = ""
     ) -> "asyncio.Future[Outcome]":
         """Record what became of a delivery."""
+        return self._apply(request_id, self._settlement(step, state, reference, detail))
+
+    def credit(
+        self, number: str, reference: str, device: str, since: float, state: AttemptState, detail: str
+    ) -> "asyncio.Future[Outcome]":
+        """Record what a status report says, for the newest message that it can mean; no action where there is none."""
+
+        def operation(tx: Transaction) -> Outcome:
+            reported = tx.attempt_reported(number, reference, device, since)
+            found = tx.request_by_row(reported[0]) if reported else None
+            if reported is None or found is None:
+                return NOTHING
+            at = self.clock.now()
+            event = self._settlement(reported[1], state, reference, detail)(found[1], at)
+            return self._advance(tx, *found, event, at)
+
+        return self._submit(operation)
+
+    def _settlement(self, step: int, state: AttemptState, reference: str, detail: str) -> MakeEvent:
+        """What became of a delivery as an event, under the policy of the device that had it."""
 
         def event(request: Request, at: float) -> Event:
             device = next((a.device for a in request.attempts if a.step == step), "")
@@ -154,14 +182,14 @@ class Engine:
             move_on = self.policy.on_refused == "next"
             return model.AttemptSettled(step, state, at, reference, detail, resend=resend, move_on=move_on)
 
-        return self._apply(request_id, event)
+        return event
 
     def note(self, request_id: str, step: int | None, kind: str, detail: str = "") -> "asyncio.Future[Outcome]":
         """Add a line to the history that changes nothing. request_id: "" for what belongs to no request."""
 
         def operation(tx: Transaction) -> Outcome:
             tx.add_history(self.clock.now(), request_id, kind, step, detail)
-            return Outcome(0, None, ())
+            return NOTHING
 
         return self._submit(operation)
 
@@ -170,7 +198,7 @@ class Engine:
 
         def operation(tx: Transaction) -> Outcome:
             tx.set_meta(name, value)
-            return Outcome(0, None, ())
+            return NOTHING
 
         return self._submit(operation)
 
@@ -226,14 +254,12 @@ class Engine:
         found = tx.request_by_row(row)
         at = self.clock.now()
         if found is None or found[1].due_at is None or found[1].due_at > at:
-            return Outcome(0, None, ())
+            return NOTHING
         return self._advance(tx, *found, model.StepDue(found[1].step, at), at)
 
     # --- one event: load, advance, commit, act ---
 
-    def _apply(
-        self, request_id: str, make_event: Callable[[Request, float], Event], ip_address: str = ""
-    ) -> "asyncio.Future[Outcome]":
+    def _apply(self, request_id: str, make_event: MakeEvent, ip_address: str = "") -> "asyncio.Future[Outcome]":
         def operation(tx: Transaction) -> Outcome:
             found = tx.request(request_id)
             if found is None:
@@ -261,17 +287,9 @@ class Engine:
         return Outcome(row, request, actions)
 
     def _submit(self, operation: Callable[[Transaction], Outcome]) -> "asyncio.Future[Outcome]":
-        future = self.store.submit(operation)
-        future.add_done_callback(self._committed)
-        return asyncio.shield(future)
+        return self.store.submit(operation, self._committed)
 
-    def _committed(self, future: "asyncio.Future[Outcome]") -> None:
-        if future.cancelled():
-            return
-        if future.exception() is not None:
-            log.error("engine=operation-failed error=%s", future.exception())
-            return
-        outcome = future.result()
+    def _committed(self, outcome: Outcome) -> None:
         self._news.set()
         self._news = asyncio.Event()
         if outcome.row and outcome.request is not None:

@@ -1,9 +1,9 @@
 """The store: SQLite, WAL, synchronous=FULL, one writer.
 
-Rules. Rows are the truth. One thread owns the one read-write connection; what arrives while it syncs goes into its
-next commit (group commit). Each operation runs in a savepoint of its own, so one that fails takes nobody along, and
-its future is resolved only after the commit. Every other connection is read-only. A lock file keeps a second daemon
-out. Nobody else in this process may open the database file: POSIX locks die with any close().
+Rules. Rows are the truth. One thread owns the one read-write connection; what the loop submits in one turn, and what
+arrives while that thread syncs, shares a commit. Each operation runs in a savepoint of its own, so one that fails takes
+nobody along, and its future is resolved only after the commit. Every other connection is read-only. A lock file keeps a
+second daemon out. Nobody else in this process may open the database file: POSIX locks die with any close().
 """
 
 import asyncio
@@ -105,13 +105,13 @@ class Reading:
         query = "SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'sending') ORDER BY request"
         return [row[0] for row in self._db.execute(query)]
 
-    def attempt_reported(self, number: str, reference: str, device: str, since: float) -> tuple[str, int] | None:
-        """(request id, step) of the message that a status report means: the newest to this number with this reference.
+    def attempt_reported(self, number: str, reference: str, device: str, since: float) -> tuple[int, int] | None:
+        """(row id, step) of the message that a status report means: the newest to this number with this reference.
 
         Where no message has it, one whose answer this device has not given, so that its reference is not known.
         """
         query = (
-            "SELECT r.public_id, a.step FROM request r JOIN attempt a ON a.request = r.id"
+            "SELECT r.id, a.step FROM request r JOIN attempt a ON a.request = r.id"
             " WHERE r.number=? AND a.queued_at >= ? AND (a.reference=? OR (a.reference='' AND a.device=?"
             " AND a.tries > 0 AND a.state IN ('queued', 'sending', 'uncertain')))"
             " ORDER BY a.reference='', a.queued_at DESC LIMIT 1"
@@ -196,7 +196,8 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._operations: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+        self._turn: list[_Operation] = []  # what the loop has submitted since it last woke the writer
+        self._turns: queue.SimpleQueue[list[_Operation] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock: Any = None
         self._since_checkpoint = 0
@@ -217,7 +218,8 @@ class SqliteStore:
     def close(self) -> None:
         """Write what is queued, fold the log back into the file, release the lock."""
         if self._thread is not None:
-            self._operations.put(None)
+            self._wake_writer()
+            self._turns.put(None)
             self._thread.join()
             self._reader.close()
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -235,12 +237,23 @@ class SqliteStore:
         self._writer.execute("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", (name, default))
         return str(self._writer.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()[0])
 
-    def submit(self, operation: Callable[[Transaction], T]) -> "asyncio.Future[T]":
-        """Run an operation in the next commit. The future ends after that commit, or in the operation's exception."""
+    def submit(
+        self, operation: Callable[[Transaction], T], then: Callable[[T], None] = lambda _: None
+    ) -> "asyncio.Future[T]":
+        """Run an operation in the next commit. The future ends after that commit, or in the operation's exception.
+
+        then: called with the result after the commit, before the future ends; also if that was cancelled meanwhile.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._operations.put(_Operation(operation, future, loop))
+        if not self._turn:
+            loop.call_soon(self._wake_writer)
+        self._turn.append(_Operation(operation, then, future, loop))
         return future
+
+    def _wake_writer(self) -> None:
+        turn, self._turn = self._turn, []
+        self._turns.put(turn)
 
     # --- the writer's thread ---
 
@@ -257,23 +270,22 @@ class SqliteStore:
                 self._fail_group(results, exc)
             _resolve(results)
             self._since_checkpoint += len(group)
-            limit = CHECKPOINT_OPERATIONS if self._operations.empty() else CHECKPOINT_AT_LATEST
+            limit = CHECKPOINT_OPERATIONS if self._turns.empty() else CHECKPOINT_AT_LATEST
             if self._since_checkpoint > limit:
                 self._checkpoint()
 
     def _next_group(self) -> "list[_Operation] | None":
         """Everything that waits, at least one; None once closed."""
-        first = self._operations.get()
-        if first is None:
+        group = self._turns.get()
+        if group is None:
             return None
-        group = [first]
         with contextlib.suppress(queue.Empty):
             while len(group) < MAX_GROUP:
-                operation = self._operations.get_nowait()
-                if operation is None:
-                    self._operations.put(None)
+                turn = self._turns.get_nowait()
+                if turn is None:
+                    self._turns.put(None)
                     break
-                group.append(operation)
+                group += turn
         return group
 
     def _run_group(self, transaction: Transaction, results: "list[_Result]") -> None:
@@ -283,6 +295,7 @@ class SqliteStore:
             try:
                 result.value = result.operation.run(transaction)
             except Exception as exc:  # noqa: BLE001 - whatever it is, it belongs to whoever awaits this operation
+                log.error("store=operation-failed error=%s", exc)
                 result.error = exc
                 self._writer.execute("ROLLBACK TO one")
             self._writer.execute("RELEASE one")
@@ -309,6 +322,7 @@ class SqliteStore:
 @dataclass(frozen=True, slots=True)
 class _Operation:
     run: Callable[[Transaction], Any]
+    then: Callable[[Any], None]
     future: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
 
@@ -322,19 +336,25 @@ class _Result:
 
 def _resolve(results: list[_Result]) -> None:
     """Hand the results to the loop in commit order, with one wake-up."""
+    loop = results[0].operation.loop
 
     def on_loop() -> None:
         for result in results:
-            future = result.operation.future
-            if future.cancelled():
-                continue
-            if result.error is not None:
-                future.set_exception(result.error)
-            else:
-                future.set_result(result.value)
+            if result.error is None:
+                loop.call_soon(result.operation.then, result.value)
+            if not result.operation.future.cancelled():
+                _end(result.operation.future, result)
 
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        results[0].operation.loop.call_soon_threadsafe(on_loop)
+        loop.call_soon_threadsafe(on_loop)
+
+
+def _end(future: "asyncio.Future[Any]", result: _Result) -> None:
+    if result.error is None:
+        future.set_result(result.value)
+    else:
+        future.set_exception(result.error)
+        future.exception()  # it was logged: nobody need await it
 
 
 def _lock(path: Path) -> Any:

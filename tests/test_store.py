@@ -106,8 +106,8 @@ def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
         )[0]
         for i in (1, 2)
     ]
-    run(store, *map(insert, sent))
-    assert store.reading.attempt_reported("447700900123", "1", "sim1", 0.0) == (named(1).id, 0)
+    rows = run(store, *map(insert, sent))
+    assert store.reading.attempt_reported("447700900123", "1", "sim1", 0.0) == (rows[0], 0)
     assert store.reading.attempt_reported("447700900123", "9", "sim1", 0.0) is None
     assert store.reading.attempt_reported("447700900145", "1", "sim1", 0.0) is None
 
@@ -115,9 +115,9 @@ def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
 def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: SqliteStore) -> None:
     sending = advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0]
     uncertain = advance(sending, AttemptSettled(0, AttemptState.UNCERTAIN, 2.0, resend=True))[0]
-    run(store, insert(uncertain), insert(named(2)))
+    rows = run(store, insert(uncertain), insert(named(2)))
     assert uncertain.attempts[0].state is AttemptState.QUEUED
-    assert store.reading.attempt_reported("447700900123", "7", "sim1", 0.0) == (named(1).id, 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", 0.0) == (rows[0], 0)
     assert store.reading.attempt_reported("447700900123", "7", "sim2", 0.0) is None
 
 
@@ -195,8 +195,17 @@ def test_the_sqlite_in_use_is_past_the_wal_reset_bug() -> None:
     assert sqlite.sqlite_version_info >= (3, 51, 3)
 
 
-def test_operations_that_arrive_together_share_commits(store: SqliteStore) -> None:
+def test_what_is_submitted_in_one_turn_of_the_loop_shares_a_commit(store: SqliteStore) -> None:
     commits: list[str] = []
     store._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     run(store, *(insert(named(i)) for i in range(100)))
-    assert len(commits) < 20
+    assert len(commits) == 1
+
+
+def test_what_follows_a_commit_happens_also_when_nobody_waits_any_more(store: SqliteStore) -> None:
+    async def main() -> int:
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        store.submit(insert(named(1)), told.set_result).cancel()
+        return await asyncio.wait_for(told, 10)
+
+    assert asyncio.run(main()) == 1

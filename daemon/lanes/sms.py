@@ -19,7 +19,7 @@ from daemon.config import Modem
 from daemon.core.holds import HOLD_S, SEVERAL, Holds
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.quota import MONTH_S, Limits, Quota
-from daemon.engine import Engine, Job
+from daemon.engine import Engine, Job, Outcome
 from daemon.store import StoreUnusable
 from drivers import (
     Deferred,
@@ -192,7 +192,8 @@ class SmsLane:
             _, _, job = self._queue.pop(place)
             free.remove(slot)
             slot.busy = True
-            task = asyncio.get_running_loop().create_task(self._deliver(slot, job), name=f"sms-{slot.name}")
+            beginning = self._engine.begin(job.request_id, job.step, slot.name)  # in one commit with the last result
+            task = asyncio.get_running_loop().create_task(self._deliver(slot, job, beginning), name=f"sms-{slot.name}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if self._queue:
@@ -234,9 +235,9 @@ class SmsLane:
 
     # --- one message ---
 
-    async def _deliver(self, slot: ModemSlot, job: Job) -> None:
+    async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Outcome]") -> None:
         try:
-            begun = await self._engine.begin(job.request_id, job.step, slot.name)
+            begun = (await beginning).begun(job.step)
             if begun is not None:
                 await self._send(slot, job, *begun)
         except Exception:
@@ -364,12 +365,15 @@ class SmsLane:
         test = self._tests.get((slot.name, report.number))
         if test is not None:
             test.put_nowait(report)
+        state = states[report.delivery]
         since = self._engine.clock.now() - REPORT_WINDOW_S
-        found = self._engine.store.reading.attempt_reported(report.number, str(report.reference), slot.name, since)
-        if found is not None:
-            detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
-            slot.outcomes[states[report.delivery]] += 1
-            self._engine.settle(*found, states[report.delivery], reference=str(report.reference), detail=detail)
+        detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
+        credited = self._engine.credit(report.number, str(report.reference), slot.name, since, state, detail)
+        credited.add_done_callback(lambda done: self._count(slot, state, done))
+
+    def _count(self, slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Outcome]") -> None:
+        if credited.exception() is None and credited.result().actions:
+            slot.outcomes[state] += 1
 
     # --- what operators ask ---
 

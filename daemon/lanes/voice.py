@@ -143,7 +143,7 @@ class VoiceLane:
     async def _deliver(self, job: Job) -> None:
         self._wanted.add(job.request_id)
         try:
-            begun = await self._engine.begin(job.request_id, job.step, "voice")
+            begun = (await self._engine.begin(job.request_id, job.step, "voice")).begun(job.step)
             if begun is None:
                 return
             state, detail = await self._speak(job, *begun)
