@@ -199,6 +199,8 @@ def _log_to_stderr(level: str) -> None:
     journal = "JOURNAL_STREAM" in os.environ  # journald stamps the time itself
     layout = "%(levelname)s %(name)s %(message)s" if journal else "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=level.upper(), format=layout, stream=sys.stderr)
+    # What no line shows need not be found out for each ("Optimization" in the logging HOWTO).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for noisy in ("uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
