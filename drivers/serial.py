@@ -333,9 +333,8 @@ class Driver:
                 _decline(self._questions.get_nowait().future, self._status.detail)
 
     def _set_state(self, state: DeviceState, detail: str = "") -> None:
-        changed = (state, detail) != (self._status.state, self._status.detail)
-        self._status = replace(self._status, state=state, detail=detail)
-        if changed:
+        if (state, detail) != (self._status.state, self._status.detail):
+            self._status = replace(self._status, state=state, detail=detail)
             self._listener(StateChanged())
 
     # --- when it stays silent ---
