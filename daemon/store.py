@@ -253,7 +253,8 @@ class SqliteStore:
 
     def _wake_writer(self) -> None:
         turn, self._turn = self._turn, []
-        self._turns.put(turn)
+        if turn:
+            self._turns.put(turn)
 
     # --- the writer's thread ---
 
