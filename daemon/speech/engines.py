@@ -103,7 +103,10 @@ class Espeak:
 
 
 class Piper:
-    """A neural voice out of a file, offline. Its process loads the voice anew for each clip, some 2 s."""
+    """A neural voice out of a file, offline. Its process loads the voice anew for each clip, some 2 s.
+
+    Without noise: the same text is always spoken the same, so a clip that was listened to can be made again.
+    """
 
     name = "piper"
     note = ""
@@ -125,14 +128,13 @@ class Piper:
         return self._model.stem
 
     def parameters(self, line: Line) -> Mapping[str, float | bool]:
-        return {"length_scale": round(1 / line.rate, 3)}
+        return {"length_scale": round(1 / line.rate, 3), "noise_scale": 0.0, "noise_w_scale": 0.0}
 
     def speak(self, line: Line) -> tuple[Samples, int]:
         if importlib.util.find_spec("piper") is None:
             raise EngineFailed("piper is not installed; run: pip install piper-tts")
-        scale = str(self.parameters(line)["length_scale"])
-        command = ["-m", "piper", "--model", str(self._model), "--length-scale", scale, "--output-file", "-"]
-        return _program("piper", command, line)
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in self.parameters(line).items()]
+        return _program("piper", ["-m", "piper", "--model", str(self._model), *options, "--output-file", "-"], line)
 
 
 def _packaged_voice() -> Path:

@@ -111,7 +111,7 @@ def test_piper_speaks_the_language_of_its_voice(model: Path) -> None:
     assert piper.speaks("de-de")
     assert not piper.speaks("en-us")
     assert piper.voice("de-de") == "de_DE-test"
-    assert piper.parameters(Line("digit_1", "eins", "de-de", 0.8)) == {"length_scale": 1.25}
+    assert piper.parameters(Line("digit_1", "eins", "de-de", 0.8))["length_scale"] == 1.25
 
 
 def test_a_piper_that_cannot_speak_says_why(model: Path, tmp_path: Path) -> None:
