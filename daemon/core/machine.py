@@ -186,7 +186,7 @@ def _attempt_started(request: Request, event: AttemptStarted) -> Result:
         return request, ()
     if event.at >= attempt.not_after:
         late = AttemptSettled(
-            event.step, AttemptState.FAILED, event.at, detail="the PIN expired before a device was free"
+            event.step, AttemptState.DROPPED, event.at, detail="the PIN expired before a device was free"
         )
         return _attempt_settled(request, late)
     sending = replace(attempt, state=AttemptState.SENDING, tries=attempt.tries + 1, device=event.device)
@@ -197,14 +197,15 @@ def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
     attempt = _attempt(request, event.step, event.state)
     if attempt is None:
         return request, ()
+    state = _given_up(attempt) if event.state is AttemptState.DROPPED else event.state
     settled = replace(
         attempt,
-        state=event.state,
+        state=state,
         reference=event.reference or attempt.reference,
         detail=event.detail,
         settled_at=event.at,
     )
-    note = Note(str(event.state), event.step, event.detail)
+    note = Note(str(state), event.step, event.detail)
     current = not request.finished and request.step == event.step + 1
     match event.state:
         case AttemptState.QUEUED:
@@ -232,7 +233,9 @@ def _again(request: Request, attempt: Attempt, at: float, note: Note) -> Result:
 
 
 def _given_up(attempt: Attempt) -> AttemptState:
-    return AttemptState.UNCERTAIN if attempt.state is AttemptState.UNCERTAIN else AttemptState.DROPPED
+    """What an attempt is that is not sent again: the fate of an earlier try stays unknown."""
+    tried = attempt.state is AttemptState.QUEUED and attempt.tries > 0
+    return AttemptState.UNCERTAIN if tried or attempt.state is AttemptState.UNCERTAIN else AttemptState.DROPPED
 
 
 def _attempt(request: Request, step: int, wanted: AttemptState) -> Attempt | None:
@@ -251,13 +254,13 @@ def _with_attempt(request: Request, changed: Attempt) -> Request:
 def _drop_queued(
     attempts: tuple[Attempt, ...], at: float, condition: Callable[[Attempt], bool]
 ) -> tuple[tuple[Attempt, ...], tuple[Note, ...]]:
-    """The attempts with those still queued and meeting the condition dropped, and a note for each of these."""
+    """The attempts with those still queued and meeting the condition given up, and a note for each of these."""
     kept: list[Attempt] = []
     notes: list[Note] = []
     for attempt in attempts:
         if attempt.state is AttemptState.QUEUED and condition(attempt):
-            attempt = replace(attempt, state=AttemptState.DROPPED, settled_at=at)
-            notes.append(Note(str(AttemptState.DROPPED), attempt.step))
+            attempt = replace(attempt, state=_given_up(attempt), settled_at=at)
+            notes.append(Note(str(attempt.state), attempt.step))
         kept.append(attempt)
     return tuple(kept), tuple(notes)
 

@@ -36,7 +36,7 @@ class AttemptState(StrEnum):
 
 A = AttemptState
 MOVES: dict[AttemptState, frozenset[AttemptState]] = {
-    A.QUEUED: frozenset({A.SENDING, A.SENT, A.DELIVERED, A.REFUSED, A.FAILED, A.DROPPED}),
+    A.QUEUED: frozenset({A.SENDING, A.SENT, A.DELIVERED, A.REFUSED, A.UNCERTAIN, A.FAILED, A.DROPPED}),
     A.SENDING: frozenset({A.QUEUED, A.SENT, A.DELIVERED, A.REFUSED, A.UNCERTAIN, A.FAILED, A.DROPPED}),
     A.SENT: frozenset({A.DELIVERED, A.FAILED}),
     A.UNCERTAIN: frozenset({A.QUEUED, A.SENT, A.DELIVERED, A.REFUSED, A.FAILED}),
@@ -46,8 +46,8 @@ MOVES: dict[AttemptState, frozenset[AttemptState]] = {
     A.DROPPED: frozenset(),
 }
 """Every change of an attempt that there is; whatever else is asked for came too late and is ignored."""
-BY_EARLIER_TRY = frozenset({A.SENT, A.DELIVERED})
-"""What a queued attempt can become only by late news of an earlier try whose fate was unknown."""
+BY_EARLIER_TRY = frozenset({A.SENT, A.DELIVERED, A.UNCERTAIN})
+"""What a queued attempt can become only for the sake of an earlier try whose fate was unknown."""
 del A
 
 

@@ -208,7 +208,7 @@ class SmsLane:
             _, _, job = self._queue.pop(0)
             why = next((slot.full for slot in self.slots if slot.full), "")
             detail = "the PIN expired before a modem was free" + (why and f": {why} is reached")
-            self._engine.settle(job.request_id, job.step, AttemptState.FAILED, detail=detail)
+            self._engine.settle(job.request_id, job.step, AttemptState.DROPPED, detail=detail)
 
     def _choose(self, free: list[ModemSlot]) -> tuple[int, ModemSlot] | None:
         """The place in the queue, and the modem, of what goes out next."""

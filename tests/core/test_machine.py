@@ -176,9 +176,9 @@ def test_an_attempt_starts_only_once() -> None:
     assert advance(sending, AttemptStarted(0, 2.0)) == (sending, ())
 
 
-def test_an_attempt_whose_pin_died_in_the_queue_fails() -> None:
+def test_an_attempt_whose_pin_died_in_the_queue_is_dropped() -> None:
     late = after(started(request(1)), AttemptStarted(0, 300.0))
-    assert (state(late), late.attempts[0].tries) == (A.FAILED, 0)
+    assert (state(late), late.attempts[0].tries) == (A.DROPPED, 0)
 
 
 def test_an_attempt_that_does_not_exist_is_ignored() -> None:
@@ -229,6 +229,23 @@ def test_late_news_of_the_first_try_spares_the_second(news: A) -> None:
     told = after(again, AttemptSettled(0, news, 3.0, reference="7"))
     assert (state(told), told.attempts[0].reference) == (news, "7")
     assert after(told, AttemptStarted(0, 4.0)) == told
+
+
+@pytest.mark.parametrize(
+    "given_up",
+    [
+        AttemptStarted(0, 300.0),  # its PIN has died
+        AttemptSettled(0, A.DROPPED, 300.0),
+        CodeSubmitted(True, 4.0),
+        StepDue(1, 125.0),  # another message goes out instead
+    ],
+)
+def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_given_up(given_up: Event) -> None:
+    sending = after(started(request(4)), AttemptStarted(0, 1.0))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True))
+    done = after(again, given_up)
+    assert done.attempts[0].state is A.UNCERTAIN
+    assert after(done, AttemptSettled(0, A.DELIVERED, 310.0)).attempts[0].state is A.DELIVERED
 
 
 def test_there_is_no_news_of_what_was_never_tried() -> None:
