@@ -5,7 +5,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core linphone-cli sip-tester kamailio kamailio-tls-modules openssl systemd
-RIVAL_PACKAGES := gammu-smsd smstools
+RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools
 EARS := .venv-listen
 EARS_PACKAGES := espeak-ng $(patsubst %,asterisk-core-sounds-%-wav,en es fr it ru)
 

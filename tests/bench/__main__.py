@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import pacing, speed
-from tests.bench.peers import PEERS, version
+from tests.bench.peers import PEERS
 from tests.bench.speed import Speed
 from tests.bench.streams import busy_gateway
 
@@ -49,7 +49,7 @@ def main() -> int:
         print(speed.HEAD, flush=True)
         measured: dict[str, Speed] = {}
         for sender in speed.SENDERS:
-            if sender in PEERS and not version(sender):
+            if sender in PEERS and not PEERS[sender].version:
                 print(f"{sender:34}not installed", flush=True)
                 continue
             measured[sender] = speed.measure(sender, directory / sender)

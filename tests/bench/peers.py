@@ -3,8 +3,10 @@
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,12 +17,7 @@ GAMMU = """[gammu]
 device = {port}
 connection = at115200
 [smsd]
-service = files
 logfile = {directory}/log
-inboxpath = {directory}/in/
-outboxpath = {directory}/out/
-sentsmspath = {directory}/sent/
-errorsmspath = {directory}/failed/
 loopsleep = 1
 commtimeout = 5
 sendtimeout = 30
@@ -31,6 +28,18 @@ checkbattery = 0
 checksignal = 0
 checknetwork = 0
 """
+GAMMU_FILES = """service = files
+inboxpath = {directory}/in/
+outboxpath = {directory}/out/
+sentsmspath = {directory}/sent/
+errorsmspath = {directory}/failed/
+"""
+GAMMU_SQLITE = """service = sql
+driver = sqlite3
+dbdir = {directory}/
+database = gammu.db
+"""
+GAMMU_SCHEMA = Path("/usr/share/doc/gammu-smsd/examples/sqlite.sql")
 SMSTOOLS = """devices = GSM1
 outgoing = {directory}/out
 checked = {directory}/checked
@@ -98,11 +107,32 @@ class Spooler:
         os.rename(file, self.directory / "out" / file.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """A sender that takes rows from a table (gammu-smsd-sql(7))."""
+
+    database: sqlite3.Connection
+    pid: int
+
+    def send(self, number: str) -> None:
+        insert = "INSERT INTO outbox (DestinationNumber, TextDecoded, CreatorID, Coding) VALUES (?, ?, ?, ?)"
+        self.database.execute(insert, (f"+{number}", "Acme code: 1234.", "bench", "Default_No_Compression"))
+
+
 @contextlib.contextmanager
 def gammu(directory: Path, port: str) -> Iterator[Spooler]:
-    config = _prepare(directory, GAMMU, port)
+    config = _prepare(directory, GAMMU + GAMMU_FILES, port)
     with _running("gammu-smsd", "--config", str(config)) as pid:
         yield Spooler(directory, pid, "OUTC20261124_000000_00_+{number}_sms0.txt", "Acme code: 1234.")
+
+
+@contextlib.contextmanager
+def gammu_sqlite(directory: Path, port: str) -> Iterator[Outbox]:
+    config = _prepare(directory, GAMMU + GAMMU_SQLITE, port)
+    with contextlib.closing(sqlite3.connect(directory / "gammu.db", timeout=30, isolation_level=None)) as database:
+        database.executescript(GAMMU_SCHEMA.read_text())
+        with _running("gammu-smsd", "--config", str(config)) as pid:
+            yield Outbox(database, pid)
 
 
 @contextlib.contextmanager
@@ -112,13 +142,29 @@ def smstools(directory: Path, port: str) -> Iterator[Spooler]:
         yield Spooler(directory, pid, "{number}", "To: {number}\n\nAcme code: 1234.")
 
 
-PEERS = {"gammu-smsd": gammu, "smstools3": smstools}
-PACKAGES = {"gammu-smsd": "gammu-smsd", "smstools3": "smstools"}
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """packages: of Debian; the first one's version is the peer's."""
+
+    run: Callable[[Path, str], AbstractContextManager[Sender]]
+    packages: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """ "" where a package is not installed."""
+        versions = [_version(package) for package in self.packages]
+        return versions[0] if all(versions) else ""
 
 
-def version(peer: str) -> str:
-    """Of the Debian package; "" where it is not installed."""
-    found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", PACKAGES[peer]], capture_output=True, text=True)
+PEERS = {
+    "gammu-smsd, files": Peer(gammu, ("gammu-smsd",)),
+    "gammu-smsd, SQLite": Peer(gammu_sqlite, ("gammu-smsd", "libdbd-sqlite3")),
+    "smstools3": Peer(smstools, ("smstools",)),
+}
+
+
+def _version(package: str) -> str:
+    found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
     return found.stdout.strip()
 
 

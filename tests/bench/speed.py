@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.simulated_modem import SimulatedModem
-from tests.bench.peers import PEERS, Sender, cpu_s, pinwheel, version
+from tests.bench.peers import PEERS, Sender, cpu_s, pinwheel
 from tests.gateway import until
 
 BURSTS = ((0.5, 50), (3.0, 10))  # the network's seconds for a message, messages
@@ -21,7 +21,10 @@ REPORTS = 200
 POOL = 4
 POOL_MESSAGES = 48
 
-SENDERS: Mapping[str, Callable[[Path, str], AbstractContextManager[Sender]]] = {"Pinwheel": pinwheel, **PEERS}
+SENDERS: Mapping[str, Callable[[Path, str], AbstractContextManager[Sender]]] = {
+    "Pinwheel": pinwheel,
+    **{name: peer.run for name, peer in PEERS.items()},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def row(speed: Speed) -> str:
 
 
 def label(name: str) -> str:
-    return f"{name} {version(name)}" if name in PEERS else name
+    return f"{name} {PEERS[name].version}" if name in PEERS else name
 
 
 HEAD = f"{'':34}{'use @0.5 s':>12}{'use @3 s':>12}{'idle ms, med':>14}{'idle ms, max':>14}{'CPU ms/message':>16}"
