@@ -13,7 +13,7 @@ from tests.peers.baresip import free_port
 
 PASSWORD = "a secret of the tests"  # noqa: S105
 START_S = 15.0
-REFUSAL = 'sl_send_reply("503", "Service Unavailable"); exit;'
+REFUSAL = 'append_to_reply("{header}"); sl_send_reply("503", "Service Unavailable"); exit;'
 
 CONFIG = """\
 #!KAMAILIO
@@ -139,10 +139,10 @@ class Kamailio:
         self._tell(signal.SIGCONT)
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
-        """It answers 503 to everything."""
+    def refusing(self, retry_after_s: int | None = None) -> Iterator[None]:
+        """It answers 503 to everything, and says for how long if that is given."""
         self._kill()
-        self._start(REFUSAL)
+        self._start(REFUSAL.format(header="" if retry_after_s is None else rf"Retry-After: {retry_after_s}\r\n"))
         yield
         self._kill()
         self._start()

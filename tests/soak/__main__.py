@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak import calls, faults, gaps, kills, listening, locales, storm, trunk
+from tests.soak import calls, faults, gaps, kills, listening, locales, registrar, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
@@ -98,6 +98,11 @@ def _trunk(directory: Path, minutes: float) -> bool:
     return found.clean
 
 
+def _registrar(directory: Path, _: float) -> bool:
+    print(f"a registrar that is away for {registrar.AWAY_S:g} s, in several ways at the same time ...", flush=True)
+    return registrar.campaign(directory)
+
+
 def _locales(directory: Path, _: float) -> bool:
     print("every locale that eSpeak has, rendered offline (the last resort) ...", flush=True)
     found = locales.campaign(directory)
@@ -131,6 +136,7 @@ CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "storm": _storm,
     "calls": _calls,
     "trunk": _trunk,
+    "registrar": _registrar,
     "locales": _locales,
     "listening": _listening,
     "gaps": _gaps,

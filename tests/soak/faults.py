@@ -135,6 +135,20 @@ def refused(code: int, times: int = 1, kind: str = "CMS") -> Callable[[Scene], N
     return happen
 
 
+def slow_network(answer_s: float, code: int | None = None) -> Callable[[Scene], None]:
+    """One message's answer takes so long; it is this error, if one is given."""
+
+    def happen(scene: Scene) -> None:
+        scene.accepted(3)
+        scene.modem.network_s = answer_s
+        scene.on_wire(after=3)
+        scene.modem.network_s = NETWORK_S
+        if code is not None:
+            scene.modem.refuse(code)
+
+    return happen
+
+
 def recipient_unreachable(scene: Scene) -> None:
     scene.modem.refuse(38, 3, number=PLAIN[0])
 
@@ -191,6 +205,9 @@ FAULTS = (
     Fault("restarted by itself, in mid-send", rebooted, doubtful=True),
     Fault("OK lost, accepted", answer_lost, doubtful=True),
     Fault("OK 45 s late", lambda _: None, doubtful=True, numbers=["447700900183", *PLAIN[1:]]),
+    Fault("network slow once, OK after 120 s", slow_network(120), doubtful=True),
+    Fault("network slow once, OK after 170 s", slow_network(170), doubtful=True),
+    Fault("network slow once, CMS 350 after 135 s", slow_network(135, 350), doubtful=True),
     Fault("no prompt", prompt_missing),
     Fault("prompt 8 s late", prompt_late),
     Fault("garbage on the line", garbage, numbers=["447700900188", *PLAIN[1:]]),
@@ -285,7 +302,7 @@ def _judged(scene: Scene, ids: dict[str, str], states: dict[str, str], started: 
         uncertain=sum(state == "uncertain" for state in states.values()),
         twice=sum(count - 1 for count in times.values()),
         lied=sum(times[ids[request]] == 0 for request in arrived)
-        + sum(times[ids[r]] > 0 for r, state in states.items() if state in ("failed", "refused")),
+        + sum(times[ids[r]] > 0 for r, state in states.items() if state in ("failed", "refused", "dropped")),
         stuck=sum(state in UNDER_WAY for state in states.values()),
         stall_s=max((b - a for a, b in pairwise(accepted_at)), default=0.0),
         back_s=min(tried_at) - scene.back_at if scene.back_at and tried_at else None,

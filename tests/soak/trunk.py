@@ -73,7 +73,7 @@ def campaign(directory: Path, minutes: float) -> Result:
         opened = Driver("voice", options)
         opened.open(lambda _: None)
         try:
-            _registered(opened, 30)
+            until_registered(opened, 30)
             _end_of(dial(opened, tone(0.1))[0], result, 30)
             result.outcomes.clear()
             time.sleep(SETTLE_S / 2)
@@ -104,8 +104,8 @@ def _callee(directory: Path) -> Iterator[str]:
         sipp.wait()
 
 
-def _registered(opened: Driver, within_s: float) -> float:
-    """How long it took to be ready."""
+def until_registered(opened: Driver, within_s: float) -> float:
+    """How long it took to be ready, if it took no longer than this."""
     started = time.monotonic()
     while opened.status().state is not DeviceState.READY and time.monotonic() < started + within_s:
         time.sleep(0.02)
@@ -151,7 +151,7 @@ def _flaps(trunk: Kamailio, opened: Driver, result: Result, until: float, chance
         with {"killed": trunk.killed, "frozen": trunk.frozen, "refusing": trunk.refusing}[what]():
             _sample(result, time.monotonic() + away_s)
         if opened.status().state is not DeviceState.READY:
-            result.registered_s.append(_registered(opened, 120))
+            result.registered_s.append(until_registered(opened, 120))
 
 
 def _sample(result: Result, until: float) -> None:
