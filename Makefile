@@ -36,7 +36,7 @@ lint: $(STAMP)  ## ruff and mypy --strict
 	$(VENV)/bin/mypy
 
 test: $(STAMP) packages lint  ## lint, types and every test
-	$(VENV)/bin/pytest --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
+	$(VENV)/bin/pytest -n 2 --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
 soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, PINs heard (75 minutes)
 	$(VENV)/bin/python -m tests.soak
