@@ -118,8 +118,9 @@ class Kamailio:
         self._process.wait()
 
     def _tell(self, number: signal.Signals) -> None:
-        """All of its processes."""
+        """All of its processes; the parent is stopped before they are counted, so that it forks nobody meanwhile."""
         assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
         for pid in _family(self._process.pid):
             os.kill(pid, number)
 
