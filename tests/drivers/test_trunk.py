@@ -46,6 +46,13 @@ def state(opened: Driver, wanted: DeviceState, within_s: float = BOUND_S) -> str
     return opened.status().detail
 
 
+def wait_for_detail(opened: Driver, words: str) -> None:
+    end = time.monotonic() + BOUND_S
+    while words not in opened.status().detail:
+        assert time.monotonic() < end, opened.status()
+        time.sleep(0.02)
+
+
 @contextmanager
 def unready(server: str, **options: Any) -> Iterator[Driver]:
     """An open driver, whether or not it is ready."""
@@ -101,10 +108,7 @@ def test_a_server_with_a_certificate_of_another_name_is_not_trusted(tmp_path: Pa
         Baresip(tmp_path, Account(transport="tls", certificate=certificate), host="127.0.0.5") as peer,
         unready(peer.address, transport="tls", tls_ca=str(certificate)) as opened,
     ):
-        end = time.monotonic() + BOUND_S
-        while "IP address mismatch" not in opened.status().detail:
-            assert time.monotonic() < end, opened.status()
-            time.sleep(0.02)
+        wait_for_detail(opened, "IP address mismatch")
         with pytest.raises(Unavailable, match="IP address mismatch"):
             result(dial(opened, tone(0.1))[0])
 
@@ -112,7 +116,7 @@ def test_a_server_with_a_certificate_of_another_name_is_not_trusted(tmp_path: Pa
 def test_a_connection_that_is_refused_is_tried_again_until_somebody_listens() -> None:
     port = free_port("127.0.0.3", socket.SOCK_STREAM)
     with unready(f"127.0.0.3:{port}", transport="tcp") as opened:
-        assert "refused" in state(opened, DeviceState.WAITING)
+        wait_for_detail(opened, "refused")
         with socket.create_server(("127.0.0.3", port)) as listening:
             state(opened, DeviceState.READY)
             connection, _ = listening.accept()
@@ -122,7 +126,7 @@ def test_a_connection_that_is_refused_is_tried_again_until_somebody_listens() ->
 
 def test_a_file_of_certificates_that_is_not_there_is_told_by_its_name() -> None:
     with unready("127.0.0.3:5061", transport="tls", tls_ca="/nowhere/ca.pem") as opened:
-        assert "No such file" in state(opened, DeviceState.WAITING)
+        wait_for_detail(opened, "No such file")
 
 
 # --- several servers ---------------------------------------------------------------------------------------
