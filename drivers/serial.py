@@ -248,6 +248,7 @@ class Driver:
             end = self._one_session()
             lasted = time.monotonic() - started > self._timing.health
             failures = 1 if lasted else min(failures + 1, len(self._timing.retry))
+            self._status = replace(self._status, signal_dbm=None, operator="")  # of a network that it may have left
             self._set_state(end.state, end.detail)
             self._refuse_jobs()
             self._refuse_questions()

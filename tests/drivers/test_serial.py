@@ -275,7 +275,8 @@ def test_an_unplugged_modem_is_used_again_when_it_returns(modem: SimulatedModem)
     with opened(modem.port) as driver:
         send(ready(driver), sms())
         modem.unplug()
-        in_state(driver, DeviceState.ABSENT)
+        status = in_state(driver, DeviceState.ABSENT).status()
+        assert (status.operator, status.signal_dbm) == ("", None)
         with pytest.raises(Unavailable):
             send(driver, sms())
         modem.replug()
