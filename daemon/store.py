@@ -119,12 +119,14 @@ class Reading:
         return self._db.execute(query, (number, since, reference, device)).fetchone()  # type: ignore[no-any-return]
 
     def sent_by(self, device: str, since: float) -> list[tuple[float, str]]:
-        """(time, recipient) of the messages that this modem may have sent since then, oldest first."""
+        """(time, recipient) of each try by which this modem may have sent a message since then, oldest first."""
         query = (
-            "SELECT coalesce(a.settled_at, a.queued_at) AS at, r.number FROM attempt a JOIN request r ON r.id=a.request"
+            "SELECT coalesce(a.settled_at, a.queued_at) AS at, r.number, a.tries"
+            " FROM attempt a JOIN request r ON r.id=a.request"
             " WHERE a.device=? AND a.queued_at >= ? AND a.tries > 0 ORDER BY at"
         )
-        return list(self._db.execute(query, (device, since)))
+        rows = self._db.execute(query, (device, since))
+        return [(at, number) for at, number, tries in rows for _ in range(tries)]
 
     def meta(self, name: str) -> str | None:
         """A lasting setting of this database."""

@@ -94,8 +94,11 @@ def test_unsettled_requests_are_known(store: SqliteStore) -> None:
 
 def test_what_a_modem_sent_is_counted_for_its_quota(store: SqliteStore) -> None:
     sending = [advance(named(i), AttemptStarted(0, 1.0, "sim1"))[0] for i in (1, 2)]
-    run(store, insert(sending[0]), insert(replace(sending[1], number="4915112345678")), insert(named(3)))
-    assert [number for _, number in store.reading.sent_by("sim1", -1.0)] == ["447700900123", "4915112345678"]
+    again, _ = advance(sending[1], AttemptSettled(0, AttemptState.UNCERTAIN, 2.0, resend=True))
+    twice, _ = advance(again, AttemptStarted(0, 3.0, "sim1"))
+    run(store, insert(sending[0]), insert(replace(twice, number="4915112345678")), insert(named(3)))
+    sent = [number for _, number in store.reading.sent_by("sim1", -1.0)]
+    assert sent == ["447700900123", "4915112345678", "4915112345678"]
     assert store.reading.sent_by("sim1", 5.0) == []
 
 
