@@ -201,6 +201,7 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format=layout, stream=sys.stderr)
     # What no line shows need not be found out for each ("Optimization" in the logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     for noisy in ("uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
