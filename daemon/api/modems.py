@@ -4,11 +4,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import phonenumbers
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.params import HttpError, Mistake, Parameters, gather, phone_number
+from daemon.api.params import HttpError, Mistake, Parameters, e164, gather, phone_number
 from daemon.api.verify import admit
 from daemon.config import Security
 from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
@@ -37,9 +36,9 @@ def _recipient(to: str, security: Security) -> str:
     """A short code as it is; else the digits of an E.164 number that the operator's prefixes allow. Raises Mistake."""
     if SHORT_CODE.fullmatch(to):
         return to
-    number = phonenumbers.format_number(phone_number(to, None), phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+    number = phone_number(to, None)
     admit(security, number)
-    return number
+    return e164(number)
 
 
 async def _test(http: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parameters) -> Answer:

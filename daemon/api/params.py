@@ -152,7 +152,7 @@ def _json_fields(text: str) -> list[tuple[str, Any]]:
 class Start:
     """What a caller of /verify asks for; a None is for the workflow to fill in."""
 
-    number: str
+    number: phonenumbers.PhoneNumber
     brand: str
     locale: str
     sender_id: str
@@ -173,7 +173,7 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     if (given.text("require_type") or "All").lower() != "all":
         raise invalid("require_type", "only All is supported")
     return Start(
-        number=f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}",
+        number=parsed,
         brand=brand,
         locale=_locale(given.text("lg"), parsed),
         sender_id=_shaped(given, "sender_id", _alphanumeric(SENDER_ID_LENGTHS)) or "VERIFY",
@@ -201,6 +201,11 @@ def phone_number(text: str, country: str | None) -> phonenumbers.PhoneNumber:
     if not phonenumbers.is_possible_number(number):
         raise invalid("number", "no phone number of that country has so few or so many digits")
     return number
+
+
+def e164(number: phonenumbers.PhoneNumber) -> str:
+    """Its digits, without a plus sign."""
+    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
 
 
 def _locale(lg: str | None, number: phonenumbers.PhoneNumber) -> str:

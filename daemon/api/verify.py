@@ -9,7 +9,7 @@ import phonenumbers
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.params import Mistake, Parameters, Start, code_parameter, gather, start_parameters
+from daemon.api.params import Mistake, Parameters, Start, code_parameter, e164, gather, start_parameters
 from daemon.clock import utc_text
 from daemon.config import Security
 from daemon.core.model import Channel, Request, Step
@@ -111,7 +111,7 @@ class Verify:
         new_id = request_id(self.engine.clock.now_ms())
         return Request(
             id=new_id,
-            number=wanted.number,
+            number=e164(wanted.number),
             brand=wanted.brand,
             locale=wanted.locale,
             code_length=wanted.code_length,
@@ -183,14 +183,15 @@ def route(call: Call) -> Callable[[HttpRequest], Awaitable[Response]]:
     return endpoint
 
 
-def admit(security: Security, number: str) -> None:
+def admit(security: Security, number: phonenumbers.PhoneNumber) -> None:
     """Raises Mistake for a number to which the operator lets nothing be sent."""
-    if any(number.startswith(prefix) for prefix in security.deny_prefixes):
+    digits = e164(number)
+    if any(digits.startswith(prefix) for prefix in security.deny_prefixes):
         raise Mistake(DENIED, "The number you are trying to verify is on the deny list")
-    allowed = any(number.startswith(prefix) for prefix in security.allow_prefixes)
+    allowed = any(digits.startswith(prefix) for prefix in security.allow_prefixes)
     if security.allow_prefixes and not allowed:
         raise Mistake(NETWORK, "The destination number is not in a supported network")
-    if not allowed and phonenumbers.number_type(phonenumbers.parse(f"+{number}")) in COSTLY:
+    if not allowed and phonenumbers.number_type(number) in COSTLY:
         raise Mistake(
             NETWORK, "The destination number is not in a supported network: premium-rate numbers are not served"
         )
