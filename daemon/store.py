@@ -171,9 +171,9 @@ class Transaction(Reading):
 
     def update(self, row: int, before: Request, after: Request) -> None:
         """Write what differs."""
-        columns = _columns(after)[13:]
-        if columns != _columns(before)[13:]:
-            self._db.execute(UPDATE_REQUEST, (*columns, row))
+        standing = _standing(after)
+        if standing != _standing(before):
+            self._db.execute(UPDATE_REQUEST, (*standing, row))
         self._save_attempts(row, [a for a in after.attempts if a not in before.attempts])
 
     def add_check(self, row: int, check: Check) -> None:
@@ -380,10 +380,14 @@ def _lock(path: Path) -> Any:
 def _columns(r: Request) -> tuple[Any, ...]:
     steps = ",".join(f"{step.channel}:{step.wait_s}" for step in r.steps)
     fixed = (r.id, r.number, r.brand, r.locale, r.code_length, r.workflow_id, steps, r.pin_expiry_s, r.expiry_given)
+    return (*fixed, r.created_at, r.sealed_pin, r.sender_id, r.account, *_standing(r))
+
+
+def _standing(r: Request) -> tuple[Any, ...]:
+    """The columns that events change."""
     due_ms = None if r.due_at is None else round(r.due_at * 1000)
-    standing = (r.status, r.step, r.generation, r.pin_until, r.wrong, due_ms)
     dates = (r.first_event_at, r.last_event_at, r.finalized_at)
-    return (*fixed, r.created_at, r.sealed_pin, r.sender_id, r.account, *standing, *dates)
+    return (r.status, r.step, r.generation, r.pin_until, r.wrong, due_ms, *dates)
 
 
 def _request(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
