@@ -244,7 +244,7 @@ class SqliteStore:
     ) -> "asyncio.Future[T]":
         """Run an operation in the next commit. The future ends after that commit, or in the operation's exception.
 
-        then: called with the result after the commit, before the future ends; also if that was cancelled meanwhile.
+        then: called with the result after the commit, before whoever awaits the future; also if that was cancelled.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
