@@ -38,7 +38,7 @@ lint: $(STAMP)  ## ruff and mypy --strict
 test: $(STAMP) packages lint  ## lint, types and every test
 	$(VENV)/bin/pytest -n 2 --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
-soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, PINs heard (75 minutes)
+soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, outages, PINs heard (2 hours)
 	$(VENV)/bin/python -m tests.soak
 
 ears: $(EARS)/.installed  ## what listens in make soak: a recogniser, an engine, recordings (1 GB)
