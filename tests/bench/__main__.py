@@ -15,8 +15,8 @@ from tests.bench.streams import busy_gateway
 
 USE = {0.5: 0.96, 3.0: 0.99}
 IDLE_MS, IDLE_WORST_MS = 10.0, 30.0
-CPU_OF = ("gammu-smsd, SQLite", "smstools3")
-"""No more CPU than these. gammu-smsd's folder of files, which syncs nothing, needs less than we: README, Limits."""
+LESS_CPU = ("gammu-smsd, files",)
+"""Peers that need less CPU than we, as the README's Limits say: this one syncs nothing and has no reports."""
 POOL_TIMES = 3.9
 
 
@@ -95,9 +95,14 @@ def _speed_goals(measured: dict[str, Speed]) -> Iterator[str]:
         yield f"idle, median: {statistics.median(ours.idle_ms):.1f} ms > {IDLE_MS:g} ms"
     if max(ours.idle_ms) > IDLE_WORST_MS:
         yield f"idle, worst: {max(ours.idle_ms):.1f} ms > {IDLE_WORST_MS:g} ms"
-    for name in CPU_OF:
-        if name in measured and ours.cpu_ms > measured[name].cpu_ms:
-            yield f"CPU: {ours.cpu_ms:.1f} ms a message > {measured[name].cpu_ms:.1f} ms of {name}"
+    for name in PEERS:
+        if name not in measured or ours.cpu_ms <= measured[name].cpu_ms:
+            continue
+        more = f"CPU: {ours.cpu_ms:.1f} ms a message > {measured[name].cpu_ms:.1f} ms of {name}"
+        if name in LESS_CPU:
+            print(f"known, see README: {more}", flush=True)
+        else:
+            yield more
 
 
 if __name__ == "__main__":
