@@ -21,6 +21,13 @@ class Say(StrEnum):
     BYE = "bye"
 
 
+class By(StrEnum):
+    """How keys reach us."""
+
+    EVENT = "event"  # in the audio stream (RFC 4733)
+    INFO = "info"  # beside it (RFC 6086)
+
+
 @dataclass(slots=True)
 class Conversation:
     """The methods return what to say now; `over` says that one may hang up.
@@ -38,6 +45,7 @@ class Conversation:
     machine: bool = False  # answered, so that nothing was said
     keys: str = ""
     waits_until: float = field(default=float("inf"))
+    _keys_by: By | None = None
     _asked: int = 0
     _repeated: int = 0
     _wanted_again: bool = False
@@ -66,8 +74,11 @@ class Conversation:
                 return self._after_the_pin(now)
         return None
 
-    def key(self, digit: str, now: float) -> Say | None:
-        """The callee pressed a key."""
+    def key(self, digit: str, now: float, by: By = By.EVENT) -> Say | None:
+        """The callee pressed a key. Some far ends tell each in both ways: the first way is believed from then on."""
+        self._keys_by = self._keys_by or by
+        if by is not self._keys_by:
+            return None
         self.keys = (self.keys + digit)[:KEYS_KEPT]
         if self.said is Say.NOTHING:
             return self.judged(machine=False)  # machines press no keys

@@ -33,7 +33,7 @@ from drivers import (
     Unavailable,
 )
 from drivers.answering import Verdict
-from drivers.conversation import Conversation, Say
+from drivers.conversation import By, Conversation, Say
 from drivers.leg import PLAYED_S, Handle, Leg
 from drivers.rtp import Failed, Finished, Heard, Key, Pacer, PacerEvent, PacerGone, Stopped, hear_only
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
@@ -347,7 +347,7 @@ class Signalling:
             if leg.streaming:
                 self._pacer.move(leg.number, leg.media(event.audio, symmetric=self._options.symmetric_rtp))
         elif isinstance(event, Keyed):
-            self._say(leg, leg.talk.key(event.digit, now))
+            self._say(leg, leg.talk.key(event.digit, now, By.INFO))
         else:
             leg.ended, leg.ended_at = event, now
             if leg.streaming:

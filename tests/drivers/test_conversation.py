@@ -1,6 +1,6 @@
 """What is said in a call."""
 
-from drivers.conversation import Conversation, Say
+from drivers.conversation import By, Conversation, Say
 
 
 def story(conversation: Conversation, events: str) -> str:
@@ -67,6 +67,17 @@ def test_few_keys_are_kept() -> None:
         conversation.key("5", 0.0)
     assert len(conversation.keys) == 16
     assert Say.SPEECH is conversation.said
+
+
+def test_a_key_that_is_told_twice_counts_once() -> None:
+    conversation = Conversation(asks=True, repeats=2)
+    conversation.begin()
+    assert conversation.key("1", 1.0, By.INFO) is Say.SPEECH
+    assert conversation.key("1", 1.1, By.EVENT) is None
+    assert conversation.keys == "1"
+    assert conversation.played(5.0) is None  # nobody wanted it again
+    assert conversation.key("1", 6.0, By.INFO) is Say.AGAIN
+    assert conversation.keys == "11"
 
 
 def test_nothing_is_said_before_it_is_known_who_answered() -> None:
