@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.phrases import speakable
 from daemon.engine import Engine, Job
+from daemon.lanes.story import judged
 from daemon.prompts import PromptLibrary, PromptsUnusable, Speech
 from drivers import (
     Call,
     CallHandle,
-    CallOutcome,
     CallPhase,
-    CallResult,
     DeviceState,
     StateChanged,
     Unavailable,
@@ -25,18 +24,6 @@ from drivers import (
 log = logging.getLogger("pinwheel.lanes")
 
 GUARD_PAUSE_S = 1.0
-
-CALL_STATES: dict[CallOutcome, AttemptState] = {
-    CallOutcome.ANSWERED: AttemptState.DELIVERED,
-    CallOutcome.BUSY: AttemptState.FAILED,
-    CallOutcome.DECLINED: AttemptState.FAILED,
-    CallOutcome.NO_ANSWER: AttemptState.FAILED,
-    CallOutcome.NOT_FOUND: AttemptState.REFUSED,
-    CallOutcome.UNREACHABLE: AttemptState.FAILED,
-    CallOutcome.REJECTED: AttemptState.REFUSED,
-    CallOutcome.CANCELLED: AttemptState.DROPPED,
-    CallOutcome.FAILED: AttemptState.FAILED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +167,7 @@ class VoiceLane:
             return AttemptState.QUEUED, str(exc)
         finally:
             self.under_way.pop(job.request_id, None)
-        return _judged(result, speech, request.locale, asked=self._manner.confirm)
+        return judged(result, speech, request.locale, asked=self._manner.confirm)
 
     def _tell_once(self, wanted: str, spoken: str) -> None:
         if wanted != spoken and (wanted, spoken) not in self._told:
@@ -202,27 +189,3 @@ class VoiceLane:
             self._ready.set()
         else:
             self._ready.clear()
-
-
-def _judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> tuple[AttemptState, str]:
-    """The attempt's state and the story of the call; a call counts once the PIN was spoken."""
-    state = CALL_STATES[result.outcome]
-    told = f"{result.outcome}"
-    if result.sip_code is not None and result.outcome is not CallOutcome.ANSWERED:
-        told += f" ({result.sip_code} {result.reason})".replace(" )", ")")
-    if result.cause is not None:
-        told += f", Q.850 cause {result.cause}"
-    told += f", rang {result.ring_s:.1f} s"
-    if result.outcome is not CallOutcome.ANSWERED:
-        return state, told
-    told += f", talked {result.talk_s:.1f} s" + (f", keys {result.keys}" if result.keys else "")
-    told += f", in {speech.locale}, as there are no prompts for {wanted}" if speech.locale != wanted else ""
-    if result.machine:
-        return AttemptState.FAILED, told + ", a machine answered"
-    if asked and not result.played_s:
-        return AttemptState.FAILED, told + ", nobody pressed 1"
-    if result.played_s < speech.first_end_s:
-        return AttemptState.FAILED, told + ", hung up before the PIN was spoken"
-    if result.played_s < speech.second_end_s:
-        told += ", hung up before the PIN was spoken twice"
-    return state, told
