@@ -21,10 +21,12 @@ import tty
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 BOOT_S = 0.3  # from a restart to the banner; real modems need 5 to 30
+AGAIN_S = 0.5  # until the service centre tries again to deliver a report
 STORAGE = 30  # messages
 
 
@@ -199,7 +201,10 @@ class SimulatedModem:
         self._answers_lost: list[bool] = []  # of the next messages: was it sent?
         self._hung = self._resettable = False
         self._todo: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []  # a heap: of the modem itself
+        self._centre: list[
+            tuple[float, int, Callable[[], None]]
+        ] = []  # of the service centre, which goes on without it
         self._order = itertools.count()
         self._master = self._slave = -1
         self._stopping = False
@@ -311,16 +316,18 @@ class SimulatedModem:
 
     def _run(self) -> None:
         while not self._stopping:
-            due_s = self._timers[0][0] - time.monotonic() if self._timers else None
+            due_s = min((timers[0][0] for timers in (self._timers, self._centre) if timers), default=None)
             ports = [self._wake_in] + ([self._master] if self._master >= 0 else [])
-            readable, _, _ = select.select(ports, [], [], None if due_s is None else max(due_s, 0))
+            wait_s = None if due_s is None else max(due_s - time.monotonic(), 0)
+            readable, _, _ = select.select(ports, [], [], wait_s)
             if self._wake_in in readable:
                 os.read(self._wake_in, 4096)
                 self._obey()
             if self._master in readable and self._master >= 0:
                 self._read()
-            while self._timers and self._timers[0][0] <= time.monotonic():
-                heapq.heappop(self._timers)[2]()
+            for timers in (self._timers, self._centre):
+                while timers and timers[0][0] <= time.monotonic():
+                    heapq.heappop(timers)[2]()
 
     def _obey(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -329,8 +336,9 @@ class SimulatedModem:
                 action()
                 done.set()
 
-    def _after(self, seconds: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), action))
+    def _after(self, seconds: float, action: Callable[[], None], *, centre: bool = False) -> None:
+        timers = self._centre if centre else self._timers
+        heapq.heappush(timers, (time.monotonic() + seconds, next(self._order), action))
 
     def _plug(self) -> None:
         self._reset()
@@ -610,7 +618,7 @@ class SimulatedModem:
             return
         for count, status in enumerate(handset.reports, 1):
             report = status_report(reference, submit.number, status)
-            self._after(self._report_s * count, lambda pdu=report: self._announce(pdu))  # type: ignore[misc]
+            self._after(self._report_s * count, partial(self._announce, report), centre=True)
 
     def _hand_over(self, submit: Submit) -> None:
         text = submit.text
@@ -628,8 +636,10 @@ class SimulatedModem:
             self._handset(submit.number, text)
 
     def _announce(self, pdu: bytes) -> None:
-        """A status report, routed as AT+CNMI says: to the line, or by way of the storage."""
-        if self._reports == 1:
+        """A status report, routed as AT+CNMI says: to the line, or by way of the storage; once there is a modem."""
+        if self._master < 0 or self._hung or not self._reports:
+            self._after(AGAIN_S, partial(self._announce, pdu), centre=True)
+        elif self._reports == 1:
             self._say(f"+CDS: {len(pdu) - 1}\r\n{pdu.hex().upper()}")
         elif self._reports == 2:
             self._store(pdu, "+CDSI", "SR")
