@@ -19,11 +19,12 @@ from daemon.core.model import Action, Answer, Attempt, AttemptState, Channel, Ev
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
-from daemon.store import Check, SqliteStore, Transaction
+from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
 
 log = logging.getLogger("pinwheel.engine")
 
 BUSY_NUMBER = 10
+STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
 IDLE_S = 1.0  # how long the wheel sleeps at the most, in real seconds: a stepped clock is seen that soon
 
 
@@ -155,7 +156,7 @@ class Engine:
         self, request_id: str, step: int, state: AttemptState, *, reference: str = "", detail: str = ""
     ) -> "asyncio.Future[Outcome]":
         """Record what became of a delivery."""
-        return self._apply(request_id, self._settlement(step, state, reference, detail))
+        return self._insist(partial(self._apply, request_id, self._settlement(step, state, reference, detail)))
 
     def credit(
         self, number: str, reference: str, device: str, since: float, state: AttemptState, detail: str
@@ -171,7 +172,7 @@ class Engine:
             event = self._settlement(reported[1], state, reference, detail)(found[1], at)
             return self._advance(tx, *found, event, at)
 
-        return self._submit(operation)
+        return self._insist(partial(self._submit, operation))
 
     def _settlement(self, step: int, state: AttemptState, reference: str, detail: str) -> MakeEvent:
         """What became of a delivery as an event, under the policy of the device that had it."""
@@ -227,7 +228,7 @@ class Engine:
                 self._load(*self._wheel.extend())
                 rows += self._wheel.expire(now_ms)
             for row in rows:
-                self._submit(partial(self._fire, row))
+                self._insist(partial(self._submit, partial(self._fire, row)))
             self._asleep_until_ms = self._wheel.next_ms(now_ms + int(IDLE_S * 1000 * self.clock.speed))
             await self._sleep(self.clock.real_s((self._asleep_until_ms - self.clock.now_ms()) / 1000))
 
@@ -285,6 +286,17 @@ class Engine:
             elif isinstance(action, model.RecordCheck):
                 tx.add_check(row, Check(at, action.valid, ip_address))
         return Outcome(row, request, actions)
+
+    def _insist(self, submit: "Callable[[], asyncio.Future[Outcome]]") -> "asyncio.Future[Outcome]":
+        """Submit, and again while the store cannot be used: what time or a device has done must not be forgotten."""
+
+        def again(done: "asyncio.Future[Outcome]") -> None:
+            if not done.cancelled() and isinstance(done.exception(), StoreUnusable):
+                asyncio.get_running_loop().call_later(STORE_AGAIN_S, self._insist, submit)
+
+        future = submit()
+        future.add_done_callback(again)
+        return future
 
     def _submit(self, operation: Callable[[Transaction], Outcome]) -> "asyncio.Future[Outcome]":
         return self.store.submit(operation, self._committed)

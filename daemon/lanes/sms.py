@@ -19,7 +19,7 @@ from daemon.config import Modem
 from daemon.core.holds import HOLD_S, SEVERAL, Holds
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.quota import MONTH_S, Limits, Quota
-from daemon.engine import Engine, Job, Outcome
+from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
 from daemon.store import StoreUnusable
 from drivers import (
     Deferred,
@@ -175,8 +175,11 @@ class SmsLane:
     # --- who sends what ---
 
     def _enqueue(self, job: Job) -> None:
-        bisect.insort(self._queue, (job.not_after, next(self._order), job))
+        self._insert(job)
         self._dispatch()
+
+    def _insert(self, job: Job) -> None:
+        bisect.insort(self._queue, (job.not_after, next(self._order), job))
 
     def _dispatch(self) -> None:
         """Give every free modem the first message that it may send."""
@@ -240,6 +243,9 @@ class SmsLane:
             begun = (await beginning).begun(job.step)
             if begun is not None:
                 await self._send(slot, job, *begun)
+        except StoreUnusable:  # told by the store; nothing was sent
+            slot.rest(STORE_AGAIN_S)
+            self._insert(job)
         except Exception:
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
             slot.rest(REST_S[-1])

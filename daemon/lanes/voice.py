@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.phrases import speakable
-from daemon.engine import Engine, Job
+from daemon.engine import STORE_AGAIN_S, Engine, Job
 from daemon.lanes.story import judged
 from daemon.prompts import PromptLibrary, PromptsUnusable, Speech
+from daemon.store import StoreUnusable
 from drivers import (
     Call,
     CallHandle,
@@ -115,6 +116,8 @@ class VoiceLane:
             self.waiting -= 1
         try:
             await self._deliver(job)
+        except StoreUnusable:  # told by the store; nobody was called
+            asyncio.get_running_loop().call_later(STORE_AGAIN_S, self.put, job)
         except Exception:
             log.exception("request=%s lane=failed", job.request_id)
         finally:
