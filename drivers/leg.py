@@ -1,5 +1,6 @@
 """One call as the voice driver sees it: its two ends, how far it has come, and what becomes of it."""
 
+import re
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ from drivers.sip.call import Ended
 from drivers.sip.sdp import TELEPHONE_EVENT, FarEnd
 from drivers.srtp import Keys
 
+REASON_KEPT = 80  # characters
 PLAYED_S = 0.5  # how long an ended call waits for the pacer to say how much it played
 
 OUTCOMES: dict[int, CallOutcome] = {
@@ -135,7 +137,7 @@ class Leg:
         ring_s = max(ring_until - self.rang_at, 0.0) if self.rang_at is not None else 0.0
         talk_s = self.ended_at - answered if answered is not None else 0.0
         status = self.ended.status
-        reason = self.broken or self.ended.reason or _phrase(status)
+        reason = self.broken or presentable(self.ended.reason) or _phrase(status)
         if self.ended.retry_after_s is not None:
             reason += f", try again after {self.ended.retry_after_s} s"
         told = (self.played_s, self.ended.cause, self.talk.keys, self.talk.machine)
@@ -147,11 +149,17 @@ class Leg:
             return CallOutcome.FAILED
         if self.answered_at is not None:
             return CallOutcome.ANSWERED
-        if self.timed_out and self.rang_at is not None:
+        if self.rang_at is not None and (self.timed_out or self.ended.status == 408):
             return CallOutcome.NO_ANSWER
         if self.timed_out:
             return CallOutcome.UNREACHABLE
         return CallOutcome.CANCELLED if self.ended.by_us else outcome_of(self.ended.status)
+
+
+def presentable(reason: str) -> str:
+    """A far end's reason phrase as it may stand in logs: short, printable, and without the number that it may name."""
+    printable = "".join(char for char in reason if char.isprintable())[:REASON_KEPT]
+    return re.sub(r"\+?\d(?:[ ().-]?\d){4,}", "(number)", printable).strip()
 
 
 def _phrase(status: int) -> str:

@@ -177,6 +177,8 @@ class Trunk:
             future.set_result(self._locate(self._options.server, self._kind))
         except NotFound as exc:
             future.set_exception(exc)
+        except UnicodeError:
+            future.set_exception(NotFound(f"{self._options.server} is no name of a host"))
         self._rouse()
 
     def _take(self, found: "Future[tuple[Address, ...]]", now: float) -> None:

@@ -6,6 +6,7 @@ from daemon.core.model import AttemptState
 from daemon.lanes.story import judged
 from daemon.prompts import Speech
 from drivers import Audio, CallOutcome, CallResult
+from drivers.leg import presentable
 
 SPEECH = Speech("en-us", Audio(b"", b""), first_end_s=5.0, second_end_s=9.0)
 A, O = AttemptState, CallOutcome  # noqa: E741
@@ -49,3 +50,17 @@ def test_a_call_in_another_language_says_so() -> None:
 @pytest.mark.parametrize("outcome", CallOutcome)
 def test_every_outcome_is_a_state(outcome: CallOutcome) -> None:
     assert judged(CallResult(outcome), SPEECH, "en-us", asked=False)[0] in AttemptState
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Busy Here", "Busy Here"),
+        ("Number +44 7700 900123 not in service", "Number (number) not in service"),
+        ("447700900123", "(number)"),
+        ("line\x1b[31m 12", "line[31m 12"),
+        ("x" * 30_000, "x" * 80),
+    ],
+)
+def test_a_far_ends_reason_is_short_printable_and_names_no_number(said: str, kept: str) -> None:
+    assert presentable(said) == kept

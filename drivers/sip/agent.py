@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from drivers.sip import digest
-from drivers.sip.call import Call, Identity, State, same_dialog
+from drivers.sip.call import MAX_CHALLENGES, Call, Identity, State, same_dialog
 from drivers.sip.message import Malformed, Message, host_port, parameters, parse, uri_of
 from drivers.sip.registration import Registration
 from drivers.sip.transaction import Timers, Transaction, acknowledge, cancel
@@ -250,6 +250,8 @@ class UserAgent:
             self._on_call_response(pending.owner, pending, response, now, news=news)
             self._forget_if_ended(pending.owner, now)
         elif isinstance(pending.owner, Registration) and news and response.status >= 200:
+            if response.status == 503 and pending.transaction.destination == self.server:
+                self.servers.append(self.servers.pop(0))  # it cannot serve: the next one is asked (RFC 3263 4.3)
             pending.owner.on_final(response, now)
 
     def _on_call_response(self, call: Call, pending: _Pending, response: Message, now: float, *, news: bool) -> None:
@@ -293,13 +295,12 @@ class UserAgent:
         """300 and above to a request within the call; one that was challenged goes out again, signed."""
         request = pending.transaction.request
         asked = digest.challenge(response) if response.status in digest.HEADERS else None
-        signed = any(name.endswith("authorization") for name, _ in request.headers)
-        if asked is not None and (not signed or asked.stale):
+        if asked is not None and pending.hop < MAX_CHALLENGES and call.may_sign(asked):
             call.challenged(asked)
-            if request.method == "BYE":
-                self._send_all([call.again(request)], call, now)
+            if request.method in ("BYE", "PRACK"):
+                self._request(call.again(request), call, now, hop=pending.hop + 1)
             elif request.method in ("UPDATE", "INVITE"):
-                self._send_all([call.refresh()], call, now)
+                self._request(call.refresh(), call, now, hop=pending.hop + 1)
         elif request.method in ("UPDATE", "INVITE"):
             call.on_refreshed(response.status)
 
@@ -317,11 +318,19 @@ class UserAgent:
         if call is None or early_bye or not same_dialog(call, request):
             self._reply(request, source, *STRANGERS.get(request.method, UNKNOWN))
             return
+        again = (request.branch, request.get("cseq"))
+        if call.answered is not None and call.answered[0] == again:  # it comes again: so does our response (17.2.2)
+            self.outbox.append((call.answered[1], source))
+            return
+        if request.cseq[0] < call.their_cseq:
+            self._reply(request, source, 500, "Server Internal Error")  # out of order (12.2.2)
+            return
         status, reason = REPLIES.get(request.method, UNKNOWN)
         described = b""
         if request.method in ("INVITE", "UPDATE"):
             status, reason, described = call.on_offer(request)
         self._reply(request, source, status, reason, described)
+        call.their_cseq, call.answered = request.cseq[0], (again, self.outbox[-1][0])
         if request.method == "INFO":
             call.on_info(request)
         if request.method == "BYE":

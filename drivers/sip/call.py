@@ -6,6 +6,7 @@ The agent feeds it responses and requests of its dialog, and sends what it retur
 import contextlib
 import re
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -100,9 +101,9 @@ class Identity:
 class Dialog:
     """What both ends agreed on (RFC 3261 12.1.2)."""
 
-    remote_target: str
-    to: str
-    route: tuple[str, ...]
+    remote_target: str = field(repr=False)
+    to: str = field(repr=False)
+    route: tuple[str, ...] = field(repr=False)
     updates: bool = False  # the far end takes UPDATE
     refresh_s: float | None = None  # how often the session is ours to refresh (RFC 4028 7.2)
 
@@ -112,7 +113,7 @@ class Call:
     """`identity` calls `uri` offering `sdp`. Methods return the requests to send; `events` collects the news."""
 
     identity: Identity
-    uri: str
+    uri: str = field(repr=False)
     sdp: bytes = field(repr=False)
     call_id: str = field(default_factory=lambda: secrets.token_hex(16))
     tag: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -126,10 +127,14 @@ class Call:
     _cseq: int = 0
     _challenges: int = 0
     _rang: bool = False
-    _asked: digest.Challenge | None = None
-    _uses: int = 0  # of the nonce (nc)
+    answered: tuple[tuple[str, str], bytes] | None = field(default=None, repr=False)
+    """The far end's last request, by branch and CSeq, and our response: for when it comes again."""
+    their_cseq: int = -1
+    _asked: dict[int, digest.Challenge] = field(default_factory=dict)  # by status: a proxy and the callee may both ask
+    _uses: Counter[int] = field(default_factory=Counter)  # of each nonce (nc)
     _least_session_s: int = 0  # of a session timer, once the far end named it (RFC 4028 5)
-    _last_rseq: int = 0  # of the last provisional response that had to be acknowledged (RFC 3262 4)
+    _rseqs: dict[str, int] = field(default_factory=dict)  # by the far end's tag: the last to acknowledge (RFC 3262 4)
+    _early: dict[str, FarEnd] = field(default_factory=dict)  # what each of them answered before its 200
 
     def invite(self) -> Message:
         """A new INVITE, with credentials once they were asked for (8.1.1, 22.2)."""
@@ -181,12 +186,14 @@ class Call:
         """A PRACK for a provisional response that must not be lost, once each (RFC 3262 4)."""
         rseq = response.get("rseq")
         wanted = "100rel" in response.all("require") and re.fullmatch(r"\d{1,10}", rseq, re.ASCII)
-        if not wanted or int(rseq) <= self._last_rseq or self.state is State.ENDED:
+        tag = tag_of(response.get("to"))
+        in_order = tag not in self._rseqs or (wanted and int(rseq) == self._rseqs[tag] + 1)
+        if not wanted or not in_order or self.state is State.ENDED:
             return []
-        self._last_rseq = int(rseq)
-        if self.audio is None:  # such a response may hold the answer, and then the 200 has none (RFC 3261 13.2.1)
-            with contextlib.suppress(NoAudio):
-                self.audio = answer(response.body, self.sdp)
+        self._rseqs[tag] = int(rseq)
+        with contextlib.suppress(NoAudio):  # it may hold the answer, and then the 200 has none (RFC 3261 13.2.1)
+            self._early.setdefault(tag, answer(response.body, self.sdp))
+            self.audio = self.audio or self._early[tag]
         early = self._dialog_of(response)
         prack = self._within(early, "PRACK")
         number, method = response.cseq
@@ -204,12 +211,13 @@ class Call:
         if response.status in digest.HEADERS and not self.wants_end:
             asked = digest.challenge(response)
             may_retry = self.identity.account is not None and self._challenges < MAX_CHALLENGES
-            if asked is not None and may_retry and (self._asked is None or asked.stale):
+            if asked is not None and may_retry and (response.status not in self._asked or asked.stale):
                 self._challenges += 1
                 self.challenged(asked)
                 return [self.invite()]
         least = response.get("min-se").partition(";")[0].strip()
-        if response.status == 422 and not self._least_session_s and re.fullmatch(r"\d{1,6}", least, re.ASCII):
+        may_try = not self._least_session_s and not self.wants_end
+        if response.status == 422 and may_try and re.fullmatch(r"\d{1,6}", least, re.ASCII):
             self._least_session_s = int(least)
             return [self.invite()]
         self._end(response.status, response.reason, response, by_us=self.wants_end)
@@ -219,15 +227,16 @@ class Call:
         """A 2xx to INVITE, first or again: an ACK each time (13.2.2.4); BYE at once if the call is not wanted."""
         found = self._dialog_of(response)
         acknowledgement = self._ack(self.dialog or found, response)
-        if self.dialog is not None and response.get("to") == self.dialog.to:
+        if self.dialog is not None and tag_of(response.get("to")) == tag_of(self.dialog.to):
+            self._retarget(response)
             self.on_described(response)  # what refreshed the session may have moved the audio
             return [acknowledgement]
         if self.dialog is not None or self.state is State.ENDED:  # a second phone, or a late one, of a forked call
             return self.decline(response)
         self.dialog = found
         try:
-            if self.audio is None or response.body:
-                self.audio = answer(response.body, self.sdp)
+            early = self._early.get(tag_of(found.to))
+            self.audio = early if early is not None and not response.body else answer(response.body, self.sdp)
         except NoAudio as exc:
             self._end(488, str(exc))
             return [acknowledgement, self.bye()]
@@ -265,7 +274,12 @@ class Call:
 
     def challenged(self, asked: digest.Challenge) -> None:
         """Sign with this from now on."""
-        self._asked, self._uses = asked, 0
+        self._asked[asked.status], self._uses[asked.status] = asked, 0
+
+    def may_sign(self, asked: digest.Challenge) -> bool:
+        """Whether it is worth signing: not again for the nonce by which we were refused."""
+        known = self._asked.get(asked.status)
+        return self.identity.account is not None and (known is None or asked.stale or asked.nonce != known.nonce)
 
     def bye(self) -> Message:
         """BYE to the remote target by the route set; signed once we were challenged (12.2.1.1)."""
@@ -290,7 +304,8 @@ class Call:
     def again(self, request: Message) -> Message:
         """A request of ours that was challenged, once more and signed, in whichever dialog it was (22.2)."""
         routes = tuple(request.all("route"))
-        return self._signed(self.request(request.method, request.uri, request.get("to"), routes))
+        kept = [header for header in request.headers if header[0] == "rack"]
+        return self._signed(self.request(request.method, request.uri, request.get("to"), routes).with_headers(*kept))
 
     # --- requests of the far end ---
 
@@ -302,6 +317,7 @@ class Call:
         if self.state is State.ENDED:
             return 481, "Call/Transaction Does Not Exist", b""
         if not request.body and request.method == "UPDATE":
+            self._retarget(request)
             return 200, "OK", b""
         if self.audio is None:
             return 491, "Request Pending", b""
@@ -314,8 +330,15 @@ class Call:
         except NoAudio:  # all stays as it was (RFC 3261 14.2)
             return 488, "Not Acceptable Here", b""
         self._version = version
+        self._retarget(request)
         self._move(audio)
         return 200, "OK", self._described
+
+    def _retarget(self, message: Message) -> None:
+        """Their Contact in what refreshes the dialog is where they are reached from now on (12.2.1.2, 12.2.2)."""
+        target = next(filter(usable, map(uri_of, message.all("contact"))), "")
+        if self.dialog is not None and target:
+            self.dialog.remote_target = target
 
     def on_described(self, message: Message) -> None:
         """It holds an answer: an ACK does, where the far end's INVITE had no offer, and a 2xx to our refreshing."""
@@ -342,12 +365,15 @@ class Call:
         return message.with_headers(("cseq", f"{response.cseq[0]} ACK"))
 
     def _signed(self, message: Message) -> Message:
-        if self._asked is None or self.identity.account is None:
+        if self.identity.account is None:
             return message
-        self._uses += 1
-        return message.with_headers(
-            digest.credentials(self._asked, self.identity.account, message.method, message.uri, self._uses)
-        )
+        for status, asked in self._asked.items():
+            self._uses[status] += 1
+            signature = digest.credentials(
+                asked, self.identity.account, message.method, message.uri, self._uses[status]
+            )
+            message = message.with_headers(signature)
+        return message
 
     def _end(self, status: int, reason: str, told: Message | None = None, *, by_us: bool = False) -> None:
         """told: the far end's message that ended it."""
@@ -389,5 +415,11 @@ def _quoted(display: str) -> str:
 
 
 def same_dialog(call: Call, request: Message) -> bool:
-    """The request belongs to the dialog: our tag is in To, and the Call-ID is ours (12.2.2)."""
-    return request.get("call-id") == call.call_id and parameters(request.get("to")).get("tag") == call.tag
+    """The request belongs to the dialog: our tag is in To, theirs in From, and the Call-ID is ours (12.2.2)."""
+    ours = request.get("call-id") == call.call_id and tag_of(request.get("to")) == call.tag
+    return ours and (call.dialog is None or tag_of(request.get("from")) == tag_of(call.dialog.to))
+
+
+def tag_of(value: str) -> str:
+    """The tag of a From or To, "" if it has none."""
+    return parameters(value).get("tag", "")

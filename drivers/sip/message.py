@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 MAX_DATAGRAM = 65_535
 MAX_HEADERS = 200
+MAX_HEADER = 4096  # characters: taking a value apart must not cost a stranger's victim seconds
 
 COMPACT = {
     "i": "call-id",
@@ -79,14 +80,15 @@ class Message:
 
 def parse(data: bytes) -> Message:
     """Read one datagram. Raises Malformed."""
-    head, _, body = data.lstrip(b"\r\n").replace(b"\r\n", b"\n").partition(b"\n\n")
+    data = data.lstrip(b"\r\n")
+    head, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
     raw_body = data.partition(b"\r\n\r\n")[2] or body
     lines = re.sub(r"\n[ \t]+", " ", head.decode("utf-8", "replace")).split("\n")
-    if len(lines) > MAX_HEADERS:
-        raise Malformed("too many headers")
+    if len(lines) > MAX_HEADERS or max(map(len, lines)) > MAX_HEADER:
+        raise Malformed("too many headers, or too long a one")
     headers = tuple(_header(line) for line in lines[1:] if line.strip())
     message = replace(_start(lines[0]), headers=headers)
-    if not message.get("call-id") or not message.cseq[1] or not message.get("via"):
+    if not message.get("call-id") or not message.cseq[1] or not message.all("via"):
         raise Malformed("Call-ID, CSeq or Via is missing")
     length = message.get("content-length")
     return replace(message, body=raw_body[: int(length)] if re.fullmatch(r"\d{1,6}", length, re.ASCII) else raw_body)
@@ -140,13 +142,13 @@ def _shown(name: str) -> str:
 
 def _split(value: str) -> list[str]:
     """A header's value taken apart at commas outside quotes and angle brackets."""
-    parts = re.findall(r'(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^,"<]|["<])+', value)
+    parts = re.findall(r'(?:"(?:[^"\\]|\\.)*"|<[^<>]*>|[^,"<]|["<])+', value)
     return [part.strip() for part in parts if part.strip()]
 
 
 def uri_of(value: str) -> str:
     """The URI of a From, To, Contact or Route value."""
-    match = re.search(r"<([^>]*)>", value)
+    match = re.search(r"<([^<>]*)>", value)
     return match[1] if match else value.partition(";")[0].strip()
 
 

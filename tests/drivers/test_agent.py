@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Call, Ended, Identity, Ringing
+from drivers.sip.call import Answered, Call, Ended, Identity, Keyed, Ringing
 from drivers.sip.digest import Account
 from drivers.sip.message import Malformed, Message, parse, take
 from drivers.sip.registration import Registration
@@ -394,3 +394,131 @@ def test_a_registrar_that_was_away_for_five_minutes_has_us_back_within_10_s(back
 def test_a_registrar_that_asks_for_patience_gets_a_minute_of_it_at_the_most() -> None:
     waits = [registered_after(300.0 + n, 503, ("retry-after", "3600")) for n in range(0, 60, 7)]
     assert 10.0 < max(waits) <= 60.0
+
+
+# --- what a far end, or a stranger, may do ----------------------------------------------------------------------
+
+
+def asked(
+    call: Call, method: str, cseq: int, *headers: tuple[str, str], body: bytes = b"", tag: str = "far", branch: str = ""
+) -> bytes:
+    """A request of the far end within the call."""
+    kept = (
+        ("via", f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{branch or cseq}"),
+        ("from", f"<sip:far@trunk.example>;tag={tag}"),
+        ("to", f"<sip:gw@trunk.example>;tag={call.tag}"),
+        ("call-id", call.call_id),
+        ("cseq", f"{cseq} {method}"),
+        ("content-type", "application/sdp"),
+    )
+    return Message(headers + kept, body, method=method, uri="sip:gw@192.0.2.9").encode()
+
+
+def statuses(ours: UserAgent) -> list[int]:
+    return [message.status for message, _ in sent(ours)]
+
+
+@pytest.mark.parametrize("via", [",", " , ,", "<" * 60_000, '"' * 60_000])
+def test_a_stranger_with_a_strange_via_is_not_heard(via: str) -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    stranger = (("via", via), ("from", "<sip:a@b>;tag=1"), ("to", "<sip:c@d>"), ("call-id", "x"), ("cseq", "1 OPTIONS"))
+    ours.receive(Message(stranger, method="OPTIONS", uri="sip:gw@192.0.2.9").encode(), SECOND, 1.1)
+    ours.receive(asked(call, "OPTIONS", 1), FIRST, 1.2)
+    assert statuses(ours)[-1] == 200
+
+
+def test_a_phone_of_a_fork_that_was_turned_down_cannot_end_or_move_the_call() -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    ours.receive(asked(call, "BYE", 1, tag="other"), FIRST, 1.1)
+    ours.receive(asked(call, "INVITE", 2, tag="other", body=SDP), FIRST, 1.2)
+    assert statuses(ours) == [481, 486]
+    assert [type(event) for event in call.events] == [Answered]
+
+
+@pytest.mark.parametrize("challenge", ['Digest realm="x", nonce="y", stale=true', 'Digest realm="x", nonce="{count}"'])
+def test_a_bye_that_is_challenged_each_time_is_given_up(challenge: str) -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    ours.hang_up(call, 2.0)
+    byes = 0
+    while messages := sent(ours):
+        byes += 1
+        assert byes < 10
+        header = ("proxy-authenticate", challenge.format(count=byes))
+        ours.receive(reply(messages[0][0], 407, header), FIRST, 2.0 + byes / 10)
+    assert byes == 3
+
+
+def test_a_proxy_and_the_callee_may_both_ask_who_we_are() -> None:
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 407, ("proxy-authenticate", 'Digest realm="proxy", nonce="1"')), FIRST, 0.1)
+    invite = sent(ours)[-1][0]
+    ours.receive(reply(invite, 401, ("www-authenticate", 'Digest realm="pbx", nonce="2"')), FIRST, 0.2)
+    invite = sent(ours)[-1][0]
+    assert [invite.get(name)[:6] for name in ("proxy-authorization", "authorization")] == ["Digest", "Digest"]
+    ours.receive(reply(invite, 200, body=SDP), FIRST, 0.3)
+    assert [type(event) for event in call.events] == [Answered]
+
+
+def test_a_far_end_that_moves_its_contact_gets_the_bye_there() -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    ours.receive(asked(call, "INVITE", 1, ("contact", "<sip:far@192.0.2.77:5077>"), body=SDP), FIRST, 1.1)
+    sent(ours)
+    ours.hang_up(call, 2.0)
+    assert [(m.method, m.uri, where) for m, where in sent(ours)] == [
+        ("BYE", "sip:far@192.0.2.77:5077", ("192.0.2.77", 5077))
+    ]
+
+
+def test_a_request_that_comes_again_is_answered_again_and_done_once() -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    info = asked(call, "INFO", 1, body=b"Signal=1\r\n").replace(b"application/sdp", b"application/dtmf-relay")
+    ours.receive(info, FIRST, 1.1)
+    ours.receive(info, FIRST, 1.6)
+    assert statuses(ours) == [200, 200]
+    assert [type(event) for event in call.events] == [Answered, Keyed]
+
+
+def test_a_request_that_is_out_of_order_is_refused() -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    ours.receive(asked(call, "INVITE", 6, body=SDP), FIRST, 1.1)
+    ours.receive(asked(call, "INVITE", 5, body=SDP), FIRST, 1.2)
+    assert statuses(ours) == [200, 500]
+
+
+def test_a_registrar_that_cannot_serve_is_passed_over() -> None:
+    ours = agent(FIRST, SECOND)
+    ours.registration = Registration(ours.identity, "sip:trunk.example")
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    ours.receive(reply(register, 503), FIRST, 0.1)
+    ours.poll(ours.deadline())
+    assert [(m.method, where) for m, where in sent(ours)] == [("REGISTER", SECOND)]
+
+
+def test_provisional_responses_of_several_phones_are_acknowledged_each_in_its_order() -> None:
+    ours = agent()
+    _, invite = placed(ours)
+    acknowledged = []
+    for tag, rseq in (("a", 9), ("b", 1), ("b", 3), ("b", 2), ("a", 9)):
+        ours.receive(reply(invite, 183, ("require", "100rel"), ("rseq", str(rseq)), tag=tag), FIRST, 0.1)
+        acknowledged += [m.get("rack").split()[0] for m, _ in sent(ours)]
+    assert acknowledged == ["9", "1", "2"]
+
+
+def test_a_session_timer_does_not_bring_back_a_call_that_was_hung_up() -> None:
+    ours = agent()
+    call, invite = placed(ours)
+    ours.hang_up(call, 0.1)
+    ours.receive(reply(invite, 422, ("min-se", "120")), FIRST, 0.2)
+    assert [m.method for m, _ in sent(ours)] == ["ACK"]
+
+
+def test_line_ends_before_a_message_do_not_hide_its_body() -> None:
+    assert parse(b"\r\n\r\n" + reply(placed(agent())[1], 200, body=SDP)).body == SDP

@@ -36,6 +36,7 @@ MATRIX: dict[str, tuple[str, CallOutcome]] = {
     "100, 180, 200": (script(say("100 Trying"), say("180 Ringing"), ANSWER, SAID_BYE), A.ANSWERED),
     "183 first, then 200": (script(say("183 Session Progress", sdp=True), ANSWER, SAID_BYE), A.ANSWERED),
     "183, then refused": (script(say("183 Session Progress", sdp=True), say("486 Busy Here"), hear("ACK")), A.BUSY),
+    "180, then 408": (script(say("180 Ringing"), say("408 Request Timeout"), hear("ACK")), A.NO_ANSWER),
     "INVITE unanswered once": (script(pause(150), ANSWER, SAID_BYE), A.ANSWERED),
     "INVITE unanswered twice": (script(pause(350), ANSWER, SAID_BYE), A.ANSWERED),
     "200 lost": (script(say("200 OK", sdp=True, lost=True), pause(300), ANSWER, SAID_BYE), A.ANSWERED),
