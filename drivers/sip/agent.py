@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from drivers.sip import digest
-from drivers.sip.call import MAX_CHALLENGES, Call, Identity, State, same_dialog
+from drivers.sip.call import MAX_CHALLENGES, Call, Identity, State, same_dialog, tag_of
 from drivers.sip.message import Malformed, Message, host_port, parameters, parse, uri_of
 from drivers.sip.registration import Registration
 from drivers.sip.transaction import Timers, Transaction, acknowledge, cancel
@@ -37,6 +37,7 @@ STRANGERS = {
     "CANCEL": (481, "Call/Transaction Does Not Exist"),
 }
 """Answers to requests outside any call."""
+GLARE_S = 3.0  # until an offer that crossed theirs is made again; 2.1 to 4 for who began the call (14.1)
 UNKNOWN = (501, "Not Implemented")
 
 
@@ -301,8 +302,19 @@ class UserAgent:
                 self._request(call.again(request), call, now, hop=pending.hop + 1)
             elif request.method in ("UPDATE", "INVITE"):
                 self._request(call.refresh(), call, now, hop=pending.hop + 1)
+        elif request.method in ("UPDATE", "INVITE") and response.status == 491:
+            self._refreshes[call.call_id] = now + GLARE_S
         elif request.method in ("UPDATE", "INVITE"):
             call.on_refreshed(response.status)
+
+    def _refreshing(self, call: Call) -> bool:
+        """Our own re-INVITE or UPDATE waits for its answer."""
+        methods = {
+            p.transaction.request.method
+            for p in self._pending.values()
+            if p.owner is call and not p.transaction.final and not p.moved
+        }
+        return call.dialog is not None and not methods.isdisjoint({"INVITE", "UPDATE"})
 
     def _send_all(self, messages: list[Message], call: Call, now: float) -> None:
         for message in messages:
@@ -322,15 +334,18 @@ class UserAgent:
         if call.answered is not None and call.answered[0] == again:  # it comes again: so does our response (17.2.2)
             self.outbox.append((call.answered[1], source))
             return
-        if request.cseq[0] < call.their_cseq:
+        theirs = tag_of(request.get("from"))
+        if request.cseq[0] < call.their_cseqs.get(theirs, 0):
             self._reply(request, source, 500, "Server Internal Error")  # out of order (12.2.2)
             return
         status, reason = REPLIES.get(request.method, UNKNOWN)
         described = b""
-        if request.method in ("INVITE", "UPDATE"):
+        if request.method in ("INVITE", "UPDATE") and self._refreshing(call):
+            status, reason = 491, "Request Pending"  # both at the same time (14.2)
+        elif request.method in ("INVITE", "UPDATE"):
             status, reason, described = call.on_offer(request)
         self._reply(request, source, status, reason, described)
-        call.their_cseq, call.answered = request.cseq[0], (again, self.outbox[-1][0])
+        call.their_cseqs[theirs], call.answered = request.cseq[0], (again, self.outbox[-1][0])
         if request.method == "INFO":
             call.on_info(request)
         if request.method == "BYE":

@@ -129,7 +129,7 @@ class Call:
     _rang: bool = False
     answered: tuple[tuple[str, str], bytes] | None = field(default=None, repr=False)
     """The far end's last request, by branch and CSeq, and our response: for when it comes again."""
-    their_cseq: int = -1
+    their_cseqs: dict[str, int] = field(default_factory=dict)  # the last, by the far end's tag
     _asked: dict[int, digest.Challenge] = field(default_factory=dict)  # by status: a proxy and the callee may both ask
     _uses: Counter[int] = field(default_factory=Counter)  # of each nonce (nc)
     _least_session_s: int = 0  # of a session timer, once the far end named it (RFC 4028 5)

@@ -275,6 +275,20 @@ def test_a_refresh_that_is_challenged_goes_out_again_signed() -> None:
     assert again.get("proxy-authorization").startswith("Digest ")
 
 
+def test_offers_that_cross_are_refused_by_both_and_ours_is_made_again() -> None:
+    ours = agent()
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", "UPDATE"))
+    ours.poll(46.0)
+    ((refresh, _),) = sent(ours)
+    ours.receive(asked(call, "INVITE", 1, body=SDP), FIRST, 46.1)
+    assert statuses(ours) == [491]
+    ours.receive(reply(refresh, 491), FIRST, 46.2)
+    ours.receive(asked(call, "INVITE", 2, body=SDP), FIRST, 47.0)
+    assert statuses(ours) == [200]
+    ours.poll(49.3)
+    assert [message.method for message, _ in sent(ours)] == ["UPDATE"]
+
+
 # --- where we are seen -------------------------------------------------------------------------------------
 
 
