@@ -106,17 +106,18 @@ class Reading:
         return [row[0] for row in self._db.execute(query)]
 
     def attempt_reported(self, number: str, reference: str, device: str, since: float) -> tuple[int, int] | None:
-        """(row id, step) of the message that a status report means: the newest to this number with this reference.
+        """(row id, step) of the message that a status report means: the newest of this device to this number
+        with this reference: each modem counts by itself.
 
         Where no message has it, one whose answer this device has not given, so that its reference is not known.
         """
         query = (
             "SELECT r.id, a.step FROM request r JOIN attempt a ON a.request = r.id"
-            " WHERE r.number=? AND a.queued_at >= ? AND (a.reference=? OR (a.reference='' AND a.device=?"
+            " WHERE r.number=? AND a.queued_at >= ? AND a.device=? AND (a.reference=? OR (a.reference=''"
             " AND a.tries > 0 AND a.state IN ('queued', 'sending', 'uncertain')))"
             " ORDER BY a.reference='', a.queued_at DESC LIMIT 1"
         )
-        return self._db.execute(query, (number, since, reference, device)).fetchone()  # type: ignore[no-any-return]
+        return self._db.execute(query, (number, since, device, reference)).fetchone()  # type: ignore[no-any-return]
 
     def sent_by(self, device: str, since: float) -> list[tuple[float, str]]:
         """(time, recipient) of each try by which this modem may have sent a message since then, oldest first."""

@@ -177,6 +177,9 @@ CMS: dict[int, tuple[Verdict, str]] = {
 }
 """+CMS ERROR. A code that is not here is taken as 41, as 24.011 8.2.5.4 asks for an unknown cause."""
 
+OF_MODEM = 300
+"""From this +CMS ERROR on it is the modem that speaks, below it the network (27.005 3.2.5)."""
+
 CME: dict[int, tuple[Verdict, str]] = {
     # 27.007 9.2.1 and 9.2.2
     0: (LATER, "phone failure"),

@@ -179,6 +179,6 @@ def _deliver(octets: bytes, start: int) -> IncomingSms:
     digits = octets[start + 1]
     scts = start + 3 + (digits + 1) // 2 + 2  # after TP-OA, TP-PID and TP-DCS (9.2.2.1)
     known = codec.decodeSmsPdu(bytearray(octets[:scts] + SOME_SCTS + octets[scts + 7 :]))
-    text = str(known["text"])
+    text = str(known["text"]).encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # 😀 comes in two halves
     is_gsm7 = octets[scts - 1] & 0xCC == 0 or octets[scts - 1] & 0xC0 != 0
     return IncomingSms((known["number"] or "").lstrip("+"), text.replace("`", "§") if is_gsm7 else text)

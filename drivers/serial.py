@@ -380,8 +380,8 @@ class Driver:
         except (OSError, ValueError) as exc:
             log.error("modem=%s cannot run power_cycle: %s", self.name, exc)
             return
-        end = min(time.monotonic() + self._timing.power_cycle, self._closing_at)
-        while process.poll() is None and time.monotonic() < end:
+        end = time.monotonic() + self._timing.power_cycle
+        while process.poll() is None and time.monotonic() < min(end, self._closing_at):
             self._pause(0.1)
         if process.poll() is None:
             process.kill()
@@ -536,6 +536,8 @@ class Driver:
         deadline = time.monotonic() + self._timing.prompt
         while not isinstance(event := modem.line.next(deadline), at.Prompt):
             if isinstance(event, at.Final):
+                if event.ok:  # an older command's, or its own without a prompt: leave whatever it waits for
+                    modem.synchronise()
                 raise self._refusal(event, on_wire=False)
             if isinstance(event, at.Answer):
                 self._hear(at.Notice("+CMGS", event.text))  # before the prompt it is an older message's
@@ -574,6 +576,8 @@ class Driver:
         if verdict is at.Verdict.UNCERTAIN and on_wire:
             return Uncertain(at.cause(final))
         kinds = {at.Verdict.REFUSED: Refused, at.Verdict.DEFERRED: Deferred}
+        if not on_wire and final.kind == "CMS" and (final.code or 0) < at.OF_MODEM:
+            return Unavailable(at.cause(final))  # the network has not seen this message: it speaks of an older one
         return kinds.get(verdict, Unavailable)(at.cause(final))
 
     def _after_trouble(self, modem: Modem, *, busy: bool) -> None:

@@ -130,7 +130,7 @@ def status_report(reference: int, number: str, status: int) -> bytes:
 def deliver(number: str, text: str) -> bytes:
     """A DELIVER in UCS2 (9.2.2.1), service centre left out."""
     address = bytes([len(number), 0x91]) + _semi_octets(number)
-    data = text.encode("utf-16-be")
+    data = text.encode("utf-16-be", "surrogatepass")
     return bytes([0, 0x04]) + address + bytes([0, 0x08]) + TIME_STAMP + bytes([len(data)]) + data
 
 

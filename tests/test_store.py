@@ -111,6 +111,7 @@ def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
     ]
     rows = run(store, *map(insert, sent))
     assert store.reading.attempt_reported("447700900123", "1", "sim1", 0.0) == (rows[0], 0)
+    assert store.reading.attempt_reported("447700900123", "1", "sim2", 0.0) is None  # which counts by itself
     assert store.reading.attempt_reported("447700900123", "9", "sim1", 0.0) is None
     assert store.reading.attempt_reported("447700900145", "1", "sim1", 0.0) is None
 

@@ -198,6 +198,8 @@ def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
     if attempt is None:
         return request, ()
     state = _given_up(attempt) if event.state is AttemptState.DROPPED else event.state
+    if event.state is AttemptState.REFUSED and attempt.tries > 1:
+        state = AttemptState.UNCERTAIN  # the second try was refused; the first may have arrived
     settled = replace(
         attempt,
         state=state,

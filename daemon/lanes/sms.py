@@ -315,7 +315,7 @@ class SmsLane:
                 kept = asyncio.run_coroutine_threadsafe(self._keep(slot, event), loop)
                 try:
                     return kept.result(KEEP_S)
-                except (TimeoutError, StoreUnusable):
+                except (TimeoutError, StoreUnusable, ValueError):  # ValueError: a text that no database takes
                     return False
             loop.call_soon_threadsafe(self._heard, slot, event)
             return True
@@ -364,13 +364,18 @@ class SmsLane:
         return any(attempt.step == job.step and attempt.state is AttemptState.UNCERTAIN for attempt in attempts)
 
     def _report(self, slot: ModemSlot, report: StatusReport) -> None:
+        """Give a delivery report to the test that waits for one, or credit it."""
+        test = self._tests.get((slot.name, report.number))
+        if test is not None:
+            test.put_nowait(report)
+        else:
+            self._credit(slot, report)
+
+    def _credit(self, slot: ModemSlot, report: StatusReport) -> None:
         """Credit a delivery report to the newest message that it can mean."""
         states = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
         if report.delivery not in states:
             return
-        test = self._tests.get((slot.name, report.number))
-        if test is not None:
-            test.put_nowait(report)
         state = states[report.delivery]
         since = self._engine.clock.now() - REPORT_WINDOW_S
         detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
@@ -419,7 +424,7 @@ class SmsLane:
             sent_s = time.monotonic() - started
             async with asyncio.timeout(report_s):
                 while (report := await reports.get()).reference != references[-1]:
-                    pass
+                    self._credit(slot, report)  # it was another message's
         except TimeoutError:
             return TestResult(sent_s, references, None, None)
         finally:

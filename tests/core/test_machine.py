@@ -248,6 +248,14 @@ def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_given_up(
     assert after(done, AttemptSettled(0, A.DELIVERED, 310.0)).attempts[0].state is A.DELIVERED
 
 
+def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_refused() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True), AttemptStarted(0, 3.0))
+    refused = after(again, AttemptSettled(0, A.REFUSED, 4.0, detail="CMS 197"))
+    assert (state(refused), refused.attempts[0].detail) == (A.UNCERTAIN, "CMS 197")
+    assert state(after(refused, AttemptSettled(0, A.DELIVERED, 5.0))) is A.DELIVERED
+
+
 def test_there_is_no_news_of_what_was_never_tried() -> None:
     queued = started(request(1))
     assert after(queued, AttemptSettled(0, A.DELIVERED, 3.0)) == queued

@@ -5,6 +5,7 @@ import os
 import queue
 import random
 import termios
+import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
@@ -148,6 +149,39 @@ def test_an_incoming_message_is_handed_over_and_then_deleted(modem: SimulatedMod
         modem.receive("447700900999", "Привет")
         assert news.first(IncomingSms) == IncomingSms("447700900999", "Привет")
         until(lambda: modem.commands["+CMGD"] == 1, "the message is deleted")
+
+
+@pytest.mark.parametrize("text", ["hi \U0001f600", "half of it \ud83d"])
+def test_an_incoming_emoji_is_text_that_can_be_kept(modem: SimulatedModem, text: str) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        modem.receive("447700900145", text)
+        heard = news.first(IncomingSms)
+        until(lambda: modem.commands["+CMGD"], "it is deleted", BOUND_S)
+    assert heard.text == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert heard.text.encode()
+
+
+def test_closing_ends_the_command_that_cuts_the_power(modem: SimulatedModem, tmp_path: Path) -> None:
+    command = f"sh -c 'touch {tmp_path}/cut; exec sleep 20'"
+    with opened(modem.port, timing=SOON, power_cycle=command) as driver:
+        ready(driver)
+        modem.hang(True)
+        until((tmp_path / "cut").exists, "the command runs", BOUND_S)
+        driver.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "modem-sim1"]
+
+
+def test_a_refusal_before_the_prompt_is_not_the_new_messages(modem: SimulatedModem) -> None:
+    modem.delay_prompt(0.3)
+    with opened(modem.port) as driver:
+        future = ready(driver).send(sms())
+        until(lambda: modem.commands["+CMGS"], "it is offered", BOUND_S)
+        modem.say("+CMS ERROR: 21")
+        with pytest.raises(Unavailable):
+            future.result(BOUND_S)
+        send(ready(driver), sms())
 
 
 def test_what_came_while_nobody_listened_is_found(modem: SimulatedModem) -> None:
