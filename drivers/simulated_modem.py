@@ -29,6 +29,9 @@ BOOT_S = 0.3  # from a restart to the banner; real modems need 5 to 30
 AGAIN_S = 0.5  # until the service centre tries again to deliver a report
 STORAGE = 30  # messages
 
+Timers = list[tuple[float, int, Callable[[], None]]]
+"""A heap: monotonic time, order, what to do then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handset:
@@ -201,10 +204,8 @@ class SimulatedModem:
         self._answers_lost: list[bool] = []  # of the next messages: was it sent?
         self._hung = self._resettable = False
         self._todo: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []  # a heap: of the modem itself
-        self._centre: list[
-            tuple[float, int, Callable[[], None]]
-        ] = []  # of the service centre, which goes on without it
+        self._timers: Timers = []  # of the modem itself
+        self._centre: Timers = []  # of the service centre, which goes on without it
         self._order = itertools.count()
         self._master = self._slave = -1
         self._stopping = False

@@ -4,7 +4,7 @@ The lane, the engine and the store are the daemon's own, in this process, so tha
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +27,6 @@ from tests.drivers.test_serial import FAST
 SLOW_S = 1.2  # FAST gives an answer half of that
 OVER = {"delivered", "failed", "refused"}
 NUMBER = "447700900123"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "pinwheel.db")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 @asynccontextmanager

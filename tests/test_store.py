@@ -1,7 +1,7 @@
 """The store: durable, grouped, isolated, locked."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,6 @@ from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
 from tests.core.story import request, started
 
 Operation = Callable[[Transaction], Any]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "pinwheel.db")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 def run(store: SqliteStore, *operations: Operation) -> list[Any]:
