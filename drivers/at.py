@@ -104,7 +104,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     10: (DEFERRED, "call barred"),
     21: (REFUSED, "short message transfer rejected"),
     27: (DEFERRED, "destination out of service"),
-    28: (REFUSED, "unidentified subscriber"),
+    28: (DEFERRED, "unidentified subscriber"),  # the SIM, not the recipient
     29: (DEFERRED, "facility rejected"),
     30: (REFUSED, "unknown subscriber"),
     38: (DEFERRED, "network out of order"),
@@ -206,13 +206,14 @@ CME: dict[int, tuple[Verdict, str]] = {
     100: (LATER, "unknown"),
     515: (LATER, "manufacturer's own: please wait, initialising"),
 }
-"""+CME ERROR."""
+"""+CME ERROR. A code that is not here is the modem's own trouble, in numbers as in words."""
 
 CAUSES = {"CMS": CMS, "CME": CME}
 
 REMEDIES: dict[tuple[str, int], str] = {
     ("CMS", 8): "ask the carrier: is the SIM barred, or without credit?",
     ("CMS", 10): "ask the carrier: is the SIM barred, or without credit?",
+    ("CMS", 28): "ask the carrier: is the SIM active?",
     ("CMS", 50): "ask the carrier to allow SMS",
     ("CMS", 69): "ask the carrier to allow SMS",
     ("CMS", 193): "ask the carrier to allow SMS",
@@ -241,9 +242,10 @@ VERBOSE = {kind: {_plain(text): code for code, (_, text) in table.items()} for k
 
 def verdict(final: Final) -> Verdict:
     """What this error means for a message whose body the modem has."""
+    unknown = DEFERRED if final.kind == "CMS" else LATER
     if final.code is None or final.kind not in CAUSES:
-        return DEFERRED if final.kind == "CMS" else LATER
-    return CAUSES[final.kind].get(final.code, (DEFERRED, ""))[0]
+        return unknown
+    return CAUSES[final.kind].get(final.code, (unknown, ""))[0]
 
 
 def cause(final: Final) -> str:

@@ -15,7 +15,7 @@ CODEC_ERRORS = (EncodingError, ValueError, IndexError, KeyError, TypeError, Stop
 
 SUBMIT, VP_RELATIVE, UDHI, SRR = 0x01, 0x10, 0x40, 0x20  # first octet (23.040 9.2.3.1, 9.2.3.3, 9.2.3.23, 9.2.3.5)
 INTERNATIONAL, UNKNOWN = 0x91, 0x81  # type of number, ISDN numbering plan (23.040 9.1.2.5)
-DCS_GSM7, DCS_UCS2 = 0x00, 0x08  # 23.038 4
+DCS_GSM7, DCS_8BIT, DCS_UCS2 = 0x00, 0x04, 0x08  # 23.038 4
 DCS_CLASS_0 = 0x10  # beside the alphabet: to be shown at once, and kept nowhere (23.038 4)
 UNITS_ALONE = {DCS_GSM7: 160, DCS_UCS2: 70}  # septets or UCS2 characters in a message of one part
 UNITS_EACH = {DCS_GSM7: 153, DCS_UCS2: 67}  # in each of several, beside a 6-octet header
@@ -178,7 +178,16 @@ def delivery(status: int) -> Delivery:
 def _deliver(octets: bytes, start: int) -> IncomingSms:
     digits = octets[start + 1]
     scts = start + 3 + (digits + 1) // 2 + 2  # after TP-OA, TP-PID and TP-DCS (9.2.2.1)
-    known = codec.decodeSmsPdu(bytearray(octets[:scts] + SOME_SCTS + octets[scts + 7 :]))
+    dcs = coding(octets[scts - 1])
+    known = codec.decodeSmsPdu(bytearray(octets[: scts - 1] + bytes([dcs]) + SOME_SCTS + octets[scts + 7 :]))
     text = str(known["text"]).encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # 😀 comes in two halves
-    is_gsm7 = octets[scts - 1] & 0xCC == 0 or octets[scts - 1] & 0xC0 != 0
-    return IncomingSms((known["number"] or "").lstrip("+"), text.replace("`", "§") if is_gsm7 else text)
+    return IncomingSms((known["number"] or "").lstrip("+"), text.replace("`", "§") if dcs == DCS_GSM7 else text)
+
+
+def coding(dcs: int) -> int:
+    """The alphabet of any data coding scheme; GSM-7 where the standard reserves it (23.038 4)."""
+    if dcs < 0x80:  # general, or marked for deletion
+        return dcs & 0x0C if dcs & 0x0C in (DCS_8BIT, DCS_UCS2) else DCS_GSM7
+    if dcs & 0xF0 == 0xE0:  # message waiting
+        return DCS_UCS2
+    return DCS_8BIT if dcs & 0xF4 == 0xF4 else DCS_GSM7

@@ -5,18 +5,19 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from messaging.sms import SmsDeliver
 from messaging.sms import SmsSubmit as OtherSubmit
 from smspdudecoder.fields import SMSSubmit
 
 from drivers import Delivery, IncomingSms, Sms, StatusReport
-from drivers.pdu import PduError, decode, delivery, encode_submit, relative_validity
-from drivers.simulated_modem import deliver, status_report
+from drivers.pdu import PduError, decode, delivery, encode_submit, relative_validity, sendable
+from drivers.simulated_modem import deliver, read_submit, status_report
 
 NUMBER = "447700900123"
 GSM7_TEXTS = ["Acme code: 1234. Valid for 5 minutes.", "@£$¥èéùìòÇ ÄÖÑÜ§¿äöñüà", "{}[]~^|\\€", "x" * 160]
+BEFORE_USER_DATA, USER_DATA = 14, 140  # octets of a SUBMIT to this number; the most that TP-UD may have (23.040 9.2.3.16)
 UCS2_TEXTS = ["Код: 1234", "コード 1234", "`", "Ж" * 70]
 
 
@@ -145,6 +146,42 @@ def test_any_octets_give_a_message_or_our_own_error(octets: bytes) -> None:
 
 
 @given(st.text(max_size=400))
+@example("x" * 161)
+@example("Ж" * 71)
 def test_any_text_is_encoded_and_read_back(text: str) -> None:
     parts = encode_submit(Sms(NUMBER, text, 300))
-    assert all(part.length <= 12 + 164 for part in parts)
+    assert all(part.length <= BEFORE_USER_DATA + USER_DATA for part in parts)
+    assert "".join(read_submit(bytes.fromhex(part.hex)).text for part in parts) == sendable(text)
+
+
+@pytest.mark.parametrize(("text", "most"), [("x", 153), ("Ж", 67)])
+def test_no_more_parts_are_sent_than_the_text_needs(text: str, most: int) -> None:
+    assert len(encode_submit(Sms(NUMBER, text * most * 2, 300))) == 2
+    assert len(encode_submit(Sms(NUMBER, text * (most * 2 + 1), 300))) == 3
+
+
+UCS2, GSM7, DATA = "041f04400438043204350442", "e8329bfd067d01", "010260"
+TEXTS = {UCS2: (12, "Привет"), GSM7: (7, "hello §"), DATA: (3, "\x01\x02`")}
+"""By its user data: TP-UDL and the text."""
+
+
+@pytest.mark.parametrize(
+    ("dcs", "data"),
+    [
+        (0x00, GSM7),
+        (0x04, DATA),
+        (0x08, UCS2),
+        (0x0C, GSM7),  # reserved
+        (0x48, UCS2),  # to be deleted
+        (0xB0, GSM7),  # reserved
+        (0xC8, GSM7),  # message waiting
+        (0xE0, UCS2),  # message waiting
+        (0xF1, GSM7),  # class 1
+        (0xF5, DATA),
+    ],
+)
+def test_an_incoming_message_is_read_by_its_data_coding_scheme(dcs: int, data: str) -> None:
+    length, text = TEXTS[data]
+    pdu = bytearray(deliver(NUMBER, ""))
+    pdu[11], pdu[19:] = dcs, bytes([length]) + bytes.fromhex(data)
+    assert decode(pdu.hex()) == IncomingSms(NUMBER, text)
