@@ -126,8 +126,9 @@ class StateChanged:
 
 
 SmsEvent = StatusReport | IncomingSms | LateAnswer | StateChanged
-SmsListener = Callable[[SmsEvent], bool]
-"""Called on the driver's thread. False: an IncomingSms could not be kept; then the modem keeps it."""
+SmsListener = Callable[[SmsEvent], Future[bool]]
+"""Called on the driver's thread; returns at once. The future ends in whether the news is safe with who listens: only
+then may a modem delete a message or report that it has stored."""
 
 
 class SmsDriver(Protocol):

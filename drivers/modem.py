@@ -40,6 +40,7 @@ class Timing:
     power_cycle: float = 60.0  # for the operator's command
     cure: tuple[float, ...] = (60.0, 120.0, 300.0, 600.0)  # between two resets of a modem that stays silent
     cures_an_hour: int = 6
+    keep: float = 5.0  # for who listens to make a stored message safe
     close: float = 3.0  # for the message on the wire
 
 

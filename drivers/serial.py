@@ -56,8 +56,8 @@ from drivers.modem import (
     Timing,
     WrongPort,
 )
-from drivers.parts import Message, PartReports
 from drivers.recovery import Cure, Ladder
+from drivers.reports import Message, Reports
 
 log = logging.getLogger("pinwheel.modem")
 
@@ -161,7 +161,7 @@ class Driver:
         self._options = options
         self._timing = timing or Timing()
         self._status = ModemStatus(DeviceState.CLOSED)
-        self._listener: SmsListener = lambda _: False
+        self._listener: SmsListener = lambda _: Future()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._serving = False
@@ -177,7 +177,7 @@ class Driver:
         self._storage = self._home = ""  # the storage that is read now; that of incoming messages
         self._unreadable: set[int] = set()
         self._concatenation = 0
-        self._reports = PartReports()
+        self._reports = Reports()
         self._on_wire = False
         self._own_failures = 0
         self._storage_full = False
@@ -627,10 +627,17 @@ class Driver:
             case name if name in at.BANNERS:
                 raise _Restarted
 
-    def _tell(self, news: StatusReport | IncomingSms) -> bool:
-        """Whether it is safe with who listens."""
+    def _tell(self, news: StatusReport | IncomingSms) -> Future[bool] | None:
+        """When it is safe with who listens; None where there is nothing to tell yet."""
         whole = self._reports.whole(news) if isinstance(news, StatusReport) else news
-        return whole is None or self._listener(whole)
+        return None if whole is None else self._listener(whole)
+
+    def _kept(self, told: Future[bool] | None) -> bool:
+        """Whether the news is safe, once that is known."""
+        try:
+            return told is None or told.result(self._timing.keep)
+        except TimeoutError:
+            return False
 
     def _answer_late(self, reference: int) -> None:
         """The part that nobody answered was sent; the message too, if it was the last."""
@@ -689,7 +696,7 @@ class Driver:
                 log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self.name, index, exc)
             self._unreadable.add(index)
             return
-        if self._tell(found):
+        if self._kept(self._tell(found)):
             modem.ask(f"AT+CMGD={index}")
 
 

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,7 +35,6 @@ from drivers import (
     SmsDriver,
     SmsEvent,
     SmsListener,
-    StateChanged,
     StatusReport,
     Unavailable,
     Uncertain,
@@ -46,7 +46,6 @@ REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only 
 REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
 LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
 SCANNED = 100  # messages from the front of the queue, where quotas pass some over
-KEEP_S = 5.0  # to make an incoming message durable
 FINISH_S = 2.0  # at the end, to record what the drivers gave back
 
 SmsText = Callable[[Request, str], str]
@@ -57,6 +56,9 @@ ERROR_STATES: dict[type[DriverError], AttemptState] = {
     Unavailable: AttemptState.QUEUED,
     Uncertain: AttemptState.UNCERTAIN,
 }
+
+REPORTED = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
+"""A network that still tries is no news."""
 
 Told = tuple[AttemptState, str, str]
 """A driver's answer as the attempt's state, the message reference, and what an operator should know."""
@@ -310,27 +312,22 @@ class SmsLane:
         """What a driver's thread calls: the news is handled in the loop."""
         loop = asyncio.get_running_loop()
 
-        def listen(event: SmsEvent) -> bool:
-            if isinstance(event, IncomingSms):
-                kept = asyncio.run_coroutine_threadsafe(self._keep(slot, event), loop)
-                try:
-                    return kept.result(KEEP_S)
-                except (TimeoutError, StoreUnusable, ValueError):  # ValueError: a text that no database takes
-                    return False
-            loop.call_soon_threadsafe(self._heard, slot, event)
-            return True
+        def listen(event: SmsEvent) -> Future[bool]:
+            safe: Future[bool] = Future()
+            loop.call_soon_threadsafe(self._heard, slot, event, safe)
+            return safe
 
         return listen
 
-    async def _keep(self, slot: ModemSlot, event: IncomingSms) -> bool:
-        """An incoming message becomes an event; only then may the modem delete it."""
-        log.info("modem=%s incoming=sms", slot.name)
-        await self._engine.note("", None, "incoming", f"{slot.name} from {event.sender}: {event.text}")
-        return True
-
-    def _heard(self, slot: ModemSlot, event: StatusReport | LateAnswer | StateChanged) -> None:
-        if isinstance(event, StatusReport):
-            self._report(slot, event)
+    def _heard(self, slot: ModemSlot, event: SmsEvent, safe: Future[bool]) -> None:
+        """safe: ends once the news is durable, if it has to be."""
+        if isinstance(event, IncomingSms):
+            log.info("modem=%s incoming=sms", slot.name)
+            _when_durable(
+                safe, self._engine.note("", None, "incoming", f"{slot.name} from {event.sender}: {event.text}")
+            )
+        elif isinstance(event, StatusReport):
+            _when_durable(safe, self._report(slot, event))
         elif isinstance(event, LateAnswer):
             self._answered_late(slot, event)
         else:
@@ -363,24 +360,24 @@ class SmsLane:
         attempts = found[1].attempts if found is not None else ()
         return any(attempt.step == job.step and attempt.state is AttemptState.UNCERTAIN for attempt in attempts)
 
-    def _report(self, slot: ModemSlot, report: StatusReport) -> None:
+    def _report(self, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Outcome] | None":
         """Give a delivery report to the test that waits for one, or credit it."""
         test = self._tests.get((slot.name, report.number))
-        if test is not None:
-            test.put_nowait(report)
-        else:
-            self._credit(slot, report)
+        if test is None:
+            return self._credit(slot, report)
+        test.put_nowait(report)
+        return None
 
-    def _credit(self, slot: ModemSlot, report: StatusReport) -> None:
+    def _credit(self, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Outcome] | None":
         """Credit a delivery report to the newest message that it can mean."""
-        states = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
-        if report.delivery not in states:
-            return
-        state = states[report.delivery]
+        state = REPORTED.get(report.delivery)
+        if state is None:
+            return None
         since = self._engine.clock.now() - REPORT_WINDOW_S
         detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
         credited = self._engine.credit(report.number, str(report.reference), slot.name, since, state, detail)
         credited.add_done_callback(lambda done: self._count(slot, state, done))
+        return credited
 
     def _count(self, slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Outcome]") -> None:
         if credited.exception() is None and credited.result().actions:
@@ -450,6 +447,13 @@ class SmsLane:
             return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
         except TimeoutError:
             raise Unavailable("the modem is busy with a message: ask again later") from None
+
+
+def _when_durable(safe: Future[bool], committed: "asyncio.Future[Outcome] | None") -> None:
+    if committed is None:
+        safe.set_result(True)
+    else:
+        committed.add_done_callback(lambda done: safe.set_result(not done.cancelled() and done.exception() is None))
 
 
 def _limits(modem: Modem) -> Limits:

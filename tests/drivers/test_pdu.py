@@ -17,7 +17,10 @@ from drivers.simulated_modem import deliver, read_submit, status_report
 
 NUMBER = "447700900123"
 GSM7_TEXTS = ["Acme code: 1234. Valid for 5 minutes.", "@£$¥èéùìòÇ ÄÖÑÜ§¿äöñüà", "{}[]~^|\\€", "x" * 160]
-BEFORE_USER_DATA, USER_DATA = 14, 140  # octets of a SUBMIT to this number; the most that TP-UD may have (23.040 9.2.3.16)
+BEFORE_USER_DATA, USER_DATA = (
+    14,
+    140,
+)  # octets of a SUBMIT to this number; the most that TP-UD may have (23.040 9.2.3.16)
 UCS2_TEXTS = ["Код: 1234", "コード 1234", "`", "Ж" * 70]
 
 

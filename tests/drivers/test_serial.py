@@ -9,7 +9,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -56,15 +56,22 @@ FAST = Timing(
 )
 
 
+def safe(kept: bool = True) -> Future[bool]:
+    """What a listener answers who has kept the news already, or cannot."""
+    future: Future[bool] = Future()
+    future.set_result(kept)
+    return future
+
+
 class News:
     """What the driver told."""
 
     def __init__(self) -> None:
         self.events: list[SmsEvent] = []
 
-    def __call__(self, event: SmsEvent) -> bool:
+    def __call__(self, event: SmsEvent) -> Future[bool]:
         self.events.append(event)
-        return True
+        return safe()
 
     def first(self, kind: type, matching: Callable[[Any], bool] = lambda _: True) -> Any:
         """The first event of the kind, once it has come."""
@@ -408,10 +415,10 @@ def test_a_modem_that_is_unplugged_while_its_port_is_set_up_is_used_when_it_retu
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_driver_that_a_defect_has_stopped_does_not_look_ready(modem: SimulatedModem) -> None:
-    def defective(event: SmsEvent) -> bool:
+    def defective(event: SmsEvent) -> Future[bool]:
         if isinstance(event, IncomingSms):
             raise LookupError("a defect")
-        return True
+        return safe()
 
     driver = Driver("sim1", Options(port=modem.port), FAST)
     driver.open(defective)
@@ -620,15 +627,16 @@ def test_a_message_whose_notice_was_lost_is_found(modem: SimulatedModem) -> None
         news.first(IncomingSms)
 
 
-def test_what_nobody_could_keep_stays_in_the_sim(modem: SimulatedModem) -> None:
+@pytest.mark.parametrize("answer", [lambda: safe(False), Future])
+def test_what_nobody_could_keep_stays_in_the_sim(modem: SimulatedModem, answer: Callable[[], Future[bool]]) -> None:
     asked: list[SmsEvent] = []
 
-    def refuse(event: SmsEvent) -> bool:
+    def listen(event: SmsEvent) -> Future[bool]:
         asked.append(event)
-        return False
+        return answer()
 
-    driver = Driver("sim1", Options(port=modem.port), FAST)
-    driver.open(refuse)
+    driver = Driver("sim1", Options(port=modem.port), replace(FAST, keep=0.1))
+    driver.open(listen)
     try:
         ready(driver)
         modem.receive("447700900999", "keep me")
@@ -636,6 +644,28 @@ def test_what_nobody_could_keep_stays_in_the_sim(modem: SimulatedModem) -> None:
     finally:
         driver.close()
     assert modem.commands["+CMGD"] == 0
+
+
+def test_a_stored_report_is_deleted_only_once_it_is_safe(tmp_path: Path) -> None:
+    pending: list[Future[bool]] = []
+
+    def listen(event: SmsEvent) -> Future[bool]:
+        if not isinstance(event, StatusReport):
+            return safe()
+        pending.append(Future())
+        return pending[-1]
+
+    timing = replace(FAST, keep=BOUND_S)
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, stores_reports=True) as modem:
+        driver = Driver("sim1", Options(port=modem.port), timing)
+        driver.open(listen)
+        send(ready(driver), sms())
+        until(lambda: pending, "the report", BOUND_S)
+        time.sleep(0.1)
+        assert modem.commands["+CMGD"] == 0
+        pending[0].set_result(True)
+        until(lambda: modem.commands["+CMGD"] == 1, "it is deleted", BOUND_S)
+        driver.close()
 
 
 def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
-"""One report for a message of several parts."""
+"""Which message a report means, and one report for a message of several parts."""
+
+import pytest
 
 from drivers import Delivery, StatusReport
-from drivers.parts import REMEMBERED, PartReports
+from drivers.reports import REMEMBERED, Reports
 
 NUMBER = "447700900123"
 DELIVERED, FAILED, TRYING = 0x00, 0x46, 0x30
@@ -12,44 +14,59 @@ def report(reference: int, status: int = DELIVERED, number: str = NUMBER) -> Sta
     return StatusReport(reference, number, kinds[status], status)
 
 
-def sent(reports: PartReports, *references: int, of: int = 2) -> PartReports:
+def sent(reports: Reports, *references: int, of: int = 2) -> Reports:
     reports.begin(NUMBER, of).references.extend(references)
     return reports
 
 
 def test_a_report_of_a_message_of_one_part_is_its_own() -> None:
-    assert sent(PartReports(), 7, of=1).whole(report(7)) == report(7)
+    assert sent(Reports(), 7, of=1).whole(report(7)) == report(7)
 
 
 def test_a_message_is_delivered_when_all_its_parts_are_in_any_order() -> None:
-    reports = sent(PartReports(), 255, 0)
+    reports = sent(Reports(), 255, 0)
     assert reports.whole(report(0)) is None
     assert reports.whole(report(0)) is None  # some networks say it twice
     assert reports.whole(report(255)) == report(0)
 
 
 def test_a_message_has_failed_when_a_part_has() -> None:
-    assert sent(PartReports(), 1, 2).whole(report(1, FAILED)) == report(2, FAILED)
+    assert sent(Reports(), 1, 2).whole(report(1, FAILED)) == report(2, FAILED)
 
 
 def test_a_part_of_a_message_that_was_not_sent_whole_says_nothing() -> None:
-    reports = sent(PartReports(), 1)
+    reports = sent(Reports(), 1)
     assert reports.whole(report(1)) is None
     assert reports.whole(report(1, FAILED)) is None
 
 
 def test_a_network_that_still_tries_is_passed_on() -> None:
-    assert sent(PartReports(), 1, 2).whole(report(1, TRYING)) == report(1, TRYING)
+    assert sent(Reports(), 1, 2).whole(report(1, TRYING)) == report(1, TRYING)
 
 
 def test_a_report_belongs_to_its_number_and_to_the_newest_of_its_messages() -> None:
-    reports = sent(sent(PartReports(), 1, 2), 1, 2)
+    reports = sent(sent(Reports(), 1, 2), 1, 2)
     assert reports.whole(report(1, number="447700900145")) == report(1, number="447700900145")
     assert [reports.whole(report(1)), reports.whole(report(2))] == [None, report(2)]
 
 
 def test_only_so_many_messages_are_remembered() -> None:
-    reports = sent(PartReports(), 1, 2)
+    reports = sent(Reports(), 1, 2)
     for _ in range(REMEMBERED):
         reports.begin("447700900145", 2)
+    assert reports.whole(report(1)) == report(1)
+
+
+@pytest.mark.parametrize("told", ["07700900123", "7700900123", "00447700900123", NUMBER])
+def test_a_recipient_in_national_form_is_the_number_that_it_was_sent_to(told: str) -> None:
+    assert sent(Reports(), 7, of=1).whole(report(7, number=told)) == report(7)
+
+
+@pytest.mark.parametrize("told", ["900123", "0", "", "07700900124", "14477009001230"])
+def test_another_recipient_is_another_message(told: str) -> None:
+    assert sent(Reports(), 7, of=1).whole(report(7, number=told)) == report(7, number=told)
+
+
+def test_a_message_of_one_part_is_not_taken_for_a_part_of_an_older_one() -> None:
+    reports = sent(sent(Reports(), 1, 2), 1, of=1)
     assert reports.whole(report(1)) == report(1)

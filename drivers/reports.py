@@ -1,7 +1,8 @@
-"""One delivery report for a message of several parts. Pure.
+"""Which message a delivery report means, and what it says of one of several parts. Pure.
 
-Each part is reported by itself (3GPP 23.040 9.2.2.3). The message was delivered when all its parts were, and failed
-when one did; of one that was not sent whole, nothing is said.
+A report names its message by TP-MR and recipient (3GPP 23.040 9.2.2.3); the newest that has both is meant, since TP-MR
+wraps, and some networks tell the recipient in national form. Each part is reported by itself: a message was delivered
+when all its parts were, and failed when one did; of one that was not sent whole, nothing is said.
 """
 
 from collections import deque
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from drivers import Delivery, StatusReport
 
 REMEMBERED = 256  # messages; TP-MR wraps then
+NATIONAL_DIGITS = 7  # of a number without its country; a shorter one is a short code
 
 
 @dataclass(slots=True)
@@ -22,8 +24,8 @@ class Message:
     delivered: set[int] = field(default_factory=set)
 
 
-class PartReports:
-    """Tell it each message of several parts, and each report; of other messages it knows nothing."""
+class Reports:
+    """Tell it each message, and each report; of messages before its time it knows nothing."""
 
     def __init__(self) -> None:
         self._messages: deque[Message] = deque(maxlen=REMEMBERED)
@@ -31,12 +33,12 @@ class PartReports:
     def begin(self, number: str, parts: int) -> Message:
         """A message; each part's TP-MR is to be added to its references as it is sent."""
         message = Message(number, parts)
-        if parts > 1:
-            self._messages.append(message)
+        self._messages.append(message)
         return message
 
     def whole(self, report: StatusReport) -> StatusReport | None:
-        """What the report says of its whole message, with the reference of the last part; None: nothing yet."""
+        """What the report says of its whole message, with its number and its last part's reference; None: nothing."""
+        report = self._in_full(report)
         message = self._of(report)
         if message is None or report.delivery is Delivery.TRYING:
             return report
@@ -47,6 +49,14 @@ class PartReports:
         elif len(message.references) < message.parts:
             return None
         return replace(report, reference=message.references[-1])
+
+    def _in_full(self, report: StatusReport) -> StatusReport:
+        """With the recipient as it was written to: "07700 900123" is +44 7700 900123."""
+        national = report.number.lstrip("0")
+        numbers = [message.number for message in reversed(self._messages)]
+        if report.number in numbers or len(national) < NATIONAL_DIGITS:
+            return report
+        return replace(report, number=next((n for n in numbers if n.endswith(national)), report.number))
 
     def _of(self, report: StatusReport) -> Message | None:
         """The newest to this number that has the reference."""
