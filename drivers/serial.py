@@ -44,6 +44,7 @@ from drivers import (
     at,
     pdu,
 )
+from drivers.doubt import Answer, Doubt, References
 from drivers.line import WRITE_S, Interrupted, Line, Lost, Silent, Wake
 from drivers.modem import (
     RATES,
@@ -118,6 +119,12 @@ class _Stuck(Exception):
 
 PORT_ERRORS = (OSError, serial.SerialException, ValueError, termios.error)
 """What pyserial raises of a port; termios.error, which is no OSError, if the modem is unplugged while it is set up."""
+KINDS = {
+    at.Verdict.REFUSED: Refused,
+    at.Verdict.DEFERRED: Deferred,
+    at.Verdict.LATER: Unavailable,
+    at.Verdict.UNCERTAIN: Uncertain,
+}
 SESSION_ENDS = (Lost, Silent, Interrupted, _Restarted)
 
 
@@ -146,11 +153,15 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Unanswered:
-    """A message whose answer, to its newest part, may still come, until then (monotonic)."""
+    """A message whose answer, to its newest part, may still come, until then (monotonic).
+
+    expected: the part's reference, if it gets one, and the modem counts.
+    """
 
     sms: Sms
     message: Message
     until: float
+    expected: int | None
 
 
 class Driver:
@@ -182,6 +193,8 @@ class Driver:
         self._own_failures = 0
         self._storage_full = False
         self._late: _Unanswered | None = None
+        self._references = References()
+        self._doubt: Doubt | None = None
 
     # --- the contract ---
 
@@ -536,49 +549,84 @@ class Driver:
         deadline = time.monotonic() + self._timing.prompt
         while not isinstance(event := modem.line.next(deadline), at.Prompt):
             if isinstance(event, at.Final):
-                if event.ok:  # an older command's, or its own without a prompt: leave whatever it waits for
-                    modem.synchronise()
-                raise self._refusal(event, on_wire=False)
+                raise self._not_offered(modem, event)
             if isinstance(event, at.Answer):
                 self._hear(at.Notice("+CMGS", event.text))  # before the prompt it is an older message's
             if event is None:
-                self._own_failures += 1
+                self._own_failures += self._unanswered() is None  # else it may be busy with that
                 modem.synchronise()
                 raise Unavailable("the modem gave no prompt for the message")
         modem.line.body(part.hex)
+
+    def _not_offered(self, modem: Modem, final: at.Final) -> DriverError:
+        """Why there is no prompt. The network's word before one is about an older message, OK an older command's."""
+        of_network = final.kind == "CMS" and (final.code or 0) < at.OF_MODEM
+        if of_network:
+            self._settle_late(self._refusal(final))
+        if of_network or final.ok:
+            modem.synchronise()  # it may be about to prompt
+            return Unavailable(f"the modem gave no prompt for the message: {at.cause(final)}")
+        refusal = self._refusal(final)
+        return Unavailable(str(refusal)) if isinstance(refusal, Uncertain) else refusal
 
     def _result(self, line: Line, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
         self._on_wire = True
         line.send()
         sent_at = time.monotonic()
+        answer = self._answer_in_time(line, sent_at + self._timing.answer)
+        older = self._unanswered()
+        if answer is not None and older is not None:
+            answer = self._own(line, older, sms, answer)
+        if answer is None:
+            self._own_failures += 1
+            self._late = _Unanswered(sms, message, sent_at + self._timing.listen, self._references.following)
+            raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
+        if isinstance(answer, DriverError):
+            raise answer
+        self._references.told(answer)
+        return answer
+
+    def _answer_in_time(self, line: Line, deadline: float) -> Answer | None:
+        """The next result and what it says of a message; None if there is none."""
         reference: int | None = None
-        while not isinstance(event := line.next(sent_at + self._timing.answer), at.Final):
+        while not isinstance(event := line.next(deadline), at.Final):
             if isinstance(event, at.Answer):
                 with contextlib.suppress(at.Malformed):
                     reference = at.message_reference(event.text)
             if event is None:
-                self._own_failures += 1
-                self._late = _Unanswered(sms, message, sent_at + self._timing.listen)
-                raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
+                return None
         if not event.ok:
-            raise self._refusal(event, on_wire=True)
+            return self._refusal(event)
         if reference is None:  # a Siemens MC35i says so when it has failed
-            raise Uncertain("the modem said OK without a message reference")
+            return Uncertain("the modem said OK without a message reference")
         return reference
 
-    def _refusal(self, final: at.Final, *, on_wire: bool) -> DriverError:
-        """What an error result means for the message."""
+    def _own(self, line: Line, older: _Unanswered, sms: Sms, first: Answer) -> Answer | None:
+        """The message's own answer, when the first may be an older one's; None: it has not come."""
+        doubt = self._doubt = Doubt(older.sms.number, sms.number, first, older.expected)
+        deadline = min(time.monotonic() + self._timing.answer, older.until)
+        try:
+            while doubt.open and time.monotonic() < deadline:
+                line.idle(deadline)
+        finally:
+            self._doubt = None
+        late, own = doubt.answers()
+        self._answered(late)  # None, too: the network is done with it
+        return own
+
+    def _unanswered(self) -> _Unanswered | None:
+        """The older message that may still be answered."""
+        if self._late is not None and time.monotonic() >= self._late.until:
+            self._late = None
+        return self._late
+
+    def _refusal(self, final: at.Final) -> DriverError:
+        """What an error result means for a message whose body the modem has."""
         self._own_failures += final.code in OWN_FAILURES
         if final.code in STORAGE_FULL:
             self._storage_full = True
-        verdict = at.verdict(final)
-        if verdict is at.Verdict.UNCERTAIN and on_wire:
-            return Uncertain(at.cause(final))
-        kinds = {at.Verdict.REFUSED: Refused, at.Verdict.DEFERRED: Deferred}
-        if not on_wire and final.kind == "CMS" and (final.code or 0) < at.OF_MODEM:
-            return Unavailable(at.cause(final))  # the network has not seen this message: it speaks of an older one
-        return kinds.get(verdict, Unavailable)(at.cause(final))
+        return KINDS[at.verdict(final)](at.cause(final))
 
     def _after_trouble(self, modem: Modem, *, busy: bool) -> None:
         """Find out whether the modem, or its network, is what failed. Raises _Stuck."""
@@ -594,13 +642,13 @@ class Driver:
 
     def _until_free(self, modem: Modem) -> None:
         """A modem answers its commands in order: once it answers a probe, it is done with the message."""
-        while self._late is not None and time.monotonic() < self._late.until:
+        while self._unanswered() is not None:
             with contextlib.suppress(Silent):
                 reply = modem.line.ask("AT+CSQ", "+CSQ", timeout_s=self._timing.probe)
                 if reply.answers:
                     return
                 if reply.final.kind == "CMS":  # CSQ has no such error: it is the message's
-                    self._settle_late(self._refusal(reply.final, on_wire=True))
+                    self._answered(self._refusal(reply.final))
         modem.synchronise()
 
     # --- what the modem says by itself ---
@@ -620,15 +668,17 @@ class Driver:
             case "+CREG" | "+CGREG" | "+CEREG":
                 self._registrations[notice.name] = at.registration(notice.text)
             case "+CMGS":
-                self._answer_late(at.message_reference(notice.text))
+                self._answered(at.message_reference(notice.text))
             case "+CMS ERROR":
                 final = at.parse_final(notice.text)
-                self._settle_late(self._refusal(final, on_wire=True) if final is not None else None)
+                self._answered(self._refusal(final) if final is not None else None)
             case name if name in at.BANNERS:
                 raise _Restarted
 
     def _tell(self, news: StatusReport | IncomingSms) -> Future[bool] | None:
         """When it is safe with who listens; None where there is nothing to tell yet."""
+        if self._doubt is not None and isinstance(news, StatusReport):
+            self._doubt.reported(news)
         whole = self._reports.whole(news) if isinstance(news, StatusReport) else news
         return None if whole is None else self._listener(whole)
 
@@ -639,19 +689,29 @@ class Driver:
         except TimeoutError:
             return False
 
-    def _answer_late(self, reference: int) -> None:
+    def _answered(self, answer: Answer | None) -> None:
+        """A message that is not on the wire any more, or not yet known to be answered, has been."""
+        if self._doubt is not None:
+            self._doubt.second = answer
+        elif isinstance(answer, int):
+            self._sent_late(answer)
+        else:
+            self._settle_late(answer)
+
+    def _sent_late(self, reference: int) -> None:
         """The part that nobody answered was sent; the message too, if it was the last."""
-        late = self._late
+        late = self._unanswered()
         if late is not None:
+            self._references.told(reference)
             late.message.references.append(reference)
             whole = len(late.message.references) == late.message.parts
             self._settle_late(Receipt(tuple(late.message.references)) if whole else None)
 
     def _settle_late(self, answer: Receipt | DriverError | None) -> None:
         """None: it ends the wait, but says too little. What is sent in part stays uncertain, whatever follows."""
-        late, self._late = self._late, None
+        late, self._late = self._unanswered(), None
         in_part = late is not None and 0 < len(late.message.references) < late.message.parts
-        if late is not None and answer is not None and not in_part and time.monotonic() < late.until:
+        if late is not None and answer is not None and not in_part:
             self._listener(LateAnswer(late.sms, answer))
 
     # --- the SIM's storage ---

@@ -172,6 +172,7 @@ class SimulatedModem:
     link: a name for the port that outlives an unplugging. handset: hears (number, text) of whole messages.
     network_s: how long the network takes for a message; report_s: until the handset's report comes. for_messages: False
     for a port of a stick that answers AT but takes none. stores_reports: it knows no +CDS, so that they go to "SR".
+    multitasking: it answers, and takes the next message, while the network has one.
     """
 
     def __init__(
@@ -185,6 +186,7 @@ class SimulatedModem:
         pin: str | None = None,
         for_messages: bool = True,
         stores_reports: bool = False,
+        multitasking: bool = False,
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
@@ -193,7 +195,7 @@ class SimulatedModem:
         self.network_s = network_s
         self._link, self._handset, self._report_s = link, handset, report_s
         self._imei, self._pin, self._pin_tries = imei, pin, 3
-        self._for_messages, self._stores_reports = for_messages, stores_reports
+        self._for_messages, self._stores_reports, self._multitasking = for_messages, stores_reports, multitasking
         self._registered = 1
         self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
@@ -219,6 +221,7 @@ class SimulatedModem:
         self._input = bytearray()
         self._body: int | None = None
         self._busy = False
+        self._outbox: list[tuple[Submit, Handset]] = []  # the first is with the network
 
     # --- from outside ---
 
@@ -562,8 +565,14 @@ class SimulatedModem:
         if len(octets) - 1 - octets[0] != length:
             self._error("CMS", 304)
             return
-        handset = HANDSETS.get(submit.number[-2:], PLAIN)
-        self._busy = True
+        self._outbox.append((submit, HANDSETS.get(submit.number[-2:], PLAIN)))
+        if len(self._outbox) == 1:
+            self._transmit()
+
+    def _transmit(self) -> None:
+        """The first of the outbox goes to the network, which has one message at a time."""
+        submit, handset = self._outbox[0]
+        self._busy = not self._multitasking
         if handset.restarts and submit.number not in self._congested:
             self._congested.add(submit.number)
             self._after(self.network_s / 2, self._restart)
@@ -576,11 +585,13 @@ class SimulatedModem:
             self._error(*error)
             self._free()
             return
-        reference = next(self._references)
         lost = self._answers_lost.pop(0) if self._answers_lost else None
-        if lost is not False:
-            self._deliver(submit, handset, reference)
-        if lost is not None or not handset.answered:
+        if lost is False:  # within the modem, which does not count it
+            self._free()
+            return
+        reference = next(self._references)
+        self._deliver(submit, handset, reference)
+        if lost or not handset.answered:
             self._free()
         else:
             self._after(handset.extra_s, lambda: self._confirm(handset, reference))
@@ -609,6 +620,9 @@ class SimulatedModem:
 
     def _free(self) -> None:
         self._busy = False
+        del self._outbox[0]
+        if self._outbox:
+            self._transmit()
         self._consume()
 
     def _deliver(self, submit: Submit, handset: Handset, reference: int) -> None:

@@ -299,6 +299,84 @@ def test_a_restart_in_mid_send_is_uncertain_and_sets_the_modem_up_again(modem: S
         news.first(StatusReport, lambda report: report.number == NUMBER)
 
 
+# --- a modem that takes the next message while the network has one ----------------------------------------------
+
+
+@pytest.fixture
+def eager(tmp_path: Path) -> Iterator[SimulatedModem]:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, multitasking=True) as modem:
+        yield modem
+
+
+OTHER, SILENT_HANDSET = "447700900145", "447700900186"
+PATIENT = replace(FAST, answer=1.0)
+
+
+def lost(driver: Driver, message: Sms) -> None:
+    with pytest.raises(Uncertain, match="no answer"):
+        send(driver, message)
+    ready(driver)
+
+
+def test_a_late_answer_is_not_taken_for_the_next_messages(eager: SimulatedModem) -> None:
+    eager.network_s = 1.5
+    news, older = News(), sms()
+    with opened(eager.port, news, PATIENT) as driver:
+        lost(ready(driver), older)
+        eager.network_s = 0.05
+        assert send(driver, sms(OTHER)) == Receipt((1,))
+        assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
+    assert [number for number, _ in eager.accepted] == [NUMBER, OTHER]
+
+
+def test_a_late_refusal_is_not_taken_for_the_next_messages(eager: SimulatedModem) -> None:
+    eager.network_s = 1.5
+    eager.refuse(350)
+    news, older = News(), sms()
+    with opened(eager.port, news, PATIENT) as driver:
+        lost(ready(driver), older)
+        eager.network_s = 0.05
+        assert send(driver, sms(OTHER)) == Receipt((0,))
+        late = news.first(LateAnswer)
+    assert late.sms is older
+    assert isinstance(late.answer, Unavailable)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_lost_answer_holds_the_next_message_up_no_longer_than_its_report(
+    eager: SimulatedModem, *, accepted: bool
+) -> None:
+    news = News()
+    with opened(eager.port, news, PATIENT) as driver:
+        for _ in range(2):  # it counts
+            send(ready(driver), sms())
+        eager.lose_answer(accepted)
+        lost(driver, sms())
+        started = time.monotonic()
+        assert send(driver, sms(OTHER)) == Receipt((3 if accepted else 2,))
+        assert time.monotonic() - started < PATIENT.answer / 2
+        send(driver, sms(SILENT_HANDSET))  # and no other
+        assert time.monotonic() - started < PATIENT.answer / 2
+    assert not any(isinstance(event, LateAnswer) for event in news.events)
+
+
+def test_an_answer_that_no_other_follows_is_the_newer_messages(eager: SimulatedModem) -> None:
+    with opened(eager.port, timing=PATIENT) as driver:
+        eager.lose_answer(True)
+        lost(ready(driver), sms(SILENT_HANDSET))
+        assert send(driver, sms(SILENT_HANDSET)) == Receipt((1,))
+
+
+def test_an_error_that_may_be_another_messages_proves_nothing(eager: SimulatedModem) -> None:
+    with opened(eager.port, timing=PATIENT) as driver:
+        eager.lose_answer(True)
+        lost(ready(driver), sms())
+        eager.refuse(21)
+        with pytest.raises(Uncertain, match="older message"):
+            send(driver, sms(OTHER))
+        assert send(ready(driver), sms()) == Receipt((1,))
+
+
 # --- faults ----------------------------------------------------------------------------------------------------
 
 

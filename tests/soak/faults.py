@@ -184,13 +184,15 @@ def daemon_killed(scene: Scene) -> None:
 class Fault:
     """name: as the table says it; happen: what makes it; late: so many messages wait until it has happened.
 
-    doubtful: an answer is lost, so that one message may go out twice (`on_uncertain = "resend"`).
+    doubtful: an answer is lost, so that one message may go out twice (`on_uncertain = "resend"`). multitasking: of the
+    modem, which takes the next message meanwhile.
     """
 
     name: str
     happen: Callable[[Scene], None]
     doubtful: bool = False
     late: int = 0
+    multitasking: bool = False
     numbers: list[str] = field(default_factory=lambda: PLAIN)
 
 
@@ -208,6 +210,8 @@ FAULTS = (
     Fault("network slow once, OK after 120 s", slow_network(120), doubtful=True),
     Fault("network slow once, OK after 170 s", slow_network(170), doubtful=True),
     Fault("network slow once, CMS 350 after 135 s", slow_network(135, 350), doubtful=True),
+    Fault("the same, and it takes the next meanwhile", slow_network(45, 350), doubtful=True, multitasking=True),
+    Fault("OK 45 s late, and it takes the next meanwhile", slow_network(45), doubtful=True, multitasking=True),
     Fault("no prompt", prompt_missing),
     Fault("prompt 8 s late", prompt_late),
     Fault("garbage on the line", garbage, numbers=["447700900188", *PLAIN[1:]]),
@@ -246,7 +250,7 @@ def run(fault: Fault, directory: Path) -> Outcome:
     """Twelve messages with one fault among them."""
     directory.mkdir()
     port, cut = directory / "modem", directory / "cut"
-    with SimulatedModem(port, network_s=NETWORK_S, report_s=0.2) as modem:
+    with SimulatedModem(port, network_s=NETWORK_S, report_s=0.2, multitasking=fault.multitasking) as modem:
         section = modem_section(str(port), more=f'power_cycle = "touch {cut}"\n') + SETTINGS
         with Gateway(directory, section, log_level="info") as gateway:
             scene = Scene(gateway, modem, directory)
@@ -310,7 +314,7 @@ def _judged(scene: Scene, ids: dict[str, str], states: dict[str, str], started: 
     )
 
 
-HEAD = f"{'fault':44}{'arrived':>8}{'uncertain':>10}{'twice':>6}{'lied':>5}{'stuck':>6}{'stall s':>8}{'back s':>7}"
+HEAD = f"{'fault':46}{'arrived':>8}{'uncertain':>10}{'twice':>6}{'lied':>5}{'stuck':>6}{'stall s':>8}{'back s':>7}"
 
 
 def campaign(directory: Path, names: Callable[[str], bool] = lambda _: True) -> bool:
@@ -329,4 +333,4 @@ def campaign(directory: Path, names: Callable[[str], bool] = lambda _: True) -> 
 def _row(fault: Fault, o: Outcome) -> str:
     back = "" if o.back_s is None else f"{o.back_s:.1f}"
     counts = f"{o.delivered:>8}{o.uncertain:>10}{o.twice:>6}{o.lied:>5}{o.stuck:>6}{o.stall_s:>8.1f}{back:>7}"
-    return f"{fault.name:44}{counts}{'' if o.clean(fault) else '  NOT CLEAN'}"
+    return f"{fault.name:46}{counts}{'' if o.clean(fault) else '  NOT CLEAN'}"
