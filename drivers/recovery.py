@@ -1,12 +1,14 @@
-"""What to try on a modem that stays silent, and how often. Pure: times are arguments, in monotonic seconds.
+"""Where to look for a modem, what to try when it stays silent, and how often. Pure: times are monotonic seconds.
 
 A reset costs a modem half a minute or more and sometimes its USB name, so it is the last thing to try: first the
 session is begun again, then the modem is restarted, then its power is cut. Between two of these the pause grows, and
-in an hour there are only so many (a reset a minute has ruined the service for others).
+in an hour there are only so many (a reset a minute has ruined the service for others). Of several ports that may be the
+modem's, a silent one is more likely another device's: nothing is done to it, and it says nothing before all were tried.
 """
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 HOUR_S = 3600.0
@@ -37,18 +39,64 @@ class Ladder:
         """It sent a message."""
         self._in_a_row = 0
 
-    def silent(self, now: float, *, stuck: bool = False) -> Cure | None:
-        """One more session ended in silence, or stuck: it answers but does not send. The cure that is due, if any."""
+    def silent(self, now: float, *, stuck: bool = False, resettable: bool = True) -> Cure | None:
+        """One more session ended in silence, or stuck: it answers but does not send. The cure that is due, if any.
+
+        resettable: it is known where to send the command.
+        """
         self._silent += PATIENCE if stuck else 1
         while self._done and self._done[0] <= now - HOUR_S:
             self._done.popleft()
-        if self._silent < PATIENCE or len(self._done) >= self._an_hour or not self._rested(now):
+        cure = self._next(resettable)
+        if cure is None or self._silent < PATIENCE or len(self._done) >= self._an_hour or not self._rested(now):
             return None
         self._done.append(now)
         self._in_a_row += 1
-        return Cure.RESET if self._in_a_row == 1 or not self._power else Cure.POWER_CYCLE
+        return cure
+
+    def _next(self, resettable: bool) -> Cure | None:
+        if self._power and (self._in_a_row or not resettable):
+            return Cure.POWER_CYCLE
+        return Cure.RESET if resettable else None
 
     def _rested(self, now: float) -> bool:
         if not self._in_a_row or not self._done:
             return True
         return now - self._done[-1] >= self._pauses_s[min(self._in_a_row, len(self._pauses_s)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """node: what tells a device file from a later one of the same name (its inode); 0 where there is none."""
+
+    name: str
+    node: int
+
+
+class Search:
+    """Which of the ports that fit is tried next, where the modem was last seen, and whether silence is the modem's."""
+
+    def __init__(self) -> None:
+        self.known: Port | None = None
+        self._turn = 0
+        self._tried: dict[Port, bool] = {}  # since it was last seen: was the port silent?
+
+    def choose(self, ports: Sequence[Port]) -> Port:
+        return ports[self._turn % len(ports)]
+
+    def seen(self, port: Port) -> None:
+        """The modem answers here."""
+        self.known = port
+        self._tried.clear()
+
+    def missed(self, port: Port, ports: Sequence[Port], *, silent: bool) -> bool:
+        """A session here did not get as far as serving. Whether the modem itself counts as silent."""
+        self._turn += 1
+        if self.known in ports:
+            return silent and port == self.known
+        self._tried[port] = silent
+        if not self._tried.keys() >= set(ports):
+            return False
+        any_silent = any(self._tried[each] for each in ports)
+        self._tried.clear()
+        return any_silent

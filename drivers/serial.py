@@ -57,7 +57,7 @@ from drivers.modem import (
     Timing,
     WrongPort,
 )
-from drivers.recovery import Cure, Ladder
+from drivers.recovery import Cure, Ladder, Port, Search
 from drivers.reports import Message, Reports
 
 log = logging.getLogger("pinwheel.modem")
@@ -181,7 +181,7 @@ class Driver:
         self._wake: Wake | None = None
         self._ladder = Ladder(self._timing.cure, self._timing.cures_an_hour, power=bool(options.power_cycle))
         self._rate = options.baudrate if isinstance(options.baudrate, int) else RATES[0]  # the last that fitted
-        self._turn = 0  # which of the ports that fit
+        self._search = Search()
         self._absent_since = float("inf")
         self._registrations: dict[str, int] = {}
         self._stored: list[tuple[str, int]] = []
@@ -272,21 +272,23 @@ class Driver:
         """Open, initialise, serve until something ends it."""
         self._registrations, self._stored, self._own_failures = {}, [], 0
         self._storage = self._home = ""
-        ports = self._ports()
+        ports = [_port(name) for name in self._ports()]
         if not ports:
             return _End(DeviceState.ABSENT, "no port fits the pattern: plug the modem in", self._timing.absent)
-        self._status = replace(self._status, port=ports[self._turn % len(ports)])
-        end = self._session_at(self._status.port)
+        port = self._search.choose(ports)
+        self._status = replace(self._status, port=port.name)
+        end = self._session_at(port)
         if not self._serving:
-            self._turn += 1  # perhaps it is at another
+            end = replace(end, silent=self._search.missed(port, ports, silent=end.silent))
         self._serving = False
         return end
 
-    def _session_at(self, name: str) -> _End:
+    def _session_at(self, port: Port) -> _End:
         try:
-            with self._opened(name) as port, contextlib.closing(self._line(port)) as line:
+            with self._opened(port.name) as opened, contextlib.closing(self._line(opened)) as line:
                 modem = Modem(line, self._timing)
-                self._initialise(modem, port)
+                self._initialise(modem, opened)
+                self._search.seen(port)
                 self._serve(modem)
         except Lost as exc:
             return _End(DeviceState.ABSENT, str(exc))
@@ -355,15 +357,22 @@ class Driver:
 
     def _cure(self, end: _End) -> None:
         """What the ladder says is due: a restart by command, or the operator's command."""
-        cure = None
+        cure, now, port = None, time.monotonic(), self._resettable()
         if end.silent or end.stuck:
-            cure = self._ladder.silent(time.monotonic(), stuck=end.stuck)
+            cure = self._ladder.silent(now, stuck=end.stuck, resettable=bool(port))
         elif self._options.power_cycle and self._absent_too_long(end):
-            cure = self._ladder.silent(time.monotonic())
+            cure = self._ladder.silent(now, resettable=False)
         if cure is None:
             return
         log.warning("modem=%s cure=%r because=%r", self.name, str(cure), end.detail)
-        self._reset() if cure is Cure.RESET else self._power_cycle()
+        self._reset(port) if cure is Cure.RESET else self._power_cycle()
+
+    def _resettable(self) -> str:
+        """The port that is surely the modem's: the one that is configured, or where it was last seen; "" if none is."""
+        if not glob.has_magic(self._options.port):
+            return self._options.port
+        known = self._search.known
+        return known.name if known is not None and _port(known.name) == known else ""
 
     def _absent_too_long(self, end: _End) -> bool:
         if end.state is not DeviceState.ABSENT:
@@ -372,9 +381,9 @@ class Driver:
         self._absent_since = min(self._absent_since, time.monotonic())
         return time.monotonic() - self._absent_since > ABSENT_TOO_LONG_S
 
-    def _reset(self) -> None:
+    def _reset(self, name: str) -> None:
         """AT+CFUN=1,1 (27.007 8.2), whether or not anybody listens."""
-        with contextlib.suppress(*PORT_ERRORS), self._opened(self._status.port) as port:
+        with contextlib.suppress(*PORT_ERRORS), self._opened(name) as port:
             port.write(bytes([at.ESC, at.CR]) + b"AT+CFUN=1,1\r")
             self._pause(RESET_WRITE_S)  # to let it out; tcdrain(3) would wait for ever for a modem without CTS
             port.reset_output_buffer()
@@ -763,6 +772,13 @@ class Driver:
 def _decline(future: Future[Receipt] | Future[tuple[str, ...]], why: str) -> None:
     if future.set_running_or_notify_cancel():
         future.set_exception(Unavailable(why or "the modem is not ready"))
+
+
+def _port(name: str) -> Port:
+    try:
+        return Port(name, os.stat(name).st_ino)
+    except OSError:
+        return Port(name, 0)
 
 
 def _open_error(exc: Exception) -> str:

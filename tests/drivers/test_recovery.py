@@ -1,6 +1,6 @@
-"""What is tried on a silent modem, and how often."""
+"""Where a modem is looked for, what is tried when it is silent, and how often."""
 
-from drivers.recovery import HOUR_S, PATIENCE, Cure, Ladder
+from drivers.recovery import HOUR_S, PATIENCE, Cure, Ladder, Port, Search
 
 
 def cures(ladder: Ladder, times: list[float], *, stuck: bool = False) -> list[tuple[float, Cure]]:
@@ -51,3 +51,54 @@ def test_a_modem_that_answers_but_sends_nothing_is_reset_at_once() -> None:
     assert one.silent(10, stuck=True) is None
     one.works()
     assert one.silent(20, stuck=True) is Cure.RESET
+
+
+def test_a_modem_that_was_never_seen_can_only_have_its_power_cut() -> None:
+    one, other = ladder(), ladder(power=False)
+    assert [one.silent(float(s), resettable=False) for s in range(0, 100, 5)].count(Cure.POWER_CYCLE) == 2
+    assert not any(other.silent(float(s), resettable=False) for s in range(0, 100, 5))
+    assert other.silent(100.0) is Cure.RESET
+
+
+# --- the search --------------------------------------------------------------------------------------------------
+
+PORTS = [Port(f"/dev/ttyUSB{i}", i + 100) for i in range(3)]
+
+
+def test_the_ports_of_a_pattern_are_tried_in_turn() -> None:
+    search = Search()
+    tried = [
+        search.choose(PORTS) for _ in range(4) if search.missed(search.choose(PORTS), PORTS, silent=False) is False
+    ]
+    assert [port.name[-1] for port in tried] == ["1", "2", "0", "1"]
+
+
+def test_silence_counts_once_every_port_has_been_tried() -> None:
+    search = Search()
+    assert [search.missed(search.choose(PORTS), PORTS, silent=True) for _ in range(7)] == [False, False, True] * 2 + [
+        False
+    ]
+
+
+def test_ports_that_answer_but_are_not_the_modems_mean_that_it_is_not_there() -> None:
+    search = Search()
+    assert not any(search.missed(search.choose(PORTS), PORTS, silent=False) for _ in range(6))
+
+
+def test_where_the_modem_was_seen_its_silence_counts_at_once_and_that_of_others_never() -> None:
+    search = Search()
+    search.seen(PORTS[1])
+    assert [search.missed(port, PORTS, silent=True) for port in PORTS] == [False, True, False]
+    assert search.choose(PORTS) == PORTS[0]
+
+
+def test_a_new_device_of_the_same_name_is_another_port() -> None:
+    search = Search()
+    search.seen(PORTS[0])
+    new = [Port(PORTS[0].name, 999), *PORTS[1:]]
+    assert not search.missed(new[0], new, silent=True)
+
+
+def test_the_only_port_there_is_needs_no_round() -> None:
+    search = Search()
+    assert search.missed(PORTS[0], PORTS[:1], silent=True)

@@ -672,6 +672,43 @@ def test_a_modem_that_returns_at_another_port_is_known_by_its_imei(tmp_path: Pat
     assert other.commands["+CMGS"] == 0
 
 
+@contextmanager
+def silent_device(link: Path) -> Iterator[list[bytes]]:
+    """A tty that answers nothing, say for diagnostics; what was written to it."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    link.symlink_to(os.ttyname(slave))
+    heard: list[bytes] = []
+    try:
+        yield heard
+    finally:
+        with suppress(BlockingIOError):
+            while True:
+                heard.append(os.read(master, 4096))
+        os.close(master)
+        os.close(slave)
+
+
+def test_nothing_is_done_to_another_device_whose_port_fits_the_pattern(tmp_path: Path) -> None:
+    ports, cut = [tmp_path / f"ttyUSB{i}" for i in range(3)], tmp_path / "cut"
+    timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
+    with (
+        silent_device(ports[0]) as first,
+        silent_device(ports[1]) as second,
+        SimulatedModem(ports[2], network_s=0.05) as modem,
+        opened(str(tmp_path / "ttyUSB*"), timing=timing, power_cycle=f"touch {cut}") as driver,
+    ):
+        send(ready(driver), sms())
+        assert not cut.exists()  # it was found before anything was done
+        modem.hang(True, resettable=True)
+        in_state(driver, DeviceState.ABSENT)
+        send(ready(driver), sms())
+    for heard in (first, second):
+        assert b"AT\r" in b"".join(heard)
+        assert b"CFUN" not in b"".join(heard)
+
+
 def test_a_closed_driver_can_be_opened_again(modem: SimulatedModem) -> None:
     driver = Driver("sim1", Options(port=modem.port), FAST)
     for _ in range(2):
