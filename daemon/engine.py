@@ -16,6 +16,7 @@ from daemon.clock import Clock
 from daemon.core import model
 from daemon.core.machine import GONE, NOT_FOUND, advance
 from daemon.core.model import Action, Answer, Attempt, AttemptState, Channel, Event, Request
+from daemon.core.quota import MONTH_S
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
@@ -149,14 +150,49 @@ class Engine:
     # --- what lanes tell ---
 
     def begin(self, request_id: str, step: int, device: str) -> "asyncio.Future[Outcome]":
-        """Make it durable that a device is about to be used; `Outcome.begun` tells for what."""
-        return self._apply(request_id, lambda _, at: model.AttemptStarted(step, at, device))
+        """Make it durable that a device is about to be used, an SMS counted for it; `Outcome.begun` tells for what."""
+
+        def operation(tx: Transaction) -> Outcome:
+            at = self.clock.now()
+            outcome = self._event(tx, request_id, lambda _, at: model.AttemptStarted(step, at, device))
+            begun = outcome.begun(step)
+            if begun is not None and begun[1].channel is Channel.SMS:
+                tx.add_sent(at, device, begun[0].number, at - MONTH_S)
+            return outcome
+
+        return self._submit(operation)
 
     def settle(
-        self, request_id: str, step: int, state: AttemptState, *, reference: str = "", detail: str = ""
+        self,
+        request_id: str,
+        step: int,
+        state: AttemptState,
+        *,
+        reference: str = "",
+        detail: str = "",
+        unsent: str = "",
     ) -> "asyncio.Future[Outcome]":
-        """Record what became of a delivery."""
-        return self._insist(partial(self._apply, request_id, self._settlement(step, state, reference, detail)))
+        """Record what became of a delivery. unsent: a modem that has sent nothing after all; its quota gets it back."""
+
+        def operation(tx: Transaction) -> Outcome:
+            outcome = self._event(tx, request_id, self._settlement(step, state, reference, detail))
+            if unsent and outcome.request is not None:
+                tx.take_back_sent(unsent, outcome.request.number)
+            return outcome
+
+        return self._insist(partial(self._submit, operation))
+
+    def count(self, device: str, number: str, *, sent: bool) -> "asyncio.Future[Outcome]":
+        """A message that belongs to no request is about to go out, or was not sent after all."""
+
+        def operation(tx: Transaction) -> Outcome:
+            if sent:
+                tx.add_sent(self.clock.now(), device, number, self.clock.now() - MONTH_S)
+            else:
+                tx.take_back_sent(device, number)
+            return NOTHING
+
+        return self._submit(operation)
 
     def credit(
         self, number: str, reference: str, device: str, since: float, state: AttemptState, detail: str
@@ -261,14 +297,14 @@ class Engine:
     # --- one event: load, advance, commit, act ---
 
     def _apply(self, request_id: str, make_event: MakeEvent, ip_address: str = "") -> "asyncio.Future[Outcome]":
-        def operation(tx: Transaction) -> Outcome:
-            found = tx.request(request_id)
-            if found is None:
-                return UNKNOWN
-            at = self.clock.now()
-            return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
+        return self._submit(lambda tx: self._event(tx, request_id, make_event, ip_address))
 
-        return self._submit(operation)
+    def _event(self, tx: Transaction, request_id: str, make_event: MakeEvent, ip_address: str = "") -> Outcome:
+        found = tx.request(request_id)
+        if found is None:
+            return UNKNOWN
+        at = self.clock.now()
+        return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
 
     def _advance(
         self, tx: Transaction, row: int, before: Request, event: Event, at: float, ip_address: str = ""

@@ -63,6 +63,17 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("0002 requests by number", ("CREATE INDEX request_number ON request (number)",)),
+    (
+        "0003 what each modem has sent, for its quota",
+        (
+            "CREATE TABLE sent (device TEXT NOT NULL, at REAL NOT NULL, number TEXT NOT NULL) STRICT",
+            "CREATE INDEX sent_device ON sent (device, at)",
+            """INSERT INTO sent
+                SELECT a.device, coalesce(a.settled_at, a.queued_at), r.number
+                FROM attempt a JOIN request r ON r.id = a.request
+                WHERE a.channel = 'sms' AND a.device != '' AND a.tries > 0""",
+        ),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

@@ -120,14 +120,9 @@ class Reading:
         return self._db.execute(query, (number, since, device, reference)).fetchone()  # type: ignore[no-any-return]
 
     def sent_by(self, device: str, since: float) -> list[tuple[float, str]]:
-        """(time, recipient) of each try by which this modem may have sent a message since then, oldest first."""
-        query = (
-            "SELECT coalesce(a.settled_at, a.queued_at) AS at, r.number, a.tries"
-            " FROM attempt a JOIN request r ON r.id=a.request"
-            " WHERE a.device=? AND a.queued_at >= ? AND a.tries > 0 ORDER BY at"
-        )
-        rows = self._db.execute(query, (device, since))
-        return [(at, number) for at, number, tries in rows for _ in range(tries)]
+        """(time, recipient) of each message that this modem may have sent since then, oldest first."""
+        query = "SELECT at, number FROM sent WHERE device=? AND at >= ? ORDER BY at"
+        return self._db.execute(query, (device, since)).fetchall()  # type: ignore[no-any-return]
 
     def meta(self, name: str) -> str | None:
         """A lasting setting of this database."""
@@ -184,6 +179,16 @@ class Transaction(Reading):
     def add_history(self, at: float, request_id: str, kind: str, step: int | None, detail: str) -> int:
         query = "INSERT INTO history (at, request_id, kind, step, detail) VALUES (?, ?, ?, ?, ?)"
         return int(self._db.execute(query, (at, request_id, kind, step, detail)).lastrowid)
+
+    def add_sent(self, at: float, device: str, number: str, forget: float) -> None:
+        """Count a message for its modem's quota; those before `forget` are not needed any more."""
+        self._db.execute("DELETE FROM sent WHERE device=? AND at < ?", (device, forget))
+        self._db.execute("INSERT INTO sent (device, at, number) VALUES (?, ?, ?)", (device, at, number))
+
+    def take_back_sent(self, device: str, number: str) -> None:
+        """The last message of this modem to this number was not sent after all."""
+        newest = "SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at DESC LIMIT 1"
+        self._db.execute(f"DELETE FROM sent WHERE rowid = ({newest})", (device, number))  # noqa: S608
 
     def set_meta(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))

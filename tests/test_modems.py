@@ -1,5 +1,6 @@
 """Several modems behind one daemon, and what an operator sees of them and does to them."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ import serial
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from daemon.client import HttpProblem
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -209,6 +211,38 @@ def test_a_message_that_a_limit_outlives_is_given_up(tmp_path: Path) -> None:
     assert len(modem.accepted) == 1
 
 
+def test_test_messages_count_while_they_are_under_way_and_after_a_restart(tmp_path: Path) -> None:
+    with Pool(tmp_path, "daily_limit = 2", network_s=0.5) as pool, ThreadPoolExecutor() as threads:
+
+        def test(ending: int) -> str:
+            try:
+                pool.gateway.client.post("/v1/modems/sim1/test", timeout_s=30, to=f"+4477009001{ending}", wait=0)
+            except HttpProblem as problem:
+                return str(problem)
+            return "sent"
+
+        assert sorted(threads.map(test, range(11, 15))) == ["sent"] * 2 + ["sim1: the daily limit is reached"] * 2
+        pool.gateway.stop()
+        pool.gateway.start()
+        pool.gateway.ready()
+        assert pool.seen("sim1")["sent"]["day"] == 2
+
+
+@pytest.mark.parametrize("ending", ["80", "81"])
+def test_what_was_not_sent_is_not_counted_either(tmp_path: Path, ending: str) -> None:
+    with Pool(tmp_path, "daily_limit = 9") as pool:
+        pool.modems[0].refuse(515, number=f"4477009001{ending}")
+        (refused,) = pool.verify(ending)
+        until(lambda: pool.state(refused) in ("refused", "delivered"), "it is settled")
+        assert pool.pinwheel("test", "sim1", "--to", "+447700900180").exit_code == 1
+        counted = pool.seen("sim1")["sent"]["day"]
+        assert counted == len(pool.sent(0))
+        pool.gateway.stop()
+        pool.gateway.start()
+        pool.gateway.ready()
+        assert pool.seen("sim1")["sent"]["day"] == counted
+
+
 # --- what operators do -------------------------------------------------------------------------------------------
 
 
@@ -227,6 +261,8 @@ def test_a_drained_modem_lets_go_of_its_port(one: Pool) -> None:
     assert one.pinwheel("drain", "sim1").output == "sim1 has let go of its port\n"
     with serial.Serial(one.modems[0].port, exclusive=True):
         assert one.seen("sim1")["state"] == "drained"
+    for command in (("at", "sim1", "AT"), ("test", "sim1", "--to", f"+{NUMBER}")):
+        assert "it is drained: pinwheel modems resume sim1" in one.pinwheel(*command).output
     (request,) = one.verify("00")
     one.pinwheel("resume", "sim1")
     until(lambda: one.state(request) == "delivered", "it is sent")
@@ -252,6 +288,20 @@ def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
     assert one.modems[0].accepted == [(NUMBER, "Pinwheel: a test of the modem sim1.")]
     unheard = one.pinwheel("test", "sim1", "--to", "+447700900186", "--wait", "0")
     assert "no delivery report" in unheard.output
+
+
+def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path) -> None:
+    with Pool(tmp_path, 'on_uncertain = "never"', network_s=5.0) as pool:
+        (request,) = pool.verify("00")
+        until(lambda: pool.modems[0].commands["+CMGS"] and pool.seen("sim1")["busy"], "it is on the wire")
+        time.sleep(0.2)  # the body and Ctrl-Z go out
+        pool.modems[0].unplug()
+        until(lambda: pool.state(request) == "uncertain", "its answer is lost")
+        pool.modems[0].network_s = 0.05
+        pool.modems[0].replug()
+        until(lambda: pool.seen("sim1")["device"] == "ready", "the modem is back")
+        assert "delivered after" in pool.pinwheel("test", "sim1", "--to", f"+{NUMBER}").output
+        assert pool.state(request) == "uncertain"
 
 
 def test_a_test_message_goes_to_a_short_code_too(one: Pool) -> None:

@@ -85,13 +85,35 @@ def test_unsettled_requests_are_known(store: SqliteStore) -> None:
 
 
 def test_what_a_modem_sent_is_counted_for_its_quota(store: SqliteStore) -> None:
-    sending = [advance(named(i), AttemptStarted(0, 1.0, "sim1"))[0] for i in (1, 2)]
-    again, _ = advance(sending[1], AttemptSettled(0, AttemptState.UNCERTAIN, 2.0, resend=True))
-    twice, _ = advance(again, AttemptStarted(0, 3.0, "sim1"))
-    run(store, insert(sending[0]), insert(replace(twice, number="4915112345678")), insert(named(3)))
-    sent = [number for _, number in store.reading.sent_by("sim1", -1.0)]
-    assert sent == ["447700900123", "4915112345678", "4915112345678"]
-    assert store.reading.sent_by("sim1", 5.0) == []
+    def sent(tx: Transaction) -> None:
+        for at, device, number in ((1.0, "sim1", "a"), (2.0, "sim2", "b"), (3.0, "sim1", "b"), (4.0, "sim1", "a")):
+            tx.add_sent(at, device, number, forget=0.0)
+
+    run(store, sent)
+    assert store.reading.sent_by("sim1", 0.0) == [(1.0, "a"), (3.0, "b"), (4.0, "a")]
+    assert store.reading.sent_by("sim1", 3.0) == [(3.0, "b"), (4.0, "a")]
+    run(store, lambda tx: tx.take_back_sent("sim1", "a"), lambda tx: tx.take_back_sent("sim1", "c"))
+    assert store.reading.sent_by("sim1", 0.0) == [(1.0, "a"), (3.0, "b")]
+    run(store, lambda tx: tx.add_sent(9.0, "sim1", "c", forget=2.0))
+    assert store.reading.sent_by("sim1", 0.0) == [(3.0, "b"), (9.0, "c")]
+    assert store.reading.sent_by("sim2", 0.0) == [(2.0, "b")]
+
+
+def test_what_was_sent_before_quotas_had_a_table_is_counted(tmp_path: Path) -> None:
+    old = sqlite.connect(str(tmp_path / "p.db"), isolation_level=None)
+    old.execute("CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
+    for name, statements in MIGRATIONS[:2]:
+        for statement in statements:
+            old.execute(statement)
+        old.execute("INSERT INTO migration VALUES (?, '')", (name,))
+    sending, _ = advance(named(1), AttemptStarted(0, 1.0, "sim1"))
+    Transaction(old).insert(sending)
+    Transaction(old).insert(named(2))
+    old.close()
+    store = SqliteStore(tmp_path / "p.db")
+    store.open()
+    assert store.reading.sent_by("sim1", -1.0) == [(sending.attempts[0].queued_at, sending.number)]
+    store.close()
 
 
 def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:

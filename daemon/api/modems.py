@@ -11,6 +11,7 @@ from daemon.api.params import HttpError, Mistake, Parameters, e164, gather, phon
 from daemon.api.verify import admit
 from daemon.config import Security
 from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
+from daemon.store import StoreUnusable
 from drivers import DriverError, Refused
 
 ASK_S = 20.0
@@ -86,6 +87,8 @@ async def act(http: HttpRequest) -> Response:
         raise HttpError(404, "No such modem", str(exc)) from None
     except Mistake as exc:
         raise HttpError(400, "Bad parameter", str(exc)) from None
+    except StoreUnusable as exc:
+        raise HttpError(503, "Nothing can be recorded", str(exc)) from None
     except DriverError as exc:
         status = 400 if isinstance(exc, Refused) else 409
         raise HttpError(status, "The modem did not do it", f"{slot.name}: {exc}") from None

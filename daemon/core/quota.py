@@ -1,6 +1,7 @@
 """How much a SIM may send: messages an hour and a day, and distinct recipients a month, by which carriers bar SIMs.
 
 Pure: times are arguments, in UTC seconds. The windows slide. A recipient who had a message this month costs nothing.
+What is under way counts already: two messages at a time, say a test beside a request, must not both be the last one.
 """
 
 from collections import deque
@@ -36,6 +37,17 @@ class Quota:
         self._hour: deque[float] = deque()
         self._day: deque[float] = deque()
         self._recipients: dict[str, float] = {}  # the last time of each, the longest ago first
+        self._under_way: list[str] = []
+
+    def begin(self, number: str) -> None:
+        """A message is about to go out."""
+        self._under_way.append(number)
+
+    def end(self, at: float, number: str, *, sent: bool) -> None:
+        """What was begun has ended."""
+        self._under_way.remove(number)
+        if sent:
+            self.sent(at, number)
 
     def sent(self, at: float, number: str) -> None:
         """A message may have gone out."""
@@ -47,12 +59,14 @@ class Quota:
 
     def used(self, at: float) -> Used:
         self._forget(at)
-        return Used(len(self._hour), len(self._day), len(self._recipients))
+        more = len(self._under_way)
+        new = len(set(self._under_way) - self._recipients.keys()) if self.limits.monthly_recipients else 0
+        return Used(len(self._hour) + more, len(self._day) + more, len(self._recipients) + new)
 
     def allows(self, at: float, number: str) -> bool:
         """Whether a message may go out to this number now."""
         full = self.full(at)
-        return not full or (full == RECIPIENTS and number in self._recipients)
+        return not full or (full == RECIPIENTS and (number in self._recipients or number in self._under_way))
 
     def full(self, at: float) -> str:
         """The limit that is reached, as an operator would say it; "" if none is."""

@@ -197,6 +197,7 @@ class SmsLane:
             _, _, job = self._queue.pop(place)
             free.remove(slot)
             slot.busy = True
+            slot.quota.begin(job.number)
             beginning = self._engine.begin(job.request_id, job.step, slot.name)  # in one commit with the last result
             task = asyncio.get_running_loop().create_task(self._deliver(slot, job, beginning), name=f"sms-{slot.name}")
             self._tasks.add(task)
@@ -241,10 +242,11 @@ class SmsLane:
     # --- one message ---
 
     async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Outcome]") -> None:
+        sent = False
         try:
             begun = (await beginning).begun(job.step)
             if begun is not None:
-                await self._send(slot, job, *begun)
+                sent = await self._send(slot, job, *begun)
         except StoreUnusable:  # told by the store; nothing was sent
             slot.rest(STORE_AGAIN_S)
             self._insert(job)
@@ -252,11 +254,13 @@ class SmsLane:
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
             slot.rest(REST_S[-1])
         finally:
+            slot.quota.end(self._engine.clock.now(), job.number, sent=sent)
             slot.busy = False
             slot.idle_since = time.monotonic()
             self._dispatch()
 
-    async def _send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> None:
+    async def _send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> bool:
+        """Whether it may have gone out."""
         now = self._engine.clock.now()
         pin = self._engine.pin(request, attempt.generation)
         sms = Sms(request.number, self._text(request, pin), max(int(attempt.not_after - now), 1), self._flash)
@@ -264,13 +268,14 @@ class SmsLane:
             answer: Receipt | DriverError = await asyncio.wrap_future(slot.driver.send(sms))
         except DriverError as exc:
             answer = exc
-        if isinstance(answer, Receipt | Uncertain):
-            slot.quota.sent(now, request.number)
+        sent = isinstance(answer, Receipt | Uncertain)
         if isinstance(answer, Uncertain):
             slot.unsettled = (sms, job)
         state, reference, detail = self._judged(slot, request, answer)
         slot.outcomes[state] += 1
-        self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
+        unsent = "" if sent else slot.name
+        self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail, unsent=unsent)
+        return sent
 
     def _judged(self, slot: ModemSlot, request: Request, answer: Receipt | DriverError) -> Told:
         """The answer as the attempt's state; and what it says of the modem and of the recipient."""
@@ -408,12 +413,12 @@ class SmsLane:
 
     async def test(self, slot: ModemSlot, number: str, report_s: float) -> TestResult:
         """Send a message that belongs to no request, and wait so long for its report. Raises DriverError."""
-        started = time.monotonic()
-        now = self._engine.clock.now()
-        if slot.duty is Duty.DRAINED:
-            raise Unavailable(f"it is drained: pinwheel modems resume {slot.name}")
+        started, now = time.monotonic(), self._engine.clock.now()
+        _insist_on_port(slot)
         if not slot.quota.allows(now, number):
             raise Unavailable(f"{slot.quota.full(now)} is reached")
+        if (slot.name, number) in self._tests:
+            raise Unavailable("a test to this number is under way: wait for its end")
         sms = Sms(number, f"Pinwheel: a test of the modem {slot.name}.", 300)
         reports = self._tests[slot.name, number] = asyncio.Queue()  # before it is sent: a report can be quick
         try:
@@ -429,19 +434,25 @@ class SmsLane:
         return TestResult(sent_s, references, report.delivery, time.monotonic() - started)
 
     async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:
-        now = self._engine.clock.now()
+        sent = False
+        slot.quota.begin(sms.number)
         try:
+            await self._engine.count(slot.name, sms.number, sent=True)
+            sent = True  # unless the driver knows better
             receipt = await asyncio.wrap_future(slot.driver.send(sms))
         except DriverError as exc:
-            slot.last_error = (now, str(exc))
-            if isinstance(exc, Uncertain):
-                slot.quota.sent(now, sms.number)
+            slot.last_error = (self._engine.clock.now(), str(exc))
+            sent = isinstance(exc, Uncertain)
+            if not sent:
+                self._engine.count(slot.name, sms.number, sent=False)
             raise
-        slot.quota.sent(now, sms.number)
+        finally:
+            slot.quota.end(self._engine.clock.now(), sms.number, sent=sent)
         return receipt.references
 
     async def ask(self, slot: ModemSlot, command: str, timeout_s: float) -> tuple[str, ...]:
         """The modem's answer to a command of the driver's list. Raises DriverError."""
+        _insist_on_port(slot)
         future = slot.driver.ask(command)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
@@ -454,6 +465,12 @@ def _when_durable(safe: Future[bool], committed: "asyncio.Future[Outcome] | None
         safe.set_result(True)
     else:
         committed.add_done_callback(lambda done: safe.set_result(not done.cancelled() and done.exception() is None))
+
+
+def _insist_on_port(slot: ModemSlot) -> None:
+    """Raises Unavailable."""
+    if slot.duty is Duty.DRAINED:
+        raise Unavailable(f"it is drained: pinwheel modems resume {slot.name}")
 
 
 def _limits(modem: Modem) -> Limits:

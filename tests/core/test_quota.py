@@ -54,3 +54,23 @@ def test_what_was_used_is_told() -> None:
 def test_the_limit_that_is_reached_is_named(limit: str, told: str) -> None:
     assert quota((1, "a"), **{limit: 1}).full(AT) == told
     assert quota((1, "a"), **{limit: 2}).full(AT) == ""
+
+
+def test_what_is_under_way_counts_already() -> None:
+    one = quota(hourly=1)
+    one.begin("a")
+    assert not one.allows(AT, "b")
+    one.end(AT, "a", sent=False)
+    assert one.allows(AT, "b")
+    one.begin("b")
+    one.end(AT, "b", sent=True)
+    assert not one.allows(AT, "a")
+
+
+def test_a_new_recipient_under_way_is_one_of_the_months() -> None:
+    one = quota((1, "a"), monthly_recipients=2)
+    one.begin("a")
+    assert one.used(AT) == Used(2, 2, 1)
+    one.begin("b")
+    assert one.used(AT) == Used(3, 3, 2)
+    assert [one.allows(AT, number) for number in "abc"] == [True, True, False]
