@@ -59,14 +59,15 @@ from drivers.modem import (
 )
 from drivers.recovery import Cure, Ladder, Port, Search
 from drivers.reports import Message, Reports
+from drivers.storage import Storage
 
 log = logging.getLogger("pinwheel.modem")
 
 SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
 STUCK_AFTER = 3  # failures in a row that are the modem's own
 OWN_FAILURES = frozenset({300, 320})  # ME failure, memory failure
-REPORTS = "SR"  # the storage of status reports (27.005 3.1)
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
+CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
 ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
 
@@ -184,14 +185,12 @@ class Driver:
         self._search = Search()
         self._absent_since = float("inf")
         self._registrations: dict[str, int] = {}
-        self._stored: list[tuple[str, int]] = []
-        self._storage = self._home = ""  # the storage that is read now; that of incoming messages
-        self._unreadable: set[int] = set()
+        self._storage = Storage(name, lambda news: self._kept(self._tell(news)))
         self._concatenation = 0
         self._reports = Reports()
         self._on_wire = False
         self._own_failures = 0
-        self._storage_full = False
+        self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
         self._late: _Unanswered | None = None
         self._references = References()
         self._doubt: Doubt | None = None
@@ -270,8 +269,8 @@ class Driver:
 
     def _one_session(self) -> _End:
         """Open, initialise, serve until something ends it."""
-        self._registrations, self._stored, self._own_failures = {}, [], 0
-        self._storage = self._home = ""
+        self._registrations, self._own_failures = {}, 0
+        self._storage.forget()
         ports = [_port(name) for name in self._ports()]
         if not ports:
             return _End(DeviceState.ABSENT, "no port fits the pattern: plug the modem in", self._timing.absent)
@@ -423,9 +422,7 @@ class Driver:
         modem.configure()
         self._status = replace(self._status, imsi=modem.imsi())
         self._look_around(modem)
-        self._home, _ = modem.stored()
-        self._storage = self._home
-        self._look_into_storage(modem, always=True)
+        self._storage.begin(modem)
 
     def _find_rate(self, modem: Modem, port: serial.Serial, rates: tuple[int, ...]) -> None:
         for rate in (self._rate, *rates):
@@ -475,14 +472,14 @@ class Driver:
             self._judge()
             if time.monotonic() >= self._closing_at:
                 raise Interrupted
-            self._read_stored(modem)
+            self._storage.read_announced(modem)
             self._answer_questions(modem)
             job = self._next_job()
             if job is not None:
                 self._send(modem, job)
             elif time.monotonic() >= health_due:
                 self._look_around(modem)
-                self._look_into_storage(modem)
+                self._storage.look(modem)
                 health_due = time.monotonic() + self._timing.health
             else:
                 modem.line.idle(health_due)
@@ -530,7 +527,7 @@ class Driver:
             job.future.set_exception(exc)
             self._after_trouble(modem, busy=busy)
         else:
-            self._own_failures = 0
+            self._own_failures, self._crammed = 0, False
             self._ladder.works()
             job.future.set_result(receipt)
 
@@ -633,18 +630,19 @@ class Driver:
     def _refusal(self, final: at.Final) -> DriverError:
         """What an error result means for a message whose body the modem has."""
         self._own_failures += final.code in OWN_FAILURES
+        cause = at.cause(final)
         if final.code in STORAGE_FULL:
-            self._storage_full = True
-        return KINDS[at.verdict(final)](at.cause(final))
+            self._full = True
+            cause += CRAMMED if self._crammed else ""
+        return KINDS[at.verdict(final)](cause)
 
     def _after_trouble(self, modem: Modem, *, busy: bool) -> None:
         """Find out whether the modem, or its network, is what failed. Raises _Stuck."""
         if busy:
             self._refuse_jobs()
             self._until_free(modem)
-        if self._storage_full:
-            self._storage_full = False
-            self._sweep(modem)
+        if self._full:
+            self._full, self._crammed = False, not self._storage.sweep(modem)
         self._registrations |= modem.registrations()
         if self._own_failures >= STUCK_AFTER and self._registered():
             raise _Stuck
@@ -673,7 +671,7 @@ class Driver:
             case "+CDS" | "+CMT":
                 self._tell(pdu.decode(notice.pdu))
             case "+CMTI" | "+CDSI":
-                self._stored.append(at.storage_index(notice.text))
+                self._storage.announced(*at.storage_index(notice.text))
             case "+CREG" | "+CGREG" | "+CEREG":
                 self._registrations[notice.name] = at.registration(notice.text)
             case "+CMGS":
@@ -722,51 +720,6 @@ class Driver:
         in_part = late is not None and 0 < len(late.message.references) < late.message.parts
         if late is not None and answer is not None and not in_part:
             self._listener(LateAnswer(late.sms, answer))
-
-    # --- the SIM's storage ---
-
-    def _read_stored(self, modem: Modem) -> None:
-        """Take what +CMTI and +CDSI announced."""
-        while self._stored:
-            storage, index = self._stored.pop(0)
-            if storage != self._storage:
-                self._select(modem, storage)
-            for answer in modem.ask(f"AT+CMGR={index}", "+CMGR").answers:
-                self._take(modem, index, answer)
-
-    def _look_into_storage(self, modem: Modem, *, always: bool = False) -> None:
-        """What +CMTI and +CDSI announce can be lost. Reports may lie in a storage of their own."""
-        if self._home and self._select(modem, REPORTS):
-            self._sweep(modem)
-        if self._home and self._storage != self._home:
-            self._select(modem, self._home)
-        if always or modem.stored()[1]:
-            self._sweep(modem)
-
-    def _select(self, modem: Modem, storage: str) -> bool:
-        """Whether the storage can be read, and is not known to be empty; from now on it is the one that is read."""
-        reply = modem.ask(f'AT+CPMS="{storage}"', "+CPMS")
-        if reply.ok:
-            self._storage = storage
-        return reply.ok and at.fields("".join(reply.answers[:1]))[0] != "0"
-
-    def _sweep(self, modem: Modem) -> None:
-        """Take what came while nobody listened; a full SIM receives no more."""
-        for answer in modem.ask("AT+CMGL=4", "+CMGL").answers:
-            with contextlib.suppress(at.Malformed):
-                self._take(modem, at.integer(at.fields(answer)[0]), answer)
-
-    def _take(self, modem: Modem, index: int, answer: str) -> None:
-        """Hand a stored message over, then delete it; one that nobody can read or keep stays where it is."""
-        try:
-            found: StatusReport | IncomingSms = pdu.decode(answer.partition("\n")[2])
-        except pdu.PduError as exc:
-            if index not in self._unreadable:
-                log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self.name, index, exc)
-            self._unreadable.add(index)
-            return
-        if self._kept(self._tell(found)):
-            modem.ask(f"AT+CMGD={index}")
 
 
 def _decline(future: Future[Receipt] | Future[tuple[str, ...]], why: str) -> None:

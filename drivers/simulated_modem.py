@@ -289,12 +289,14 @@ class SimulatedModem:
         """An incoming message from E.164 digits: stored, and announced."""
         self._do(lambda: self._store(deliver(sender, text), "+CMTI", "SM"))
 
-    def fill(self) -> None:
-        """Incoming messages, unannounced, until the storage is full; then nothing can be sent either."""
+    def fill(self, *, drafts: bool = False) -> None:
+        """Incoming messages, unannounced, or drafts, until the storage is full; then nothing can be sent either."""
+        draft = bytes.fromhex("00110000810000000141")  # a SUBMIT
 
         def fill() -> None:
             for index in range(1, STORAGE + 1):
-                self._storages["SM"].setdefault(index, deliver("447700900999", f"advertisement {index}"))
+                pdu = draft if drafts else deliver("447700900999", f"advertisement {index}")
+                self._storages["SM"].setdefault(index, pdu)
 
         self._do(fill)
 

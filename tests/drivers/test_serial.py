@@ -734,6 +734,17 @@ def test_a_full_storage_is_emptied_into_events_and_sending_goes_on(modem: Simula
     assert sum(isinstance(e, IncomingSms) for e in news.events) == 30
 
 
+def test_a_sim_full_of_drafts_says_what_to_do(modem: SimulatedModem) -> None:
+    with opened(modem.port, timing=Timing()) as driver:
+        ready(driver)
+        modem.fill(drafts=True)
+        with pytest.raises(Unavailable, match=r"memory full$"):
+            send(driver, sms())
+        with pytest.raises(Unavailable, match="delete its messages and drafts in a phone"):
+            send(ready(driver), sms())
+    assert modem.commands["+CMGD"] == 0
+
+
 def test_a_message_whose_notice_was_lost_is_found(modem: SimulatedModem) -> None:
     news = News()
     with opened(modem.port, news) as driver:
