@@ -79,6 +79,16 @@ def test_messages_are_spread_over_the_modems(tmp_path: Path) -> None:
         assert (len(pool.sent(0)), len(pool.sent(1))) == (2, 2)
 
 
+def test_a_message_goes_to_the_modem_that_has_been_idle_longest(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", "") as pool:
+        for count, ending in enumerate(("00", "01", "02", "03", "04"), 1):
+            pool.verify(ending)
+            pool.wait_sent(count)
+            until(lambda: not (pool.seen("sim1")["busy"] or pool.seen("sim2")["busy"]), "both are idle")
+        sent = [pool.sent(0), pool.sent(1)]
+    assert sorted(sent) == [["00", "02", "04"], ["01", "03"]]
+
+
 def test_a_message_moves_on_if_its_modem_fails_before_the_wire(tmp_path: Path) -> None:
     with Pool(tmp_path, "", "") as pool:
         pool.modems[0].refuse(515, times=10)

@@ -130,6 +130,24 @@ def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
     assert store.reading.attempt_reported("447700900145", "1", "sim1", 0.0) is None
 
 
+def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: SqliteStore) -> None:
+    sent = advance(
+        advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0], AttemptSettled(0, AttemptState.SENT, 2.0, "7")
+    )[0]
+    newer = replace(sent, id=named(2).id, attempts=(replace(sent.attempts[0], queued_at=50.0),))
+    older = replace(sent, id=named(3).id, attempts=(replace(sent.attempts[0], queued_at=-50.0),))
+    rows = run(store, insert(sent), insert(newer), insert(older))
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", -100.0) == (rows[1], 0)
+
+
+def test_a_message_that_was_never_sent_has_no_report(store: SqliteStore) -> None:
+    sending = advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0]
+    back = advance(sending, AttemptSettled(0, AttemptState.QUEUED, 2.0))[0]
+    run(store, insert(back))
+    assert (back.attempts[0].device, back.attempts[0].tries) == ("sim1", 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", 0.0) is None
+
+
 def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: SqliteStore) -> None:
     sending = advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0]
     uncertain = advance(sending, AttemptSettled(0, AttemptState.UNCERTAIN, 2.0, resend=True))[0]

@@ -180,15 +180,17 @@ def test_closing_ends_the_command_that_cuts_the_power(modem: SimulatedModem, tmp
     assert not [thread for thread in threading.enumerate() if thread.name == "modem-sim1"]
 
 
-def test_a_refusal_before_the_prompt_is_not_the_new_messages(modem: SimulatedModem) -> None:
+@pytest.mark.parametrize("line", ["+CMS ERROR: 21", "OK", "+CMGS: 9\r\n\r\nOK"])
+def test_a_result_before_the_prompt_is_not_the_new_messages(modem: SimulatedModem, line: str) -> None:
     modem.delay_prompt(0.3)
     with opened(modem.port) as driver:
         future = ready(driver).send(sms())
         until(lambda: modem.commands["+CMGS"], "it is offered", BOUND_S)
-        modem.say("+CMS ERROR: 21")
-        with pytest.raises(Unavailable):
+        modem.say(line)
+        with pytest.raises(Unavailable, match="no prompt"):
             future.result(BOUND_S)
-        send(ready(driver), sms())
+        assert send(ready(driver), sms()) == Receipt((0,))
+    assert len(modem.accepted) == 1
 
 
 def test_what_came_while_nobody_listened_is_found(modem: SimulatedModem) -> None:
@@ -267,6 +269,21 @@ def test_a_late_answer_to_the_first_of_several_parts_does_not_make_the_message_s
         modem.network_s = 0.05
         send(driver, sms())
         news.first(StatusReport, lambda report: report.number == NUMBER)
+    assert not any(isinstance(event, LateAnswer) for event in news.events)
+
+
+def test_a_late_refusal_of_a_part_does_not_make_the_message_unsent(modem: SimulatedModem) -> None:
+    news = News()
+    modem.delay_prompt(0.0)
+    modem.delay_prompt(0.2)
+    with opened(modem.port, news) as driver:
+        future = ready(driver).send(sms(text="x" * 400))
+        until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
+        modem.network_s = 1.5
+        modem.refuse(350)
+        with pytest.raises(Uncertain):
+            future.result(BOUND_S)
+        ready(driver)
     assert not any(isinstance(event, LateAnswer) for event in news.events)
 
 
