@@ -168,16 +168,17 @@ class Engine:
         step: int,
         state: AttemptState,
         *,
+        device: str = "",
         reference: str = "",
         detail: str = "",
-        unsent: str = "",
+        unsent: bool = False,
     ) -> "asyncio.Future[Outcome]":
-        """Record what became of a delivery. unsent: a modem that has sent nothing after all; its quota gets it back."""
+        """Record what became of a delivery. device: whose word it is; unsent: it has sent nothing, for its quota."""
 
         def operation(tx: Transaction) -> Outcome:
-            outcome = self._event(tx, request_id, self._settlement(step, state, reference, detail))
+            outcome = self._event(tx, request_id, self._settlement(step, state, device, reference, detail))
             if unsent and outcome.request is not None:
-                tx.take_back_sent(unsent, outcome.request.number)
+                tx.take_back_sent(device, outcome.request.number)
             return outcome
 
         return self._insist(partial(self._submit, operation))
@@ -205,19 +206,19 @@ class Engine:
             if reported is None or found is None:
                 return NOTHING
             at = self.clock.now()
-            event = self._settlement(reported[1], state, reference, detail)(found[1], at)
+            event = self._settlement(reported[1], state, device, reference, detail)(found[1], at)
             return self._advance(tx, *found, event, at)
 
         return self._insist(partial(self._submit, operation))
 
-    def _settlement(self, step: int, state: AttemptState, reference: str, detail: str) -> MakeEvent:
+    def _settlement(self, step: int, state: AttemptState, device: str, reference: str, detail: str) -> MakeEvent:
         """What became of a delivery as an event, under the policy of the device that had it."""
 
         def event(request: Request, at: float) -> Event:
-            device = next((a.device for a in request.attempts if a.step == step), "")
-            resend = (self.policy.resend or {}).get(device, False)
+            had = next((a.device for a in request.attempts if a.step == step), "")
+            resend = (self.policy.resend or {}).get(had, False)
             move_on = self.policy.on_refused == "next"
-            return model.AttemptSettled(step, state, at, reference, detail, resend=resend, move_on=move_on)
+            return model.AttemptSettled(step, state, at, reference, detail, device, resend=resend, move_on=move_on)
 
         return event
 

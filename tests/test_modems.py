@@ -300,7 +300,8 @@ def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
     assert "no delivery report" in unheard.output
 
 
-def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("wait", "told"), [("30", "delivered after"), ("0", "no delivery report")])
+def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path, wait: str, told: str) -> None:
     with Pool(tmp_path, 'on_uncertain = "never"', network_s=5.0) as pool:
         (request,) = pool.verify("00")
         until(lambda: pool.modems[0].commands["+CMGS"] and pool.seen("sim1")["busy"], "it is on the wire")
@@ -310,7 +311,9 @@ def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path) -> No
         pool.modems[0].network_s = 0.05
         pool.modems[0].replug()
         until(lambda: pool.seen("sim1")["device"] == "ready", "the modem is back")
-        assert "delivered after" in pool.pinwheel("test", "sim1", "--to", f"+{NUMBER}").output
+        assert told in pool.pinwheel("test", "sim1", "--to", f"+{NUMBER}", "--wait", wait).output
+        (later,) = pool.verify("01")
+        until(lambda: pool.state(later) == "delivered", "a later report")
         assert pool.state(request) == "uncertain"
 
 

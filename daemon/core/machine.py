@@ -204,6 +204,7 @@ def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
         attempt,
         state=state,
         reference=event.reference or attempt.reference,
+        device=event.device if event.reference and event.device else attempt.device,
         detail=event.detail,
         settled_at=event.at,
     )

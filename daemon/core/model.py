@@ -178,8 +178,9 @@ class AttemptStarted:
 class AttemptSettled:
     """What became of the delivery of this step.
 
-    state QUEUED means that nothing has been sent and it shall be tried again. resend: an uncertain one may go out
-    once more. move_on: a refused one starts the next event at once.
+    state QUEUED means that nothing has been sent and it shall be tried again. device: whose the reference is; it may
+    be an earlier try's. resend: an uncertain one may go out once more. move_on: a refused one starts the next event at
+    once.
     """
 
     step: int
@@ -187,6 +188,7 @@ class AttemptSettled:
     at: float
     reference: str = ""
     detail: str = ""
+    device: str = ""
     resend: bool = False
     move_on: bool = False
 

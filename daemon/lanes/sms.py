@@ -10,7 +10,7 @@ import bisect
 import itertools
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -137,6 +137,7 @@ class SmsLane:
         self._order = itertools.count()
         self._holds = Holds()
         self._tests: dict[tuple[str, str], asyncio.Queue[StatusReport]] = {}  # by modem and number
+        self._tested: deque[tuple[str, str, int]] = deque(maxlen=256)  # modem, number and TP-MR, which wraps then
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
@@ -271,11 +272,16 @@ class SmsLane:
         sent = isinstance(answer, Receipt | Uncertain)
         if isinstance(answer, Uncertain):
             slot.unsettled = (sms, job)
-        state, reference, detail = self._judged(slot, request, answer)
-        slot.outcomes[state] += 1
-        unsent = "" if sent else slot.name
-        self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail, unsent=unsent)
+        told = self._judged(slot, request, answer)
+        slot.outcomes[told[0]] += 1
+        self._settle(slot, job, told, unsent=not sent)
         return sent
+
+    def _settle(self, slot: ModemSlot, job: Job, told: Told, *, unsent: bool = False) -> None:
+        state, reference, detail = told
+        self._engine.settle(
+            job.request_id, job.step, state, device=slot.name, reference=reference, detail=detail, unsent=unsent
+        )
 
     def _judged(self, slot: ModemSlot, request: Request, answer: Receipt | DriverError) -> Told:
         """The answer as the attempt's state; and what it says of the modem and of the recipient."""
@@ -358,7 +364,7 @@ class SmsLane:
             return
         if state is AttemptState.QUEUED:  # it was not sent; by now another event may be under way
             state = AttemptState.FAILED
-        self._engine.settle(job.request_id, job.step, state, reference=reference, detail=detail)
+        self._settle(slot, job, (state, reference, detail))
 
     def _is_uncertain(self, job: Job) -> bool:
         found = self._engine.store.reading.request(job.request_id)
@@ -368,9 +374,10 @@ class SmsLane:
     def _report(self, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Outcome] | None":
         """Give a delivery report to the test that waits for one, or credit it."""
         test = self._tests.get((slot.name, report.number))
-        if test is None:
+        if test is not None:
+            test.put_nowait(report)
+        elif (slot.name, report.number, report.reference) not in self._tested:
             return self._credit(slot, report)
-        test.put_nowait(report)
         return None
 
     def _credit(self, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Outcome] | None":
@@ -423,6 +430,7 @@ class SmsLane:
         reports = self._tests[slot.name, number] = asyncio.Queue()  # before it is sent: a report can be quick
         try:
             references = await self._send_test(slot, sms)
+            self._tested.append((slot.name, number, references[-1]))
             sent_s = time.monotonic() - started
             async with asyncio.timeout(report_s):
                 while (report := await reports.get()).reference != references[-1]:

@@ -256,6 +256,16 @@ def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_refused()
     assert state(after(refused, AttemptSettled(0, A.DELIVERED, 5.0))) is A.DELIVERED
 
 
+def test_a_reference_belongs_to_the_modem_whose_word_it_is() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0, "sim1"))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, device="sim1", resend=True))
+    elsewhere = after(again, AttemptStarted(0, 3.0, "sim2"))
+    late = after(elsewhere, AttemptSettled(0, A.SENT, 4.0, "7", device="sim1"))
+    assert (late.attempts[0].device, late.attempts[0].reference) == ("sim1", "7")
+    unanswered = after(elsewhere, AttemptSettled(0, A.UNCERTAIN, 4.0, device="sim1"))
+    assert unanswered.attempts[0].device == "sim2"
+
+
 def test_there_is_no_news_of_what_was_never_tried() -> None:
     queued = started(request(1))
     assert after(queued, AttemptSettled(0, A.DELIVERED, 3.0)) == queued
