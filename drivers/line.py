@@ -5,7 +5,8 @@ nothing is polled. What goes wrong with the port is one of three exceptions; non
 """
 
 import contextlib
-import selectors
+import os
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -82,15 +83,15 @@ class Line:
         self._until = until
         self._session = at.Session()
         self._events: list[at.Event] = []
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.epoll()
         try:
-            self._selector.register(port, selectors.EVENT_READ)
+            self._poll.register(port, select.EPOLLIN)
         except (OSError, ValueError, serial.SerialException):
             raise Lost(CLOSED) from None
-        self._selector.register(wake, selectors.EVENT_READ)
+        self._poll.register(wake, select.EPOLLIN)
 
     def close(self) -> None:
-        self._selector.close()
+        self._poll.close()
 
     def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float) -> Reply:
         """A command from its first octet to its final result. Raises Silent, Lost, Interrupted."""
@@ -144,28 +145,30 @@ class Line:
 
     def idle(self, deadline: float) -> None:
         """Listen until something was heard, another thread wakes us, or the deadline has passed."""
-        now = time.monotonic()
-        if now < min(deadline, self._until()):
-            self._wait(min(deadline, self._until()) - now)
-        self._flush()
+        self._flush(max(min(deadline, self._until()) - time.monotonic(), 0))
 
-    def _flush(self) -> None:
+    def _flush(self, timeout_s: float = 0) -> None:
         """Whatever nobody waits for any more."""
-        self._wait(0)
+        self._wait(timeout_s)
         self._events.clear()
 
     def _wait(self, timeout_s: float) -> None:
-        for key, _ in self._selector.select(timeout_s):
-            if key.fileobj is self._wake:
+        for number, _ in self._poll.poll(timeout_s):
+            if number == self._wake.fileno():
                 self._wake.clear()
             else:
                 self._read()
 
     def _read(self) -> None:
+        """What has come. Not by pyserial, which asks the kernel again whether there is anything."""
         try:
-            data = self._port.read(4096)
-        except (OSError, serial.SerialException, TypeError):  # TypeError: pyserial, when the port was closed meanwhile
+            data = os.read(self._port.fileno(), 4096)
+        except BlockingIOError:
+            return
+        except (OSError, serial.SerialException):
             raise Lost(CLOSED) from None
+        if not data:  # hung up
+            raise Lost(CLOSED)
         events = self._session.feed(data)
         self._events += [event for event in events if not isinstance(event, at.Notice)]
         for event in events:
@@ -173,8 +176,12 @@ class Line:
                 self._hear(event)
 
     def _write(self, data: bytes) -> None:
+        """All of it; by pyserial, which waits for room after each write, only what does not fit at once."""
         try:
-            self._port.write(data)
+            with contextlib.suppress(BlockingIOError):
+                data = data[os.write(self._port.fileno(), data) :]
+            if data:
+                self._port.write(data)
         except serial.SerialTimeoutException:
             raise Lost("the modem takes no data: check the cable and flow_control") from None
         except (OSError, serial.SerialException):
