@@ -12,6 +12,7 @@ import ssl
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 
 import uvicorn
@@ -66,6 +67,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         if self._deadline is None:
             self._expect_message()
         if self._peer is not None:
@@ -98,17 +100,14 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Signals are the daemon's business; and it wakes once a second for its Date header, not ten times."""
+    """Signals are the daemon's business; and nothing wakes for the Date header: each request brings it up to date."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
 
     async def main_loop(self) -> None:
-        while not self._stopping.is_set():
-            await self.on_tick(0)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), 1.0)
+        await self._stopping.wait()
 
     def stop(self) -> None:
         self.should_exit = True
