@@ -26,7 +26,7 @@ log = logging.getLogger("pinwheel.engine")
 
 BUSY_NUMBER = 10
 STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
-IDLE_S = 1.0  # how long the wheel sleeps at the most, in real seconds: a stepped clock is seen that soon
+IDLE_MS = 60_000  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
 
 
 MakeEvent = Callable[[Request, float], Event]
@@ -266,7 +266,7 @@ class Engine:
                 rows += self._wheel.expire(now_ms)
             for row in rows:
                 self._insist(partial(self._submit, partial(self._fire, row)))
-            self._asleep_until_ms = self._wheel.next_ms(now_ms + int(IDLE_S * 1000 * self.clock.speed))
+            self._asleep_until_ms = self._wheel.next_ms(now_ms + IDLE_MS)
             await self._sleep(self.clock.real_s((self._asleep_until_ms - self.clock.now_ms()) / 1000))
 
     async def wait_for_news(self, timeout_s: float) -> None:
