@@ -83,20 +83,25 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """A delivery report: reference is the TP-MR, number the recipient (E.164 digits), status the raw TP-ST."""
+    """A delivery report: reference is the TP-MR, number the recipient (E.164 digits), status the raw TP-ST.
+
+    stored: the device keeps it until it is safe with who listens, and tells it again if it is not.
+    """
 
     reference: int
     number: str = field(repr=False)
     delivery: Delivery
     status: int
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingSms:
-    """A message that the SIM received. sender: digits or an alphanumeric name."""
+    """A message that the SIM received. sender: digits or an alphanumeric name; stored: as of a StatusReport."""
 
     sender: str = field(repr=False)
     text: str = field(repr=False)
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

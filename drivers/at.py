@@ -281,6 +281,10 @@ class Session:
         self._echo, self._answer, self._free_text, self._prompt = text, answer, free_text, prompt
         return text.encode("latin-1") + b"\r"
 
+    def expect(self, answer: str) -> None:
+        """The final result was an older command's: this one may still ask for its body."""
+        self._answer, self._prompt = answer, True
+
     def body(self, pdu: str) -> bytes:
         """The message for which a prompt has come, without the Ctrl-Z that sends it."""
         self._echo, self._prompt = pdu, False

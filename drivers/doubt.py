@@ -1,13 +1,13 @@
 """Whose answer it is, when a message is on the wire and an older one is still unanswered. Pure.
 
 Most modems answer in order, and nothing else while the network has a message; some take the next one meanwhile. The
-network has one message at a time, so of two answers the first is the older message's. Of one answer the message
-reference may tell, or a delivery report, or that no other follows.
+network has one message at a time, so of two answers the first is the older message's. Of one answer a delivery report
+may tell, or the message reference. That no other answer follows tells nothing: a network may be slow twice.
 """
 
 from dataclasses import dataclass, field
 
-from drivers import DriverError, StatusReport, Uncertain
+from drivers import DriverError, StatusReport
 
 Answer = int | DriverError
 """The message reference (TP-MR) of a part, or why there is none."""
@@ -22,8 +22,13 @@ class References:
         self._steady = False
 
     def told(self, reference: int) -> None:
+        """Of the message after the last that was told."""
         self._steady = self._last is not None and reference == (self._last + 1) % MODULO
         self._last = reference
+
+    def lost_count(self) -> None:
+        """A message had no reference: some count it, too, others do not."""
+        self._last, self._steady = None, False
 
     @property
     def following(self) -> int | None:
@@ -46,26 +51,24 @@ class Doubt:
     _reported: str = field(default="", repr=False)  # the recipient of the message with the first answer's reference
 
     def reported(self, report: StatusReport) -> None:
-        """A delivery report was heard."""
+        """A delivery report was heard, with the recipient in full."""
         if report.reference == self.first and report.number in (self.older, self.newer):
             self._reported = report.number
 
     @property
-    def newer_by_count(self) -> bool:
-        return self.expected is not None and self.first == (self.expected + 1) % MODULO
-
-    @property
     def open(self) -> bool:
         """Whether it is worth waiting."""
-        known = self.second is not None or (self._reported == self.newer != self.older)
-        return not (known or self.newer_by_count)
+        return self.second is None and not self._newers()
 
     def answers(self) -> tuple[Answer | None, Answer | None]:
         """The older message's and the newer one's, as far as they are known; to be asked when the wait is over."""
         if self.second is not None:
             return self.first, self.second
-        if self._reported == self.older != self.newer:
-            return self.first, None
-        if isinstance(self.first, int):
+        if self._newers():
             return None, self.first
-        return None, Uncertain(f"{self.first}; but that may be an older message's answer")
+        return (self.first if self._reported == self.older != self.newer else None), None
+
+    def _newers(self) -> bool:
+        """Whether the first answer is surely the newer message's."""
+        by_count = self.expected is not None and self.first == (self.expected + 1) % MODULO
+        return by_count or self._reported == self.newer != self.older

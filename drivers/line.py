@@ -69,7 +69,7 @@ class Wake:
 
 
 class Line:
-    """An open port. `hear` gets every notice, on the owner thread; what it raises leaves the waiting method.
+    """An open port. `hear` gets each notice in its turn, on the owner thread; what it raises leaves the waiting method.
 
     `until` bounds every wait: the monotonic time by which the driver must have let go, or infinity.
     """
@@ -113,6 +113,7 @@ class Line:
                 return Reply(event, answers)
             if isinstance(event, at.Answer):
                 answers.append(event.text)
+                deadline = max(deadline, time.monotonic() + timeout_s)  # a full storage at 9600 baud takes a while
             if event is None:
                 self._session.forget()
                 if answers:  # a Wavecom's "+CPIN: READY" has no OK behind it
@@ -132,25 +133,39 @@ class Line:
         self._session.forget()
         self._write(bytes([at.ESC]))
 
+    def expect(self, answer: str) -> None:
+        """The command under way is not over: what has ended was an older one."""
+        self._session.expect(answer)
+
     def next(self, deadline: float) -> at.Event | None:
         """The next prompt, answer or final result; None when the deadline (monotonic) has passed."""
-        while not self._events:
-            now = time.monotonic()
-            if now >= self._until():
-                raise Interrupted("the driver is closing")
-            if now >= deadline:
-                return None
-            self._wait(min(deadline, self._until()) - now)
-        return self._events.pop(0)
+        while True:
+            while not self._events:
+                now = time.monotonic()
+                if now >= self._until():
+                    raise Interrupted("the driver is closing")
+                if now >= deadline:
+                    return None
+                self._wait(min(deadline, self._until()) - now)
+            event = self._events.pop(0)
+            if not isinstance(event, at.Notice):
+                return event
+            self._hear(event)
 
     def idle(self, deadline: float) -> None:
-        """Listen until something was heard, another thread wakes us, or the deadline has passed."""
-        self._flush(max(min(deadline, self._until()) - time.monotonic(), 0))
+        """Listen until something was heard, another thread wakes us, or the deadline has passed. Raises Interrupted."""
+        now = time.monotonic()
+        if now >= self._until():
+            raise Interrupted("the driver is closing")
+        self._flush(max(min(deadline, self._until()) - now, 0))
 
     def _flush(self, timeout_s: float = 0) -> None:
-        """Whatever nobody waits for any more."""
-        self._wait(timeout_s)
-        self._events.clear()
+        """Hear what there is; whatever else nobody waits for any more."""
+        self._wait(0 if self._events else timeout_s)
+        events, self._events = self._events, []
+        for event in events:
+            if isinstance(event, at.Notice):
+                self._hear(event)
 
     def _wait(self, timeout_s: float) -> None:
         for number, _ in self._poll.poll(timeout_s):
@@ -169,11 +184,7 @@ class Line:
             raise Lost(CLOSED) from None
         if not data:  # hung up
             raise Lost(CLOSED)
-        events = self._session.feed(data)
-        self._events += [event for event in events if not isinstance(event, at.Notice)]
-        for event in events:
-            if isinstance(event, at.Notice):
-                self._hear(event)
+        self._events += self._session.feed(data)
 
     def _write(self, data: bytes) -> None:
         """All of it; by pyserial, which waits for room after each write, only what does not fit at once."""

@@ -233,12 +233,16 @@ class Modem:
             return at.fields(self.ask("AT+COPS?", "+COPS").answers[0])[2]
         return ""
 
-    def stored(self) -> tuple[str, int]:
-        """The storage that is read, and how many messages it holds (27.005 3.2.2): 1, so that one looks, if unknown."""
+    def storages(self) -> tuple[str, str, int]:
+        """The storage that is read, that of incoming messages, and how many these are (<mem1>, <mem3> of 27.005 3.2.2).
+
+        Where it is not known: "", and 1, so that one looks.
+        """
         with contextlib.suppress(at.Malformed, IndexError):
             parameters = at.fields(self.ask("AT+CPMS?", "+CPMS").answers[0])
-            return parameters[0], at.integer(parameters[1])
-        return "", 1
+            home, count = parameters[6:8] if len(parameters) >= 8 else parameters[:2]
+            return parameters[0], home, at.integer(count)
+        return "", "", 1
 
 
 def _pin(pin_file: str) -> str:

@@ -36,31 +36,31 @@ class Reports:
         self._messages.append(message)
         return message
 
+    def in_full(self, report: StatusReport) -> StatusReport:
+        """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916..."""
+        told = report.number
+        if len(told) < NATIONAL_DIGITS or any(message.number == told for message in self._messages):
+            return report
+        tail = told[-NATIONAL_DIGITS:]
+        alike = [message for message in reversed(self._messages) if message.number.endswith(tail)]
+        meant = next((message for message in alike if report.reference in message.references), None)
+        meant = meant or next(iter(alike), None)
+        return report if meant is None else replace(report, number=meant.number)
+
     def whole(self, report: StatusReport) -> StatusReport | None:
-        """What the report says of its whole message, with its number and its last part's reference; None: nothing."""
-        report = self._in_full(report)
+        """What a report in full says of its whole message, with its last part's reference; None: nothing."""
         message = self._of(report)
-        if message is None or report.delivery is Delivery.TRYING:
+        if message is None or message.parts == 1 or report.delivery is Delivery.TRYING:
             return report
         if report.delivery is Delivery.DELIVERED:
             message.delivered.add(report.reference)
-            if len(message.delivered) < message.parts:
-                return None
-        elif len(message.references) < message.parts:
+        sent = len(message.references) == message.parts
+        if not sent or (report.delivery is Delivery.DELIVERED and not message.delivered.issuperset(message.references)):
             return None
         return replace(report, reference=message.references[-1])
 
-    def _in_full(self, report: StatusReport) -> StatusReport:
-        """With the recipient as it was written to: "07700 900123" is +44 7700 900123."""
-        national = report.number.lstrip("0")
-        numbers = [message.number for message in reversed(self._messages)]
-        if report.number in numbers or len(national) < NATIONAL_DIGITS:
-            return report
-        return replace(report, number=next((n for n in numbers if n.endswith(national)), report.number))
-
     def _of(self, report: StatusReport) -> Message | None:
-        """The newest to this number that has the reference."""
-        for message in reversed(self._messages):
-            if message.number == report.number and report.reference in message.references:
-                return message
-        return None
+        """The newest to this number that has the reference; else the newest that lacks a part's answer."""
+        there = [message for message in reversed(self._messages) if message.number == report.number]
+        unanswered = next((message for message in there if len(message.references) < message.parts), None)
+        return next((message for message in there if report.reference in message.references), unanswered)

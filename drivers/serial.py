@@ -20,6 +20,7 @@ import subprocess
 import termios
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
@@ -194,10 +195,13 @@ class Driver:
         self._late: _Unanswered | None = None
         self._references = References()
         self._doubt: Doubt | None = None
+        self._newer: _Unanswered | None = None  # beside _late, while there is a doubt
 
     # --- the contract ---
 
     def open(self, listener: SmsListener) -> None:
+        if self._thread is not None:  # open already, or still letting go: two threads on one port would be worse
+            return
         self._listener = listener
         self._closing_at = float("inf")
         self._wake = Wake()
@@ -233,6 +237,9 @@ class Driver:
         self._closing_at = time.monotonic()
         self._rouse()
         self._thread.join(self._timing.close + WRITE_S + 1)  # it may be writing
+        if self._thread.is_alive():
+            log.error("modem=%s does not let go of its port: report the log, restart the daemon", self.name)
+            return
         self._thread = None
         self._wake.close()
 
@@ -246,7 +253,7 @@ class Driver:
         try:
             self._sessions()
         finally:  # a defect must not look like a modem that is ready
-            if time.monotonic() < self._closing_at:
+            if not self._closing():
                 self._set_state(
                     DeviceState.FAILED, "a defect has stopped this driver: report the log, drain and resume"
                 )
@@ -255,7 +262,7 @@ class Driver:
 
     def _sessions(self) -> None:
         failures = 0
-        while time.monotonic() < self._closing_at:
+        while not self._closing():
             started = time.monotonic()
             end = self._one_session()
             lasted = time.monotonic() - started > self._timing.health
@@ -271,6 +278,8 @@ class Driver:
         """Open, initialise, serve until something ends it."""
         self._registrations, self._own_failures = {}, 0
         self._storage.forget()
+        if self._doubt is not None:
+            self._forget_unanswered()
         ports = [_port(name) for name in self._ports()]
         if not ports:
             return _End(DeviceState.ABSENT, "no port fits the pattern: plug the modem in", self._timing.absent)
@@ -290,12 +299,14 @@ class Driver:
                 self._search.seen(port)
                 self._serve(modem)
         except Lost as exc:
+            self._forget_unanswered()
             return _End(DeviceState.ABSENT, str(exc))
         except Silent:
             return _End(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", silent=True)
         except _Stuck:
             return _End(DeviceState.STARTING, "the modem answers but sends nothing", stuck=True)
         except _Restarted:
+            self._forget_unanswered()
             return _End(DeviceState.STARTING, "the modem restarted")
         except WrongPort as exc:
             return _End(DeviceState.ABSENT, str(exc), self._timing.absent if len(self._ports()) < 2 else None)
@@ -402,7 +413,7 @@ class Driver:
             log.error("modem=%s cannot run power_cycle: %s", self.name, exc)
             return
         end = time.monotonic() + self._timing.power_cycle
-        while process.poll() is None and time.monotonic() < min(end, self._closing_at):
+        while process.poll() is None and time.monotonic() < end and not self._closing():
             self._pause(0.1)
         if process.poll() is None:
             process.kill()
@@ -470,7 +481,7 @@ class Driver:
         health_due = time.monotonic() + self._timing.health
         while True:
             self._judge()
-            if time.monotonic() >= self._closing_at:
+            if self._closing():
                 raise Interrupted
             self._storage.read_announced(modem)
             self._answer_questions(modem)
@@ -521,7 +532,7 @@ class Driver:
             job.future.set_exception(Uncertain(lost) if self._on_wire else Unavailable(lost))
             raise
         except DriverError as exc:
-            busy = self._late is not None and self._late.sms is job.sms
+            busy = self._doubt is not None or (self._late is not None and self._late.sms is job.sms)
             if busy:
                 self._set_state(DeviceState.WAITING, "listening for the answer to a message; it may have been sent")
             job.future.set_exception(exc)
@@ -551,29 +562,31 @@ class Driver:
 
     def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:
         """AT+CMGS up to the end of the body; nothing has been sent yet."""
+        older = self._unanswered() is not None
         modem.line.begin(f"AT+CMGS={part.length}", "+CMGS", prompt=True)
         deadline = time.monotonic() + self._timing.prompt
         while not isinstance(event := modem.line.next(deadline), at.Prompt):
-            if isinstance(event, at.Final):
-                raise self._not_offered(modem, event)
             if isinstance(event, at.Answer):
                 self._hear(at.Notice("+CMGS", event.text))  # before the prompt it is an older message's
-            if event is None:
+            elif isinstance(event, at.Final) and older and (event.ok or at.verdict(event) is not at.Verdict.LATER):
+                if not event.ok:
+                    self._settle_late(self._refusal(event))
+                older = False
+                modem.line.expect("+CMGS")
+            elif isinstance(event, at.Final):
+                raise self._not_offered(modem, event)
+            else:
                 self._own_failures += self._unanswered() is None  # else it may be busy with that
                 modem.synchronise()
                 raise Unavailable("the modem gave no prompt for the message")
         modem.line.body(part.hex)
 
-    def _not_offered(self, modem: Modem, final: at.Final) -> DriverError:
-        """Why there is no prompt. The network's word before one is about an older message, OK an older command's."""
-        of_network = final.kind == "CMS" and (final.code or 0) < at.OF_MODEM
-        if of_network:
-            self._settle_late(self._refusal(final))
-        if of_network or final.ok:
-            modem.synchronise()  # it may be about to prompt
-            return Unavailable(f"the modem gave no prompt for the message: {at.cause(final)}")
-        refusal = self._refusal(final)
-        return Unavailable(str(refusal)) if isinstance(refusal, Uncertain) else refusal
+    def _not_offered(self, modem: Modem, final: at.Final) -> Unavailable:
+        """Why there is no prompt. The network has not seen this message: its word, or OK, is about something older."""
+        modem.synchronise()  # it may be about to prompt
+        refusal = self._refusal(final) if not final.ok else "OK instead of a prompt"
+        by_modem = final.kind != "CMS" or (final.code or 0) >= at.OF_MODEM
+        return refusal if isinstance(refusal, Unavailable) and by_modem else Unavailable(str(refusal))
 
     def _result(self, line: Line, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
@@ -584,14 +597,19 @@ class Driver:
         older = self._unanswered()
         if answer is not None and older is not None:
             answer = self._own(line, older, sms, answer)
-        if answer is None:
-            self._own_failures += 1
-            self._late = _Unanswered(sms, message, sent_at + self._timing.listen, self._references.following)
-            raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
-        if isinstance(answer, DriverError):
+        if isinstance(answer, int):
+            self._references.told(answer)
+            return answer
+        unanswered = _Unanswered(sms, message, sent_at + self._timing.listen, self._references.following)
+        self._references.lost_count()
+        if answer is not None:
             raise answer
-        self._references.told(answer)
-        return answer
+        if self._doubt is not None:
+            self._newer = unanswered
+            raise Uncertain("an answer came that may be an older message's")
+        self._own_failures += 1
+        self._late = unanswered
+        raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
 
     def _answer_in_time(self, line: Line, deadline: float) -> Answer | None:
         """The next result and what it says of a message; None if there is none."""
@@ -609,17 +627,39 @@ class Driver:
         return reference
 
     def _own(self, line: Line, older: _Unanswered, sms: Sms, first: Answer) -> Answer | None:
-        """The message's own answer, when the first may be an older one's; None: it has not come."""
-        doubt = self._doubt = Doubt(older.sms.number, sms.number, first, older.expected)
-        deadline = min(time.monotonic() + self._timing.answer, older.until)
-        try:
-            while doubt.open and time.monotonic() < deadline:
-                line.idle(deadline)
-        finally:
+        """The message's own answer, when the first may be an older one's; None: it is not known, or has not come."""
+        self._doubt = Doubt(older.sms.number, sms.number, first, older.expected)
+        self._late = replace(older, until=float("inf"))  # its answer has come in time, if it is that
+        self._resolve(line, time.monotonic() + self._timing.answer, lambda: False)
+        late, own = self._doubt.answers()
+        if own is not None or late is not None:
             self._doubt = None
-        late, own = doubt.answers()
-        self._answered(late)  # None, too: the network is done with it
+            self._answered(late)  # None, too: the network is done with it
         return own
+
+    def _resolve(self, line: Line, deadline: float, closing: Callable[[], bool]) -> None:
+        """Listen while there is a doubt."""
+        while self._doubt is not None and self._doubt.open and time.monotonic() < deadline and not closing():
+            line.idle(deadline)
+
+    def _give_up_doubt(self, line: Line) -> None:
+        """Listen on, until the doubt is solved or no answer can come any more; then tell what is known."""
+        older, newer, doubt = self._late, self._newer, self._doubt
+        assert doubt is not None
+        assert newer is not None
+        self._resolve(line, newer.until, self._closing)
+        self._doubt = self._newer = None
+        for unanswered, answer in zip((older, newer), doubt.answers(), strict=True):
+            self._late = unanswered
+            self._answered(answer)
+
+    def _closing(self) -> bool:
+        return time.monotonic() >= self._closing_at
+
+    def _forget_unanswered(self) -> None:
+        """The modem has started anew: what it has not answered yet it will not answer any more."""
+        self._late = self._newer = self._doubt = None
+        self._references.lost_count()
 
     def _unanswered(self) -> _Unanswered | None:
         """The older message that may still be answered."""
@@ -648,14 +688,18 @@ class Driver:
             raise _Stuck
 
     def _until_free(self, modem: Modem) -> None:
-        """A modem answers its commands in order: once it answers a probe, it is done with the message."""
-        while self._unanswered() is not None:
+        """Most modems answer their commands in order: once one answers a probe, it is done with the message."""
+        if self._doubt is not None:
+            self._give_up_doubt(modem.line)
+        while self._unanswered() is not None and not self._closing():
             with contextlib.suppress(Silent):
                 reply = modem.line.ask("AT+CSQ", "+CSQ", timeout_s=self._timing.probe)
                 if reply.answers:
                     return
                 if reply.final.kind == "CMS":  # CSQ has no such error: it is the message's
                     self._answered(self._refusal(reply.final))
+        if self._closing():
+            raise Interrupted
         modem.synchronise()
 
     # --- what the modem says by itself ---
@@ -684,15 +728,19 @@ class Driver:
 
     def _tell(self, news: StatusReport | IncomingSms) -> Future[bool] | None:
         """When it is safe with who listens; None where there is nothing to tell yet."""
-        if self._doubt is not None and isinstance(news, StatusReport):
-            self._doubt.reported(news)
-        whole = self._reports.whole(news) if isinstance(news, StatusReport) else news
+        whole: StatusReport | IncomingSms | None = news
+        if isinstance(news, StatusReport):
+            report = self._reports.in_full(news)
+            if self._doubt is not None:
+                self._doubt.reported(report)
+            whole = self._reports.whole(report)
         return None if whole is None else self._listener(whole)
 
     def _kept(self, told: Future[bool] | None) -> bool:
         """Whether the news is safe, once that is known."""
+        patience_s = min(self._timing.keep, self._closing_at + self._timing.close - time.monotonic())
         try:
-            return told is None or told.result(self._timing.keep)
+            return told is None or told.result(max(patience_s, 0))
         except TimeoutError:
             return False
 

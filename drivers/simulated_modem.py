@@ -583,15 +583,15 @@ class SimulatedModem:
 
     def _network_answers(self, submit: Submit, handset: Handset) -> None:
         error = self._network_error(submit, handset)
-        if error is not None:
-            self._error(*error)
-            self._free()
-            return
-        lost = self._answers_lost.pop(0) if self._answers_lost else None
+        lost = None if error or not self._answers_lost else self._answers_lost.pop(0)
         if lost is False:  # within the modem, which does not count it
             self._free()
             return
         reference = next(self._references)
+        if error is not None:
+            self._error(*error)
+            self._free()
+            return
         self._deliver(submit, handset, reference)
         if lost or not handset.answered:
             self._free()

@@ -7,6 +7,7 @@ no more, and with some modems sends no more.
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from drivers import IncomingSms, StatusReport, at, pdu
 from drivers.modem import Modem
@@ -19,14 +20,19 @@ Take = Callable[[StatusReport | IncomingSms], bool]
 """Hands a message over; whether it is safe now."""
 
 
+class _NotKept(Exception):
+    """Who listens cannot make a message safe now."""
+
+
 class Storage:
     """One modem's. `begin` at each session's start; the other methods within one."""
 
     def __init__(self, name: str, take: Take) -> None:
         self._name, self._take = name, take
         self._announced: list[tuple[str, int]] = []
-        self._read = self._home = ""  # the storage that is read now; that of incoming messages
+        self._read = self._home = ""  # the storage that is read now (mem1); that of incoming messages (mem3)
         self._unreadable: set[int] = set()
+        self._safe: set[tuple[int, str]] = set()  # handed over, but the SIM did not delete it: index and answer
 
     def forget(self) -> None:
         """The session has ended."""
@@ -34,8 +40,7 @@ class Storage:
         self._read = self._home = ""
 
     def begin(self, modem: Modem) -> None:
-        self._home, _ = modem.stored()
-        self._read = self._home
+        self._read, self._home, _ = modem.storages()
         self.look(modem, always=True)
 
     def announced(self, storage: str, index: int) -> None:
@@ -48,7 +53,8 @@ class Storage:
             if storage != self._read:
                 self._select(modem, storage)
             for answer in modem.ask(f"AT+CMGR={index}", "+CMGR").answers:
-                self._hand_over(modem, index, answer)
+                with contextlib.suppress(_NotKept):  # the next look finds it
+                    self._hand_over(modem, index, answer)
 
     def look(self, modem: Modem, *, always: bool = False) -> None:
         """For what was not announced."""
@@ -56,15 +62,19 @@ class Storage:
             self.sweep(modem)
         if self._home and self._read != self._home:
             self._select(modem, self._home)
-        if always or modem.stored()[1]:
+        if always or modem.storages()[2]:
             self.sweep(modem)
 
     def sweep(self, modem: Modem) -> int:
-        """Take everything; how many messages could be deleted."""
+        """Take everything, until something cannot be kept; how many messages could be deleted."""
         deleted = 0
         for answer in modem.ask("AT+CMGL=4", "+CMGL").answers:
-            with contextlib.suppress(at.Malformed):
+            try:
                 deleted += self._hand_over(modem, at.integer(at.fields(answer)[0]), answer)
+            except at.Malformed:
+                continue
+            except _NotKept:
+                break
         return deleted
 
     def _select(self, modem: Modem, storage: str) -> bool:
@@ -75,12 +85,20 @@ class Storage:
         return reply.ok and at.fields("".join(reply.answers[:1]))[0] != "0"
 
     def _hand_over(self, modem: Modem, index: int, answer: str) -> bool:
-        """Whether it is deleted; what nobody can read, or keep, stays where it is."""
-        try:
-            found = pdu.decode(answer.partition("\n")[2])
-        except pdu.PduError as exc:
-            if index not in self._unreadable:
-                log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self._name, index, exc)
-            self._unreadable.add(index)
-            return False
-        return self._take(found) and modem.ask(f"AT+CMGD={index}").ok
+        """Whether it is deleted; what nobody can read stays where it is. Raises _NotKept."""
+        message = (index, answer.partition("\n")[2])
+        if message not in self._safe:
+            try:
+                found = pdu.decode(message[1])
+            except pdu.PduError as exc:
+                if index not in self._unreadable:
+                    log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self._name, index, exc)
+                self._unreadable.add(index)
+                return False
+            if not self._take(replace(found, stored=True)):
+                raise _NotKept
+            self._safe.add(message)
+        deleted = modem.ask(f"AT+CMGD={index}").ok
+        if deleted:
+            self._safe.discard(message)
+        return deleted

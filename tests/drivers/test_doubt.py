@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers import Delivery, Refused, StatusReport, Uncertain
+from drivers import Delivery, Refused, StatusReport
 from drivers.doubt import Doubt, References
 
 OLDER, NEWER = "447700900123", "447700900145"
@@ -77,15 +77,22 @@ def test_reports_of_other_messages_and_to_the_same_recipient_tell_nothing() -> N
     same = Doubt(OLDER, OLDER, 7)
     same.reported(report(7, OLDER))
     assert same.open
-    assert same.answers() == (None, 7)
+    assert same.answers() == (None, None)
 
 
-def test_an_answer_that_stays_alone_is_the_newer_ones_and_an_error_proves_nothing() -> None:
-    assert doubt().answers() == (None, 7)
-    older, newer = doubt(NO).answers()
-    assert older is None
-    assert isinstance(newer, Uncertain)
-    assert "unassigned number" in str(newer)
+@pytest.mark.parametrize("first", [7, NO])
+def test_an_answer_that_stays_alone_proves_nothing(first: int | Refused) -> None:
+    assert doubt(first).answers() == (None, None)
+
+
+def test_a_modem_is_not_known_to_count_after_a_message_without_a_reference() -> None:
+    count = counted(7, 8)
+    count.lost_count()
+    assert count.following is None
+    count.told(10)
+    assert count.following is None
+    count.told(11)
+    assert count.following == 12
 
 
 def test_no_recipient_shows_in_a_repr() -> None:

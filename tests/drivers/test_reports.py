@@ -57,14 +57,38 @@ def test_only_so_many_messages_are_remembered() -> None:
     assert reports.whole(report(1)) == report(1)
 
 
-@pytest.mark.parametrize("told", ["07700900123", "7700900123", "00447700900123", NUMBER])
+@pytest.mark.parametrize("told", ["07700900123", "7700900123", "00447700900123", "87700900123", NUMBER])
 def test_a_recipient_in_national_form_is_the_number_that_it_was_sent_to(told: str) -> None:
-    assert sent(Reports(), 7, of=1).whole(report(7, number=told)) == report(7)
+    assert sent(Reports(), 7, of=1).in_full(report(7, number=told)) == report(7)
 
 
 @pytest.mark.parametrize("told", ["900123", "0", "", "07700900124", "14477009001230"])
 def test_another_recipient_is_another_message(told: str) -> None:
-    assert sent(Reports(), 7, of=1).whole(report(7, number=told)) == report(7, number=told)
+    assert sent(Reports(), 7, of=1).in_full(report(7, number=told)) == report(7, number=told)
+
+
+def test_of_two_numbers_that_end_alike_the_one_with_the_reference_is_meant() -> None:
+    reports = Reports()
+    for number, reference in (("3545551234", 5), ("12125551234", 6)):
+        reports.begin(number, 1).references.append(reference)
+    assert reports.in_full(report(5, number="5551234")).number == "3545551234"
+    assert reports.in_full(report(9, number="5551234")).number == "12125551234"
+    assert reports.in_full(report(6, number="3545551234")).number == "3545551234"  # told in full
+
+
+def test_a_report_with_an_unknown_reference_says_nothing_of_a_message_that_was_not_sent_whole() -> None:
+    reports = sent(Reports(), 1, of=3)
+    assert reports.whole(report(2)) is None
+    reports.begin(NUMBER, 1)  # newer, unanswered too, and whole
+    assert reports.whole(report(2)) == report(2)
+
+
+def test_a_report_that_overtakes_its_parts_answer_counts() -> None:
+    reports = Reports()
+    message = reports.begin(NUMBER, 2)
+    assert reports.whole(report(1)) is None
+    message.references.extend([1, 2])
+    assert reports.whole(report(2)) == report(2)
 
 
 def test_a_message_of_one_part_is_not_taken_for_a_part_of_an_older_one() -> None:

@@ -20,6 +20,7 @@ import pytest
 from drivers import (
     Delivery,
     DeviceState,
+    DriverError,
     IncomingSms,
     LateAnswer,
     Receipt,
@@ -154,7 +155,7 @@ def test_an_incoming_message_is_handed_over_and_then_deleted(modem: SimulatedMod
     with opened(modem.port, news) as driver:
         ready(driver)
         modem.receive("447700900999", "Привет")
-        assert news.first(IncomingSms) == IncomingSms("447700900999", "Привет")
+        assert news.first(IncomingSms) == IncomingSms("447700900999", "Привет", stored=True)
         until(lambda: modem.commands["+CMGD"] == 1, "the message is deleted")
 
 
@@ -187,7 +188,7 @@ def test_a_result_before_the_prompt_is_not_the_new_messages(modem: SimulatedMode
         future = ready(driver).send(sms())
         until(lambda: modem.commands["+CMGS"], "it is offered", BOUND_S)
         modem.say(line)
-        with pytest.raises(Unavailable, match="no prompt"):
+        with pytest.raises(Unavailable):
             future.result(BOUND_S)
         assert send(ready(driver), sms()) == Receipt((0,))
     assert len(modem.accepted) == 1
@@ -353,7 +354,7 @@ def test_a_late_refusal_is_not_taken_for_the_next_messages(eager: SimulatedModem
     with opened(eager.port, news, PATIENT) as driver:
         lost(ready(driver), older)
         eager.network_s = 0.05
-        assert send(driver, sms(OTHER)) == Receipt((0,))
+        assert send(driver, sms(OTHER)) == Receipt((1,))
         late = news.first(LateAnswer)
     assert late.sms is older
     assert isinstance(late.answer, Unavailable)
@@ -377,21 +378,107 @@ def test_a_lost_answer_holds_the_next_message_up_no_longer_than_its_report(
     assert not any(isinstance(event, LateAnswer) for event in news.events)
 
 
-def test_an_answer_that_no_other_follows_is_the_newer_messages(eager: SimulatedModem) -> None:
+def test_a_slow_network_that_is_slow_again_answers_both_in_order(eager: SimulatedModem) -> None:
+    eager.network_s = 1.5
+    news, older, newer = News(), sms(SILENT_HANDSET), sms(SILENT_HANDSET)
+    with opened(eager.port, news, PATIENT) as driver:
+        lost(ready(driver), older)
+        with pytest.raises(Uncertain, match="older message"):
+            send(driver, newer)
+        ready(driver)
+        told = [event for event in news.events if isinstance(event, LateAnswer)]
+        assert [(event.sms is older, event.answer) for event in told] == [(True, Receipt((0,))), (False, Receipt((1,)))]
+
+
+@pytest.mark.parametrize("error", [None, 21])
+def test_an_answer_that_no_other_follows_proves_nothing(eager: SimulatedModem, error: int | None) -> None:
+    news = News()
+    with opened(eager.port, news, PATIENT) as driver:
+        eager.lose_answer(True)
+        lost(ready(driver), sms(SILENT_HANDSET))
+        if error is not None:
+            eager.refuse(error)
+        with pytest.raises(Uncertain, match="older message"):
+            send(driver, sms(SILENT_HANDSET))
+        with pytest.raises(Unavailable, match="listening for the answer"):
+            send(driver, sms(OTHER))
+        assert isinstance(send(ready(driver), sms(OTHER)), Receipt)
+    assert not any(isinstance(event, LateAnswer) for event in news.events)
+
+
+def test_after_a_restart_no_older_answer_is_waited_for(eager: SimulatedModem) -> None:
     with opened(eager.port, timing=PATIENT) as driver:
         eager.lose_answer(True)
         lost(ready(driver), sms(SILENT_HANDSET))
-        assert send(driver, sms(SILENT_HANDSET)) == Receipt((1,))
+        eager.reboot()
+        in_state(driver, DeviceState.STARTING)
+        eager.refuse(42)
+        with pytest.raises(Unavailable, match="congestion"):
+            send(ready(driver), sms(OTHER))
 
 
-def test_an_error_that_may_be_another_messages_proves_nothing(eager: SimulatedModem) -> None:
-    with opened(eager.port, timing=PATIENT) as driver:
-        eager.lose_answer(True)
-        lost(ready(driver), sms())
-        eager.refuse(21)
-        with pytest.raises(Uncertain, match="older message"):
-            send(driver, sms(OTHER))
-        assert send(ready(driver), sms()) == Receipt((1,))
+def test_a_refused_message_may_have_taken_a_reference(eager: SimulatedModem) -> None:
+    news, older = News(), sms(SILENT_HANDSET)
+    with opened(eager.port, news, PATIENT) as driver:
+        for _ in range(2):  # it counts: 0, 1
+            send(ready(driver), sms())
+        with pytest.raises(Refused):
+            send(driver, sms("447700900180"))
+        ready(driver)
+        eager.network_s = 1.5
+        lost(driver, older)
+        eager.network_s = 0.05
+        assert send(driver, sms(OTHER)) == Receipt((4,))
+        assert news.first(LateAnswer) == LateAnswer(older, Receipt((3,)))
+
+
+@pytest.mark.parametrize("code", [None, 21, 500])
+def test_an_older_messages_answer_before_the_prompt_does_not_stop_the_new_one(
+    eager: SimulatedModem, code: int | None
+) -> None:
+    news, older = News(), sms()
+    with opened(eager.port, news, replace(PATIENT, prompt=2.0)) as driver:
+        ready(driver)
+        eager.network_s = 1.5
+        if code is not None:
+            eager.refuse(code)
+        lost(driver, older)  # its answer comes 0.5 s later
+        eager.network_s = 0.05
+        eager.delay_prompt(1.0)
+        assert send(driver, sms(OTHER)) == Receipt((1,))
+        late = news.first(LateAnswer)
+    assert late.sms is older
+    assert isinstance(late.answer, Receipt if code is None else DriverError)
+
+
+@pytest.mark.parametrize("national", [True, False])
+def test_a_report_gives_the_first_answer_to_the_older_message(eager: SimulatedModem, *, national: bool) -> None:
+    news, older = News(), sms(SILENT_HANDSET)
+    with opened(eager.port, news, PATIENT) as driver:
+        ready(driver)
+        eager.network_s = 1.5
+        lost(driver, older)
+        future = driver.send(sms(OTHER))
+        until(lambda: eager.accepted, "the older one is out", BOUND_S)
+        report = status_report(0, "0" + SILENT_HANDSET[2:] if national else SILENT_HANDSET, 0)
+        eager.say(f"+CDS: {len(report) - 1}\r\n{report.hex().upper()}")
+        with pytest.raises(Uncertain, match="no answer"):
+            future.result(BOUND_S)
+        assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
+
+
+def test_closing_in_a_doubt_lets_go_of_the_port(eager: SimulatedModem) -> None:
+    with opened(eager.port, timing=replace(PATIENT, answer=0.8, listen=60.0)) as driver:
+        eager.network_s = 1.2
+        lost(ready(driver), sms(SILENT_HANDSET))
+        eager.network_s = 60
+        future = driver.send(sms(SILENT_HANDSET))
+        until(lambda: eager.accepted, "the older one's answer", BOUND_S)
+        driver.close()
+        assert isinstance(future.exception(0), Uncertain)
+        assert not [thread for thread in threading.enumerate() if thread.name == "modem-sim1"]
+        driver.open(News())
+        ready(driver)
 
 
 # --- faults ----------------------------------------------------------------------------------------------------
