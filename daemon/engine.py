@@ -181,7 +181,7 @@ class Engine:
                 tx.take_back_sent(device, outcome.request.number)
             return outcome
 
-        return self._insist(partial(self._submit, operation))
+        return self._submit(operation, insist=True)
 
     def count(self, device: str, number: str, *, sent: bool) -> "asyncio.Future[Outcome]":
         """A message that belongs to no request is about to go out, or was not sent after all."""
@@ -193,12 +193,23 @@ class Engine:
                 tx.take_back_sent(device, number)
             return NOTHING
 
-        return self._submit(operation)
+        return self._submit(operation, insist=not sent)
 
     def credit(
-        self, number: str, reference: str, device: str, since: float, state: AttemptState, detail: str
+        self,
+        number: str,
+        reference: str,
+        device: str,
+        since: float,
+        state: AttemptState,
+        detail: str,
+        *,
+        insist: bool = True,
     ) -> "asyncio.Future[Outcome]":
-        """Record what a status report says, for the newest message that it can mean; no action where there is none."""
+        """Record what a status report says, for the newest message that it can mean; no action where there is none.
+
+        insist: False where the device tells it again until it is recorded.
+        """
 
         def operation(tx: Transaction) -> Outcome:
             reported = tx.attempt_reported(number, reference, device, since)
@@ -209,7 +220,7 @@ class Engine:
             event = self._settlement(reported[1], state, device, reference, detail)(found[1], at)
             return self._advance(tx, *found, event, at)
 
-        return self._insist(partial(self._submit, operation))
+        return self._submit(operation, insist=insist)
 
     def _settlement(self, step: int, state: AttemptState, device: str, reference: str, detail: str) -> MakeEvent:
         """What became of a delivery as an event, under the policy of the device that had it."""
@@ -222,14 +233,16 @@ class Engine:
 
         return event
 
-    def note(self, request_id: str, step: int | None, kind: str, detail: str = "") -> "asyncio.Future[Outcome]":
+    def note(
+        self, request_id: str, step: int | None, kind: str, detail: str = "", *, insist: bool = False
+    ) -> "asyncio.Future[Outcome]":
         """Add a line to the history that changes nothing. request_id: "" for what belongs to no request."""
 
         def operation(tx: Transaction) -> Outcome:
             tx.add_history(self.clock.now(), request_id, kind, step, detail)
             return NOTHING
 
-        return self._submit(operation)
+        return self._submit(operation, insist=insist)
 
     def remember(self, name: str, value: str) -> "asyncio.Future[Outcome]":
         """Set a lasting setting that is not the configuration's."""
@@ -265,7 +278,7 @@ class Engine:
                 self._load(*self._wheel.extend())
                 rows += self._wheel.expire(now_ms)
             for row in rows:
-                self._insist(partial(self._submit, partial(self._fire, row)))
+                self._submit(partial(self._fire, row), insist=True)
             self._asleep_until_ms = self._wheel.next_ms(now_ms + IDLE_MS)
             await self._sleep(self.clock.real_s((self._asleep_until_ms - self.clock.now_ms()) / 1000))
 
@@ -324,19 +337,19 @@ class Engine:
                 tx.add_check(row, Check(at, action.valid, ip_address))
         return Outcome(row, request, actions)
 
-    def _insist(self, submit: "Callable[[], asyncio.Future[Outcome]]") -> "asyncio.Future[Outcome]":
-        """Submit, and again while the store cannot be used: what time or a device has done must not be forgotten."""
+    def _submit(
+        self, operation: Callable[[Transaction], Outcome], *, insist: bool = False
+    ) -> "asyncio.Future[Outcome]":
+        """insist: again while the store cannot be used: what time or a device has done must not be forgotten."""
 
         def again(done: "asyncio.Future[Outcome]") -> None:
             if not done.cancelled() and isinstance(done.exception(), StoreUnusable):
-                asyncio.get_running_loop().call_later(STORE_AGAIN_S, self._insist, submit)
+                asyncio.get_running_loop().call_later(STORE_AGAIN_S, partial(self._submit, operation, insist=True))
 
-        future = submit()
-        future.add_done_callback(again)
+        future = self.store.submit(operation, self._committed)
+        if insist:
+            future.add_done_callback(again)
         return future
-
-    def _submit(self, operation: Callable[[Transaction], Outcome]) -> "asyncio.Future[Outcome]":
-        return self.store.submit(operation, self._committed)
 
     def _committed(self, outcome: Outcome) -> None:
         self._news.set()

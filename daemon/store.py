@@ -26,6 +26,7 @@ T = TypeVar("T")
 CHECKPOINT_OPERATIONS = 1000  # about 16 MiB of log; written back into the file when there is a pause...
 CHECKPOINT_AT_LATEST = 20_000  # ... or without one
 MAX_GROUP = 500
+NATIONAL_DIGITS = 7  # the end of a number that every form of it has
 
 
 class StoreUnusable(Exception):
@@ -109,7 +110,8 @@ class Reading:
         """(row id, step) of the message that a status report means: the newest of this device to this number
         with this reference: each modem counts by itself.
 
-        Where no message has it, one whose answer this device has not given, so that its reference is not known.
+        Where no message has it, one whose answer this device has not given, so that its reference is not known; else
+        one to a number that ends alike, which the network told in national form.
         """
         query = (
             "SELECT r.id, a.step FROM request r JOIN attempt a ON a.request = r.id"
@@ -117,7 +119,16 @@ class Reading:
             " AND a.tries > 0 AND a.state IN ('queued', 'sending', 'uncertain')))"
             " ORDER BY a.reference='', a.queued_at DESC LIMIT 1"
         )
-        return self._db.execute(query, (number, since, device, reference)).fetchone()  # type: ignore[no-any-return]
+        national = (
+            "SELECT r.id, a.step FROM attempt a JOIN request r ON r.id = a.request"
+            " WHERE a.device=? AND a.queued_at >= ? AND a.reference=? AND r.number LIKE ?"
+            " ORDER BY a.queued_at DESC LIMIT 1"
+        )
+        found = self._db.execute(query, (number, since, device, reference)).fetchone()
+        if found is None and len(number) >= NATIONAL_DIGITS:
+            tail = "%" + number[-NATIONAL_DIGITS:]
+            found = self._db.execute(national, (device, since, reference, tail)).fetchone()
+        return found  # type: ignore[no-any-return]
 
     def sent_by(self, device: str, since: float) -> list[tuple[float, str]]:
         """(time, recipient) of each message that this modem may have sent since then, oldest first."""

@@ -69,6 +69,9 @@ class Doubt:
         return (self.first if self._reported == self.older != self.newer else None), None
 
     def _newers(self) -> bool:
-        """Whether the first answer is surely the newer message's."""
+        """Whether the first answer is the newer message's: surely, or so that it makes no difference to who waits for it.
+
+        A message that goes out again has the same recipient, and a report that one of the two arrived is news of both.
+        """
         by_count = self.expected is not None and self.first == (self.expected + 1) % MODULO
-        return by_count or self._reported == self.newer != self.older
+        return by_count or self._reported == self.newer

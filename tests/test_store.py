@@ -128,6 +128,9 @@ def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
     assert store.reading.attempt_reported("447700900123", "1", "sim2", 0.0) is None  # which counts by itself
     assert store.reading.attempt_reported("447700900123", "9", "sim1", 0.0) is None
     assert store.reading.attempt_reported("447700900145", "1", "sim1", 0.0) is None
+    assert store.reading.attempt_reported("07700900123", "2", "sim1", 0.0) == (rows[1], 0)  # in national form
+    assert store.reading.attempt_reported("07700900123", "9", "sim1", 0.0) is None
+    assert store.reading.attempt_reported("900123", "1", "sim1", 0.0) is None
 
 
 def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: SqliteStore) -> None:

@@ -57,6 +57,12 @@ class Quota:
             self._recipients.pop(number, None)
             self._recipients[number] = at
 
+    def take_back(self) -> None:
+        """The last message that was told was not sent after all; its recipient stays known."""
+        for window in (self._hour, self._day):
+            if window:
+                window.pop()
+
     def used(self, at: float) -> Used:
         self._forget(at)
         more = len(self._under_way)

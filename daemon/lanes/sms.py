@@ -46,6 +46,7 @@ REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only 
 REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
 LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
 SCANNED = 100  # messages from the front of the queue, where quotas pass some over
+ANSWERED_LATE = 4  # messages to which a modem may still give an answer; it has two of them open at the most
 FINISH_S = 2.0  # at the end, to record what the drivers gave back
 
 SmsText = Callable[[Request, str], str]
@@ -84,12 +85,12 @@ class ModemSlot:
     idle_since: float = 0.0
     rest_until: float = 0.0
     failures: int = 0
-    deferred: set[str] = field(default_factory=set)
+    deferred: set[str] = field(default_factory=set, repr=False)
     outcomes: Counter[str] = field(default_factory=Counter)
     last_error: tuple[float, str] | None = None  # UTC seconds, text
     full: str = ""  # the limit that was last seen to hold a message up
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one order of the operator at a time
-    unsettled: tuple[Sms, Job] | None = None  # the last uncertain one: only that can still be answered
+    told: deque[tuple[Sms, Job]] = field(default_factory=lambda: deque(maxlen=ANSWERED_LATE))  # to the driver, last
 
     @property
     def name(self) -> str:
@@ -243,7 +244,7 @@ class SmsLane:
     # --- one message ---
 
     async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Outcome]") -> None:
-        sent = False
+        sent, begun = False, None
         try:
             begun = (await beginning).begun(job.step)
             if begun is not None:
@@ -254,6 +255,8 @@ class SmsLane:
         except Exception:
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
             slot.rest(REST_S[-1])
+            if begun is not None:
+                self._settle(slot, job, (AttemptState.FAILED, "", "a defect: report the log"), unsent=True)
         finally:
             slot.quota.end(self._engine.clock.now(), job.number, sent=sent)
             slot.busy = False
@@ -265,17 +268,33 @@ class SmsLane:
         now = self._engine.clock.now()
         pin = self._engine.pin(request, attempt.generation)
         sms = Sms(request.number, self._text(request, pin), max(int(attempt.not_after - now), 1), self._flash)
-        try:
-            answer: Receipt | DriverError = await asyncio.wrap_future(slot.driver.send(sms))
-        except DriverError as exc:
-            answer = exc
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
+
+        def answered(answer: Future[Receipt]) -> None:
+            """On the driver's thread. What it tells later, say a late answer, is handled later, too."""
+            loop.call_soon_threadsafe(self._answered, slot, job, request, answer, done)
+
+        slot.told.append((sms, job))
+        slot.driver.send(sms).add_done_callback(answered)
+        return await done
+
+    def _answered(
+        self, slot: ModemSlot, job: Job, request: Request, future: Future[Receipt], done: "asyncio.Future[bool]"
+    ) -> None:
+        failure = future.exception()
+        if failure is not None and not isinstance(failure, DriverError):
+            log.error("modem=%s request=%s driver=failed", slot.name, job.request_id, exc_info=failure)
+            failure = Uncertain("a defect of the driver: report the log")
+        answer = future.result() if failure is None else failure
         sent = isinstance(answer, Receipt | Uncertain)
-        if isinstance(answer, Uncertain):
-            slot.unsettled = (sms, job)
-        told = self._judged(slot, request, answer)
-        slot.outcomes[told[0]] += 1
-        self._settle(slot, job, told, unsent=not sent)
-        return sent
+        try:
+            told = self._judged(slot, request, answer)
+            slot.outcomes[told[0]] += 1
+            self._settle(slot, job, told, unsent=not sent)
+        finally:
+            if not done.done():
+                done.set_result(sent)
 
     def _settle(self, slot: ModemSlot, job: Job, told: Told, *, unsent: bool = False) -> None:
         state, reference, detail = told
@@ -334,9 +353,8 @@ class SmsLane:
         """safe: ends once the news is durable, if it has to be."""
         if isinstance(event, IncomingSms):
             log.info("modem=%s incoming=sms", slot.name)
-            _when_durable(
-                safe, self._engine.note("", None, "incoming", f"{slot.name} from {event.sender}: {event.text}")
-            )
+            text = f"{slot.name} from {event.sender}: {event.text}"
+            _when_durable(safe, self._engine.note("", None, "incoming", text, insist=not event.stored))
         elif isinstance(event, StatusReport):
             _when_durable(safe, self._report(slot, event))
         elif isinstance(event, LateAnswer):
@@ -355,16 +373,18 @@ class SmsLane:
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
         """A late refusal changes only what policy has left uncertain; of what goes out again it is no news."""
-        if slot.unsettled is None or slot.unsettled[0] is not late.sms:
+        job = next((job for sms, job in slot.told if sms is late.sms), None)
+        if job is None:  # a test's
             return
-        _, job = slot.unsettled
-        slot.unsettled = None
         state, reference, detail = _told(late.answer)
-        if isinstance(late.answer, DriverError) and (state is AttemptState.UNCERTAIN or not self._is_uncertain(job)):
+        unsent = isinstance(late.answer, DriverError)
+        if unsent and (state is AttemptState.UNCERTAIN or not self._is_uncertain(job)):
             return
         if state is AttemptState.QUEUED:  # it was not sent; by now another event may be under way
             state = AttemptState.FAILED
-        self._settle(slot, job, (state, reference, detail))
+        if unsent:
+            slot.quota.take_back()
+        self._settle(slot, job, (state, reference, detail), unsent=unsent)
 
     def _is_uncertain(self, job: Job) -> bool:
         found = self._engine.store.reading.request(job.request_id)
@@ -387,7 +407,9 @@ class SmsLane:
             return None
         since = self._engine.clock.now() - REPORT_WINDOW_S
         detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
-        credited = self._engine.credit(report.number, str(report.reference), slot.name, since, state, detail)
+        credited = self._engine.credit(
+            report.number, str(report.reference), slot.name, since, state, detail, insist=not report.stored
+        )
         credited.add_done_callback(lambda done: self._count(slot, state, done))
         return credited
 
@@ -434,11 +456,13 @@ class SmsLane:
             sent_s = time.monotonic() - started
             async with asyncio.timeout(report_s):
                 while (report := await reports.get()).reference != references[-1]:
-                    self._credit(slot, report)  # it was another message's
+                    self._credit(slot, report)  # it is another message's
         except TimeoutError:
             return TestResult(sent_s, references, None, None)
         finally:
-            self._tests.pop((slot.name, number), None)
+            del self._tests[slot.name, number]
+            while not reports.empty():
+                self._report(slot, reports.get_nowait())
         return TestResult(sent_s, references, report.delivery, time.monotonic() - started)
 
     async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:

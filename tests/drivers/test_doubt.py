@@ -69,15 +69,19 @@ def test_once_a_report_gives_it_to_the_older_message_the_newer_one_is_waited_for
     assert found.answers() == (7, 8)
 
 
-def test_reports_of_other_messages_and_to_the_same_recipient_tell_nothing() -> None:
+def test_reports_of_other_messages_tell_nothing() -> None:
     found = doubt()
     found.reported(report(8, NEWER))
     found.reported(report(7, "447700900199"))
     assert found.open
+    assert found.answers() == (None, None)
+
+
+def test_a_report_of_a_message_that_went_out_again_is_the_newer_ones() -> None:
     same = Doubt(OLDER, OLDER, 7)
-    same.reported(report(7, OLDER))
     assert same.open
-    assert same.answers() == (None, None)
+    same.reported(report(7, OLDER))
+    assert same.answers() == (None, 7)
 
 
 @pytest.mark.parametrize("first", [7, NO])
