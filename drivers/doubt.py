@@ -69,7 +69,7 @@ class Doubt:
         return (self.first if self._reported == self.older != self.newer else None), None
 
     def _newers(self) -> bool:
-        """Whether the first answer is the newer message's: surely, or so that it makes no difference to who waits for it.
+        """Whether the first answer is the newer message's, surely or so that it makes no difference.
 
         A message that goes out again has the same recipient, and a report that one of the two arrived is news of both.
         """

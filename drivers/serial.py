@@ -340,13 +340,21 @@ class Driver:
 
     def _pause(self, seconds: float) -> None:
         """Wait, unless the driver is closed; who wants something meanwhile is told at once."""
-        assert self._wake is not None
-        end = time.monotonic() + seconds
-        while time.monotonic() < min(end, self._closing_at):
-            select.select([self._wake], [], [], max(end - time.monotonic(), 0))
-            self._wake.clear()
+
+        def decline() -> bool:
             self._refuse_jobs()
             self._refuse_questions()
+            return False
+
+        self._sleep(seconds, until=decline)
+
+    def _sleep(self, seconds: float, until: Callable[[], bool]) -> None:
+        """Until the time is over, the driver is closed, or, whenever another thread has woken us, `until` says so."""
+        assert self._wake is not None
+        end = time.monotonic() + seconds
+        while not until() and time.monotonic() < min(end, self._closing_at):
+            select.select([self._wake], [], [], max(end - time.monotonic(), 0))
+            self._wake.clear()
 
     def _refuse_jobs(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -738,11 +746,11 @@ class Driver:
 
     def _kept(self, told: Future[bool] | None) -> bool:
         """Whether the news is safe, once that is known."""
-        patience_s = min(self._timing.keep, self._closing_at + self._timing.close - time.monotonic())
-        try:
-            return told is None or told.result(max(patience_s, 0))
-        except TimeoutError:
-            return False
+        if told is None:
+            return True
+        told.add_done_callback(lambda _: self._rouse())
+        self._sleep(self._timing.keep, until=told.done)
+        return told.done() and told.result()
 
     def _answered(self, answer: Answer | None) -> None:
         """A message that is not on the wire any more, or not yet known to be answered, has been."""

@@ -172,7 +172,7 @@ class SimulatedModem:
     link: a name for the port that outlives an unplugging. handset: hears (number, text) of whole messages.
     network_s: how long the network takes for a message; report_s: until the handset's report comes. for_messages: False
     for a port of a stick that answers AT but takes none. stores_reports: it knows no +CDS, so that they go to "SR".
-    multitasking: it answers, and takes the next message, while the network has one.
+    multitasking: it answers, and takes the next message, while the network has one. incoming: where it stores messages.
     """
 
     def __init__(
@@ -187,6 +187,7 @@ class SimulatedModem:
         for_messages: bool = True,
         stores_reports: bool = False,
         multitasking: bool = False,
+        incoming: str = "SM",
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
@@ -197,7 +198,8 @@ class SimulatedModem:
         self._imei, self._pin, self._pin_tries = imei, pin, 3
         self._for_messages, self._stores_reports, self._multitasking = for_messages, stores_reports, multitasking
         self._registered = 1
-        self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}}
+        self._incoming = incoming
+        self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}, incoming: {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
         self._references = itertools.cycle(range(256))
@@ -287,7 +289,7 @@ class SimulatedModem:
 
     def receive(self, sender: str, text: str) -> None:
         """An incoming message from E.164 digits: stored, and announced."""
-        self._do(lambda: self._store(deliver(sender, text), "+CMTI", "SM"))
+        self._do(lambda: self._store(deliver(sender, text), "+CMTI", self._incoming))
 
     def fill(self, *, drafts: bool = False) -> None:
         """Incoming messages, unannounced, or drafts, until the storage is full; then nothing can be sent either."""
@@ -507,8 +509,8 @@ class SimulatedModem:
         self._say(f"+CPMS: {len(self._stored)},{STORAGE},{rest},{rest}", "OK")
 
     def _cpms_query(self, _: str) -> None:
-        rest = f'"SM",{len(self._storages["SM"])},{STORAGE}'
-        self._say(f'+CPMS: "{self._read_from}",{len(self._stored)},{STORAGE},{rest},{rest}', "OK")
+        counts = [(name, len(self._storages[name])) for name in (self._read_from, "SM", self._incoming)]
+        self._say("+CPMS: " + ",".join(f'"{name}",{count},{STORAGE}' for name, count in counts), "OK")
 
     def _cmgl(self, _: str) -> None:
         for index, pdu in self._stored.items():

@@ -4,23 +4,27 @@ The lane, the engine and the store are the daemon's own, in this process, so tha
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.clock import Clock
 from daemon.config import Modem
-from daemon.core.model import Channel, Step
+from daemon.core.model import AttemptState, Channel, Request, Step
+from daemon.core.quota import DAY_S
 from daemon.engine import Engine, Policy
-from daemon.lanes.sms import SmsLane
+from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
 from daemon.sqlite import sqlite
 from daemon.store import SqliteStore
+from drivers import DriverError, Uncertain
 from drivers.serial import Driver, Options
-from drivers.simulated_modem import SimulatedModem
+from drivers.simulated_modem import SimulatedModem, deliver
 from tests.core.story import request
 from tests.drivers.test_serial import FAST
 
@@ -29,21 +33,57 @@ OVER = {"delivered", "failed", "refused"}
 NUMBER = "447700900123"
 
 
+def plain(_: Request, pin: str) -> str:
+    return f"Acme code: {pin}."
+
+
 @asynccontextmanager
-async def running(store: SqliteStore, modem: SimulatedModem, *, resend: bool = False) -> AsyncIterator[Engine]:
+async def running(
+    store: SqliteStore, modem: SimulatedModem, *, resend: bool = False, text: SmsText = plain
+) -> AsyncIterator[Engine]:
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
     driver = Driver("sim1", Options(port=modem.port), FAST)
-    lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1"))], lambda _, pin: f"Acme code: {pin}.")
+    lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1"))], text)
     lane.open()
     try:
+        await until(lambda: lane.slots[0].ready)
         yield engine
     finally:
         await lane.close()
 
 
+def lane_of(engine: Engine) -> tuple[SmsLane, ModemSlot]:
+    lane = engine.lanes[Channel.SMS]
+    assert isinstance(lane, SmsLane)
+    return lane, lane.slots[0]
+
+
+def state(engine: Engine, request_id: str) -> str:
+    found = engine.store.reading.request(request_id)
+    assert found is not None
+    return found[1].attempts[0].state
+
+
+def counted(engine: Engine) -> tuple[int, int]:
+    """Messages of today: in memory, and in the database."""
+    slot = lane_of(engine)[1]
+    return slot.quota.used(engine.clock.now()).day, len(engine.store.reading.sent_by("sim1", 0.0))
+
+
+@contextmanager
+def locked(directory: Path, store: SqliteStore) -> Iterator[None]:
+    """Nothing can be written."""
+    store._writer.execute("PRAGMA busy_timeout=0")
+    with closing(sqlite.connect(str(directory / "pinwheel.db"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
 async def start(engine: Engine, number: str) -> str:
     """A request of one SMS."""
-    new = replace(request(steps=(Step(Channel.SMS, 300),)), created_at=engine.clock.now(), id=number * 2, number=number)
+    new = replace(
+        request(steps=(Step(Channel.SMS, 300),)), created_at=engine.clock.now(), id=f"{int(number):032x}", number=number
+    )
     await engine.start(new)
     return new.id
 
@@ -94,13 +134,195 @@ def test_a_database_that_cannot_be_written_for_a_while_loses_no_message_and_no_a
         async with running(store, modem) as engine:
             requests = [await start(engine, number) for number in (NUMBER, "447700900145")]
             await until(lambda: modem.commands["+CMGS"])  # the first is on the wire, the second waits
-            with closing(sqlite.connect(str(tmp_path / "pinwheel.db"), isolation_level=None)) as other:
-                other.execute("BEGIN IMMEDIATE")
+            with locked(tmp_path, store):
                 await until(lambda: modem.accepted and store.broken)
             return [await told(engine, each) for each in requests]
 
-    store._writer.execute("PRAGMA busy_timeout=0")
     with SimulatedModem(tmp_path / "modem", network_s=0.3, report_s=0.05) as modem:
         told_of = asyncio.run(story(modem))
         assert [(kinds[0], kinds[-1]) for kinds in told_of] == [("sending", "delivered")] * 2
         assert [number for number, _ in modem.accepted] == [NUMBER, "447700900145"]
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(
+    tmp_path: Path, store: SqliteStore, *, resend: bool
+) -> None:
+    async def story(modem: SimulatedModem) -> str:
+        async with running(store, modem, resend=resend) as engine:
+            sent = await start(engine, "447700900186")  # has no report
+            await until(lambda: modem._outbox)
+            await asyncio.sleep(FAST.answer - 0.2)
+            time.sleep(0.6)  # meanwhile the driver gives up, and hears the answer
+            await until(lambda: state(engine, sent) == "sent")
+            await asyncio.sleep(0.5)  # long enough to go out again
+            return state(engine, sent)
+
+    with SimulatedModem(tmp_path / "modem", network_s=FAST.answer + 0.2) as modem:
+        assert asyncio.run(story(modem)) == "sent"
+        assert len(modem.accepted) == 1
+
+
+def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> list[tuple[int, int]]:
+        async with running(store, modem) as engine:
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "uncertain")
+            before = counted(engine)
+            await told(engine, sent)
+            return [before, counted(engine)]
+
+    with SimulatedModem(tmp_path / "modem", network_s=SLOW_S) as modem:
+        modem.refuse(350)
+        assert asyncio.run(story(modem)) == [(1, 1), (0, 0)]
+
+
+def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            test = asyncio.ensure_future(lane.test(slot, "447700900180", 0))
+            await until(lambda: modem._outbox)
+            with locked(tmp_path, store):
+                with pytest.raises(DriverError):
+                    await test
+                await until(lambda: store.broken)
+            await until(lambda: counted(engine) == (0, 0))
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.3) as modem:
+        asyncio.run(story(modem))
+
+
+def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            modem.lose_answer(True)
+            uncertain = await start(engine, "447700900186")
+            await until(lambda: state(engine, uncertain) == "uncertain" and slot.ready)
+            assert counted(engine) == (1, 1)
+            modem.lose_answer(False)
+            with pytest.raises(Uncertain):
+                await lane.test(slot, "447700900186", 0)
+            assert counted(engine) == (2, 2)
+
+    weeks_ago = time.time() - 20 * DAY_S
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        asyncio.run(story(modem))
+        store._writer.execute("UPDATE sent SET at = ?", (weeks_ago,))
+
+        async def later() -> None:
+            async with running(store, modem) as engine:
+                slot = lane_of(engine)[1]
+                await until(lambda: slot.ready)
+                sent = await start(engine, NUMBER)
+                await until(lambda: state(engine, sent) in ("sent", "delivered"))
+                assert len(engine.store.reading.sent_by("sim1", 0.0)) == 3
+                assert counted(engine)[0] == 1
+
+        asyncio.run(later())
+
+
+def test_the_report_of_a_request_is_credited_although_a_test_was_refused(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "sent")
+            modem.refuse(21)
+            with pytest.raises(DriverError):
+                await lane.test(slot, NUMBER, 0)  # the report comes meanwhile
+            await until(lambda: state(engine, sent) == "delivered")
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.4, report_s=0.2) as modem:
+        asyncio.run(story(modem))
+
+
+def test_the_late_answer_to_a_test_is_no_requests(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            modem.lose_answer(False)
+            lost = await start(engine, "447700900186")
+            await until(lambda: state(engine, lost) == "uncertain" and slot.ready)
+            modem.network_s = SLOW_S
+            with pytest.raises(Uncertain):
+                await lane.test(slot, "447700900286", 0)
+            await until(lambda: slot.ready)
+            assert state(engine, lost) == "uncertain"
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        asyncio.run(story(modem))
+        assert [number for number, _ in modem.accepted] == ["447700900286"]
+
+
+def test_a_text_that_cannot_be_made_fails_its_message_alone(tmp_path: Path, store: SqliteStore) -> None:
+    def text(request: Request, pin: str) -> str:
+        if request.number == NUMBER:
+            raise LookupError("a defect")
+        return plain(request, pin)
+
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem, text=text) as engine:
+            bad = await start(engine, NUMBER)
+            await until(lambda: state(engine, bad) == AttemptState.FAILED)
+            assert counted(engine) == (0, 0)
+            lane_of(engine)[1].rest_until = 0.0
+            good = await start(engine, "447700900145")
+            await until(lambda: state(engine, good) == AttemptState.DELIVERED)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+def test_what_comes_while_nothing_can_be_written_is_recorded_later(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem):
+            with locked(tmp_path, store):
+                pdu = deliver("447700900999", "by the line")
+                modem.say(f"+CMT: ,{len(pdu) - 1}\r\n{pdu.hex().upper()}")
+                modem.receive("447700900999", "by the SIM")
+                await until(lambda: store.broken and modem.commands["+CMGR"])
+                await asyncio.sleep(0.5)
+                assert modem.commands["+CMGD"] == 0
+            await until(lambda: sum(line.kind == "incoming" for line in store.reading.history(0, 9)) == 2)
+            await until(lambda: modem.commands["+CMGD"] == 1)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+def test_a_report_that_the_sim_keeps_is_not_asked_ever_more_often(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(modem: SimulatedModem) -> tuple[int, int]:
+        async with running(store, modem) as engine:
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "sent")
+            submit, submitted = store.submit, []
+
+            def counting(*operation: Any) -> Any:
+                submitted.append(operation)
+                return submit(*operation)
+
+            monkeypatch.setattr(store, "submit", counting)
+            with locked(tmp_path, store):
+                await until(lambda: modem.commands["+CMGL"] >= 8)
+                counts = len(submitted), modem.commands["+CMGL"]
+            await until(lambda: state(engine, sent) == "delivered")
+            return counts
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, stores_reports=True) as modem:
+        submitted, looks = asyncio.run(story(modem))
+    assert submitted <= looks + 1
+
+
+def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> str:
+        async with running(store, modem) as engine:
+            await start(engine, "447700900181")
+            await until(lambda: lane_of(engine)[1].deferred)
+            return repr(lane_of(engine)[1])
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        assert "4477009" not in asyncio.run(story(modem))

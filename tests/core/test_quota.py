@@ -74,3 +74,12 @@ def test_a_new_recipient_under_way_is_one_of_the_months() -> None:
     one.begin("b")
     assert one.used(AT) == Used(3, 3, 2)
     assert [one.allows(AT, number) for number in "abc"] == [True, True, False]
+
+
+def test_what_was_not_sent_after_all_is_taken_back() -> None:
+    one = quota((1, "a"), (0, "b"), hourly=2, monthly_recipients=9)
+    one.take_back()
+    assert one.used(AT) == Used(1, 1, 2)
+    one.take_back()
+    one.take_back()  # more than there was
+    assert one.used(AT) == Used(0, 0, 2)

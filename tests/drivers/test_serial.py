@@ -34,7 +34,7 @@ from drivers import (
 )
 from drivers.modem import Timing
 from drivers.serial import Driver, Options
-from drivers.simulated_modem import SimulatedModem, status_report
+from drivers.simulated_modem import SPECIAL, SimulatedModem, status_report
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
 
@@ -467,6 +467,97 @@ def test_a_report_gives_the_first_answer_to_the_older_message(eager: SimulatedMo
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
 
 
+class Glued(SimulatedModem):
+    """Holds back what it says, and then says it at once."""
+
+    holding, held = False, b""
+
+    def _write(self, octets: bytes) -> None:
+        if self.holding:
+            self.held += octets
+        else:
+            super()._write(octets)
+
+    def hold(self) -> None:
+        self._do(lambda: setattr(self, "holding", True))
+
+    def release(self) -> None:
+        def say() -> None:
+            self.holding = False
+            self._write(self.held)
+
+        self._do(say)
+
+
+@pytest.fixture
+def glued(tmp_path: Path) -> Iterator[Glued]:
+    modem = Glued(tmp_path / "modem", network_s=0.05, report_s=60.0, multitasking=True)
+    with modem:
+        yield modem
+
+
+def test_two_answers_in_one_read_go_to_their_messages(glued: Glued) -> None:
+    news, older = News(), sms()
+    with opened(glued.port, news, PATIENT) as driver:
+        ready(driver)
+        glued.network_s = 1.5
+        lost(driver, older)
+        glued.network_s = 0.05
+        future = driver.send(sms(OTHER))
+        until(lambda: glued.commands["+CMGS"] == 2 and len(glued._outbox) == 2, "it is on the wire", BOUND_S)
+        glued.hold()
+        until(lambda: len(glued.accepted) == 2 and not glued._outbox, "both are answered", BOUND_S)
+        glued.release()
+        assert future.result(BOUND_S) == Receipt((1,))
+        assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
+
+
+def test_an_answer_just_before_a_restart_counts(glued: Glued) -> None:
+    with opened(glued.port) as driver:
+        glued.network_s = 0.3
+        future = ready(driver).send(sms())
+        until(lambda: glued._outbox, "it is on the wire", BOUND_S)
+        glued.hold()
+        until(lambda: glued.accepted and not glued._outbox, "it is answered", BOUND_S)
+        glued.say("RDY")
+        glued.release()
+        assert future.result(BOUND_S) == Receipt((0,))
+
+
+def test_an_answer_that_never_comes_is_not_waited_for_for_ever(eager: SimulatedModem) -> None:
+    news = News()
+    with opened(eager.port, news, replace(PATIENT, listen=1.5)) as driver:
+        eager.lose_answer(True)
+        lost(ready(driver), sms(SILENT_HANDSET))
+        time.sleep(1.0)  # it cannot come any more
+        eager.refuse(42)
+        with pytest.raises(Unavailable, match="congestion"):
+            send(driver, sms(OTHER))
+        eager.say("+CMGS: 0")
+        send(ready(driver), sms())
+    assert not any(isinstance(event, LateAnswer) for event in news.events)
+
+
+def test_a_part_that_is_refused_leaves_the_message_uncertain(modem: SimulatedModem) -> None:
+    modem.delay_prompt(0.0)
+    modem.delay_prompt(0.2)
+    with opened(modem.port) as driver:
+        future = ready(driver).send(sms(text="x" * 400))
+        until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
+        modem.refuse(42)
+        with pytest.raises(Uncertain, match="1 of 3 parts were sent, then: CMS 42"):
+            future.result(BOUND_S)
+
+
+def test_closing_lets_the_message_on_the_wire_finish(modem: SimulatedModem) -> None:
+    modem.network_s = 0.5
+    with opened(modem.port) as driver:
+        future = ready(driver).send(sms())
+        until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+        driver.close()
+        assert future.result(0) == Receipt((0,))
+
+
 def test_closing_in_a_doubt_lets_go_of_the_port(eager: SimulatedModem) -> None:
     with opened(eager.port, timing=replace(PATIENT, answer=0.8, listen=60.0)) as driver:
         eager.network_s = 1.2
@@ -813,6 +904,24 @@ def test_nothing_is_done_to_another_device_whose_port_fits_the_pattern(tmp_path:
         assert b"CFUN" not in b"".join(heard)
 
 
+def test_another_device_at_the_port_of_the_modem_is_not_reset(tmp_path: Path) -> None:
+    port, other = tmp_path / "ttyUSB0", tmp_path / "other"
+    timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
+    with (
+        silent_device(other) as heard,
+        opened(str(tmp_path / "ttyUSB*"), timing=timing) as driver,
+        SimulatedModem(port) as modem,
+    ):
+        ready(driver)
+        modem.unplug()
+        in_state(driver, DeviceState.ABSENT)
+        port.symlink_to(other.readlink())
+        until(lambda: "does not answer" in driver.status().detail, "it is asked", BOUND_S)
+        time.sleep(1.0)  # long enough for many cures
+    assert b"AT\r" in b"".join(heard)
+    assert b"CFUN" not in b"".join(heard)
+
+
 def test_a_closed_driver_can_be_opened_again(modem: SimulatedModem) -> None:
     driver = Driver("sim1", Options(port=modem.port), FAST)
     for _ in range(2):
@@ -874,6 +983,37 @@ def test_what_nobody_could_keep_stays_in_the_sim(modem: SimulatedModem, answer: 
     finally:
         driver.close()
     assert modem.commands["+CMGD"] == 0
+
+
+def test_closing_waits_no_longer_for_who_listens_than_for_the_wire(modem: SimulatedModem) -> None:
+    driver = Driver("sim1", Options(port=modem.port), replace(FAST, keep=60.0))
+    driver.open(lambda event: Future() if isinstance(event, IncomingSms) else safe())
+    ready(driver)
+    modem.fill()
+    until(lambda: modem.commands["+CMGL"] >= 2, "it takes them", BOUND_S)
+    driver.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "modem-sim1"]
+
+
+def test_what_the_sim_does_not_delete_is_told_once(modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SPECIAL, "+CMGD", lambda modem, _: modem._error("CMS", 320))
+    news = News()
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        modem.receive("447700900999", "hello")
+        until(lambda: modem.commands["+CMGD"] >= 3, "it is tried again", BOUND_S)
+    assert sum(isinstance(event, IncomingSms) for event in news.events) == 1
+
+
+def test_messages_are_looked_for_where_they_come_in(tmp_path: Path) -> None:
+    news = News()
+    with SimulatedModem(tmp_path / "modem", incoming="ME") as modem:
+        modem.receive("447700900999", "early")
+        with opened(modem.port, news) as driver:
+            ready(driver)
+            assert news.first(IncomingSms).text == "early"
+            modem.receive("447700900999", "late")
+            news.first(IncomingSms, lambda message: message.text == "late")
 
 
 def test_a_stored_report_is_deleted_only_once_it_is_safe(tmp_path: Path) -> None:
