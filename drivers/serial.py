@@ -32,7 +32,6 @@ from drivers import (
     DeviceState,
     DriverError,
     IncomingSms,
-    LateAnswer,
     ModemStatus,
     Receipt,
     Refused,
@@ -45,7 +44,7 @@ from drivers import (
     at,
     pdu,
 )
-from drivers.doubt import Answer, Doubt, References
+from drivers.doubt import Answer
 from drivers.line import WRITE_S, Interrupted, Line, Lost, Silent, Wake
 from drivers.modem import (
     RATES,
@@ -58,6 +57,7 @@ from drivers.modem import (
     Timing,
     WrongPort,
 )
+from drivers.outstanding import Outstanding
 from drivers.recovery import Cure, Ladder, Port, Search
 from drivers.reports import Message, Reports
 from drivers.storage import Storage
@@ -153,19 +153,6 @@ class _Question:
     future: Future[tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Unanswered:
-    """A message whose answer, to its newest part, may still come, until then (monotonic).
-
-    expected: the part's reference, if it gets one, and the modem counts.
-    """
-
-    sms: Sms
-    message: Message
-    until: float
-    expected: int | None
-
-
 class Driver:
     """One modem. Everything but the public methods runs on its own thread."""
 
@@ -192,10 +179,7 @@ class Driver:
         self._on_wire = False
         self._own_failures = 0
         self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
-        self._late: _Unanswered | None = None
-        self._references = References()
-        self._doubt: Doubt | None = None
-        self._newer: _Unanswered | None = None  # beside _late, while there is a doubt
+        self._outstanding = Outstanding(lambda late: self._listener(late))
 
     # --- the contract ---
 
@@ -243,6 +227,9 @@ class Driver:
         self._thread = None
         self._wake.close()
 
+    def _closing(self) -> bool:
+        return time.monotonic() >= self._closing_at
+
     def _rouse(self) -> None:
         if self._wake is not None:
             self._wake()
@@ -278,8 +265,8 @@ class Driver:
         """Open, initialise, serve until something ends it."""
         self._registrations, self._own_failures = {}, 0
         self._storage.forget()
-        if self._doubt is not None:
-            self._forget_unanswered()
+        if self._outstanding.doubt is not None:
+            self._outstanding.forget()
         ports = [_port(name) for name in self._ports()]
         if not ports:
             return _End(DeviceState.ABSENT, "no port fits the pattern: plug the modem in", self._timing.absent)
@@ -299,14 +286,14 @@ class Driver:
                 self._search.seen(port)
                 self._serve(modem)
         except Lost as exc:
-            self._forget_unanswered()
+            self._outstanding.forget()
             return _End(DeviceState.ABSENT, str(exc))
         except Silent:
             return _End(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", silent=True)
         except _Stuck:
             return _End(DeviceState.STARTING, "the modem answers but sends nothing", stuck=True)
         except _Restarted:
-            self._forget_unanswered()
+            self._outstanding.forget()
             return _End(DeviceState.STARTING, "the modem restarted")
         except WrongPort as exc:
             return _End(DeviceState.ABSENT, str(exc), self._timing.absent if len(self._ports()) < 2 else None)
@@ -540,7 +527,7 @@ class Driver:
             job.future.set_exception(Uncertain(lost) if self._on_wire else Unavailable(lost))
             raise
         except DriverError as exc:
-            busy = self._doubt is not None or (self._late is not None and self._late.sms is job.sms)
+            busy = self._outstanding.is_for(job.sms)
             if busy:
                 self._set_state(DeviceState.WAITING, "listening for the answer to a message; it may have been sent")
             job.future.set_exception(exc)
@@ -570,7 +557,7 @@ class Driver:
 
     def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:
         """AT+CMGS up to the end of the body; nothing has been sent yet."""
-        older = self._unanswered() is not None
+        older = self._outstanding.any(time.monotonic())
         modem.line.begin(f"AT+CMGS={part.length}", "+CMGS", prompt=True)
         deadline = time.monotonic() + self._timing.prompt
         while not isinstance(event := modem.line.next(deadline), at.Prompt):
@@ -578,13 +565,13 @@ class Driver:
                 self._hear(at.Notice("+CMGS", event.text))  # before the prompt it is an older message's
             elif isinstance(event, at.Final) and older and (event.ok or at.verdict(event) is not at.Verdict.LATER):
                 if not event.ok:
-                    self._settle_late(self._refusal(event))
+                    self._outstanding.answered(self._refusal(event))
                 older = False
                 modem.line.expect("+CMGS")
             elif isinstance(event, at.Final):
                 raise self._not_offered(modem, event)
             else:
-                self._own_failures += self._unanswered() is None  # else it may be busy with that
+                self._own_failures += not self._outstanding.any(time.monotonic())  # else it may be busy with that
                 modem.synchronise()
                 raise Unavailable("the modem gave no prompt for the message")
         modem.line.body(part.hex)
@@ -602,22 +589,18 @@ class Driver:
         line.send()
         sent_at = time.monotonic()
         answer = self._answer_in_time(line, sent_at + self._timing.answer)
-        older = self._unanswered()
-        if answer is not None and older is not None:
-            answer = self._own(line, older, sms, answer)
-        if isinstance(answer, int):
-            self._references.told(answer)
-            return answer
-        unanswered = _Unanswered(sms, message, sent_at + self._timing.listen, self._references.following)
-        self._references.lost_count()
-        if answer is not None:
+        if answer is not None and self._outstanding.any(time.monotonic()):
+            answer = self._own(line, sms, answer)
+        if answer is None:
+            self._outstanding.add(sms, message, sent_at + self._timing.listen)
+            if self._outstanding.doubt is not None:
+                raise Uncertain("an answer came that may be an older message's")
+            self._own_failures += 1
+            raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
+        self._outstanding.told(answer)
+        if isinstance(answer, DriverError):
             raise answer
-        if self._doubt is not None:
-            self._newer = unanswered
-            raise Uncertain("an answer came that may be an older message's")
-        self._own_failures += 1
-        self._late = unanswered
-        raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
+        return answer
 
     def _answer_in_time(self, line: Line, deadline: float) -> Answer | None:
         """The next result and what it says of a message; None if there is none."""
@@ -634,46 +617,17 @@ class Driver:
             return Uncertain("the modem said OK without a message reference")
         return reference
 
-    def _own(self, line: Line, older: _Unanswered, sms: Sms, first: Answer) -> Answer | None:
+    def _own(self, line: Line, sms: Sms, first: Answer) -> Answer | None:
         """The message's own answer, when the first may be an older one's; None: it is not known, or has not come."""
-        self._doubt = Doubt(older.sms.number, sms.number, first, older.expected)
-        self._late = replace(older, until=float("inf"))  # its answer has come in time, if it is that
-        self._resolve(line, time.monotonic() + self._timing.answer, lambda: False)
-        late, own = self._doubt.answers()
-        if own is not None or late is not None:
-            self._doubt = None
-            self._answered(late)  # None, too: the network is done with it
-        return own
+        self._outstanding.dispute(sms, first)
+        self._listen(line, time.monotonic() + self._timing.answer)
+        return self._outstanding.decide()
 
-    def _resolve(self, line: Line, deadline: float, closing: Callable[[], bool]) -> None:
-        """Listen while there is a doubt."""
-        while self._doubt is not None and self._doubt.open and time.monotonic() < deadline and not closing():
+    def _listen(self, line: Line, deadline: float) -> None:
+        """For what solves a doubt."""
+        doubt = self._outstanding.doubt
+        while doubt is not None and doubt.open and time.monotonic() < deadline:
             line.idle(deadline)
-
-    def _give_up_doubt(self, line: Line) -> None:
-        """Listen on, until the doubt is solved or no answer can come any more; then tell what is known."""
-        older, newer, doubt = self._late, self._newer, self._doubt
-        assert doubt is not None
-        assert newer is not None
-        self._resolve(line, newer.until, self._closing)
-        self._doubt = self._newer = None
-        for unanswered, answer in zip((older, newer), doubt.answers(), strict=True):
-            self._late = unanswered
-            self._answered(answer)
-
-    def _closing(self) -> bool:
-        return time.monotonic() >= self._closing_at
-
-    def _forget_unanswered(self) -> None:
-        """The modem has started anew: what it has not answered yet it will not answer any more."""
-        self._late = self._newer = self._doubt = None
-        self._references.lost_count()
-
-    def _unanswered(self) -> _Unanswered | None:
-        """The older message that may still be answered."""
-        if self._late is not None and time.monotonic() >= self._late.until:
-            self._late = None
-        return self._late
 
     def _refusal(self, final: at.Final) -> DriverError:
         """What an error result means for a message whose body the modem has."""
@@ -697,17 +651,16 @@ class Driver:
 
     def _until_free(self, modem: Modem) -> None:
         """Most modems answer their commands in order: once one answers a probe, it is done with the message."""
-        if self._doubt is not None:
-            self._give_up_doubt(modem.line)
-        while self._unanswered() is not None and not self._closing():
+        if self._outstanding.doubt is not None:
+            self._listen(modem.line, self._outstanding.until)
+            self._outstanding.give_up_doubt()
+        while self._outstanding.any(time.monotonic()):
             with contextlib.suppress(Silent):
                 reply = modem.line.ask("AT+CSQ", "+CSQ", timeout_s=self._timing.probe)
                 if reply.answers:
                     return
                 if reply.final.kind == "CMS":  # CSQ has no such error: it is the message's
-                    self._answered(self._refusal(reply.final))
-        if self._closing():
-            raise Interrupted
+                    self._outstanding.answered(self._refusal(reply.final))
         modem.synchronise()
 
     # --- what the modem says by itself ---
@@ -727,10 +680,10 @@ class Driver:
             case "+CREG" | "+CGREG" | "+CEREG":
                 self._registrations[notice.name] = at.registration(notice.text)
             case "+CMGS":
-                self._answered(at.message_reference(notice.text))
+                self._outstanding.answered(at.message_reference(notice.text))
             case "+CMS ERROR":
                 final = at.parse_final(notice.text)
-                self._answered(self._refusal(final) if final is not None else None)
+                self._outstanding.answered(self._refusal(final) if final is not None else None)
             case name if name in at.BANNERS:
                 raise _Restarted
 
@@ -739,8 +692,7 @@ class Driver:
         whole: StatusReport | IncomingSms | None = news
         if isinstance(news, StatusReport):
             report = self._reports.in_full(news)
-            if self._doubt is not None:
-                self._doubt.reported(report)
+            self._outstanding.reported(report)
             whole = self._reports.whole(report)
         return None if whole is None else self._listener(whole)
 
@@ -751,31 +703,6 @@ class Driver:
         told.add_done_callback(lambda _: self._rouse())
         self._sleep(self._timing.keep, until=told.done)
         return told.done() and told.result()
-
-    def _answered(self, answer: Answer | None) -> None:
-        """A message that is not on the wire any more, or not yet known to be answered, has been."""
-        if self._doubt is not None:
-            self._doubt.second = answer
-        elif isinstance(answer, int):
-            self._sent_late(answer)
-        else:
-            self._settle_late(answer)
-
-    def _sent_late(self, reference: int) -> None:
-        """The part that nobody answered was sent; the message too, if it was the last."""
-        late = self._unanswered()
-        if late is not None:
-            self._references.told(reference)
-            late.message.references.append(reference)
-            whole = len(late.message.references) == late.message.parts
-            self._settle_late(Receipt(tuple(late.message.references)) if whole else None)
-
-    def _settle_late(self, answer: Receipt | DriverError | None) -> None:
-        """None: it ends the wait, but says too little. What is sent in part stays uncertain, whatever follows."""
-        late, self._late = self._unanswered(), None
-        in_part = late is not None and 0 < len(late.message.references) < late.message.parts
-        if late is not None and answer is not None and not in_part:
-            self._listener(LateAnswer(late.sms, answer))
 
 
 def _decline(future: Future[Receipt] | Future[tuple[str, ...]], why: str) -> None:

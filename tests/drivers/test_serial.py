@@ -904,6 +904,13 @@ def test_nothing_is_done_to_another_device_whose_port_fits_the_pattern(tmp_path:
         assert b"CFUN" not in b"".join(heard)
 
 
+def test_a_modem_that_was_never_seen_gets_its_power_cut_at_once(tmp_path: Path) -> None:
+    cut, timing = tmp_path / "cut", replace(SOON, cure=(0.0,), cures_an_hour=1)
+    pattern = str(tmp_path / "ttyUSB*")
+    with silent_device(tmp_path / "ttyUSB0"), opened(pattern, timing=timing, power_cycle=f"touch {cut}"):
+        until(cut.exists, "the power is cut", BOUND_S)
+
+
 def test_another_device_at_the_port_of_the_modem_is_not_reset(tmp_path: Path) -> None:
     port, other = tmp_path / "ttyUSB0", tmp_path / "other"
     timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
