@@ -911,6 +911,19 @@ def test_a_modem_that_was_never_seen_gets_its_power_cut_at_once(tmp_path: Path) 
         until(cut.exists, "the power is cut", BOUND_S)
 
 
+def test_a_modem_that_restarts_is_looked_for_where_it_was(tmp_path: Path) -> None:
+    with (
+        silent_device(tmp_path / "ttyUSB1") as heard,
+        SimulatedModem(tmp_path / "ttyUSB0", network_s=0.05) as modem,
+        opened(str(tmp_path / "ttyUSB*")) as driver,
+    ):
+        ready(driver)
+        modem.reboot()
+        until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
+        send(ready(driver), sms())
+    assert heard == []
+
+
 def test_another_device_at_the_port_of_the_modem_is_not_reset(tmp_path: Path) -> None:
     port, other = tmp_path / "ttyUSB0", tmp_path / "other"
     timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
