@@ -326,3 +326,16 @@ def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, st
 
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         assert "4477009" not in asyncio.run(story(modem))
+
+
+def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> int:
+        async with running(store, modem) as engine:
+            requests = [await start(engine, f"4477009001{ending}86") for ending in range(10, 20)]
+            commits: list[str] = []
+            store._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+            await until(lambda: all(state(engine, request) == "sent" for request in requests))
+            return len(commits)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.1) as modem:
+        assert asyncio.run(story(modem)) <= 11

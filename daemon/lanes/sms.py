@@ -288,13 +288,11 @@ class SmsLane:
             failure = Uncertain("a defect of the driver: report the log")
         answer = future.result() if failure is None else failure
         sent = isinstance(answer, Receipt | Uncertain)
-        try:
-            told = self._judged(slot, request, answer)
-            slot.outcomes[told[0]] += 1
-            self._settle(slot, job, told, unsent=not sent)
-        finally:
-            if not done.done():
-                done.set_result(sent)
+        if not done.done():
+            done.set_result(sent)  # first, so that the next message begins in the commit that settles this one
+        told = self._judged(slot, request, answer)
+        slot.outcomes[told[0]] += 1
+        self._settle(slot, job, told, unsent=not sent)
 
     def _settle(self, slot: ModemSlot, job: Job, told: Told, *, unsent: bool = False) -> None:
         state, reference, detail = told

@@ -107,6 +107,15 @@ def test_a_report_solves_a_doubt_late() -> None:
     assert one.late == [("b", Receipt((7,)))]
 
 
+def test_a_late_reference_is_one_of_those_that_the_modem_counts() -> None:
+    one = Told()
+    one.outstanding.answered(7)
+    one.outstanding.told(8)
+    one.outstanding.add(OLDER, Message(OLDER.number, 1), 100.0)  # 9, if it counts
+    one.outstanding.dispute(NEWER, 10)
+    assert one.outstanding.decide() == 10
+
+
 def test_a_modem_that_started_anew_owes_nothing() -> None:
     one = Told()
     outstanding = one.disputed(7)

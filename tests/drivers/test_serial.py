@@ -538,6 +538,22 @@ def test_an_answer_that_never_comes_is_not_waited_for_for_ever(eager: SimulatedM
     assert not any(isinstance(event, LateAnswer) for event in news.events)
 
 
+def test_a_modem_that_is_busy_with_an_older_message_is_not_taken_for_stuck(eager: SimulatedModem) -> None:
+    news, older = News(), sms(SILENT_HANDSET)
+    with opened(eager.port, news, PATIENT) as driver:
+        ready(driver)
+        eager.network_s = 2.8
+        lost(driver, older)
+        eager.network_s = 0.05
+        for _ in range(3):
+            eager.delay_prompt(None)
+            with pytest.raises(Unavailable, match="no prompt"):
+                send(ready(driver), sms())
+        assert news.first(LateAnswer).sms is older
+        send(ready(driver), sms())
+    assert eager.commands["+CFUN"] == 0
+
+
 def test_a_part_that_is_refused_leaves_the_message_uncertain(modem: SimulatedModem) -> None:
     modem.delay_prompt(0.0)
     modem.delay_prompt(0.2)
