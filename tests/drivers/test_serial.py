@@ -336,12 +336,14 @@ def lost(driver: Driver, message: Sms) -> None:
     ready(driver)
 
 
-def test_a_late_answer_is_not_taken_for_the_next_messages(eager: SimulatedModem) -> None:
-    eager.network_s = 1.5
+@pytest.mark.parametrize("pause_s", [0.0, 1.2])
+def test_a_late_answer_is_not_taken_for_the_next_messages(eager: SimulatedModem, pause_s: float) -> None:
+    eager.network_s = 1.5 + pause_s
     news, older = News(), sms()
     with opened(eager.port, news, PATIENT) as driver:
         lost(ready(driver), older)
         eager.network_s = 0.05
+        time.sleep(pause_s)
         assert send(driver, sms(OTHER)) == Receipt((1,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
     assert [number for number, _ in eager.accepted] == [NUMBER, OTHER]
