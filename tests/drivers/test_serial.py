@@ -408,12 +408,20 @@ def test_an_answer_that_no_other_follows_proves_nothing(eager: SimulatedModem, e
     assert not any(isinstance(event, LateAnswer) for event in news.events)
 
 
-def test_after_a_restart_no_older_answer_is_waited_for(eager: SimulatedModem) -> None:
+def unplugged_for_a_moment(modem: SimulatedModem) -> None:
+    modem.unplug()
+    modem.replug()
+
+
+@pytest.mark.parametrize("fault", [SimulatedModem.reboot, unplugged_for_a_moment])
+def test_of_a_modem_that_was_without_power_no_older_answer_is_waited_for(
+    eager: SimulatedModem, fault: Callable[[SimulatedModem], None]
+) -> None:
     with opened(eager.port, timing=PATIENT) as driver:
         eager.lose_answer(True)
         lost(ready(driver), sms(SILENT_HANDSET))
-        eager.reboot()
-        in_state(driver, DeviceState.STARTING)
+        fault(eager)
+        until(lambda: driver.status().state is not DeviceState.READY, "it is noticed", BOUND_S)
         eager.refuse(42)
         with pytest.raises(Unavailable, match="congestion"):
             send(ready(driver), sms(OTHER))
