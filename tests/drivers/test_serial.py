@@ -1100,6 +1100,29 @@ def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path)
         assert not any(modem._storages.values())
 
 
+def test_a_report_that_is_announced_is_read_where_it_is(tmp_path: Path) -> None:
+    news, modem = News(), SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, stores_reports=True)
+    with modem, opened(modem.port, news, Timing()) as driver:
+        (reference,) = send(ready(driver), sms()).references
+        assert news.first(StatusReport) == StatusReport(reference, NUMBER, Delivery.DELIVERED, 0, stored=True)
+
+
+def test_no_more_is_handed_over_while_nothing_can_be_kept(modem: SimulatedModem) -> None:
+    asked: list[SmsEvent] = []
+
+    def listen(event: SmsEvent) -> Future[bool]:
+        asked.append(event)
+        return safe(False)
+
+    driver = Driver("sim1", Options(port=modem.port), FAST)
+    driver.open(listen)
+    ready(driver)
+    modem.fill()
+    until(lambda: sum(isinstance(event, IncomingSms) for event in asked) >= 2, "it is offered", BOUND_S)
+    driver.close()
+    assert sum(isinstance(event, IncomingSms) for event in asked) <= modem.commands["+CMGL"]
+
+
 def test_a_report_whose_notice_was_lost_is_found(tmp_path: Path) -> None:
     news = News()
     with SimulatedModem(tmp_path / "modem", stores_reports=True) as modem, opened(modem.port, news) as driver:
