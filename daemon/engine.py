@@ -177,7 +177,7 @@ class Engine:
 
         def operation(tx: Transaction) -> Outcome:
             outcome = self._event(tx, request_id, self._settlement(step, state, device, reference, detail))
-            if unsent and outcome.request is not None:
+            if unsent and outcome.actions and outcome.request is not None:  # none where a report has come first
                 tx.take_back_sent(device, outcome.request.number)
             return outcome
 

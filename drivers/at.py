@@ -353,8 +353,8 @@ class Session:
         if self._answer is None:
             return None
         final = parse_final(line)
-        if final is not None:
-            self.forget()
+        if final is not None:  # an older command's, perhaps, so that this one's prompt may still come
+            self._echo, self._answer, self._free_text = "", None, False
         return final
 
     def _sort(self, line: str, pdu: str) -> Answer | Notice:

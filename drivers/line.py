@@ -17,6 +17,7 @@ import serial
 from drivers import at
 
 CLOSED = "the port closed: was the modem unplugged?"
+LISTING_S = 120.0  # for a full storage at 9600 baud
 WRITE_S = 5.0  # a modem that does not drain its port for so long is gone
 
 
@@ -96,29 +97,33 @@ class Line:
     def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float) -> Reply:
         """A command from its first octet to its final result. Raises Silent, Lost, Interrupted."""
         self.begin(command, answer, free_text=free_text)
-        return self.end(timeout_s)
+        return self.end(timeout_s, at_most_s=timeout_s if free_text else LISTING_S)
 
     def begin(self, command: str, answer: str = "", *, free_text: bool = False, prompt: bool = False) -> None:
         """Write a command. What an older one left behind is no part of its answer."""
         self._flush()
         self._write(self._session.command(command, answer, free_text=free_text, prompt=prompt))
 
-    def end(self, timeout_s: float) -> Reply:
-        """The rest of the command under way."""
+    def end(self, timeout_s: float, at_most_s: float) -> Reply:
+        """The rest of the command under way; each line of its answer gives it time again, up to at_most_s."""
         answers: list[str] = []
-        deadline = time.monotonic() + timeout_s
+        deadline, latest = time.monotonic() + timeout_s, time.monotonic() + max(timeout_s, at_most_s)
         while True:
             event = self.next(deadline)
             if isinstance(event, at.Final):
                 return Reply(event, answers)
             if isinstance(event, at.Answer):
                 answers.append(event.text)
-                deadline = max(deadline, time.monotonic() + timeout_s)  # a full storage at 9600 baud takes a while
+                deadline = min(time.monotonic() + timeout_s, latest)
             if event is None:
                 self._session.forget()
                 if answers:  # a Wavecom's "+CPIN: READY" has no OK behind it
                     return Reply(at.Final("NONE"), answers)
                 raise Silent("no final result")
+
+    def give_up(self) -> None:
+        """The command under way has had its time: what still comes of it is a notice."""
+        self._session.forget()
 
     def body(self, pdu: str) -> None:
         """The message for a prompt; nothing is sent before `send`."""

@@ -240,8 +240,8 @@ class Modem:
         """
         with contextlib.suppress(at.Malformed, IndexError):
             parameters = at.fields(self.ask("AT+CPMS?", "+CPMS").answers[0])
-            home, count = parameters[6:8] if len(parameters) >= 8 else parameters[:2]
-            return parameters[0], home, at.integer(count)
+            home = 6 if len(parameters) > 7 else 0
+            return parameters[0], parameters[home], at.integer(parameters[home + 1])
         return "", "", 1
 
 

@@ -14,7 +14,7 @@ REMEMBERED = 256  # messages; TP-MR wraps then
 NATIONAL_DIGITS = 7  # of a number without its country; a shorter one is a short code
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
     """references: of the parts that were sent so far; delivered: those that arrived."""
 
@@ -35,6 +35,10 @@ class Reports:
         message = Message(number, parts)
         self._messages.append(message)
         return message
+
+    def unsent(self, message: Message) -> None:
+        """Nothing of it was sent: no report means it."""
+        self._messages.remove(message)
 
     def in_full(self, report: StatusReport) -> StatusReport:
         """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916..."""

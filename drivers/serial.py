@@ -184,7 +184,8 @@ class Driver:
     # --- the contract ---
 
     def open(self, listener: SmsListener) -> None:
-        if self._thread is not None:  # open already, or still letting go: two threads on one port would be worse
+        if self._thread is not None and self._thread.is_alive():  # two threads on one port would be worse than none
+            log.error("modem=%s has not let go of its port yet: resume it again later", self.name)
             return
         self._listener = listener
         self._closing_at = float("inf")
@@ -283,6 +284,8 @@ class Driver:
             with self._opened(port.name) as opened, contextlib.closing(self._line(opened)) as line:
                 modem = Modem(line, self._timing)
                 self._initialise(modem, opened)
+                if self._search.known not in (port, None):
+                    self._outstanding.forget()
                 self._search.seen(port)
                 self._serve(modem)
         except Lost as exc:
@@ -291,6 +294,7 @@ class Driver:
         except Silent:
             return _End(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", silent=True)
         except _Stuck:
+            self._outstanding.forget()
             return _End(DeviceState.STARTING, "the modem answers but sends nothing", stuck=True)
         except _Restarted:
             self._outstanding.forget()
@@ -304,6 +308,7 @@ class Driver:
         except Interrupted:
             return _End(DeviceState.CLOSED, "", 0)
         except PORT_ERRORS as exc:
+            self._outstanding.forget()
             return _End(DeviceState.ABSENT, _open_error(exc), self._timing.absent)
 
     def _ports(self) -> list[str]:
@@ -370,6 +375,7 @@ class Driver:
         if cure is None:
             return
         log.warning("modem=%s cure=%r because=%r", self.name, str(cure), end.detail)
+        self._outstanding.forget()
         self._reset(port) if cure is Cure.RESET else self._power_cycle()
 
     def _resettable(self) -> str:
@@ -552,6 +558,7 @@ class Driver:
         except (Refused, Unavailable) as exc:
             if message.references:
                 raise Uncertain(f"{len(message.references)} of {len(parts)} parts were sent, then: {exc}") from None
+            self._reports.unsent(message)
             raise
         return Receipt(tuple(message.references))
 
@@ -563,7 +570,7 @@ class Driver:
         while not isinstance(event := modem.line.next(deadline), at.Prompt):
             if isinstance(event, at.Answer):
                 self._hear(at.Notice("+CMGS", event.text))  # before the prompt it is an older message's
-            elif isinstance(event, at.Final) and older and (event.ok or at.verdict(event) is not at.Verdict.LATER):
+            elif isinstance(event, at.Final) and older and (event.ok or _of_network(event)):
                 if not event.ok:
                     self._outstanding.answered(self._refusal(event))
                 older = False
@@ -580,8 +587,8 @@ class Driver:
         """Why there is no prompt. The network has not seen this message: its word, or OK, is about something older."""
         modem.synchronise()  # it may be about to prompt
         refusal = self._refusal(final) if not final.ok else "OK instead of a prompt"
-        by_modem = final.kind != "CMS" or (final.code or 0) >= at.OF_MODEM
-        return refusal if isinstance(refusal, Unavailable) and by_modem else Unavailable(str(refusal))
+        own = not _of_network(final) and not self._outstanding.any(time.monotonic())
+        return refusal if isinstance(refusal, Unavailable) and own else Unavailable(str(refusal))
 
     def _result(self, line: Line, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
@@ -610,6 +617,7 @@ class Driver:
                 with contextlib.suppress(at.Malformed):
                     reference = at.message_reference(event.text)
             if event is None:
+                line.give_up()
                 return None
         if not event.ok:
             return self._refusal(event)
@@ -657,10 +665,11 @@ class Driver:
         while self._outstanding.any(time.monotonic()):
             with contextlib.suppress(Silent):
                 reply = modem.line.ask("AT+CSQ", "+CSQ", timeout_s=self._timing.probe)
-                if reply.answers:
+                if reply.answers or reply.final.kind in ("ERROR", "CME"):
                     return
                 if reply.final.kind == "CMS":  # CSQ has no such error: it is the message's
                     self._outstanding.answered(self._refusal(reply.final))
+                modem.line.idle(time.monotonic() + self._timing.busy)
         modem.synchronise()
 
     # --- what the modem says by itself ---
@@ -703,6 +712,11 @@ class Driver:
         told.add_done_callback(lambda _: self._rouse())
         self._sleep(self._timing.keep, until=told.done)
         return told.done() and told.result()
+
+
+def _of_network(final: at.Final) -> bool:
+    """Whether it is the network that refuses a message, not the modem that refuses a command."""
+    return final.kind == "CMS" and (final.code or 0) < at.OF_MODEM
 
 
 def _decline(future: Future[Receipt] | Future[tuple[str, ...]], why: str) -> None:

@@ -43,7 +43,7 @@ async def running(
 ) -> AsyncIterator[Engine]:
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
     driver = Driver("sim1", Options(port=modem.port), FAST)
-    lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=9))], text)
+    lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=99))], text)
     lane.open()
     try:
         await until(lambda: lane.slots[0].ready)

@@ -198,8 +198,8 @@ def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
     if attempt is None:
         return request, ()
     state = _given_up(attempt) if event.state is AttemptState.DROPPED else event.state
-    if event.state is AttemptState.REFUSED and attempt.tries > 1:
-        state = AttemptState.UNCERTAIN  # the second try was refused; the first may have arrived
+    if event.state in (AttemptState.REFUSED, AttemptState.FAILED) and attempt.tries > 1 and not event.reference:
+        state = AttemptState.UNCERTAIN  # one try was refused; the other may have arrived. A report knows which it means
     settled = replace(
         attempt,
         state=state,

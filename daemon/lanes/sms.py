@@ -90,7 +90,7 @@ class ModemSlot:
     last_error: tuple[float, str] | None = None  # UTC seconds, text
     full: str = ""  # the limit that was last seen to hold a message up
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one order of the operator at a time
-    told: deque[tuple[Sms, Job]] = field(default_factory=lambda: deque(maxlen=ANSWERED_LATE))  # to the driver, last
+    unsettled: deque[tuple[Sms, Job]] = field(default_factory=lambda: deque(maxlen=ANSWERED_LATE))  # the last uncertain
 
     @property
     def name(self) -> str:
@@ -273,15 +273,20 @@ class SmsLane:
 
         def answered(answer: Future[Receipt]) -> None:
             """On the driver's thread. What it tells later, say a late answer, is handled later, too."""
-            loop.call_soon_threadsafe(self._answered, slot, job, request, answer, done)
+            loop.call_soon_threadsafe(self._answered, slot, (sms, job), request, answer, done)
 
-        slot.told.append((sms, job))
         slot.driver.send(sms).add_done_callback(answered)
         return await done
 
     def _answered(
-        self, slot: ModemSlot, job: Job, request: Request, future: Future[Receipt], done: "asyncio.Future[bool]"
+        self,
+        slot: ModemSlot,
+        asked: tuple[Sms, Job],
+        request: Request,
+        future: Future[Receipt],
+        done: "asyncio.Future[bool]",
     ) -> None:
+        _, job = asked
         failure = future.exception()
         if failure is not None and not isinstance(failure, DriverError):
             log.error("modem=%s request=%s driver=failed", slot.name, job.request_id, exc_info=failure)
@@ -290,6 +295,8 @@ class SmsLane:
         sent = isinstance(answer, Receipt | Uncertain)
         if not done.done():
             done.set_result(sent)  # first, so that the next message begins in the commit that settles this one
+        if isinstance(answer, Uncertain):
+            slot.unsettled.append(asked)
         told = self._judged(slot, request, answer)
         slot.outcomes[told[0]] += 1
         self._settle(slot, job, told, unsent=not sent)
@@ -371,8 +378,10 @@ class SmsLane:
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
         """A late refusal changes only what policy has left uncertain; of what goes out again it is no news."""
-        job = next((job for sms, job in slot.told if sms is late.sms), None)
+        job = next((job for sms, job in slot.unsettled if sms is late.sms), None)
         if job is None:  # a test's
+            if isinstance(late.answer, Receipt):
+                self._tested.append((slot.name, late.sms.number, late.answer.references[-1]))
             return
         state, reference, detail = _told(late.answer)
         unsent = isinstance(late.answer, DriverError)

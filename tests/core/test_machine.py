@@ -256,6 +256,14 @@ def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_refused()
     assert state(after(refused, AttemptSettled(0, A.DELIVERED, 5.0))) is A.DELIVERED
 
 
+def test_what_may_have_gone_out_fails_only_by_a_report() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, 1.0, "sim1"))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True), AttemptStarted(0, 3.0, "sim2"))
+    given_up = after(again, AttemptSettled(0, A.FAILED, 4.0, detail="given up"))
+    assert state(given_up) is A.UNCERTAIN
+    assert state(after(given_up, AttemptSettled(0, A.FAILED, 5.0, "7", device="sim2"))) is A.FAILED
+
+
 def test_a_reference_belongs_to_the_modem_whose_word_it_is() -> None:
     sending = after(started(request(1)), AttemptStarted(0, 1.0, "sim1"))
     again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, device="sim1", resend=True))

@@ -34,7 +34,7 @@ from drivers import (
 )
 from drivers.modem import Timing
 from drivers.serial import Driver, Options
-from drivers.simulated_modem import SPECIAL, SimulatedModem, status_report
+from drivers.simulated_modem import ANSWERS, SPECIAL, SimulatedModem, status_report
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
 
@@ -442,7 +442,7 @@ def test_a_refused_message_may_have_taken_a_reference(eager: SimulatedModem) -> 
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((3,)))
 
 
-@pytest.mark.parametrize("code", [None, 21, 500])
+@pytest.mark.parametrize("code", [None, 21])
 def test_an_older_messages_answer_before_the_prompt_does_not_stop_the_new_one(
     eager: SimulatedModem, code: int | None
 ) -> None:
@@ -459,6 +459,60 @@ def test_an_older_messages_answer_before_the_prompt_does_not_stop_the_new_one(
         late = news.first(LateAnswer)
     assert late.sms is older
     assert isinstance(late.answer, Receipt if code is None else DriverError)
+
+
+def test_a_modem_that_refuses_the_next_command_says_nothing_of_the_older_message(eager: SimulatedModem) -> None:
+    news, older = News(), sms(SILENT_HANDSET)
+    with opened(eager.port, news, PATIENT) as driver:
+        ready(driver)
+        eager.network_s = 2.5
+        lost(driver, older)
+        eager.network_s = 0.05
+        eager.delay_prompt(None)
+        future = driver.send(sms(OTHER))
+        until(lambda: eager.commands["+CMGS"] == 2, "it is offered", BOUND_S)
+        eager.say("+CMS ERROR: 500")
+        assert type(future.exception(BOUND_S)) is Unavailable  # and the recipient is not held
+        assert news.first(LateAnswer).answer == Receipt((0,))
+
+
+def test_a_modem_that_was_restarted_by_us_owes_nothing(modem: SimulatedModem) -> None:
+    with opened(modem.port, timing=replace(PATIENT, listen=60.0)) as driver:
+        for _ in range(3):
+            modem.lose_answer(False)
+            with pytest.raises(Uncertain):
+                send(ready(driver), sms(SILENT_HANDSET))
+        until(lambda: modem.commands["+CFUN"] == 1, "the reset", BOUND_S)
+        until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
+        assert isinstance(send(ready(driver), sms(OTHER)), Receipt)
+
+
+def test_a_modem_that_cannot_tell_its_signal_is_used_again(
+    modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(ANSWERS, "+CSQ")
+    with opened(modem.port, timing=replace(FAST, listen=60.0)) as driver:
+        modem.lose_answer(True)
+        lost(ready(driver), sms(SILENT_HANDSET))
+    assert modem.commands["+CSQ"] < 10
+
+
+def test_a_modem_that_hardly_tells_its_storage_is_used(modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SPECIAL, "+CPMS?", lambda modem, _: modem._say('+CPMS: "SM"', "OK"))
+    with opened(modem.port) as driver:
+        send(ready(driver), sms())
+
+
+def test_a_refused_message_swallows_no_report(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news) as driver:
+        ready(driver)
+        modem.refuse(42)
+        with pytest.raises(Unavailable):
+            send(driver, sms(text="x" * 200))
+        report = status_report(77, NUMBER, 0)
+        modem.say(f"+CDS: {len(report) - 1}\r\n{report.hex().upper()}")
+        assert news.first(StatusReport).reference == 77
 
 
 @pytest.mark.parametrize("national", [True, False])
@@ -517,6 +571,22 @@ def test_two_answers_in_one_read_go_to_their_messages(glued: Glued) -> None:
         until(lambda: glued.commands["+CMGS"] == 2 and len(glued._outbox) == 2, "it is on the wire", BOUND_S)
         glued.hold()
         until(lambda: len(glued.accepted) == 2 and not glued._outbox, "both are answered", BOUND_S)
+        glued.release()
+        assert future.result(BOUND_S) == Receipt((1,))
+        assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
+
+
+def test_a_prompt_in_one_read_with_an_older_answer_is_seen(glued: Glued) -> None:
+    news, older = News(), sms(SILENT_HANDSET)
+    with opened(glued.port, news, replace(PATIENT, prompt=3.0)) as driver:
+        ready(driver)
+        glued.network_s = 2.0
+        lost(driver, older)
+        glued.network_s = 0.05
+        glued.hold()
+        glued.delay_prompt(1.2)
+        future = driver.send(sms(OTHER))
+        until(lambda: b">" in glued.held and b"+CMGS" in glued.held, "the answer and the prompt", BOUND_S)
         glued.release()
         assert future.result(BOUND_S) == Receipt((1,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
@@ -1146,6 +1216,19 @@ def test_a_question_that_could_change_something_is_refused(modem: SimulatedModem
         ready(driver)
         with pytest.raises(Refused, match="change nothing"):
             driver.ask(command).result(BOUND_S)
+
+
+def test_chatter_is_not_an_answer_for_ever(modem: SimulatedModem) -> None:
+    with opened(modem.port) as driver:
+        ready(driver)
+        modem.hang(True)
+        future = driver.ask("ATI")
+        for _ in range(100):
+            os.write(modem._master, b"\r\ntick\r\n")
+            time.sleep(0.05)
+            if future.done():
+                return
+    raise AssertionError("it still listens")
 
 
 def test_a_question_to_an_absent_modem_is_declined(tmp_path: Path) -> None:
