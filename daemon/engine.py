@@ -187,8 +187,9 @@ class Engine:
         """A message that belongs to no request is about to go out, or was not sent after all."""
 
         def operation(tx: Transaction) -> Outcome:
+            at = self.clock.now()
             if sent:
-                tx.add_sent(self.clock.now(), device, number, self.clock.now() - MONTH_S)
+                tx.add_sent(at, device, number, at - MONTH_S)
             else:
                 tx.take_back_sent(device, number)
             return NOTHING

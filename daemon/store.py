@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
 from daemon.sqlite import Connection, connect, migrate, sqlite
+from drivers import NATIONAL_DIGITS
 
 log = logging.getLogger("pinwheel.store")
 
@@ -26,7 +27,6 @@ T = TypeVar("T")
 CHECKPOINT_OPERATIONS = 1000  # about 16 MiB of log; written back into the file when there is a pause...
 CHECKPOINT_AT_LATEST = 20_000  # ... or without one
 MAX_GROUP = 500
-NATIONAL_DIGITS = 7  # the end of a number that every form of it has
 
 
 class StoreUnusable(Exception):

@@ -73,6 +73,10 @@ class Receipt:
     references: tuple[int, ...]
 
 
+REFERENCES = 256  # after so many messages TP-MR begins anew (3GPP 23.040 9.2.3.6)
+NATIONAL_DIGITS = 7  # at the end of a number, the same in every form of it; a shorter one is a short code
+
+
 class Delivery(StrEnum):
     """What a status report says (3GPP 23.040 9.2.3.15): TP-ST 0x00-1F, 0x20-3F, 0x40 and above."""
 
@@ -83,8 +87,9 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """A delivery report: reference is the TP-MR, number the recipient (E.164 digits), status the raw TP-ST.
+    """A delivery report: reference is the TP-MR, number the recipient, status the raw TP-ST.
 
+    number: E.164 digits, or, of a message from before the driver's time, the form in which the network tells it.
     stored: the device keeps it until it is safe with who listens, and tells it again if it is not.
     """
 

@@ -7,11 +7,10 @@ may tell, or the message reference. That no other answer follows tells nothing: 
 
 from dataclasses import dataclass, field
 
-from drivers import DriverError, StatusReport
+from drivers import REFERENCES, DriverError, StatusReport
 
 Answer = int | DriverError
 """The message reference (TP-MR) of a part, or why there is none."""
-MODULO = 256  # of TP-MR (3GPP 23.040 9.2.3.6)
 
 
 class References:
@@ -23,7 +22,7 @@ class References:
 
     def told(self, reference: int) -> None:
         """Of the message after the last that was told."""
-        self._steady = self._last is not None and reference == (self._last + 1) % MODULO
+        self._steady = self._last is not None and reference == (self._last + 1) % REFERENCES
         self._last = reference
 
     def lost_count(self) -> None:
@@ -33,7 +32,7 @@ class References:
     @property
     def following(self) -> int | None:
         """Of the next message; None of a modem that has not been seen to count."""
-        return (self._last + 1) % MODULO if self._last is not None and self._steady else None
+        return (self._last + 1) % REFERENCES if self._last is not None and self._steady else None
 
 
 @dataclass(slots=True)
@@ -73,5 +72,5 @@ class Doubt:
 
         A message that goes out again has the same recipient, and a report that one of the two arrived is news of both.
         """
-        by_count = self.expected is not None and self.first == (self.expected + 1) % MODULO
+        by_count = self.expected is not None and self.first == (self.expected + 1) % REFERENCES
         return by_count or self._reported == self.newer

@@ -146,12 +146,10 @@ class Line:
         """The next prompt, answer or final result; None when the deadline (monotonic) has passed."""
         while True:
             while not self._events:
-                now = time.monotonic()
-                if now >= self._until():
-                    raise Interrupted("the driver is closing")
-                if now >= deadline:
+                left_s = self._left_s(deadline)
+                if not left_s:
                     return None
-                self._wait(min(deadline, self._until()) - now)
+                self._wait(left_s)
             event = self._events.pop(0)
             if not isinstance(event, at.Notice):
                 return event
@@ -159,10 +157,14 @@ class Line:
 
     def idle(self, deadline: float) -> None:
         """Listen until something was heard, another thread wakes us, or the deadline has passed. Raises Interrupted."""
+        self._flush(self._left_s(deadline))
+
+    def _left_s(self, deadline: float) -> float:
+        """How long one may wait; 0 when the deadline has passed. Raises Interrupted."""
         now = time.monotonic()
         if now >= self._until():
             raise Interrupted("the driver is closing")
-        self._flush(max(min(deadline, self._until()) - now, 0))
+        return max(min(deadline, self._until()) - now, 0)
 
     def _flush(self, timeout_s: float = 0) -> None:
         """Hear what there is; whatever else nobody waits for any more."""

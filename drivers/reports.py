@@ -8,10 +8,7 @@ when all its parts were, and failed when one did; of one that was not sent whole
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from drivers import Delivery, StatusReport
-
-REMEMBERED = 256  # messages; TP-MR wraps then
-NATIONAL_DIGITS = 7  # of a number without its country; a shorter one is a short code
+from drivers import NATIONAL_DIGITS, REFERENCES, Delivery, StatusReport
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +25,7 @@ class Reports:
     """Tell it each message, and each report; of messages before its time it knows nothing."""
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque(maxlen=REMEMBERED)
+        self._messages: deque[Message] = deque(maxlen=REFERENCES)
 
     def begin(self, number: str, parts: int) -> Message:
         """A message; each part's TP-MR is to be added to its references as it is sent."""
@@ -43,7 +40,7 @@ class Reports:
     def in_full(self, report: StatusReport) -> StatusReport:
         """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916..."""
         told = report.number
-        if len(told) < NATIONAL_DIGITS or any(message.number == told for message in self._messages):
+        if len(told) < NATIONAL_DIGITS or any(message.number == told for message in reversed(self._messages)):
             return report
         tail = told[-NATIONAL_DIGITS:]
         alike = [message for message in reversed(self._messages) if message.number.endswith(tail)]

@@ -294,7 +294,6 @@ class Driver:
         except Silent:
             return _End(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", silent=True)
         except _Stuck:
-            self._outstanding.forget()
             return _End(DeviceState.STARTING, "the modem answers but sends nothing", stuck=True)
         except _Restarted:
             self._outstanding.forget()

@@ -23,6 +23,7 @@ from daemon.core.quota import MONTH_S, Limits, Quota
 from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
 from daemon.store import StoreUnusable
 from drivers import (
+    REFERENCES,
     Deferred,
     Delivery,
     DeviceState,
@@ -138,7 +139,7 @@ class SmsLane:
         self._order = itertools.count()
         self._holds = Holds()
         self._tests: dict[tuple[str, str], asyncio.Queue[StatusReport]] = {}  # by modem and number
-        self._tested: deque[tuple[str, str, int]] = deque(maxlen=256)  # modem, number and TP-MR, which wraps then
+        self._tested: deque[tuple[str, str, int]] = deque(maxlen=REFERENCES)  # modem, number and TP-MR
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from drivers import Delivery, StatusReport
-from drivers.reports import REMEMBERED, Reports
+from drivers import REFERENCES, Delivery, StatusReport
+from drivers.reports import Reports
 
 NUMBER = "447700900123"
 DELIVERED, FAILED, TRYING = 0x00, 0x46, 0x30
@@ -52,7 +52,7 @@ def test_a_report_belongs_to_its_number_and_to_the_newest_of_its_messages() -> N
 
 def test_only_so_many_messages_are_remembered() -> None:
     reports = sent(Reports(), 1, 2)
-    for _ in range(REMEMBERED):
+    for _ in range(REFERENCES):
         reports.begin("447700900145", 2)
     assert reports.whole(report(1)) == report(1)
 
