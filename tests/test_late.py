@@ -94,6 +94,14 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def lost(engine: Engine, modem: SimulatedModem, *, accepted: bool) -> str:
+    """A request whose SMS is never answered by the modem, nor reported; whether it was sent."""
+    modem.lose_answer(accepted)
+    request_id = await start(engine, "447700900186")
+    await until(lambda: state(engine, request_id) == "uncertain" and lane_of(engine)[1].ready)
+    return request_id
+
+
 async def told(engine: Engine, request_id: str) -> list[str]:
     """What the history says of the delivery of a request, up to its end."""
     kinds: list[str] = []
@@ -197,9 +205,7 @@ def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Sqlite
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
-            modem.lose_answer(True)
-            uncertain = await start(engine, "447700900186")
-            await until(lambda: state(engine, uncertain) == "uncertain" and slot.ready)
+            await lost(engine, modem, accepted=True)
             assert counted(engine) == (1, 1)
             modem.lose_answer(False)
             with pytest.raises(Uncertain):
@@ -243,14 +249,12 @@ def test_the_late_answer_to_a_test_is_no_requests(tmp_path: Path, store: SqliteS
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
-            modem.lose_answer(False)
-            lost = await start(engine, "447700900186")
-            await until(lambda: state(engine, lost) == "uncertain" and slot.ready)
+            unsent = await lost(engine, modem, accepted=False)
             modem.network_s = SLOW_S
             with pytest.raises(Uncertain):
                 await lane.test(slot, "447700900286", 0)
             await until(lambda: slot.ready)
-            assert state(engine, lost) == "uncertain"
+            assert state(engine, unsent) == "uncertain"
 
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         asyncio.run(story(modem))

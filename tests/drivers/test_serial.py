@@ -336,13 +336,18 @@ def lost(driver: Driver, message: Sms) -> None:
     ready(driver)
 
 
+def owed(driver: Driver, modem: SimulatedModem, message: Sms, answer_s: float) -> None:
+    """A message whose answer comes only so long after it was sent; those of later messages are quick."""
+    modem.network_s = answer_s
+    lost(ready(driver), message)
+    modem.network_s = 0.05
+
+
 @pytest.mark.parametrize("pause_s", [0.0, 1.2])
 def test_a_late_answer_is_not_taken_for_the_next_messages(eager: SimulatedModem, pause_s: float) -> None:
-    eager.network_s = 1.5 + pause_s
     news, older = News(), sms()
     with opened(eager.port, news, PATIENT) as driver:
-        lost(ready(driver), older)
-        eager.network_s = 0.05
+        owed(driver, eager, older, 1.5 + pause_s)
         time.sleep(pause_s)
         assert send(driver, sms(OTHER)) == Receipt((1,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
@@ -350,12 +355,10 @@ def test_a_late_answer_is_not_taken_for_the_next_messages(eager: SimulatedModem,
 
 
 def test_a_late_refusal_is_not_taken_for_the_next_messages(eager: SimulatedModem) -> None:
-    eager.network_s = 1.5
     eager.refuse(350)
     news, older = News(), sms()
     with opened(eager.port, news, PATIENT) as driver:
-        lost(ready(driver), older)
-        eager.network_s = 0.05
+        owed(driver, eager, older, 1.5)
         assert send(driver, sms(OTHER)) == Receipt((1,))
         late = news.first(LateAnswer)
     assert late.sms is older
@@ -434,10 +437,7 @@ def test_a_refused_message_may_have_taken_a_reference(eager: SimulatedModem) -> 
             send(ready(driver), sms())
         with pytest.raises(Refused):
             send(driver, sms("447700900180"))
-        ready(driver)
-        eager.network_s = 1.5
-        lost(driver, older)
-        eager.network_s = 0.05
+        owed(driver, eager, older, 1.5)
         assert send(driver, sms(OTHER)) == Receipt((4,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((3,)))
 
@@ -448,12 +448,9 @@ def test_an_older_messages_answer_before_the_prompt_does_not_stop_the_new_one(
 ) -> None:
     news, older = News(), sms()
     with opened(eager.port, news, replace(PATIENT, prompt=2.0)) as driver:
-        ready(driver)
-        eager.network_s = 1.5
         if code is not None:
             eager.refuse(code)
-        lost(driver, older)  # its answer comes 0.5 s later
-        eager.network_s = 0.05
+        owed(driver, eager, older, 1.5)  # its answer comes 0.5 s later
         eager.delay_prompt(1.0)
         assert send(driver, sms(OTHER)) == Receipt((1,))
         late = news.first(LateAnswer)
@@ -464,10 +461,7 @@ def test_an_older_messages_answer_before_the_prompt_does_not_stop_the_new_one(
 def test_a_modem_that_refuses_the_next_command_says_nothing_of_the_older_message(eager: SimulatedModem) -> None:
     news, older = News(), sms(SILENT_HANDSET)
     with opened(eager.port, news, PATIENT) as driver:
-        ready(driver)
-        eager.network_s = 2.5
-        lost(driver, older)
-        eager.network_s = 0.05
+        owed(driver, eager, older, 2.5)
         eager.delay_prompt(None)
         future = driver.send(sms(OTHER))
         until(lambda: eager.commands["+CMGS"] == 2, "it is offered", BOUND_S)
@@ -563,10 +557,7 @@ def glued(tmp_path: Path) -> Iterator[Glued]:
 def test_two_answers_in_one_read_go_to_their_messages(glued: Glued) -> None:
     news, older = News(), sms()
     with opened(glued.port, news, PATIENT) as driver:
-        ready(driver)
-        glued.network_s = 1.5
-        lost(driver, older)
-        glued.network_s = 0.05
+        owed(driver, glued, older, 1.5)
         future = driver.send(sms(OTHER))
         until(lambda: glued.commands["+CMGS"] == 2 and len(glued._outbox) == 2, "it is on the wire", BOUND_S)
         glued.hold()
@@ -579,10 +570,7 @@ def test_two_answers_in_one_read_go_to_their_messages(glued: Glued) -> None:
 def test_a_prompt_in_one_read_with_an_older_answer_is_seen(glued: Glued) -> None:
     news, older = News(), sms(SILENT_HANDSET)
     with opened(glued.port, news, replace(PATIENT, prompt=3.0)) as driver:
-        ready(driver)
-        glued.network_s = 2.0
-        lost(driver, older)
-        glued.network_s = 0.05
+        owed(driver, glued, older, 2.0)
         glued.hold()
         glued.delay_prompt(1.2)
         future = driver.send(sms(OTHER))
@@ -621,10 +609,7 @@ def test_an_answer_that_never_comes_is_not_waited_for_for_ever(eager: SimulatedM
 def test_a_modem_that_is_busy_with_an_older_message_is_not_taken_for_stuck(eager: SimulatedModem) -> None:
     news, older = News(), sms(SILENT_HANDSET)
     with opened(eager.port, news, PATIENT) as driver:
-        ready(driver)
-        eager.network_s = 2.8
-        lost(driver, older)
-        eager.network_s = 0.05
+        owed(driver, eager, older, 2.8)
         for _ in range(3):
             eager.delay_prompt(None)
             with pytest.raises(Unavailable, match="no prompt"):
