@@ -13,6 +13,7 @@ from enum import StrEnum
 
 HOUR_S = 3600.0
 PATIENCE = 2  # silent sessions before the first cure
+ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
 
 
 class Cure(StrEnum):
@@ -30,10 +31,11 @@ class Ladder:
         self._silent = 0
         self._in_a_row = 0
         self._done: deque[float] = deque()
+        self._absent_since = float("inf")
 
     def answers(self) -> None:
         """A session began well."""
-        self._silent = 0
+        self._silent, self._absent_since = 0, float("inf")
 
     def works(self) -> None:
         """It sent a message."""
@@ -53,6 +55,15 @@ class Ladder:
         self._done.append(now)
         self._in_a_row += 1
         return cure
+
+    def absent(self, now: float, *, away: bool | None) -> Cure | None:
+        """One more session ended otherwise. away: it is not there, and power may bring it back; None: who knows."""
+        if away is None:
+            return None
+        self._absent_since = min(self._absent_since, now) if away else float("inf")
+        if not self._power or now - self._absent_since <= ABSENT_TOO_LONG_S:
+            return None
+        return self.silent(now, resettable=False)
 
     def _next(self, resettable: bool) -> Cure | None:
         if self._power and (self._in_a_row or not resettable):

@@ -3,9 +3,6 @@
 It owns the AT session: `drivers.at` parses, `drivers.line` waits, `drivers.modem` asks, this file decides. One thread a
 modem opens the port, initialises whatever dialect it meets, sends one message at a time, and starts again when the port
 is gone, the modem restarts or falls silent. Between two messages nothing is asked: a modem waits only for its network.
-
-The rule that keeps people from getting an SMS twice: before Ctrl-Z a failure is `Unavailable` and safe to repeat; after
-it, only the modem's own words make it anything but `Uncertain`. What is said too late is told as a `LateAnswer`.
 """
 
 import contextlib
@@ -15,8 +12,6 @@ import logging
 import os
 import queue
 import select
-import shlex
-import subprocess
 import termios
 import threading
 import time
@@ -28,7 +23,6 @@ from typing import NoReturn
 import serial
 
 from drivers import (
-    Deferred,
     DeviceState,
     DriverError,
     IncomingSms,
@@ -43,8 +37,8 @@ from drivers import (
     Uncertain,
     at,
     pdu,
+    power,
 )
-from drivers.doubt import Answer
 from drivers.line import WRITE_S, Interrupted, Line, Lost, Silent, Wake
 from drivers.modem import (
     RATES,
@@ -57,19 +51,13 @@ from drivers.modem import (
     Timing,
     WrongPort,
 )
-from drivers.outstanding import Outstanding
 from drivers.recovery import Cure, Ladder, Port, Search
-from drivers.reports import Message, Reports
+from drivers.sending import Sender
 from drivers.storage import Storage
 
 log = logging.getLogger("pinwheel.modem")
 
 SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
-STUCK_AFTER = 3  # failures in a row that are the modem's own
-OWN_FAILURES = frozenset({300, 320})  # ME failure, memory failure
-STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
-CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
-ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
 
 
@@ -100,6 +88,8 @@ class Options:
     )
 
 
+IN_USE = frozenset({errno.EBUSY, errno.EAGAIN})
+GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO})
 OPEN_ERRORS = {
     errno.ENOENT: "no such port: plug the modem in, or correct port",
     errno.ENODEV: "no such device: plug the modem in",
@@ -121,24 +111,22 @@ class _Stuck(Exception):
 
 PORT_ERRORS = (OSError, serial.SerialException, ValueError, termios.error)
 """What pyserial raises of a port; termios.error, which is no OSError, if the modem is unplugged while it is set up."""
-KINDS = {
-    at.Verdict.REFUSED: Refused,
-    at.Verdict.DEFERRED: Deferred,
-    at.Verdict.LATER: Unavailable,
-    at.Verdict.UNCERTAIN: Uncertain,
-}
 SESSION_ENDS = (Lost, Silent, Interrupted, _Restarted)
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Why a session ended. pause_s: before the next; None: by the back-off. silent, stuck: a cure may be due."""
+    """Why a session ended. pause_s: before the next; None: by the back-off. silent, stuck: a cure may be due.
+
+    away: the modem is not there, so that cutting its power may help; None: what is there says nothing of it.
+    """
 
     state: DeviceState
     detail: str
     pause_s: float | None = None
     silent: bool = False
     stuck: bool = False
+    away: bool | None = False
 
 
 @dataclass(slots=True)
@@ -171,15 +159,10 @@ class Driver:
         self._ladder = Ladder(self._timing.cure, self._timing.cures_an_hour, power=bool(options.power_cycle))
         self._rate = options.baudrate if isinstance(options.baudrate, int) else RATES[0]  # the last that fitted
         self._search = Search()
-        self._absent_since = float("inf")
+        self._round: dict[Port, _End] = {}  # how it went at the other ports of a pattern
         self._registrations: dict[str, int] = {}
         self._storage = Storage(name, lambda news: self._kept(self._tell(news)))
-        self._concatenation = 0
-        self._reports = Reports()
-        self._on_wire = False
-        self._own_failures = 0
-        self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
-        self._outstanding = Outstanding(lambda late: self._listener(late))
+        self._sender = Sender(self._timing, self._storage, lambda late: self._listener(late))
 
     # --- the contract ---
 
@@ -264,20 +247,30 @@ class Driver:
 
     def _one_session(self) -> _End:
         """Open, initialise, serve until something ends it."""
-        self._registrations, self._own_failures = {}, 0
+        self._registrations = {}
         self._storage.forget()
-        if self._outstanding.doubt is not None:
-            self._outstanding.forget()
+        self._sender.begin()
         ports = [_port(name) for name in self._ports()]
         if not ports:
-            return _End(DeviceState.ABSENT, "no port fits the pattern: plug the modem in", self._timing.absent)
+            what = "no port fits the pattern: plug the modem in"
+            return _End(DeviceState.ABSENT, what, self._timing.absent, away=True)
         port = self._search.choose(ports)
         self._status = replace(self._status, port=port.name)
         end = self._session_at(port)
         if not self._serving:
-            end = replace(end, silent=self._search.missed(port, ports, silent=end.silent))
+            silent = self._search.missed(port, ports, silent=end.silent)
+            end = replace(self._of_round(port, ports, end), silent=silent)
         self._serving = False
         return end
+
+    def _of_round(self, port: Port, ports: list[Port], end: _End) -> _End:
+        """What is said of a modem that is searched for: nothing before every port was tried, then what tells most."""
+        self._round[port] = end
+        if not self._round.keys() >= set(ports):
+            return _End(self._status.state, self._status.detail, end.pause_s, away=None)
+        ends = [self._round[each] for each in ports]
+        self._round.clear()
+        return max(ends, key=lambda each: (each.state is DeviceState.FAILED, each.silent, each.away is not None))
 
     def _session_at(self, port: Port) -> _End:
         try:
@@ -285,21 +278,23 @@ class Driver:
                 modem = Modem(line, self._timing)
                 self._initialise(modem, opened)
                 if self._search.known not in (port, None):
-                    self._outstanding.forget()
+                    self._sender.forget()
                 self._search.seen(port)
+                self._round.clear()
                 self._serve(modem)
         except Lost as exc:
-            self._outstanding.forget()
-            return _End(DeviceState.ABSENT, str(exc))
+            self._sender.forget()
+            return _End(DeviceState.ABSENT, str(exc), away=True)
         except Silent:
             return _End(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", silent=True)
         except _Stuck:
             return _End(DeviceState.STARTING, "the modem answers but sends nothing", stuck=True)
         except _Restarted:
-            self._outstanding.forget()
+            self._sender.forget()
             return _End(DeviceState.STARTING, "the modem restarted")
         except WrongPort as exc:
-            return _End(DeviceState.ABSENT, str(exc), self._timing.absent if len(self._ports()) < 2 else None)
+            pause_s = self._timing.absent if len(self._ports()) < 2 else None
+            return _End(DeviceState.ABSENT, str(exc), pause_s, away=self._search.known is not None)
         except Blocked as exc:
             return _End(DeviceState.FAILED, str(exc), self._timing.blocked)
         except at.Malformed as exc:
@@ -307,8 +302,11 @@ class Driver:
         except Interrupted:
             return _End(DeviceState.CLOSED, "", 0)
         except PORT_ERRORS as exc:
-            self._outstanding.forget()
-            return _End(DeviceState.ABSENT, _open_error(exc), self._timing.absent)
+            self._sender.forget()
+            number = _open_errno(exc)
+            held = None if glob.has_magic(self._options.port) else False  # by another of our drivers, say
+            away = held if number in IN_USE else number in GONE
+            return _End(DeviceState.ABSENT, _open_error(number), self._timing.absent, away=away)
 
     def _ports(self) -> list[str]:
         """Where the modem may be; the order of a pattern's ports is stable while nothing is plugged."""
@@ -329,8 +327,8 @@ class Driver:
         assert self._wake is not None
         return Line(port, self._wake, self._hear, lambda: self._closing_at + self._timing.close)
 
-    def _pause(self, seconds: float) -> None:
-        """Wait, unless the driver is closed; who wants something meanwhile is told at once."""
+    def _pause(self, seconds: float) -> bool:
+        """Wait; who wants something meanwhile is told at once. Whether to go on: the driver is not being closed."""
 
         def decline() -> bool:
             self._refuse_jobs()
@@ -338,6 +336,7 @@ class Driver:
             return False
 
         self._sleep(seconds, until=decline)
+        return not self._closing()
 
     def _sleep(self, seconds: float, until: Callable[[], bool]) -> None:
         """Until the time is over, the driver is closed, or, whenever another thread has woken us, `until` says so."""
@@ -366,16 +365,19 @@ class Driver:
 
     def _cure(self, end: _End) -> None:
         """What the ladder says is due: a restart by command, or the operator's command."""
-        cure, now, port = None, time.monotonic(), self._resettable()
+        now, port = time.monotonic(), self._resettable()
         if end.silent or end.stuck:
             cure = self._ladder.silent(now, stuck=end.stuck, resettable=bool(port))
-        elif self._options.power_cycle and self._absent_too_long(end):
-            cure = self._ladder.silent(now, resettable=False)
+        else:
+            cure = self._ladder.absent(now, away=end.away)
         if cure is None:
             return
         log.warning("modem=%s cure=%r because=%r", self.name, str(cure), end.detail)
-        self._outstanding.forget()
-        self._reset(port) if cure is Cure.RESET else self._power_cycle()
+        self._sender.forget()
+        if cure is Cure.RESET:
+            self._reset(port)
+        else:
+            power.cycle(self.name, self._options.power_cycle, self._status, self._timing.power_cycle, self._pause)
 
     def _resettable(self) -> str:
         """The port that is surely the modem's: the one that is configured, or where it was last seen; "" if none is."""
@@ -384,42 +386,12 @@ class Driver:
         known = self._search.known
         return known.name if known is not None and _port(known.name) == known else ""
 
-    def _absent_too_long(self, end: _End) -> bool:
-        if end.state is not DeviceState.ABSENT:
-            self._absent_since = float("inf")
-            return False
-        self._absent_since = min(self._absent_since, time.monotonic())
-        return time.monotonic() - self._absent_since > ABSENT_TOO_LONG_S
-
     def _reset(self, name: str) -> None:
         """AT+CFUN=1,1 (27.007 8.2), whether or not anybody listens."""
         with contextlib.suppress(*PORT_ERRORS), self._opened(name) as port:
             port.write(bytes([at.ESC, at.CR]) + b"AT+CFUN=1,1\r")
             self._pause(RESET_WRITE_S)  # to let it out; tcdrain(3) would wait for ever for a modem without CTS
             port.reset_output_buffer()
-
-    def _power_cycle(self) -> None:
-        """The operator's command, for a bounded time; it learns which modem from its environment."""
-        who = {"PINWHEEL_MODEM": self.name, "PINWHEEL_PORT": self._status.port, "PINWHEEL_IMEI": self._status.imei}
-        try:
-            process = subprocess.Popen(
-                shlex.split(self._options.power_cycle),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | who,
-            )
-        except (OSError, ValueError) as exc:
-            log.error("modem=%s cannot run power_cycle: %s", self.name, exc)
-            return
-        end = time.monotonic() + self._timing.power_cycle
-        while process.poll() is None and time.monotonic() < end and not self._closing():
-            self._pause(0.1)
-        if process.poll() is None:
-            process.kill()
-        status = process.wait()
-        if status:
-            log.error("modem=%s power_cycle failed with status %s", self.name, status)
 
     # --- initialising ---
 
@@ -523,153 +495,32 @@ class Driver:
     def _send(self, modem: Modem, job: _Job) -> None:
         if not job.future.set_running_or_notify_cancel():
             return
-        self._on_wire = False
         try:
-            receipt = self._submit_all(modem, job.sms)
+            receipt = self._sender.send(modem, job.sms)
         except SESSION_ENDS:
             lost = "the modem was lost before it answered"
             self._set_state(DeviceState.STARTING, lost)  # before the answer: whoever hears it tries another modem
-            job.future.set_exception(Uncertain(lost) if self._on_wire else Unavailable(lost))
+            job.future.set_exception(Uncertain(lost) if self._sender.on_wire else Unavailable(lost))
             raise
         except DriverError as exc:
-            busy = self._outstanding.is_for(job.sms)
+            busy = self._sender.busy_with(job.sms)
             if busy:
                 self._set_state(DeviceState.WAITING, "listening for the answer to a message; it may have been sent")
             job.future.set_exception(exc)
             self._after_trouble(modem, busy=busy)
         else:
-            self._own_failures, self._crammed = 0, False
             self._ladder.works()
             job.future.set_result(receipt)
-
-    def _submit_all(self, modem: Modem, sms: Sms) -> Receipt:
-        """Every part of a message. Raises Refused, Unavailable, Uncertain, and what ends a session."""
-        self._concatenation = (self._concatenation + 1) & 0xFF
-        try:
-            parts = pdu.encode_submit(sms, self._concatenation)
-        except pdu.PduError as exc:
-            raise Refused(str(exc)) from None
-        message = self._reports.begin(sms.number, len(parts))
-        try:
-            for part in parts:
-                self._offer(modem, part)
-                message.references.append(self._result(modem.line, sms, message))
-        except (Refused, Unavailable) as exc:
-            if message.references:
-                raise Uncertain(f"{len(message.references)} of {len(parts)} parts were sent, then: {exc}") from None
-            self._reports.unsent(message)
-            raise
-        return Receipt(tuple(message.references))
-
-    def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:
-        """AT+CMGS up to the end of the body; nothing has been sent yet."""
-        older = self._outstanding.any(time.monotonic())
-        modem.line.begin(f"AT+CMGS={part.length}", "+CMGS", prompt=True)
-        deadline = time.monotonic() + self._timing.prompt
-        while not isinstance(event := modem.line.next(deadline), at.Prompt):
-            if isinstance(event, at.Answer):
-                self._hear(at.Notice("+CMGS", event.text))  # before the prompt it is an older message's
-            elif isinstance(event, at.Final) and older and (event.ok or _of_network(event)):
-                if not event.ok:
-                    self._outstanding.answered(self._refusal(event))
-                older = False
-                modem.line.expect("+CMGS")
-            elif isinstance(event, at.Final):
-                raise self._not_offered(modem, event)
-            else:
-                self._own_failures += not self._outstanding.any(time.monotonic())  # else it may be busy with that
-                modem.synchronise()
-                raise Unavailable("the modem gave no prompt for the message")
-        modem.line.body(part.hex)
-
-    def _not_offered(self, modem: Modem, final: at.Final) -> Unavailable:
-        """Why there is no prompt. The network has not seen this message: its word, or OK, is about something older."""
-        modem.synchronise()  # it may be about to prompt
-        refusal = self._refusal(final) if not final.ok else "OK instead of a prompt"
-        own = not _of_network(final) and not self._outstanding.any(time.monotonic())
-        return refusal if isinstance(refusal, Unavailable) and own else Unavailable(str(refusal))
-
-    def _result(self, line: Line, sms: Sms, message: Message) -> int:
-        """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
-        self._on_wire = True
-        line.send()
-        sent_at = time.monotonic()
-        answer = self._answer_in_time(line, sent_at + self._timing.answer)
-        if answer is not None and self._outstanding.any(time.monotonic()):
-            answer = self._own(line, sms, answer)
-        if answer is None:
-            self._outstanding.add(sms, message, sent_at + self._timing.listen)
-            if self._outstanding.doubt is not None:
-                raise Uncertain("an answer came that may be an older message's")
-            self._own_failures += 1
-            raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
-        self._outstanding.told(answer)
-        if isinstance(answer, DriverError):
-            raise answer
-        return answer
-
-    def _answer_in_time(self, line: Line, deadline: float) -> Answer | None:
-        """The next result and what it says of a message; None if there is none."""
-        reference: int | None = None
-        while not isinstance(event := line.next(deadline), at.Final):
-            if isinstance(event, at.Answer):
-                with contextlib.suppress(at.Malformed):
-                    reference = at.message_reference(event.text)
-            if event is None:
-                line.give_up()
-                return None
-        if not event.ok:
-            return self._refusal(event)
-        if reference is None:  # a Siemens MC35i says so when it has failed
-            return Uncertain("the modem said OK without a message reference")
-        return reference
-
-    def _own(self, line: Line, sms: Sms, first: Answer) -> Answer | None:
-        """The message's own answer, when the first may be an older one's; None: it is not known, or has not come."""
-        self._outstanding.dispute(sms, first)
-        self._listen(line, time.monotonic() + self._timing.answer)
-        return self._outstanding.decide()
-
-    def _listen(self, line: Line, deadline: float) -> None:
-        """For what solves a doubt."""
-        doubt = self._outstanding.doubt
-        while doubt is not None and doubt.open and time.monotonic() < deadline:
-            line.idle(deadline)
-
-    def _refusal(self, final: at.Final) -> DriverError:
-        """What an error result means for a message whose body the modem has."""
-        self._own_failures += final.code in OWN_FAILURES
-        cause = at.cause(final)
-        if final.code in STORAGE_FULL:
-            self._full = True
-            cause += CRAMMED if self._crammed else ""
-        return KINDS[at.verdict(final)](cause)
 
     def _after_trouble(self, modem: Modem, *, busy: bool) -> None:
         """Find out whether the modem, or its network, is what failed. Raises _Stuck."""
         if busy:
             self._refuse_jobs()
-            self._until_free(modem)
-        if self._full:
-            self._full, self._crammed = False, not self._storage.sweep(modem)
+            self._sender.wait_until_free(modem)
+        self._sender.make_room(modem)
         self._registrations |= modem.registrations()
-        if self._own_failures >= STUCK_AFTER and self._registered():
+        if self._sender.stuck and self._registered():
             raise _Stuck
-
-    def _until_free(self, modem: Modem) -> None:
-        """Most modems answer their commands in order: once one answers a probe, it is done with the message."""
-        if self._outstanding.doubt is not None:
-            self._listen(modem.line, self._outstanding.until)
-            self._outstanding.give_up_doubt()
-        while self._outstanding.any(time.monotonic()):
-            with contextlib.suppress(Silent):
-                reply = modem.line.ask("AT+CSQ", "+CSQ", timeout_s=self._timing.probe)
-                if reply.answers or reply.final.kind in ("ERROR", "CME"):
-                    return
-                if reply.final.kind == "CMS":  # CSQ has no such error: it is the message's
-                    self._outstanding.answered(self._refusal(reply.final))
-                modem.line.idle(time.monotonic() + self._timing.busy)
-        modem.synchronise()
 
     # --- what the modem says by itself ---
 
@@ -687,21 +538,14 @@ class Driver:
                 self._storage.announced(*at.storage_index(notice.text))
             case "+CREG" | "+CGREG" | "+CEREG":
                 self._registrations[notice.name] = at.registration(notice.text)
-            case "+CMGS":
-                self._outstanding.answered(at.message_reference(notice.text))
-            case "+CMS ERROR":
-                final = at.parse_final(notice.text)
-                self._outstanding.answered(self._refusal(final) if final is not None else None)
+            case "+CMGS" | "+CMS ERROR":
+                self._sender.heard(notice)
             case name if name in at.BANNERS:
                 raise _Restarted
 
     def _tell(self, news: StatusReport | IncomingSms) -> Future[bool] | None:
         """When it is safe with who listens; None where there is nothing to tell yet."""
-        whole: StatusReport | IncomingSms | None = news
-        if isinstance(news, StatusReport):
-            report = self._reports.in_full(news)
-            self._outstanding.reported(report)
-            whole = self._reports.whole(report)
+        whole = self._sender.reported(news) if isinstance(news, StatusReport) else news
         return None if whole is None else self._listener(whole)
 
     def _kept(self, told: Future[bool] | None) -> bool:
@@ -711,11 +555,6 @@ class Driver:
         told.add_done_callback(lambda _: self._rouse())
         self._sleep(self._timing.keep, until=told.done)
         return told.done() and told.result()
-
-
-def _of_network(final: at.Final) -> bool:
-    """Whether it is the network that refuses a message, not the modem that refuses a command."""
-    return final.kind == "CMS" and (final.code or 0) < at.OF_MODEM
 
 
 def _decline(future: Future[Receipt] | Future[tuple[str, ...]], why: str) -> None:
@@ -730,11 +569,16 @@ def _port(name: str) -> Port:
         return Port(name, 0)
 
 
-def _open_error(exc: Exception) -> str:
-    """Why the port does not open, and what to do; pyserial hides some errno in its text."""
-    number = getattr(exc, "errno", None)
-    if number in OPEN_ERRORS:
-        return OPEN_ERRORS[number]
+def _open_errno(exc: Exception) -> int | None:
+    """Why the port does not open; pyserial hides the number of some errors in its text."""
     if "exclusively lock" in str(exc):
-        return OPEN_ERRORS[errno.EAGAIN]
-    return f"cannot open the port: {os.strerror(number) if number else type(exc).__name__}"
+        return errno.EAGAIN
+    number = getattr(exc, "errno", None) or next(iter(exc.args), None)  # termios.error has it only there
+    return number if isinstance(number, int) else None
+
+
+def _open_error(number: int | None) -> str:
+    """In words, with the remedy."""
+    if number is None:
+        return "cannot use the port: is it a serial one? correct port"
+    return OPEN_ERRORS.get(number) or f"cannot open the port: {os.strerror(number)}"

@@ -1,6 +1,6 @@
 """Where a modem is looked for, what is tried when it is silent, and how often."""
 
-from drivers.recovery import HOUR_S, PATIENCE, Cure, Ladder, Port, Search
+from drivers.recovery import ABSENT_TOO_LONG_S, HOUR_S, PATIENCE, Cure, Ladder, Port, Search
 
 
 def cures(ladder: Ladder, times: list[float], *, stuck: bool = False) -> list[tuple[float, Cure]]:
@@ -51,6 +51,23 @@ def test_a_modem_that_answers_but_sends_nothing_is_reset_at_once() -> None:
     assert one.silent(10, stuck=True) is None
     one.works()
     assert one.silent(20, stuck=True) is Cure.RESET
+
+
+def test_a_modem_that_is_away_for_long_has_its_power_cut() -> None:
+    one, other = ladder(), ladder(power=False)
+    times = [float(s) for s in range(0, 80, 5)]
+    due = [now for now in times if one.absent(now, away=True) is Cure.POWER_CYCLE]
+    assert due[:1] == [ABSENT_TOO_LONG_S + 10]
+    assert not any(other.absent(now, away=True) for now in times)
+
+
+def test_only_what_is_known_to_be_away_counts_as_away() -> None:
+    in_use, answered, other = ladder(), ladder(), ladder()
+    assert in_use.absent(0, away=True) is answered.absent(0, away=True) is other.absent(0, away=True) is None
+    in_use.absent(50, away=False)
+    answered.answers()
+    for now in range(55, 115, 5):
+        assert in_use.absent(now, away=True) is answered.absent(now, away=True) is other.absent(now, away=None) is None
 
 
 def test_a_modem_that_was_never_seen_can_only_have_its_power_cut() -> None:

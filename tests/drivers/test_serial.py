@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import serial
 
 from drivers import (
     Delivery,
@@ -31,6 +32,7 @@ from drivers import (
     StatusReport,
     Unavailable,
     Uncertain,
+    recovery,
 )
 from drivers.modem import Timing
 from drivers.serial import Driver, Options
@@ -990,6 +992,53 @@ def test_a_modem_that_was_never_seen_gets_its_power_cut_at_once(tmp_path: Path) 
     pattern = str(tmp_path / "ttyUSB*")
     with silent_device(tmp_path / "ttyUSB0"), opened(pattern, timing=timing, power_cycle=f"touch {cut}"):
         until(cut.exists, "the power is cut", BOUND_S)
+
+
+class States(News):
+    """The reasons that a driver gives for each change of its state."""
+
+    def __init__(self, port: Path, timing: Timing, **options: Any) -> None:
+        super().__init__()
+        self.driver = Driver("sim1", Options(port=str(port), **options), timing)
+        self.reasons: list[str] = []
+
+    def __call__(self, event: SmsEvent) -> Future[bool]:
+        self.reasons.append(self.driver.status().detail)
+        return super().__call__(event)
+
+
+def test_a_modem_that_is_searched_for_is_told_of_once(tmp_path: Path) -> None:
+    held, other = tmp_path / "ttyUSB0", tmp_path / "ttyUSB1"
+    states = States(tmp_path / "ttyUSB*", FAST, imei="490154203237518")
+    with SimulatedModem(held), SimulatedModem(other) as modem, serial.Serial(str(held), exclusive=True):
+        states.driver.open(states)
+        until(lambda: modem.commands["+CGSN"] >= 3, "three rounds over the ports", BOUND_S)
+        states.driver.close()
+    assert [reason for reason in states.reasons if reason] == [
+        f"no modem with the IMEI 490154203237518 at {tmp_path}/ttyUSB*"
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["ttyUSB0", "ttyUSB*"])
+def test_the_power_is_not_cut_because_another_program_has_the_modem(
+    tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, tries = tmp_path / "cut", threading.Semaphore(0)
+
+    class Counted(serial.Serial):
+        def open(self) -> None:
+            tries.release()
+            super().open()
+
+    monkeypatch.setattr(recovery, "ABSENT_TOO_LONG_S", 0.0)
+    monkeypatch.setattr(serial, "Serial", Counted)
+    states = States(tmp_path / pattern, replace(SOON, cure=(0.0,), absent=0.01), power_cycle=f"touch {cut}")
+    with SimulatedModem(tmp_path / "ttyUSB0") as modem, Counted(modem.port, exclusive=True):
+        states.driver.open(states)
+        assert all(tries.acquire(timeout=BOUND_S) for _ in range(10))
+        states.driver.close()
+    assert not cut.exists()
+    assert "in use by another program" in states.reasons[0]
 
 
 def test_a_modem_that_restarts_is_looked_for_where_it_was(tmp_path: Path) -> None:

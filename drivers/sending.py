@@ -1,0 +1,227 @@
+"""One message at a time, from AT+CMGS to the network's answer (3GPP 27.005 3.5.1), and what becomes of late answers.
+
+The rule that keeps people from getting an SMS twice: before Ctrl-Z a failure is `Unavailable` and safe to repeat; after
+it, only the modem's own words make it anything but `Uncertain`. What is said too late is told as a `LateAnswer`.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from drivers import (
+    Deferred,
+    DriverError,
+    LateAnswer,
+    Receipt,
+    Refused,
+    Sms,
+    StatusReport,
+    Unavailable,
+    Uncertain,
+    at,
+    pdu,
+)
+from drivers.doubt import Answer
+from drivers.line import Line, Silent
+from drivers.modem import Modem, Timing
+from drivers.outstanding import Outstanding
+from drivers.reports import Message, Reports
+from drivers.storage import Storage
+
+STUCK_AFTER = 3  # failures in a row that are the modem's own
+OWN_FAILURES = frozenset({300, 320})  # ME failure, memory failure
+STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
+CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
+
+KINDS = {
+    at.Verdict.REFUSED: Refused,
+    at.Verdict.DEFERRED: Deferred,
+    at.Verdict.LATER: Unavailable,
+    at.Verdict.UNCERTAIN: Uncertain,
+}
+
+
+class Sender:
+    """One modem's, over all its sessions. tell: hears each late answer. What ends a session passes through `send`."""
+
+    def __init__(self, timing: Timing, storage: Storage, tell: Callable[[LateAnswer], object]) -> None:
+        self._timing = timing
+        self._storage = storage
+        self._outstanding = Outstanding(tell)
+        self._reports = Reports()
+        self._concatenation = 0
+        self._own_failures = 0
+        self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
+        self.on_wire = False  # the message under way may have gone out
+
+    # --- sessions ---
+
+    def begin(self) -> None:
+        """A new session. A doubt does not outlive one; what else the modem owes may."""
+        self._own_failures = 0
+        if self._outstanding.doubt is not None:
+            self._outstanding.forget()
+
+    def forget(self) -> None:
+        """The modem, or its power, has started anew: it owes nothing any more."""
+        self._outstanding.forget()
+
+    @property
+    def stuck(self) -> bool:
+        """Message after message has failed for a reason of the modem's own."""
+        return self._own_failures >= STUCK_AFTER
+
+    def busy_with(self, sms: Sms) -> bool:
+        """Whether the modem may still answer this message, and with it nothing else."""
+        return self._outstanding.is_for(sms)
+
+    # --- one message ---
+
+    def send(self, modem: Modem, sms: Sms) -> Receipt:
+        """Every part of a message. Raises Refused, Deferred, Unavailable, Uncertain, and what ends a session."""
+        self.on_wire = False
+        self._concatenation = (self._concatenation + 1) & 0xFF
+        try:
+            parts = pdu.encode_submit(sms, self._concatenation)
+        except pdu.PduError as exc:
+            raise Refused(str(exc)) from None
+        message = self._reports.begin(sms.number, len(parts))
+        try:
+            for part in parts:
+                self._offer(modem, part)
+                message.references.append(self._result(modem.line, sms, message))
+        except (Refused, Unavailable) as exc:
+            if message.references:
+                raise Uncertain(f"{len(message.references)} of {len(parts)} parts were sent, then: {exc}") from None
+            self._reports.unsent(message)
+            raise
+        self._own_failures, self._crammed = 0, False
+        return Receipt(tuple(message.references))
+
+    def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:
+        """AT+CMGS up to the end of the body; nothing has been sent yet."""
+        older = self._outstanding.any(time.monotonic())
+        modem.line.begin(f"AT+CMGS={part.length}", "+CMGS", prompt=True)
+        deadline = time.monotonic() + self._timing.prompt
+        while not isinstance(event := modem.line.next(deadline), at.Prompt):
+            if isinstance(event, at.Answer):  # before the prompt it is an older message's
+                with contextlib.suppress(at.Malformed):
+                    self._outstanding.answered(at.message_reference(event.text))
+            elif isinstance(event, at.Final) and older and (event.ok or _of_network(event)):
+                if not event.ok:
+                    self._outstanding.answered(self._refusal(event))
+                older = False
+                modem.line.expect("+CMGS")
+            elif isinstance(event, at.Final):
+                raise self._not_offered(modem, event)
+            else:
+                self._own_failures += not self._outstanding.any(time.monotonic())  # else it may be busy with that
+                modem.synchronise()
+                raise Unavailable("the modem gave no prompt for the message")
+        modem.line.body(part.hex)
+
+    def _not_offered(self, modem: Modem, final: at.Final) -> Unavailable:
+        """Why there is no prompt. The network has not seen this message: its word, or OK, is about something older."""
+        modem.synchronise()  # it may be about to prompt
+        refusal = self._refusal(final) if not final.ok else "OK instead of a prompt"
+        own = not _of_network(final) and not self._outstanding.any(time.monotonic())
+        return refusal if isinstance(refusal, Unavailable) and own else Unavailable(str(refusal))
+
+    def _result(self, line: Line, sms: Sms, message: Message) -> int:
+        """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
+        self.on_wire = True
+        line.send()
+        sent_at = time.monotonic()
+        answer = self._answer_in_time(line, sent_at + self._timing.answer)
+        if answer is not None and self._outstanding.any(time.monotonic()):
+            answer = self._own(line, sms, answer)
+        if answer is None:
+            self._outstanding.add(sms, message, sent_at + self._timing.listen)
+            if self._outstanding.doubt is not None:
+                raise Uncertain("an answer came that may be an older message's")
+            self._own_failures += 1
+            raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
+        self._outstanding.told(answer)
+        if isinstance(answer, DriverError):
+            raise answer
+        return answer
+
+    def _answer_in_time(self, line: Line, deadline: float) -> Answer | None:
+        """The next result and what it says of a message; None if there is none."""
+        reference: int | None = None
+        while not isinstance(event := line.next(deadline), at.Final):
+            if isinstance(event, at.Answer):
+                with contextlib.suppress(at.Malformed):
+                    reference = at.message_reference(event.text)
+            if event is None:
+                line.give_up()
+                return None
+        if not event.ok:
+            return self._refusal(event)
+        if reference is None:  # a Siemens MC35i says so when it has failed
+            return Uncertain("the modem said OK without a message reference")
+        return reference
+
+    def _own(self, line: Line, sms: Sms, first: Answer) -> Answer | None:
+        """The message's own answer, when the first may be an older one's; None: it is not known, or has not come."""
+        self._outstanding.dispute(sms, first)
+        self._listen(line, time.monotonic() + self._timing.answer)
+        return self._outstanding.decide()
+
+    def _listen(self, line: Line, deadline: float) -> None:
+        """For what solves a doubt."""
+        doubt = self._outstanding.doubt
+        while doubt is not None and doubt.open and time.monotonic() < deadline:
+            line.idle(deadline)
+
+    def _refusal(self, final: at.Final) -> DriverError:
+        """What an error result means for a message whose body the modem has."""
+        self._own_failures += final.code in OWN_FAILURES
+        cause = at.cause(final)
+        if final.code in STORAGE_FULL:
+            self._full = True
+            cause += CRAMMED if self._crammed else ""
+        return KINDS[at.verdict(final)](cause)
+
+    # --- after one that failed ---
+
+    def make_room(self, modem: Modem) -> None:
+        """Empty the storage, if the modem has said that it is full."""
+        if self._full:
+            self._full, self._crammed = False, not self._storage.sweep(modem)
+
+    def wait_until_free(self, modem: Modem) -> None:
+        """Listen for what it owes. Most modems answer in order: one that answers a probe is done with the message."""
+        if self._outstanding.doubt is not None:
+            self._listen(modem.line, self._outstanding.until)
+            self._outstanding.give_up_doubt()
+        while self._outstanding.any(time.monotonic()):
+            with contextlib.suppress(Silent):
+                reply = modem.line.ask("AT+CSQ", "+CSQ", timeout_s=self._timing.probe)
+                if reply.answers or reply.final.kind in ("ERROR", "CME"):
+                    return
+                if reply.final.kind == "CMS":  # CSQ has no such error: it is the message's
+                    self._outstanding.answered(self._refusal(reply.final))
+                modem.line.idle(time.monotonic() + self._timing.busy)
+        modem.synchronise()
+
+    # --- what the modem says by itself ---
+
+    def heard(self, notice: at.Notice) -> None:
+        """+CMGS or +CMS ERROR, to no command under way. Raises at.Malformed."""
+        if notice.name == "+CMGS":
+            self._outstanding.answered(at.message_reference(notice.text))
+        else:
+            final = at.parse_final(notice.text)
+            self._outstanding.answered(self._refusal(final) if final is not None else None)
+
+    def reported(self, report: StatusReport) -> StatusReport | None:
+        """What a delivery report says of its whole message, with the recipient in full; None: nothing yet."""
+        report = self._reports.in_full(report)
+        self._outstanding.reported(report)
+        return self._reports.whole(report)
+
+
+def _of_network(final: at.Final) -> bool:
+    """Whether it is the network that refuses a message, not the modem that refuses a command."""
+    return final.kind == "CMS" and (final.code or 0) < at.OF_MODEM
