@@ -7,9 +7,10 @@ A driver's own keys are the fields of its `Options`; they stand beside the keys 
 import dataclasses
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -19,6 +20,7 @@ from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
 
 DEFAULT_FILE = Path("/etc/pinwheel/pinwheel.toml")
 SQLITE_PREFIX = "sqlite:///"
+NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*")  # it stands in paths, commands and lines of the log
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
 
@@ -38,12 +40,18 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    check: Callable[[str], str] | None = None,
 ) -> Any:
-    """A configuration key: its default, one sentence, unit, bounds or choices."""
-    metadata = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
+    """A configuration key: its default, one sentence, unit, bounds or choices; check: the mistake in a text, or ""."""
+    metadata = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices, "check": check}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def _name(value: str) -> str:
+    fits = NAME.fullmatch(value) or not value  # one that is missing is told of elsewhere
+    return "" if fits else f'{value!r} must be of letters, digits, ".", "_" and "-", e.g. "sim1"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Modem:
-    name: str = setting("", "How logs and commands call this modem.")
+    name: str = setting("", "How logs and commands call this modem.", check=_name)
     driver: str = setting("serial", "The driver that speaks to it.")
     hourly_limit: int = setting(0, "Messages an hour; 0: no limit.", low=0)
     daily_limit: int = setting(0, "Messages a day; 0: no limit.", low=0)
@@ -240,9 +248,10 @@ def _section(cls: type, content: Any, where: str, mistakes: list[str]) -> Any:
         mistakes.append(f"{where} must be a table")
         return cls()
     own = {f.name for f in fields(cls) if not f.metadata.get("driver")}
+    already = len(mistakes)
     options = _options_class(cls, content, where, mistakes)
     theirs = {f.name for f in fields(options)} if options else set()
-    for name in content:
+    for name in content if len(mistakes) == already else ():  # the keys of a wrong driver are not known
         if name not in own | theirs:
             mistakes.append(_unknown(f"{where} {name}", name, sorted(own | theirs), "key"))
     values = _values(cls, {n: v for n, v in content.items() if n in own}, where, mistakes)
@@ -262,7 +271,10 @@ def _options_class(cls: type, content: dict[str, Any], where: str, mistakes: lis
     if driver == "none" and cls is Voice:
         return None
     try:
-        return drivers.load(str(driver)).Options
+        module, work = drivers.load(str(driver)), "call" if cls is Voice else "send"
+        if hasattr(module.Driver, work):
+            return module.Options
+        mistakes.append(f"{where} driver: {driver!r} is for {'modems' if cls is Voice else 'calls'}")
     except LookupError as exc:
         mistakes.append(f"{where} driver: {exc}")
     except ImportError as exc:
@@ -306,10 +318,13 @@ def _type_mistake(hint: Any, value: Any) -> str:
 
 def _bound_mistake(f: "dataclasses.Field[Any]", value: Any) -> str:
     """What is wrong with a value of the right type, or ""."""
-    choices, low, high = (f.metadata.get(name) for name in ("choices", "low", "high"))
+    choices, low, high, check = (f.metadata.get(name) for name in ("choices", "low", "high", "check"))
     unit = f" {f.metadata['unit']}" if f.metadata.get("unit") else ""
-    if choices and value not in choices:
-        return f"{value!r} must be one of {', '.join(repr(c) for c in choices)}"
+    if isinstance(value, str):
+        or_number = "" if low is None else "a number or "
+        if choices and value not in choices:
+            return f"{value!r} must be {or_number}one of {', '.join(repr(c) for c in choices)}"
+        return check(value) if check else ""
     if low is not None and value < low:
         return f"{value!r} is too small; the least is {low:g}{unit}"
     if high is not None and value > high:
@@ -374,8 +389,20 @@ def _modems(config: Config) -> Iterator[str]:
             yield f'[[modem]] number {i} name: is missing; e.g. name = "sim1"'
         elif names.index(modem.name) != i - 1:
             yield f"[[modem]] number {i} name: {modem.name!r} is taken; each modem needs its own"
+        alike = next((other for other in config.modem[: i - 1] if _may_be_one(modem.options, other.options)), None)
+        if alike is not None:
+            yield f"[[modem]] number {i} port: may be that of {alike.name!r}; name another, or give each its imei"
         yield from _required(modem.options, f"[[modem]] number {i}")
     yield from _required(config.voice.options, "[voice]")
+
+
+def _may_be_one(one: Any, other: Any) -> bool:
+    """Whether two modems may be the same device: by their ports, unless each has an IMEI."""
+    ports = [getattr(options, "port", "") for options in (one, other)]
+    imeis = [getattr(options, "imei", "") for options in (one, other)]
+    if not all(ports) or (all(imeis) and imeis[0] != imeis[1]):
+        return False
+    return fnmatchcase(*ports) or fnmatchcase(*reversed(ports))
 
 
 def _required(options: Any, where: str) -> Iterator[str]:

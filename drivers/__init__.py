@@ -283,6 +283,8 @@ def load(driver: str) -> ModuleType:
     Raises LookupError naming the driver when there is no such module, ImportError when a library of its is missing.
     """
     try:
+        if not driver.isidentifier():
+            raise LookupError(f"no driver named {driver!r}")
         module = import_module(f"drivers.{driver}")
     except ModuleNotFoundError as exc:
         if exc.name != f"drivers.{driver}":

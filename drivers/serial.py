@@ -12,6 +12,7 @@ import logging
 import os
 import queue
 import select
+import shlex
 import termios
 import threading
 import time
@@ -61,6 +62,24 @@ SAME_IMEI = 14  # digits; what follows is a check digit or the software's versio
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
 
 
+def _imei_mistake(value: str) -> str:
+    fits = not value or (value.isascii() and value.isdecimal() and SAME_IMEI <= len(value) <= SAME_IMEI + 2)
+    return "" if fits else f"{value!r} must be the 14 to 16 digits that pinwheel modems show NAME tells"
+
+
+def _pin_file_mistake(value: str) -> str:
+    """It does not repeat the value, which may be the PIN itself."""
+    return "" if not value or value.startswith("/") else "must be the whole path of a file that holds the PIN"
+
+
+def _command_mistake(value: str) -> str:
+    try:
+        shlex.split(value)
+    except ValueError as exc:
+        return f"{value!r} is no command: {str(exc).lower()}"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The keys of a [[modem]] with this driver."""
@@ -73,17 +92,31 @@ class Options:
         },
     )
     imei: str = field(
-        default="", metadata={"help": "Only the modem with this IMEI, whichever port of a pattern it is at."}
+        default="",
+        metadata={
+            "help": "Only the modem with this IMEI, whichever port of a pattern it is at.",
+            "check": _imei_mistake,
+        },
     )
     baudrate: int | str = field(
-        default=115200, metadata={"help": 'Its speed, or "auto"; USB modems ignore it.', "choices": ("auto",)}
+        default=115200,
+        metadata={
+            "help": 'Its speed, or "auto"; USB modems ignore it.',
+            "choices": ("auto",),
+            "low": 300,
+            "high": 4_000_000,
+            "unit": "bit/s",
+        },
     )
     flow_control: str = field(default="none", metadata={"help": '"none" or "rtscts".', "choices": ("none", "rtscts")})
-    pin_file: str = field(default="", metadata={"help": "A file with the SIM's PIN; it is tried once."})
+    pin_file: str = field(
+        default="", metadata={"help": "A file with the SIM's PIN; it is tried once.", "check": _pin_file_mistake}
+    )
     power_cycle: str = field(
         default="",
         metadata={
-            "help": "A command that cuts the modem's power for a moment, for when it stays silent (uhubctl ...)."
+            "help": "A command that cuts the modem's power for a moment, for when it stays silent (uhubctl ...).",
+            "check": _command_mistake,
         },
     )
 

@@ -13,6 +13,7 @@ from daemon.core.model import Channel, Step
 
 SHIPPED = Path(__file__).parents[1] / "config" / "pinwheel.toml"
 HERE = Path("pinwheel.toml")
+IMEI = "356938035643809"
 
 
 def mistakes(text: str) -> list[str]:
@@ -25,9 +26,23 @@ def test_the_shipped_file_is_good_and_is_the_default() -> None:
     assert load(SHIPPED) == Config()
 
 
-def uncommented() -> dict[str, object]:
+def modem(more: str = "", *, name: str = "a", port: str = "/dev/ttyUSB0") -> str:
+    return f'[[modem]]\nname = "{name}"\nport = "{port}"\n{more}\n'
+
+
+def in_force() -> str:
     """The shipped file with its commented keys and tables in force."""
-    return tomllib.loads(re.sub(r"^# (?=\[\[|[a-z_]+ = )", "", SHIPPED.read_text(), flags=re.MULTILINE))
+    return re.sub(r"^# (?=\[\[|[a-z_]+ = )", "", SHIPPED.read_text(), flags=re.MULTILINE)
+
+
+def uncommented() -> dict[str, object]:
+    return tomllib.loads(in_force())
+
+
+def test_what_the_shipped_file_shows_can_be_used_as_it_is() -> None:
+    config = parse(in_force().replace('driver = "none"', 'driver = "pyvoip"'), HERE)
+    assert config.modem[0].options.baudrate == 115200
+    assert config.channels == set(Channel)
 
 
 @pytest.mark.parametrize(("section", "cls"), [*SECTIONS.items(), *TABLE_ARRAYS.items()])
@@ -82,6 +97,19 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         ('[[modem]]\nname = "a"', "[[modem]] number 1 port: is missing"),
         ('[[modem]]\nname = "a"\nport = "x"\n[[modem]]\nname = "a"\nport = "y"', "number 2 name: 'a' is taken"),
         ('[[modem]]\nname = "a"\ndriver = "fax"', "no driver named 'fax'"),
+        ('[[modem]]\nname = "a"\ndriver = "."', "no driver named '.'"),
+        ('[[modem]]\nname = "a"\ndriver = "pyvoip"\nserver = "x"', "'pyvoip' is for calls"),
+        ('[voice]\ndriver = "serial"\nport = "x"', "'serial' is for modems"),
+        ('[[modem]]\nname = "a/b"\nport = "x"', "'a/b' must be of letters, digits"),
+        (modem("baudrate = 0"), "0 is too small; the least is 300 bit/s"),
+        (modem('baudrate = "fast"'), "'fast' must be a number or one of 'auto'"),
+        (modem('imei = "35-6938"'), "'35-6938' must be the 14 to 16 digits"),
+        (modem('pin_file = "1234"'), "pin_file: must be the whole path of a file that holds the PIN"),
+        (modem('power_cycle = "uhubctl \'x"'), "is no command: no closing quotation"),
+        (modem() + modem(name="b"), "[[modem]] number 2 port: may be that of 'a'; name another, or give each its imei"),
+        (modem(port="/dev/tty*") + modem(name="b"), "number 2 port: may be that of 'a'"),
+        (modem() + modem(name="b", port="/dev/tty*"), "number 2 port: may be that of 'a'"),
+        (modem(f'imei = "{IMEI}"') + modem(f'imei = "{IMEI}"', name="b"), "number 2 port: may be that of 'a'"),
         ('[sms]\norigin = "https://example.com/"', "must be a host name"),
         ('[voice]\ndriver = "pyvoip"', "[voice] server: is missing"),
         ("[[workflow]]\nid = 100\nsteps = []", "from 1 to 26 are needed"),
@@ -114,6 +142,11 @@ def test_the_operators_workflows_stand_beside_the_presets() -> None:
 
 
 def test_a_driver_brings_its_own_keys() -> None:
-    config = parse('[[modem]]\nname = "sim1"\nport = "/dev/ttyUSB0"\nbaudrate = "auto"', HERE)
-    assert config.modem[0].options.baudrate == "auto"
+    config = parse(modem('baudrate = "auto"') + modem("baudrate = 9600", name="b", port="/dev/ttyUSB1"), HERE)
+    assert [each.options.baudrate for each in config.modem] == ["auto", 9600]
     assert config.channels == {Channel.SMS}
+
+
+def test_two_modems_may_share_a_pattern_if_each_has_its_imei() -> None:
+    one, other = (modem(f'imei = "{IMEI[:-1]}{last}"', name=last, port="/dev/tty*") for last in "12")
+    assert len(parse(one + other, HERE).modem) == 2
