@@ -59,7 +59,7 @@ class Client:
         return self._read("POST", quote(path), urlencode(form), headers, timeout_s)
 
     def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Iterator[dict[str, Any]]:
-        """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away."""
+        """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away, or is stopped."""
         position = {"after": after} if after is not None else {"last": last}
         path = "/v1/events?" + urlencode({**position, "follow": int(follow)})
         connection, response = self._send("GET", path, None, {}, None if follow else self._timeout_s)
@@ -67,6 +67,8 @@ class Client:
             for line in response:
                 if line.startswith(b"data: "):
                     yield json.loads(line[6:])
+            if follow:
+                raise Unreachable(f"the daemon at {self._path} has stopped")
         except (OSError, http.client.HTTPException) as exc:
             raise Unreachable(f"the daemon at {self._path} went away: {exc}") from exc
         finally:

@@ -1,7 +1,10 @@
 """The `pinwheel` commands against a real daemon: what they print and how they exit."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +85,46 @@ def test_events_tell_what_happened(gateway: Gateway) -> None:
     assert f"{request_id[-8:]}  started" in pinwheel(gateway, "events").output
 
 
-def test_wait_follows_to_the_end(gateway: Gateway) -> None:
-    own = ("--workflow", "6", "--pin-expiry", "60", "--wait")
-    request = CliRunner().invoke(main, ["--socket", str(gateway.socket), "start", "12", "--brand", "A", *own])
-    assert request.exit_code == 1
+@contextmanager
+def running(gateway: Gateway, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that stays; its output is a pipe."""
+    command = [sys.executable, "-c", "from daemon.cli import main; main()", "--socket", str(gateway.socket), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_wait_follows_to_the_end(gateway: Gateway, modem: SimulatedModem) -> None:
+    with running(gateway, "start", "447700900104", "--brand", "Acme", "--wait") as process:
+        assert process.stdout is not None
+        request_id = process.stdout.readline().strip()
+        gateway.client.verify("check", request_id=request_id, code=pin_of(modem, "447700900104"))
+        told = process.stdout.read()
+        assert process.wait() == 0
+    assert told.splitlines()[-1].endswith("success")
+
+
+@pytest.mark.parametrize("arguments", [("start", "447700900105", "--brand", "Acme", "--wait"), ("events", "--follow")])
+def test_a_daemon_that_stops_is_no_good_end(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with SimulatedModem(tmp_path / "port") as modem, Gateway(tmp_path, modem_section(modem.port)) as gateway:
+        gateway.verify("447700900103")
+        with running(gateway, *arguments) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            gateway.stop()
+            told = process.stdout.read()
+            assert process.wait() == 3
+    assert "has stopped" in told
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(gateway: Gateway, modem: SimulatedModem) -> None:
+    modem.receive("447700900999", "hi\n2026-11-26 success\x1b[2J")
+    until(lambda: "incoming" in pinwheel(gateway, "events").output, "the event")
+    line = next(line for line in pinwheel(gateway, "events").output.splitlines() if "incoming" in line)
+    assert "hi\N{REPLACEMENT CHARACTER}2026-11-26 success" in line
+    assert "\x1b" not in line
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,23 @@ def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
     assert "no delivery report" in unheard.output
 
 
+@pytest.mark.parametrize(
+    ("ending", "told", "exit_code"), [("84", "delivered after", 0), ("85", "failed after", 1)], ids=["off", "never"]
+)
+def test_a_test_message_waits_for_the_last_report(one: Pool, ending: str, told: str, exit_code: int) -> None:
+    result = one.pinwheel("test", "sim1", "--to", f"+4477009001{ending}")
+    assert (told in result.output, result.exit_code) == (True, exit_code), result.output
+
+
+def test_a_drained_modem_finishes_a_test_message(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", network_s=4.0) as pool, ThreadPoolExecutor() as threads:
+        path = "/v1/modems/sim1/test"
+        test = threads.submit(pool.gateway.client.post, path, timeout_s=30, to=f"+{NUMBER}", wait=0)
+        until(lambda: pool.seen("sim1")["sent"]["day"], "it has begun")
+        assert pool.pinwheel("drain", "sim1").exit_code == 0
+        assert test.result(10)["parts"] == 1
+
+
 @pytest.mark.parametrize(("wait", "told"), [("30", "delivered after"), ("0", "no delivery report")])
 def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path, wait: str, told: str) -> None:
     with Pool(tmp_path, 'on_uncertain = "never"', network_s=5.0) as pool:
@@ -326,7 +343,8 @@ def test_a_test_message_goes_to_a_short_code_too(one: Pool) -> None:
     ("arguments", "complaint"),
     [
         (("test", "sim1", "--to", "+44901234567"), "deny list"),
-        (("test", "sim1", "--to", "bogus"), "must be a phone number"),
+        (("test", "sim1", "--to", "bogus"), "`to`: must be a phone number"),
+        (("at", "sim1", "AT+CLAC"), "CME 4"),
         (("test", "sim9", "--to", "+447700900100"), "there is no modem 'sim9'; there are: sim1"),
         (("test", "sim1", "--to", "+447700900180"), "sim1: CMS 1: unassigned number"),
         (("at", "sim1", "AT+CMGD=1"), "only commands that change nothing"),

@@ -37,7 +37,7 @@ def _recipient(to: str, security: Security) -> str:
     """A short code as it is; else the digits of an E.164 number that the operator's prefixes allow. Raises Mistake."""
     if SHORT_CODE.fullmatch(to):
         return to
-    number = phone_number(to, None)
+    number = phone_number(to, None, "to")
     admit(security, number)
     return e164(number)
 

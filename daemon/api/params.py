@@ -185,21 +185,21 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     )
 
 
-def phone_number(text: str, country: str | None) -> phonenumbers.PhoneNumber:
-    """An international number, or a national one with its country. Raises Mistake."""
+def phone_number(text: str, country: str | None, name: str = "number") -> phonenumbers.PhoneNumber:
+    """An international number, or a national one with its country; name: the parameter's. Raises Mistake."""
     if country is not None and country.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise invalid("country", "must be two letters of ISO 3166, such as GB")
     digits = re.sub(r"[ \-().]", "", text)
     if not re.fullmatch(r"\+?[0-9]{3,20}", digits, re.ASCII):
-        raise invalid("number", "must be a phone number in international format")
+        raise invalid(name, "must be a phone number in international format")
     if country is None and not digits.startswith("+"):
         digits = "+" + digits.removeprefix("00")
     try:
         number = phonenumbers.parse(digits, country and country.upper())
     except phonenumbers.NumberParseException as exc:
-        raise invalid("number", "must be a phone number in international format") from exc
+        raise invalid(name, "must be a phone number in international format") from exc
     if not phonenumbers.is_possible_number(number):
-        raise invalid("number", "no phone number of that country has so few or so many digits")
+        raise invalid(name, "no phone number of that country has so few or so many digits")
     return number
 
 

@@ -36,6 +36,12 @@ class Context:
         click.get_current_context().exit(SAID_NO)
 
 
+def tell(*lines: str) -> None:
+    """Print lines for people. What others wrote, say in an SMS, can neither break them nor steer the terminal."""
+    for line in lines:
+        click.echo("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line))
+
+
 pass_context = click.make_pass_decorator(Context)
 
 
@@ -56,4 +62,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     lines = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(name), *(len(line[i]) for line in lines)]) for i, name in enumerate(columns)]
     for line in [[name.replace("_", " ").upper() for name in columns], *lines]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        tell("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,11 +1,13 @@
 """The commands that speak to a running daemon, and where the others are added."""
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table
+from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table, tell
 from daemon.cli.demo import demo
 from daemon.cli.modems import modems
 from daemon.cli.prompts import prompts
@@ -52,6 +54,9 @@ def main(ctx: click.Context, socket: Path, as_json: bool) -> None:
 
     Exit codes: 0 done, 1 the gateway said no, 2 wrong usage, 3 the daemon cannot be reached.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
     ctx.obj = Context(socket, as_json)
 
 
@@ -97,23 +102,26 @@ def start(
 
 
 def _follow(context: Context, request_id: str) -> None:
-    """Tell the request's history until it ends; exits 1 unless it was verified."""
+    """Tell the request's history until it ends; exits 1 unless it was verified, 3 if the daemon stops first."""
     seen = 0
     for line in context.client.get(f"/v1/requests/{request_id}")["history"]:
         _tell(context, line)
         seen = line["seq"]
-    for line in context.client.events(follow=True, after=seen):
-        if line["request_id"] != request_id:
-            continue
-        _tell(context, line)
-        if line["kind"] in FINAL:
-            click.get_current_context().exit(0 if line["kind"] == "success" else SAID_NO)
+    try:
+        for line in context.client.events(follow=True, after=seen):
+            if line["request_id"] != request_id:
+                continue
+            _tell(context, line)
+            if line["kind"] in FINAL:
+                click.get_current_context().exit(0 if line["kind"] == "success" else SAID_NO)
+    except Unreachable as exc:
+        raise Unreachable(f"{exc}; what became of it: pinwheel show {request_id}") from None
 
 
 def _tell(context: Context, line: dict[str, Any]) -> None:
     event = "" if line["step"] is None else f"event {line['step'] + 1}: "
     text = f"{line['at']}  {line['request_id'][-8:]}  {event}{line['kind']}"
-    context.show(line, lambda: click.echo(text + (f" ({line['detail']})" if line["detail"] else "")))
+    context.show(line, lambda: tell(text + (f" ({line['detail']})" if line["detail"] else "")))
 
 
 @main.command()
@@ -159,7 +167,7 @@ def show(context: Context, request_id: str) -> None:
 
 def _show(context: Context, found: dict[str, Any]) -> None:
     for name in ("request_id", "status", "number", "brand", "locale", "workflow_id", "submitted", "due", "finalized"):
-        click.echo(f"{name:12} {found[name]}")
+        tell(f"{name:12} {found[name]}")
     click.echo()
     columns = ("event", "channel", "pin", "state", "device", "queued", "detail")
     table(columns, ([attempt[column] for column in columns] for attempt in found["attempts"]))
@@ -212,7 +220,9 @@ def _status(report: dict[str, Any]) -> None:
     for call in report["voice"].get("in_progress", ()):
         click.echo(f"call      {call['request_id']}: {call['phase']} for {call['since_s']} s")
     for modem in report["modems"]:
-        click.echo(f"modem     {modem['name']}: {modem['state']}, {modem['queue']} waiting{_because(modem)}")
+        tell(f"modem     {modem['name']}: {modem['state']}{_because(modem)}")
+    if report["modems"]:
+        click.echo(f"messages  {report['modems'][0]['queue']} waiting")
 
 
 def _voice(voice: dict[str, Any]) -> str:
@@ -223,7 +233,8 @@ def _voice(voice: dict[str, Any]) -> str:
 
 
 def _because(device: dict[str, Any]) -> str:
-    return f": {device['detail']}" if device.get("detail") else ""
+    why = device["detail"] or (f"{device['limit_reached']} is reached" if device.get("limit_reached") else "")
+    return f": {why}" if why else ""
 
 
 main.add_command(demo)

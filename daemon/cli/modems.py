@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Context, json_flag, pass_context, table
+from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table, tell
 
 SIGNAL_BARS = ((-73, "▂▄▆█"), (-83, "▂▄▆ "), (-93, "▂▄  "), (-113, "▂   "))
 COLUMNS = ("name", "state", "operator", "signal", "queue", "today", "last_error")
@@ -52,9 +52,11 @@ def _trouble(modem: dict[str, Any]) -> str:
     """What is wrong now; else what was wrong last, and when (UTC)."""
     if modem["detail"]:
         return str(modem["detail"])
+    if modem["state"] in ("paused", "drained"):
+        return f"use it again: pinwheel modems resume {modem['name']}"
     if modem["limit_reached"]:
         return f"{modem['limit_reached']} is reached: its messages wait, or go by other modems"
-    return f"{modem['last_error_at'][11:16]} {modem['last_error']}" if modem["last_error"] else ""
+    return f"{modem['last_error_at'][5:16]} {modem['last_error']}" if modem["last_error"] else ""
 
 
 def bars(dbm: int | None) -> str:
@@ -76,7 +78,7 @@ def show_modem(context: Context, name: str) -> None:
 def _show(found: dict[str, Any]) -> None:
     for name, value in found.items():
         told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        click.echo(f"{name:14} {'' if told is None else told}".rstrip())
+        tell(f"{name:14} {'' if told is None else told}".rstrip())
 
 
 def _order(name: str, help: str, told: str) -> None:
@@ -89,7 +91,7 @@ def _order(name: str, help: str, told: str) -> None:
         context.show(answer, lambda: click.echo(told.format(modem)))
 
 
-_order("pause", "Send nothing by the modem NAME until it is resumed; it goes on listening.", "{} is paused")
+_order("pause", "Send no PIN by the modem NAME until it is resumed; it goes on listening.", "{} is paused")
 _order(
     "drain",
     "Let the modem NAME finish, then let go of its port; it may be unplugged, or used by another program.",
@@ -105,15 +107,22 @@ _order("resume", "Use the modem NAME again.", "{} is in use")
 @json_flag
 @pass_context
 def test(context: Context, name: str, number: str, wait: int) -> None:
-    """Send a test SMS by the modem NAME, and wait for its delivery report. It belongs to no request."""
+    """Send a test SMS by the modem NAME, and wait for its delivery report; exits 1 if that says that it failed.
+
+    It belongs to no request.
+    """
     answer = context.client.post(f"/v1/modems/{name}/test", timeout_s=wait + 240, to=number, wait=wait)
     context.show(answer, lambda: _told(answer, wait))
+    if answer["report"] == "failed":
+        click.get_current_context().exit(SAID_NO)
 
 
 def _told(answer: dict[str, Any], wait: int) -> None:
     click.echo(f"the network took it after {answer['sent_s']:.1f} s ({answer['parts']} part)")
     if answer["report"] is None:
         click.echo(f"no delivery report within {wait} s: the phone may be off, or the network sends none")
+    elif answer["report"] == "trying":
+        click.echo(f"the network still tries after {answer['report_s']:.1f} s: the phone may be off")
     else:
         click.echo(f"{answer['report']} after {answer['report_s']:.1f} s")
 
@@ -124,6 +133,11 @@ def _told(answer: dict[str, Any], wait: int) -> None:
 @json_flag
 @pass_context
 def ask(context: Context, name: str, command: str) -> None:
-    """Ask the modem NAME a COMMAND that changes nothing, such as AT+CSQ; a wrong one lists those allowed."""
+    """Ask the modem NAME a COMMAND that changes nothing, such as AT+CSQ; exits 1 if it is no answer but an error.
+
+    A wrong one lists those that are allowed.
+    """
     answer = context.client.post(f"/v1/modems/{name}/at", command=command)
-    context.show(answer, lambda: click.echo("\n".join(answer["answer"])))
+    context.show(answer, lambda: tell(*answer["answer"]))
+    if answer["answer"][-1] != "OK":
+        click.get_current_context().exit(SAID_NO)

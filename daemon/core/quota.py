@@ -39,6 +39,11 @@ class Quota:
         self._recipients: dict[str, float] = {}  # the last time of each, the longest ago first
         self._under_way: list[str] = []
 
+    @property
+    def under_way(self) -> int:
+        """Messages that have begun and not ended."""
+        return len(self._under_way)
+
     def begin(self, number: str) -> None:
         """A message is about to go out."""
         self._under_way.append(number)
@@ -65,7 +70,7 @@ class Quota:
 
     def used(self, at: float) -> Used:
         self._forget(at)
-        more = len(self._under_way)
+        more = self.under_way
         new = len(set(self._under_way) - self._recipients.keys()) if self.limits.monthly_recipients else 0
         return Used(len(self._hour) + more, len(self._day) + more, len(self._recipients) + new)
 

@@ -7,6 +7,7 @@ All decisions are taken in `_dispatch`, which runs whenever something may have c
 
 import asyncio
 import bisect
+import contextlib
 import itertools
 import logging
 import time
@@ -107,7 +108,7 @@ class ModemSlot:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """What became of a test message. The report is None where none came in time."""
+    """What became of a test message. report: the last that came in time."""
 
     sent_s: float
     references: tuple[int, ...]
@@ -441,7 +442,7 @@ class SmsLane:
             before, slot.duty = slot.duty, duty
             log.info("modem=%s duty=%s", slot.name, duty)
             if duty is Duty.DRAINED and before is not Duty.DRAINED:
-                while slot.busy:
+                while slot.quota.under_way:
                     await asyncio.sleep(0.05)
                 await asyncio.to_thread(slot.driver.close)
             elif before is Duty.DRAINED and duty is not Duty.DRAINED:
@@ -462,16 +463,29 @@ class SmsLane:
             references = await self._send_test(slot, sms)
             self._tested.append((slot.name, number, references[-1]))
             sent_s = time.monotonic() - started
-            async with asyncio.timeout(report_s):
-                while (report := await reports.get()).reference != references[-1]:
-                    self._credit(slot, report)  # it is another message's
-        except TimeoutError:
-            return TestResult(sent_s, references, None, None)
+            delivery = await self._reported(slot, reports, references[-1], report_s)
+        except Uncertain as exc:
+            raise Uncertain(f"{exc}; the message may have been sent") from None
         finally:
             del self._tests[slot.name, number]
             while not reports.empty():
                 self._report(slot, reports.get_nowait())
-        return TestResult(sent_s, references, report.delivery, time.monotonic() - started)
+        return TestResult(sent_s, references, delivery, None if delivery is None else time.monotonic() - started)
+
+    async def _reported(
+        self, slot: ModemSlot, reports: asyncio.Queue[StatusReport], reference: int, within_s: float
+    ) -> Delivery | None:
+        """What the last report of a test says, once it is final or the time is over."""
+        delivery: Delivery | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while delivery in (None, Delivery.TRYING):
+                    report = await reports.get()
+                    if report.reference == reference:
+                        delivery = report.delivery
+                    else:
+                        self._credit(slot, report)  # it is another message's
+        return delivery
 
     async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:
         sent = False
