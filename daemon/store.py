@@ -121,7 +121,7 @@ class Reading:
         )
         national = (
             "SELECT r.id, a.step FROM attempt a JOIN request r ON r.id = a.request"
-            " WHERE a.device=? AND a.queued_at >= ? AND a.reference=? AND r.number LIKE ?"
+            " WHERE a.device=? AND a.device != '' AND a.queued_at >= ? AND a.reference=? AND r.number LIKE ?"
             " ORDER BY a.queued_at DESC LIMIT 1"
         )
         found = self._db.execute(query, (number, since, device, reference)).fetchone()
@@ -192,8 +192,8 @@ class Transaction(Reading):
         return int(self._db.execute(query, (at, request_id, kind, step, detail)).lastrowid)
 
     def add_sent(self, at: float, device: str, number: str, forget: float) -> None:
-        """Count a message for its modem's quota; those before `forget` are not needed any more."""
-        self._db.execute("DELETE FROM sent WHERE device=? AND at < ?", (device, forget))
+        """Count a message for its modem's quota; those before `forget`, or of a clock that was ahead, no longer."""
+        self._db.execute("DELETE FROM sent WHERE device=? AND at NOT BETWEEN ? AND ?", (device, forget, at))
         self._db.execute("INSERT INTO sent (device, at, number) VALUES (?, ?, ?)", (device, at, number))
 
     def take_back_sent(self, device: str, number: str) -> None:

@@ -153,7 +153,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     301: (LATER, "SMS service of ME reserved"),
     302: (LATER, "operation not allowed"),
     303: (LATER, "operation not supported"),
-    304: (REFUSED, "invalid PDU mode parameter"),
+    304: (LATER, "invalid PDU mode parameter"),  # ours are right: an octet was lost on the line, or the mode
     305: (REFUSED, "invalid text mode parameter"),
     310: (LATER, "SIM not inserted"),
     311: (LATER, "SIM PIN required"),

@@ -90,6 +90,10 @@ ALL_TRIES = 3  # of a SIM on which nobody has failed
 
 STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
 NO_SIM = frozenset({10, 310})
+OPEN = frozenset({"READY", "", "SIM PIN2", "SIM PUK2"})  # the second PIN is for other things (27.007 8.3)
+
+CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CNMI?", "+CNMI"))
+"""Settings that a restart clears, and what answers: not every modem has a banner that tells of one."""
 
 READ_ONLY = frozenset(
     {"AT", "ATI", "AT+CSQ", "AT+CESQ", "AT+CREG?", "AT+CGREG?", "AT+CEREG?", "AT+COPS?", "AT+CGATT?", "AT+CEER"}
@@ -175,7 +179,7 @@ class Modem:
         state = self._sim_state()
         if state == "SIM PIN":
             self._enter_pin(pin_file)
-        elif state not in ("READY", ""):
+        elif state not in OPEN:
             raise Blocked(f"the SIM wants {state}: put it into a phone and unlock it there")
 
     def _sim_state(self) -> str:
@@ -195,7 +199,7 @@ class Modem:
             raise Blocked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
         if not self.ask(f'AT+CPIN="{_pin(pin_file)}"').ok:
             raise Blocked("the SIM refuses the PIN in pin_file: enter the right one in a phone, correct pin_file")
-        if self._sim_state() not in ("READY", ""):
+        if self._sim_state() not in OPEN:
             raise Blocked("the SIM is still locked after its PIN")
 
     def _tries_left(self) -> int | None:
@@ -207,6 +211,14 @@ class Modem:
 
     # --- how it is ---
 
+    def _told(self, command: str, answer: str) -> list[str]:
+        """The lines of an answer that is not needed; none where it does not know it, or does not come by it in time."""
+        try:
+            return self.ask(command, answer).answers
+        except Silent:
+            self.synchronise()
+            return []
+
     def configure(self) -> None:
         """PDU mode and the optional settings. Raises Blocked."""
         if not self.insist("AT+CMGF=0").ok:
@@ -214,23 +226,39 @@ class Modem:
         for choices in SETTINGS:
             any(self.ask(command).ok for command in choices)
 
+    def settings(self) -> dict[str, str]:
+        """What stands in the settings that a restart clears, as far as it tells."""
+        told = {answer: self._told(command, answer) for command, answer in CLEARED}
+        return {answer: lines[0] for answer, lines in told.items() if lines}
+
+    def has_changed(self, settings: dict[str, str]) -> bool:
+        """Whether it has restarted since, or its SIM is locked or gone."""
+        reply = self.ask("AT+CPIN?", "+CPIN")
+        locked = any(at.fields(line)[0] not in OPEN for line in reply.answers[:1])
+        now = self.settings()
+        return (
+            locked
+            or reply.final.code in NO_SIM
+            or any(now[name] != settings[name] for name in now.keys() & settings.keys())
+        )
+
     def registrations(self) -> dict[str, int]:
         """<stat> by the name of the answer, of the domains that it knows (27.007 7.2)."""
         known: dict[str, int] = {}
         for command, answer in REGISTRATION_QUERIES:
-            reply = self.ask(command, answer)
             with contextlib.suppress(at.Malformed, IndexError):
-                known[answer] = at.registration(reply.answers[0])
+                known[answer] = at.registration(self._told(command, answer)[0])
         return known
 
     def signal_dbm(self) -> int | None:
         with contextlib.suppress(at.Malformed, IndexError):
-            return at.signal_dbm(self.ask("AT+CSQ", "+CSQ").answers[0])
+            return at.signal_dbm(self._told("AT+CSQ", "+CSQ")[0])
         return None
 
     def operator(self) -> str:
+        """To be asked of a registered modem: one that searches may answer after minutes only."""
         with contextlib.suppress(IndexError):
-            return at.fields(self.ask("AT+COPS?", "+COPS").answers[0])[2]
+            return at.fields(self._told("AT+COPS?", "+COPS")[0])[2]
         return ""
 
     def storages(self) -> tuple[str, str, int]:
@@ -239,7 +267,7 @@ class Modem:
         Where it is not known: "", and 1, so that one looks.
         """
         with contextlib.suppress(at.Malformed, IndexError):
-            parameters = at.fields(self.ask("AT+CPMS?", "+CPMS").answers[0])
+            parameters = at.fields(self._told("AT+CPMS?", "+CPMS")[0])
             home = 6 if len(parameters) > 7 else 0
             return parameters[0], parameters[home], at.integer(parameters[home + 1])
         return "", "", 1

@@ -32,6 +32,7 @@ class Ladder:
         self._in_a_row = 0
         self._done: deque[float] = deque()
         self._absent_since = float("inf")
+        self._power_failed = False
 
     def answers(self) -> None:
         """A session began well."""
@@ -54,7 +55,12 @@ class Ladder:
             return None
         self._done.append(now)
         self._in_a_row += 1
+        self._power_failed = False
         return cure
+
+    def power_failed(self) -> None:
+        """The command for the power did nothing: the next cure is the other one, if it can be."""
+        self._power_failed = True
 
     def absent(self, now: float, *, away: bool | None) -> Cure | None:
         """One more session ended otherwise. away: it is not there, and power may bring it back; None: who knows."""
@@ -66,7 +72,7 @@ class Ladder:
         return self.silent(now, resettable=False)
 
     def _next(self, resettable: bool) -> Cure | None:
-        if self._power and (self._in_a_row or not resettable):
+        if self._power and not (self._power_failed and resettable) and (self._in_a_row or not resettable):
             return Cure.POWER_CYCLE
         return Cure.RESET if resettable else None
 

@@ -22,14 +22,14 @@ from drivers import (
     pdu,
 )
 from drivers.doubt import Answer
-from drivers.line import Line, Silent
+from drivers.line import Interrupted, Line, Silent
 from drivers.modem import Modem, Timing
 from drivers.outstanding import Outstanding
 from drivers.reports import Message, Reports
 from drivers.storage import Storage
 
 STUCK_AFTER = 3  # failures in a row that are the modem's own
-OWN_FAILURES = frozenset({300, 320})  # ME failure, memory failure
+OWN_FAILURES = frozenset({300, 304, 320})  # ME failure, invalid PDU mode parameter, memory failure
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
 CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
 
@@ -132,7 +132,11 @@ class Sender:
         self.on_wire = True
         line.send()
         sent_at = time.monotonic()
-        answer = self._answer_in_time(line, sent_at + self._timing.answer)
+        try:
+            answer = self._answer_in_time(line, sent_at + self._timing.answer)
+        except Interrupted:  # a drained modem may be resumed before it answers
+            self._outstanding.add(sms, message, sent_at + self._timing.listen)
+            raise
         if answer is not None and self._outstanding.any(time.monotonic()):
             answer = self._own(line, sms, answer)
         if answer is None:
@@ -188,7 +192,7 @@ class Sender:
     def make_room(self, modem: Modem) -> None:
         """Empty the storage, if the modem has said that it is full."""
         if self._full:
-            self._full, self._crammed = False, not self._storage.sweep(modem)
+            self._full, self._crammed = False, not self._storage.make_room(modem)
 
     def wait_until_free(self, modem: Modem) -> None:
         """Listen for what it owes. Most modems answer in order: one that answers a probe is done with the message."""

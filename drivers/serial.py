@@ -135,7 +135,7 @@ OPEN_ERRORS = {
 
 
 class _Restarted(Exception):
-    """The modem said that it has just started: all settings are gone."""
+    """The modem has just started, or its SIM is another or locked: all is to be set up again."""
 
 
 class _Stuck(Exception):
@@ -144,7 +144,6 @@ class _Stuck(Exception):
 
 PORT_ERRORS = (OSError, serial.SerialException, ValueError, termios.error)
 """What pyserial raises of a port; termios.error, which is no OSError, if the modem is unplugged while it is set up."""
-SESSION_ENDS = (Lost, Silent, Interrupted, _Restarted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +193,7 @@ class Driver:
         self._search = Search()
         self._round: dict[Port, _End] = {}  # how it went at the other ports of a pattern
         self._registrations: dict[str, int] = {}
+        self._settings: dict[str, str] = {}
         self._storage = Storage(name, lambda news: self._kept(self._tell(news)))
         self._sender = Sender(self._timing, self._storage, lambda late: self._listener(late))
 
@@ -233,16 +233,17 @@ class Driver:
         return self._status
 
     def close(self) -> None:
-        if self._thread is None or self._wake is None:
+        thread, wake = self._thread, self._wake
+        if thread is None or wake is None:
             return
         self._closing_at = time.monotonic()
         self._rouse()
-        self._thread.join(self._timing.close + WRITE_S + 1)  # it may be writing
-        if self._thread.is_alive():
+        thread.join(self._timing.close + WRITE_S + 1)  # it may be writing
+        if thread.is_alive():
             log.error("modem=%s does not let go of its port: report the log, restart the daemon", self.name)
             return
         self._thread = None
-        self._wake.close()
+        wake.close()
 
     def _closing(self) -> bool:
         return time.monotonic() >= self._closing_at
@@ -410,7 +411,12 @@ class Driver:
         if cure is Cure.RESET:
             self._reset(port)
         else:
-            power.cycle(self.name, self._options.power_cycle, self._status, self._timing.power_cycle, self._pause)
+            self._cut_power(port)
+
+    def _cut_power(self, port: str) -> None:
+        who = {"PINWHEEL_MODEM": self.name, "PINWHEEL_PORT": port, "PINWHEEL_IMEI": self._status.imei}
+        if not power.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause):
+            self._ladder.power_failed()
 
     def _resettable(self) -> str:
         """The port that is surely the modem's: the one that is configured, or where it was last seen; "" if none is."""
@@ -436,6 +442,7 @@ class Driver:
         self._recognise(modem, modem.identify())
         modem.unlock(self._options.pin_file)
         modem.configure()
+        self._settings = modem.settings()
         self._status = replace(self._status, imsi=modem.imsi())
         self._look_around(modem)
         self._storage.begin(modem)
@@ -460,10 +467,16 @@ class Driver:
 
     # --- health ---
 
+    def _notice_restart(self, modem: Modem) -> None:
+        """Of a modem that has no banner. Raises _Restarted."""
+        if modem.has_changed(self._settings):
+            raise _Restarted
+
     def _look_around(self, modem: Modem) -> None:
         """Registration, signal, operator; and with them the state."""
         self._registrations |= modem.registrations()
-        self._status = replace(self._status, signal_dbm=modem.signal_dbm(), operator=modem.operator())
+        operator = modem.operator() if self._registered() else ""
+        self._status = replace(self._status, signal_dbm=modem.signal_dbm(), operator=operator)
 
     def _registered(self) -> bool:
         """By what is known; on LTE only one of three may say so."""
@@ -494,6 +507,7 @@ class Driver:
             if job is not None:
                 self._send(modem, job)
             elif time.monotonic() >= health_due:
+                self._notice_restart(modem)
                 self._look_around(modem)
                 self._storage.look(modem)
                 health_due = time.monotonic() + self._timing.health
@@ -518,7 +532,7 @@ class Driver:
     def _answer(self, modem: Modem, question: _Question) -> None:
         try:
             reply = modem.ask(question.command, at.answer_name(question.command), free_text=True)
-        except SESSION_ENDS:
+        except BaseException:
             question.future.set_exception(Unavailable("the modem was lost before it answered"))
             raise
         question.future.set_result((*reply.answers, at.cause(reply.final)))
@@ -530,26 +544,29 @@ class Driver:
             return
         try:
             receipt = self._sender.send(modem, job.sms)
-        except SESSION_ENDS:
-            lost = "the modem was lost before it answered"
-            self._set_state(DeviceState.STARTING, lost)  # before the answer: whoever hears it tries another modem
-            job.future.set_exception(Uncertain(lost) if self._sender.on_wire else Unavailable(lost))
-            raise
         except DriverError as exc:
             busy = self._sender.busy_with(job.sms)
             if busy:
                 self._set_state(DeviceState.WAITING, "listening for the answer to a message; it may have been sent")
             job.future.set_exception(exc)
             self._after_trouble(modem, busy=busy)
+        except BaseException:  # what ends a session; whoever waits must hear of a defect, too
+            lost = "the modem was lost before it answered"
+            if self._closing():
+                lost = "the modem was drained, or the daemon stopped, before it answered"
+            self._set_state(DeviceState.STARTING, lost)  # before the answer: whoever hears it tries another modem
+            job.future.set_exception(Uncertain(lost) if self._sender.on_wire else Unavailable(lost))
+            raise
         else:
             self._ladder.works()
             job.future.set_result(receipt)
 
     def _after_trouble(self, modem: Modem, *, busy: bool) -> None:
-        """Find out whether the modem, or its network, is what failed. Raises _Stuck."""
+        """Find out whether the modem, or its network, is what failed. Raises _Restarted, _Stuck."""
         if busy:
             self._refuse_jobs()
             self._sender.wait_until_free(modem)
+        self._notice_restart(modem)
         self._sender.make_room(modem)
         self._registrations |= modem.registrations()
         if self._sender.stuck and self._registered():

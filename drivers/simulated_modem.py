@@ -150,7 +150,10 @@ ANSWERS: dict[str, str] = {
     "+CSCA?": '+CSCA: "+447785016005",145',
     "+CSCS?": '+CSCS: "GSM"',
     "+CSCS=?": '+CSCS: ("GSM","UCS2","HEX")',
+    "+CMEE?": "+CMEE: {numeric_errors:d}",
+    "+CMGF?": "+CMGF: 0",
     "+CMGF=?": "+CMGF: (0)",
+    "+CNMI?": "+CNMI: 2,1,0,{reports},0",
     "+CNMI=?": "+CNMI: (0-3),(0,1),(0),(0-2),(0,1)",
     "+CPMS=?": '+CPMS: ("SM","SR"),("SM"),("SM")',
     "+CPINR": "+CPINR: SIM PIN,{tries}",
@@ -202,6 +205,7 @@ class SimulatedModem:
         self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}, incoming: {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
+        self._ignored: set[str] = set()
         self._references = itertools.cycle(range(256))
         self._errors: list[tuple[str, int, str]] = []  # kind, code, and to which number ("": any)
         self._prompts: list[float | None] = []  # of the next messages: seconds late, None: never
@@ -258,9 +262,9 @@ class SimulatedModem:
         """Back, under the same link."""
         self._do(self._plug)
 
-    def reboot(self) -> None:
-        """A spontaneous restart: everything set up is forgotten, the banner follows."""
-        self._do(self._restart)
+    def reboot(self, *, banner: bool = True) -> None:
+        """A spontaneous restart: everything set up is forgotten, the banner follows, unless it has none."""
+        self._do(self._restart if banner else self._reset)
 
     def hang(self, hung: bool, *, resettable: bool = False) -> None:
         """Swallow everything and say nothing, or work again. resettable: AT+CFUN=1,1 still restarts it."""
@@ -301,6 +305,14 @@ class SimulatedModem:
                 self._storages["SM"].setdefault(index, pdu)
 
         self._do(fill)
+
+    def ignore(self, command: str) -> None:
+        """Never answer it, such as "+COPS?"."""
+        self._do(lambda: self._ignored.add(command))
+
+    def count_from(self, reference: int) -> None:
+        """The next TP-MR, as if as many messages had been sent."""
+        self._do(lambda: setattr(self, "_references", itertools.cycle([*range(reference, 256), *range(reference)])))
 
     def refuse(self, code: int, times: int = 1, *, kind: str = "CMS", number: str = "") -> None:
         """The next messages, to this number if one is given, end in this error."""
@@ -444,6 +456,8 @@ class SimulatedModem:
         if rest in ("?", "=?"):
             name += rest
         self.commands[name] += 1
+        if name in self._ignored:
+            return
         if self._locked and name not in WITHOUT_SIM:
             self._error("CME", 11)
         elif name in SPECIAL:
@@ -454,6 +468,8 @@ class SimulatedModem:
                 "tries": self._pin_tries,
                 "lock": lock if self._locked else "READY",
                 "registered": self._registered,
+                "numeric_errors": self._numeric_errors,
+                "reports": self._reports,
             }
             self._say(ANSWERS[name].format(**values), "OK")
         elif name in ACCEPTED:

@@ -59,14 +59,22 @@ class Storage:
     def look(self, modem: Modem, *, always: bool = False) -> None:
         """For what was not announced."""
         if self._home and self._select(modem, REPORTS):
-            self.sweep(modem)
+            self._sweep(modem)
+        self._select_home(modem)
+        if always or modem.storages()[2]:
+            self._sweep(modem)
+
+    def make_room(self, modem: Modem) -> bool:
+        """Whether it helps to wait: False where the storage is full of what did not come for us."""
+        self._select_home(modem)
+        return self._sweep(modem)
+
+    def _select_home(self, modem: Modem) -> None:
         if self._home and self._read != self._home:
             self._select(modem, self._home)
-        if always or modem.storages()[2]:
-            self.sweep(modem)
 
-    def sweep(self, modem: Modem) -> int:
-        """Take everything, until something cannot be kept; how many messages could be deleted."""
+    def _sweep(self, modem: Modem) -> bool:
+        """Take everything, until something cannot be kept; whether there was anything to take."""
         deleted = 0
         for answer in modem.ask("AT+CMGL=4", "+CMGL").answers:
             try:
@@ -74,8 +82,8 @@ class Storage:
             except at.Malformed:
                 continue
             except _NotKept:
-                break
-        return deleted
+                return True
+        return deleted > 0
 
     def _select(self, modem: Modem, storage: str) -> bool:
         """Whether the storage can be read, and is not known to be empty; from now on it is the one that is read."""

@@ -18,7 +18,7 @@ from daemon.config import Modem
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY_S
 from daemon.engine import Engine, Policy
-from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
+from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
 from daemon.sqlite import sqlite
 from daemon.store import SqliteStore
@@ -344,3 +344,61 @@ def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, s
 
     with SimulatedModem(tmp_path / "modem", network_s=0.1) as modem:
         assert asyncio.run(story(modem)) <= 11
+
+
+def test_a_modem_that_restarts_at_each_message_rests_although_it_is_ready_again(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            _, slot = lane_of(engine)
+            for i in range(3):
+                await start(engine, f"44770090010{i}87")
+            await until(lambda: slot.failures == 3 and slot.ready)
+            assert slot.rest_until > time.monotonic()
+            later = await start(engine, NUMBER)
+            await until(lambda: state(engine, later) == "delivered")
+            assert slot.failures == 0
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            tested = await lane.test(slot, NUMBER, 5)
+            modem.count_from(tested.references[0])
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "delivered")
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.1) as modem:
+        asyncio.run(story(modem))
+
+
+def test_what_a_clock_counted_that_was_ahead_is_not_counted_for_ever(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        now = Clock().now()
+        store._writer.execute("INSERT INTO sent VALUES ('sim1', ?, '447700900199')", (now + 99 * DAY_S,))
+        async with running(store, modem) as engine:
+            quota = lane_of(engine)[1].quota
+            assert (quota.used(engine.clock.now()).hour, quota.used(engine.clock.now() + DAY_S).hour) == (1, 0)
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "delivered")
+            assert len(engine.store.reading.sent_by("sim1", 0.0)) == 1
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+def test_a_modem_that_did_not_let_go_of_its_port_is_resumed_once_it_has(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            slot.driver.close()  # and what was resumed before that changed nothing
+            await lane.set_duty(slot, Duty.WORKING)
+            await until(lambda: slot.ready)
+
+    with SimulatedModem(tmp_path / "modem") as modem:
+        asyncio.run(story(modem))

@@ -46,6 +46,7 @@ log = logging.getLogger("pinwheel.lanes")
 
 REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
 REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
+RESTLESS = 3  # failures in a row after which it does not help a modem that it is ready again
 LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
 SCANNED = 100  # messages from the front of the queue, where quotas pass some over
 ANSWERED_LATE = 4  # messages to which a modem may still give an answer; it has two of them open at the most
@@ -149,7 +150,7 @@ class SmsLane:
         now, reading = self._engine.clock.now(), self._engine.store.reading
         for slot in self.slots:
             for at, number in reading.sent_by(slot.name, now - MONTH_S):
-                slot.quota.sent(at, number)
+                slot.quota.sent(min(at, now), number)  # a clock may have been ahead
             slot.duty = Duty(reading.meta(_duty_key(slot)) or Duty.WORKING)
             if slot.duty is not Duty.DRAINED:
                 slot.driver.open(self._listener(slot))
@@ -295,6 +296,8 @@ class SmsLane:
             failure = Uncertain("a defect of the driver: report the log")
         answer = future.result() if failure is None else failure
         sent = isinstance(answer, Receipt | Uncertain)
+        if isinstance(answer, Receipt):
+            self._forget_test(slot, request.number, answer.references[-1])
         if not done.done():
             done.set_result(sent)  # first, so that the next message begins in the commit that settles this one
         if isinstance(answer, Uncertain):
@@ -302,6 +305,11 @@ class SmsLane:
         told = self._judged(slot, request, answer)
         slot.outcomes[told[0]] += 1
         self._settle(slot, job, told, unsent=not sent)
+
+    def _forget_test(self, slot: ModemSlot, number: str, reference: int) -> None:
+        """TP-MR has wrapped: from now on it means another message to this number."""
+        with contextlib.suppress(ValueError):
+            self._tested.remove((slot.name, number, reference))
 
     def _settle(self, slot: ModemSlot, job: Job, told: Told, *, unsent: bool = False) -> None:
         state, reference, detail = told
@@ -325,11 +333,13 @@ class SmsLane:
                     f"given up, the network did not take it {len(HOLD_S) + 1} times: {detail}",
                 )
             return state, reference, detail
-        if isinstance(answer, Unavailable):
+        if isinstance(answer, Unavailable | Uncertain):
             slot.rest(REST_S[min(slot.failures, len(REST_S) - 1)])
             slot.failures += 1
+        else:
+            slot.failures = 0
+        if isinstance(answer, Unavailable):
             return state, reference, detail
-        slot.failures = 0
         self._holds.taken(request.number)
         if isinstance(answer, Receipt):
             slot.deferred.clear()
@@ -374,8 +384,8 @@ class SmsLane:
         log.info("modem=%s state=%s detail=%r", slot.name, status.state, status.detail)
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
-        if status.state is DeviceState.READY:  # what it failed at before says nothing any more
-            slot.failures, slot.rest_until = 0, 0.0
+        if status.state is DeviceState.READY and slot.failures < RESTLESS:  # it has been mended
+            slot.rest_until = 0.0
         self._dispatch()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
@@ -445,7 +455,7 @@ class SmsLane:
                 while slot.quota.under_way:
                     await asyncio.sleep(0.05)
                 await asyncio.to_thread(slot.driver.close)
-            elif before is Duty.DRAINED and duty is not Duty.DRAINED:
+            elif duty is not Duty.DRAINED and slot.driver.status().state is DeviceState.CLOSED:
                 slot.driver.open(self._listener(slot))
         self._dispatch()
 

@@ -26,6 +26,16 @@ def test_a_silent_modem_is_reset_and_then_its_power_is_cut() -> None:
     ]
 
 
+def test_a_command_for_the_power_that_fails_alternates_with_resets() -> None:
+    one, done = ladder(), []
+    for now in range(0, 3600, 5):
+        cure = one.silent(float(now))
+        done += [cure] if cure else []
+        if cure is Cure.POWER_CYCLE:
+            one.power_failed()
+    assert done[:4] == [Cure.RESET, Cure.POWER_CYCLE, Cure.RESET, Cure.POWER_CYCLE]
+
+
 def test_without_a_command_for_the_power_it_is_reset_again() -> None:
     assert {cure for _, cure in cures(ladder(power=False), [float(s) for s in range(0, 700, 5)])} == {Cure.RESET}
 

@@ -32,6 +32,7 @@ from drivers import (
     StatusReport,
     Unavailable,
     Uncertain,
+    pdu,
     recovery,
 )
 from drivers.modem import Timing
@@ -924,6 +925,60 @@ def test_a_power_cycle_that_fails_does_no_harm(modem: SimulatedModem, command: s
         send(ready(driver), sms())
 
 
+def test_a_restart_without_a_banner_is_noticed_while_nothing_is_sent(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news, replace(FAST, health=0.1)) as driver:
+        ready(driver)
+        modem.reboot(banner=False)
+        until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
+        send(ready(driver), sms())
+        news.first(StatusReport)
+
+
+def test_a_sim_that_is_locked_again_is_unlocked_after_the_first_message_that_fails(tmp_path: Path) -> None:
+    pin_file = tmp_path / "pin"
+    pin_file.write_text("1234\n")
+    timing = replace(FAST, health=60)
+    with (
+        SimulatedModem(tmp_path / "modem", network_s=0.05, pin="1234") as modem,
+        opened(modem.port, timing=timing, pin_file=str(pin_file)) as driver,
+    ):
+        ready(driver)
+        modem.reboot(banner=False)
+        with pytest.raises(Unavailable):
+            send(driver, sms())
+        until(lambda: modem.commands["+CPIN"] == 2, "the PIN is entered again", BOUND_S)
+        send(ready(driver), sms())
+    assert len(modem.accepted) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_in_mid_message_leaves_nobody_waiting(modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdu, "encode_submit", lambda *_: 1 / 0)
+    with opened(modem.port) as driver:
+        with pytest.raises(Unavailable):
+            send(ready(driver), sms())
+        in_state(driver, DeviceState.FAILED)
+
+
+@pytest.mark.parametrize("question", ["+CSQ", "+COPS?", "+CREG?", "+CNMI?", "+CPMS?"])
+def test_a_modem_that_is_slow_with_what_is_not_needed_is_not_restarted(modem: SimulatedModem, question: str) -> None:
+    with opened(modem.port, timing=replace(SOON, command=0.2)) as driver:
+        ready(driver)
+        modem.ignore(question)
+        before = modem.commands[question]
+        until(lambda: modem.commands[question] >= before + 3, "it is asked again", BOUND_S)
+        send(driver, sms())
+    assert (modem.commands["+CFUN"], modem.commands["+CGSN"]) == (0, 1)
+
+
+def test_who_searches_for_a_network_is_not_asked_for_its_name(modem: SimulatedModem) -> None:
+    modem.register(2)
+    with opened(modem.port) as driver:
+        in_state(driver, DeviceState.WAITING)
+    assert modem.commands["+COPS?"] == 0
+
+
 def test_a_modem_that_answers_but_fails_again_and_again_is_restarted(modem: SimulatedModem) -> None:
     modem.refuse(300, times=3)
     with opened(modem.port, timing=SOON) as driver:
@@ -1094,6 +1149,21 @@ def test_a_full_storage_is_emptied_into_events_and_sending_goes_on(modem: Simula
             send(driver, sms())
         send(ready(driver), sms())
     assert sorted(e.text for e in news.events if isinstance(e, IncomingSms))[0] == "advertisement 1"
+    assert sum(isinstance(e, IncomingSms) for e in news.events) == 30
+
+
+def test_a_sim_that_is_full_while_reports_are_read_is_emptied(tmp_path: Path) -> None:
+    news = News()
+    with (
+        SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, stores_reports=True) as modem,
+        opened(modem.port, news, timing=replace(FAST, health=60)) as driver,
+    ):
+        send(ready(driver), sms())
+        news.first(StatusReport)  # was read from "SR"
+        modem.fill()
+        with pytest.raises(Unavailable, match=r"memory full$"):
+            send(driver, sms())
+        send(ready(driver), sms())
     assert sum(isinstance(e, IncomingSms) for e in news.events) == 30
 
 
