@@ -70,7 +70,11 @@ FINALS = {
 
 ERROR_PREFIXES = {"+CME ERROR:": "CME", "+CMS ERROR:": "CMS"}
 
-BANNERS = frozenset({"RDY", "^SYSSTART", "+SYSSTART", "MODEM:STARTUP", "AT-COMMAND INTERPRETER READY"})
+ECHO = "an echo"  # of a command, by a modem that has been told not to
+BANNERS = frozenset(
+    {"RDY", "START", "APP RDY", "*ATREADY", "^SYSSTART", "+SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP", ECHO}
+    | {"AT-COMMAND INTERPRETER READY"}
+)
 """The modem has just started: what was set up before is gone."""
 
 WITH_PDU = ("+CMT", "+CDS", "+CBM", "+CMGL", "+CMGR")
@@ -97,16 +101,16 @@ class Verdict(StrEnum):
 REFUSED, DEFERRED, LATER, UNCERTAIN = Verdict
 
 CMS: dict[int, tuple[Verdict, str]] = {
-    # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said. A bar (8, 10, 50, 69, 193) may be the
-    # recipient's or the SIM's: a SIM without credit must not refuse every message that another one could send.
+    # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said. A bar (8, 10, 21, 28, 30, 50, 69, 193) may
+    # be the recipient's or the SIM's: a SIM without credit must not refuse every message that another one could send.
     1: (REFUSED, "unassigned number"),
     8: (DEFERRED, "operator determined barring"),
     10: (DEFERRED, "call barred"),
-    21: (REFUSED, "short message transfer rejected"),
+    21: (DEFERRED, "short message transfer rejected"),
     27: (DEFERRED, "destination out of service"),
     28: (DEFERRED, "unidentified subscriber"),  # the SIM, not the recipient
     29: (DEFERRED, "facility rejected"),
-    30: (REFUSED, "unknown subscriber"),
+    30: (DEFERRED, "unknown subscriber"),
     38: (DEFERRED, "network out of order"),
     41: (DEFERRED, "temporary failure"),
     42: (DEFERRED, "congestion"),
@@ -115,7 +119,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     69: (DEFERRED, "requested facility not implemented"),
     81: (DEFERRED, "invalid short message transfer reference value"),
     95: (REFUSED, "invalid message, unspecified"),
-    96: (REFUSED, "invalid mandatory information"),
+    96: (DEFERRED, "invalid mandatory information"),  # a wrong service centre, say
     97: (REFUSED, "message type non-existent or not implemented"),
     98: (DEFERRED, "message not compatible with short message protocol state"),
     99: (REFUSED, "information element non-existent or not implemented"),
@@ -173,9 +177,11 @@ CMS: dict[int, tuple[Verdict, str]] = {
     340: (LATER, "no +CNMA acknowledgement expected"),
     500: (DEFERRED, "unknown error"),
     512: (LATER, "manufacturer's own: busy"),
+    513: (DEFERRED, "manufacturer's own: lower layer failure"),
+    514: (DEFERRED, "manufacturer's own: CP error"),
     515: (LATER, "manufacturer's own: please wait, initialising"),
 }
-"""+CMS ERROR. A code that is not here is taken as 41, as 24.011 8.2.5.4 asks for an unknown cause."""
+"""+CMS ERROR. A cause of the network that is not here is taken as 41, as 24.011 8.2.5.4 asks; a maker's is LATER."""
 
 OF_MODEM = 300
 """From this +CMS ERROR on it is the modem that speaks, below it the network (27.005 3.2.5)."""
@@ -242,7 +248,7 @@ VERBOSE = {kind: {_plain(text): code for code, (_, text) in table.items()} for k
 
 def verdict(final: Final) -> Verdict:
     """What this error means for a message whose body the modem has."""
-    unknown = DEFERRED if final.kind == "CMS" else LATER
+    unknown = DEFERRED if final.kind == "CMS" and (final.code or 0) < OF_MODEM else LATER
     if final.code is None or final.kind not in CAUSES:
         return unknown
     return CAUSES[final.kind].get(final.code, (unknown, ""))[0]
@@ -272,6 +278,8 @@ class Session:
         self._prompt = False
         self._after_prompt = False
         self._header = ""
+        self.echoes = False  # the command under way was echoed
+        self.quiet = False  # it has been told not to echo, and does not
 
     def command(self, text: str, answer: str = "", *, free_text: bool = False, prompt: bool = False) -> bytes:
         """Begin a command, e.g. ("AT+CSQ", "+CSQ").
@@ -279,6 +287,7 @@ class Session:
         answer: the name of its information lines; free_text: they have none (AT+CGMM); prompt: it may ask for a body.
         """
         self._echo, self._answer, self._free_text, self._prompt = text, answer, free_text, prompt
+        self.echoes = False
         return text.encode("latin-1") + b"\r"
 
     def expect(self, answer: str) -> None:
@@ -329,10 +338,13 @@ class Session:
             header, self._header = self._header, ""
             if is_hex(line):
                 return [self._sort(header, line)]
+            if is_notice(line) and parse_final(line) is None and name_of(line) not in (self._answer, *WITH_PDU):
+                self._header = header  # said in between
+                return [self._sort(line, "")]
             return [self._sort(header, ""), *self._line(line)]
         if self._echo and line == self._echo:
-            self._echo = ""
-            return []
+            self._echo, self.echoes = "", True
+            return [Notice(ECHO, "")] if self.quiet else []
         line = self._without_noise(line)
         if name_of(line) in WITH_PDU:
             self._header = line
@@ -359,7 +371,7 @@ class Session:
 
     def _sort(self, line: str, pdu: str) -> Answer | Notice:
         name = name_of(line)
-        free = self._free_text and not is_notice(line) and line[0] not in NAMED
+        free = self._free_text and not is_notice(line) and (line[0] not in NAMED or ":" not in line)
         mine = self._answer is not None and ((name == self._answer != "") or free)
         if mine and not is_unasked_registration(line):
             return Answer(f"{line}\n{pdu}" if pdu else line)
@@ -383,8 +395,8 @@ def name_of(line: str) -> str:
 
 
 def answer_name(command: str) -> str:
-    """ "+CSQ" of "AT+CSQ", "+CREG" of "AT+CREG?": how the lines of its answer begin."""
-    return command[2:].partition("=")[0].rstrip("?")
+    """ "+CSQ" of "AT+CSQ", "+CREG" of "AT+CREG?": how the lines of its answer begin; "" of ATI, whose have no name."""
+    return command[2:].partition("=")[0].rstrip("?") if command[2:3] in tuple(NAMED) else ""
 
 
 def is_notice(line: str) -> bool:

@@ -121,6 +121,10 @@ class Line:
                     return Reply(at.Final("NONE"), answers)
                 raise Silent("no final result")
 
+    def trust_echo(self) -> None:
+        """From now on an echo is a notice, if the last command had none: only a restart brings it back."""
+        self._session.quiet = not self._session.echoes
+
     def give_up(self) -> None:
         """The command under way has had its time: what still comes of it is a notice."""
         self._session.forget()

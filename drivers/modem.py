@@ -89,7 +89,9 @@ TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
 ALL_TRIES = 3  # of a SIM on which nobody has failed
 
 STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
+NOT_READY = "NOT READY"  # what some say instead
 NO_SIM = frozenset({10, 310})
+GONE = frozenset({"NOT INSERTED", "SIM REMOVED"})  # what some say instead
 OPEN = frozenset({"READY", "", "SIM PIN2", "SIM PUK2"})  # the second PIN is for other things (27.007 8.3)
 
 CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CNMI?", "+CNMI"))
@@ -139,16 +141,19 @@ class Modem:
         end = time.monotonic() + self.timing.command
         while True:
             reply = self.ask(command, answer)
-            if reply.final.code not in STILL_BUSY or time.monotonic() >= end:
+            busy = reply.final.code in STILL_BUSY or any(NOT_READY in line for line in reply.answers)
+            if not busy or time.monotonic() >= end:
                 return reply
             self.line.idle(time.monotonic() + self.timing.busy)
 
     def synchronise(self) -> None:
         """Leave whatever it is in the middle of; any final result to AT means that it listens."""
-        for _ in range(self.timing.alive_tries):
+        for attempt in range(self.timing.alive_tries):
             self.line.escape()
-            with contextlib.suppress(Silent):
-                self.line.ask("AT", timeout_s=self.timing.alive)
+            with contextlib.suppress(
+                Silent
+            ):  # a stored profile may have results in digits, or none (V.250 6.2.5, 6.2.6)
+                self.line.ask("ATQ0V1" if attempt % 2 else "AT", timeout_s=self.timing.alive)
                 return
         raise Silent("no answer to AT")
 
@@ -174,6 +179,11 @@ class Modem:
 
     # --- the SIM ---
 
+    def wake(self) -> None:
+        """Out of flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
+        if self._told("AT+CFUN?", "+CFUN")[:1] in (["+CFUN: 0"], ["+CFUN: 4"]):
+            self.ask("AT+CFUN=1")
+
     def unlock(self, pin_file: str) -> None:
         """Enter the SIM's PIN, where one is wanted, all tries are left and we were given it. Raises Blocked."""
         state = self._sim_state()
@@ -185,9 +195,10 @@ class Modem:
     def _sim_state(self) -> str:
         """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem that cannot tell (27.007 8.3)."""
         reply = self.insist("AT+CPIN?", "+CPIN")
-        if reply.final.code in NO_SIM:
+        state = at.fields(reply.answers[0])[0] if reply.answers else ""
+        if reply.final.code in NO_SIM or state in GONE:
             raise Blocked("no SIM card: insert one")
-        return at.fields(reply.answers[0])[0] if reply.answers else ""
+        return state
 
     def _enter_pin(self, pin_file: str) -> None:
         if not pin_file:

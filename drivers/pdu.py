@@ -1,17 +1,15 @@
 """SMS PDUs (3GPP 23.040): SUBMIT is built; STATUS-REPORT and DELIVER are read.
 
-`gsmmodem.pdu` is the codec for septets, UCS2 and concatenation. What it gets wrong is done here: the type of number,
-the validity period, the choice and splitting of the alphabet, 0x5F of GSM-7, and time stamps that no calendar knows.
+`gsmmodem.pdu` packs septets, UCS2 and concatenation, and has the tables. What it gets wrong is done here: the type of
+number, the validity period, the choice and splitting of the alphabet, 0x5F of GSM-7, and all that a network sends:
+it must be read whatever it is, since what cannot be read stays in the SIM until that is full.
 """
 
 from dataclasses import dataclass, field
 
 from gsmmodem import pdu as codec
-from gsmmodem.exceptions import EncodingError
 
 from drivers import Delivery, IncomingSms, Sms, StatusReport
-
-CODEC_ERRORS = (EncodingError, ValueError, IndexError, KeyError, TypeError, StopIteration, RuntimeError, OverflowError)
 
 SUBMIT, VP_RELATIVE, UDHI, SRR = 0x01, 0x10, 0x40, 0x20  # first octet (23.040 9.2.3.1, 9.2.3.3, 9.2.3.23, 9.2.3.5)
 INTERNATIONAL, UNKNOWN = 0x91, 0x81  # type of number, ISDN numbering plan (23.040 9.1.2.5)
@@ -22,8 +20,14 @@ UNITS_EACH = {DCS_GSM7: 153, DCS_UCS2: 67}  # in each of several, beside a 6-oct
 MAX_PARTS = 255
 MAX_DIGITS = 15  # E.164 6.1
 SHORT_CODE = range(3, 7)  # digits of a number that the network itself resolves; no E.164 number is so short
-SOME_SCTS = bytes.fromhex("62114221000000")  # any valid time stamp (9.2.3.11)
-MTI_DELIVER, MTI_STATUS_REPORT = 0, 2  # 23.040 9.2.3.1, service centre to mobile
+MTI_DELIVER, MTI_STATUS_REPORT = (0, 3), 2  # service centre to mobile; a reserved one is a DELIVER (23.040 9.2.3.1)
+NUMBER_KIND, ALPHANUMERIC = 0x70, 0x50  # type of number (9.1.2.5)
+DIGITS = "0123456789*#abc"  # of semi-octets; 15 fills up (9.1.2.3)
+LENGTH_OF_PARTS = {0x00: 3, 0x08: 4}  # of concatenation, with a reference of 8 and of 16 bits
+SEPTET_ESCAPE = 0x1B
+BASIC = codec.GSM7_BASIC.replace("`", "§")  # 23.038 6.2.1
+EXTENSION = {ord(septet): char for char, septet in codec.GSM7_EXTENDED.items() if char != "\xff"}
+EXTENSION |= {0x0A: "\n", SEPTET_ESCAPE: " "}  # a page break, and what is reserved for another table (6.2.1.1)
 
 
 class PduError(Exception):
@@ -144,13 +148,13 @@ def decode(hex_digits: str) -> StatusReport | IncomingSms:
     """A PDU from +CDS, +CMT, +CMGR or +CMGL, with its service centre. Raises PduError for anything else."""
     try:
         octets = bytes.fromhex(hex_digits)
-        start = 1 + octets[0]
-        kind = octets[start] & 0x03
+        tpdu = octets[1 + octets[0] :]
+        kind = tpdu[0] & 0x03
         if kind == MTI_STATUS_REPORT:
-            return _status_report(octets[start + 1 :])
-        if kind == MTI_DELIVER:
-            return _deliver(octets, start)
-    except CODEC_ERRORS:
+            return _status_report(tpdu[1:])
+        if kind in MTI_DELIVER:
+            return _deliver(tpdu)
+    except (ValueError, IndexError):
         raise PduError("cannot read a PDU") from None
     raise PduError(f"cannot use a PDU of type {kind}")
 
@@ -160,12 +164,15 @@ def _status_report(octets: bytes) -> StatusReport:
     reference, digits = octets[0], octets[1]
     end = 3 + (digits + 1) // 2
     status = octets[end + 14]
-    return StatusReport(reference, _swapped(octets[3:end])[:digits], delivery(status), status)
+    return StatusReport(reference, _address(digits, octets[2], octets[3:end]), delivery(status), status)
 
 
-def _swapped(octets: bytes) -> str:
-    """Semi-octets, low nibble first (9.1.2.3)."""
-    return "".join(f"{octet & 0x0F:x}{octet >> 4:x}" for octet in octets)
+def _address(length: int, kind: int, octets: bytes) -> str:
+    """Digits, the low nibble first, or a name in GSM-7 (9.1.2.3, 9.1.2.5). length: in semi-octets."""
+    if kind & NUMBER_KIND == ALPHANUMERIC:
+        return _gsm7(octets, 0, length * 4 // 7)
+    semi_octets = [nibble for octet in octets for nibble in (octet & 0x0F, octet >> 4)]
+    return "".join(DIGITS[nibble] for nibble in semi_octets[:length] if nibble < len(DIGITS))
 
 
 def delivery(status: int) -> Delivery:
@@ -175,13 +182,50 @@ def delivery(status: int) -> Delivery:
     return Delivery.TRYING if status < 0x40 else Delivery.FAILED
 
 
-def _deliver(octets: bytes, start: int) -> IncomingSms:
-    digits = octets[start + 1]
-    scts = start + 3 + (digits + 1) // 2 + 2  # after TP-OA, TP-PID and TP-DCS (9.2.2.1)
-    dcs = coding(octets[scts - 1])
-    known = codec.decodeSmsPdu(bytearray(octets[: scts - 1] + bytes([dcs]) + SOME_SCTS + octets[scts + 7 :]))
-    text = str(known["text"]).encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # 😀 comes in two halves
-    return IncomingSms((known["number"] or "").lstrip("+"), text.replace("`", "§") if dcs == DCS_GSM7 else text)
+def _deliver(tpdu: bytes) -> IncomingSms:
+    """TP-OA, TP-PID, TP-DCS, TP-SCTS, TP-UDL, TP-UD (9.2.2.1). What is cut off is read as far as it goes."""
+    digits = tpdu[1]
+    end = 3 + (digits + 1) // 2
+    sender, dcs = _address(digits, tpdu[2], tpdu[3:end]), coding(tpdu[end + 1])
+    length, data = tpdu[end + 9], tpdu[end + 10 :]
+    header = data[: 1 + data[0]] if tpdu[0] & UDHI and data else b""
+    return IncomingSms(sender, _part(header) + _text(dcs, length, data, len(header)))
+
+
+def _text(dcs: int, length: int, data: bytes, header: int) -> str:
+    """The text behind a header of so many octets. length: TP-UDL, in septets or octets by the alphabet (9.2.3.16)."""
+    if dcs == DCS_GSM7:
+        first = -(-header * 8 // 7)  # the header is filled up to whole septets
+        return _gsm7(data, first, min(length, len(data) * 8 // 7) - first)
+    body = data[header:length]
+    if dcs == DCS_8BIT:
+        return body.decode("latin-1")
+    return body.decode("utf-16-be", "replace")
+
+
+def _gsm7(octets: bytes, first: int, count: int) -> str:
+    """`count` septets from number `first` on, the lowest bits first (23.038 6.1.2.1)."""
+    packed, text, escaped = int.from_bytes(octets, "little"), "", False
+    for number in range(first, first + count):
+        septet = packed >> (7 * number) & 0x7F
+        if septet == SEPTET_ESCAPE and not escaped:
+            escaped = True
+            continue
+        text += EXTENSION.get(septet, BASIC[septet]) if escaped else BASIC[septet]  # unknown: the basic one (6.2.1.1)
+        escaped = False
+    return text
+
+
+def _part(header: bytes) -> str:
+    """ "(2/3) " by the header of a part of a longer message (9.2.3.24.1, 9.2.3.24.8); "" of a whole one."""
+    place = 1
+    while place + 1 < len(header):
+        element, length = header[place], header[place + 1]
+        if LENGTH_OF_PARTS.get(element) == length and place + 2 + length <= len(header):
+            parts, number = header[place + length], header[place + length + 1]
+            return f"({number}/{parts}) "
+        place += 2 + length
+    return ""
 
 
 def coding(dcs: int) -> int:

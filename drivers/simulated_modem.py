@@ -150,6 +150,7 @@ ANSWERS: dict[str, str] = {
     "+CSCA?": '+CSCA: "+447785016005",145',
     "+CSCS?": '+CSCS: "GSM"',
     "+CSCS=?": '+CSCS: ("GSM","UCS2","HEX")',
+    "+CFUN?": "+CFUN: {functionality}",
     "+CMEE?": "+CMEE: {numeric_errors:d}",
     "+CMGF?": "+CMGF: 0",
     "+CMGF=?": "+CMGF: (0)",
@@ -163,9 +164,13 @@ ANSWERS: dict[str, str] = {
     "+CEREG?": "+CEREG: 1,{registered}",
 }
 """Commands (without their parameters) that answer one line."""
+DIGITS = {"OK": "0", "ERROR": "4"}  # V.250 5.7.1
 ACCEPTED = frozenset({"", "Z", "&F", "+CMMS", "+CSMS", "+CREG", "+CGREG", "+CEREG", "+CSCS", "+CSCA", "+CSDH"})
 """Commands that only say OK."""
-WITHOUT_SIM = frozenset({"", "Z", "I", "E", "+CMEE", "+CPIN", "+CPIN?", "+CPINR", "+CGMI", "+CGMM", "+CGMR", "+CGSN"})
+WITHOUT_SIM = frozenset(
+    {"", "Z", "I", "E", "Q", "V", "+CFUN", "+CFUN?", "+CMEE", "+CMEE?", "+CPIN", "+CPIN?", "+CPINR"}
+    | {"+CGMI", "+CGMM", "+CGMR", "+CGSN"}
+)
 NAME = re.compile(r"([+^#$*&]?[A-Z]*)(.*)")
 
 
@@ -176,6 +181,7 @@ class SimulatedModem:
     network_s: how long the network takes for a message; report_s: until the handset's report comes. for_messages: False
     for a port of a stick that answers AT but takes none. stores_reports: it knows no +CDS, so that they go to "SR".
     multitasking: it answers, and takes the next message, while the network has one. incoming: where it stores messages.
+    flight: its radio is off at first. verbose: False for a stored profile with results in digits (ATV0).
     """
 
     def __init__(
@@ -191,6 +197,8 @@ class SimulatedModem:
         stores_reports: bool = False,
         multitasking: bool = False,
         incoming: str = "SM",
+        flight: bool = False,
+        verbose: bool = True,
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
@@ -202,6 +210,7 @@ class SimulatedModem:
         self._for_messages, self._stores_reports, self._multitasking = for_messages, stores_reports, multitasking
         self._registered = 1
         self._incoming = incoming
+        self._functionality, self._verbose = 4 if flight else 1, verbose
         self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}, incoming: {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
@@ -262,9 +271,17 @@ class SimulatedModem:
         """Back, under the same link."""
         self._do(self._plug)
 
-    def reboot(self, *, banner: bool = True) -> None:
-        """A spontaneous restart: everything set up is forgotten, the banner follows, unless it has none."""
-        self._do(self._restart if banner else self._reset)
+    def reboot(self, *, banner: bool = True, echo: bool = True) -> None:
+        """A spontaneous restart: everything set up is forgotten, the banner follows, unless it has none.
+
+        echo: False for one that starts without.
+        """
+
+        def silently() -> None:
+            self._reset()
+            self._echo = echo
+
+        self._do(self._restart if banner else silently)
 
     def hang(self, hung: bool, *, resettable: bool = False) -> None:
         """Swallow everything and say nothing, or work again. resettable: AT+CFUN=1,1 still restarts it."""
@@ -399,7 +416,8 @@ class SimulatedModem:
 
     def _say(self, *lines: str) -> None:
         for line in lines:
-            self._write(f"\r\n{line}\r\n".encode("latin-1"))
+            digit = "" if self._verbose else DIGITS.get(line, "")
+            self._write((f"{digit}\r" if digit else f"\r\n{line}\r\n").encode("latin-1"))
 
     def _read(self) -> None:
         try:
@@ -467,7 +485,8 @@ class SimulatedModem:
             values = {
                 "tries": self._pin_tries,
                 "lock": lock if self._locked else "READY",
-                "registered": self._registered,
+                "registered": self._registered if self._functionality == 1 else 0,
+                "functionality": self._functionality,
                 "numeric_errors": self._numeric_errors,
                 "reports": self._reports,
             }
@@ -482,6 +501,10 @@ class SimulatedModem:
 
     def _echo_command(self, value: str) -> None:
         self._echo = value != "0"
+        self._say("OK")
+
+    def _results(self, value: str) -> None:
+        self._verbose = value.upper() in ("0V1", "1")  # of ATQ0V1 and ATV1
         self._say("OK")
 
     def _cmee(self, value: str) -> None:
@@ -545,6 +568,7 @@ class SimulatedModem:
         self._say("OK")
 
     def _cfun(self, value: str) -> None:
+        self._functionality = int(value[:1] or 1)
         self._say("OK")
         if value.startswith("1,1"):
             self._restart()
@@ -688,6 +712,8 @@ class SimulatedModem:
 
 SPECIAL: dict[str, Callable[[SimulatedModem, str], None]] = {
     "E": SimulatedModem._echo_command,
+    "Q": SimulatedModem._results,
+    "V": SimulatedModem._results,
     "+CMEE": SimulatedModem._cmee,
     "+CGSN": SimulatedModem._cgsn,
     "+CPIN": SimulatedModem._cpin,

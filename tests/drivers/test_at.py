@@ -148,9 +148,12 @@ def test_a_registration_notice_is_no_answer_to_the_question() -> None:
         (Final("CMS", 38), Verdict.DEFERRED),
         (Final("CMS", 8), Verdict.DEFERRED),
         (Final("CMS", 28), Verdict.DEFERRED),
+        (Final("CMS", 21), Verdict.DEFERRED),  # as a SIM without credit says
+        (Final("CMS", 77), Verdict.DEFERRED),
+        (Final("CMS", 304), Verdict.LATER),
         (Final("CMS", 197), Verdict.REFUSED),
         (Final("CMS", 332), Verdict.UNCERTAIN),
-        (Final("CMS", 9999), Verdict.DEFERRED),
+        (Final("CMS", 9999), Verdict.LATER),
         (Final("CMS"), Verdict.DEFERRED),
         (Final("CME", 14), Verdict.LATER),
         (Final("CME", 9999), Verdict.LATER),
@@ -160,6 +163,26 @@ def test_a_registration_notice_is_no_answer_to_the_question() -> None:
 )
 def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, verdict: Verdict) -> None:
     assert at.verdict(final) is verdict
+
+
+@pytest.mark.parametrize("between", ["RING", '+CMTI: "SM",3', "+CREG: 5", "^RSSI: 12"])
+def test_a_notice_between_a_report_and_its_pdu_loses_neither(between: str) -> None:
+    session = at.Session()
+    events = session.feed(f"\r\n+CDS: 25\r\n\r\n{between}\r\n00AB\r\n".encode())
+    assert [(event.name, event.pdu) for event in events if isinstance(event, at.Notice)] == [
+        (at.name_of(between), ""),
+        ("+CDS", "00AB"),
+    ]
+
+
+def test_an_echo_is_a_notice_of_a_modem_that_does_not_echo() -> None:
+    session = at.Session()
+    session.command("AT+CMEE=1")
+    assert session.feed(b"AT+CMEE=1\r\r\nOK\r\n") == [Final("OK")]
+    assert session.echoes
+    session.quiet = True
+    session.command("AT+CSQ", "+CSQ")
+    assert session.feed(b"AT+CSQ\r")[0].name in at.BANNERS  # type: ignore[union-attr]
 
 
 def test_an_error_is_told_in_words() -> None:

@@ -9,10 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from messaging.sms import SmsDeliver
 from messaging.sms import SmsSubmit as OtherSubmit
-from smspdudecoder.fields import SMSSubmit
+from smspdudecoder.fields import SMSDeliver, SMSSubmit
 
 from drivers import Delivery, IncomingSms, Sms, StatusReport
 from drivers.pdu import PduError, decode, delivery, encode_submit, relative_validity, sendable
+from drivers.simulated_modem import GSM7 as BASIC
 from drivers.simulated_modem import deliver, read_submit, status_report
 
 NUMBER = "447700900123"
@@ -188,3 +189,70 @@ def test_an_incoming_message_is_read_by_its_data_coding_scheme(dcs: int, data: s
     pdu = bytearray(deliver(NUMBER, ""))
     pdu[11], pdu[19:] = dcs, bytes([length]) + bytes.fromhex(data)
     assert decode(pdu.hex()) == IncomingSms(NUMBER, text)
+
+
+def packed(septets: list[int]) -> bytes:
+    """23.038 6.1.2.1."""
+    number = sum(septet << 7 * place for place, septet in enumerate(septets))
+    return number.to_bytes((7 * len(septets) + 7) // 8, "little")
+
+
+def gsm_deliver(text: str, header: bytes = b"", sender: str = "0c914477009010 32".replace(" ", "")) -> str:
+    """A DELIVER in the basic alphabet. header: with its length."""
+    filled = -(-len(header) * 8 // 7)
+    septets = [0] * filled + [BASIC.index(char) for char in text]
+    first = "44" if header else "04"
+    data = header + packed(septets)[len(header) :]
+    return f"00{first}{sender}000062114281000000{len(septets):02x}" + data.hex()
+
+
+@given(st.text("abcdefgh @\u00a3", max_size=40), st.integers(0, 14))
+@example("Your parcel", 6)
+@example("mail me@", 0)
+def test_a_text_behind_any_header_is_read_as_another_codec_reads_it(text: str, length: int) -> None:
+    header = bytes([length, 0x70, length - 2, *range(length - 2)]) if length > 1 else b""
+    pdu = gsm_deliver(text, header)
+    theirs = SMSDeliver.decode(StringIO(pdu))["user_data"]["data"]
+    assert decode(pdu) == IncomingSms("447700090123", text)
+    assert theirs.rstrip("@") == text.rstrip("@")  # it reads seven fill bits as one
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("050003070302", "(2/3) half"),
+        ("06080401070302", "(2/3) half"),
+        ("0b05040b8423f00003070302", "(2/3) half"),  # behind ports
+        ("0400020703", "half"),  # too short to tell
+        ("03000103", "half"),
+    ],
+)
+def test_the_parts_of_a_longer_message_say_so(header: str, told: str) -> None:
+    octets = bytes.fromhex(header)
+    assert decode(gsm_deliver("half", octets)) == IncomingSms("447700090123", told)
+
+
+@pytest.mark.parametrize(
+    ("pdu", "expected"),
+    [
+        (gsm_deliver("hi", sender="09d0" + packed([BASIC.index(char) for char in "Acme1"]).hex()), "Acme1"),
+        (gsm_deliver("hi", sender="05812143f5"), "12345"),
+        (gsm_deliver("hi", sender="0581a143f5"), "1*345"),
+        (gsm_deliver("hi", sender="0081"), ""),
+        (gsm_deliver("hi").replace("0004", "0007", 1), "447700090123"),
+    ],
+)
+def test_senders_of_every_kind_are_told(pdu: str, expected: str) -> None:
+    assert decode(pdu) == IncomingSms(expected, "hi")
+
+
+@pytest.mark.parametrize(
+    ("septets", "text"), [([0x1B], ""), ([0x1B, 0x1B], " "), ([0x1B, 0x61], "a"), ([0x68, 0x1B, 0x0A], "h\n")]
+)
+def test_an_escape_without_a_meaning_does_not_hide_a_message(septets: list[int], text: str) -> None:
+    pdu = gsm_deliver("")[:-2] + f"{len(septets):02x}" + packed(septets).hex()
+    assert decode(pdu) == IncomingSms("447700090123", text)
+
+
+def test_an_icon_without_a_text_can_be_read() -> None:
+    assert decode(gsm_deliver("", bytes.fromhex("0401028001"))) == IncomingSms("447700090123", "")

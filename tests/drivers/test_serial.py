@@ -925,14 +925,33 @@ def test_a_power_cycle_that_fails_does_no_harm(modem: SimulatedModem, command: s
         send(ready(driver), sms())
 
 
-def test_a_restart_without_a_banner_is_noticed_while_nothing_is_sent(modem: SimulatedModem) -> None:
+@pytest.mark.parametrize("echo", [True, False])
+def test_a_restart_without_a_banner_is_noticed_while_nothing_is_sent(modem: SimulatedModem, *, echo: bool) -> None:
     news = News()
     with opened(modem.port, news, replace(FAST, health=0.1)) as driver:
         ready(driver)
-        modem.reboot(banner=False)
+        modem.reboot(banner=False, echo=echo)
         until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
         send(ready(driver), sms())
         news.first(StatusReport)
+
+
+def test_no_message_goes_out_by_a_modem_that_was_not_set_up_again(modem: SimulatedModem) -> None:
+    news = News()
+    with opened(modem.port, news, replace(FAST, health=60)) as driver:
+        ready(driver)
+        modem.reboot(banner=False)
+        with pytest.raises(Unavailable):
+            send(driver, sms())
+        send(ready(driver), sms())
+        news.first(StatusReport)
+    assert len(modem.accepted) == 1
+
+
+@pytest.mark.parametrize("profile", [{"flight": True}, {"verbose": False}], ids=["flight mode", "results in digits"])
+def test_a_modem_with_an_odd_profile_is_brought_to_work(tmp_path: Path, profile: dict[str, Any]) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, **profile) as modem, opened(modem.port) as driver:
+        send(ready(driver), sms())
 
 
 def test_a_sim_that_is_locked_again_is_unlocked_after_the_first_message_that_fails(tmp_path: Path) -> None:
