@@ -25,7 +25,10 @@ class _Connection(HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if isinstance(self.timeout, int | float):
             self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        try:
+            self.sock.connect(self._path)
+        except OSError as exc:
+            raise OSError(exc.errno, exc.strerror, self._path) from exc  # which socket, and not only why
 
 
 class _Pool(HTTPConnectionPool):

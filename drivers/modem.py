@@ -94,7 +94,7 @@ NO_SIM = frozenset({10, 310})
 GONE = frozenset({"NOT INSERTED", "SIM REMOVED"})  # what some say instead
 OPEN = frozenset({"READY", "", "SIM PIN2", "SIM PUK2"})  # the second PIN is for other things (27.007 8.3)
 
-CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CNMI?", "+CNMI"))
+CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CNMI?", "+CNMI"))
 """Settings that a restart clears, and what answers: not every modem has a banner that tells of one."""
 
 READ_ONLY = frozenset(

@@ -152,7 +152,6 @@ ANSWERS: dict[str, str] = {
     "+CSCS=?": '+CSCS: ("GSM","UCS2","HEX")',
     "+CFUN?": "+CFUN: {functionality}",
     "+CMEE?": "+CMEE: {numeric_errors:d}",
-    "+CMGF?": "+CMGF: 0",
     "+CMGF=?": "+CMGF: (0)",
     "+CNMI?": "+CNMI: 2,1,0,{reports},0",
     "+CNMI=?": "+CNMI: (0-3),(0,1),(0),(0-2),(0,1)",
