@@ -344,7 +344,7 @@ class Session:
             return [self._sort(header, ""), *self._line(line)]
         if self._echo and line == self._echo:
             self._echo, self.echoes = "", True
-            return [Notice(ECHO, "")] if self.quiet else []
+            return [Notice(ECHO, "")] if self.quiet and line.startswith("AT") else []  # some echo a body all the same
         line = self._without_noise(line)
         if name_of(line) in WITH_PDU:
             self._header = line

@@ -181,7 +181,7 @@ class Modem:
 
     def wake(self) -> None:
         """Out of flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
-        if self._told("AT+CFUN?", "+CFUN")[:1] in (["+CFUN: 0"], ["+CFUN: 4"]):
+        if any(at.fields(line)[0] in ("0", "4") for line in self._told("AT+CFUN?", "+CFUN")):
             self.ask("AT+CFUN=1")
 
     def unlock(self, pin_file: str) -> None:

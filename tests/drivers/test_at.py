@@ -183,6 +183,8 @@ def test_an_echo_is_a_notice_of_a_modem_that_does_not_echo() -> None:
     session.quiet = True
     session.command("AT+CSQ", "+CSQ")
     assert session.feed(b"AT+CSQ\r")[0].name in at.BANNERS  # type: ignore[union-attr]
+    session.body("0041")
+    assert session.feed(b"0041\r") == []
 
 
 def test_an_error_is_told_in_words() -> None:
