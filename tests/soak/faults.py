@@ -103,6 +103,13 @@ def rebooted_idle(scene: Scene) -> None:
     scene.back()
 
 
+def rebooted_quietly(scene: Scene) -> None:
+    until(lambda: len(scene.modem.accepted) >= MESSAGES // 2, "the first half", 60)
+    time.sleep(1)
+    scene.modem.reboot(banner=False)
+    scene.back()
+
+
 def rebooted(scene: Scene) -> None:
     scene.on_wire()
     scene.modem.reboot()
@@ -204,6 +211,7 @@ FAULTS = (
     Fault("hung in mid-send, power cycle after 45 s", hung, doubtful=True),
     Fault("hung in mid-send, only power_cycle helps", hung_until_power_is_cut, doubtful=True),
     Fault("restarted by itself, idle", rebooted_idle, late=MESSAGES // 2),
+    Fault("restarted by itself, idle, without a banner", rebooted_quietly, late=MESSAGES // 2),
     Fault("restarted by itself, in mid-send", rebooted, doubtful=True),
     Fault("OK lost, accepted", answer_lost, doubtful=True),
     Fault("OK 45 s late", lambda _: None, doubtful=True, numbers=["447700900183", *PLAIN[1:]]),

@@ -49,6 +49,7 @@ FAULTS: dict[str, Callable[[SimulatedModem, random.Random], None]] = {
     "no network": _no_network,
     "noise": _noise,
     "restarted": lambda modem, _: modem.reboot(),
+    "restarted, no banner": lambda modem, rng: modem.reboot(banner=False, echo=rng.random() < 0.5),
     "refused": lambda modem, rng: modem.refuse(rng.choice((38, 42, 300, 500, 515)), rng.randrange(1, 5)),
     "no prompt": lambda modem, _: modem.delay_prompt(None),
     "late prompt": lambda modem, rng: modem.delay_prompt(rng.uniform(1, 9)),
