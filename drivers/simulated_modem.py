@@ -278,6 +278,7 @@ class SimulatedModem:
 
         def silently() -> None:
             self._reset()
+            self._timers.clear()
             self._echo = echo
 
         self._do(self._restart if banner else silently)
