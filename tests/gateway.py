@@ -46,8 +46,12 @@ class Gateway:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Gateway":
-        self.start()
-        self.ready()
+        try:
+            self.start()
+            self.ready()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
