@@ -192,9 +192,13 @@ class Transaction(Reading):
         return int(self._db.execute(query, (at, request_id, kind, step, detail)).lastrowid)
 
     def add_sent(self, at: float, device: str, number: str, forget: float) -> None:
-        """Count a message for its modem's quota; those before `forget`, or of a clock that was ahead, no longer."""
-        self._db.execute("DELETE FROM sent WHERE device=? AND at NOT BETWEEN ? AND ?", (device, forget, at))
+        """Count a message for its modem's quota; those before `forget` are not needed any more."""
+        self._db.execute("DELETE FROM sent WHERE device=? AND at < ?", (device, forget))
         self._db.execute("INSERT INTO sent (device, at, number) VALUES (?, ?, ?)", (device, at, number))
+
+    def forget_sent_after(self, at: float) -> None:
+        """What a clock has counted that was ahead would count for ever."""
+        self._db.execute("DELETE FROM sent WHERE at > ?", (at,))
 
     def take_back_sent(self, device: str, number: str) -> None:
         """The last message of this modem to this number was not sent after all."""
