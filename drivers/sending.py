@@ -22,7 +22,7 @@ from drivers import (
     pdu,
 )
 from drivers.doubt import Answer
-from drivers.line import Interrupted, Line, Silent
+from drivers.line import Line, Silent
 from drivers.modem import Modem, Timing
 from drivers.outstanding import Outstanding
 from drivers.reports import Message, Reports
@@ -132,11 +132,7 @@ class Sender:
         self.on_wire = True
         line.send()
         sent_at = time.monotonic()
-        try:
-            answer = self._answer_in_time(line, sent_at + self._timing.answer)
-        except Interrupted:  # a drained modem may be resumed before it answers
-            self._outstanding.add(sms, message, sent_at + self._timing.listen)
-            raise
+        answer = self._answer_in_time(line, sent_at + self._timing.answer)
         if answer is not None and self._outstanding.any(time.monotonic()):
             answer = self._own(line, sms, answer)
         if answer is None:
