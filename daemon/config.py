@@ -10,8 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, get_args, get_origin, get_type_hints
 
 import drivers
@@ -20,7 +19,6 @@ from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
 
 DEFAULT_FILE = Path("/etc/pinwheel/pinwheel.toml")
 SQLITE_PREFIX = "sqlite:///"
-NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*")  # it stands in paths, commands and lines of the log
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
 
@@ -50,8 +48,8 @@ def setting(
 
 
 def _name(value: str) -> str:
-    fits = NAME.fullmatch(value) or not value  # one that is missing is told of elsewhere
-    return "" if fits else f'{value!r} must be of letters, digits, ".", "_" and "-", e.g. "sim1"'
+    fits = value.isprintable() and "/" not in value and not value.startswith("-")  # it stands in paths and commands
+    return "" if fits else f'{value!r} must be printable, without "/" and "-" in front, e.g. "sim1"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,12 +395,14 @@ def _modems(config: Config) -> Iterator[str]:
 
 
 def _may_be_one(one: Any, other: Any) -> bool:
-    """Whether two modems may be the same device: by their ports, unless each has an IMEI."""
-    ports = [getattr(options, "port", "") for options in (one, other)]
-    imeis = [getattr(options, "imei", "") for options in (one, other)]
-    if not all(ports) or (all(imeis) and imeis[0] != imeis[1]):
+    """Whether two modems may be the same device: by ports, unless the IMEIs of those that search tell them apart."""
+    (port, imei), (its_port, its_imei) = ((getattr(o, "port", ""), getattr(o, "imei", "")) for o in (one, other))
+    if not port or not its_port or (imei and its_imei and imei != its_imei):
         return False
-    return fnmatchcase(*ports) or fnmatchcase(*reversed(ports))
+    if port == its_port or (imei and imei == its_imei):
+        return True
+    meets = (PurePosixPath(port).match(its_port) and not its_imei, PurePosixPath(its_port).match(port) and not imei)
+    return any(meets)
 
 
 def _required(options: Any, where: str) -> Iterator[str]:

@@ -258,12 +258,6 @@ class Engine:
 
     def recover(self) -> None:
         """Put back what the last run left: queued deliveries, deliveries whose fate is unknown, timers."""
-
-        def forget(tx: Transaction) -> Outcome:
-            tx.forget_sent_after(self.clock.now())
-            return NOTHING
-
-        self._submit(forget, insist=True)
         for row in self.store.reading.unsettled():
             found = self.store.reading.request_by_row(row)
             if found is None:

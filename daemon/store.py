@@ -196,10 +196,6 @@ class Transaction(Reading):
         self._db.execute("DELETE FROM sent WHERE device=? AND at < ?", (device, forget))
         self._db.execute("INSERT INTO sent (device, at, number) VALUES (?, ?, ?)", (device, at, number))
 
-    def forget_sent_after(self, at: float) -> None:
-        """What a clock has counted that was ahead would count for ever."""
-        self._db.execute("DELETE FROM sent WHERE at > ?", (at,))
-
     def take_back_sent(self, device: str, number: str) -> None:
         """The last message of this modem to this number was not sent after all."""
         newest = "SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at DESC LIMIT 1"

@@ -101,7 +101,7 @@ class Verdict(StrEnum):
 REFUSED, DEFERRED, LATER, UNCERTAIN = Verdict
 
 CMS: dict[int, tuple[Verdict, str]] = {
-    # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said. A bar (8, 10, 21, 28, 30, 50, 69, 193) may
+    # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said. A bar (8, 10, 21, 28, 50, 69, 193) may
     # be the recipient's or the SIM's: a SIM without credit must not refuse every message that another one could send.
     1: (REFUSED, "unassigned number"),
     8: (DEFERRED, "operator determined barring"),
@@ -110,7 +110,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     27: (DEFERRED, "destination out of service"),
     28: (DEFERRED, "unidentified subscriber"),  # the SIM, not the recipient
     29: (DEFERRED, "facility rejected"),
-    30: (DEFERRED, "unknown subscriber"),
+    30: (REFUSED, "unknown subscriber"),
     38: (DEFERRED, "network out of order"),
     41: (DEFERRED, "temporary failure"),
     42: (DEFERRED, "congestion"),
@@ -119,7 +119,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     69: (DEFERRED, "requested facility not implemented"),
     81: (DEFERRED, "invalid short message transfer reference value"),
     95: (REFUSED, "invalid message, unspecified"),
-    96: (DEFERRED, "invalid mandatory information"),  # a wrong service centre, say
+    96: (REFUSED, "invalid mandatory information"),
     97: (REFUSED, "message type non-existent or not implemented"),
     98: (DEFERRED, "message not compatible with short message protocol state"),
     99: (REFUSED, "information element non-existent or not implemented"),
@@ -157,7 +157,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     301: (LATER, "SMS service of ME reserved"),
     302: (LATER, "operation not allowed"),
     303: (LATER, "operation not supported"),
-    304: (LATER, "invalid PDU mode parameter"),  # ours are right: an octet was lost on the line, or the mode
+    304: (DEFERRED, "invalid PDU mode parameter"),  # ours are right: an octet was lost on the line, say
     305: (REFUSED, "invalid text mode parameter"),
     310: (LATER, "SIM not inserted"),
     311: (LATER, "SIM PIN required"),
@@ -181,7 +181,7 @@ CMS: dict[int, tuple[Verdict, str]] = {
     514: (DEFERRED, "manufacturer's own: CP error"),
     515: (LATER, "manufacturer's own: please wait, initialising"),
 }
-"""+CMS ERROR. A cause of the network that is not here is taken as 41, as 24.011 8.2.5.4 asks; a maker's is LATER."""
+"""+CMS ERROR. A code that is not here is taken as 41, as 24.011 8.2.5.4 asks for an unknown cause."""
 
 OF_MODEM = 300
 """From this +CMS ERROR on it is the modem that speaks, below it the network (27.005 3.2.5)."""
@@ -248,7 +248,7 @@ VERBOSE = {kind: {_plain(text): code for code, (_, text) in table.items()} for k
 
 def verdict(final: Final) -> Verdict:
     """What this error means for a message whose body the modem has."""
-    unknown = DEFERRED if final.kind == "CMS" and (final.code or 0) < OF_MODEM else LATER
+    unknown = DEFERRED if final.kind == "CMS" else LATER
     if final.code is None or final.kind not in CAUSES:
         return unknown
     return CAUSES[final.kind].get(final.code, (unknown, ""))[0]

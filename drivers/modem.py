@@ -91,11 +91,12 @@ ALL_TRIES = 3  # of a SIM on which nobody has failed
 STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
 NOT_READY = "NOT READY"  # what some say instead
 NO_SIM = frozenset({10, 310})
-GONE = frozenset({"NOT INSERTED", "SIM REMOVED"})  # what some say instead
+REMOVED = frozenset({"NOT INSERTED", "SIM REMOVED"})  # what some say instead
+OF_SIM = frozenset({*range(10, 19), *range(310, 319)})  # locked, busy or not there
 OPEN = frozenset({"READY", "", "SIM PIN2", "SIM PUK2"})  # the second PIN is for other things (27.007 8.3)
 
-CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CNMI?", "+CNMI"))
-"""Settings that a restart clears, and what answers: not every modem has a banner that tells of one."""
+CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CNMI?", "+CNMI"), ("AT+CFUN?", "+CFUN"))
+"""Settings that a restart, or flight mode, changes, and what answers: not every modem has a banner that tells."""
 
 READ_ONLY = frozenset(
     {"AT", "ATI", "AT+CSQ", "AT+CESQ", "AT+CREG?", "AT+CGREG?", "AT+CEREG?", "AT+COPS?", "AT+CGATT?", "AT+CEER"}
@@ -150,10 +151,10 @@ class Modem:
         """Leave whatever it is in the middle of; any final result to AT means that it listens."""
         for attempt in range(self.timing.alive_tries):
             self.line.escape()
-            with contextlib.suppress(
-                Silent
-            ):  # a stored profile may have results in digits, or none (V.250 6.2.5, 6.2.6)
-                self.line.ask("ATQ0V1" if attempt % 2 else "AT", timeout_s=self.timing.alive)
+            # A stored profile may have results in digits, or none (V.250 6.2.5, 6.2.6).
+            command = "ATQ0V1" if attempt % 2 else "AT"
+            with contextlib.suppress(Silent):
+                self.line.ask(command, timeout_s=self.timing.alive)
                 return
         raise Silent("no answer to AT")
 
@@ -175,14 +176,17 @@ class Modem:
 
     def takes_messages(self) -> bool:
         """Whether this port is for AT+CMGS; a stick has others, say for diagnostics, that answer AT, too."""
-        return self.ask("AT+CMGS=?").ok
+        reply = self.ask("AT+CMGS=?")
+        return reply.ok or reply.final.code in OF_SIM
 
     # --- the SIM ---
 
+    def is_asleep(self) -> bool:
+        """In flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
+        return any(at.fields(line)[0] in ("0", "4") for line in self._told("AT+CFUN?", "+CFUN"))
+
     def wake(self) -> None:
-        """Out of flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
-        if any(at.fields(line)[0] in ("0", "4") for line in self._told("AT+CFUN?", "+CFUN")):
-            self.ask("AT+CFUN=1")
+        self.ask("AT+CFUN=1")
 
     def unlock(self, pin_file: str) -> None:
         """Enter the SIM's PIN, where one is wanted, all tries are left and we were given it. Raises Blocked."""
@@ -196,7 +200,7 @@ class Modem:
         """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem that cannot tell (27.007 8.3)."""
         reply = self.insist("AT+CPIN?", "+CPIN")
         state = at.fields(reply.answers[0])[0] if reply.answers else ""
-        if reply.final.code in NO_SIM or state in GONE:
+        if reply.final.code in NO_SIM or state in REMOVED:
             raise Blocked("no SIM card: insert one")
         return state
 
@@ -224,11 +228,14 @@ class Modem:
 
     def _told(self, command: str, answer: str) -> list[str]:
         """The lines of an answer that is not needed; none where it does not know it, or does not come by it in time."""
+        return self._reply(command, answer).answers
+
+    def _reply(self, command: str, answer: str) -> Reply:
         try:
-            return self.ask(command, answer).answers
+            return self.ask(command, answer)
         except Silent:
             self.synchronise()
-            return []
+            return Reply(at.Final("NONE"))
 
     def configure(self) -> None:
         """PDU mode and the optional settings. Raises Blocked."""
@@ -244,7 +251,7 @@ class Modem:
 
     def has_changed(self, settings: dict[str, str]) -> bool:
         """Whether it has restarted since, or its SIM is locked or gone."""
-        reply = self.ask("AT+CPIN?", "+CPIN")
+        reply = self._reply("AT+CPIN?", "+CPIN")
         locked = any(at.fields(line)[0] not in OPEN for line in reply.answers[:1])
         now = self.settings()
         return (

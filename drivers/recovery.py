@@ -59,7 +59,7 @@ class Ladder:
         return cure
 
     def power_failed(self) -> None:
-        """The command for the power did nothing: the next cure is the other one, if it can be."""
+        """The command for the power has not ended well: the next cure is the other one, if it can be."""
         self._power_failed = True
 
     def absent(self, now: float, *, away: bool | None) -> Cure | None:

@@ -11,12 +11,14 @@ import glob
 import logging
 import os
 import queue
+import re
 import select
 import shlex
 import termios
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
@@ -52,13 +54,14 @@ from drivers.modem import (
     Timing,
     WrongPort,
 )
-from drivers.recovery import Cure, Ladder, Port, Search
+from drivers.recovery import HOUR_S, Cure, Ladder, Port, Search
 from drivers.sending import Sender
 from drivers.storage import Storage
 
 log = logging.getLogger("pinwheel.modem")
 
 SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
+SIGNS_AN_HOUR = 6  # of a restart without a banner that are believed, lest a modem of odd habits be set up for ever
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
 
 
@@ -122,7 +125,7 @@ class Options:
 
 
 IN_USE = frozenset({errno.EBUSY, errno.EAGAIN})
-GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO})
+THERE = IN_USE | {errno.EACCES, errno.EPERM, errno.ENOTTY}  # cutting the power would not help
 OPEN_ERRORS = {
     errno.ENOENT: "no such port: plug the modem in, or correct port",
     errno.ENODEV: "no such device: plug the modem in",
@@ -131,11 +134,12 @@ OPEN_ERRORS = {
     errno.EBUSY: "the port is in use by another program",
     errno.EAGAIN: "the port is in use by another program (ModemManager, gammu-smsd?): stop it there",
     errno.EIO: "the device does not answer: plug it out and in",
+    errno.ENOTTY: "it is no serial port: correct port",
 }
 
 
 class _Restarted(Exception):
-    """The modem has just started, or its SIM is another or locked: all is to be set up again."""
+    """The modem has just started, or its SIM is locked or gone: all is to be set up again."""
 
 
 class _Stuck(Exception):
@@ -194,6 +198,7 @@ class Driver:
         self._round: dict[Port, _End] = {}  # how it went at the other ports of a pattern
         self._registrations: dict[str, int] = {}
         self._settings: dict[str, str] = {}
+        self._signs: deque[float] = deque(maxlen=SIGNS_AN_HOUR)
         self._storage = Storage(name, lambda news: self._kept(self._tell(news)))
         self._sender = Sender(self._timing, self._storage, lambda late: self._listener(late))
 
@@ -258,7 +263,9 @@ class Driver:
         try:
             self._sessions()
         finally:  # a defect must not look like a modem that is ready
-            if not self._closing():
+            if self._closing():
+                self._set_state(DeviceState.CLOSED)
+            else:
                 self._set_state(
                     DeviceState.FAILED, "a defect has stopped this driver: report the log, drain and resume"
                 )
@@ -300,15 +307,18 @@ class Driver:
     def _of_round(self, port: Port, ports: list[Port], end: _End) -> _End:
         """What is said of a modem that is searched for: nothing before every port was tried, then what tells most."""
         self._round[port] = end
+        if end.state in (DeviceState.FAILED, DeviceState.CLOSED):
+            return end
         if not self._round.keys() >= set(ports):
             return _End(self._status.state, self._status.detail, end.pause_s, away=None)
         ends = [self._round[each] for each in ports]
         self._round.clear()
-        return max(ends, key=lambda each: (each.state is DeviceState.FAILED, each.silent, each.away is not None))
+        most = max(ends, key=lambda each: (each.silent, bool(each.away)))
+        return replace(most, pause_s=end.pause_s, away=all(each.away for each in ends))
 
     def _session_at(self, port: Port) -> _End:
         try:
-            with self._opened(port.name) as opened, contextlib.closing(self._line(opened)) as line:
+            with self._opened(port.name) as opened, _held(port.name), contextlib.closing(self._line(opened)) as line:
                 modem = Modem(line, self._timing)
                 self._initialise(modem, opened)
                 if self._search.known not in (port, None):
@@ -328,7 +338,7 @@ class Driver:
             return _End(DeviceState.STARTING, "the modem restarted")
         except WrongPort as exc:
             pause_s = self._timing.absent if len(self._ports()) < 2 else None
-            return _End(DeviceState.ABSENT, str(exc), pause_s, away=self._search.known is not None)
+            return _End(DeviceState.ABSENT, str(exc), pause_s, away=self._is_searched_for())
         except Blocked as exc:
             return _End(DeviceState.FAILED, str(exc), self._timing.blocked)
         except at.Malformed as exc:
@@ -338,9 +348,14 @@ class Driver:
         except PORT_ERRORS as exc:
             self._sender.forget()
             number = _open_errno(exc)
-            held = None if glob.has_magic(self._options.port) else False  # by another of our drivers, say
-            away = held if number in IN_USE else number in GONE
-            return _End(DeviceState.ABSENT, _open_error(number), self._timing.absent, away=away)
+            if number in IN_USE and os.path.realpath(port.name) in HELD:
+                what = "another [[modem]] of this daemon has the port"
+                return _End(DeviceState.ABSENT, what, self._timing.absent, away=self._is_searched_for())
+            return _End(DeviceState.ABSENT, _open_error(number), self._timing.absent, away=number not in THERE)
+
+    def _is_searched_for(self) -> bool:
+        """Whether a port that is another's says that ours is not there."""
+        return glob.has_magic(self._options.port)
 
     def _ports(self) -> list[str]:
         """Where the modem may be; the order of a pattern's ports is stable while nothing is plugged."""
@@ -411,10 +426,13 @@ class Driver:
         if cure is Cure.RESET:
             self._reset(port)
         else:
-            self._cut_power(port)
+            self._cut_power()
 
-    def _cut_power(self, port: str) -> None:
-        who = {"PINWHEEL_MODEM": self.name, "PINWHEEL_PORT": port, "PINWHEEL_IMEI": self._status.imei}
+    def _cut_power(self) -> None:
+        """Of the modem that is meant, wherever it was last seen."""
+        port = self._search.known.name if self._search.known is not None else self._resettable()
+        imei = self._options.imei or self._status.imei
+        who = {"PINWHEEL_MODEM": self.name, "PINWHEEL_PORT": port, "PINWHEEL_IMEI": imei}
         if not power.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause):
             self._ladder.power_failed()
 
@@ -441,7 +459,8 @@ class Driver:
         modem.ask("AT+CMEE=1")  # errors as numbers (27.007 9.1)
         modem.line.trust_echo()
         self._recognise(modem, modem.identify())
-        modem.wake()
+        if modem.is_asleep() and self._believes():
+            modem.wake()
         modem.unlock(self._options.pin_file)
         modem.configure()
         self._settings = modem.settings()
@@ -471,8 +490,16 @@ class Driver:
 
     def _notice_restart(self, modem: Modem) -> None:
         """Of a modem that has no banner. Raises _Restarted."""
-        if modem.has_changed(self._settings):
+        if modem.has_changed(self._settings) and self._believes():
             raise _Restarted
+
+    def _believes(self) -> bool:
+        """Whether a sign of a restart is followed: there are only so many in an hour."""
+        now = time.monotonic()
+        if len(self._signs) == SIGNS_AN_HOUR and now - self._signs[0] < HOUR_S:
+            return False
+        self._signs.append(now)
+        return True
 
     def _look_around(self, modem: Modem) -> None:
         """Registration, signal, operator; and with them the state."""
@@ -592,6 +619,8 @@ class Driver:
                 self._registrations[notice.name] = at.registration(notice.text)
             case "+CMGS" | "+CMS ERROR":
                 self._sender.heard(notice)
+            case at.ECHO if not self._believes():
+                pass
             case name if name in at.BANNERS:
                 raise _Restarted
 
@@ -621,16 +650,30 @@ def _port(name: str) -> Port:
         return Port(name, 0)
 
 
+HELD: set[str] = set()
+"""The devices that drivers of this process have open."""
+
+
+@contextlib.contextmanager
+def _held(name: str) -> Iterator[None]:
+    device = os.path.realpath(name)
+    HELD.add(device)
+    try:
+        yield
+    finally:
+        HELD.discard(device)
+
+
 def _open_errno(exc: Exception) -> int | None:
     """Why the port does not open; pyserial hides the number of some errors in its text."""
     if "exclusively lock" in str(exc):
         return errno.EAGAIN
+    hidden = re.search(r"\((\d+), ", str(exc))
     number = getattr(exc, "errno", None) or next(iter(exc.args), None)  # termios.error has it only there
-    return number if isinstance(number, int) else None
+    return number if isinstance(number, int) else int(hidden[1]) if hidden else None
 
 
 def _open_error(number: int | None) -> str:
     """In words, with the remedy."""
-    if number is None:
-        return "cannot use the port: is it a serial one? correct port"
-    return OPEN_ERRORS.get(number) or f"cannot open the port: {os.strerror(number)}"
+    why = os.strerror(number) if number else "cause not told"
+    return OPEN_ERRORS.get(number or 0) or f"cannot open the port: {why}"

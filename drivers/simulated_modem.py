@@ -300,6 +300,10 @@ class SimulatedModem:
 
         self._do(change)
 
+    def fly(self) -> None:
+        """Its radio is switched off."""
+        self._do(lambda: setattr(self, "_functionality", 4))
+
     def say(self, line: str) -> None:
         """Any unsolicited line, such as RING."""
         self._do(lambda: self._say(line))

@@ -116,7 +116,7 @@ def test_a_daemon_that_stops_is_no_good_end(tmp_path: Path, arguments: tuple[str
             gateway.stop()
             told = process.stdout.read()
             assert process.wait() == 3
-    assert "has stopped" in told
+    assert f"the daemon at {gateway.socket}" in told
 
 
 def test_what_others_wrote_does_not_steer_the_terminal(gateway: Gateway, modem: SimulatedModem) -> None:

@@ -100,7 +100,7 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         ('[[modem]]\nname = "a"\ndriver = "."', "no driver named '.'"),
         ('[[modem]]\nname = "a"\ndriver = "pyvoip"\nserver = "x"', "'pyvoip' is for calls"),
         ('[voice]\ndriver = "serial"\nport = "x"', "'serial' is for modems"),
-        ('[[modem]]\nname = "a/b"\nport = "x"', "'a/b' must be of letters, digits"),
+        ('[[modem]]\nname = "a/b"\nport = "x"', "'a/b' must be printable"),
         (modem("baudrate = 0"), "0 is too small; the least is 300 bit/s"),
         (modem('baudrate = "fast"'), "'fast' must be a number or one of 'auto'"),
         (modem('imei = "35-6938"'), "'35-6938' must be the 14 to 16 digits"),
@@ -145,6 +145,12 @@ def test_a_driver_brings_its_own_keys() -> None:
     config = parse(modem('baudrate = "auto"') + modem("baudrate = 9600", name="b", port="/dev/ttyUSB1"), HERE)
     assert [each.options.baudrate for each in config.modem] == ["auto", 9600]
     assert config.channels == {Channel.SMS}
+
+
+@pytest.mark.parametrize("other", ["/dev/ttyUSB0", "/dev/tty/by/1"])
+def test_a_port_may_lie_in_the_pattern_of_a_modem_with_an_imei(other: str) -> None:
+    more = f'imei = "{IMEI}"' if other == "/dev/ttyUSB0" else ""
+    assert len(parse(modem(more, port="/dev/tty*") + modem(name="büro 2", port=other), HERE).modem) == 2
 
 
 def test_two_modems_may_share_a_pattern_if_each_has_its_imei() -> None:

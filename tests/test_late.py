@@ -22,7 +22,7 @@ from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
 from daemon.sqlite import sqlite
 from daemon.store import SqliteStore
-from drivers import DriverError, Uncertain
+from drivers import DeviceState, DriverError, Uncertain
 from drivers.serial import Driver, Options
 from drivers.simulated_modem import SimulatedModem, deliver
 from tests.core.story import request
@@ -382,12 +382,29 @@ def test_what_a_clock_counted_that_was_ahead_is_not_counted_for_ever(tmp_path: P
         now = Clock().now()
         store._writer.execute("INSERT INTO sent VALUES ('sim1', ?, '447700900199')", (now + 99 * DAY_S,))
         async with running(store, modem) as engine:
-            engine.recover()
             quota = lane_of(engine)[1].quota
             assert (quota.used(engine.clock.now()).hour, quota.used(engine.clock.now() + DAY_S).hour) == (1, 0)
-            await until(lambda: not engine.store.reading.sent_by("sim1", 0.0))
 
     with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_drained_modem_is_resumed_also_if_it_was_away(tmp_path: Path, store: SqliteStore, *, away: bool) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            if away:
+                modem.unplug()
+                await until(lambda: slot.driver.status().state is DeviceState.ABSENT)
+            await lane.set_duty(slot, Duty.DRAINED)
+            if away:
+                modem.replug()
+            assert slot.driver.status().state is DeviceState.CLOSED
+            await lane.set_duty(slot, Duty.WORKING)
+            await until(lambda: slot.ready)
+
+    with SimulatedModem(tmp_path / "modem") as modem:
         asyncio.run(story(modem))
 
 

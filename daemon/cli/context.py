@@ -1,6 +1,7 @@
 """What every command that speaks to the daemon needs."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,15 @@ class Context:
         click.get_current_context().exit(SAID_NO)
 
 
+STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # general categories: controls, surrogates, ends of lines
+DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # embeddings, overrides, isolates
+
+
 def tell(*lines: str) -> None:
     """Print lines for people. What others wrote, say in an SMS, can neither break them nor steer the terminal."""
     for line in lines:
-        click.echo("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line))
+        steers = (unicodedata.category(each) in STEERING or each in DIRECTION for each in line)
+        click.echo("".join("\N{REPLACEMENT CHARACTER}" if s else each for s, each in zip(steers, line, strict=True)))
 
 
 pass_context = click.make_pass_decorator(Context)

@@ -139,5 +139,5 @@ def ask(context: Context, name: str, command: str) -> None:
     """
     answer = context.client.post(f"/v1/modems/{name}/at", command=command)
     context.show(answer, lambda: tell(*answer["answer"]))
-    if answer["answer"][-1] != "OK":
+    if answer["answer"][-1].startswith(("ERROR", "CME", "CMS")):
         click.get_current_context().exit(SAID_NO)

@@ -395,6 +395,8 @@ class SmsLane:
             if isinstance(late.answer, Receipt):
                 self._tested.append((slot.name, late.sms.number, late.answer.references[-1]))
             return
+        if isinstance(late.answer, Receipt):
+            slot.failures, slot.rest_until = 0, 0.0
         state, reference, detail = _told(late.answer)
         unsent = isinstance(late.answer, DriverError)
         if unsent and (state is AttemptState.UNCERTAIN or not self._is_uncertain(job)):
@@ -455,7 +457,9 @@ class SmsLane:
                 while slot.quota.under_way:
                     await asyncio.sleep(0.05)
                 await asyncio.to_thread(slot.driver.close)
-            elif duty is not Duty.DRAINED and slot.driver.status().state is DeviceState.CLOSED:
+            elif duty is not Duty.DRAINED and (
+                before is Duty.DRAINED or slot.driver.status().state is DeviceState.CLOSED
+            ):
                 slot.driver.open(self._listener(slot))
         self._dispatch()
 

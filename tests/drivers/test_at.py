@@ -149,11 +149,10 @@ def test_a_registration_notice_is_no_answer_to_the_question() -> None:
         (Final("CMS", 8), Verdict.DEFERRED),
         (Final("CMS", 28), Verdict.DEFERRED),
         (Final("CMS", 21), Verdict.DEFERRED),  # as a SIM without credit says
-        (Final("CMS", 77), Verdict.DEFERRED),
-        (Final("CMS", 304), Verdict.LATER),
+        (Final("CMS", 304), Verdict.DEFERRED),
         (Final("CMS", 197), Verdict.REFUSED),
         (Final("CMS", 332), Verdict.UNCERTAIN),
-        (Final("CMS", 9999), Verdict.LATER),
+        (Final("CMS", 9999), Verdict.DEFERRED),
         (Final("CMS"), Verdict.DEFERRED),
         (Final("CME", 14), Verdict.LATER),
         (Final("CME", 9999), Verdict.LATER),

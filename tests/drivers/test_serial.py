@@ -36,7 +36,7 @@ from drivers import (
     recovery,
 )
 from drivers.modem import Timing
-from drivers.serial import Driver, Options
+from drivers.serial import SIGNS_AN_HOUR, Driver, Options
 from drivers.simulated_modem import ANSWERS, SPECIAL, SimulatedModem, status_report
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
@@ -828,7 +828,7 @@ def test_two_drivers_do_not_share_a_port(modem: SimulatedModem) -> None:
         ready(first)
         with opened(modem.port) as second:
             in_state(second, DeviceState.ABSENT)
-            assert "in use by another program" in second.status().detail
+            assert second.status().detail == "another [[modem]] of this daemon has the port"
             send(first, sms())
 
 
@@ -948,6 +948,25 @@ def test_no_message_goes_out_by_a_modem_that_was_not_set_up_again(modem: Simulat
     assert len(modem.accepted) == 1
 
 
+def test_flight_mode_is_left_again(modem: SimulatedModem) -> None:
+    with opened(modem.port, timing=replace(FAST, health=0.1)) as driver:
+        ready(driver)
+        modem.fly()
+        until(lambda: modem.commands["+CFUN"], "it is woken", BOUND_S)
+        send(ready(driver), sms())
+
+
+def test_a_modem_whose_settings_always_differ_is_used_all_the_same(
+    modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SPECIAL, "+CNMI?", lambda self, _: self._say(f"+CNMI: {random.random()}", "OK"))
+    with opened(modem.port, timing=replace(FAST, health=0.05)) as driver:
+        until(lambda: modem.commands["+CNMI?"] > 12, "it is asked often", BOUND_S)
+        for _ in range(5):
+            send(ready(driver), sms())
+    assert modem.commands["+CNMI"] <= 1 + SIGNS_AN_HOUR
+
+
 @pytest.mark.parametrize("profile", [{"flight": True}, {"verbose": False}], ids=["flight mode", "results in digits"])
 def test_a_modem_with_an_odd_profile_is_brought_to_work(tmp_path: Path, profile: dict[str, Any]) -> None:
     with SimulatedModem(tmp_path / "modem", network_s=0.05, **profile) as modem, opened(modem.port) as driver:
@@ -980,7 +999,7 @@ def test_a_defect_in_mid_message_leaves_nobody_waiting(modem: SimulatedModem, mo
         in_state(driver, DeviceState.FAILED)
 
 
-@pytest.mark.parametrize("question", ["+CSQ", "+COPS?", "+CREG?", "+CNMI?", "+CPMS?"])
+@pytest.mark.parametrize("question", ["+CSQ", "+COPS?", "+CREG?", "+CNMI?", "+CPMS?", "+CPIN?", "+CFUN?"])
 def test_a_modem_that_is_slow_with_what_is_not_needed_is_not_restarted(modem: SimulatedModem, question: str) -> None:
     with opened(modem.port, timing=replace(SOON, command=0.2)) as driver:
         ready(driver)
@@ -1113,6 +1132,30 @@ def test_the_power_is_not_cut_because_another_program_has_the_modem(
         states.driver.close()
     assert not cut.exists()
     assert "in use by another program" in states.reasons[0]
+
+
+def test_the_power_is_cut_for_a_modem_that_is_away_while_another_of_ours_holds_its_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "ABSENT_TOO_LONG_S", 0.2)
+    told, port = tmp_path / "told", tmp_path / "ttyUSB0"
+    command = f"sh -c 'echo $PINWHEEL_PORT $PINWHEEL_IMEI > {told}.new; mv {told}.new {told}'"
+    with SimulatedModem(port, imei="490154203237518"), opened(str(port)) as healthy:
+        ready(healthy)
+        timing, imei = replace(SOON, absent=0.05), "356938035643809"
+        with opened(str(tmp_path / "ttyUSB*"), timing=timing, imei=imei, power_cycle=command) as lost:
+            until(told.exists, "its power is cut", BOUND_S)
+            assert lost.status().detail in ("", "another [[modem]] of this daemon has the port")
+        assert told.read_text().split() == [imei]  # where it was is not known
+
+
+def test_a_power_cycle_that_fails_leaves_the_reset(modem: SimulatedModem) -> None:
+    with opened(modem.port, timing=replace(SOON, cure=(0.05,)), power_cycle="false") as driver:
+        ready(driver)
+        modem.hang(True, resettable=True)
+        until(lambda: modem.commands["+CNMI"] == 2, "it is back", BOUND_S)
+        modem.hang(True, resettable=True)
+        until(lambda: modem.commands["+CNMI"] == 3, "it is back again", BOUND_S)
 
 
 def test_a_modem_that_restarts_is_looked_for_where_it_was(tmp_path: Path) -> None:
