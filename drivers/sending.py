@@ -210,6 +210,7 @@ class Sender:
     def heard(self, notice: at.Notice) -> None:
         """+CMGS or +CMS ERROR, to no command under way. Raises at.Malformed."""
         if notice.name == "+CMGS":
+            self._own_failures = 0  # it works, though slowly
             self._outstanding.answered(at.message_reference(notice.text))
         else:
             final = at.parse_final(notice.text)
