@@ -6,20 +6,17 @@ is gone, the modem restarts or falls silent. Between two messages nothing is ask
 """
 
 import contextlib
-import errno
 import glob
 import logging
-import os
 import queue
-import re
 import select
 import shlex
-import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -40,6 +37,7 @@ from drivers import (
     Uncertain,
     at,
     pdu,
+    ports,
     power,
 )
 from drivers.line import WRITE_S, Interrupted, Line, Lost, Silent, Wake
@@ -124,30 +122,12 @@ class Options:
     )
 
 
-IN_USE = frozenset({errno.EBUSY, errno.EAGAIN})
-THERE = IN_USE | {errno.EACCES, errno.EPERM, errno.ENOTTY}  # cutting the power would not help
-OPEN_ERRORS = {
-    errno.ENOENT: "no such port: plug the modem in, or correct port",
-    errno.ENODEV: "no such device: plug the modem in",
-    errno.ENXIO: "no such device: plug the modem in",
-    errno.EACCES: "no permission to open the port: add the user pinwheel to the group dialout",
-    errno.EBUSY: "the port is in use by another program",
-    errno.EAGAIN: "the port is in use by another program (ModemManager, gammu-smsd?): stop it there",
-    errno.EIO: "the device does not answer: plug it out and in",
-    errno.ENOTTY: "it is no serial port: correct port",
-}
-
-
 class _Restarted(Exception):
     """The modem has just started, or its SIM is locked or gone: all is to be set up again."""
 
 
 class _Stuck(Exception):
     """The modem answers, but message after message fails for a reason of its own."""
-
-
-PORT_ERRORS = (OSError, serial.SerialException, ValueError, termios.error)
-"""What pyserial raises of a port; termios.error, which is no OSError, if the modem is unplugged while it is set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,34 +271,34 @@ class Driver:
         self._registrations = {}
         self._storage.forget()
         self._sender.begin()
-        ports = [_port(name) for name in self._ports()]
-        if not ports:
+        fitting = ports.fitting(self._options.port)
+        if not fitting:
             what = "no port fits the pattern: plug the modem in"
             return _End(DeviceState.ABSENT, what, self._timing.absent, away=True)
-        port = self._search.choose(ports)
+        port = self._search.choose(fitting)
         self._status = replace(self._status, port=port.name)
         end = self._session_at(port)
         if not self._serving:
-            silent = self._search.missed(port, ports, silent=end.silent)
-            end = replace(self._of_round(port, ports, end), silent=silent)
+            silent = self._search.missed(port, fitting, silent=end.silent)
+            end = replace(self._of_round(port, fitting, end), silent=silent)
         self._serving = False
         return end
 
-    def _of_round(self, port: Port, ports: list[Port], end: _End) -> _End:
+    def _of_round(self, port: Port, fitting: list[Port], end: _End) -> _End:
         """What is said of a modem that is searched for: nothing before every port was tried, then what tells most."""
         self._round[port] = end
         if end.state in (DeviceState.FAILED, DeviceState.CLOSED):
             return end
-        if not self._round.keys() >= set(ports):
+        if not self._round.keys() >= set(fitting):
             return _End(self._status.state, self._status.detail, end.pause_s, away=None)
-        ends = [self._round[each] for each in ports]
+        ends = [self._round[each] for each in fitting]
         self._round.clear()
         most = max(ends, key=lambda each: (each.silent, bool(each.away)))
         return replace(most, pause_s=end.pause_s, away=all(each.away for each in ends))
 
     def _session_at(self, port: Port) -> _End:
         try:
-            with self._opened(port.name) as opened, _held(port.name), contextlib.closing(self._line(opened)) as line:
+            with self._opened(port.name) as opened, contextlib.closing(self._line(opened)) as line:
                 modem = Modem(line, self._timing)
                 self._initialise(modem, opened)
                 if self._search.known not in (port, None):
@@ -337,7 +317,7 @@ class Driver:
             self._sender.forget()
             return _End(DeviceState.STARTING, "the modem restarted")
         except WrongPort as exc:
-            pause_s = self._timing.absent if len(self._ports()) < 2 else None
+            pause_s = self._timing.absent if len(ports.fitting(self._options.port)) < 2 else None
             return _End(DeviceState.ABSENT, str(exc), pause_s, away=self._is_searched_for())
         except Blocked as exc:
             return _End(DeviceState.FAILED, str(exc), self._timing.blocked)
@@ -345,32 +325,18 @@ class Driver:
             return _End(DeviceState.STARTING, str(exc))
         except Interrupted:
             return _End(DeviceState.CLOSED, "", 0)
-        except PORT_ERRORS as exc:
+        except ports.FAILURES as exc:
             self._sender.forget()
-            number = _open_errno(exc)
-            if number in IN_USE and os.path.realpath(port.name) in HELD:
-                what = "another [[modem]] of this daemon has the port"
-                return _End(DeviceState.ABSENT, what, self._timing.absent, away=self._is_searched_for())
-            return _End(DeviceState.ABSENT, _open_error(number), self._timing.absent, away=number not in THERE)
+            failure = ports.failure(port.name, exc)
+            away = self._is_searched_for() if failure.ours else not failure.there
+            return _End(DeviceState.ABSENT, failure.cause, self._timing.absent, away=away)
 
     def _is_searched_for(self) -> bool:
         """Whether a port that is another's says that ours is not there."""
         return glob.has_magic(self._options.port)
 
-    def _ports(self) -> list[str]:
-        """Where the modem may be; the order of a pattern's ports is stable while nothing is plugged."""
-        port = self._options.port
-        return sorted(glob.glob(port)) if glob.has_magic(port) else [port]
-
-    def _opened(self, name: str) -> serial.Serial:
-        return serial.Serial(
-            name,
-            baudrate=self._rate,
-            rtscts=self._options.flow_control == "rtscts",
-            exclusive=True,  # two programs on one modem corrupt each other's commands
-            timeout=0,
-            write_timeout=WRITE_S,
-        )
+    def _opened(self, name: str) -> AbstractContextManager[serial.Serial]:
+        return ports.opened(name, self._rate, rtscts=self._options.flow_control == "rtscts")
 
     def _line(self, port: serial.Serial) -> Line:
         assert self._wake is not None
@@ -441,11 +407,11 @@ class Driver:
         if not glob.has_magic(self._options.port):
             return self._options.port
         known = self._search.known
-        return known.name if known is not None and _port(known.name) == known else ""
+        return known.name if known is not None and ports.port(known.name) == known else ""
 
     def _reset(self, name: str) -> None:
         """AT+CFUN=1,1 (27.007 8.2), whether or not anybody listens."""
-        with contextlib.suppress(*PORT_ERRORS), self._opened(name) as port:
+        with contextlib.suppress(*ports.FAILURES), self._opened(name) as port:
             port.write(bytes([at.ESC, at.CR]) + b"AT+CFUN=1,1\r")
             self._pause(RESET_WRITE_S)  # to let it out; tcdrain(3) would wait for ever for a modem without CTS
             port.reset_output_buffer()
@@ -641,39 +607,3 @@ class Driver:
 def _decline(future: Future[Receipt] | Future[tuple[str, ...]], why: str) -> None:
     if future.set_running_or_notify_cancel():
         future.set_exception(Unavailable(why or "the modem is not ready"))
-
-
-def _port(name: str) -> Port:
-    try:
-        return Port(name, os.stat(name).st_ino)
-    except OSError:
-        return Port(name, 0)
-
-
-HELD: set[str] = set()
-"""The devices that drivers of this process have open."""
-
-
-@contextlib.contextmanager
-def _held(name: str) -> Iterator[None]:
-    device = os.path.realpath(name)
-    HELD.add(device)
-    try:
-        yield
-    finally:
-        HELD.discard(device)
-
-
-def _open_errno(exc: Exception) -> int | None:
-    """Why the port does not open; pyserial hides the number of some errors in its text."""
-    if "exclusively lock" in str(exc):
-        return errno.EAGAIN
-    hidden = re.search(r"\((\d+), ", str(exc))
-    number = getattr(exc, "errno", None) or next(iter(exc.args), None)  # termios.error has it only there
-    return number if isinstance(number, int) else int(hidden[1]) if hidden else None
-
-
-def _open_error(number: int | None) -> str:
-    """In words, with the remedy."""
-    why = os.strerror(number) if number else "cause not told"
-    return OPEN_ERRORS.get(number or 0) or f"cannot open the port: {why}"
