@@ -18,7 +18,7 @@ from daemon.config import Modem
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY_S
 from daemon.engine import Engine, Policy
-from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
+from daemon.lanes.sms import RESTLESS, Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
 from daemon.sqlite import sqlite
 from daemon.store import SqliteStore
@@ -354,8 +354,8 @@ def test_a_modem_that_restarts_at_each_message_rests_although_it_is_ready_again(
             _, slot = lane_of(engine)
             for i in range(3):
                 await start(engine, f"44770090010{i}87")
-            await until(lambda: slot.failures == 3 and slot.ready)
-            assert slot.rest_until > time.monotonic()
+            await until(lambda: modem.commands["+CMGS"] == 3 and slot.failures == RESTLESS)
+            await until(lambda: slot.ready and slot.rest_until > time.monotonic())
             later = await start(engine, NUMBER)
             await until(lambda: state(engine, later) == "delivered")
             assert slot.failures == 0

@@ -46,7 +46,7 @@ log = logging.getLogger("pinwheel.lanes")
 
 REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
 REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
-RESTLESS = 3  # failures in a row after which it does not help a modem that it is ready again
+RESTLESS = 2  # failures in a row after which a modem that is ready again still rests, for REST_S of so many
 LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
 SCANNED = 100  # messages from the front of the queue, where quotas pass some over
 ANSWERED_LATE = 4  # messages to which a modem may still give an answer; it has two of them open at the most
@@ -384,8 +384,9 @@ class SmsLane:
         log.info("modem=%s state=%s detail=%r", slot.name, status.state, status.detail)
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
-        if status.state is DeviceState.READY and slot.failures < RESTLESS:  # it has been mended
-            slot.rest_until = 0.0
+        if status.state is DeviceState.READY:  # mended, or one that restarts at each message
+            slot.failures = min(slot.failures, RESTLESS)
+            slot.rest(REST_S[RESTLESS] if slot.failures == RESTLESS else 0.0)
         self._dispatch()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
