@@ -23,14 +23,34 @@ class Cure(StrEnum):
     POWER_CYCLE = "power cycle"  # the operator's command
 
 
+class Hourly:
+    """At most so many in any hour. Tell it in the order of time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._times: deque[float] = deque()
+
+    def allows(self, now: float) -> bool:
+        while self._times and self._times[0] <= now - HOUR_S:
+            self._times.popleft()
+        return len(self._times) < self._most
+
+    def add(self, now: float) -> None:
+        self._times.append(now)
+
+    @property
+    def last(self) -> float:
+        return self._times[-1] if self._times else float("-inf")
+
+
 class Ladder:
     """Counts silent sessions; says when to do what. pauses_s: after one cure, two in a row, ..."""
 
     def __init__(self, pauses_s: Sequence[float], an_hour: int, *, power: bool) -> None:
-        self._pauses_s, self._an_hour, self._power = pauses_s, an_hour, power
+        self._pauses_s, self._power = pauses_s, power
+        self._cures = Hourly(an_hour)
         self._silent = 0
         self._in_a_row = 0
-        self._done: deque[float] = deque()
         self._absent_since = float("inf")
         self._power_failed = False
 
@@ -48,12 +68,10 @@ class Ladder:
         resettable: it is known where to send the command.
         """
         self._silent += PATIENCE if stuck else 1
-        while self._done and self._done[0] <= now - HOUR_S:
-            self._done.popleft()
         cure = self._next(resettable)
-        if cure is None or self._silent < PATIENCE or len(self._done) >= self._an_hour or not self._rested(now):
+        if cure is None or self._silent < PATIENCE or not self._cures.allows(now) or not self._rested(now):
             return None
-        self._done.append(now)
+        self._cures.add(now)
         self._in_a_row += 1
         self._power_failed = False
         return cure
@@ -77,9 +95,9 @@ class Ladder:
         return Cure.RESET if resettable else None
 
     def _rested(self, now: float) -> bool:
-        if not self._in_a_row or not self._done:
+        if not self._in_a_row:
             return True
-        return now - self._done[-1] >= self._pauses_s[min(self._in_a_row, len(self._pauses_s)) - 1]
+        return now - self._cures.last >= self._pauses_s[min(self._in_a_row, len(self._pauses_s)) - 1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import select
 import shlex
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -52,7 +51,7 @@ from drivers.modem import (
     Timing,
     WrongPort,
 )
-from drivers.recovery import HOUR_S, Cure, Ladder, Port, Search
+from drivers.recovery import Cure, Hourly, Ladder, Port, Search
 from drivers.sending import Sender
 from drivers.storage import Storage
 
@@ -178,7 +177,7 @@ class Driver:
         self._round: dict[Port, _End] = {}  # how it went at the other ports of a pattern
         self._registrations: dict[str, int] = {}
         self._settings: dict[str, str] = {}
-        self._signs: deque[float] = deque(maxlen=SIGNS_AN_HOUR)
+        self._signs = Hourly(SIGNS_AN_HOUR)
         self._storage = Storage(name, lambda news: self._kept(self._tell(news)))
         self._sender = Sender(self._timing, self._storage, lambda late: self._listener(late))
 
@@ -277,7 +276,7 @@ class Driver:
             return _End(DeviceState.ABSENT, what, self._timing.absent, away=True)
         port = self._search.choose(fitting)
         self._status = replace(self._status, port=port.name)
-        end = self._session_at(port)
+        end = self._session_at(port, alone=len(fitting) == 1)
         if not self._serving:
             silent = self._search.missed(port, fitting, silent=end.silent)
             end = replace(self._of_round(port, fitting, end), silent=silent)
@@ -296,7 +295,8 @@ class Driver:
         most = max(ends, key=lambda each: (each.silent, bool(each.away)))
         return replace(most, pause_s=end.pause_s, away=all(each.away for each in ends))
 
-    def _session_at(self, port: Port) -> _End:
+    def _session_at(self, port: Port, *, alone: bool) -> _End:
+        """alone: no other port fits, so that there is no hurry to try the next."""
         try:
             with self._opened(port.name) as opened, contextlib.closing(self._line(opened)) as line:
                 modem = Modem(line, self._timing)
@@ -317,7 +317,7 @@ class Driver:
             self._sender.forget()
             return _End(DeviceState.STARTING, "the modem restarted")
         except WrongPort as exc:
-            pause_s = self._timing.absent if len(ports.fitting(self._options.port)) < 2 else None
+            pause_s = self._timing.absent if alone else None
             return _End(DeviceState.ABSENT, str(exc), pause_s, away=self._is_searched_for())
         except Blocked as exc:
             return _End(DeviceState.FAILED, str(exc), self._timing.blocked)
@@ -332,7 +332,7 @@ class Driver:
             return _End(DeviceState.ABSENT, failure.cause, self._timing.absent, away=away)
 
     def _is_searched_for(self) -> bool:
-        """Whether a port that is another's says that ours is not there."""
+        """Whether the port is a pattern: one that is another's then says that ours is not there."""
         return glob.has_magic(self._options.port)
 
     def _opened(self, name: str) -> AbstractContextManager[serial.Serial]:
@@ -404,7 +404,7 @@ class Driver:
 
     def _resettable(self) -> str:
         """The port that is surely the modem's: the one that is configured, or where it was last seen; "" if none is."""
-        if not glob.has_magic(self._options.port):
+        if not self._is_searched_for():
             return self._options.port
         known = self._search.known
         return known.name if known is not None and ports.port(known.name) == known else ""
@@ -448,7 +448,7 @@ class Driver:
         wanted = self._options.imei
         if wanted and found.imei[:SAME_IMEI] != wanted[:SAME_IMEI]:
             raise WrongPort(f"no modem with the IMEI {wanted} at {self._options.port}")
-        if glob.has_magic(self._options.port) and not modem.takes_messages():
+        if self._is_searched_for() and not modem.takes_messages():
             raise WrongPort(f"no port at {self._options.port} takes messages")
         self._status = replace(self._status, model=found.model, imei=found.imei)
 
@@ -462,10 +462,10 @@ class Driver:
     def _believes(self) -> bool:
         """Whether a sign of a restart is followed: there are only so many in an hour."""
         now = time.monotonic()
-        if len(self._signs) == SIGNS_AN_HOUR and now - self._signs[0] < HOUR_S:
-            return False
-        self._signs.append(now)
-        return True
+        believed = self._signs.allows(now)
+        if believed:
+            self._signs.add(now)
+        return believed
 
     def _look_around(self, modem: Modem) -> None:
         """Registration, signal, operator; and with them the state."""
