@@ -396,7 +396,7 @@ def name_of(line: str) -> str:
 
 def answer_name(command: str) -> str:
     """ "+CSQ" of "AT+CSQ", "+CREG" of "AT+CREG?": how the lines of its answer begin; "" of ATI, whose have no name."""
-    return command[2:].partition("=")[0].rstrip("?") if command[2:3] in tuple(NAMED) else ""
+    return command[2:].partition("=")[0].rstrip("?") if command[2:].startswith(tuple(NAMED)) else ""
 
 
 def is_notice(line: str) -> bool:

@@ -25,7 +25,7 @@ NUMBER_KIND, ALPHANUMERIC = 0x70, 0x50  # type of number (9.1.2.5)
 DIGITS = "0123456789*#abc"  # of semi-octets; 15 fills up (9.1.2.3)
 LENGTH_OF_PARTS = {0x00: 3, 0x08: 4}  # of concatenation, with a reference of 8 and of 16 bits
 SEPTET_ESCAPE = 0x1B
-BASIC = codec.GSM7_BASIC.replace("`", "§")  # 23.038 6.2.1
+BASIC = codec.GSM7_BASIC.replace("`", "§")  # 23.038 6.2.1; the codec has ` where § belongs
 EXTENSION = {ord(septet): char for char, septet in codec.GSM7_EXTENDED.items() if char != "\xff"}
 EXTENSION |= {0x0A: "\n", SEPTET_ESCAPE: " "}  # a page break, and what is reserved for another table (6.2.1.1)
 
@@ -72,12 +72,10 @@ def alphabet(text: str) -> int:
 
 
 def _septets(char: str) -> int:
-    """How many septets a character takes (23.038 6.2.1); 0 if it has none. The codec has ` where § belongs."""
-    if char in "`\x1b\xff":
-        return 0
-    if char == "§" or char in codec.GSM7_BASIC:
-        return 1
-    return 2 if char in codec.GSM7_EXTENDED else 0
+    """How many septets a character takes (23.038 6.2.1); 0 if it has none."""
+    if char in BASIC:
+        return int(BASIC.index(char) != SEPTET_ESCAPE)
+    return 2 if char in EXTENSION.values() else 0
 
 
 def units(text: str, dcs: int) -> list[int]:
