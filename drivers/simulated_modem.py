@@ -236,6 +236,7 @@ class SimulatedModem:
         self._body: int | None = None
         self._busy = False
         self._outbox: list[tuple[Submit, Handset]] = []  # the first is with the network
+        self._timers.clear()
 
     # --- from outside ---
 
@@ -278,7 +279,6 @@ class SimulatedModem:
 
         def silently() -> None:
             self._reset()
-            self._timers.clear()
             self._echo = echo
 
         self._do(self._restart if banner else silently)
@@ -404,7 +404,6 @@ class SimulatedModem:
 
     def _restart(self) -> None:
         self._reset()
-        self._timers.clear()
         self._busy = True
         self._after(BOOT_S, self._booted)
 

@@ -197,7 +197,7 @@ def packed(septets: list[int]) -> bytes:
     return number.to_bytes((7 * len(septets) + 7) // 8, "little")
 
 
-def gsm_deliver(text: str, header: bytes = b"", sender: str = "0c914477009010 32".replace(" ", "")) -> str:
+def gsm_deliver(text: str, header: bytes = b"", sender: str = "0c91447700901032") -> str:
     """A DELIVER in the basic alphabet. header: with its length."""
     filled = -(-len(header) * 8 // 7)
     septets = [0] * filled + [BASIC.index(char) for char in text]
