@@ -3,7 +3,7 @@
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -58,18 +58,20 @@ class Client:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._read("POST", quote(path), urlencode(form), headers, timeout_s)
 
-    def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Iterator[dict[str, Any]]:
+    def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Generator[dict[str, Any], None, None]:
         """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away, or is stopped."""
         position = {"after": after} if after is not None else {"last": last}
         path = "/v1/events?" + urlencode({**position, "follow": int(follow)})
         connection, response = self._send("GET", path, None, {}, None if follow else self._timeout_s)
         try:
+            if response.status >= 400:
+                raise _problem(response)
             for line in response:
                 if line.startswith(b"data: "):
                     yield json.loads(line[6:])
             if follow:
                 raise Unreachable(f"the daemon at {self._path} has stopped")
-        except (OSError, http.client.HTTPException) as exc:
+        except (OSError, ValueError, http.client.HTTPException) as exc:
             raise Unreachable(f"the daemon at {self._path} went away: {exc}") from exc
         finally:
             connection.close()
@@ -84,13 +86,13 @@ class Client:
     ) -> dict[str, Any]:
         connection, response = self._send(method, path, body, headers or {}, timeout_s or self._timeout_s)
         try:
+            if response.status >= 400:
+                raise _problem(response)
             document: dict[str, Any] = json.loads(response.read())
         except (OSError, ValueError, http.client.HTTPException) as exc:
             raise Unreachable(f"cannot understand what answers at {self._path}; is that a Pinwheel socket?") from exc
         finally:
             connection.close()
-        if response.status >= 400:
-            raise HttpProblem(response.status, document.get("detail", response.reason))
         return document
 
     def _send(
@@ -98,13 +100,18 @@ class Client:
     ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
         connection = _UnixConnection(self._path, timeout_s or self._timeout_s)
         try:
-            connection.request(method, path, body, headers)
+            connection.request(method, path, body, headers | {"Connection": "close"})
+            stream = connection.sock  # which the connection forgets with its last answer
             response = connection.getresponse()
-            connection.sock.settimeout(timeout_s)
+            stream.settimeout(timeout_s)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise Unreachable(_explained(self._path, exc)) from exc
         return connection, response
+
+
+def _problem(response: http.client.HTTPResponse) -> HttpProblem:
+    return HttpProblem(response.status, json.loads(response.read()).get("detail", response.reason))
 
 
 def _explained(path: Path, exc: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from daemon.api.operator import MAX_STREAMS
 from daemon.cli import main
 from daemon.main import main as daemon_main
 from drivers.simulated_modem import SimulatedModem
@@ -117,6 +118,18 @@ def test_a_daemon_that_stops_is_no_good_end(tmp_path: Path, arguments: tuple[str
             told = process.stdout.read()
             assert process.wait() == 3
     assert f"the daemon at {gateway.socket}" in told
+
+
+def test_a_listener_too_many_is_told_so(gateway: Gateway) -> None:
+    start(gateway, "447700900106")
+    listeners = [gateway.client.events(follow=True, last=1) for _ in range(MAX_STREAMS)]
+    try:
+        assert all(next(listener) for listener in listeners)
+        refused = pinwheel(gateway, "events", "--follow")
+    finally:
+        for listener in listeners:
+            listener.close()
+    assert (refused.exit_code, "At most 64 event streams" in refused.output) == (1, True)
 
 
 def test_what_others_wrote_does_not_steer_the_terminal(gateway: Gateway, modem: SimulatedModem) -> None:
