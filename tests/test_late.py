@@ -18,7 +18,7 @@ from daemon.config import Modem
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY_S
 from daemon.engine import Engine, Policy
-from daemon.lanes.sms import RESTLESS, Duty, ModemSlot, SmsLane, SmsText
+from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
 from daemon.sqlite import sqlite
 from daemon.store import SqliteStore
@@ -344,24 +344,6 @@ def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, s
 
     with SimulatedModem(tmp_path / "modem", network_s=0.1) as modem:
         assert asyncio.run(story(modem)) <= 11
-
-
-def test_a_modem_that_restarts_at_each_message_rests_although_it_is_ready_again(
-    tmp_path: Path, store: SqliteStore
-) -> None:
-    async def story(modem: SimulatedModem) -> None:
-        async with running(store, modem) as engine:
-            _, slot = lane_of(engine)
-            for i in range(3):
-                await start(engine, f"44770090010{i}87")
-            await until(lambda: modem.commands["+CMGS"] == 3 and slot.failures == RESTLESS)
-            await until(lambda: slot.ready and slot.rest_until > time.monotonic())
-            later = await start(engine, NUMBER)
-            await until(lambda: state(engine, later) == "delivered")
-            assert slot.failures == 0
-
-    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
-        asyncio.run(story(modem))
 
 
 def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Path, store: SqliteStore) -> None:

@@ -99,6 +99,17 @@ def test_a_message_moves_on_if_its_modem_fails_before_the_wire(tmp_path: Path) -
         assert "515" in pool.seen("sim1")["last_error"]
 
 
+@pytest.mark.parametrize("failure", ["before the wire", "on the wire"])
+def test_a_modem_whose_last_message_failed_gets_no_other_while_one_is_free(tmp_path: Path, failure: str) -> None:
+    with Pool(tmp_path, "", "") as pool:
+        pool.modems[0].refuse(300) if failure == "before the wire" else pool.modems[0].refuse(332)
+        for i in range(4):
+            (request,) = pool.verify(f"0{i}")
+            until(lambda request=request: pool.state(request) == "delivered", "it is delivered")  # type: ignore[misc]
+        assert (pool.sent(0), pool.modems[0].commands["+CMGS"]) == ([], 1)
+        assert pool.sent(1) == ["00", "01", "02", "03"]
+
+
 def test_a_message_waits_for_no_modem_that_is_away(tmp_path: Path) -> None:
     with Pool(tmp_path, "", "") as pool:
         pool.modems[0].unplug()

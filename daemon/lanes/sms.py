@@ -46,7 +46,7 @@ log = logging.getLogger("pinwheel.lanes")
 
 REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
 REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
-RESTLESS = 2  # failures in a row after which a modem that is ready again still rests, for REST_S of so many
+PASSED_OVER_S = 30.0  # after a failure of its own, while another modem is free
 LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
 SCANNED = 100  # messages from the front of the queue, where quotas pass some over
 ANSWERED_LATE = 4  # messages to which a modem may still give an answer; it has two of them open at the most
@@ -87,6 +87,7 @@ class ModemSlot:
     busy: bool = False
     idle_since: float = 0.0
     rest_until: float = 0.0
+    last_choice_until: float = 0.0  # its last message failed: a modem that restarts at each is not to get every second
     failures: int = 0
     deferred: set[str] = field(default_factory=set, repr=False)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -193,7 +194,8 @@ class SmsLane:
         self._drop_dead()
         now = time.monotonic()
         ready = [slot for slot in self.slots if slot.ready and not slot.busy]
-        free = sorted((slot for slot in ready if slot.rest_until <= now), key=lambda slot: slot.idle_since)
+        rested = (slot for slot in ready if slot.rest_until <= now)
+        free = sorted(rested, key=lambda slot: (slot.last_choice_until > now, slot.idle_since))
         while free and self._queue:
             choice = self._choose(free)
             if choice is None:
@@ -333,13 +335,13 @@ class SmsLane:
                     f"given up, the network did not take it {len(HOLD_S) + 1} times: {detail}",
                 )
             return state, reference, detail
-        if isinstance(answer, Unavailable | Uncertain):
+        failed = isinstance(answer, Unavailable | Uncertain)
+        slot.last_choice_until = time.monotonic() + PASSED_OVER_S if failed else 0.0
+        if isinstance(answer, Unavailable):
             slot.rest(REST_S[min(slot.failures, len(REST_S) - 1)])
             slot.failures += 1
-        else:
-            slot.failures = 0
-        if isinstance(answer, Unavailable):
             return state, reference, detail
+        slot.failures = 0
         self._holds.taken(request.number)
         if isinstance(answer, Receipt):
             slot.deferred.clear()
@@ -384,9 +386,8 @@ class SmsLane:
         log.info("modem=%s state=%s detail=%r", slot.name, status.state, status.detail)
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
-        if status.state is DeviceState.READY:  # mended, or one that restarts at each message
-            slot.failures = min(slot.failures, RESTLESS)
-            slot.rest(REST_S[RESTLESS] if slot.failures == RESTLESS else 0.0)
+        if status.state is DeviceState.READY:  # what it failed at before says nothing any more
+            slot.failures, slot.rest_until = 0, 0.0
         self._dispatch()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
@@ -397,7 +398,7 @@ class SmsLane:
                 self._tested.append((slot.name, late.sms.number, late.answer.references[-1]))
             return
         if isinstance(late.answer, Receipt):
-            slot.failures, slot.rest_until = 0, 0.0
+            slot.last_choice_until = 0.0
         state, reference, detail = _told(late.answer)
         unsent = isinstance(late.answer, DriverError)
         if unsent and (state is AttemptState.UNCERTAIN or not self._is_uncertain(job)):
