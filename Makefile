@@ -50,7 +50,7 @@ $(EARS)/.installed: tests/soak/recogniser.txt
 	@$(EARS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls beside sipp and pyVoIP (15 minutes)
+bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls beside sipp and pyVoIP (25 minutes)
 	@sh tools/debian-packages $(RIVAL_PACKAGES)
 	$(VENV)/bin/python -m tests.bench
 

@@ -179,6 +179,7 @@ class SimulatedModem:
     link: a name for the port that outlives an unplugging. handset: hears (number, text) of whole messages.
     network_s: how long the network takes for a message; report_s: until the handset's report comes. for_messages: False
     for a port of a stick that answers AT but takes none. stores_reports: it knows no +CDS, so that they go to "SR".
+    keeps_reports: where its stored profile keeps them, "" for nowhere (27.005 3.4.1, <ds> 2 or 0).
     multitasking: it answers, and takes the next message, while the network has one. incoming: where it stores messages.
     flight: its radio is off at first. verbose: False for a stored profile with results in digits (ATV0).
     """
@@ -194,6 +195,7 @@ class SimulatedModem:
         pin: str | None = None,
         for_messages: bool = True,
         stores_reports: bool = False,
+        keeps_reports: str = "",
         multitasking: bool = False,
         incoming: str = "SM",
         flight: bool = False,
@@ -208,7 +210,7 @@ class SimulatedModem:
         self._imei, self._pin, self._pin_tries = imei, pin, 3
         self._for_messages, self._stores_reports, self._multitasking = for_messages, stores_reports, multitasking
         self._registered = 1
-        self._incoming = incoming
+        self._incoming, self._keeps_reports = incoming, keeps_reports
         self._functionality, self._verbose = 4 if flight else 1, verbose
         self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}, incoming: {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
@@ -229,7 +231,7 @@ class SimulatedModem:
 
     def _reset(self) -> None:
         """What a restart forgets."""
-        self._echo, self._numeric_errors, self._reports = True, False, 0
+        self._echo, self._numeric_errors, self._reports = True, False, 2 if self._keeps_reports else 0
         self._locked = self._pin is not None
         self._read_from = "SM"
         self._input = bytearray()
@@ -704,7 +706,7 @@ class SimulatedModem:
         elif self._reports == 1:
             self._say(f"+CDS: {len(pdu) - 1}\r\n{pdu.hex().upper()}")
         elif self._reports == 2:
-            self._store(pdu, "+CDSI", "SR")
+            self._store(pdu, "+CDSI", self._keeps_reports or "SR")
 
     def _store(self, pdu: bytes, notice: str, storage: str) -> None:
         stored = self._storages[storage]

@@ -1,7 +1,12 @@
-"""gammu-smsd and smstools3 from Debian, on the same simulated modem as Pinwheel, set up to be as fast as they can."""
+"""gammu-smsd and smstools3 from Debian, on the same simulated modem as Pinwheel.
+
+Quick, they do nothing but send, as fast as they can. Watchful, they do what Pinwheel does: a delivery report of every
+message, within about a second, what comes in, and how the modem, its SIM and the network are.
+"""
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -21,13 +26,7 @@ logfile = {directory}/log
 loopsleep = 1
 commtimeout = 5
 sendtimeout = 30
-statusfrequency = 0
-receivefrequency = 3600
-checksecurity = 0
-checkbattery = 0
-checksignal = 0
-checknetwork = 0
-"""
+{work}"""
 GAMMU_FILES = """service = files
 inboxpath = {directory}/in/
 outboxpath = {directory}/out/
@@ -52,14 +51,47 @@ pidfile = {directory}/run/pid
 delaytime = 1
 delaytime_mainprocess = 1
 blocktime = 5
+receive_before_send = yes
 loglevel = 4
 [GSM1]
 device = {port}
-incoming = no
+signal_quality_ber_ignore = yes
+{work}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a peer does. reports: it asks for one of each message. gammu, smstools: lines of their configuration."""
+
+    reports: bool
+    gammu: str
+    smstools: str
+
+
+QUICK = Work(
+    reports=False,
+    gammu="""statusfrequency = 0
+receivefrequency = 3600
+checksecurity = 0
+checkbattery = 0
+checksignal = 0
+checknetwork = 0
+""",
+    smstools="""incoming = no
 report = no
 check_network = 0
-signal_quality_ber_ignore = yes
-"""
+""",
+)
+WATCHFUL = Work(
+    reports=True,
+    gammu="""receivefrequency = 1
+deliveryreport = sms
+""",
+    smstools="""init = AT+CNMI=2,1,0,2,0
+incoming = yes
+report = yes
+""",
+)
 SETTINGS = "[security]\nrequests_per_second = 0\n"
 FOLDERS = ("in", "out", "checked", "sent", "failed", "run")
 
@@ -72,6 +104,10 @@ class Sender(Protocol):
 
     def send(self, number: str) -> None: ...
 
+    def arrived(self) -> int:
+        """Messages of which it knows that they arrived; a quick one knows of none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Pinwheel:
@@ -81,9 +117,16 @@ class Pinwheel:
     def send(self, number: str) -> None:
         self.gateway.verify(number, workflow_id=6)
 
+    def arrived(self) -> int:
+        """By its database, since to ask it costs CPU."""
+        with contextlib.closing(sqlite3.connect(self.gateway.directory / "pinwheel.db")) as database:
+            (count,) = database.execute("SELECT count(*) FROM attempt WHERE state = 'delivered'").fetchone()
+        return int(count)
+
 
 @contextlib.contextmanager
 def pinwheel(directory: Path, *ports: str) -> Iterator[Pinwheel]:
+    """It has no other way than to be watchful."""
     directory.mkdir()
     sections = [modem_section(port, f"sim{i}") for i, port in enumerate(ports)]
     with Gateway(directory, "".join(sections) + SETTINGS, log_level="info") as gateway:
@@ -106,38 +149,53 @@ class Spooler:
         file.write_text(self.content.format(number=number))
         os.rename(file, self.directory / "out" / file.name)
 
+    def arrived(self) -> int:
+        """Reports are incoming messages, which name the number in the file's name or in its first line."""
+        texts = (f"{file.name} {file.read_text(errors='replace')}" for file in (self.directory / "in").iterdir())
+        return len({found[0] for text in texts if (found := re.search(r"4477\d{8}", text))})
+
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
     """A sender that takes rows from a table (gammu-smsd-sql(7))."""
 
     database: sqlite3.Connection
+    log: Path
     pid: int
+    reports: bool
 
     def send(self, number: str) -> None:
-        insert = "INSERT INTO outbox (DestinationNumber, TextDecoded, CreatorID, Coding) VALUES (?, ?, ?, ?)"
-        self.database.execute(insert, (f"+{number}", "Acme code: 1234.", "bench", "Default_No_Compression"))
+        self.database.execute(
+            "INSERT INTO outbox (DestinationNumber, TextDecoded, CreatorID, Coding, DeliveryReport)"
+            " VALUES (?, 'Acme code: 1234.', 'bench', 'Default_No_Compression', ?)",
+            (f"+{number}", "yes" if self.reports else "no"),
+        )
+
+    def arrived(self) -> int:
+        """By its log: Debian's build reads the reports, but does not find the messages ("DBI error -6")."""
+        return len(set(re.findall(r"Delivered to \+(\d+)", self.log.read_text())))
 
 
 @contextlib.contextmanager
-def gammu(directory: Path, port: str) -> Iterator[Spooler]:
-    config = _prepare(directory, GAMMU + GAMMU_FILES, port)
+def gammu(directory: Path, port: str, work: Work) -> Iterator[Spooler]:
+    config = _prepare(directory, GAMMU + GAMMU_FILES, port, work.gammu)
+    name = "OUTC20261124_000000_00_+{number}_sms0.txt" + "d" * work.reports
     with _running("gammu-smsd", "--config", str(config)) as pid:
-        yield Spooler(directory, pid, "OUTC20261124_000000_00_+{number}_sms0.txt", "Acme code: 1234.")
+        yield Spooler(directory, pid, name, "Acme code: 1234.")
 
 
 @contextlib.contextmanager
-def gammu_sqlite(directory: Path, port: str) -> Iterator[Outbox]:
-    config = _prepare(directory, GAMMU + GAMMU_SQLITE, port)
+def gammu_sqlite(directory: Path, port: str, work: Work) -> Iterator[Outbox]:
+    config = _prepare(directory, GAMMU + GAMMU_SQLITE, port, work.gammu)
     with contextlib.closing(sqlite3.connect(directory / "gammu.db", timeout=30, isolation_level=None)) as database:
         database.executescript(GAMMU_SCHEMA.read_text())
         with _running("gammu-smsd", "--config", str(config)) as pid:
-            yield Outbox(database, pid)
+            yield Outbox(database, directory / "log", pid, work.reports)
 
 
 @contextlib.contextmanager
-def smstools(directory: Path, port: str) -> Iterator[Spooler]:
-    config = _prepare(directory, SMSTOOLS, port)
+def smstools(directory: Path, port: str, work: Work) -> Iterator[Spooler]:
+    config = _prepare(directory, SMSTOOLS, port, work.smstools)
     with _running("smsd", "-t", "-c", str(config)) as pid:
         yield Spooler(directory, pid, "{number}", "To: {number}\n\nAcme code: 1234.")
 
@@ -146,7 +204,7 @@ def smstools(directory: Path, port: str) -> Iterator[Spooler]:
 class Peer:
     """packages: of Debian; the first one's version is the peer's."""
 
-    run: Callable[[Path, str], AbstractContextManager[Sender]]
+    run: Callable[[Path, str, Work], AbstractContextManager[Sender]]
     packages: tuple[str, ...]
 
     @property
@@ -168,11 +226,11 @@ def _version(package: str) -> str:
     return found.stdout.strip()
 
 
-def _prepare(directory: Path, template: str, port: str) -> Path:
+def _prepare(directory: Path, template: str, port: str, work: str) -> Path:
     for folder in FOLDERS:
         (directory / folder).mkdir(parents=True)
     config = directory / "config"
-    config.write_text(template.format(directory=directory, port=port))
+    config.write_text(template.format(directory=directory, port=port, work=work))
     return config
 
 

@@ -3,28 +3,26 @@
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.simulated_modem import SimulatedModem
-from tests.bench.peers import PEERS, Sender, cpu_s, pinwheel
+from tests.bench.peers import PEERS, QUICK, WATCHFUL, Sender, Work, cpu_s, pinwheel
 from tests.gateway import until
 
 BURSTS = ((0.5, 50), (3.0, 10))  # the network's seconds for a message, messages
 IDLE = {"Pinwheel": 50}  # single messages; the others are slow
 IDLE_OF_OTHERS = 10
 START_S = 60.0
+REPORTS_S = 60.0
 INIT_S = 5.0  # for senders that do not say when they are ready
 REPORTS = 200
 POOL = 4
 POOL_MESSAGES = 48
 
-SENDERS: Mapping[str, Callable[[Path, str], AbstractContextManager[Sender]]] = {
-    "Pinwheel": pinwheel,
-    **{name: peer.run for name, peer in PEERS.items()},
-}
+SENDERS = ("Pinwheel", *PEERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +54,37 @@ def measure(name: str, directory: Path) -> Speed:
     return Speed(name, utilisation, idle_ms, cpu_ms)
 
 
+def watchful_cpu_ms(name: str, directory: Path) -> float:
+    """CPU of a message of a burst, until the sender knows of each that it arrived."""
+    network_s, count = BURSTS[0]
+    with _running(name, directory, network_s, WATCHFUL) as (modem, sender):
+        until(lambda: sender.arrived() == 1, "the first report", REPORTS_S)
+        before = cpu_s(sender.pid)
+        _burst(modem, sender, network_s, count)
+        until(lambda: sender.arrived() == 1 + count, f"{count} reports", REPORTS_S)
+        return (cpu_s(sender.pid) - before) / count * 1000
+
+
 @contextmanager
-def _running(name: str, directory: Path, network_s: float) -> Iterator[tuple[SimulatedModem, Sender]]:
+def _running(
+    name: str, directory: Path, network_s: float, work: Work = QUICK
+) -> Iterator[tuple[SimulatedModem, Sender]]:
     """A modem and a sender on it that has sent its first message."""
     directory.mkdir(parents=True)
+    keeps_reports = "SM" if name in PEERS and work.reports else ""  # they read no +CDS
     with (
-        SimulatedModem(directory / "modem", network_s=0.05, report_s=0.05) as modem,
-        SENDERS[name](directory / "sender", modem.port) as sender,
+        SimulatedModem(directory / "modem", network_s=0.05, report_s=0.05, keeps_reports=keeps_reports) as modem,
+        _sender(name, directory / "sender", modem.port, work) as sender,
     ):
         sender.send("447700900100")
         until(lambda: modem.accepted, "the first message", START_S)
         time.sleep(INIT_S)
         modem.network_s = network_s
         yield modem, sender
+
+
+def _sender(name: str, directory: Path, port: str, work: Work) -> AbstractContextManager[Sender]:
+    return PEERS[name].run(directory, port, work) if name in PEERS else pinwheel(directory, port)
 
 
 def _burst(modem: SimulatedModem, sender: Sender, network_s: float, count: int) -> float:

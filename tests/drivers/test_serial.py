@@ -1336,6 +1336,18 @@ def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path)
         assert not any(modem._storages.values())
 
 
+def test_a_report_that_a_restarted_modem_keeps_as_its_profile_says_is_found(tmp_path: Path) -> None:
+    news = News()
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, keeps_reports="SM") as modem:
+        with opened(modem.port) as driver:
+            (reference,) = send(ready(driver), sms()).references
+        modem.reboot()
+        until(lambda: modem._storages["SM"], "the report", BOUND_S)
+        with opened(modem.port, news):
+            assert news.first(StatusReport).reference == reference
+        assert not any(modem._storages.values())
+
+
 def test_a_report_that_is_announced_is_read_where_it_is(tmp_path: Path) -> None:
     news, modem = News(), SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, stores_reports=True)
     with modem, opened(modem.port, news, Timing()) as driver:
