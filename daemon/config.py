@@ -106,8 +106,8 @@ class Account:
 class Modem:
     name: str = setting("", "How logs and commands call this modem.", check=_name)
     driver: str = setting("serial", "The driver that speaks to it.")
-    hourly_limit: int = setting(0, "Messages an hour; 0: no limit.", low=0)
-    daily_limit: int = setting(0, "Messages a day; 0: no limit.", low=0)
+    hourly_limit: int = setting(0, "SMS an hour, of which a long text takes several; 0: no limit.", low=0)
+    daily_limit: int = setting(0, "SMS a day; 0: no limit.", low=0)
     monthly_recipients: int = setting(0, "Distinct recipients a month; 0: no limit.", low=0)
     on_uncertain: str = setting(
         "resend",

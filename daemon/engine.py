@@ -171,14 +171,19 @@ class Engine:
         device: str = "",
         reference: str = "",
         detail: str = "",
-        unsent: bool = False,
+        parts: int = 1,
     ) -> "asyncio.Future[Outcome]":
-        """Record what became of a delivery. device: whose word it is; unsent: it has sent nothing, for its quota."""
+        """Record what became of a delivery. device: whose word it is; parts: that it may have sent, for its quota."""
 
         def operation(tx: Transaction) -> Outcome:
             outcome = self._event(tx, request_id, self._settlement(step, state, device, reference, detail))
-            if unsent and outcome.actions and outcome.request is not None:  # none where a report has come first
-                tx.take_back_sent(device, outcome.request.number)
+            if outcome.request is None:
+                return outcome
+            at, number = self.clock.now(), outcome.request.number
+            if not parts and outcome.actions:  # none where a report has come first
+                tx.take_back_sent(device, number)
+            for _ in range(1, parts):
+                tx.add_sent(at, device, number, at - MONTH_S)
             return outcome
 
         return self._submit(operation, insist=True)

@@ -17,6 +17,7 @@ from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 
 SETTINGS = '[security]\ndeny_prefixes = ["4490"]\n'
+LONG_ORIGIN = '[sms]\norigin = "a-host-name-of-some-length.example.com"\n'
 NUMBER = "447700900100"
 
 
@@ -161,7 +162,7 @@ def test_a_code_can_be_bound_to_a_web_site(tmp_path: Path) -> None:
 
 def test_a_text_that_costs_more_than_one_message_is_warned_of_once(tmp_path: Path) -> None:
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
-        toml = modem_section(modem.port) + '[sms]\norigin = "a-host-name-of-some-length.example.com"\n'
+        toml = modem_section(modem.port) + LONG_ORIGIN
         with Gateway(tmp_path, toml) as gateway:
             for ending in ("00", "01"):
                 gateway.client.verify("", number=f"4477009001{ending}", brand="Ж" * 18, workflow_id=6)
@@ -192,6 +193,21 @@ def test_a_quota_outlives_the_daemon(tmp_path: Path) -> None:
         assert pool.seen("sim1")["queue"] == 1
         assert pool.state(second) == "queued"
         assert "1/1" in pool.pinwheel().output
+
+
+def test_a_message_of_two_parts_counts_twice_also_after_a_restart(tmp_path: Path) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        toml = modem_section(modem.port, more="daily_limit = 2") + LONG_ORIGIN
+        with Gateway(tmp_path, toml) as gateway:
+            request = gateway.client.verify("", number=NUMBER, brand="Ж" * 18, workflow_id=6)["request_id"]
+            until(lambda: gateway.request(request)["attempts"][0]["state"] == "delivered", "it is delivered")
+            for _ in range(2):
+                assert gateway.client.get("/v1/modems")["modems"][0]["sent"]["day"] == 2
+                gateway.stop()
+                gateway.start()
+                gateway.ready()
+            waiting = gateway.verify("447700900199", workflow_id=6)
+            assert gateway.request(waiting)["attempts"][0]["state"] == "queued"
 
 
 def test_a_known_recipient_is_served_when_no_new_one_is(tmp_path: Path) -> None:

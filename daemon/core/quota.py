@@ -1,4 +1,4 @@
-"""How much a SIM may send: messages an hour and a day, and distinct recipients a month, by which carriers bar SIMs.
+"""How much a SIM may send: SMS an hour and a day, and distinct recipients a month, by which carriers bar SIMs.
 
 Pure: times are arguments, in UTC seconds. The windows slide. A recipient who had a message this month costs nothing.
 What is under way counts already: two messages at a time, say a test beside a request, must not both be the last one.
@@ -22,7 +22,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Messages in the last hour and day; recipients of the last 30 days, 0 where they have no limit."""
+    """SMS in the last hour and day; recipients of the last 30 days, 0 where they have no limit."""
 
     hour: int
     day: int
@@ -48,14 +48,14 @@ class Quota:
         """A message is about to go out."""
         self._under_way.append(number)
 
-    def end(self, at: float, number: str, *, sent: bool) -> None:
-        """What was begun has ended."""
+    def end(self, at: float, number: str, parts: int) -> None:
+        """What was begun has ended; parts: of it that may have gone out, for each is an SMS to the carrier."""
         self._under_way.remove(number)
-        if sent:
+        for _ in range(parts):
             self.sent(at, number)
 
     def sent(self, at: float, number: str) -> None:
-        """A message may have gone out."""
+        """An SMS may have gone out."""
         self._hour.append(at)
         self._day.append(at)
         if self.limits.monthly_recipients:
@@ -63,7 +63,7 @@ class Quota:
             self._recipients[number] = at
 
     def take_back(self) -> None:
-        """The last message that was told was not sent after all; its recipient stays known."""
+        """The last SMS that was told was not sent after all; its recipient stays known."""
         for window in (self._hour, self._day):
             if window:
                 window.pop()

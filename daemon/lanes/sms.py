@@ -249,11 +249,11 @@ class SmsLane:
     # --- one message ---
 
     async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Outcome]") -> None:
-        sent, begun = False, None
+        parts, begun = 0, None
         try:
             begun = (await beginning).begun(job.step)
             if begun is not None:
-                sent = await self._send(slot, job, *begun)
+                parts = await self._send(slot, job, *begun)
         except StoreUnusable:  # told by the store; nothing was sent
             slot.rest(STORE_AGAIN_S)
             self._insert(job)
@@ -261,20 +261,20 @@ class SmsLane:
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
             slot.rest(REST_S[-1])
             if begun is not None:
-                self._settle(slot, job, (AttemptState.FAILED, "", "a defect: report the log"), unsent=True)
+                self._settle(slot, job, (AttemptState.FAILED, "", "a defect: report the log"), parts=0)
         finally:
-            slot.quota.end(self._engine.clock.now(), job.number, sent=sent)
+            slot.quota.end(self._engine.clock.now(), job.number, parts)
             slot.busy = False
             slot.idle_since = time.monotonic()
             self._dispatch()
 
-    async def _send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> bool:
-        """Whether it may have gone out."""
+    async def _send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> int:
+        """The parts of it that may have gone out."""
         now = self._engine.clock.now()
         pin = self._engine.pin(request, attempt.generation)
         sms = Sms(request.number, self._text(request, pin), max(int(attempt.not_after - now), 1), self._flash)
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[bool] = loop.create_future()
+        done: asyncio.Future[int] = loop.create_future()
 
         def answered(answer: Future[Receipt]) -> None:
             """On the driver's thread. What it tells later, say a late answer, is handled later, too."""
@@ -289,7 +289,7 @@ class SmsLane:
         asked: tuple[Sms, Job],
         request: Request,
         future: Future[Receipt],
-        done: "asyncio.Future[bool]",
+        done: "asyncio.Future[int]",
     ) -> None:
         _, job = asked
         failure = future.exception()
@@ -297,26 +297,26 @@ class SmsLane:
             log.error("modem=%s request=%s driver=failed", slot.name, job.request_id, exc_info=failure)
             failure = Uncertain("a defect of the driver: report the log")
         answer = future.result() if failure is None else failure
-        sent = isinstance(answer, Receipt | Uncertain)
+        parts = _parts(answer)
         if isinstance(answer, Receipt):
             self._forget_test(slot, request.number, answer.references[-1])
         if not done.done():
-            done.set_result(sent)  # first, so that the next message begins in the commit that settles this one
+            done.set_result(parts)  # first, so that the next message begins in the commit that settles this one
         if isinstance(answer, Uncertain):
             slot.unsettled.append(asked)
         told = self._judged(slot, request, answer)
         slot.outcomes[told[0]] += 1
-        self._settle(slot, job, told, unsent=not sent)
+        self._settle(slot, job, told, parts)
 
     def _forget_test(self, slot: ModemSlot, number: str, reference: int) -> None:
         """TP-MR has wrapped: from now on it means another message to this number."""
         with contextlib.suppress(ValueError):
             self._tested.remove((slot.name, number, reference))
 
-    def _settle(self, slot: ModemSlot, job: Job, told: Told, *, unsent: bool = False) -> None:
+    def _settle(self, slot: ModemSlot, job: Job, told: Told, parts: int = 1) -> None:
         state, reference, detail = told
         self._engine.settle(
-            job.request_id, job.step, state, device=slot.name, reference=reference, detail=detail, unsent=unsent
+            job.request_id, job.step, state, device=slot.name, reference=reference, detail=detail, parts=parts
         )
 
     def _judged(self, slot: ModemSlot, request: Request, answer: Receipt | DriverError) -> Told:
@@ -407,7 +407,7 @@ class SmsLane:
             state = AttemptState.FAILED
         if unsent:
             slot.quota.take_back()
-        self._settle(slot, job, (state, reference, detail), unsent=unsent)
+        self._settle(slot, job, (state, reference, detail), parts=0 if unsent else 1)
 
     def _is_uncertain(self, job: Job) -> bool:
         found = self._engine.store.reading.request(job.request_id)
@@ -504,20 +504,20 @@ class SmsLane:
         return delivery
 
     async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:
-        sent = False
+        parts = 0
         slot.quota.begin(sms.number)
         try:
             await self._engine.count(slot.name, sms.number, sent=True)
-            sent = True  # unless the driver knows better
+            parts = 1  # unless the driver knows better
             receipt = await asyncio.wrap_future(slot.driver.send(sms))
         except DriverError as exc:
             slot.last_error = (self._engine.clock.now(), str(exc))
-            sent = isinstance(exc, Uncertain)
-            if not sent:
+            parts = _parts(exc)
+            if not parts:
                 self._engine.count(slot.name, sms.number, sent=False)
             raise
         finally:
-            slot.quota.end(self._engine.clock.now(), sms.number, sent=sent)
+            slot.quota.end(self._engine.clock.now(), sms.number, parts)
         return receipt.references
 
     async def ask(self, slot: ModemSlot, command: str, timeout_s: float) -> tuple[str, ...]:
@@ -528,6 +528,11 @@ class SmsLane:
             return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
         except TimeoutError:
             raise Unavailable("the modem is busy with a message: ask again later") from None
+
+
+def _parts(answer: Receipt | DriverError) -> int:
+    """How many SMS it may have been; nobody knows how far an uncertain message came."""
+    return len(answer.references) if isinstance(answer, Receipt) else int(isinstance(answer, Uncertain))
 
 
 def _when_durable(safe: Future[bool], committed: "asyncio.Future[Outcome] | None") -> None:

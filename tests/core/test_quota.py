@@ -60,10 +60,18 @@ def test_what_is_under_way_counts_already() -> None:
     one = quota(hourly=1)
     one.begin("a")
     assert not one.allows(AT, "b")
-    one.end(AT, "a", sent=False)
+    one.end(AT, "a", 0)
     assert one.allows(AT, "b")
     one.begin("b")
-    one.end(AT, "b", sent=True)
+    one.end(AT, "b", 1)
+    assert not one.allows(AT, "a")
+
+
+def test_each_part_of_a_message_counts() -> None:
+    one = quota(daily=3, monthly_recipients=2)
+    one.begin("a")
+    one.end(AT, "a", 3)
+    assert one.used(AT) == Used(3, 3, 1)
     assert not one.allows(AT, "a")
 
 
