@@ -36,7 +36,11 @@ class Deferred(Unavailable):
 
 
 class Uncertain(DriverError):
-    """The device took it, but no answer came: it may or may not have been sent."""
+    """The device took it, but no answer came: it may or may not have been sent. parts: of it that may have been."""
+
+    def __init__(self, detail: str, parts: int = 1) -> None:
+        super().__init__(detail)
+        self.parts = parts
 
 
 class DeviceState(StrEnum):

@@ -29,11 +29,12 @@ from drivers.reports import Message, Reports
 from drivers.storage import Storage
 
 STUCK_AFTER = 3  # failures in a row that are the modem's own
-OWN_FAILURES = frozenset({300, 304, 320})  # ME failure, invalid PDU mode parameter, memory failure
+INVALID_PDU = 304  # mode parameter
+OWN_FAILURES = frozenset({300, INVALID_PDU, 320})  # ME failure, memory failure
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
 CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
 
-KINDS = {
+KINDS: dict[at.Verdict, Callable[[str], DriverError]] = {
     at.Verdict.REFUSED: Refused,
     at.Verdict.DEFERRED: Deferred,
     at.Verdict.LATER: Unavailable,
@@ -90,9 +91,13 @@ class Sender:
             for part in parts:
                 self._offer(modem, part)
                 message.references.append(self._result(modem.line, sms, message))
+        except Uncertain as exc:
+            exc.parts += len(message.references)
+            raise
         except (Refused, Unavailable) as exc:
-            if message.references:
-                raise Uncertain(f"{len(message.references)} of {len(parts)} parts were sent, then: {exc}") from None
+            sent = len(message.references)
+            if sent:
+                raise Uncertain(f"{sent} of {len(parts)} parts were sent, then: {exc}", sent) from None
             self._reports.unsent(message)
             raise
         self._own_failures, self._crammed = 0, False
@@ -121,11 +126,11 @@ class Sender:
         modem.line.body(part.hex)
 
     def _not_offered(self, modem: Modem, final: at.Final) -> Unavailable:
-        """Why there is no prompt. The network has not seen this message: its word, or OK, is about something older."""
+        """Why there is no prompt: the network has not seen the message. A modem may dislike its length for ever."""
         modem.synchronise()  # it may be about to prompt
         refusal = self._refusal(final) if not final.ok else "OK instead of a prompt"
-        own = not _of_network(final) and not self._outstanding.any(time.monotonic())
-        return refusal if isinstance(refusal, Unavailable) and own else Unavailable(str(refusal))
+        always = final.code == INVALID_PDU and not self._outstanding.any(time.monotonic())
+        return refusal if isinstance(refusal, Unavailable) and always else Unavailable(str(refusal))
 
     def _result(self, line: Line, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""

@@ -13,6 +13,10 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.client import HttpProblem
+from daemon.config import Modem
+from daemon.core.quota import Limits, Quota
+from daemon.lanes.sms import REST_S, ModemSlot
+from drivers.serial import Driver, Options
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -100,15 +104,39 @@ def test_a_message_moves_on_if_its_modem_fails_before_the_wire(tmp_path: Path) -
         assert "515" in pool.seen("sim1")["last_error"]
 
 
-@pytest.mark.parametrize("failure", ["before the wire", "on the wire"])
-def test_a_modem_whose_last_message_failed_gets_no_other_while_one_is_free(tmp_path: Path, failure: str) -> None:
+def deliver(pool: Pool, ending: str) -> None:
+    (request,) = pool.verify(ending)
+    until(lambda: pool.state(request) == "delivered", "it is delivered")
+
+
+@pytest.mark.parametrize(("code", "tries"), [(300, 1), (332, 1), (500, 3)], ids=["its own", "uncertain", "deferred"])
+def test_a_modem_that_failed_gets_no_message_while_another_is_free(tmp_path: Path, code: int, tries: int) -> None:
+    endings = [f"{i:02}" for i in range(tries + 3)]
     with Pool(tmp_path, "", "") as pool:
-        pool.modems[0].refuse(300) if failure == "before the wire" else pool.modems[0].refuse(332)
-        for i in range(4):
-            (request,) = pool.verify(f"0{i}")
-            until(lambda request=request: pool.state(request) == "delivered", "it is delivered")  # type: ignore[misc]
-        assert (pool.sent(0), pool.modems[0].commands["+CMGS"]) == ([], 1)
-        assert pool.sent(1) == ["00", "01", "02", "03"]
+        pool.modems[0].refuse(code, times=tries)
+        for ending in endings:
+            deliver(pool, ending)
+        assert (pool.sent(0), pool.modems[0].commands["+CMGS"]) == ([], tries)
+        assert pool.sent(1) == endings
+
+
+def test_a_modem_that_ends_each_message_at_once_as_uncertain_rests(one: Pool) -> None:
+    one.modems[0].refuse(332, times=2)
+    one.verify("00", "01", "02")
+    one.wait_sent(2)
+    commands = [at for what, at in one.modems[0].moments if what == "AT+CMGS"]
+    assert [commands[i + 1] - commands[i] >= REST_S[i] - 0.1 for i in range(2)] == [True, True]
+
+
+def test_a_modem_is_the_last_choice_however_long_it_took_to_be_ready_again() -> None:
+    slot = ModemSlot(Driver("sim1", Options(port="/dev/null")), Modem(name="sim1"), Quota(Limits()))
+    slot.fails()
+    slot.last_choice_until = time.monotonic() - 1
+    slot.is_ready_again()
+    assert (slot.rest_until, slot.last_choice_until > time.monotonic()) == (0, True)
+    slot.works()
+    slot.is_ready_again()
+    assert slot.last_choice_until == 0
 
 
 def test_a_message_waits_for_no_modem_that_is_away(tmp_path: Path) -> None:
@@ -132,7 +160,7 @@ def test_the_same_refusal_of_several_recipients_lets_the_modem_rest_and_then_go_
     one.verify("00", "01", "02", "03")
     one.wait_sent(4)
     commands = [at for what, at in one.modems[0].moments if what == "AT+CMGS"]
-    assert commands[3] - commands[2] >= 0.9
+    assert commands[3] - commands[2] >= REST_S[0] - 0.1
 
 
 def test_a_delivery_report_settles_a_message_whose_answer_was_lost(one: Pool) -> None:

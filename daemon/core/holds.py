@@ -17,12 +17,14 @@ class Holds:
 
     _held: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
 
-    def deferred(self, number: str, now: float) -> int | None:
-        """Hold the recipient; None once that has been done often enough, else how often so far."""
+    def deferred(self, number: str, now: float, *, give_up: bool = True) -> int | None:
+        """Hold the recipient; None once that has been done often enough to give up, else how often so far."""
         self._held = {held: entry for held, entry in self._held.items() if entry[1] > now - FORGOTTEN_S}
         times = self._held.pop(number, (0, 0.0))[0] + 1
         if times > len(HOLD_S):
-            return None
+            if give_up:
+                return None
+            times = len(HOLD_S)
         self._held[number] = (times, now + HOLD_S[times - 1])
         return times
 

@@ -87,9 +87,9 @@ class ModemSlot:
     busy: bool = False
     idle_since: float = 0.0
     rest_until: float = 0.0
-    last_choice_until: float = 0.0  # its last message failed: a modem that restarts at each is not to get every second
+    last_choice_until: float = 0.0  # its last message failed by its fault
     failures: int = 0
-    deferred: set[str] = field(default_factory=set, repr=False)
+    deferred: set[str] = field(default_factory=set, repr=False)  # recipients since the last that it reached: a few
     outcomes: Counter[str] = field(default_factory=Counter)
     last_error: tuple[float, str] | None = None  # UTC seconds, text
     full: str = ""  # the limit that was last seen to hold a message up
@@ -106,6 +106,21 @@ class ModemSlot:
 
     def rest(self, seconds: float) -> None:
         self.rest_until = time.monotonic() + seconds
+
+    def fails(self) -> None:
+        """It rests, longer each time; and whoever is free goes first, since it has been idle longest."""
+        self.rest(REST_S[min(self.failures, len(REST_S) - 1)])
+        self.failures += 1
+        self.last_choice_until = time.monotonic() + PASSED_OVER_S
+
+    def works(self) -> None:
+        self.failures, self.rest_until, self.last_choice_until = 0, 0.0, 0.0
+
+    def is_ready_again(self) -> None:
+        """No need to rest any more. But if it restarted at its last message, it may at the next one, too."""
+        self.failures, self.rest_until = 0, 0.0
+        if self.last_choice_until:
+            self.last_choice_until = time.monotonic() + PASSED_OVER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +225,15 @@ class SmsLane:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if self._queue:
-            self._look_again(
-                min((slot.rest_until - now for slot in ready if slot.rest_until > now), default=LOOK_AGAIN_S)
-            )
+            rests = (slot.rest_until - now for slot in ready if slot.rest_until > now)
+            self._look_again(min([LOOK_AGAIN_S, *rests]))
 
     def _drop_dead(self) -> None:
         """Messages whose PIN has died while they waited, so that no queue grows and nothing stale bursts out."""
         now = self._engine.clock.now()
         while self._queue and self._queue[0][0] <= now:
             _, _, job = self._queue.pop(0)
-            why = next((slot.full for slot in self.slots if slot.full), "")
+            why = next((full for slot in self.slots if slot.ready and (full := slot.quota.full(now))), "")
             detail = "the PIN expired before a modem was free" + (why and f": {why} is reached")
             self._engine.settle(job.request_id, job.step, AttemptState.DROPPED, detail=detail)
 
@@ -325,28 +339,30 @@ class SmsLane:
         if isinstance(answer, DriverError):
             slot.last_error = (self._engine.clock.now(), detail)
         if isinstance(answer, Deferred):
-            slot.deferred.add(request.number)
-            if len(slot.deferred) >= SEVERAL:
-                slot.rest(REST_S[min(len(slot.deferred) - SEVERAL + 1, len(REST_S) - 1)])
-            if self._holds.deferred(request.number, time.monotonic()) is None:
-                return (
-                    AttemptState.FAILED,
-                    "",
-                    f"given up, the network did not take it {len(HOLD_S) + 1} times: {detail}",
-                )
-            return state, reference, detail
-        failed = isinstance(answer, Unavailable | Uncertain)
-        slot.last_choice_until = time.monotonic() + PASSED_OVER_S if failed else 0.0
+            return self._deferred(slot, request, detail)
+        if isinstance(answer, Unavailable | Uncertain):
+            slot.fails()
+        else:
+            slot.works()
         if isinstance(answer, Unavailable):
-            slot.rest(REST_S[min(slot.failures, len(REST_S) - 1)])
-            slot.failures += 1
             return state, reference, detail
-        slot.failures = 0
         self._holds.taken(request.number)
         if isinstance(answer, Receipt):
             slot.deferred.clear()
             self._measure(request, answer)
         return state, reference, detail
+
+    def _deferred(self, slot: ModemSlot, request: Request, detail: str) -> Told:
+        """The network did not take it: that is the recipient's fault, or, of several in a row, the SIM's."""
+        if len(slot.deferred) < SEVERAL:
+            slot.deferred.add(request.number)
+        sims = len(slot.deferred) == SEVERAL
+        if sims:
+            slot.fails()
+        if self._holds.deferred(request.number, time.monotonic(), give_up=not sims) is None:
+            detail = f"given up, the network did not take it {len(HOLD_S) + 1} times: {detail}"
+            return AttemptState.FAILED, "", detail
+        return AttemptState.QUEUED, "", detail
 
     def _measure(self, request: Request, receipt: Receipt) -> None:
         """Tell once what costs more than one SMS."""
@@ -386,8 +402,8 @@ class SmsLane:
         log.info("modem=%s state=%s detail=%r", slot.name, status.state, status.detail)
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
-        if status.state is DeviceState.READY:  # what it failed at before says nothing any more
-            slot.failures, slot.rest_until = 0, 0.0
+        if status.state is DeviceState.READY:
+            slot.is_ready_again()
         self._dispatch()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
@@ -398,7 +414,7 @@ class SmsLane:
                 self._tested.append((slot.name, late.sms.number, late.answer.references[-1]))
             return
         if isinstance(late.answer, Receipt):
-            slot.last_choice_until = 0.0
+            slot.works()
         state, reference, detail = _told(late.answer)
         unsent = isinstance(late.answer, DriverError)
         if unsent and (state is AttemptState.UNCERTAIN or not self._is_uncertain(job)):
@@ -531,8 +547,10 @@ class SmsLane:
 
 
 def _parts(answer: Receipt | DriverError) -> int:
-    """How many SMS it may have been; nobody knows how far an uncertain message came."""
-    return len(answer.references) if isinstance(answer, Receipt) else int(isinstance(answer, Uncertain))
+    """How many SMS it may have been."""
+    if isinstance(answer, Receipt):
+        return len(answer.references)
+    return answer.parts if isinstance(answer, Uncertain) else 0
 
 
 def _when_durable(safe: Future[bool], committed: "asyncio.Future[Outcome] | None") -> None:

@@ -11,6 +11,14 @@ def test_a_recipient_is_held_longer_each_time_and_then_given_up() -> None:
     assert holds.wait_s("a", 100.0) == 0
 
 
+def test_a_recipient_who_is_not_to_blame_is_held_but_not_given_up() -> None:
+    holds = Holds()
+    for _ in range(9):
+        holds.deferred("a", 100.0, give_up=False)
+    assert holds.wait_s("a", 100.0) == HOLD_S[-1]
+    assert holds.deferred("a", 200.0) is None
+
+
 def test_a_hold_ends_with_time_and_holds_nobody_else() -> None:
     holds = Holds()
     assert holds.deferred("a", 100.0) == 1

@@ -19,6 +19,7 @@ import pytest
 import serial
 
 from drivers import (
+    Deferred,
     Delivery,
     DeviceState,
     DriverError,
@@ -473,6 +474,18 @@ def test_a_modem_that_refuses_the_next_command_says_nothing_of_the_older_message
         assert news.first(LateAnswer).answer == Receipt((0,))
 
 
+@pytest.mark.parametrize(("code", "kind"), [(500, Unavailable), (304, Deferred)], ids=["unknown", "its length"])
+def test_a_modem_that_refuses_the_command_itself_tells_nothing_of_the_recipient(
+    modem: SimulatedModem, code: int, kind: type[DriverError]
+) -> None:
+    modem.delay_prompt(None)
+    with opened(modem.port) as driver:
+        future = ready(driver).send(sms())
+        until(lambda: modem.commands["+CMGS"] == 1, "it is offered", BOUND_S)
+        modem.say(f"+CMS ERROR: {code}")
+        assert type(future.exception(BOUND_S)) is kind  # only what may be refused for ever is tried so many times
+
+
 def test_a_modem_that_was_restarted_by_us_owes_nothing(modem: SimulatedModem) -> None:
     with opened(modem.port, timing=replace(PATIENT, listen=60.0)) as driver:
         for _ in range(3):
@@ -629,8 +642,21 @@ def test_a_part_that_is_refused_leaves_the_message_uncertain(modem: SimulatedMod
         future = ready(driver).send(sms(text="x" * 400))
         until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
         modem.refuse(42)
-        with pytest.raises(Uncertain, match="1 of 3 parts were sent, then: CMS 42"):
+        with pytest.raises(Uncertain, match="1 of 3 parts were sent, then: CMS 42") as raised:
             future.result(BOUND_S)
+    assert raised.value.parts == 1
+
+
+def test_a_message_whose_second_part_has_no_answer_may_be_two_sms(modem: SimulatedModem) -> None:
+    modem.delay_prompt(0.0)
+    modem.delay_prompt(0.2)
+    with opened(modem.port) as driver:
+        future = ready(driver).send(sms(text="x" * 400))
+        until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
+        modem.lose_answer(True)
+        with pytest.raises(Uncertain) as raised:
+            future.result(BOUND_S)
+    assert raised.value.parts == 2
 
 
 def test_closing_lets_the_message_on_the_wire_finish(modem: SimulatedModem) -> None:
