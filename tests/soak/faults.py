@@ -33,12 +33,21 @@ class Scene:
     directory: Path
     back_at: float | None = None
 
-    def on_wire(self, after: int = 4) -> None:
-        """Wait until the message after so many is with the network."""
-        until(lambda: len(self.modem.accepted) >= after, "the first messages", 60)
+    def on_wire(self) -> None:
+        """Wait until the message after the first four is with the network."""
+        until(lambda: len(self.modem.accepted) >= 4, "the first messages", 60)
         count = self.modem.commands["+CMGS"]
         until(lambda: self.modem.commands["+CMGS"] > count, "the next message", 60)
         time.sleep(0.2)
+
+    def on_slow_wire(self) -> None:
+        """Wait until the network takes its time for a message."""
+
+        def slow() -> bool:
+            what, at = self.modem.moments[-1]
+            return what == "AT+CMGS" and time.monotonic() > at + 4 * NETWORK_S
+
+        until(slow, "a message that takes long", 60)
 
     def accepted(self, after: int = 5) -> None:
         until(lambda: len(self.modem.accepted) >= after, "the message is accepted", 60)
@@ -148,7 +157,7 @@ def slow_network(answer_s: float, code: int | None = None) -> Callable[[Scene], 
     def happen(scene: Scene) -> None:
         scene.accepted(3)
         scene.modem.network_s = answer_s
-        scene.on_wire(after=3)
+        scene.on_slow_wire()
         scene.modem.network_s = NETWORK_S
         if code is not None:
             scene.modem.refuse(code)
