@@ -13,12 +13,13 @@ from drivers import NATIONAL_DIGITS, REFERENCES, Delivery, StatusReport
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """references: of the parts that were sent so far; delivered: those that arrived."""
+    """references: of the parts that were sent so far; delivered: those that arrived; early: a report until then."""
 
     number: str = field(repr=False)
     parts: int
     references: list[int] = field(default_factory=list)
     delivered: set[int] = field(default_factory=set)
+    early: StatusReport | None = None
 
 
 class Reports:
@@ -55,10 +56,17 @@ class Reports:
             return report
         if report.delivery is Delivery.DELIVERED:
             message.delivered.add(report.reference)
-        sent = len(message.references) == message.parts
-        if not sent or (report.delivery is Delivery.DELIVERED and not message.delivered.issuperset(message.references)):
+        if len(message.references) < message.parts:
+            if message.early is None or message.early.delivery is Delivery.DELIVERED:
+                message.early = report
+            return None
+        if report.delivery is Delivery.DELIVERED and not message.delivered.issuperset(message.references):
             return None
         return replace(report, reference=message.references[-1])
+
+    def sent(self, message: Message) -> StatusReport | None:
+        """It was sent whole: what the reports say that were quicker than its last answer; None: nothing."""
+        return None if message.early is None else self.whole(message.early)
 
     def _of(self, report: StatusReport) -> Message | None:
         """The newest to this number that has the reference; else the newest that lacks a part's answer."""

@@ -43,11 +43,12 @@ KINDS: dict[at.Verdict, Callable[[str], DriverError]] = {
 
 
 class Sender:
-    """One modem's, over all its sessions. tell: hears each late answer. What ends a session passes through `send`."""
+    """One modem's, over all its sessions. tell: hears late answers, early reports. What ends a session ends `send`."""
 
-    def __init__(self, timing: Timing, storage: Storage, tell: Callable[[LateAnswer], object]) -> None:
+    def __init__(self, timing: Timing, storage: Storage, tell: Callable[[LateAnswer | StatusReport], object]) -> None:
         self._timing = timing
         self._storage = storage
+        self._tell = tell
         self._outstanding = Outstanding(tell)
         self._reports = Reports()
         self._concatenation = 0
@@ -101,6 +102,9 @@ class Sender:
             self._reports.unsent(message)
             raise
         self._own_failures, self._crammed = 0, False
+        early = self._reports.sent(message)
+        if early is not None:
+            self._tell(early)
         return Receipt(tuple(message.references))
 
     def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:

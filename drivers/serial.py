@@ -179,7 +179,7 @@ class Driver:
         self._settings: dict[str, str] = {}
         self._signs = Hourly(SIGNS_AN_HOUR)
         self._storage = Storage(name, lambda news: self._kept(self._tell(news)))
-        self._sender = Sender(self._timing, self._storage, lambda late: self._listener(late))
+        self._sender = Sender(self._timing, self._storage, lambda news: self._listener(news))
 
     # --- the contract ---
 

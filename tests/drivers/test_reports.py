@@ -40,6 +40,26 @@ def test_a_part_of_a_message_that_was_not_sent_whole_says_nothing() -> None:
     assert reports.whole(report(1, FAILED)) is None
 
 
+@pytest.mark.parametrize(
+    ("early", "told"),
+    [
+        ([report(1), report(2)], report(2)),
+        ([report(1, FAILED), report(2)], report(2, FAILED)),
+        ([report(2)], None),
+        ([], None),
+    ],
+)
+def test_reports_that_are_quicker_than_the_last_answer_are_told_with_it(
+    early: list[StatusReport], told: StatusReport | None
+) -> None:
+    reports = Reports()
+    message = reports.begin(NUMBER, 2)
+    message.references.append(1)
+    assert [reports.whole(each) for each in early] == [None] * len(early)
+    message.references.append(2)
+    assert reports.sent(message) == told
+
+
 def test_a_network_that_still_tries_is_passed_on() -> None:
     assert sent(Reports(), 1, 2).whole(report(1, TRYING)) == report(1, TRYING)
 

@@ -38,7 +38,7 @@ from drivers import (
 )
 from drivers.modem import Timing
 from drivers.serial import SIGNS_AN_HOUR, Driver, Options
-from drivers.simulated_modem import ANSWERS, SPECIAL, SimulatedModem, status_report
+from drivers.simulated_modem import ANSWERS, HANDSETS, SPECIAL, Handset, SimulatedModem, status_report
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
 
@@ -657,6 +657,16 @@ def test_a_message_whose_second_part_has_no_answer_may_be_two_sms(modem: Simulat
         with pytest.raises(Uncertain) as raised:
             future.result(BOUND_S)
     assert raised.value.parts == 2
+
+
+def test_reports_that_are_quicker_than_the_last_answer_are_told(
+    modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HANDSETS, "83", Handset("says so after its report", extra_s=0.3))
+    news = News()
+    with opened(modem.port, news) as driver:
+        references = send(ready(driver), sms("447700900183", text="x" * 200)).references
+        assert news.first(StatusReport).reference == references[-1]
 
 
 def test_closing_lets_the_message_on_the_wire_finish(modem: SimulatedModem) -> None:
