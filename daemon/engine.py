@@ -172,10 +172,16 @@ class Engine:
         reference: str = "",
         detail: str = "",
         parts: int = 1,
+        only: AttemptState | None = None,
     ) -> "asyncio.Future[Outcome]":
-        """Record what became of a delivery. device: whose word it is; parts: that it may have sent, for its quota."""
+        """Record what became of a delivery. device: whose word it is; parts: that it may have sent, for its quota.
+
+        only: unless the delivery is in this state, nothing is recorded.
+        """
 
         def operation(tx: Transaction) -> Outcome:
+            if only is not None and _state(tx, request_id, step) is not only:
+                return NOTHING
             outcome = self._event(tx, request_id, self._settlement(step, state, device, reference, detail))
             if outcome.request is None:
                 return outcome
@@ -399,6 +405,12 @@ class Engine:
         self._wheel.set(due_ms, row)
         if due_ms < self._asleep_until_ms:
             self._wake.set()
+
+
+def _state(tx: Transaction, request_id: str, step: int) -> AttemptState | None:
+    found = tx.request(request_id)
+    attempts = found[1].attempts if found is not None else ()
+    return next((attempt.state for attempt in attempts if attempt.step == step), None)
 
 
 def event_id(request_id: str, step: int) -> str:

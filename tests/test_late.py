@@ -4,6 +4,7 @@ The lane, the engine and the store are the daemon's own, in this process, so tha
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -183,6 +184,28 @@ def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: Sqli
     with SimulatedModem(tmp_path / "modem", network_s=SLOW_S) as modem:
         modem.refuse(350)
         assert asyncio.run(story(modem)) == [(1, 1), (0, 0)]
+
+
+def test_a_late_refusal_waits_until_its_message_is_known_as_uncertain(tmp_path: Path, store: SqliteStore) -> None:
+    disk = threading.Event()
+
+    async def story(modem: SimulatedModem) -> tuple[str, tuple[int, int]]:
+        async with running(store, modem) as engine:
+            _, slot = lane_of(engine)
+            sent = await start(engine, NUMBER)
+            await until(lambda: modem._outbox)
+            slow = store.submit(lambda _: disk.wait(20))
+            await until(lambda: not slot.ready)
+            await until(lambda: slot.ready)  # it has told all
+            assert state(engine, sent) == "sending"
+            disk.set()
+            await slow
+            await told(engine, sent)
+            return state(engine, sent), counted(engine)
+
+    with SimulatedModem(tmp_path / "modem", network_s=SLOW_S) as modem:
+        modem.refuse(350)
+        assert asyncio.run(story(modem)) == ("failed", (0, 0))
 
 
 def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path: Path, store: SqliteStore) -> None:

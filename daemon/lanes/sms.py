@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from daemon.config import Modem
 from daemon.core.holds import HOLD_S, SEVERAL, Holds
@@ -327,10 +328,19 @@ class SmsLane:
         with contextlib.suppress(ValueError):
             self._tested.remove((slot.name, number, reference))
 
-    def _settle(self, slot: ModemSlot, job: Job, told: Told, parts: int = 1) -> None:
+    def _settle(
+        self, slot: ModemSlot, job: Job, told: Told, parts: int = 1, only: AttemptState | None = None
+    ) -> "asyncio.Future[Outcome]":
         state, reference, detail = told
-        self._engine.settle(
-            job.request_id, job.step, state, device=slot.name, reference=reference, detail=detail, parts=parts
+        return self._engine.settle(
+            job.request_id,
+            job.step,
+            state,
+            device=slot.name,
+            reference=reference,
+            detail=detail,
+            parts=parts,
+            only=only,
         )
 
     def _judged(self, slot: ModemSlot, request: Request, answer: Receipt | DriverError) -> Told:
@@ -415,20 +425,13 @@ class SmsLane:
             return
         if isinstance(late.answer, Receipt):
             slot.works()
-        state, reference, detail = _told(late.answer)
-        unsent = isinstance(late.answer, DriverError)
-        if unsent and (state is AttemptState.UNCERTAIN or not self._is_uncertain(job)):
-            return
-        if state is AttemptState.QUEUED:  # it was not sent; by now another event may be under way
-            state = AttemptState.FAILED
-        if unsent:
-            slot.quota.take_back()
-        self._settle(slot, job, (state, reference, detail), parts=0 if unsent else 1)
-
-    def _is_uncertain(self, job: Job) -> bool:
-        found = self._engine.store.reading.request(job.request_id)
-        attempts = found[1].attempts if found is not None else ()
-        return any(attempt.step == job.step and attempt.state is AttemptState.UNCERTAIN for attempt in attempts)
+            self._settle(slot, job, _told(late.answer))
+        elif not isinstance(late.answer, Uncertain):
+            state, reference, detail = _told(late.answer)
+            if state is AttemptState.QUEUED:  # by now another event may be under way
+                state = AttemptState.FAILED
+            settled = self._settle(slot, job, (state, reference, detail), 0, only=AttemptState.UNCERTAIN)
+            settled.add_done_callback(partial(_take_back, slot))
 
     def _report(self, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Outcome] | None":
         """Give a delivery report to the test that waits for one, or credit it."""
@@ -551,6 +554,12 @@ def _parts(answer: Receipt | DriverError) -> int:
     if isinstance(answer, Receipt):
         return len(answer.references)
     return answer.parts if isinstance(answer, Uncertain) else 0
+
+
+def _take_back(slot: ModemSlot, settled: "asyncio.Future[Outcome]") -> None:
+    """What was not sent after all does not count."""
+    if not settled.cancelled() and settled.exception() is None and settled.result().actions:
+        slot.quota.take_back()
 
 
 def _when_durable(safe: Future[bool], committed: "asyncio.Future[Outcome] | None") -> None:
