@@ -80,8 +80,8 @@ class Outcome:
         """What a device may send now; None if the delivery is no longer wanted."""
         if self.request is None or not self.actions:
             return None
-        attempt = next(a for a in self.request.attempts if a.step == step)
-        return (self.request, attempt) if attempt.state is AttemptState.SENDING else None
+        attempt = self.request.attempt(step)
+        return (self.request, attempt) if attempt and attempt.state is AttemptState.SENDING else None
 
 
 NOTHING = Outcome(0, None, ())
@@ -180,16 +180,19 @@ class Engine:
         """
 
         def operation(tx: Transaction) -> Outcome:
-            if only is not None and _state(tx, request_id, step) is not only:
+            found = tx.request(request_id)
+            if found is None:
+                return UNKNOWN
+            at, (row, request) = self.clock.now(), found
+            attempt = request.attempt(step)
+            if only is not None and (attempt is None or attempt.state is not only):
                 return NOTHING
-            outcome = self._event(tx, request_id, self._settlement(step, state, device, reference, detail))
-            if outcome.request is None:
-                return outcome
-            at, number = self.clock.now(), outcome.request.number
+            event = self._settlement(step, state, device, reference, detail)(request, at)
+            outcome = self._advance(tx, row, request, event, at)
             if not parts and outcome.actions:  # none where a report has come first
-                tx.take_back_sent(device, number)
+                tx.take_back_sent(device, request.number)
             for _ in range(1, parts):
-                tx.add_sent(at, device, number, at - MONTH_S)
+                tx.add_sent(at, device, request.number, at - MONTH_S)
             return outcome
 
         return self._submit(operation, insist=True)
@@ -238,8 +241,8 @@ class Engine:
         """What became of a delivery as an event, under the policy of the device that had it."""
 
         def event(request: Request, at: float) -> Event:
-            had = next((a.device for a in request.attempts if a.step == step), "")
-            resend = (self.policy.resend or {}).get(had, False)
+            attempt = request.attempt(step)
+            resend = attempt is not None and (self.policy.resend or {}).get(attempt.device, False)
             move_on = self.policy.on_refused == "next"
             return model.AttemptSettled(step, state, at, reference, detail, device, resend=resend, move_on=move_on)
 
@@ -405,12 +408,6 @@ class Engine:
         self._wheel.set(due_ms, row)
         if due_ms < self._asleep_until_ms:
             self._wake.set()
-
-
-def _state(tx: Transaction, request_id: str, step: int) -> AttemptState | None:
-    found = tx.request(request_id)
-    attempts = found[1].attempts if found is not None else ()
-    return next((attempt.state for attempt in attempts if attempt.step == step), None)
 
 
 def event_id(request_id: str, step: int) -> str:

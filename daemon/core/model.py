@@ -117,6 +117,10 @@ class Request:
         """The caller brought the code: no other is ever made."""
         return bool(self.sealed_pin)
 
+    def attempt(self, step: int) -> Attempt | None:
+        """The delivery of an event; None before there is one."""
+        return next((attempt for attempt in self.attempts if attempt.step == step), None)
+
     @property
     def channels(self) -> frozenset[Channel]:
         """The channels that the workflow uses."""

@@ -635,12 +635,18 @@ def test_a_modem_that_is_busy_with_an_older_message_is_not_taken_for_stuck(eager
     assert eager.commands["+CFUN"] == 0
 
 
-def test_a_part_that_is_refused_leaves_the_message_uncertain(modem: SimulatedModem) -> None:
+def second_of_three_parts(modem: SimulatedModem, driver: Driver) -> Future[Receipt]:
+    """A message whose first part is sent, and whose second is offered but has no prompt yet."""
     modem.delay_prompt(0.0)
     modem.delay_prompt(0.2)
+    future = ready(driver).send(sms(text="x" * 400))
+    until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
+    return future
+
+
+def test_a_part_that_is_refused_leaves_the_message_uncertain(modem: SimulatedModem) -> None:
     with opened(modem.port) as driver:
-        future = ready(driver).send(sms(text="x" * 400))
-        until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
+        future = second_of_three_parts(modem, driver)
         modem.refuse(42)
         with pytest.raises(Uncertain, match="1 of 3 parts were sent, then: CMS 42") as raised:
             future.result(BOUND_S)
@@ -648,11 +654,8 @@ def test_a_part_that_is_refused_leaves_the_message_uncertain(modem: SimulatedMod
 
 
 def test_a_message_whose_second_part_has_no_answer_may_be_two_sms(modem: SimulatedModem) -> None:
-    modem.delay_prompt(0.0)
-    modem.delay_prompt(0.2)
     with opened(modem.port) as driver:
-        future = ready(driver).send(sms(text="x" * 400))
-        until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
+        future = second_of_three_parts(modem, driver)
         modem.lose_answer(True)
         with pytest.raises(Uncertain) as raised:
             future.result(BOUND_S)
