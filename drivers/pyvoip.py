@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import InvalidStateError
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import phonenumbers
@@ -36,6 +36,7 @@ from drivers.answering import Verdict
 from drivers.conversation import By, Conversation, Say
 from drivers.leg import PLAYED_S, Handle, Leg
 from drivers.rtp import Failed, Finished, Heard, Key, Pacer, PacerEvent, PacerGone, Stopped, hear_only
+from drivers.settings import setting
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.locate import locate
 from drivers.sip.sdp import PCMA, new_cryptos, offer
@@ -54,83 +55,51 @@ SWITCH_PORTS = 50  # tries to find a free RTP port
 class Options:
     """The keys of [voice]."""
 
-    server: str = field(
-        default="", metadata={"help": "Registrar and proxy; a bare name is looked up as SRV, too.", "required": True}
+    server: str = setting("", "Registrar and proxy; a bare name is looked up as SRV, too.", required=True)
+    transport: str = setting("udp", '"udp", "tcp" or "tls".', choices=tuple(Kind))
+    tls_ca: str = setting("", "Certificates (PEM) that the server's is checked with; empty: the system's.")
+    tls_cert: str = setting("", "Our own certificate chain (PEM), if the trunk wants one.")
+    tls_key: str = setting("", "Private key (PEM) of that certificate.")
+    username: str = setting("", "The account's user name.")
+    password_file: str = setting("", "A file with its password.")
+    register: bool = setting(True, "Register, or rely on the trunk knowing our address.")
+    bind: str = setting("0.0.0.0:0", "Our address and SIP port; port 0: any.")
+    rtp_ports: str = setting("40000-49999", "UDP ports for audio.")
+    symmetric_rtp: bool = setting(
+        True, "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."
     )
-    transport: str = field(default="udp", metadata={"help": '"udp", "tcp" or "tls".', "choices": tuple(Kind)})
-    tls_ca: str = field(
-        default="", metadata={"help": "Certificates (PEM) that the server's is checked with; empty: the system's."}
+    srtp: str = setting(
+        "none",
+        'Encrypt audio by keys told in SDP ("sdes", RFC 4568), and never speak without; or "none".',
+        choices=("none", "sdes"),
     )
-    tls_cert: str = field(default="", metadata={"help": "Our own certificate chain (PEM), if the trunk wants one."})
-    tls_key: str = field(default="", metadata={"help": "Private key (PEM) of that certificate."})
-    username: str = field(default="", metadata={"help": "The account's user name."})
-    password_file: str = field(default="", metadata={"help": "A file with its password."})
-    register: bool = field(default=True, metadata={"help": "Register, or rely on the trunk knowing our address."})
-    bind: str = field(default="0.0.0.0:0", metadata={"help": "Our address and SIP port; port 0: any."})
-    rtp_ports: str = field(default="40000-49999", metadata={"help": "UDP ports for audio."})
-    symmetric_rtp: bool = field(
-        default=True,
-        metadata={"help": "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."},
+    dial: str = setting("{e164}", "How a number becomes the SIP user:")
+    user_phone: bool = setting(False, "Add ;user=phone to the callee's address (RFC 3261 19.1.1).")
+    caller_id: str = setting("", "The number or name that callees see.")
+    assert_identity: bool = setting(False, "Tell the trunk our number as P-Asserted-Identity, too (RFC 3325).")
+    hide_number: bool = setting(False, "Call anonymously; the trunk still learns the number (RFC 3323).")
+    domain: str = setting("", "Domain of our address and of callees, if the server is only a proxy to it.")
+    auth_username: str = setting("", "Name for the password, if it is not username.")
+    external_address: str = setting(
+        "", 'Our address as the trunk sees it, behind a NAT; "auto": as its answers tell (UDP).'
     )
-    srtp: str = field(
-        default="none",
-        metadata={
-            "help": 'Encrypt audio by keys told in SDP ("sdes", RFC 4568), and never speak without; or "none".',
-            "choices": ("none", "sdes"),
-        },
+    keepalive_seconds: int = setting(
+        0, "Pause between OPTIONS that hold a NAT open and tell whether the server is there; 0: none.", unit="s", low=0
     )
-    dial: str = field(default="{e164}", metadata={"help": "How a number becomes the SIP user:"})
-    user_phone: bool = field(
-        default=False, metadata={"help": "Add ;user=phone to the callee's address (RFC 3261 19.1.1)."}
+    ring_seconds: int = setting(30, "How long it may ring.", unit="s", low=1, high=300)
+    repeats: int = setting(2, "How often 1 may be pressed to hear it again; 0: not offered.", low=0, high=9)
+    confirm: str = setting(
+        "none",
+        'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
+        choices=("none", "press1"),
     )
-    caller_id: str = field(default="", metadata={"help": "The number or name that callees see."})
-    assert_identity: bool = field(
-        default=False, metadata={"help": "Tell the trunk our number as P-Asserted-Identity, too (RFC 3325)."}
+    machine: str = setting(
+        "speak",
+        'What to do when a machine seems to answer, by its greeting or beep, a guess: "speak" or "hangup".',
+        choices=("speak", "hangup"),
     )
-    hide_number: bool = field(
-        default=False, metadata={"help": "Call anonymously; the trunk still learns the number (RFC 3323)."}
-    )
-    domain: str = field(
-        default="", metadata={"help": "Domain of our address and of callees, if the server is only a proxy to it."}
-    )
-    auth_username: str = field(default="", metadata={"help": "Name for the password, if it is not username."})
-    external_address: str = field(
-        default="",
-        metadata={"help": 'Our address as the trunk sees it, behind a NAT; "auto": as its answers tell (UDP).'},
-    )
-    keepalive_seconds: int = field(
-        default=0,
-        metadata={
-            "help": "Pause between OPTIONS that hold a NAT open and tell whether the server is there; 0: none.",
-            "unit": "s",
-            "low": 0,
-        },
-    )
-    ring_seconds: int = field(
-        default=30, metadata={"help": "How long it may ring.", "unit": "s", "low": 1, "high": 300}
-    )
-    repeats: int = field(
-        default=2,
-        metadata={"help": "How often 1 may be pressed to hear it again; 0: not offered.", "low": 0, "high": 9},
-    )
-    confirm: str = field(
-        default="none",
-        metadata={
-            "help": 'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
-            "choices": ("none", "press1"),
-        },
-    )
-    machine: str = field(
-        default="speak",
-        metadata={
-            "help": 'What to do when a machine seems to answer, by its greeting or beep, a guess: "speak" or "hangup".',
-            "choices": ("speak", "hangup"),
-        },
-    )
-    limit_seconds: int = field(
-        default=120, metadata={"help": "The longest call, from its answer.", "unit": "s", "low": 10, "high": 600}
-    )
-    max_calls: int = field(default=50, metadata={"help": "Calls at a time.", "low": 1, "high": 1000})
+    limit_seconds: int = setting(120, "The longest call, from its answer.", unit="s", low=10, high=600)
+    max_calls: int = setting(50, "Calls at a time.", low=1, high=1000)
 
 
 def dialled(rule: str, number: str) -> str:

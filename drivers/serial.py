@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import serial
@@ -53,6 +53,7 @@ from drivers.modem import (
 )
 from drivers.recovery import Cure, Hourly, Ladder, Port, Search
 from drivers.sending import Sender
+from drivers.settings import setting
 from drivers.storage import Storage
 
 log = logging.getLogger("pinwheel.modem")
@@ -84,40 +85,21 @@ def _command_mistake(value: str) -> str:
 class Options:
     """The keys of a [[modem]] with this driver."""
 
-    port: str = field(
-        default="",
-        metadata={
-            "help": "The serial port; a name under /dev/serial/by-id survives unplugging; with a * it is searched for.",
-            "required": True,
-        },
+    port: str = setting(
+        "",
+        "The serial port; a name under /dev/serial/by-id survives unplugging; with a * it is searched for.",
+        required=True,
     )
-    imei: str = field(
-        default="",
-        metadata={
-            "help": "Only the modem with this IMEI, whichever port of a pattern it is at.",
-            "check": _imei_mistake,
-        },
+    imei: str = setting("", "Only the modem with this IMEI, whichever port of a pattern it is at.", check=_imei_mistake)
+    baudrate: int | str = setting(
+        115200, 'Its speed, or "auto"; USB modems ignore it.', choices=("auto",), low=300, high=4_000_000, unit="bit/s"
     )
-    baudrate: int | str = field(
-        default=115200,
-        metadata={
-            "help": 'Its speed, or "auto"; USB modems ignore it.',
-            "choices": ("auto",),
-            "low": 300,
-            "high": 4_000_000,
-            "unit": "bit/s",
-        },
-    )
-    flow_control: str = field(default="none", metadata={"help": '"none" or "rtscts".', "choices": ("none", "rtscts")})
-    pin_file: str = field(
-        default="", metadata={"help": "A file with the SIM's PIN; it is tried once.", "check": _pin_file_mistake}
-    )
-    power_cycle: str = field(
-        default="",
-        metadata={
-            "help": "A command that cuts the modem's power for a moment, for when it stays silent (uhubctl ...).",
-            "check": _command_mistake,
-        },
+    flow_control: str = setting("none", '"none" or "rtscts".', choices=("none", "rtscts"))
+    pin_file: str = setting("", "A file with the SIM's PIN; it is tried once.", check=_pin_file_mistake)
+    power_cycle: str = setting(
+        "",
+        "A command that cuts the modem's power for a moment, for when it stays silent (uhubctl ...).",
+        check=_command_mistake,
     )
 
 

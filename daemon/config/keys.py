@@ -1,0 +1,163 @@
+"""The keys, each declared once, as a dataclass field with its help, unit and bounds; the sections, and the file.
+
+A driver's own keys are the fields of its `Options`; they stand beside the keys here in `[[modem]]` and `[voice]`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.core.model import Channel, Step
+from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
+from drivers.settings import setting
+
+SQLITE_PREFIX = "sqlite:///"
+
+
+def _name(value: str) -> str:
+    fits = value.isprintable() and "/" not in value and not value.startswith("-")  # it stands in paths and commands
+    return "" if fits else f'{value!r} must be printable, without "/" and "-" in front, e.g. "sim1"'
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    socket: str = setting("/run/pinwheel/control.sock", "The Unix socket, unless systemd passes one.")
+    socket_mode: str = setting("0660", "Permissions of that socket, in octal.")
+    allow_uids: list[int] = setting([], "Users who may speak to the socket; empty: whoever may open it.")
+    tcp: str = setting(
+        "", 'A listener for clients that insist on TCP, e.g. "127.0.0.1:8790"; then an [[account]] is needed.'
+    )
+    tls_cert: str = setting(
+        "", "Certificate chain (PEM) of the TCP listener; without it the listener is plain and loopback only."
+    )
+    tls_key: str = setting("", "Private key (PEM) of that certificate.")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    url: str = setting("sqlite:////var/lib/pinwheel/pinwheel.db", "The database; four slashes make the path absolute.")
+
+    @property
+    def path(self) -> Path:
+        return Path(self.url.removeprefix(SQLITE_PREFIX))
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    key_file: str = setting(
+        "",
+        'Master key of the PINs; empty: the systemd credential "pinwheel-key", else a file "key" beside the database.',
+    )
+    max_active_per_number: int = setting(1, "Requests that may run for one number at a time; 0: any number.", low=0)
+    cancel_after: int = setting(30, "A request cannot be cancelled before this.", unit="s", low=0)
+    cancel_before_event: int = setting(2, "Nor once this event has run; 0: always.", low=0)
+    on_refused: str = setting(
+        "wait",
+        'What an event that was refused for good does: keep the schedule ("wait"), or start the next ("next").',
+        choices=("wait", "next"),
+    )
+    allow_prefixes: list[str] = setting(
+        [], 'Numbers must start with one of these, e.g. ["44", "353"]; empty: any but premium-rate ones.'
+    )
+    deny_prefixes: list[str] = setting([], "Numbers must not start with any of these.")
+    requests_per_second: int = setting(30, "Starts a second before clients are told to slow down; 0: no limit.", low=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    key: str = setting("", "The api_key of a client on TCP.")
+    secret_file: str = setting("", "A file with its api_secret.")
+
+
+@dataclass(frozen=True, slots=True)
+class Modem:
+    name: str = setting("", "How logs and commands call this modem.", check=_name)
+    driver: str = setting("serial", "The driver that speaks to it.")
+    hourly_limit: int = setting(0, "SMS an hour, of which a long text takes several; 0: no limit.", low=0)
+    daily_limit: int = setting(0, "SMS a day; 0: no limit.", low=0)
+    monthly_recipients: int = setting(0, "Distinct recipients a month; 0: no limit.", low=0)
+    on_uncertain: str = setting(
+        "resend",
+        'A message whose fate is unknown: send it once more ("resend"), or "never".',
+        choices=("resend", "never"),
+    )
+    options: Any = field(default=None, metadata={"driver": True})
+
+
+@dataclass(frozen=True, slots=True)
+class SmsSection:
+    flash: bool = setting(False, "Show messages at once and keep them nowhere (class 0); not every phone obeys.")
+    origin: str = setting(
+        "", 'The web site whose form takes the code, e.g. "example.com": phones then offer to fill it in.'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    driver: str = setting("none", 'The driver that makes calls: "pyvoip" or "none".')
+    options: Any = field(default=None, metadata={"driver": True})
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    directory: str = setting(
+        "/var/lib/pinwheel/prompts",
+        "Where rendered and imported prompts lie; what is missing there comes from the package.",
+    )
+    engine: str = setting(
+        "gtts",
+        'What `pinwheel prompts render` uses: "gtts", "piper" or "espeak"; no other command ever does.',
+        choices=("gtts", "piper", "espeak"),
+    )
+    brands: list[str] = setting([], "Brands that get a welcome of their own.")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRow:
+    id: int = setting(0, "The workflow_id that callers give.", low=FIRST_CUSTOM_ID)
+    steps: list[dict[str, Any]] = setting([], "The events: { channel, wait in seconds }.")
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSection:
+    speed: float = setting(
+        1.0, "Waits and expiries run this much faster (demo and tests); devices and audio do not.", low=0.001, high=1000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    api: Api = field(default_factory=Api)
+    store: Store = field(default_factory=Store)
+    security: Security = field(default_factory=Security)
+    account: tuple[Account, ...] = ()
+    modem: tuple[Modem, ...] = ()
+    sms: SmsSection = field(default_factory=SmsSection)
+    voice: Voice = field(default_factory=Voice)
+    prompts: Prompts = field(default_factory=Prompts)
+    workflow: tuple[WorkflowRow, ...] = ()
+    clock: ClockSection = field(default_factory=ClockSection)
+
+    @property
+    def workflows(self) -> dict[int, tuple[Step, ...]]:
+        """The built-in workflows and the operator's."""
+        own = {row.id: tuple(Step(Channel(s["channel"]), s["wait"]) for s in row.steps) for row in self.workflow}
+        return {**WORKFLOWS, **own}
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """The channels for which a device is configured."""
+        configured = {Channel.SMS: bool(self.modem), Channel.TTS: self.voice.driver != "none"}
+        return frozenset(channel for channel, there in configured.items() if there)
+
+
+SECTIONS: dict[str, type] = {
+    "api": Api,
+    "store": Store,
+    "security": Security,
+    "sms": SmsSection,
+    "voice": Voice,
+    "prompts": Prompts,
+    "clock": ClockSection,
+}
+TABLE_ARRAYS: dict[str, type] = {"account": Account, "modem": Modem, "workflow": WorkflowRow}
