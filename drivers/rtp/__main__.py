@@ -1,0 +1,3 @@
+from drivers.rtp.process import main
+
+main()
