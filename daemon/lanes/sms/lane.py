@@ -11,18 +11,18 @@ import contextlib
 import itertools
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import partial
 
 from daemon.config import Modem
 from daemon.core.holds import HOLD_S, SEVERAL, Holds
 from daemon.core.model import Attempt, AttemptState, Request
-from daemon.core.quota import MONTH_S, Limits, Quota
+from daemon.core.quota import MONTH_S, Quota
 from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
+from daemon.lanes.sms.slots import REST_S, Duty, ModemSlot, NoSuchModem, duty_key, limits
 from daemon.store import StoreUnusable
 from drivers import (
     REFERENCES,
@@ -46,11 +46,8 @@ from drivers import (
 log = logging.getLogger("pinwheel.lanes")
 
 REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
-REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
-PASSED_OVER_S = 30.0  # after a failure of its own, while another modem is free
 LOOK_AGAIN_S = 5.0  # at a queue that a quota or a rest holds up
 SCANNED = 100  # messages from the front of the queue, where quotas pass some over
-ANSWERED_LATE = 4  # messages to which a modem may still give an answer; it has two of them open at the most
 FINISH_S = 2.0  # at the end, to record what the drivers gave back
 
 SmsText = Callable[[Request, str], str]
@@ -69,61 +66,6 @@ Told = tuple[AttemptState, str, str]
 """A driver's answer as the attempt's state, the message reference, and what an operator should know."""
 
 
-class Duty(StrEnum):
-    """What the operator wants of a modem."""
-
-    WORKING = "working"
-    PAUSED = "paused"  # sends nothing, hears everything
-    DRAINED = "drained"  # has finished, and let go of its port
-
-
-@dataclass(slots=True)
-class ModemSlot:
-    """A modem and what the lane knows of it. Times are monotonic."""
-
-    driver: SmsDriver
-    settings: Modem
-    quota: Quota
-    duty: Duty = Duty.WORKING
-    busy: bool = False
-    idle_since: float = 0.0
-    rest_until: float = 0.0
-    last_choice_until: float = 0.0  # its last message failed by its fault
-    failures: int = 0
-    deferred: set[str] = field(default_factory=set, repr=False)  # recipients since the last that it reached: a few
-    outcomes: Counter[str] = field(default_factory=Counter)
-    last_error: tuple[float, str] | None = None  # UTC seconds, text
-    full: str = ""  # the limit that was last seen to hold a message up
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one order of the operator at a time
-    unsettled: deque[tuple[Sms, Job]] = field(default_factory=lambda: deque(maxlen=ANSWERED_LATE))  # the last uncertain
-
-    @property
-    def name(self) -> str:
-        return self.settings.name
-
-    @property
-    def ready(self) -> bool:
-        return self.duty is Duty.WORKING and self.driver.status().state is DeviceState.READY
-
-    def rest(self, seconds: float) -> None:
-        self.rest_until = time.monotonic() + seconds
-
-    def fails(self) -> None:
-        """It rests, longer each time; and whoever is free goes first, since it has been idle longest."""
-        self.rest(REST_S[min(self.failures, len(REST_S) - 1)])
-        self.failures += 1
-        self.last_choice_until = time.monotonic() + PASSED_OVER_S
-
-    def works(self) -> None:
-        self.failures, self.rest_until, self.last_choice_until = 0, 0.0, 0.0
-
-    def is_ready_again(self) -> None:
-        """No need to rest any more. But if it restarted at its last message, it may at the next one, too."""
-        self.failures, self.rest_until = 0, 0.0
-        if self.last_choice_until:
-            self.last_choice_until = time.monotonic() + PASSED_OVER_S
-
-
 @dataclass(frozen=True, slots=True)
 class TestResult:
     """What became of a test message. report: the last that came in time."""
@@ -132,10 +74,6 @@ class TestResult:
     references: tuple[int, ...]
     report: Delivery | None
     report_s: float | None
-
-
-class NoSuchModem(Exception):
-    """There is no modem of this name; the text names those that there are."""
 
 
 def _told(answer: Receipt | DriverError) -> Told:
@@ -150,7 +88,7 @@ class SmsLane:
     def __init__(
         self, engine: Engine, modems: Sequence[tuple[SmsDriver, Modem]], text: SmsText, *, flash: bool = False
     ) -> None:
-        self.slots = [ModemSlot(driver, modem, Quota(_limits(modem))) for driver, modem in modems]
+        self.slots = [ModemSlot(driver, modem, Quota(limits(modem))) for driver, modem in modems]
         self._engine = engine
         self._text = text
         self._flash = flash
@@ -168,7 +106,7 @@ class SmsLane:
         for slot in self.slots:
             for at, number in reading.sent_by(slot.name, now - MONTH_S):
                 slot.quota.sent(min(at, now), number)  # a clock may have been ahead
-            slot.duty = Duty(reading.meta(_duty_key(slot)) or Duty.WORKING)
+            slot.duty = Duty(reading.meta(duty_key(slot)) or Duty.WORKING)
             if slot.duty is not Duty.DRAINED:
                 slot.driver.open(self._listener(slot))
 
@@ -471,7 +409,7 @@ class SmsLane:
     async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
         """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has let go of its port."""
         async with slot.turn:
-            await self._engine.remember(_duty_key(slot), duty)
+            await self._engine.remember(duty_key(slot), duty)
             before, slot.duty = slot.duty, duty
             log.info("modem=%s duty=%s", slot.name, duty)
             if duty is Duty.DRAINED and before is not Duty.DRAINED:
@@ -573,11 +511,3 @@ def _insist_on_port(slot: ModemSlot) -> None:
     """Raises Unavailable."""
     if slot.duty is Duty.DRAINED:
         raise Unavailable(f"it is drained: pinwheel modems resume {slot.name}")
-
-
-def _limits(modem: Modem) -> Limits:
-    return Limits(modem.hourly_limit, modem.daily_limit, modem.monthly_recipients)
-
-
-def _duty_key(slot: ModemSlot) -> str:
-    return f"duty of modem {slot.name}"
