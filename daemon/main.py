@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
 import socket
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import phonenumbers
 
 import drivers
 from daemon import config as configuration
+from daemon import journal, standby
 from daemon.api.app import application
 from daemon.api.server import (
     Listener,
@@ -41,7 +42,8 @@ from daemon.systemd import notify, watchdog_interval_s
 
 log = logging.getLogger("pinwheel")
 
-UNUSABLE = (StoreUnusable, KeyUnusable, SocketUnusable, PromptsUnusable, OSError)
+UNUSABLE = (ConfigErrors, StoreUnusable, KeyUnusable, SocketUnusable, PromptsUnusable, OSError)
+EX_CONFIG, EX_SOFTWARE = 78, 70  # sysexits.h: a start that cannot succeed as things are; a defect of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,12 @@ class Daemon:
     sms: SmsLane | None
     calls: VoiceLane | None
 
-    async def run(self) -> None:
-        """On duty from the first listening socket until SIGTERM or SIGINT."""
+    async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
+        """On duty from the first listening socket until SIGTERM or SIGINT.
+
+        inherited: the listening sockets that systemd passed. ready: is called once, when requests are served.
+        Raises PartEnded when a part ends that must not.
+        """
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -66,13 +72,13 @@ class Daemon:
             lane.open()
         self.engine.recover()
         app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping)
-        inherited = inherited_sockets()
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         duties = [asyncio.create_task(duty) for duty in (self.engine.run(), self._watchdog(), self._reloads(hangup))]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
         notify("READY=1", f"STATUS=version {VERSION}")
-        await _first_end(duties + serving, stopping)
+        ready()
+        ended = await _first_end(duties + serving, stopping)
         log.info("state=stopping")
         notify("STOPPING=1")
         stopping.set()
@@ -84,6 +90,8 @@ class Daemon:
         await asyncio.gather(*(lane.close() for lane in lanes))
         for duty in duties:
             duty.cancel()
+        if ended:
+            raise PartEnded(", ".join(ended))
 
     async def _reloads(self, hangup: asyncio.Event) -> None:
         """Load the prompts anew at each SIGHUP."""
@@ -107,13 +115,18 @@ class Daemon:
             notify("WATCHDOG=1")
 
 
-async def _first_end(tasks: list["asyncio.Task[None]"], stopping: asyncio.Event) -> None:
-    """Until we are told to stop, or a part that must never end does; then its exception is logged."""
+class PartEnded(Exception):
+    """A part that must never end did; the log says why."""
+
+
+async def _first_end(tasks: list["asyncio.Task[None]"], stopping: asyncio.Event) -> list[str]:
+    """Wait for the order to stop, or for the end of a part that must never end: those are named, and logged."""
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
     for task in done - {stop}:
         log.critical("task=%s ended", task.get_name(), exc_info=task.exception())
     stop.cancel()
+    return [task.get_name() for task in done - {stop}]
 
 
 def _prompts(config: Config) -> PromptLibrary:
@@ -195,21 +208,10 @@ def _sockets(config: Config, inherited: list[socket.socket]) -> list[tuple[socke
     return sockets
 
 
-def _log_to_stderr(level: str) -> None:
-    journal = "JOURNAL_STREAM" in os.environ  # journald stamps the time itself
-    layout = "%(levelname)s %(name)s %(message)s" if journal else "%(asctime)s %(levelname)s %(name)s %(message)s"
-    logging.basicConfig(level=level.upper(), format=layout, stream=sys.stderr)
-    # What no line shows need not be found out for each ("Optimization" in the logging HOWTO).
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
-    for noisy in ("uvicorn.error", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-async def _main(config: Config) -> None:
-    daemon = assemble(config)
+async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
+    daemon = assemble(configuration.load(path))
     try:
-        await daemon.run()
+        await daemon.run(inherited, ready)
     finally:
         daemon.store.close()
 
@@ -233,20 +235,47 @@ def main(path: Path, check_config: bool, log_level: str) -> None:
 
     It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the
     foreground; SIGTERM stops it after what is on the wire has been recorded, SIGHUP makes it load the prompts anew.
+    Exit status: 0 stopped, 70 a part ended that must not (the log says which), 78 it cannot start as things are.
+    Under systemd a start that fails again waits before it ends (0.5 to 15 s, longer each time; a change of the
+    configuration file ends the wait) and answers clients that the daemon does not start.
     """
+    if check_config:
+        _check(path)
+        return
+    faulthandler.enable()  # SIGABRT, which the watchdog sends, writes the stack of every thread to stderr
+    journal.log_to(log_level)
+    raise SystemExit(_serve(path, inherited_sockets(), standby.FailedStarts(os.environ.get("RUNTIME_DIRECTORY", ""))))
+
+
+def _check(path: Path) -> None:
     try:
         config = configuration.load(path)
     except ConfigErrors as exc:
         raise SystemExit(str(exc)) from exc
-    if check_config:
-        click.echo(f"{path} is good: {len(config.modem)} modem(s), voice {config.voice.driver}")
-        return
-    _log_to_stderr(log_level)
+    click.echo(f"{path} is good: {len(config.modem)} modem(s), voice {config.voice.driver}")
+
+
+def _serve(path: Path, inherited: list[socket.socket], failed: standby.FailedStarts) -> int:
+    """Run the daemon; its exit status. A start that fails under systemd is answered for (see `standby`)."""
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner, contextlib.suppress(KeyboardInterrupt):
-            runner.run(_main(config))
+            runner.run(_main(path, inherited, failed.clear))
+    except PartEnded:
+        return EX_SOFTWARE
     except UNUSABLE as exc:
-        raise SystemExit(str(exc)) from exc
+        for line in str(exc).splitlines():
+            log.error("%s", line)
+        _stand_by(str(exc).partition("\n")[0], path, inherited, failed)
+        return EX_CONFIG
+    return 0
+
+
+def _stand_by(reason: str, path: Path, inherited: list[socket.socket], failed: standby.FailedStarts) -> None:
+    pause_s = standby.pause_s(failed.count())
+    if inherited and pause_s:
+        log.info("state=waiting pause_s=%g", pause_s)
+        with asyncio.Runner(loop_factory=_new_loop) as runner, contextlib.suppress(KeyboardInterrupt):
+            runner.run(standby.wait(reason, pause_s, path, inherited))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -22,7 +22,7 @@ def units(directory: Path) -> list[Path]:
     """Copies of the units whose programs exist on this machine: verify looks for them."""
     copies = []
     for unit in UNITS.glob("pinwheel.*"):
-        text = re.sub(r"/opt/pinwheel/bin/pinwheeld", sys.executable, unit.read_text())
+        text = re.sub(r"/usr/bin/pinwheeld?(?= )", sys.executable, unit.read_text())
         copies.append(directory / unit.name)
         copies[-1].write_text(re.sub(r"^Documentation=man:.*\n", "", text, flags=re.MULTILINE))
     return copies

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from daemon.api.access import PEER
@@ -121,7 +121,7 @@ class _Server(uvicorn.Server):
 class Listener:
     """One listening socket and the server on it."""
 
-    def __init__(self, app: Starlette, sock: socket.socket, tls: tuple[str, str] | None = None) -> None:
+    def __init__(self, app: ASGIApp, sock: socket.socket, tls: tuple[str, str] | None = None) -> None:
         self._socket = sock
         config = uvicorn.Config(
             app,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.phrases import speakable
 from daemon.engine import STORE_AGAIN_S, Engine, Job
+from daemon.lanes.news import log_state
 from daemon.lanes.story import judged
 from daemon.prompts import PromptLibrary, PromptsUnusable, Speech
 from daemon.store import StoreUnusable
@@ -187,7 +188,7 @@ class VoiceLane:
 
     def _update(self) -> None:
         status = self.driver.status()
-        log.info("voice=%s state=%s detail=%r", self.driver.name, status.state, status.detail)
+        log_state("voice", self.driver.name, status)
         if status.state is DeviceState.READY:
             self._ready.set()
         else:

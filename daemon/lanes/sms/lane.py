@@ -22,6 +22,7 @@ from daemon.core.holds import HOLD_S, SEVERAL, Holds
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.quota import MONTH_S, Quota
 from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
+from daemon.lanes.news import log_state
 from daemon.lanes.sms.slots import REST_S, Duty, ModemSlot, NoSuchModem, duty_key, limits
 from daemon.store import StoreUnusable
 from drivers import (
@@ -347,7 +348,7 @@ class SmsLane:
 
     def _changed(self, slot: ModemSlot) -> None:
         status = slot.driver.status()
-        log.info("modem=%s state=%s detail=%r", slot.name, status.state, status.detail)
+        log_state("modem", slot.name, status)
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
         if status.state is DeviceState.READY:

@@ -1,0 +1,21 @@
+"""How a device's change of state is logged: the worse for the operator, the higher the priority."""
+
+import logging
+
+from drivers import DeviceState, ModemStatus, TrunkStatus
+
+log = logging.getLogger("pinwheel.lanes")
+
+LEVELS = {
+    DeviceState.STARTING: logging.INFO,
+    DeviceState.READY: logging.INFO,
+    DeviceState.WAITING: logging.WARNING,
+    DeviceState.ABSENT: logging.ERROR,
+    DeviceState.FAILED: logging.ERROR,
+    DeviceState.CLOSED: logging.INFO,
+}
+
+
+def log_state(kind: str, name: str, status: ModemStatus | TrunkStatus) -> None:
+    """One line: `modem=sim1 state=ready detail=''`."""
+    log.log(LEVELS[status.state], "%s=%s state=%s detail=%r", kind, name, status.state, status.detail)
