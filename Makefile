@@ -3,6 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check
+LOCK_VENV := .venv-lock
+# One file for every Python from 3.11 and every machine: it names the hashes of all wheels of a version.
+COMPILE := $(LOCK_VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make lock'
 BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core linphone-cli sip-tester kamailio kamailio-tls-modules openssl systemd
 RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools
@@ -10,19 +15,27 @@ EARS := .venv-listen
 EARS_PACKAGES := espeak-ng $(patsubst %,asterisk-core-sounds-%-wav,en es fr it ru)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint soak ears bench packages clean
+.PHONY: help setup lock demo test lint soak ears bench packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(STAMP)  ## make the virtual environment
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements-build.lock requirements-test.lock
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tools/debian-packages $(BASE_PACKAGES)
 	@echo "setting up $(VENV) (once, about a minute)..."
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@$(PIP_INSTALL) --require-hashes -r requirements-build.lock
+	@$(PIP_INSTALL) --require-hashes --no-build-isolation -r requirements-test.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
+
+lock:  ## renew the lock files: the newest versions that pyproject.toml allows, with their hashes
+	@test -x $(LOCK_VENV)/bin/uv || { $(PYTHON) -m venv $(LOCK_VENV) && $(LOCK_VENV)/bin/pip install --quiet uv; }
+	echo 'setuptools>=68' | $(COMPILE) -o requirements-build.lock -
+	$(COMPILE) --extra test -o requirements-test.lock pyproject.toml
+	$(COMPILE) --extra render --constraint requirements-test.lock -o requirements.lock pyproject.toml
 
 demo: $(STAMP)  ## verify a number on the simulated modem and phone
 	@$(VENV)/bin/pinwheel demo
@@ -55,4 +68,4 @@ bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls besid
 	$(VENV)/bin/python -m tests.bench
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) $(EARS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf $(VENV) $(LOCK_VENV) $(EARS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
