@@ -39,7 +39,7 @@ class Health:
         if self.sms is None:
             return []
         now = self.engine.clock.now()
-        return [{**_modem(slot, now), "queue": self.sms.waiting} for slot in self.sms.slots]
+        return [{**_modem(slot, now), "queue": self.sms.waiting} for slot in self.sms.pool.slots]
 
     def voice(self) -> dict[str, Any]:
         if self.calls is None:

@@ -47,7 +47,7 @@ async def running(
     lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=99))], text)
     lane.open()
     try:
-        await until(lambda: lane.slots[0].ready)
+        await until(lambda: lane.pool.slots[0].ready)
         yield engine
     finally:
         await lane.close()
@@ -56,7 +56,7 @@ async def running(
 def lane_of(engine: Engine) -> tuple[SmsLane, ModemSlot]:
     lane = engine.lanes[Channel.SMS]
     assert isinstance(lane, SmsLane)
-    return lane, lane.slots[0]
+    return lane, lane.pool.slots[0]
 
 
 def state(engine: Engine, request_id: str) -> str:
@@ -212,7 +212,7 @@ def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
-            test = asyncio.ensure_future(lane.test(slot, "447700900180", 0))
+            test = asyncio.ensure_future(lane.tests.send(slot, "447700900180", 0))
             await until(lambda: modem._outbox)
             with locked(tmp_path, store):
                 with pytest.raises(DriverError):
@@ -232,7 +232,7 @@ def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Sqlite
             assert counted(engine) == (1, 1)
             modem.lose_answer(False)
             with pytest.raises(Uncertain):
-                await lane.test(slot, "447700900186", 0)
+                await lane.tests.send(slot, "447700900186", 0)
             assert counted(engine) == (2, 2)
 
     weeks_ago = time.time() - 20 * DAY_S
@@ -261,7 +261,7 @@ def test_the_report_of_a_request_is_credited_although_a_test_was_refused(tmp_pat
             await until(lambda: state(engine, sent) == "sent")
             modem.refuse(21)
             with pytest.raises(DriverError):
-                await lane.test(slot, NUMBER, 0)  # the report comes meanwhile
+                await lane.tests.send(slot, NUMBER, 0)  # the report comes meanwhile
             await until(lambda: state(engine, sent) == "delivered")
 
     with SimulatedModem(tmp_path / "modem", network_s=0.4, report_s=0.2) as modem:
@@ -275,7 +275,7 @@ def test_the_late_answer_to_a_test_is_no_requests(tmp_path: Path, store: SqliteS
             unsent = await lost(engine, modem, accepted=False)
             modem.network_s = SLOW_S
             with pytest.raises(Uncertain):
-                await lane.test(slot, "447700900286", 0)
+                await lane.tests.send(slot, "447700900286", 0)
             await until(lambda: slot.ready)
             assert state(engine, unsent) == "uncertain"
 
@@ -373,7 +373,7 @@ def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Pa
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
-            tested = await lane.test(slot, NUMBER, 5)
+            tested = await lane.tests.send(slot, NUMBER, 5)
             modem.count_from(tested.references[0])
             sent = await start(engine, NUMBER)
             await until(lambda: state(engine, sent) == "delivered")
@@ -402,11 +402,11 @@ def test_a_drained_modem_is_resumed_also_if_it_was_away(tmp_path: Path, store: S
             if away:
                 modem.unplug()
                 await until(lambda: slot.driver.status().state is DeviceState.ABSENT)
-            await lane.set_duty(slot, Duty.DRAINED)
+            await lane.pool.set_duty(slot, Duty.DRAINED)
             if away:
                 modem.replug()
             assert slot.driver.status().state is DeviceState.CLOSED
-            await lane.set_duty(slot, Duty.WORKING)
+            await lane.pool.set_duty(slot, Duty.WORKING)
             await until(lambda: slot.ready)
 
     with SimulatedModem(tmp_path / "modem") as modem:
@@ -418,7 +418,7 @@ def test_a_modem_that_did_not_let_go_of_its_port_is_resumed_once_it_has(tmp_path
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
             slot.driver.close()  # and what was resumed before that changed nothing
-            await lane.set_duty(slot, Duty.WORKING)
+            await lane.pool.set_duty(slot, Duty.WORKING)
             await until(lambda: slot.ready)
 
     with SimulatedModem(tmp_path / "modem") as modem:

@@ -29,7 +29,7 @@ async def modems(http: HttpRequest) -> Response:
 
 async def _set_duty(http: HttpRequest, lane: SmsLane, slot: ModemSlot, _: Parameters) -> Answer:
     duty = {"pause": Duty.PAUSED, "drain": Duty.DRAINED, "resume": Duty.WORKING}[http.path_params["action"]]
-    await lane.set_duty(slot, duty)
+    await lane.pool.set_duty(slot, duty)
     return {"name": slot.name, "state": str(duty)}
 
 
@@ -46,7 +46,7 @@ async def _test(http: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parame
     """?to=NUMBER&wait=SECONDS: send a test message, and wait so long for its report."""
     number = _recipient(given.required("to"), http.app.state.verify.security)
     wait_s = given.whole("wait", range(MAX_REPORT_S + 1), f"seconds, 0 to {MAX_REPORT_S}")
-    result = await lane.test(slot, number, REPORT_S if wait_s is None else wait_s)
+    result = await lane.tests.send(slot, number, REPORT_S if wait_s is None else wait_s)
     return {
         "name": slot.name,
         "sent_s": round(result.sent_s, 3),
@@ -58,7 +58,7 @@ async def _test(http: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parame
 
 async def _ask(_: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parameters) -> Answer:
     """?command=AT+CSQ: the modem's answer to a command that changes nothing."""
-    return {"name": slot.name, "answer": list(await lane.ask(slot, given.required("command"), ASK_S))}
+    return {"name": slot.name, "answer": list(await lane.pool.ask(slot, given.required("command"), ASK_S))}
 
 
 ACTIONS: dict[str, Callable[[HttpRequest, SmsLane, ModemSlot, Parameters], Awaitable[Answer]]] = {
@@ -81,7 +81,7 @@ async def act(http: HttpRequest) -> Response:
     if lane is None:
         raise HttpError(404, "No such modem", "no modem is configured: add a [[modem]] to the configuration")
     try:
-        slot = lane.slot(http.path_params["name"])
+        slot = lane.pool.slot(http.path_params["name"])
         return JSONResponse(await action(http, lane, slot, given))
     except NoSuchModem as exc:
         raise HttpError(404, "No such modem", str(exc)) from None

@@ -9,7 +9,7 @@ from enum import StrEnum
 from daemon.config import Modem
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Job
-from drivers import DeviceState, Sms, SmsDriver
+from drivers import DeviceState, Sms, SmsDriver, Unavailable
 
 REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
 PASSED_OVER_S = 30.0  # after a failure of its own, while another modem is free
@@ -51,6 +51,11 @@ class ModemSlot:
     @property
     def ready(self) -> bool:
         return self.duty is Duty.WORKING and self.driver.status().state is DeviceState.READY
+
+    def insist_on_port(self) -> None:
+        """Raises Unavailable."""
+        if self.duty is Duty.DRAINED:
+            raise Unavailable(f"it is drained: pinwheel modems resume {self.name}")
 
     def rest(self, seconds: float) -> None:
         self.rest_until = time.monotonic() + seconds

@@ -1,0 +1,31 @@
+"""Delivery reports: each is credited to the message that it means."""
+
+import asyncio
+
+from daemon.core.model import AttemptState
+from daemon.engine import Engine, Outcome
+from daemon.lanes.sms.slots import ModemSlot
+from drivers import Delivery, StatusReport
+
+REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
+REPORTED = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
+"""A network that still tries is no news."""
+
+
+def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Outcome] | None":
+    """Credit a delivery report to the newest message that it can mean."""
+    state = REPORTED.get(report.delivery)
+    if state is None:
+        return None
+    since = engine.clock.now() - REPORT_WINDOW_S
+    detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
+    credited = engine.credit(
+        report.number, str(report.reference), slot.name, since, state, detail, insist=not report.stored
+    )
+    credited.add_done_callback(lambda done: _count(slot, state, done))
+    return credited
+
+
+def _count(slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Outcome]") -> None:
+    if credited.exception() is None and credited.result().actions:
+        slot.outcomes[state] += 1

@@ -1,0 +1,107 @@
+"""Messages that an operator sends to try a modem. They belong to no request, and their reports to none, either."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from daemon.engine import Engine
+from daemon.lanes.sms.answers import parts_of
+from daemon.lanes.sms.reports import credit
+from daemon.lanes.sms.slots import ModemSlot
+from drivers import REFERENCES, Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Unavailable, Uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What became of a test message. report: the last that came in time."""
+
+    sent_s: float
+    references: tuple[int, ...]
+    report: Delivery | None
+    report_s: float | None
+
+
+class Tests:
+    """Every method is for the event loop's thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: dict[tuple[str, str], asyncio.Queue[StatusReport]] = {}  # by modem and number
+        self._tested: deque[tuple[str, str, int]] = deque(maxlen=REFERENCES)  # modem, number and TP-MR
+
+    async def send(self, slot: ModemSlot, number: str, report_s: float) -> TestResult:
+        """Send a message that belongs to no request, and wait so long for its report. Raises DriverError."""
+        started, now = time.monotonic(), self._engine.clock.now()
+        slot.insist_on_port()
+        if not slot.quota.allows(now, number):
+            raise Unavailable(f"{slot.quota.full(now)} is reached")
+        if (slot.name, number) in self._waiting:
+            raise Unavailable("a test to this number is under way: wait for its end")
+        sms = Sms(number, f"Pinwheel: a test of the modem {slot.name}.", 300)
+        reports = self._waiting[slot.name, number] = asyncio.Queue()  # before it is sent: a report can be quick
+        try:
+            references = await self._send_test(slot, sms)
+            self._tested.append((slot.name, number, references[-1]))
+            sent_s = time.monotonic() - started
+            delivery = await self._reported(slot, reports, references[-1], report_s)
+        except Uncertain as exc:
+            raise Uncertain(f"{exc}; the message may have been sent") from None
+        finally:
+            del self._waiting[slot.name, number]
+            while not reports.empty():
+                if not self._is_tests(slot, report := reports.get_nowait()):
+                    credit(self._engine, slot, report)
+        return TestResult(sent_s, references, delivery, None if delivery is None else time.monotonic() - started)
+
+    async def _reported(
+        self, slot: ModemSlot, reports: asyncio.Queue[StatusReport], reference: int, within_s: float
+    ) -> Delivery | None:
+        """What the last report of a test says, once it is final or the time is over."""
+        delivery: Delivery | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while delivery in (None, Delivery.TRYING):
+                    report = await reports.get()
+                    if report.reference == reference:
+                        delivery = report.delivery
+                    else:
+                        credit(self._engine, slot, report)  # it is another message's
+        return delivery
+
+    async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:
+        parts = 0
+        slot.quota.begin(sms.number)
+        try:
+            await self._engine.count(slot.name, sms.number, sent=True)
+            parts = 1  # unless the driver knows better
+            receipt = await asyncio.wrap_future(slot.driver.send(sms))
+        except DriverError as exc:
+            slot.last_error = (self._engine.clock.now(), str(exc))
+            parts = parts_of(exc)
+            if not parts:
+                self._engine.count(slot.name, sms.number, sent=False)
+            raise
+        finally:
+            slot.quota.end(self._engine.clock.now(), sms.number, parts)
+        return receipt.references
+
+    def takes(self, slot: ModemSlot, report: StatusReport) -> bool:
+        """Whether it is the report of a test; it is given to the test that waits for one."""
+        waiting = self._waiting.get((slot.name, report.number))
+        if waiting is not None:
+            waiting.put_nowait(report)
+        return waiting is not None or self._is_tests(slot, report)
+
+    def _is_tests(self, slot: ModemSlot, report: StatusReport) -> bool:
+        return (slot.name, report.number, report.reference) in self._tested
+
+    def answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
+        if isinstance(late.answer, Receipt):
+            self._tested.append((slot.name, late.sms.number, late.answer.references[-1]))
+
+    def forget(self, slot: ModemSlot, number: str, reference: int) -> None:
+        """TP-MR has wrapped: from now on it means another message to this number."""
+        with contextlib.suppress(ValueError):
+            self._tested.remove((slot.name, number, reference))
