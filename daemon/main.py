@@ -27,6 +27,7 @@ from daemon.api.server import (
     tls_files,
     unix_socket,
 )
+from daemon.checking import NoSuchUser, check
 from daemon.clock import Clock
 from daemon.config import Config, ConfigErrors
 from daemon.core.model import Channel, Request
@@ -39,6 +40,7 @@ from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped
 from daemon.status import VERSION, Health
 from daemon.store import SqliteStore, StoreUnusable
 from daemon.systemd import notify, watchdog_interval_s
+from drivers.settings import Severity
 
 log = logging.getLogger("pinwheel")
 
@@ -209,7 +211,7 @@ def _sockets(config: Config, inherited: list[socket.socket]) -> list[tuple[socke
 
 
 async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
-    daemon = assemble(configuration.load(path))
+    daemon = assemble(_usable(path))
     try:
         await daemon.run(inherited, ready)
     finally:
@@ -225,12 +227,15 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
     show_default=True,
     help="The configuration file.",
 )
-@click.option("--check-config", is_flag=True, help="Only read the configuration, and name every mistake in it.")
+@click.option("--check-config", is_flag=True, help="Only look at the configuration, and name every mistake in it.")
+@click.option(
+    "--user", default="", help="With --check-config, as root: as whom; default for the installed file: pinwheel."
+)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 @click.version_option(VERSION)
-def main(path: Path, check_config: bool, log_level: str) -> None:
+def main(path: Path, check_config: bool, user: str, log_level: str) -> None:
     """The Pinwheel daemon: verifies phone numbers by SMS and by call.
 
     It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the
@@ -240,19 +245,13 @@ def main(path: Path, check_config: bool, log_level: str) -> None:
     configuration file ends the wait) and answers clients that the daemon does not start.
     """
     if check_config:
-        _check(path)
-        return
+        try:
+            raise SystemExit(0 if check(path, user) else 1)
+        except NoSuchUser as exc:
+            raise click.UsageError(str(exc)) from exc
     faulthandler.enable()  # SIGABRT, which the watchdog sends, writes the stack of every thread to stderr
     journal.log_to(log_level)
     raise SystemExit(_serve(path, inherited_sockets(), standby.FailedStarts(os.environ.get("RUNTIME_DIRECTORY", ""))))
-
-
-def _check(path: Path) -> None:
-    try:
-        config = configuration.load(path)
-    except ConfigErrors as exc:
-        raise SystemExit(str(exc)) from exc
-    click.echo(f"{path} is good: {len(config.modem)} modem(s), voice {config.voice.driver}")
 
 
 def _serve(path: Path, inherited: list[socket.socket], failed: standby.FailedStarts) -> int:
@@ -276,6 +275,16 @@ def _stand_by(reason: str, path: Path, inherited: list[socket.socket], failed: s
         log.info("state=waiting pause_s=%g", pause_s)
         with asyncio.Runner(loop_factory=_new_loop) as runner, contextlib.suppress(KeyboardInterrupt):
             runner.run(standby.wait(reason, pause_s, path, inherited))
+
+
+def _usable(path: Path) -> Config:
+    """What the file says; what is wrong with it and does not keep the daemon from its work is logged."""
+    inspection = configuration.inspect(path)
+    inspection.refuse_fatal()
+    for finding in inspection.findings:
+        level = logging.WARNING if finding.severity is Severity.WARNING else logging.ERROR
+        log.log(level, "config=%s mistake=%r", path, str(finding))
+    return inspection.config
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

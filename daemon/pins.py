@@ -69,9 +69,9 @@ def load_key(key_file: str, state_directory: Path) -> bytes:
     """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if key_file:
-        return _read_key(Path(key_file), private=True)
+        return read_key(Path(key_file), private=True)
     if credentials and (Path(credentials) / CREDENTIAL).exists():
-        return _read_key(Path(credentials) / CREDENTIAL, private=False)
+        return read_key(Path(credentials) / CREDENTIAL, private=False)
     path = state_directory / "key"
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
@@ -82,10 +82,11 @@ def load_key(key_file: str, state_directory: Path) -> bytes:
         pass
     except OSError as exc:
         raise KeyUnusable(f"cannot make the master key {path}: {exc.strerror}; is the directory writable?") from exc
-    return _read_key(path, private=True)
+    return read_key(path, private=True)
 
 
-def _read_key(path: Path, *, private: bool) -> bytes:
+def read_key(path: Path, *, private: bool) -> bytes:
+    """The master key in a file. private: only its owner may read it. Raises KeyUnusable."""
     try:
         key = path.read_bytes()
         mode = stat.S_IMODE(path.stat().st_mode)

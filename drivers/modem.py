@@ -7,10 +7,11 @@ may be missing: only the final result to AT and PDU mode are insisted on.
 import contextlib
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from drivers import at
+from drivers.checks import Unreadable
 from drivers.line import Line, Reply, Silent
+from drivers.serial_options import sim_pin
 
 
 class Blocked(Exception):
@@ -212,7 +213,11 @@ class Modem:
             raise Blocked("the SIM wants its PIN, and the modem cannot tell the tries left: remove the PIN in a phone")
         if left < ALL_TRIES:
             raise Blocked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
-        if not self.ask(f'AT+CPIN="{_pin(pin_file)}"').ok:
+        try:
+            pin = sim_pin(pin_file)
+        except Unreadable as exc:
+            raise Blocked(f"cannot use pin_file: {exc}") from None
+        if not self.ask(f'AT+CPIN="{pin}"').ok:
             raise Blocked("the SIM refuses the PIN in pin_file: enter the right one in a phone, correct pin_file")
         if self._sim_state() not in OPEN:
             raise Blocked("the SIM is still locked after its PIN")
@@ -289,13 +294,3 @@ class Modem:
             home = 6 if len(parameters) > 7 else 0
             return parameters[0], parameters[home], at.integer(parameters[home + 1])
         return "", "", 1
-
-
-def _pin(pin_file: str) -> str:
-    try:
-        pin = Path(pin_file).read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise Blocked(f"cannot read pin_file {pin_file}") from None
-    if not (pin.isdecimal() and 4 <= len(pin) <= 8):
-        raise Blocked(f"pin_file {pin_file} does not hold a PIN of 4 to 8 digits")
-    return pin

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import InvalidStateError
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 import phonenumbers
@@ -36,70 +36,19 @@ from drivers.answering import Verdict
 from drivers.conversation import By, Conversation, Say
 from drivers.leg import PLAYED_S, Handle, Leg
 from drivers.rtp import Failed, Finished, Heard, Key, Pacer, PacerEvent, PacerGone, Stopped, hear_only
-from drivers.settings import setting
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.locate import locate
 from drivers.sip.sdp import PCMA, new_cryptos, offer
 from drivers.sip.transaction import Timers
-from drivers.sip.transport import Kind
 from drivers.trunk import Locator, Trunk
+from drivers.voice_options import Options as Options
+from drivers.voice_options import rtp_range
 
 log = logging.getLogger("pinwheel.voice")
 
 CLOSE_S = 2.0  # for BYEs and the unregistration to be answered
 STILL_LOOKS = 5  # without a turn in between, a second apart, and the thread is given up
 SWITCH_PORTS = 50  # tries to find a free RTP port
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The keys of [voice]."""
-
-    server: str = setting("", "Registrar and proxy; a bare name is looked up as SRV, too.", required=True)
-    transport: str = setting("udp", '"udp", "tcp" or "tls".', choices=tuple(Kind))
-    tls_ca: str = setting("", "Certificates (PEM) that the server's is checked with; empty: the system's.")
-    tls_cert: str = setting("", "Our own certificate chain (PEM), if the trunk wants one.")
-    tls_key: str = setting("", "Private key (PEM) of that certificate.")
-    username: str = setting("", "The account's user name.")
-    password_file: str = setting("", "A file with its password.")
-    register: bool = setting(True, "Register, or rely on the trunk knowing our address.")
-    bind: str = setting("0.0.0.0:0", "Our address and SIP port; port 0: any.")
-    rtp_ports: str = setting("40000-49999", "UDP ports for audio.")
-    symmetric_rtp: bool = setting(
-        True, "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."
-    )
-    srtp: str = setting(
-        "none",
-        'Encrypt audio by keys told in SDP ("sdes", RFC 4568), and never speak without; or "none".',
-        choices=("none", "sdes"),
-    )
-    dial: str = setting("{e164}", "How a number becomes the SIP user:")
-    user_phone: bool = setting(False, "Add ;user=phone to the callee's address (RFC 3261 19.1.1).")
-    caller_id: str = setting("", "The number or name that callees see.")
-    assert_identity: bool = setting(False, "Tell the trunk our number as P-Asserted-Identity, too (RFC 3325).")
-    hide_number: bool = setting(False, "Call anonymously; the trunk still learns the number (RFC 3323).")
-    domain: str = setting("", "Domain of our address and of callees, if the server is only a proxy to it.")
-    auth_username: str = setting("", "Name for the password, if it is not username.")
-    external_address: str = setting(
-        "", 'Our address as the trunk sees it, behind a NAT; "auto": as its answers tell (UDP).'
-    )
-    keepalive_seconds: int = setting(
-        0, "Pause between OPTIONS that hold a NAT open and tell whether the server is there; 0: none.", unit="s", low=0
-    )
-    ring_seconds: int = setting(30, "How long it may ring.", unit="s", low=1, high=300)
-    repeats: int = setting(2, "How often 1 may be pressed to hear it again; 0: not offered.", low=0, high=9)
-    confirm: str = setting(
-        "none",
-        'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
-        choices=("none", "press1"),
-    )
-    machine: str = setting(
-        "speak",
-        'What to do when a machine seems to answer, by its greeting or beep, a guess: "speak" or "hangup".',
-        choices=("speak", "hangup"),
-    )
-    limit_seconds: int = setting(120, "The longest call, from its answer.", unit="s", low=10, high=600)
-    max_calls: int = setting(50, "Calls at a time.", low=1, high=1000)
 
 
 def dialled(rule: str, number: str) -> str:
@@ -258,8 +207,7 @@ class Signalling:
 
     def _rtp_sockets(self) -> tuple[socket.socket, socket.socket]:
         """UDP sockets on a free even port of rtp_ports and on the next, for RTCP (RFC 3550 11). Raises OSError."""
-        low, _, high = self._options.rtp_ports.partition("-")
-        even = range(int(low) + int(low) % 2, int(high or low), 2)
+        even = rtp_range(self._options.rtp_ports)
         for port in random.sample(even, min(len(even), SWITCH_PORTS)):
             with contextlib.ExitStack() as opened:
                 rtp, rtcp = (opened.enter_context(self._udp_socket()) for _ in range(2))

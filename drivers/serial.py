@@ -10,7 +10,6 @@ import glob
 import logging
 import queue
 import select
-import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -53,54 +52,14 @@ from drivers.modem import (
 )
 from drivers.recovery import Cure, Hourly, Ladder, Port, Search
 from drivers.sending import Sender
-from drivers.settings import setting
+from drivers.serial_options import SAME_IMEI
+from drivers.serial_options import Options as Options
 from drivers.storage import Storage
 
 log = logging.getLogger("pinwheel.modem")
 
-SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
 SIGNS_AN_HOUR = 6  # of a restart without a banner that are believed, lest a modem of odd habits be set up for ever
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
-
-
-def _imei_mistake(value: str) -> str:
-    fits = not value or (value.isascii() and value.isdecimal() and SAME_IMEI <= len(value) <= SAME_IMEI + 2)
-    return "" if fits else f"{value!r} must be the 14 to 16 digits that pinwheel modems show NAME tells"
-
-
-def _pin_file_mistake(value: str) -> str:
-    """It does not repeat the value, which may be the PIN itself."""
-    return "" if not value or value.startswith("/") else "must be the whole path of a file that holds the PIN"
-
-
-def _command_mistake(value: str) -> str:
-    try:
-        shlex.split(value)
-    except ValueError as exc:
-        return f"{value!r} is no command: {str(exc).lower()}"
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The keys of a [[modem]] with this driver."""
-
-    port: str = setting(
-        "",
-        "The serial port; a name under /dev/serial/by-id survives unplugging; with a * it is searched for.",
-        required=True,
-    )
-    imei: str = setting("", "Only the modem with this IMEI, whichever port of a pattern it is at.", check=_imei_mistake)
-    baudrate: int | str = setting(
-        115200, 'Its speed, or "auto"; USB modems ignore it.', choices=("auto",), low=300, high=4_000_000, unit="bit/s"
-    )
-    flow_control: str = setting("none", '"none" or "rtscts".', choices=("none", "rtscts"))
-    pin_file: str = setting("", "A file with the SIM's PIN; it is tried once.", check=_pin_file_mistake)
-    power_cycle: str = setting(
-        "",
-        "A command that cuts the modem's power for a moment, for when it stays silent (uhubctl ...).",
-        check=_command_mistake,
-    )
 
 
 class _Restarted(Exception):

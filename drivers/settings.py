@@ -1,8 +1,36 @@
-"""How a configuration key is declared: a field of a frozen dataclass, with its help, unit and bounds."""
+"""How a configuration key is declared: a field of a frozen dataclass, with its help, unit, bounds and checks.
 
-from collections.abc import Callable
-from dataclasses import field
+There are two kinds of check. `check` looks at the text alone: what is wrong with it makes the file unusable. `probe`
+opens, resolves or compares what the key names, without network traffic: it sees the machine and the whole section.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
+
+
+class Severity(StrEnum):
+    """What a fault of the configuration means for the daemon."""
+
+    FATAL = "fatal"  # it does not start
+    ERROR = "error"  # it starts, and a device, a listener or a feature does not work until this is mended
+    WARNING = "warning"  # it works, or will once something else has changed
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a probe found, with the remedy. It never repeats what may be a secret."""
+
+    text: str
+    severity: Severity = Severity.ERROR
+
+
+Check = Callable[[str], str]
+"""What is wrong with a text, or ""."""
+
+Probe = Callable[[Any, Any], Iterator[Fault]]
+"""What is wrong with a value, in its section (the dataclass that holds it), on this machine."""
 
 
 def setting(
@@ -13,10 +41,15 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
-    check: Callable[[str], str] | None = None,
+    check: Check | None = None,
+    probe: Probe | None = None,
     required: bool = False,
+    quoted: bool = True,
 ) -> Any:
-    """A configuration key: its default, one sentence, unit, bounds or choices; check: the mistake in a text, or ""."""
+    """A configuration key: its default, one sentence, unit, bounds or choices, checks.
+
+    quoted: messages may repeat a wrong value; False for what may be a secret that was written in the wrong place.
+    """
     metadata = {
         "help": help,
         "unit": unit,
@@ -24,7 +57,9 @@ def setting(
         "high": high,
         "choices": choices,
         "check": check,
+        "probe": probe,
         "required": required,
+        "quoted": quoted,
     }
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)

@@ -9,10 +9,9 @@ import selectors
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from drivers import DeviceState, TrunkStatus
+from drivers.checks import secret, split_port
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import Identity
 from drivers.sip.digest import Account
@@ -21,9 +20,7 @@ from drivers.sip.message import Malformed, host_port
 from drivers.sip.registration import Registration
 from drivers.sip.transaction import Timers
 from drivers.sip.transport import Address, Datagrams, Kind, Received, Streams, Tls, Transport, interface_of
-
-if TYPE_CHECKING:
-    from drivers.pyvoip import Options
+from drivers.voice_options import LEARN, Options
 
 log = logging.getLogger("pinwheel.voice")
 
@@ -32,7 +29,6 @@ Locator = Callable[[str, Kind], tuple[Address, ...]]
 RETRY_S = 2.0  # after a name that led nowhere or a port that was taken
 LOOK_AGAIN_S = 300.0  # names and our own address may change
 LOOK_AGAIN_BROKEN_S = 30.0
-LEARN = "auto"  # of external_address
 
 
 class Trunk:
@@ -40,7 +36,7 @@ class Trunk:
 
     def __init__(
         self,
-        options: "Options",
+        options: Options,
         timers: Timers,
         selector: selectors.BaseSelector,
         rouse: Callable[[], None],
@@ -202,7 +198,7 @@ class Trunk:
 
     def _begin(self, servers: tuple[Address, ...], now: float) -> UserAgent:
         """A transport and an agent. Raises OSError or ValueError where that cannot be."""
-        password = _password(self._options.password_file)
+        password = secret(self._options.password_file) if self._options.password_file else ""
         self.close()
         bind = _bind_address(self._options.bind)
         self.interface = interface_of(bind[0], servers[0])
@@ -250,7 +246,7 @@ class Trunk:
             self._transport = None
 
 
-def caller(options: "Options", user: str, domain: str, kind: Kind, account: Account | None) -> Identity:
+def caller(options: Options, user: str, domain: str, kind: Kind, account: Account | None) -> Identity:
     """Who calls, as callees see it and as the trunk learns it; the host is filled in by `UserAgent.move`."""
     is_number = options.caller_id.lstrip("+").isdecimal()
     uri = f"sip:{options.caller_id if is_number else user}@{domain}"
@@ -272,13 +268,9 @@ def _host(server: str) -> str:
 
 def _bind_address(text: str) -> Address:
     """ "0.0.0.0:0" or "[::]:0" taken apart, port 0 for any; raises ValueError."""
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
+    host, port = split_port(text)
+    return host, port or 0
 
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _password(path: str) -> str:
-    return Path(path).read_text().strip() if path else ""

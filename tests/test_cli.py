@@ -13,7 +13,6 @@ from click.testing import CliRunner, Result
 
 from daemon.api.operator import MAX_STREAMS
 from daemon.cli import main
-from daemon.main import main as daemon_main
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -173,18 +172,3 @@ def test_help_is_worth_reading(command: list[str]) -> None:
     done = CliRunner().invoke(main, [*command, "--help"])
     assert done.exit_code == 0
     assert len(done.output.splitlines()) > 5
-
-
-def test_check_config_names_every_mistake_at_once(tmp_path: Path) -> None:
-    config = tmp_path / "bad.toml"
-    config.write_text('[api]\nsocet = "/x"\n[clock]\nspeed = "fast"\n[[modem]]\nname = "sim1"\n')
-    done = CliRunner().invoke(daemon_main, ["--config", str(config), "--check-config"])
-    assert done.exit_code == 1
-    for part in ("bad.toml", "socet", "did you mean 'socket'", "speed", "port"):
-        assert part in done.output
-
-
-def test_check_config_says_that_the_shipped_file_is_good() -> None:
-    shipped = Path(__file__).parents[1] / "config" / "pinwheel.toml"
-    done = CliRunner().invoke(daemon_main, ["--config", str(shipped), "--check-config"])
-    assert (done.exit_code, "is good" in done.output) == (0, True)

@@ -71,6 +71,8 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         "[foo]: no such section; the sections are "
         + "api, store, security, sms, voice, prompts, clock, account, modem, workflow",
         '[[workflow]] number 1 steps: from 1 to 26 are needed, e.g. [{ channel = "sms", wait = 60 }]',
+        "[[modem]] and [voice] driver: nothing can be sent; "
+        + 'add a [[modem]] with its port, or set driver = "pyvoip" and server in [voice]',
     ]
 
 
@@ -78,8 +80,8 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
     ("text", "mistake"),
     [
         ("[api", "not valid TOML"),
-        ("api = 3", "[api] must be a table"),
-        ("[modem]", "[modem] must be written [[modem]], there may be several"),
+        ("api = 3", "[api]: must be a table"),
+        ("[modem]", "[modem]: must be written [[modem]], there may be several"),
         ('[security]\non_refused = "stop"', "'stop' must be one of 'wait', 'next'"),
         ("[security]\ncancel_after = -1", "-1 is too small; the least is 0 s"),
         ("[clock]\nspeed = 5000.0", "5000.0 is too large; the most is 1000"),
@@ -90,9 +92,9 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         ('[api]\ntcp = "8790"', 'must be "address:port"'),
         ('[api]\ntcp = "127.0.0.1:8790"', "needs at least one [[account]]"),
         ('[api]\ntcp = "0.0.0.0:8790"', "0.0.0.0 is not loopback, so it needs tls_cert and tls_key"),
-        ('[api]\ntcp = "127.0.0.1:1"\ntls_cert = "x"', "give both or neither"),
+        ('[api]\ntcp = "127.0.0.1:1"\ntls_cert = "/x"', "tls_key: is missing; give both"),
         ('[api]\ntcp = "127.0.0.1:1"\n[[account]]\nsecret_file = "/no"', "[[account]] number 1 key: is missing"),
-        ('[api]\ntcp = "127.0.0.1:1"\n[[account]]\nkey = "k"\nsecret_file = "/no"', "there is no file '/no'"),
+        ('[api]\ntcp = "127.0.0.1:1"\n[[account]]\nkey = "k"', "[[account]] number 1 secret_file: is missing"),
         ('[[modem]]\nport = "/dev/null"', "[[modem]] number 1 name: is missing"),
         ('[[modem]]\nname = "a"', "[[modem]] number 1 port: is missing"),
         ('[[modem]]\nname = "a"\nport = "x"\n[[modem]]\nname = "a"\nport = "y"', "number 2 name: 'a' is taken"),

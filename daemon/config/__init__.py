@@ -1,7 +1,12 @@
-"""The configuration: one TOML file. `keys` declares what there is, `reading` reads it, `rules` judges it as a whole."""
+"""The configuration: one TOML file.
 
+`keys` declares what there is, with a check each; `reading` reads it, `syntax` explains what is no TOML, `rules`
+compares keys, and `probing` looks whether what they name is there.
+"""
+
+from daemon.config.findings import ConfigErrors, Finding
 from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Account, Config, Modem, Security, Voice
-from daemon.config.reading import DEFAULT_FILE, ConfigErrors, load, parse
+from daemon.config.reading import DEFAULT_FILE, Inspection, inspect, load, parse
 
 __all__ = [
     "DEFAULT_FILE",
@@ -10,9 +15,12 @@ __all__ = [
     "Account",
     "Config",
     "ConfigErrors",
+    "Finding",
+    "Inspection",
     "Modem",
     "Security",
     "Voice",
+    "inspect",
     "load",
     "parse",
 ]

@@ -7,35 +7,55 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daemon.client import DEFAULT_SOCKET
+from daemon.config import checks
+from daemon.config.checks import SQLITE_PREFIX
 from daemon.core.model import Channel, Step
 from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
-from drivers.settings import setting
-
-SQLITE_PREFIX = "sqlite:///"
-
-
-def _name(value: str) -> str:
-    fits = value.isprintable() and "/" not in value and not value.startswith("-")  # it stands in paths and commands
-    return "" if fits else f'{value!r} must be printable, without "/" and "-" in front, e.g. "sim1"'
+from drivers.checks import readable_directory, secret_file, whole_path
+from drivers.settings import Severity, setting
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    socket: str = setting("/run/pinwheel/control.sock", "The Unix socket, unless systemd passes one.")
-    socket_mode: str = setting("0660", "Permissions of that socket, in octal.")
-    allow_uids: list[int] = setting([], "Users who may speak to the socket; empty: whoever may open it.")
+    socket: str = setting(
+        str(DEFAULT_SOCKET),
+        "The Unix socket, unless systemd passes one.",
+        check=checks.socket_path,
+        probe=checks.socket_place,
+    )
+    socket_mode: str = setting("0660", "Permissions of that socket, in octal.", check=checks.mode)
+    allow_uids: list[int] = setting(
+        [],
+        "Users who may speak to the socket; empty: whoever may open it.",
+        low=0,
+        high=checks.MAX_UID,
+        probe=checks.users,
+    )
     tcp: str = setting(
-        "", 'A listener for clients that insist on TCP, e.g. "127.0.0.1:8790"; then an [[account]] is needed.'
+        "",
+        'A listener for clients that insist on TCP, e.g. "127.0.0.1:8790"; then an [[account]] is needed.',
+        check=checks.listener,
+        probe=checks.listens,
     )
     tls_cert: str = setting(
-        "", "Certificate chain (PEM) of the TCP listener; without it the listener is plain and loopback only."
+        "",
+        "Certificate chain (PEM) of the TCP listener; without it the listener is plain and loopback only.",
+        check=whole_path,
+        probe=checks.certificate,
     )
-    tls_key: str = setting("", "Private key (PEM) of that certificate.")
+    tls_key: str = setting("", "Private key (PEM) of that certificate.", check=whole_path, quoted=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    url: str = setting("sqlite:////var/lib/pinwheel/pinwheel.db", "The database; four slashes make the path absolute.")
+    url: str = setting(
+        checks.EXAMPLE_URL,
+        "The database; four slashes make the path absolute.",
+        check=checks.database_url,
+        probe=checks.database,
+        quoted=False,
+    )
 
     @property
     def path(self) -> Path:
@@ -47,6 +67,9 @@ class Security:
     key_file: str = setting(
         "",
         'Master key of the PINs; empty: the systemd credential "pinwheel-key", else a file "key" beside the database.',
+        check=whole_path,
+        probe=checks.master_key,
+        quoted=False,
     )
     max_active_per_number: int = setting(1, "Requests that may run for one number at a time; 0: any number.", low=0)
     cancel_after: int = setting(30, "A request cannot be cancelled before this.", unit="s", low=0)
@@ -57,21 +80,32 @@ class Security:
         choices=("wait", "next"),
     )
     allow_prefixes: list[str] = setting(
-        [], 'Numbers must start with one of these, e.g. ["44", "353"]; empty: any but premium-rate ones.'
+        [],
+        'Numbers must start with one of these, e.g. ["44", "353"]; empty: any but premium-rate ones.',
+        check=checks.prefix,
     )
-    deny_prefixes: list[str] = setting([], "Numbers must not start with any of these.")
+    deny_prefixes: list[str] = setting(
+        [], "Numbers must not start with any of these.", check=checks.prefix, probe=checks.denied
+    )
     requests_per_second: int = setting(30, "Starts a second before clients are told to slow down; 0: no limit.", low=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    key: str = setting("", "The api_key of a client on TCP.")
-    secret_file: str = setting("", "A file with its api_secret.")
+    key: str = setting("", "The api_key of a client on TCP.", check=checks.account_key)
+    secret_file: str = setting(
+        "",
+        "A file with its api_secret.",
+        required=True,
+        check=whole_path,
+        probe=secret_file(Severity.FATAL),
+        quoted=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Modem:
-    name: str = setting("", "How logs and commands call this modem.", check=_name)
+    name: str = setting("", "How logs and commands call this modem.", check=checks.modem_name)
     driver: str = setting("serial", "The driver that speaks to it.")
     hourly_limit: int = setting(0, "SMS an hour, of which a long text takes several; 0: no limit.", low=0)
     daily_limit: int = setting(0, "SMS a day; 0: no limit.", low=0)
@@ -88,7 +122,9 @@ class Modem:
 class SmsSection:
     flash: bool = setting(False, "Show messages at once and keep them nowhere (class 0); not every phone obeys.")
     origin: str = setting(
-        "", 'The web site whose form takes the code, e.g. "example.com": phones then offer to fill it in.'
+        "",
+        'The web site whose form takes the code, e.g. "example.com": phones then offer to fill it in.',
+        check=checks.domain,
     )
 
 
@@ -103,13 +139,15 @@ class Prompts:
     directory: str = setting(
         "/var/lib/pinwheel/prompts",
         "Where rendered and imported prompts lie; what is missing there comes from the package.",
+        check=whole_path,
+        probe=readable_directory,
     )
     engine: str = setting(
         "gtts",
         'What `pinwheel prompts render` uses: "gtts", "piper" or "espeak"; no other command ever does.',
         choices=("gtts", "piper", "espeak"),
     )
-    brands: list[str] = setting([], "Brands that get a welcome of their own.")
+    brands: list[str] = setting([], "Brands that get a welcome of their own.", check=checks.brand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +159,11 @@ class WorkflowRow:
 @dataclass(frozen=True, slots=True)
 class ClockSection:
     speed: float = setting(
-        1.0, "Waits and expiries run this much faster (demo and tests); devices and audio do not.", low=0.001, high=1000
+        1.0,
+        "Waits and expiries run this much faster (demo and tests); devices and audio do not.",
+        low=0.001,
+        high=1000,
+        probe=checks.speed,
     )
 
 

@@ -1,95 +1,136 @@
 """Reading the file: TOML, sections, keys, types and bounds.
 
-`load` reads everything before it complains, so that all mistakes come out at once, each with file, key and remedy.
+Everything is read before anything is told, so that all mistakes come out at once, each with file, key and remedy.
+`inspect` looks at the machine, too: as a start and --check-config do. `load` is for who only needs the values.
 """
 
 import dataclasses
 import tomllib
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import drivers
+from daemon.config.findings import ConfigErrors, Finding
 from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Config, Voice
+from daemon.config.probing import probed
 from daemon.config.rules import contradictions
+from daemon.config.syntax import not_text, not_toml
+from drivers.settings import Severity
 
 DEFAULT_FILE = Path("/etc/pinwheel/pinwheel.toml")
 
 
-class ConfigErrors(Exception):
-    """The file cannot be used. `mistakes` has one sentence each."""
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A file, what it says where that can be understood, and all that is wrong with it."""
 
-    def __init__(self, path: Path, mistakes: list[str]) -> None:
-        super().__init__("\n".join(f"cannot use {path}: {mistake}" for mistake in mistakes))
-        self.mistakes = mistakes
+    path: Path
+    config: Config
+    findings: tuple[Finding, ...]
+
+    @property
+    def mistakes(self) -> list[Finding]:
+        """What must be mended; the rest are warnings."""
+        return [finding for finding in self.findings if finding.severity is not Severity.WARNING]
+
+    def refuse_fatal(self) -> None:
+        """Raises ConfigErrors where the daemon cannot start with it, with every mistake."""
+        if any(finding.severity is Severity.FATAL for finding in self.findings):
+            raise ConfigErrors(self.path, [str(mistake) for mistake in self.mistakes])
+
+
+def inspect(path: Path) -> Inspection:
+    """Read the file, and open, parse or resolve all that it names; as the user that asks, without network traffic."""
+    read = _read(path)
+    if not all(finding.where for finding in read.findings):
+        return read  # there is no whole file to look at
+    wrong = {finding.where for finding in read.findings}
+    return dataclasses.replace(read, findings=(*read.findings, *probed(read.config, wrong)))
 
 
 def load(path: Path) -> Config:
-    """Read and check the file; raises ConfigErrors with every mistake in it."""
-    try:
-        text = path.read_bytes().decode()
-    except OSError as exc:
-        raise ConfigErrors(path, [f"{exc.strerror}; name another file with --config"]) from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigErrors(path, [f"octet {exc.start} is not UTF-8; save it as UTF-8"]) from exc
-    return parse(text, path)
+    """What the file says; raises ConfigErrors with every mistake in its text."""
+    read = _read(path)
+    read.refuse_fatal()
+    return read.config
 
 
 def parse(text: str, path: Path) -> Config:
     """As `load`, from the text of a file; `path` is only for the errors."""
+    read = _parsed(text, path)
+    read.refuse_fatal()
+    return read.config
+
+
+def _read(path: Path) -> Inspection:
+    try:
+        octets = path.read_bytes()
+    except OSError as exc:
+        return _nothing(path, f"{exc.strerror}; name another file with --config")
+    try:
+        return _parsed(octets.decode(), path)
+    except UnicodeDecodeError as exc:
+        return _nothing(path, not_text(octets, exc.start))
+
+
+def _nothing(path: Path, why: str) -> Inspection:
+    return Inspection(path, Config(), (Finding("", why),))
+
+
+def _parsed(text: str, path: Path) -> Inspection:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigErrors(path, [f"not valid TOML: {exc}"]) from exc
-    mistakes: list[str] = []
+        return _nothing(path, not_toml(text, str(exc)))
+    except RecursionError:
+        return _nothing(path, "not valid TOML: too many brackets in each other")
+    found: list[Finding] = []
     values: dict[str, Any] = {}
     for name, content in document.items():
         if name in SECTIONS:
-            values[name] = _section(SECTIONS[name], content, f"[{name}]", mistakes)
+            values[name] = _section(SECTIONS[name], content, f"[{name}]", found)
         elif name in TABLE_ARRAYS:
-            values[name] = _sections(TABLE_ARRAYS[name], content, name, mistakes)
+            values[name] = _sections(TABLE_ARRAYS[name], content, name, found)
         else:
-            mistakes.append(_unknown(f"[{name}]", name, [*SECTIONS, *TABLE_ARRAYS], "section"))
+            found.append(_unknown_section(name))
     config = Config(**values)
-    told = {mistake.partition(":")[0] for mistake in mistakes}
-    mistakes += [more for more in contradictions(config) if more.partition(":")[0] not in told]
-    if mistakes:
-        raise ConfigErrors(path, mistakes)
-    return config
+    wrong = {finding.where for finding in found}
+    found += [more for more in contradictions(config) if more.where not in wrong]
+    return Inspection(path, config, tuple(found))
 
 
 # --- one section -------------------------------------------------------------------------------------------
 
 
-def _sections(cls: type, content: Any, name: str, mistakes: list[str]) -> tuple[Any, ...]:
+def _sections(cls: type, content: Any, name: str, found: list[Finding]) -> tuple[Any, ...]:
     if not isinstance(content, list):
-        mistakes.append(f"[{name}] must be written [[{name}]], there may be several")
+        found.append(Finding(f"[{name}]", f"must be written [[{name}]], there may be several"))
         return ()
-    return tuple(_section(cls, row, f"[[{name}]] number {i}", mistakes) for i, row in enumerate(content, 1))
+    return tuple(_section(cls, row, f"[[{name}]] number {i}", found) for i, row in enumerate(content, 1))
 
 
-def _section(cls: type, content: Any, where: str, mistakes: list[str]) -> Any:
+def _section(cls: type, content: Any, where: str, found: list[Finding]) -> Any:
     """An instance of `cls` from a TOML table; keys that are wrong are reported and keep their default."""
     if not isinstance(content, dict):
-        mistakes.append(f"{where} must be a table")
+        found.append(Finding(where, f"must be a table: {where} on a line of its own, and its keys below"))
         return cls()
     own = {f.name for f in fields(cls) if not f.metadata.get("driver")}
-    already = len(mistakes)
-    options = _options_class(cls, content, where, mistakes)
+    already = len(found)
+    options = _options_class(cls, content, where, found)
     theirs = {f.name for f in fields(options)} if options else set()
-    for name in content if len(mistakes) == already else ():  # the keys of a wrong driver are not known
+    for name in content if len(found) == already else ():  # the keys of a wrong driver are not known
         if name not in own | theirs:
-            mistakes.append(_unknown(f"{where} {name}", name, sorted(own | theirs), "key"))
-    values = _values(cls, {n: v for n, v in content.items() if n in own}, where, mistakes)
+            found.append(_unknown_key(cls, where, name, sorted(own | theirs)))
+    values = _values(cls, {n: v for n, v in content.items() if n in own}, where, found)
     if options:
-        values["options"] = options(
-            **_values(options, {n: v for n, v in content.items() if n in theirs}, where, mistakes)
-        )
+        values["options"] = options(**_values(options, {n: v for n, v in content.items() if n in theirs}, where, found))
     return cls(**values)
 
 
-def _options_class(cls: type, content: dict[str, Any], where: str, mistakes: list[str]) -> Any:
+def _options_class(cls: type, content: dict[str, Any], where: str, found: list[Finding]) -> Any:
     """The Options of the section's driver, or None."""
     names = {f.name: f for f in fields(cls)}
     if "options" not in names:
@@ -101,24 +142,26 @@ def _options_class(cls: type, content: dict[str, Any], where: str, mistakes: lis
         module, work = drivers.load(str(driver)), "call" if cls is Voice else "send"
         if hasattr(module.Driver, work):
             return module.Options
-        mistakes.append(f"{where} driver: {driver!r} is for {'modems' if cls is Voice else 'calls'}")
+        found.append(Finding(f"{where} driver", f"{driver!r} is for {'modems' if cls is Voice else 'calls'}"))
     except LookupError as exc:
-        mistakes.append(f"{where} driver: {exc}")
+        known = '"pyvoip" or "none"' if cls is Voice else '"serial"'
+        found.append(Finding(f"{where} driver", f"{exc}; it can be {known}"))
     except ImportError as exc:
-        mistakes.append(f"{where} driver: {driver!r} needs the Python package {exc.name!r}; install it with pip")
+        needs = f"{driver!r} needs the Python package {exc.name!r}; install it beside Pinwheel"
+        found.append(Finding(f"{where} driver", needs))
     return None
 
 
-def _values(cls: Any, content: dict[str, Any], where: str, mistakes: list[str]) -> dict[str, Any]:
+def _values(cls: Any, content: dict[str, Any], where: str, found: list[Finding]) -> dict[str, Any]:
     hints = get_type_hints(cls)
     good: dict[str, Any] = {}
     for f in fields(cls):
         if f.name not in content:
             continue
         value = content[f.name]
-        mistake = _type_mistake(hints[f.name], value) or _bound_mistake(f, value)
+        mistake = _type_mistake(hints[f.name], value, quoted=f.metadata["quoted"]) or _bound_mistake(f, value)
         if mistake:
-            mistakes.append(f"{where} {f.name}: {mistake}")
+            found.append(Finding(f"{where} {f.name}", mistake))
         else:
             good[f.name] = float(value) if hints[f.name] is float else value
     return good
@@ -127,39 +170,62 @@ def _values(cls: Any, content: dict[str, Any], where: str, mistakes: list[str]) 
 TYPE_NAMES = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false", dict: "a table"}
 
 
-def _type_mistake(hint: Any, value: Any) -> str:
+def _type_mistake(hint: Any, value: Any, *, quoted: bool) -> str:
     """What is wrong with the type of a value, or ""."""
+    told = f"{value!r} must be" if quoted else "must be"
     if get_origin(hint) is list:
         (inner,) = get_args(hint)
         if not isinstance(value, list):
-            return f"{value!r} must be a list of {TYPE_NAMES[get_origin(inner) or inner]}"
-        return next((m for m in (_type_mistake(inner, v) for v in value) if m), "")
+            return f"{told} a list of {TYPE_NAMES[get_origin(inner) or inner]}"
+        return next((m for m in (_type_mistake(inner, v, quoted=quoted) for v in value) if m), "")
     options = tuple(
         get_origin(h) or h for h in (get_args(hint) if get_args(hint) and get_origin(hint) is not dict else (hint,))
     )
     accepted = (*options, int) if float in options else options
     if (isinstance(value, bool) and bool not in options) or not isinstance(value, accepted):
-        return f"{value!r} must be {' or '.join(TYPE_NAMES[o] for o in options)}"
+        return f"{told} {' or '.join(TYPE_NAMES[o] for o in options)}"
     return ""
 
 
 def _bound_mistake(f: "dataclasses.Field[Any]", value: Any) -> str:
-    """What is wrong with a value of the right type, or ""."""
+    """What is wrong with a value of the right type, or with the first such item of a list, or ""."""
+    return next((m for m in _bound_mistakes(f, value if isinstance(value, list) else [value]) if m), "")
+
+
+def _bound_mistakes(f: "dataclasses.Field[Any]", values: list[Any]) -> Iterator[str]:
     choices, low, high, check = (f.metadata.get(name) for name in ("choices", "low", "high", "check"))
     unit = f" {f.metadata['unit']}" if f.metadata.get("unit") else ""
-    if isinstance(value, str):
-        or_number = "" if low is None else "a number or "
-        if choices and value not in choices:
-            return f"{value!r} must be {or_number}one of {', '.join(repr(c) for c in choices)}"
-        return check(value) if check else ""
-    if low is not None and value < low:
-        return f"{value!r} is too small; the least is {low:g}{unit}"
-    if high is not None and value > high:
-        return f"{value!r} is too large; the most is {high:g}{unit}"
-    return ""
+    for value in values:
+        if isinstance(value, str):
+            or_number = "" if low is None else "a number or "
+            if choices and value not in choices:
+                yield f"{value!r} must be {or_number}one of {', '.join(repr(str(c)) for c in choices)}"
+            elif check:
+                yield check(value)
+        elif low is not None and not value >= low:  # nan is no number to compare with
+            yield f"{value!r} is too small; the least is {low:g}{unit}"
+        elif high is not None and not value <= high:
+            yield f"{value!r} is too large; the most is {high:g}{unit}"
 
 
-def _unknown(where: str, name: str, known: list[str], what: str) -> str:
+# --- names that nobody knows -------------------------------------------------------------------------------
+
+
+def _unknown_section(name: str) -> Finding:
+    """A key that stands before the first section has its own remedy."""
+    home = next((s for s, cls in SECTIONS.items() if any(f.name == name for f in fields(cls))), None)
+    if home is not None:
+        return Finding(name, f"it is a key of [{home}]; write it below that line")
+    return _unknown(f"[{name}]", name, [*SECTIONS, *TABLE_ARRAYS], "section")
+
+
+def _unknown_key(cls: type, where: str, name: str, known: list[str]) -> Finding:
+    if cls is Voice and name in {f.name for f in fields(drivers.load("pyvoip").Options)}:
+        return Finding(f"{where} {name}", 'it takes effect with driver = "pyvoip" only; set that in [voice], too')
+    return _unknown(f"{where} {name}", name, known, "key")
+
+
+def _unknown(where: str, name: str, known: list[str], what: str) -> Finding:
     near = get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"the {what}s are {', '.join(known)}"
-    return f"{where}: no such {what}; {hint}"
+    return Finding(where, f"no such {what}; {hint}")

@@ -1,71 +1,78 @@
 """What is wrong with a file as a whole although each key by itself is right."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-from daemon.config.keys import SQLITE_PREFIX, Config
+from daemon.config.findings import Finding
+from daemon.config.keys import Account, Api, Config, WorkflowRow
 from daemon.core.model import Channel
 from daemon.core.workflows import FIRST_CUSTOM_ID
+from drivers.checks import is_loopback, split_port
+from drivers.settings import Severity
 
-DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
-
-
-def contradictions(config: Config) -> Iterator[str]:
-    """What is wrong although each key by itself is right."""
-    yield from _store_and_api(config)
-    yield from _modems(config)
-    if config.sms.origin and not DOMAIN.fullmatch(config.sms.origin):
-        yield f'[sms] origin: {config.sms.origin!r} must be a host name such as "example.com"'
-    yield from _workflows(config)
+MOST_STEPS = 26  # an event's PIN is named by a letter
+WAIT_S = range(1, 3601)
 
 
-def _store_and_api(config: Config) -> Iterator[str]:
-    if not config.store.url.startswith(SQLITE_PREFIX):
-        yield f'[store] url: {config.store.url!r} must start with "{SQLITE_PREFIX}", e.g. "sqlite:////var/lib/pinwheel/pinwheel.db"'
-    try:
-        int(config.api.socket_mode, 8)
-    except ValueError:
-        yield f'[api] socket_mode: {config.api.socket_mode!r} is not an octal mode such as "0660"'
-    if config.api.tcp:
-        yield from _tcp(config)
-    for name in ("allow_prefixes", "deny_prefixes"):
-        for prefix in getattr(config.security, name):
-            if not prefix.isdecimal() or not prefix.isascii():
-                yield f'[security] {name}: {prefix!r} must be digits without "+", e.g. "44"'
+def contradictions(config: Config) -> Iterator[Finding]:
+    """Between keys, and what is missing: known from the text alone."""
+    yield from _listener(config.api, config.account)
+    yield from _rows(config)
+    yield from _same_port(config)
+    for i, row in enumerate(config.workflow, 1):
+        yield from _workflow(row, f"[[workflow]] number {i}")
+    yield from _nothing_to_send(config)
 
 
-def _tcp(config: Config) -> Iterator[str]:
-    host, colon, port = config.api.tcp.rpartition(":")
-    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
-        yield f'[api] tcp: {config.api.tcp!r} must be "address:port", e.g. "127.0.0.1:8790"'
-    if not config.account:
-        yield "[api] tcp: needs at least one [[account]]; add one, or remove tcp"
-    if bool(config.api.tls_cert) != bool(config.api.tls_key):
-        yield "[api] tls_cert and tls_key: give both or neither"
-    if not config.api.tls_cert and host not in ("localhost", "[::1]") and not host.startswith("127."):
-        yield f"[api] tcp: {host} is not loopback, so it needs tls_cert and tls_key"
+def _listener(api: Api, accounts: tuple[Account, ...]) -> Iterator[Finding]:
+    if bool(api.tls_cert) != bool(api.tls_key):
+        missing = "tls_key" if api.tls_cert else "tls_cert"
+        yield Finding(f"[api] {missing}", "is missing; give both tls_cert and tls_key, or neither")
+    if not api.tcp:
+        return
+    if not accounts:
+        yield Finding("[api] tcp", "needs at least one [[account]]; add one, or remove tcp")
+    host, _ = split_port(api.tcp)
+    if not api.tls_cert and not is_loopback(host):
+        yield Finding("[api] tcp", f"{host} is not loopback, so it needs tls_cert and tls_key")
+
+
+def _rows(config: Config) -> Iterator[Finding]:
+    """Names that must be there, and each its own."""
+    rows: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
+        ("[[modem]]", "name", 'is missing; e.g. name = "sim1"', config.modem),
+        ("[[account]]", "key", 'is missing; e.g. key = "abcd1234"', config.account),
+        ("[[workflow]]", "id", f"is missing; ids start at {FIRST_CUSTOM_ID}", config.workflow),
+    )
+    for table, key, missing, content in rows:
+        names = [getattr(row, key) for row in content]
+        for i, name in enumerate(names, 1):
+            where = f"{table} number {i} {key}"
+            if not name:
+                yield Finding(where, missing)
+            elif names.index(name) != i - 1:
+                yield Finding(where, f"{name!r} is taken; each {table.strip('[]')} needs its own")
     for i, account in enumerate(config.account, 1):
-        if not account.key:
-            yield f"[[account]] number {i} key: is missing"
-        if not Path(account.secret_file).is_file():
-            yield f"[[account]] number {i} secret_file: there is no file {account.secret_file!r}"
-
-
-def _modems(config: Config) -> Iterator[str]:
-    names = [modem.name for modem in config.modem]
+        yield from _required(account, f"[[account]] number {i}")
     for i, modem in enumerate(config.modem, 1):
-        if not modem.name:
-            yield f'[[modem]] number {i} name: is missing; e.g. name = "sim1"'
-        elif names.index(modem.name) != i - 1:
-            yield f"[[modem]] number {i} name: {modem.name!r} is taken; each modem needs its own"
-        alike = next((other for other in config.modem[: i - 1] if _may_be_one(modem.options, other.options)), None)
-        if alike is not None:
-            yield f"[[modem]] number {i} port: may be that of {alike.name!r}; name another, or give each its imei"
         yield from _required(modem.options, f"[[modem]] number {i}")
     yield from _required(config.voice.options, "[voice]")
+
+
+def _required(section: Any, where: str) -> Iterator[Finding]:
+    for f in fields(section) if section is not None else ():
+        if f.metadata.get("required") and not getattr(section, f.name):
+            yield Finding(f"{where} {f.name}", f"is missing; {f.metadata['help']}")
+
+
+def _same_port(config: Config) -> Iterator[Finding]:
+    for i, modem in enumerate(config.modem, 1):
+        alike = next((other for other in config.modem[: i - 1] if _may_be_one(modem.options, other.options)), None)
+        if alike is not None:
+            text = f"may be that of {alike.name!r}; name another, or give each its imei"
+            yield Finding(f"[[modem]] number {i} port", text)
 
 
 def _may_be_one(one: Any, other: Any) -> bool:
@@ -79,31 +86,22 @@ def _may_be_one(one: Any, other: Any) -> bool:
     return any(meets)
 
 
-def _required(options: Any, where: str) -> Iterator[str]:
-    for f in fields(options) if options is not None else ():
-        if f.metadata.get("required") and not getattr(options, f.name):
-            yield f"{where} {f.name}: is missing; {f.metadata['help']}"
+def _workflow(row: WorkflowRow, where: str) -> Iterator[Finding]:
+    if not 1 <= len(row.steps) <= MOST_STEPS:
+        example = '[{ channel = "sms", wait = 60 }]'
+        yield Finding(f"{where} steps", f"from 1 to {MOST_STEPS} are needed, e.g. {example}")
+    for step in row.steps:
+        channel, wait = step.get("channel"), step.get("wait")
+        if channel not in list(Channel):
+            yield Finding(f"{where} steps", f'channel {channel!r} must be "sms" or "tts"')
+        if type(wait) is not int or wait not in WAIT_S:
+            text = f"wait {wait!r} must be a whole number of seconds from {WAIT_S[0]} to {WAIT_S[-1]}"
+            yield Finding(f"{where} steps", text)
+        for name in step.keys() - {"channel", "wait"}:
+            yield Finding(f"{where} steps", f"no such key {name!r}; the keys are channel, wait")
 
 
-def _workflows(config: Config) -> Iterator[str]:
-    ids = [row.id for row in config.workflow]
-    for i, row in enumerate(config.workflow, 1):
-        where = f"[[workflow]] number {i}"
-        if row.id < FIRST_CUSTOM_ID:
-            yield f"{where} id: is missing; ids start at {FIRST_CUSTOM_ID}"
-        elif ids.index(row.id) != i - 1:
-            yield f"{where} id: {row.id} is taken; each workflow needs its own"
-        if not 1 <= len(row.steps) <= 26:
-            yield f'{where} steps: from 1 to 26 are needed, e.g. [{{ channel = "sms", wait = 60 }}]'
-        for step in row.steps:
-            yield from _step(step, where)
-
-
-def _step(step: dict[str, Any], where: str) -> Iterator[str]:
-    channel, wait = step.get("channel"), step.get("wait")
-    if channel not in list(Channel):
-        yield f'{where} steps: channel {channel!r} must be "sms" or "tts"'
-    if type(wait) is not int or not 1 <= wait <= 3600:
-        yield f"{where} steps: wait {wait!r} must be a whole number of seconds from 1 to 3600"
-    for name in step.keys() - {"channel", "wait"}:
-        yield f"{where} steps: no such key {name!r}; the keys are channel, wait"
+def _nothing_to_send(config: Config) -> Iterator[Finding]:
+    if not config.channels:
+        remedy = 'add a [[modem]] with its port, or set driver = "pyvoip" and server in [voice]'
+        yield Finding("[[modem]] and [voice] driver", f"nothing can be sent; {remedy}", Severity.ERROR)

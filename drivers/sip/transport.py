@@ -14,9 +14,9 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
 
+from drivers.checks import content, load_pair
 from drivers.sip.message import MAX_DATAGRAM, Malformed, take
 
 Address = tuple[str, int]
@@ -159,13 +159,13 @@ class Tls:
     key: str = ""
 
     def context(self) -> ssl.SSLContext:
-        """Raises OSError or ValueError for files that cannot be used."""
-        for path in filter(None, (self.ca_file, self.certificate, self.key)):
-            Path(path).open("rb").close()  # ssl's own errors do not name the file
+        """Raises OSError for files that cannot be used."""
+        if self.ca_file:
+            content(self.ca_file)  # ssl's own errors do not name the file
         context = ssl.create_default_context(cafile=self.ca_file or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate:
-            context.load_cert_chain(self.certificate, self.key or None)
+            load_pair(context, self.certificate, self.key)
         return context
 
 

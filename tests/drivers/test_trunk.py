@@ -126,7 +126,7 @@ def test_a_connection_that_is_refused_is_tried_again_until_somebody_listens() ->
 
 def test_a_file_of_certificates_that_is_not_there_is_told_by_its_name() -> None:
     with unready("127.0.0.3:5061", transport="tls", tls_ca="/nowhere/ca.pem") as opened:
-        wait_for_detail(opened, "No such file")
+        wait_for_detail(opened, "there is no file")
 
 
 # --- several servers ---------------------------------------------------------------------------------------

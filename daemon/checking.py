@@ -1,0 +1,58 @@
+"""`pinwheeld --check-config`: what a start would find wrong with the configuration, told at once."""
+
+import os
+import pwd
+from pathlib import Path
+
+import click
+
+from daemon.config import DEFAULT_FILE, inspect
+from drivers.settings import Severity
+
+SERVICE_USER = "pinwheel"  # User= of the unit
+
+
+class NoSuchUser(Exception):
+    """The user that the daemon is to run as is not there, or we may not become it."""
+
+
+def check(path: Path, user: str) -> bool:
+    """Print every mistake and warning; whether there is no mistake.
+
+    user: as whom to look; "": as the daemon's, where root looks at the daemon's own file. Raises NoSuchUser.
+    """
+    become(user or _daemon_user(path))
+    inspection = inspect(path)
+    for finding in inspection.findings:
+        warning = finding.severity is Severity.WARNING
+        click.echo(f"warning: {path}: {finding}" if warning else f"cannot use {path}: {finding}", err=True)
+    if inspection.mistakes:
+        return False
+    config, warnings = inspection.config, len(inspection.findings)
+    judged = f"can be used, with {warnings} warning(s)" if warnings else "is good"
+    click.echo(f"{path} {judged}: {len(config.modem)} modem(s), voice {config.voice.driver}")
+    return True
+
+
+def _daemon_user(path: Path) -> str:
+    """The service's user where root looks at the service's file; else whoever looks."""
+    if os.geteuid() or path != DEFAULT_FILE:
+        return ""
+    return SERVICE_USER if any(user.pw_name == SERVICE_USER for user in pwd.getpwall()) else ""
+
+
+def become(user: str) -> None:
+    """Be that user from now on: files are opened with its rights. Raises NoSuchUser."""
+    if not user:
+        return
+    try:
+        there = pwd.getpwnam(user)
+        if there.pw_uid == os.geteuid():
+            return
+        os.initgroups(user, there.pw_gid)
+        os.setgid(there.pw_gid)
+        os.setuid(there.pw_uid)
+    except KeyError:
+        raise NoSuchUser(f"there is no user {user!r} to check as") from None
+    except PermissionError:
+        raise NoSuchUser(f"only root may check as {user!r}") from None

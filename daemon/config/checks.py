@@ -1,0 +1,177 @@
+"""What can be wrong with the value of one key of the daemon's own, by its text or by the machine.
+
+Those of the drivers' keys are with the drivers.
+"""
+
+import os
+import pwd
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.client import DEFAULT_SOCKET
+from daemon.pins import KeyUnusable, read_key
+from daemon.prompts import slug
+from drivers.checks import (
+    bindable,
+    is_address,
+    pair,
+    printable,
+    split_port,
+    user_name,
+    whole_path,
+    writable_directory,
+)
+from drivers.settings import Fault, Severity
+
+if TYPE_CHECKING:
+    from daemon.config.keys import Api, Security, Store
+
+SQLITE_PREFIX = "sqlite:///"
+SQLITE_HEADER = b"SQLite format 3\0"
+EXAMPLE_URL = "sqlite:////var/lib/pinwheel/pinwheel.db"
+DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.ASCII)
+MAX_SOCKET_PATH = 107  # octets (unix(7))
+MAX_BRAND = 18  # the Verify reference
+MAX_UID = 2**32 - 2
+
+
+# --- [api] -------------------------------------------------------------------------------------------------
+
+
+def socket_path(value: str) -> str:
+    if not value:
+        return "is missing; without it nobody reaches the daemon"
+    too_long = len(value.encode()) > MAX_SOCKET_PATH
+    return whole_path(value) or (f"has more than {MAX_SOCKET_PATH} octets; take a shorter path" if too_long else "")
+
+
+def socket_place(path: str, _: "Api") -> Iterator[Fault]:
+    if path == str(DEFAULT_SOCKET) or Path(path).is_socket():
+        return  # systemd makes it, or has made it
+    if os.path.lexists(path):
+        yield Fault(f"{path} is there and is no socket; name another path", Severity.FATAL)
+    yield from writable_directory(Path(path).parent)
+
+
+def mode(value: str) -> str:
+    if not re.fullmatch(r"0?[0-7]{3}", value, re.ASCII):
+        return f'{value!r} is not an octal mode such as "0660"'
+    return "" if value[-3] in "67" else f'{value!r} keeps the daemon\'s own user out; e.g. "0660"'
+
+
+def users(uids: list[int], _: "Api") -> Iterator[Fault]:
+    for uid in uids:
+        try:
+            pwd.getpwuid(uid)
+        except (KeyError, OverflowError):
+            yield Fault(f"there is no user {uid} (id -u NAME tells one's number)", Severity.WARNING)
+
+
+def listener(value: str) -> str:
+    if not value:
+        return ""
+    try:
+        host, port = split_port(value)
+    except ValueError as exc:
+        return f'{value!r} must be "address:port", e.g. "127.0.0.1:8790": {exc}'
+    if not port:
+        return f'{value!r} must be "address:port", e.g. "127.0.0.1:8790"'
+    return "" if host == "localhost" or is_address(host) else f'{value!r} must begin with an IP address or "localhost"'
+
+
+def listens(value: str, _: "Api") -> Iterator[Fault]:
+    if value:
+        host, port = split_port(value)
+        address = "127.0.0.1" if host == "localhost" else host
+        yield from bindable(address, port or 0, socket.SOCK_STREAM, Severity.FATAL)
+
+
+def certificate(path: str, api: "Api") -> Iterator[Fault]:
+    if path and api.tls_key:
+        yield from pair(path, api.tls_key, Severity.FATAL)
+    if path and not api.tcp:
+        yield Fault('without tcp it is not used; set tcp, e.g. "0.0.0.0:8790"', Severity.WARNING)
+
+
+# --- [store], [security], [[account]] ----------------------------------------------------------------------
+
+
+def database_url(value: str) -> str:
+    """It is not repeated: it may hold a password."""
+    if not value.startswith(SQLITE_PREFIX):
+        return f'must start with "{SQLITE_PREFIX}", e.g. "{EXAMPLE_URL}"'
+    path = value.removeprefix(SQLITE_PREFIX)
+    if not path.startswith("/"):
+        return f'the path must be whole, which makes four slashes: "{EXAMPLE_URL}"'
+    if path.endswith("/") or re.search(r"[?#]", path) or not path.isprintable():
+        return f'must name a file, without options, e.g. "{EXAMPLE_URL}"'
+    return ""
+
+
+def database(_: str, store: "Store") -> Iterator[Fault]:
+    yield from writable_directory(store.path.parent)
+    for path in (
+        store.path,
+        *(Path(f"{store.path}{more}") for more in ("-wal", "-shm")),
+        store.path.with_suffix(".lock"),
+    ):
+        if path.is_dir():
+            yield Fault(f"{path} is a directory; name a file", Severity.FATAL)
+        elif path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            yield Fault(f"the user {user_name()} may not write {path}; run: chown {user_name()} {path}", Severity.FATAL)
+    if store.path.is_file() and os.access(store.path, os.R_OK):
+        with store.path.open("rb") as file:
+            if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
+                yield Fault(f"{store.path} is no SQLite database; name another file", Severity.FATAL)
+
+
+def master_key(path: str, _: "Security") -> Iterator[Fault]:
+    if path:
+        try:
+            read_key(Path(path), private=True)
+        except KeyUnusable as exc:
+            yield Fault(str(exc), Severity.FATAL)
+
+
+def prefix(value: str) -> str:
+    if not (value.isdecimal() and value.isascii()):
+        return f'{value!r} must be digits without "+", e.g. "44"'
+    return "" if value[0] != "0" else f'{value!r} must begin with a country code, e.g. "44" for "0044"'
+
+
+def denied(prefixes: list[str], security: "Security") -> Iterator[Fault]:
+    for allowed in security.allow_prefixes:
+        if by := next((each for each in prefixes if allowed.startswith(each)), None):
+            yield Fault(f"{by!r} denies all that allow_prefixes allows by {allowed!r}; remove one of the two")
+
+
+def account_key(value: str) -> str:
+    wrong = printable(value) or (":" in value and f'{value!r} must not have a ":"')
+    return wrong or ""
+
+
+# --- [[modem]], [sms], [prompts], [clock] ------------------------------------------------------------------
+
+
+def modem_name(value: str) -> str:
+    fits = value.isprintable() and "/" not in value and not value.startswith("-")  # it stands in paths and commands
+    return "" if fits else f'{value!r} must be printable, without "/" and "-" in front, e.g. "sim1"'
+
+
+def domain(value: str) -> str:
+    fits = not value or DOMAIN.fullmatch(value)
+    return "" if fits else f'{value!r} must be a host name such as "example.com"'
+
+
+def brand(value: str) -> str:
+    if not slug(value):
+        return f"{value!r} has no letter and no digit, so that no clip can be named after it"
+    return "" if len(value) <= MAX_BRAND else f"{value!r} has more than {MAX_BRAND} characters; no request can name it"
+
+
+def speed(value: float, _: object) -> Iterator[Fault]:
+    if value != 1:
+        yield Fault(f"waits and expiries run {value:g} times as fast: for the demo and tests only", Severity.WARNING)

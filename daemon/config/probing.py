@@ -1,0 +1,39 @@
+"""Whether what a configuration names is there and can be used: the same at each start and for --check-config.
+
+The checks stand with the keys (`probe` of a setting), the daemon's and the drivers'; here they are run, each on the
+value and its section.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import fields
+from typing import Any
+
+from daemon.config.findings import Finding
+from daemon.config.keys import Config
+from drivers.settings import Severity
+
+
+def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
+    """What is wrong on this machine. wrong: the keys ("[api] tcp") that have their default only for want of better."""
+    for where, section in _sections(config):
+        for f in fields(section):
+            key, probe = f"{where} {f.name}", f.metadata.get("probe")
+            if probe is None or key in wrong:
+                continue
+            try:
+                for fault in probe(getattr(section, f.name), section):
+                    yield Finding(key, fault.text, fault.severity)
+            except OSError as exc:  # what has just been looked at is gone
+                yield Finding(key, f"cannot look at it: {exc.strerror or exc}; try again", Severity.ERROR)
+
+
+def _sections(config: Config) -> Iterator[tuple[str, Any]]:
+    """Each section with its name; a driver's options by themselves."""
+    for f in fields(config):
+        content = getattr(config, f.name)
+        several = isinstance(content, tuple)
+        for i, section in enumerate(content if several else (content,), 1):
+            where = f"[[{f.name}]] number {i}" if several else f"[{f.name}]"
+            yield where, section
+            if getattr(section, "options", None) is not None:
+                yield where, section.options

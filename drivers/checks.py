@@ -1,0 +1,269 @@
+"""Checks that several configuration keys share: files, directories, addresses, certificates.
+
+Each really opens, binds or parses what the key names, as the user that it runs as, and sends nothing to a network.
+"""
+
+import errno
+import ipaddress
+import os
+import pwd
+import re
+import socket
+import ssl
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from drivers.settings import Fault, Probe, Severity
+
+MAX_FILE, MAX_SECRET = 4 << 20, 4096  # octets; a longer file is no collection of certificates, or no password
+OTHERS = stat.S_IROTH | stat.S_IWOTH
+RENEW = timedelta(days=14)  # before a certificate ends
+HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?", re.ASCII)
+STATE_DIRECTORY = Path("/var/lib/pinwheel")  # StateDirectory= of the unit: systemd makes it before the first start
+
+
+class Unreadable(OSError):
+    """A file cannot be used; the text says why and what to do."""
+
+
+# --- texts -------------------------------------------------------------------------------------------------
+
+
+def whole_path(value: str) -> str:
+    """The value is not repeated: it may be a password that was written in the wrong place."""
+    if not value or (value.startswith("/") and value.isprintable()):
+        return ""
+    return 'must be a whole path, from the first "/", e.g. "/etc/pinwheel/NAME"'
+
+
+def printable(value: str) -> str:
+    return "" if value.isprintable() else f"{value!r} must be one line without control characters"
+
+
+def host(value: str) -> str:
+    """A name or an address; "" is left to `required`."""
+    if not value or is_address(value):
+        return ""
+    if re.fullmatch(r"[0-9.]+", value):
+        return f"{value!r} is no IP address"
+    return "" if HOST.fullmatch(value) else f'{value!r} must be a host name or an address, e.g. "pbx.example"'
+
+
+def is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(value: str) -> bool:
+    return value == "localhost" or (is_address(value) and ipaddress.ip_address(value).is_loopback)
+
+
+def split_port(value: str) -> tuple[str, int | None]:
+    """ "host:port", "[address]:port" or without a port, taken apart. Raises ValueError, which says what is wrong."""
+    found = re.fullmatch(r"(\[[^][]*\]|[^][:]*)(?::([0-9]*))?", value, re.ASCII)
+    if found is None:
+        bare = value.count(":") > 1 and "[" not in value
+        raise ValueError("an IPv6 address stands in brackets" if bare else "it is no address with a port")
+    if found[2] is None:
+        return found[1].strip("[]"), None
+    if not found[2] or len(found[2]) > 5 or int(found[2]) > 65535:
+        raise ValueError("a port is a number up to 65535")
+    return found[1].strip("[]"), int(found[2])
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+def user_name() -> str:
+    """Of the user that this process is."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def content(path: str, at_most: int = MAX_FILE) -> bytes:
+    """Of a regular file of modest size. Raises Unreadable."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO does not hold us up
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise Unreadable(f"{path} is no regular file")
+            if about.st_size > at_most:
+                raise Unreadable(f"{path} has {about.st_size} octets: that is another file")
+            return file.read(at_most)
+    except Unreadable:
+        raise
+    except OSError as exc:
+        raise Unreadable(_why(path, exc)) from exc
+
+
+def _why(path: str, exc: OSError) -> str:
+    remedies = {
+        errno.ENOENT: f"there is no file {path}; make it, or correct the path",
+        errno.EISDIR: f"{path} is a directory; name a file",
+        errno.ENOTDIR: f"there is no file {path}; correct the path",
+        errno.EACCES: f"the user {user_name()} may not read {path}; run: chgrp pinwheel {path} && chmod 640 {path},"
+        " and see that its directories may be entered",
+    }
+    return remedies.get(exc.errno or 0, f"cannot read {path}: {exc.strerror}")
+
+
+def secret(path: str) -> str:
+    """The one line of a file with a secret. Raises Unreadable, which never repeats what is in it."""
+    try:
+        text = content(path, MAX_SECRET).decode().strip()
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path} is not text in UTF-8") from None
+    if not text:
+        raise Unreadable(f"{path} is empty; write the secret into it")
+    if text.startswith("\ufeff"):
+        raise Unreadable(f"{path} begins with a byte-order mark; save it without")
+    if len(text.splitlines()) > 1:
+        raise Unreadable(f"{path} has {len(text.splitlines())} lines; only the secret may stand in it")
+    return text
+
+
+def secret_file(severity: Severity = Severity.ERROR) -> Probe:
+    """A file whose one line is a secret. severity: of one that cannot be used."""
+
+    def probe(path: str, _: object) -> Iterator[Fault]:
+        if not path:
+            return
+        try:
+            secret(path)
+        except Unreadable as exc:
+            yield Fault(str(exc), severity)
+            return
+        yield from open_to_others(path)
+
+    return probe
+
+
+def open_to_others(path: str) -> Iterator[Fault]:
+    if os.stat(path).st_mode & OTHERS:
+        yield Fault(f"every user of this machine may read {path}; run: chmod o= {path}")
+
+
+def readable_directory(path: str, _: object) -> Iterator[Fault]:
+    """One that may be absent, but that is a directory and can be read where it is there."""
+    if not os.path.lexists(path):
+        return
+    if not os.path.isdir(path):
+        yield Fault(f"{path} is no directory")
+    elif not os.access(path, os.R_OK | os.X_OK):
+        yield Fault(
+            f"the user {user_name()} may not read {path}; run: chmod -R g+rX {path} && chgrp -R pinwheel {path}"
+        )
+
+
+def writable_directory(path: Path) -> Iterator[Fault]:
+    """One that is there and can be written, or that can be made."""
+    if path == STATE_DIRECTORY and not path.exists():
+        return
+    there = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path("/"))
+    if not there.is_dir():
+        yield Fault(f"{there} is no directory", Severity.FATAL)
+    elif not os.access(there, os.W_OK | os.X_OK):
+        what = f"write in {there}" if there == path else f"make {path}"
+        remedy = f"run: install -d -o {user_name()} -m 750 {path}"
+        yield Fault(f"the user {user_name()} may not {what}; {remedy}", Severity.FATAL)
+
+
+# --- addresses ---------------------------------------------------------------------------------------------
+
+
+def bindable(address: str, port: int, kind: socket.SocketKind, severity: Severity) -> Iterator[Fault]:
+    """Whether a socket can have this address (numeric) and port (0: any). severity: of what no waiting mends."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for number, tried in enumerate([0, port] if port else [0]):
+        try:
+            with socket.socket(family, kind) as sock:
+                if kind is socket.SOCK_STREAM:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind((address, tried))
+        except OSError as exc:
+            yield _not_bound(address, port, exc, severity)
+            if number == 0:
+                return
+
+
+def _not_bound(address: str, port: int, exc: OSError, severity: Severity) -> Fault:
+    match exc.errno:
+        case errno.EADDRINUSE:
+            return Fault(f"port {port} of {address} is in use now; by another program? (ss -lnptu)", Severity.WARNING)
+        case errno.EADDRNOTAVAIL:
+            return Fault(f"{address} is no address of this machine; `ip addr` lists them", severity)
+        case errno.EACCES:
+            return Fault(f"port {port} is kept for root; take one from 1024 on", severity)
+        case _:
+            return Fault(f"cannot use the address {address}: {exc.strerror}", severity)
+
+
+# --- certificates ------------------------------------------------------------------------------------------
+
+
+class EncryptedKey(ValueError):
+    """Nobody is there to type a passphrase."""
+
+
+def load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Into the context. key: "" where it stands in the certificate's file. Raises Unreadable."""
+    for path in filter(None, (certificate, key)):
+        content(path)  # ssl's own errors do not name the file
+    try:
+        context.load_cert_chain(certificate, key or None, password=_no_passphrase)
+    except EncryptedKey:
+        encrypted = key or certificate
+        raise Unreadable(f"{encrypted} wants a passphrase; run: openssl pkey -in {encrypted} -out NEW") from None
+    except ssl.SSLError as exc:
+        if exc.reason == "KEY_VALUES_MISMATCH":
+            raise Unreadable(f"the key {key} does not belong to the certificate {certificate}") from exc
+        raise Unreadable(f"{certificate} and {key or 'itself'} are no PEM certificate with its private key") from exc
+
+
+def _no_passphrase() -> str:
+    raise EncryptedKey
+
+
+def pair(certificate: str, key: str, severity: Severity) -> Iterator[Fault]:
+    """A certificate and its private key, as they are used; and how long they can be."""
+    try:
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+    except Unreadable as exc:
+        yield Fault(str(exc), severity)
+        return
+    yield from _in_force(certificate, datetime.now(UTC))
+    if key:
+        yield from open_to_others(key)
+
+
+def _in_force(path: str, now: datetime) -> Iterator[Fault]:
+    from cryptography import x509  # late: few daemons need it
+
+    ours = x509.load_pem_x509_certificates(content(path))[0]
+    ends = ours.not_valid_after_utc
+    if now < ours.not_valid_before_utc:
+        yield Fault(
+            f"the certificate {path} is not valid before {ours.not_valid_before_utc:%Y-%m-%d}; is the clock right?"
+        )
+    elif now >= ends:
+        yield Fault(f"the certificate {path} ended on {ends:%Y-%m-%d}; renew it")
+    elif now >= ends - RENEW:
+        yield Fault(f"the certificate {path} ends on {ends:%Y-%m-%d}; renew it", Severity.WARNING)
+
+
+def authorities(path: str) -> Iterator[Fault]:
+    """Certificates that others' are checked with."""
+    try:
+        content(path)
+        ssl.create_default_context(cafile=path)
+    except Unreadable as exc:
+        yield Fault(str(exc))
+    except (ssl.SSLError, OSError):
+        yield Fault(f"{path} holds no PEM certificate")

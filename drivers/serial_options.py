@@ -1,0 +1,108 @@
+"""The keys of a [[modem]] with the serial driver, and what can be wrong with them."""
+
+import glob
+import os
+import shlex
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drivers.checks import Unreadable, open_to_others, secret, user_name, whole_path
+from drivers.settings import Fault, Severity, setting
+
+SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
+PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
+
+
+def _port(value: str) -> str:
+    if not value or value.startswith("/"):
+        return ""
+    return f'{value!r} must be a whole path, e.g. "/dev/serial/by-id/usb-..." or "/dev/{value}"'
+
+
+def _serial_port(port: str, options: "Options") -> Iterator[Fault]:
+    """A port that is not there may come; one that is there must be a serial port that we may open."""
+    if not port:
+        return
+    found = glob.glob(port)
+    if not found:
+        what = "no port fits" if glob.has_magic(port) else "there is no port"
+        yield Fault(f"{what} {port} now; is the modem plugged in? (ls /dev/serial/by-id)", Severity.WARNING)
+    for name in found if len(found) == 1 else ():  # of several, those that are no modem are passed over
+        if not stat.S_ISCHR(os.stat(name).st_mode):
+            yield Fault(f"{name} is no serial port; name one of /dev/serial/by-id")
+        elif not os.access(name, os.R_OK | os.W_OK):
+            yield Fault(f"the user {user_name()} may not open {name}; run: usermod -aG dialout {user_name()}")
+    if len(found) > 1 and not options.imei:
+        yield Fault(f"{len(found)} ports fit {port}; name one, or give the modem's imei", Severity.WARNING)
+
+
+def _imei(value: str) -> str:
+    fits = not value or (value.isascii() and value.isdecimal() and SAME_IMEI <= len(value) <= SAME_IMEI + 2)
+    return "" if fits else f"{value!r} must be the 14 to 16 digits that pinwheel modems show NAME tells"
+
+
+def _pin_file(value: str) -> str:
+    """It does not repeat the value, which may be the PIN itself."""
+    return "" if not whole_path(value) else "must be the whole path of a file that holds the PIN"
+
+
+def sim_pin(path: str) -> str:
+    """The PIN in a file. Raises Unreadable, which never repeats what is in it."""
+    pin = secret(path)
+    if not (pin.isascii() and pin.isdecimal() and len(pin) in PIN_DIGITS):
+        raise Unreadable(f"{path} does not hold a PIN of 4 to 8 digits")
+    return pin
+
+
+def _pin(path: str, _: object) -> Iterator[Fault]:
+    if not path:
+        return
+    try:
+        sim_pin(path)
+    except Unreadable as exc:
+        yield Fault(str(exc))
+        return
+    yield from open_to_others(path)
+
+
+def _command(value: str) -> str:
+    try:
+        words = shlex.split(value)
+    except ValueError as exc:
+        return f"{value!r} is no command: {str(exc).lower()}"
+    return f"{value!r} is no command" if value and not words else ""
+
+
+def _program(command: str, _: object) -> Iterator[Fault]:
+    program = next(iter(shlex.split(command)), "")
+    if program and shutil.which(program) is None:
+        yield Fault(f"there is no program {program} that the user {user_name()} may run; install it, or give its path")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keys of a [[modem]] with this driver."""
+
+    port: str = setting(
+        "",
+        "The serial port; a name under /dev/serial/by-id survives unplugging; with a * it is searched for.",
+        required=True,
+        check=_port,
+        probe=_serial_port,
+    )
+    imei: str = setting("", "Only the modem with this IMEI, whichever port of a pattern it is at.", check=_imei)
+    baudrate: int | str = setting(
+        115200, 'Its speed, or "auto"; USB modems ignore it.', choices=("auto",), low=300, high=4_000_000, unit="bit/s"
+    )
+    flow_control: str = setting("none", '"none" or "rtscts".', choices=("none", "rtscts"))
+    pin_file: str = setting(
+        "", "A file with the SIM's PIN; it is tried once.", check=_pin_file, probe=_pin, quoted=False
+    )
+    power_cycle: str = setting(
+        "",
+        "A command that cuts the modem's power for a moment, for when it stays silent (uhubctl ...).",
+        check=_command,
+        probe=_program,
+    )
