@@ -8,6 +8,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
+from drivers.processes import ending
+
 log = logging.getLogger("pinwheel.modem")
 
 KILL_S = 1.0  # for its end, once it was killed
@@ -33,10 +35,12 @@ def cycle(name: str, command: str, who: dict[str, str], at_most_s: float, wait: 
     end = time.monotonic() + at_most_s
     while process.poll() is None and time.monotonic() < end and wait(LOOK_S):
         pass
-    if process.poll() is None:
+    late = process.poll() is None
+    if late:
         process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):  # in the kernel's hands, say
         process.wait(KILL_S)
     if process.returncode != 0:
-        log.error("modem=%s power_cycle failed with status %s", name, process.returncode)
+        ended = "did not end in time" if late else ending(process.returncode)
+        log.error("modem=%s power_cycle %s", name, ended)
     return process.returncode == 0

@@ -14,6 +14,7 @@ from daemon.core.phrases import DIGITS
 from daemon.speech import espeak
 from daemon.speech.chain import NoSpeech, Samples, decoded
 from daemon.speech.pace import Pace
+from drivers.processes import ending, last_line
 
 LIMIT_S = 60
 KANJI = re.compile("[\u4e00-\u9fff\u3005]")
@@ -203,9 +204,8 @@ def _program(name: str, arguments: list[str], line: Line) -> tuple[Samples, int]
     except subprocess.TimeoutExpired as exc:
         raise EngineFailed(f"{name} did not end within {LIMIT_S} s; try again, or another engine") from exc
     if done.returncode:
-        told = done.stderr.decode(errors="replace").split("\n")
-        last = next((words for words in reversed(told) if words.strip()), f"exit status {done.returncode}")
-        raise EngineFailed(f"{name} cannot speak {line.locale}: {last.strip()}")
+        why = last_line(done.stderr) or f"it {ending(done.returncode)}"
+        raise EngineFailed(f"{name} cannot speak {line.locale}: {why}")
     try:
         return decoded(done.stdout)
     except NoSpeech as exc:
