@@ -9,6 +9,7 @@ from daemon.clock import utc_text
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
 from daemon.lanes.voice import VoiceLane
+from drivers import DeviceState
 
 VERSION = "0.1.0"
 
@@ -34,6 +35,13 @@ class Health:
             "modems": self.modems(),
             "voice": self.voice(),
         }
+
+    def reasons(self) -> list[str]:
+        """What does not work and needs a person, in a line each."""
+        if self.calls is None:
+            return []
+        status = self.calls.driver.status()
+        return [status.detail] if status.state is DeviceState.FAILED else []
 
     def modems(self) -> list[dict[str, Any]]:
         if self.sms is None:

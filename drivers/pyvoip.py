@@ -35,7 +35,7 @@ from drivers import (
 from drivers.answering import Verdict
 from drivers.conversation import By, Conversation, Say
 from drivers.leg import PLAYED_S, Handle, Leg
-from drivers.rtp import Failed, Finished, Heard, Key, Pacer, PacerEvent, PacerGone, Stopped, hear_only
+from drivers.rtp import Failed, Finished, Heard, Key, PacerEvent, PacerGone, Stopped, Supervisor, hear_only
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.locate import locate
 from drivers.sip.sdp import PCMA, new_cryptos, offer
@@ -80,8 +80,8 @@ class Signalling:
         self._closing_at: float | None = None
         self._abandoned = False
         self._over = False
-        self._pacer = Pacer()
         self._selector = selectors.DefaultSelector()
+        self._audio = Supervisor(name, self._selector)
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -138,9 +138,7 @@ class Signalling:
 
     def _run(self) -> None:
         try:
-            self._pacer.open()
             self._selector.register(self._wake_in, selectors.EVENT_READ)
-            self._selector.register(self._pacer.fileno(), selectors.EVENT_READ)
             while not self._abandoned and not self._closed():
                 self._turn()
             if not self._abandoned:
@@ -153,17 +151,18 @@ class Signalling:
         self.turns += 1
         now = time.monotonic()
         self._trunk.turn(now)
+        self._audio.turn(now)
         self._legs_turn(now)
         self._trunk.send()
-        self._set_status(self._trunk.status())
+        self._set_status(self._current_status())
         self._selector.select(min(max(self._deadline() - time.monotonic(), 0), 1.0))
         self._read_wake()
         if not self._abandoned:  # while a command held us up
             self._trunk.receive(time.monotonic())
-            self._read_pacer()
+            self._read_audio()
 
     def _deadline(self) -> float:
-        return min([self._trunk.deadline(), self._pacer.deadline(), *(leg.deadline for leg in self._legs.values())])
+        return min([self._trunk.deadline(), self._audio.deadline(), *(leg.deadline for leg in self._legs.values())])
 
     def _read_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -175,6 +174,15 @@ class Signalling:
             while True:
                 self._commands.get_nowait()()
 
+    def _current_status(self) -> TrunkStatus:
+        """The trunk's, but without audio there are no calls."""
+        status = self._trunk.status()
+        if self._audio.problem:
+            return replace(status, state=DeviceState.FAILED, detail=f"voice failed: {self._audio.problem}")
+        if status.state is DeviceState.READY and not self._audio.ready:
+            return replace(status, state=DeviceState.STARTING, detail="the audio process is starting")
+        return status
+
     def _set_status(self, status: TrunkStatus) -> None:
         changed = (status.state, status.detail) != (self._status.state, self._status.detail)
         self._status = status
@@ -184,7 +192,7 @@ class Signalling:
     # --- calls ---
 
     def _dial(self, handle: Handle, call: Call, progress: Callable[[CallPhase], None]) -> None:
-        agent, status = self._trunk.agent, self._trunk.status()
+        agent, status = self._trunk.agent, self._current_status()
         stopping = self._closing_at is not None or self._abandoned
         if agent is None or stopping or status.state is not DeviceState.READY:
             handle.result.set_exception(Unavailable(status.detail or "the trunk is not ready"))
@@ -250,7 +258,7 @@ class Signalling:
 
     def _say(self, leg: Leg, say: Say | None) -> None:
         if say is not None and leg.streaming:
-            self._pacer.say(leg.number, leg.say(say), utterance=len(leg.said))
+            self._audio.pacer.say(leg.number, leg.say(say), utterance=len(leg.said))
 
     def _on_event(self, leg: Leg, event: CallEvent, now: float) -> None:
         if isinstance(event, Ringing):
@@ -262,20 +270,23 @@ class Signalling:
             self._play(leg, event)
         elif isinstance(event, Moved):
             if leg.streaming:
-                self._pacer.move(leg.number, leg.media(event.audio, symmetric=self._options.symmetric_rtp))
+                self._audio.pacer.move(leg.number, leg.media(event.audio, symmetric=self._options.symmetric_rtp))
         elif isinstance(event, Keyed):
             self._say(leg, leg.talk.key(event.digit, now, By.INFO))
         else:
             leg.ended, leg.ended_at = event, now
             if leg.streaming:
-                self._pacer.stop(leg.number)
+                self._audio.pacer.stop(leg.number)
 
     def _play(self, leg: Leg, answered: Answered) -> None:
+        if not self._audio.ready:
+            self._break(leg, self._audio.problem)
+            return
         leg.law = "pcma" if answered.audio.payload_type == PCMA else "pcmu"
         media = leg.media(answered.audio, symmetric=self._options.symmetric_rtp)
         listens = leg.talk.listens
         first = leg.say(leg.talk.begin())
-        self._pacer.play(leg.number, leg.rtp, media, first, utterance=1, hold=True, listen=listens, rtcp=leg.rtcp)
+        self._audio.pacer.play(leg.number, leg.rtp, media, first, utterance=1, hold=True, listen=listens, rtcp=leg.rtcp)
         leg.streaming = True
 
     def _break(self, leg: Leg, why: str) -> None:
@@ -293,13 +304,15 @@ class Signalling:
         del self._legs[leg.number]
         leg.handle.result.set_result(leg.result())
 
-    # --- the pacer ---
+    # --- the audio process ---
 
-    def _read_pacer(self) -> None:
+    def _read_audio(self) -> None:
         try:
-            events = self._pacer.read()
-        except PacerGone as exc:
-            self._restart_pacer(str(exc))
+            events = self._audio.read()
+        except PacerGone as exc:  # it ends only the calls that it carried
+            for carried in self._legs.values():
+                if carried.streaming:
+                    self._break(carried, str(exc))
             return
         for event in events:
             leg = self._legs.get(event.call)
@@ -322,17 +335,6 @@ class Signalling:
                 leg.streaming = False
             case _:
                 assert_never(event)
-
-    def _restart_pacer(self, why: str) -> None:
-        """The audio process died or hangs: end only the calls that it carried."""
-        log.error("voice=%s pacer=gone calls=%s", self._name, sum(leg.streaming for leg in self._legs.values()))
-        self._selector.unregister(self._pacer.fileno())
-        self._pacer.close(grace_s=0.0)
-        for leg in self._legs.values():
-            if leg.streaming:
-                self._break(leg, why)
-        self._pacer.open()
-        self._selector.register(self._pacer.fileno(), selectors.EVENT_READ)
 
     # --- the end ---
 
@@ -358,7 +360,7 @@ class Signalling:
             leg.ended = leg.ended or Ended(0, "the gateway stopped", by_us=True)
             leg.ended_at = leg.ended_at or time.monotonic()
             self._finish(leg)
-        self._pacer.close()
+        self._audio.close()
         self._trunk.close()
         self._selector.close()
         self._wake_in.close()

@@ -23,9 +23,13 @@ MAX_STREAMS = 64
 
 
 async def healthz(http: HttpRequest) -> Response:
-    """200 while requests can be stored, 503 otherwise; open to everybody who reaches the listener."""
+    """200 while requests can be stored, 503 otherwise; open to everybody who reaches the listener.
+
+    reasons: what else does not work, such as "voice failed: ...".
+    """
     healthy = not http.app.state.engine.store.broken
-    return JSONResponse({"status": "ok" if healthy else "the database cannot be written"}, 200 if healthy else 503)
+    status = "ok" if healthy else "the database cannot be written"
+    return JSONResponse({"status": status, "reasons": http.app.state.health.reasons()}, 200 if healthy else 503)
 
 
 async def status(http: HttpRequest) -> Response:

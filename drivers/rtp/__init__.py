@@ -6,12 +6,14 @@ clock: a late frame does not delay the next. Between two utterances of a call it
 never breaks off. It listens for keys (RFC 4733), and where it is asked to, for who answered. With keys for SRTP nothing
 leaves in clear, and what is not the far end's is not heard. It ends when the driver's end of the channel closes.
 
-`Pacer` is the driver's side; `python -m drivers.rtp FD` is the process.
+`Pacer` is the driver's side of one process, `Supervisor` starts the next one when that ends; `python -m drivers.rtp FD`
+is the process.
 """
 
 from drivers.rtp.messages import Failed, Finished, Heard, Key, Media, PacerEvent, Stopped
 from drivers.rtp.pacer import Pacer, PacerGone
 from drivers.rtp.sockets import hear_only
+from drivers.rtp.supervisor import Supervisor
 
 __all__ = [
     "Failed",
@@ -23,5 +25,6 @@ __all__ = [
     "PacerEvent",
     "PacerGone",
     "Stopped",
+    "Supervisor",
     "hear_only",
 ]

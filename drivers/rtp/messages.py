@@ -1,6 +1,13 @@
-"""What the driver and the audio process say to each other: what was agreed on a call's audio, and what became of it."""
+"""What the driver and the audio process send each other: orders for a call's audio, and what became of it.
 
-from dataclasses import asdict, dataclass
+A message is a JSON list: the name of its kind, then its fields. The first message of the process is `Ready`, whose
+first field is its VERSION. An upgrade replaces files below a running daemon, so that a process that it starts then may
+be of new code; whatever else changes, that form of the first message must stay.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from drivers.srtp import Keys
@@ -81,10 +88,105 @@ class Failed:
 
 
 PacerEvent = Finished | Stopped | Key | Heard | Failed
-EVENTS: dict[str, type[PacerEvent]] = {
-    "finished": Finished,
-    "stopped": Stopped,
-    "key": Key,
-    "heard": Heard,
-    "failed": Failed,
+
+
+# --- orders --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A new call; with it come its audio, its socket and, if there is one, the socket for RTCP."""
+
+    call: int
+    media: Media
+    utterance: int
+    hold: bool
+    listen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The next utterance of a call; with it comes its audio."""
+
+    call: int
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Send like this from now on."""
+
+    call: int
+    media: Media
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the call's audio."""
+
+    call: int
+
+
+Order = Play | Say | Move | Stop
+
+
+# --- the process ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The process is up. missing: what it asked the kernel for and did not get, each with the reason."""
+
+    version: str
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The process has come round once more."""
+
+
+Message = PacerEvent | Order | Ready | Alive
+KINDS: dict[str, type[Message]] = {
+    kind.__name__.lower(): kind for kind in (Finished, Stopped, Key, Heard, Failed, Play, Say, Move, Stop, Ready, Alive)
 }
+
+
+def version_of(kinds: dict[str, type[Any]], revision: int) -> str:
+    """A word that differs where names or types of fields differ."""
+    shapes = [(name, [(each.name, str(each.type)) for each in fields(kind)]) for name, kind in sorted(kinds.items())]
+    return hashlib.sha256(repr((revision, shapes)).encode()).hexdigest()[:16]
+
+
+REVISION = 1  # to be raised when a field keeps its name and type, but not its meaning
+VERSION = version_of(KINDS | {"media": Media, "keys": Keys}, REVISION)
+
+
+def encoded(message: Message) -> bytes:
+    """For the channel."""
+    values = [getattr(message, each.name) for each in fields(message)]
+    values = [value.to_message() if isinstance(value, Media) else value for value in values]
+    return json.dumps([type(message).__name__.lower(), *values]).encode()
+
+
+def decoded(data: bytes) -> Message:
+    """What the other side encoded. It is our own program: anything else than a message of this version is a defect."""
+    name, *values = json.loads(data)
+    kind = KINDS[name]
+    return kind(*(_decoded(each.name, value) for each, value in zip(fields(kind), values, strict=True)))
+
+
+def _decoded(name: str, value: Any) -> Any:
+    if name == "media":
+        return Media.from_message(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def greeting(data: bytes) -> Ready | None:
+    """The first message of the process; None if it is none of this version."""
+    try:
+        name, version, *_ = json.loads(data)
+    except (ValueError, TypeError):
+        return None
+    message = decoded(data) if (name, version) == ("ready", VERSION) else None
+    return message if isinstance(message, Ready) else None

@@ -1,47 +1,78 @@
-"""The driver's side of the audio process: start it, give it work, read what happened."""
+"""The driver's side of one audio process: start it, give it work, read what happened."""
 
 import contextlib
-import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import time
-from typing import Any
 
-from drivers.rtp.messages import EVENTS, HEARTBEAT_S, MAX_MESSAGE, Media, PacerEvent
+from drivers.processes import ending, last_line
+from drivers.rtp.messages import (
+    HEARTBEAT_S,
+    MAX_MESSAGE,
+    Alive,
+    Media,
+    Message,
+    Move,
+    PacerEvent,
+    Play,
+    Ready,
+    Say,
+    Stop,
+    decoded,
+    encoded,
+    greeting,
+)
 
 SILENT_S = 0.9  # without a heartbeat it is gone
 START_S = 10.0  # for the process's first sign of life
+END_S = 0.5  # for the end of a process that closed its channel
 BACKLOG_S = 0.1  # how long a full channel is waited for
+STDERR_KEPT = 8192  # octets
+PLAINLY = "--plainly"  # an argument of the process: ask the kernel for no favours
 
 
 class PacerGone(Exception):
-    """The process ended, or its channel broke; what it played is lost."""
+    """The process ended, or its channel broke; what it played is lost. forbidden: it was killed for a system call."""
+
+    def __init__(self, why: str, *, forbidden: bool = False) -> None:
+        super().__init__(why)
+        self.forbidden = forbidden
 
 
 class Pacer:
     """The process and the channel to it. Not thread-safe: one thread owns it."""
 
     def __init__(self) -> None:
+        self.ready: Ready | None = None  # what the process reported first
         self._channel: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._stderr = b""
         self._heard_at = self._read_at = 0.0
         self._broken = False
 
-    def open(self) -> None:
-        """Start the process; returns at once. Raises OSError when none can be started."""
+    def open(self, *, plainly: bool = False) -> None:
+        """Start the process; returns at once. Raises OSError when none can be started.
+
+        plainly: it is not to ask the kernel for favours.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-P", "-m", "drivers.rtp", str(theirs.fileno())]
+            command = [sys.executable, "-P", "-m", "drivers.rtp", str(theirs.fileno()), *([PLAINLY] if plainly else [])]
             try:
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()]
+                )
             except OSError:
                 ours.close()
                 raise
+        assert self._process.stderr is not None
+        os.set_blocking(self._process.stderr.fileno(), False)
         ours.setblocking(False)
-        self._channel, self._broken = ours, False
+        self._channel, self._broken, self.ready, self._stderr = ours, False, None, b""
         self._read_at = time.monotonic()
         self._heard_at = self._read_at + START_S
 
@@ -55,6 +86,8 @@ class Pacer:
                 self._process.wait(grace_s)
             self._process.kill()
             self._process.wait()
+            assert self._process.stderr is not None
+            self._process.stderr.close()
             self._process = None
 
     @property
@@ -83,22 +116,22 @@ class Pacer:
         utterance: a number of the caller's, told in events. hold: after it, silence until `say` or `stop`. listen: to
         what the callee says, until `Heard` tells who that is, or something is said. rtcp: a socket for sender reports.
         """
-        message = {"play": call, "media": media.to_message(), "utterance": utterance, "hold": hold, "listen": listen}
-        self._tell(message, [sock.fileno()] + ([rtcp.fileno()] if rtcp is not None else []), payload)
+        descriptors = [sock.fileno()] + ([rtcp.fileno()] if rtcp is not None else [])
+        self._send(Play(call, media, utterance, hold, listen), descriptors, payload)
 
     def say(self, call: int, payload: bytes, *, utterance: int = 0) -> None:
         """Go on with this in the stream of a call that is held, or in place of what it plays."""
-        self._tell({"say": call, "utterance": utterance}, [], payload)
+        self._send(Say(call, utterance), [], payload)
 
     def move(self, call: int, media: Media) -> None:
         """From now on like this, in the same stream; the law and our key stay."""
-        self._tell({"move": call, "media": media.to_message()})
+        self._send(Move(call, media))
 
     def stop(self, call: int) -> None:
         """Stop now; `Stopped` follows, unless it had finished."""
-        self._tell({"stop": call})
+        self._send(Stop(call))
 
-    def _tell(self, message: dict[str, Any], descriptors: list[int] | None = None, audio: bytes | None = None) -> None:
+    def _send(self, message: Message, descriptors: list[int] | None = None, audio: bytes | None = None) -> None:
         """One message; audio goes with it as a file in memory."""
         assert self._channel is not None
         with contextlib.ExitStack() as opened:
@@ -111,14 +144,15 @@ class Pacer:
                 writable = select.poll()
                 writable.register(self._channel, select.POLLOUT)
                 writable.poll(BACKLOG_S * 1000)
-                socket.send_fds(self._channel, [json.dumps(message).encode()], sent)
+                socket.send_fds(self._channel, [encoded(message)], sent)
             except OSError:  # also BlockingIOError: a process that does not read is as good as gone
                 self._broken = True
 
     def read(self) -> list[PacerEvent]:
-        """What happened since the last time; never blocks. Raises PacerGone, also when it has been silent for long."""
+        """What happened since the last time; never blocks for long. Raises PacerGone, also after a long silence."""
         events: list[PacerEvent] = []
         assert self._channel is not None
+        self._read_stderr()
         while not self._broken:
             try:
                 data = self._channel.recv(MAX_MESSAGE)
@@ -130,12 +164,45 @@ class Pacer:
             if not data:
                 break
             self._heard_at = max(self._heard_at, time.monotonic())
-            kind, *details = json.loads(data)
-            if kind == "alive":
-                self._heard_at = time.monotonic()
-            else:
-                events.append(EVENTS[kind](*details))
-        raise PacerGone("the audio process ended")
+            event = self._taken(data)
+            if event is not None:
+                events.append(event)
+        raise self._ended()
+
+    def _taken(self, data: bytes) -> PacerEvent | None:
+        """The event in a message, if it holds one. Raises PacerGone for a process of another version."""
+        if self.ready is None:
+            self.ready = greeting(data)
+            if self.ready is None:
+                raise PacerGone("the audio process is of another version than the daemon: restart pinwheel")
+            self._heard_at = time.monotonic()
+            return None
+        message = decoded(data)
+        if isinstance(message, Alive):
+            self._heard_at = time.monotonic()
+            return None
+        assert not isinstance(message, Ready | Play | Say | Move | Stop)
+        return message
+
+    def _ended(self) -> PacerGone:
+        """Why there is no process any more; its own last line says most."""
+        assert self._process is not None
+        try:
+            returncode = self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            return PacerGone("the audio process stopped listening")
+        self._read_stderr()
+        words = last_line(self._stderr)
+        why = f"the audio process {ending(returncode)}" + (f": {words}" if words else "")
+        return PacerGone(why, forbidden=returncode == -signal.SIGSYS)
+
+    def _read_stderr(self) -> None:
+        """So that the process never waits for us, and its last lines are at hand when it has ended."""
+        assert self._process is not None
+        assert self._process.stderr is not None
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(self._process.stderr.fileno(), STDERR_KEPT):
+                self._stderr = (self._stderr + part)[-STDERR_KEPT:]
 
     def deadline(self) -> float:
         """When `read` is to be called next, whatever happens."""

@@ -3,21 +3,40 @@
 import contextlib
 import gc
 import heapq
-import json
 import os
 import resource
 import select
 import signal
 import socket
-import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import assert_never
 
 from drivers.answering import Listener
-from drivers.rtp.messages import HEARTBEAT_S, MAX_MESSAGE, Media
+from drivers.rtp.messages import (
+    HEARTBEAT_S,
+    MAX_MESSAGE,
+    VERSION,
+    Alive,
+    Failed,
+    Finished,
+    Media,
+    Message,
+    Move,
+    Order,
+    Play,
+    Ready,
+    Say,
+    Stop,
+    Stopped,
+    decoded,
+    encoded,
+)
 from drivers.rtp.sockets import hear_only, mark_for_telephony
 from drivers.rtp.stream import FIRST_RTCP_S, Stream
 from drivers.srtp import CannotProtect
+
+NICE = -10  # before other programs of the host; a unit that sets Nice= gives it without being asked
 
 
 class Process:
@@ -37,7 +56,7 @@ class Process:
             now = time.monotonic()
             self._send_due(now)
             if now >= self._heartbeat_due:
-                self._report("alive")
+                self._report(Alive())
                 self._heartbeat_due = now + HEARTBEAT_S
             due = min(self._queue[0][0] if self._queue else float("inf"), self._heartbeat_due)
             channel, listening = self._channel.fileno(), self._listening.fileno()
@@ -56,12 +75,12 @@ class Process:
             if stream.finished and not stream.told:  # the last frame has had its time
                 stream.told = True
                 if not stream.hold:
-                    self._end("finished", stream)
+                    self._end(stream, Finished)
                     continue
-                self._report("finished", stream.call, stream.utterance, stream.played_s)
+                self._report(Finished(stream.call, stream.utterance, stream.played_s))
             stream.send_frame(time.monotonic())
             if stream.ear is not None:
-                self._tell_of(stream, stream.judged(stream.ear.wait(now)))
+                self._report(stream.judged(stream.ear.wait(now)))
             if now >= stream.rtcp_due:
                 stream.report(now)
             heapq.heappush(self._queue, (stream.due, call))
@@ -74,41 +93,48 @@ class Process:
             return False
         if not data:
             return False
-        message = json.loads(data)
+        order = decoded(data)
+        assert isinstance(order, Order)
         if flags & socket.MSG_CTRUNC:
-            self._refuse(message, descriptors)
-        elif "play" in message:
-            self._play(message, descriptors)
-        elif "say" in message:
-            payload = _audio(descriptors)
-            if message["say"] in self._streams:
-                self._streams[message["say"]].say(message["utterance"], payload)
-        elif "move" in message:
-            if message["move"] in self._streams:
-                self._move(self._streams[message["move"]], Media.from_message(message["media"]))
-        elif message["stop"] in self._streams:
-            self._end("stopped", self._streams[message["stop"]])
+            self._refuse(order, descriptors)
+        else:
+            self._obey(order, descriptors)
         return True
 
-    def _refuse(self, message: dict[str, Any], descriptors: list[int]) -> None:
+    def _obey(self, order: Order, descriptors: list[int]) -> None:
+        stream = self._streams.get(order.call)
+        match order:
+            case Play():
+                self._play(order, descriptors)
+            case Say():
+                payload = _audio(descriptors)
+                if stream is not None:
+                    stream.say(order.utterance, payload)
+            case Move():
+                if stream is not None:
+                    self._move(stream, order.media)
+            case Stop():
+                if stream is not None:
+                    self._end(stream, Stopped)
+            case _:
+                assert_never(order)
+
+    def _refuse(self, order: Order, descriptors: list[int]) -> None:
         """Not all descriptors of a message could be had."""
         for descriptor in descriptors:
             os.close(descriptor)
-        call, why = (
-            message["play"] if "play" in message else message["say"],
-            "the audio process has too many files open",
-        )
-        if call in self._streams:
-            self._fail(self._streams[call], why)
+        why = "the audio process has too many files open"
+        if order.call in self._streams:
+            self._fail(self._streams[order.call], why)
         else:
-            self._report("failed", call, why)
+            self._report(Failed(order.call, why))
 
-    def _play(self, message: dict[str, Any], descriptors: list[int]) -> None:
+    def _play(self, order: Play, descriptors: list[int]) -> None:
         payload = _audio(descriptors[-1:])
         sock, *others = [socket.socket(fileno=descriptor) for descriptor in descriptors[:-1]]
-        now, media = time.monotonic(), Media.from_message(message["media"])
-        stream = Stream(message["play"], sock, media, payload, now, message["utterance"], message["hold"])
-        if message["listen"]:
+        now = time.monotonic()
+        stream = Stream(order.call, sock, order.media, payload, now, order.utterance, order.hold)
+        if order.listen:
             stream.ear = Listener(now)
         for rtcp in others:
             stream.rtcp, stream.rtcp_due = rtcp, now + FIRST_RTCP_S
@@ -118,7 +144,7 @@ class Process:
             mark_for_telephony(each)
         self._streams[stream.call] = self._by_socket[sock.fileno()] = stream
         self._listening.register(sock, select.EPOLLIN)
-        if self._move(stream, media):
+        if self._move(stream, order.media):
             heapq.heappush(self._queue, (stream.due, stream.call))
 
     def _move(self, stream: Stream, media: Media) -> bool:
@@ -138,30 +164,27 @@ class Process:
         for descriptor, _ in self._listening.poll(0):
             stream = self._by_socket[descriptor]
             with contextlib.suppress(OSError):  # also an ICMP error that a frame of ours met
-                self._tell_of(stream, stream.heard(*stream.sock.recvfrom(MAX_MESSAGE), now))
+                self._report(stream.heard(*stream.sock.recvfrom(MAX_MESSAGE), now))
 
-    def _tell_of(self, stream: Stream, news: tuple[str, str] | None) -> None:
-        if news is not None:
-            self._report(news[0], stream.call, news[1])
-
-    def _end(self, how: str, stream: Stream) -> None:
+    def _end(self, stream: Stream, how: type[Finished | Stopped]) -> None:
         stream.report(time.monotonic(), goodbye=True)
         self._forget(stream)
-        self._report(how, stream.call, stream.utterance, stream.played_s)
+        self._report(how(stream.call, stream.utterance, stream.played_s))
 
     def _fail(self, stream: Stream, why: str) -> None:
         self._forget(stream)
-        self._report("failed", stream.call, why)
+        self._report(Failed(stream.call, why))
 
     def _forget(self, stream: Stream) -> None:
         del self._streams[stream.call], self._by_socket[stream.sock.fileno()]
         self._listening.unregister(stream.sock)
         stream.close()
 
-    def _report(self, kind: str, *details: float | str) -> None:
+    def _report(self, message: Message | None) -> None:
         # A driver that does not read for minutes misses heartbeats; one that is gone shows as end of file.
-        with contextlib.suppress(OSError):
-            self._channel.send(json.dumps([kind, *details]).encode(), socket.MSG_DONTWAIT)
+        if message is not None:
+            with contextlib.suppress(OSError):
+                self._channel.send(encoded(message), socket.MSG_DONTWAIT)
 
 
 def _audio(descriptors: list[int]) -> bytes:
@@ -170,14 +193,45 @@ def _audio(descriptors: list[int]) -> bytes:
         return audio.read()
 
 
-def main() -> None:
-    """The process: its one argument is the inherited descriptor of the channel."""
+# --- the start -----------------------------------------------------------------------------------------------
+
+
+def _raise_priority() -> None:
+    if os.getpriority(os.PRIO_PROCESS, 0) > NICE:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+
+
+def _raise_file_limit() -> None:
+    """A call has two sockets; the usual limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+FAVOURS: dict[str, Callable[[], None]] = {
+    f"priority {NICE}": _raise_priority,
+    "as many open files as the limit allows": _raise_file_limit,
+}
+"""What is asked of the kernel. The audio process works without each of them, only less well."""
+
+
+def refused(favours: dict[str, Callable[[], None]]) -> tuple[str, ...]:
+    """Ask for each; those that were not granted, and why."""
+    missing = []
+    for name, ask in favours.items():
+        try:
+            ask()
+        except (OSError, ValueError) as exc:
+            missing.append(f"{name}: {(isinstance(exc, OSError) and exc.strerror) or exc}")
+    return tuple(missing)
+
+
+def main(descriptor: int, *, plainly: bool) -> None:
+    """descriptor: of the inherited channel. plainly: ask for no favours, as a process before was killed for that."""
     for number in (signal.SIGINT, signal.SIGTERM):  # it ends with the driver, after the last goodbye
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
-    with contextlib.suppress(OSError, ValueError):  # a call has two sockets; the usual limit is 1024
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    missing = tuple(f"{name}: forbidden" for name in FAVOURS) if plainly else refused(FAVOURS)
     gc.disable()  # nothing here makes cycles, and a collection would be heard
-    Process(socket.socket(fileno=int(sys.argv[1]))).run()
+    channel = socket.socket(fileno=descriptor)
+    channel.send(encoded(Ready(VERSION, missing)))
+    Process(channel).run()

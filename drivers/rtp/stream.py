@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from drivers.answering import Listener
-from drivers.rtp.messages import Media
+from drivers.rtp.messages import Heard, Key, Media
 from drivers.rtp.packet import HEADER, MARKER, RTCP_TYPES, VERSION_2, payload_of
 from drivers.rtp.sockets import disconnect, hear_all, hear_only
 from drivers.srtp import Guard
@@ -155,7 +155,7 @@ class Stream:
             if sock is not None:
                 sock.close()
 
-    def heard(self, packet: bytes, source: tuple[str, int], now: float) -> tuple[str, str] | None:
+    def heard(self, packet: bytes, source: tuple[str, int], now: float) -> Key | Heard | None:
         """Take a packet of the far end: the first tells where it is. Returns what it tells: a key, or who answered."""
         if len(packet) < HEADER.size or packet[0] & 0xC0 != VERSION_2 or packet[1] & 0x7F in RTCP_TYPES:
             return None
@@ -174,14 +174,14 @@ class Stream:
             return self.judged(self.ear.hear(payload_of(packet), payload_type, now))
         return None
 
-    def judged(self, verdict: str | None) -> tuple[str, str] | None:
+    def judged(self, verdict: str | None) -> Heard | None:
         """What there is to tell of a verdict."""
         if verdict is None:
             return None
         self.listened()
-        return "heard", verdict
+        return Heard(self.call, verdict)
 
-    def _key(self, packet: bytes) -> tuple[str, str] | None:
+    def _key(self, packet: bytes) -> Key | None:
         """The key that this packet tells first: an event is several packets of one time stamp (RFC 4733 2.5.1)."""
         payload = payload_of(packet)
         _, _, _, timestamp, source = HEADER.unpack_from(packet)
@@ -190,7 +190,7 @@ class Stream:
         if len(payload) < 4 or payload[0] >= len(KEYS) or not newer:
             return None
         self.last_event = source, timestamp
-        return "key", KEYS[payload[0]]
+        return Key(self.call, KEYS[payload[0]])
 
     def _resume(self, now: float) -> None:
         """After a stall: a gap of its true length, then the next frame; no word is dropped and nothing bursts out."""

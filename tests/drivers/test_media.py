@@ -21,7 +21,18 @@ from drivers.sip.call import Answered, Identity
 from drivers.sip.call import Call as SipCall
 from drivers.sip.message import Message
 from drivers.sip.sdp import offer
-from tests.drivers.test_pyvoip import NUMBER, TONE_HZ, Phases, crossings, dial, driver, heard, result, tone
+from tests.drivers.test_pyvoip import (
+    NUMBER,
+    TONE_HZ,
+    Phases,
+    crossings,
+    dial,
+    driver,
+    heard,
+    result,
+    tone,
+    wait_until_ready,
+)
 from tests.peers.baresip import Account, Baresip
 from tests.peers.sipp import Sipp, ask, hear, hear_answer, pause, say, script
 
@@ -200,7 +211,7 @@ def test_a_person_who_says_a_word_hears_the_pin(tmp_path: Path) -> None:
 
 def pacer_of(opened: Driver) -> Pacer:
     assert opened._signalling is not None
-    return opened._signalling._pacer
+    return opened._signalling._audio.pacer
 
 
 def test_an_audio_process_that_hangs_ends_its_calls_within_a_second(tmp_path: Path) -> None:
@@ -217,6 +228,7 @@ def test_an_audio_process_that_hangs_ends_its_calls_within_a_second(tmp_path: Pa
         assert time.monotonic() - stopped_at < 1.5
         assert (ended.outcome, ended.reason) == (CallOutcome.FAILED, "the audio process hangs")
         assert process.poll() is not None
+        wait_until_ready(opened)
         assert result(dial(opened, tone(0.2))[0]).outcome is CallOutcome.ANSWERED
         assert len(os.listdir("/proc/self/fd")) <= before - 2  # the two ports of the call
 

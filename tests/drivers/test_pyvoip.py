@@ -73,6 +73,14 @@ def driver(server: str, timers: Timers | None = None, **options: Any) -> Iterato
         opened.close()
 
 
+def wait_until_ready(opened: Driver) -> None:
+    """Calls are refused while the audio process is started again."""
+    end = time.monotonic() + BOUND_S
+    while opened.status().state is not DeviceState.READY:
+        assert time.monotonic() < end, opened.status()
+        time.sleep(0.02)
+
+
 def dial(opened: Driver, audio: Audio, ring_s: float = 20.0) -> tuple[CallHandle, Phases]:
     phases = Phases()
     return opened.call(Call(NUMBER, audio, ring_s), phases), phases
@@ -226,7 +234,9 @@ def test_a_dead_audio_process_ends_its_calls_and_not_the_driver(baresip: Baresip
         phases.wait_for(CallPhase.ANSWERED)
         time.sleep(0.2)  # let it start to play
         os.kill(pacer_pid(), signal.SIGKILL)
-        assert result(handle).outcome is CallOutcome.FAILED
+        ended = result(handle)
+        assert (ended.outcome, ended.reason) == (CallOutcome.FAILED, "the audio process was killed by SIGKILL")
+        wait_until_ready(opened)
         assert result(dial(opened, tone(0.2))[0]).outcome is CallOutcome.ANSWERED
 
 
