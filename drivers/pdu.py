@@ -1,8 +1,9 @@
 """SMS PDUs (3GPP 23.040): SUBMIT is built; STATUS-REPORT and DELIVER are read.
 
-`gsmmodem.pdu` packs septets, UCS2 and concatenation, and has the tables. What it gets wrong is done here: the type of
-number, the validity period, the choice and splitting of the alphabet, 0x5F of GSM-7, and all that a network sends:
-it must be read whatever it is, since what cannot be read stays in the SIM until that is full.
+`gsmmodem.pdu` packs septets and concatenation, and has the tables. What it gets wrong is done here: the type of number,
+the validity period, the choice and splitting of the alphabet, UCS2 beyond the Basic Multilingual Plane, 0x5F of GSM-7,
+and all that a network sends: it must be read whatever it is, since what cannot be read stays in the SIM until that is
+full. What the standard calls UCS2, phones write and read as UTF-16: a character beyond that plane is a surrogate pair.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ SUBMIT, VP_RELATIVE, UDHI, SRR = 0x01, 0x10, 0x40, 0x20  # first octet (23.040 9
 INTERNATIONAL, UNKNOWN = 0x91, 0x81  # type of number, ISDN numbering plan (23.040 9.1.2.5)
 DCS_GSM7, DCS_8BIT, DCS_UCS2 = 0x00, 0x04, 0x08  # 23.038 4
 DCS_CLASS_0 = 0x10  # beside the alphabet: to be shown at once, and kept nowhere (23.038 4)
-UNITS_ALONE = {DCS_GSM7: 160, DCS_UCS2: 70}  # septets or UCS2 characters in a message of one part
+UNITS_ALONE = {DCS_GSM7: 160, DCS_UCS2: 70}  # septets or UTF-16 code units in a message of one part
 UNITS_EACH = {DCS_GSM7: 153, DCS_UCS2: 67}  # in each of several, beside a 6-octet header
 MAX_PARTS = 255
 MAX_DIGITS = 15  # E.164 6.1
@@ -25,6 +26,7 @@ NUMBER_KIND, ALPHANUMERIC = 0x70, 0x50  # type of number (9.1.2.5)
 DIGITS = "0123456789*#abc"  # of semi-octets; 15 fills up (9.1.2.3)
 LENGTH_OF_PARTS = {0x00: 3, 0x08: 4}  # of concatenation, with a reference of 8 and of 16 bits
 SEPTET_ESCAPE = 0x1B
+LAST_OF_BMP = 0xFFFF  # the Basic Multilingual Plane of Unicode
 BASIC = codec.GSM7_BASIC.replace("`", "§")  # 23.038 6.2.1; the codec has ` where § belongs
 EXTENSION = {ord(septet): char for char, septet in codec.GSM7_EXTENDED.items() if char != "\xff"}
 EXTENSION |= {0x0A: "\n", SEPTET_ESCAPE: " "}  # a page break, and what is reserved for another table (6.2.1.1)
@@ -48,7 +50,7 @@ class SubmitPdu:
 def encode_submit(sms: Sms, reference: int = 0) -> list[SubmitPdu]:
     """The parts of a message, in order. reference: 0-255, ties the parts of a long message together.
 
-    Characters that no SMS can carry (beyond the Basic Multilingual Plane, controls) become "?". Raises PduError.
+    Half a surrogate pair becomes "?". Raises PduError.
     """
     if not (sms.number.isascii() and sms.number.isdigit() and SHORT_CODE[0] <= len(sms.number) <= MAX_DIGITS):
         raise PduError("cannot send to a number that is neither E.164 digits nor a short code")
@@ -62,8 +64,8 @@ def encode_submit(sms: Sms, reference: int = 0) -> list[SubmitPdu]:
 
 
 def sendable(text: str) -> str:
-    """The text with "?" for what UCS2 cannot carry."""
-    return "".join("?" if ord(char) > 0xFFFF or 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
+    """The text with "?" for half a surrogate pair, which is no character."""
+    return text.encode("utf-16", "replace").decode("utf-16")
 
 
 def alphabet(text: str) -> int:
@@ -79,12 +81,12 @@ def _septets(char: str) -> int:
 
 
 def units(text: str, dcs: int) -> list[int]:
-    """What each character takes of UNITS_ALONE: septets, or one of UCS2."""
-    return [_septets(char) if dcs == DCS_GSM7 else 1 for char in text]
+    """What each character takes of UNITS_ALONE: septets, or one UTF-16 code unit, or the two of a surrogate pair."""
+    return [_septets(char) if dcs == DCS_GSM7 else 1 + (ord(char) > LAST_OF_BMP) for char in text]
 
 
 def split(text: str, dcs: int) -> list[str]:
-    """The text in parts that fit, no escape pair cut."""
+    """The text in parts that fit, no escape pair and no surrogate pair cut."""
     sizes = units(text, dcs)
     if sum(sizes) <= UNITS_ALONE[dcs]:
         return [text]
@@ -121,7 +123,7 @@ def _submit(sms: Sms, dcs: int, part: str, header: bytes) -> SubmitPdu:
 def _user_data(part: str, dcs: int, header: bytes) -> tuple[int, bytes]:
     """TP-UDL, in septets or octets by the alphabet, and TP-UD (9.2.3.16, 9.2.3.24)."""
     if dcs == DCS_UCS2:
-        data = header + bytes(codec.encodeUcs2(part))
+        data = header + part.encode("utf-16-be")
         return len(data), data
     septets = codec.encodeGsm7(part.replace("§", "`"))
     header_septets = -(-len(header) * 8 // 7)
