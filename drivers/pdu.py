@@ -6,6 +6,7 @@ and all that a network sends: it must be read whatever it is, since what cannot 
 full. What the standard calls UCS2, phones write and read as UTF-16: a character beyond that plane is a surrogate pair.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from gsmmodem import pdu as codec
@@ -26,6 +27,13 @@ NUMBER_KIND, ALPHANUMERIC = 0x70, 0x50  # type of number (9.1.2.5)
 DIGITS = "0123456789*#abc"  # of semi-octets; 15 fills up (9.1.2.3)
 LENGTH_OF_PARTS = {0x00: 3, 0x08: 4}  # of concatenation, with a reference of 8 and of 16 bits
 SEPTET_ESCAPE = 0x1B
+VALIDITY_STEPS = (  # of TP-VP: the last value, the one before the first, its seconds, the step's (23.040 9.2.3.12.1)
+    (143, -1, 0, 5 * 60),
+    (167, 143, 12 * 3600, 30 * 60),
+    (196, 166, 0, 24 * 3600),
+    (255, 192, 0, 7 * 24 * 3600),
+)
+LONGEST_VALIDITY = 255  # 63 weeks
 LAST_OF_BMP = 0xFFFF  # the Basic Multilingual Plane of Unicode
 BASIC = codec.GSM7_BASIC.replace("`", "§")  # 23.038 6.2.1; the codec has ` where § belongs
 EXTENSION = {ord(septet): char for char, septet in codec.GSM7_EXTENDED.items() if char != "\xff"}
@@ -131,14 +139,18 @@ def _user_data(part: str, dcs: int, header: bytes) -> tuple[int, bytes]:
     return header_septets + len(septets), header + bytes(codec.packSeptets(septets, padBits=used_bits))
 
 
-def relative_validity(validity_s: int) -> int:
-    """TP-VP (9.2.3.12.1): the longest step that is not longer than validity_s, but at least 5 minutes."""
-    minutes = max(validity_s // 60, 5)
-    for first, unit, low, high in ((0, 5, 0, 143), (12 * 60, 30, 143, 167), (0, 24 * 60, 166, 196)):
-        value = low + (minutes - first) // unit - (1 if low == 0 else 0)
-        if value <= high:
-            return value
-    return min(192 + minutes // (7 * 24 * 60), 255)
+def relative_validity(validity_s: float) -> int:
+    """TP-VP in the relative format (9.2.3.12.1): the shortest step that is not shorter than validity_s.
+
+    So a message never dies before its PIN, and outlives it by less than a step, which is five minutes up to half a day.
+    Why not to the second? Networks may refuse the enhanced format (9.2.3.12.3), and the absolute one (9.2.3.12.2) is
+    right only where the clocks of this host and of the service centre agree. The relative one is taken everywhere.
+    """
+    for last, before, first_s, step_s in VALIDITY_STEPS:
+        value = before + math.ceil((validity_s - first_s) / step_s)
+        if value <= last:
+            return max(value, 0)
+    return LONGEST_VALIDITY
 
 
 # --- in ----------------------------------------------------------------------------------------------------

@@ -75,12 +75,16 @@ TIME_STAMP = bytes.fromhex("62114281000000")
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A SUBMIT as the service centre sees it. part: (reference, how many, which), for one of several."""
+    """A SUBMIT as the service centre sees it. part: (reference, how many, which), for one of several.
+
+    validity: TP-VP, None where there is none.
+    """
 
     number: str = field(repr=False)
     text: str = field(repr=False)
     wants_report: bool
     part: tuple[int, int, int] | None
+    validity: bytes | None
 
 
 def _semi_octets(digits: str) -> bytes:
@@ -102,7 +106,7 @@ def read_submit(octets: bytes) -> Submit:
     header = data[: data[0] + 1] if first & 0x40 else b""
     part = (header[3], header[4], header[5]) if header[1:3] == b"\x00\x03" else None
     text = _ucs2(data[:length], header) if coding & 0x0C == 0x08 else _gsm7(data, length, header)
-    return Submit(number, text, bool(first & 0x20), part)
+    return Submit(number, text, bool(first & 0x20), part, tpdu[end + 2 : data_at] or None)
 
 
 def _ucs2(data: bytes, header: bytes) -> str:
@@ -202,6 +206,7 @@ class SimulatedModem:
         verbose: bool = True,
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
+        self.submits: list[Submit] = []  # the parts of these, and of what is not whole yet
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
         self.commands: Counter[str] = Counter()
         self.port = ""
@@ -685,6 +690,7 @@ class SimulatedModem:
             self._after(self._report_s * count, partial(self._announce, report), centre=True)
 
     def _hand_over(self, submit: Submit) -> None:
+        self.submits.append(submit)
         text = submit.text
         if submit.part is not None:
             reference, count, place = submit.part

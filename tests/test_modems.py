@@ -188,6 +188,14 @@ def test_a_code_can_be_bound_to_a_web_site(tmp_path: Path) -> None:
     assert text.splitlines()[-1] == f"@example.com #{pin_in(text)}"
 
 
+@pytest.mark.parametrize(("pin_expiry", "octet"), [(60, 0), (300, 0), (600, 1), (3600, 11)])
+def test_the_network_keeps_a_message_as_long_as_its_pin_lives(one: Pool, pin_expiry: int, octet: int) -> None:
+    """The moment that passes before a message goes out used to cost it a step of five minutes."""
+    one.gateway.verify(NUMBER, workflow_id=6, pin_expiry=pin_expiry, next_event_wait=60)
+    one.wait_sent(1)
+    assert one.modems[0].submits[0].validity == bytes([octet])
+
+
 def test_a_text_that_costs_more_than_one_message_is_warned_of_once(tmp_path: Path) -> None:
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         toml = modem_section(modem.port) + LONG_ORIGIN

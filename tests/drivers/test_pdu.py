@@ -104,22 +104,50 @@ def test_only_e164_digits_and_short_codes_are_a_number(number: str) -> None:
     assert not number or number not in str(error.value)
 
 
+MINUTE_S, HOUR_S, DAY_S, WEEK_S = 60, 3600, 86_400, 604_800
+
+
+def lasts_s(octet: int) -> int:
+    """How long TP-VP means, as 23.040 9.2.3.12.1 has it."""
+    if octet <= 143:
+        return (octet + 1) * 5 * MINUTE_S
+    if octet <= 167:
+        return 12 * HOUR_S + (octet - 143) * 30 * MINUTE_S
+    return (octet - 166) * DAY_S if octet <= 196 else (octet - 192) * WEEK_S
+
+
 @pytest.mark.parametrize(
     ("seconds", "octet"),
     [
+        (0, 0),
         (1, 0),
+        (299.5, 0),
         (300, 0),
+        (300.001, 1),
+        (599, 1),
         (600, 1),
-        (899, 1),
+        (601, 2),
+        (3600, 11),
         (43_200, 143),
-        (45_000, 144),
+        (43_201, 144),
         (86_400, 167),
-        (172_800, 168),
-        (3_000_000, 196),
+        (86_401, 168),
+        (30 * DAY_S, 196),
+        (30 * DAY_S + 1, 197),
+        (63 * WEEK_S, 255),
+        (999 * WEEK_S, 255),
     ],
 )
-def test_the_validity_period_is_the_longest_step_that_is_not_longer(seconds: int, octet: int) -> None:
+def test_the_validity_period_is_the_shortest_step_that_is_not_shorter(seconds: float, octet: int) -> None:
+    """There used to be up to five minutes lost: a PIN of 600 s, sent at once, was kept for 300 s."""
     assert relative_validity(seconds) == octet
+
+
+@given(st.floats(0, 63 * WEEK_S))
+def test_no_message_dies_before_its_pin_nor_lives_a_step_longer(seconds: float) -> None:
+    octet = relative_validity(seconds)
+    assert lasts_s(octet) >= seconds
+    assert octet == 0 or lasts_s(octet - 1) < seconds
 
 
 @pytest.mark.parametrize(

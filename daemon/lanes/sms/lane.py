@@ -9,6 +9,7 @@ import asyncio
 import bisect
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -179,7 +180,8 @@ class SmsLane:
         """The parts of it that may have gone out."""
         now = self._engine.clock.now()
         pin = self._engine.pin(request, attempt.generation)
-        sms = Sms(request.number, self._text(request, pin), max(int(attempt.not_after - now), 1), self._flash)
+        validity_s = math.ceil(self._engine.clock.real_s(attempt.not_after - now))
+        sms = Sms(request.number, self._text(request, pin), validity_s, self._flash)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
 
