@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from daemon.config import DEFAULT_FILE, inspect
+from daemon.config import inspect
+from daemon.resources import DEFAULT_CONFIG
 from drivers.settings import Severity
 
 SERVICE_USER = "pinwheel"  # User= of the unit
@@ -36,7 +37,7 @@ def check(path: Path, user: str) -> bool:
 
 def _daemon_user(path: Path) -> str:
     """The service's user where root looks at the service's file; else whoever looks."""
-    if os.geteuid() or path != DEFAULT_FILE:
+    if os.geteuid() or path != DEFAULT_CONFIG:
         return ""
     return SERVICE_USER if any(user.pw_name == SERVICE_USER for user in pwd.getpwall()) else ""
 

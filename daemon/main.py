@@ -17,7 +17,7 @@ import phonenumbers
 
 import drivers
 from daemon import config as configuration
-from daemon import journal, standby
+from daemon import journal, masterkey, standby
 from daemon.api.app import application
 from daemon.api.server import (
     Listener,
@@ -35,8 +35,10 @@ from daemon.core.phrases import DEFAULT_LOCALE, locale_for_region, sms_text
 from daemon.engine import Engine, Policy
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import Manner, VoiceLane
-from daemon.pins import KeyUnusable, Pins, load_key
+from daemon.masterkey import KeyUnusable
+from daemon.pins import Pins
 from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
+from daemon.resources import DEFAULT_CONFIG
 from daemon.status import VERSION, Health
 from daemon.store import SqliteStore, StoreUnusable
 from daemon.systemd import notify, watchdog_interval_s
@@ -156,9 +158,7 @@ def assemble(config: Config) -> Daemon:
     """Open the store and make the rest. Raises one of UNUSABLE."""
     phrases = load_phrases()
     prompts = _prompts(config)
-    key = load_key(config.security.key_file, _state_directory(config))
-    store = SqliteStore(config.store.path)
-    store.open()
+    store, key = _opened(config)
     origin = float(store.meta("clock origin", repr(Clock().now())))
     policy = Policy(
         config.security.max_active_per_number,
@@ -192,6 +192,20 @@ def assemble(config: Config) -> Daemon:
     return Daemon(config, store, engine, sms, calls)
 
 
+def _opened(config: Config) -> tuple[SqliteStore, bytes]:
+    """The store, and the master key that its requests know. Raises StoreUnusable or KeyUnusable."""
+    place = masterkey.place(config.security.key_file, _state_directory(config))
+    store = SqliteStore(config.store.path)
+    store.open()
+    try:
+        key = masterkey.load(place, store.reading.meta(masterkey.META) or "", store.reading.live())
+        store.set_meta(masterkey.META, masterkey.identity(key))
+    except BaseException:
+        store.close()
+        raise
+    return store, key
+
+
 def _state_directory(config: Config) -> Path:
     directory = config.store.path.parent
     try:
@@ -223,7 +237,7 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
     "--config",
     "path",
     type=click.Path(path_type=Path),
-    default=configuration.DEFAULT_FILE,
+    default=DEFAULT_CONFIG,
     show_default=True,
     help="The configuration file.",
 )

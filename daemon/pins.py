@@ -9,17 +9,8 @@ import base64
 import hashlib
 import hmac
 import os
-import stat
-from pathlib import Path
 
 import pyotp
-
-KEY_BYTES = 32
-CREDENTIAL = "pinwheel-key"
-
-
-class KeyUnusable(Exception):
-    """The master key cannot be used; the text names the file and the remedy."""
 
 
 class Pins:
@@ -60,43 +51,3 @@ class Pins:
 def same_code(left: str, right: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(left.encode(), right.encode())
-
-
-def load_key(key_file: str, state_directory: Path) -> bytes:
-    """The master key: `key_file`, else the systemd credential, else STATE/key, made on the first start.
-
-    Raises KeyUnusable when it is unreadable, too short, or open to others.
-    """
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if key_file:
-        return read_key(Path(key_file), private=True)
-    if credentials and (Path(credentials) / CREDENTIAL).exists():
-        return read_key(Path(credentials) / CREDENTIAL, private=False)
-    path = state_directory / "key"
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
-            new.write(os.urandom(KEY_BYTES))
-            new.flush()
-            os.fsync(new.fileno())
-    except FileExistsError:
-        pass
-    except OSError as exc:
-        raise KeyUnusable(f"cannot make the master key {path}: {exc.strerror}; is the directory writable?") from exc
-    return read_key(path, private=True)
-
-
-def read_key(path: Path, *, private: bool) -> bytes:
-    """The master key in a file. private: only its owner may read it. Raises KeyUnusable."""
-    try:
-        key = path.read_bytes()
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError as exc:
-        raise KeyUnusable(f"cannot read the master key {path}: {exc.strerror}") from exc
-    if private and mode & 0o077:
-        raise KeyUnusable(f"cannot use the master key {path}: others may read it; run: chmod 600 {path}")
-    if len(key) < KEY_BYTES:
-        raise KeyUnusable(
-            f"cannot use the master key {path}: it has {len(key)} octets and needs {KEY_BYTES}; "
-            f"run: head -c {KEY_BYTES} /dev/urandom > {path}"
-        )
-    return key

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+DEFAULT_CONFIG = Path("/etc/pinwheel/pinwheel.toml")
+
 
 def config_path(*parts: str) -> Path:
     """A file or directory of config/."""

@@ -154,6 +154,10 @@ class Reading:
     def last_seq(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM history").fetchone()[0])
 
+    def live(self) -> int:
+        """How many requests are in progress."""
+        return int(self._db.execute("SELECT count(*) FROM request WHERE status='IN PROGRESS'").fetchone()[0])
+
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
         return dict(self._db.execute("SELECT status, count(*) FROM request GROUP BY status").fetchall())
@@ -230,6 +234,7 @@ class SqliteStore:
             migrate(self._writer)
             self._reader = connect(self._path, read_only=True)
         except sqlite.Error as exc:
+            self._lock.close()
             raise StoreUnusable(f"cannot open the database {self._path}: {exc}") from exc
         self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._thread.start()
@@ -255,6 +260,15 @@ class SqliteStore:
         """A lasting setting of this database, set to the default the first time. Only before `submit` is used."""
         self._writer.execute("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", (name, default))
         return str(self._writer.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()[0])
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Change a lasting setting. Only before `submit` is used. Raises StoreUnusable."""
+        if self.reading.meta(name) == value:
+            return
+        try:
+            self._writer.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
+        except sqlite.Error as exc:
+            raise StoreUnusable(f"cannot write to {self._path}: {exc}; is the disk full?") from exc
 
     def submit(
         self, operation: Callable[[Transaction], T], then: Callable[[T], None] = lambda _: None

@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table, tell
 from daemon.cli.demo import demo
+from daemon.cli.key import key
 from daemon.cli.modems import modems
 from daemon.cli.prompts import prompts
 from daemon.client import DEFAULT_SOCKET, HttpProblem, Unreachable
@@ -238,5 +239,6 @@ def _because(device: dict[str, Any]) -> str:
 
 
 main.add_command(demo)
+main.add_command(key)
 main.add_command(modems)
 main.add_command(prompts)

@@ -1,6 +1,5 @@
 """`pinwheel prompts`: what calls say, made ahead of time, checked and heard without a daemon."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -8,9 +7,9 @@ from typing import Any
 
 import click
 
-from daemon import config as configuration
+from daemon.cli.configured import configuration_option
 from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table
-from daemon.config import Config, ConfigErrors
+from daemon.config import Config
 from daemon.core.phrases import (
     BYE_PLAN,
     DEFAULT_LOCALE,
@@ -56,30 +55,14 @@ def prompts() -> None:
 # --- what every command needs ----------------------------------------------------------------------------------
 
 
-def _loaded(_: click.Context, __: click.Parameter, path: Path | None) -> Config:
-    """The configuration; its defaults where there is no file."""
-    if path is None and not os.path.exists(configuration.DEFAULT_FILE):
-        return Config()
-    try:
-        return configuration.load(path or configuration.DEFAULT_FILE)
-    except ConfigErrors as exc:
-        raise click.ClickException(str(exc)) from exc
-
-
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     """--config and --directory."""
-    config = click.option(
-        "--config",
-        callback=_loaded,
-        type=click.Path(dir_okay=False, path_type=Path),
-        help=f"The configuration file; default: {configuration.DEFAULT_FILE}.",
-    )
     directory = click.option(
         "--directory",
         type=click.Path(file_okay=False, path_type=Path),
         help="Where your prompts lie; default: [prompts] directory.",
     )
-    return config(directory(command))
+    return configuration_option(directory(command))
 
 
 def _directory(config: Config, directory: Path | None) -> Path:

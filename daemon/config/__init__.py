@@ -6,10 +6,9 @@ compares keys, and `probing` looks whether what they name is there.
 
 from daemon.config.findings import ConfigErrors, Finding
 from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Account, Config, Modem, Security, Voice
-from daemon.config.reading import DEFAULT_FILE, Inspection, inspect, load, parse
+from daemon.config.reading import Inspection, inspect, load, parse
 
 __all__ = [
-    "DEFAULT_FILE",
     "SECTIONS",
     "TABLE_ARRAYS",
     "Account",

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.client import DEFAULT_SOCKET
-from daemon.pins import KeyUnusable, read_key
 from daemon.prompts import slug
 from drivers.checks import (
     bindable,
@@ -126,14 +125,6 @@ def database(_: str, store: "Store") -> Iterator[Fault]:
         with store.path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
                 yield Fault(f"{store.path} is no SQLite database; name another file", Severity.FATAL)
-
-
-def master_key(path: str, _: "Security") -> Iterator[Fault]:
-    if path:
-        try:
-            read_key(Path(path), private=True)
-        except KeyUnusable as exc:
-            yield Fault(str(exc), Severity.FATAL)
 
 
 def prefix(value: str) -> str:

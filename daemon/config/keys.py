@@ -68,7 +68,6 @@ class Security:
         "",
         'Master key of the PINs; empty: the systemd credential "pinwheel-key", else a file "key" beside the database.',
         check=whole_path,
-        probe=checks.master_key,
         quoted=False,
     )
     max_active_per_number: int = setting(1, "Requests that may run for one number at a time; 0: any number.", low=0)

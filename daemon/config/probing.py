@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields
 from typing import Any
 
+from daemon import masterkey
 from daemon.config.findings import Finding
 from daemon.config.keys import Config
 from drivers.settings import Severity
@@ -25,6 +26,17 @@ def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
                     yield Finding(key, fault.text, fault.severity)
             except OSError as exc:  # what has just been looked at is gone
                 yield Finding(key, f"cannot look at it: {exc.strerror or exc}; try again", Severity.ERROR)
+    if "[security] key_file" not in wrong:
+        yield from _master_key(config)
+
+
+def _master_key(config: Config) -> Iterator[Finding]:
+    """The key that will be used, with the database that knows it."""
+    where = masterkey.place(config.security.key_file, config.store.path.parent)
+    try:
+        masterkey.check(where, *masterkey.expected(config.store.path))
+    except masterkey.KeyUnusable as exc:
+        yield Finding("[security] key_file", str(exc), Severity.FATAL)
 
 
 def _sections(config: Config) -> Iterator[tuple[str, Any]]:

@@ -20,8 +20,6 @@ from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
 from drivers.settings import Severity
 
-DEFAULT_FILE = Path("/etc/pinwheel/pinwheel.toml")
-
 
 @dataclass(frozen=True, slots=True)
 class Inspection:

@@ -1,0 +1,36 @@
+"""--config, for the commands that need the daemon's configuration and no daemon."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.resources import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+
+
+def _loaded(_: click.Context, __: click.Parameter, path: Path | None) -> "Config":
+    """The configuration; its defaults where there is no file."""
+    from daemon.config import Config, ConfigErrors, load  # late: most commands need none
+
+    if path is None and not os.path.exists(DEFAULT_CONFIG):
+        return Config()
+    try:
+        return load(path or DEFAULT_CONFIG)
+    except ConfigErrors as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--config FILE, loaded."""
+    option = click.option(
+        "--config",
+        callback=_loaded,
+        type=click.Path(dir_okay=False, path_type=Path),
+        help=f"The configuration file; default: {DEFAULT_CONFIG}.",
+    )
+    return option(command)

@@ -1,0 +1,101 @@
+"""`pinwheel key`: another master key of the PINs, when the old one is lost. For root, with the daemon stopped."""
+
+import os
+import pwd
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.configured import configuration_option
+from daemon.cli.context import Context, json_flag, pass_context
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from daemon.masterkey import Place
+    from daemon.store import SqliteStore
+
+
+@click.group()
+def key() -> None:
+    """The master key of the PINs, with the daemon stopped.
+
+    The key lies beside the database, or where [security] key_file says. Back it up with the database: without it, no
+    PIN that was sent can be judged.
+    """
+
+
+@key.command()
+@click.option("--force", is_flag=True, help="Give up the PINs that live requests have sent, and set the old key aside.")
+@configuration_option
+@json_flag
+@pass_context
+def new(context: Context, force: bool, config: "Config") -> None:
+    """Make a new key; refuses while there is one, or while live requests need the one that is gone."""
+    from daemon import masterkey
+
+    with _opened(config) as (store, place):
+        live, there = store.reading.live(), place.path.exists()
+        if there and not force:
+            raise click.ClickException(f"there is a key at {place.path}; --force sets it aside and makes another")
+        if live and not force:
+            raise click.ClickException(f"{live} live request(s) need the key that is gone: restore it, or say --force")
+        aside = place.path.with_name(f"{place.path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
+        if there:
+            place.path.rename(aside)
+        masterkey.make(place.path)
+        store.set_meta(masterkey.META, masterkey.identity(masterkey.read_key(place.path, private=True)))
+    kept = str(aside) if there else ""
+    answer = {"key": str(place.path), "old_key": kept, "live_requests": live}
+    context.show(answer, lambda: _told(str(place.path), kept, live))
+
+
+def _told(path: str, kept: str, live: int) -> None:
+    click.echo(f"made the master key {path}; back it up with the database")
+    if kept:
+        click.echo(f"the old one is {kept}; delete it once nothing needs it")
+    if live:
+        click.echo(f"the PINs that {live} live request(s) have sent are no longer right; their next ones are")
+
+
+@key.command()
+@configuration_option
+@json_flag
+@pass_context
+def adopt(context: Context, config: "Config") -> None:
+    """Take the key that is there, though live requests were started with another: their PINs are given up."""
+    from daemon import masterkey
+
+    with _opened(config) as (store, place):
+        live = store.reading.live()
+        store.set_meta(masterkey.META, "")
+    answer = {"key": str(place.path), "live_requests": live}
+    context.show(answer, lambda: click.echo("the next start takes the key that it finds"))
+
+
+@contextmanager
+def _opened(config: "Config") -> "Iterator[tuple[SqliteStore, Place]]":
+    """The database and the place of the key, as the user whose they are; raises ClickException."""
+    from daemon import masterkey
+    from daemon.checking import NoSuchUser, become
+    from daemon.store import SqliteStore, StoreUnusable
+
+    state = config.store.path.parent
+    store = SqliteStore(config.store.path)
+    try:
+        become(pwd.getpwuid(os.stat(state).st_uid).pw_name)
+        store.open()
+    except (OSError, KeyError, NoSuchUser) as exc:
+        raise click.ClickException(
+            f"cannot use {state}: {getattr(exc, 'strerror', None) or exc}; run it as root"
+        ) from exc
+    except StoreUnusable as exc:
+        raise click.ClickException(f"{exc}; first: systemctl stop pinwheel") from exc
+    try:
+        yield store, masterkey.place(config.security.key_file, state)
+    except (OSError, masterkey.KeyUnusable, StoreUnusable) as exc:
+        raise click.ClickException(str(exc)) from exc
+    finally:
+        store.close()
