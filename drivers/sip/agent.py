@@ -9,10 +9,11 @@ import re
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from drivers.sip import digest
-from drivers.sip.call import MAX_CHALLENGES, Call, Identity, State, same_dialog, tag_of
+from drivers.sip.call import Call, State, same_dialog, tag_of
+from drivers.sip.digest import Realm
 from drivers.sip.message import Malformed, Message, host_port, parameters, parse, uri_of
 from drivers.sip.registration import Registration
+from drivers.sip.requester import Identity, Requester
 from drivers.sip.transaction import Timers, Transaction, acknowledge, cancel
 from drivers.sip.transport import Address
 
@@ -41,19 +42,30 @@ GLARE_S = 3.0  # until an offer that crossed theirs is made again; 2.1 to 4 for 
 UNKNOWN = (501, "Not Implemented")
 
 
+Owner = Call | Registration | Requester | None
+"""Of a request of ours: a bare requester sends probes; a CANCEL has none, as it cannot be challenged (22.1)."""
+
+
 @dataclass(slots=True)
 class _Pending:
-    """hop: how many servers were tried before this one; moved: the next one is being tried instead.
+    """owner: who sent it, and learns what becomes of it; challengers: of the same request before.
 
+    hop: how many servers were tried before this one; moved: the next one is being tried instead.
     told: that nothing was heard of it for long.
     """
 
     transaction: Transaction
-    owner: Call | Registration | None
+    owner: Owner
+    challengers: tuple[Realm, ...] = ()
     cancelled_at: float | None = None
     hop: int = 0
     moved: bool = False
     told: bool = False
+
+    @property
+    def requester(self) -> Requester | None:
+        """Who signs it."""
+        return self.owner.requester if isinstance(self.owner, Call | Registration) else self.owner
 
 
 @dataclass(slots=True)
@@ -103,13 +115,13 @@ class UserAgent:
 
     def probe(self, now: float) -> None:
         """OPTIONS to the server in use (11.1): it holds a NAT open, and an answer of any kind says that it is there."""
-        call = Call(self.identity, f"sip:{self.identity.uri.rpartition('@')[2]}", b"")
-        self._request(call.request("OPTIONS", call.uri, f"<{call.uri}>", ()), None, now)
+        requester, uri = Requester(self.identity), f"sip:{self.identity.uri.rpartition('@')[2]}"
+        self._request(requester.request("OPTIONS", uri, f"<{uri}>"), requester, now)
 
     def unregister(self, now: float) -> None:
-        """Take the contact back, once, without waiting for more than its answer."""
-        if self.registration is not None and self.registration.registered:
-            self._request(self.registration.request(expires_s=0), None, now)
+        """Take our contacts back; `idle` says when that was answered."""
+        if self.registration is not None and self.registration.contacts:
+            self._request(self.registration.leave(), self.registration, now)
 
     @property
     def probing(self) -> bool:
@@ -247,20 +259,36 @@ class UserAgent:
         if pending.transaction.invite and response.status >= 300:
             ack = acknowledge(pending.transaction.request, response)  # for each one that comes (17.1.1.2)
             self.outbox.append((ack.encode(), pending.transaction.destination))
+        if news and self._challenged(pending, response, now):
+            return
         if isinstance(pending.owner, Call):
             self._on_call_response(pending.owner, pending, response, now, news=news)
             self._forget_if_ended(pending.owner, now)
         elif isinstance(pending.owner, Registration) and news and response.status >= 200:
             if response.status == 503 and pending.transaction.destination == self.server:
                 self.servers.append(self.servers.pop(0))  # it cannot serve: the next one is asked (RFC 3263 4.3)
-            pending.owner.on_final(response, now)
+            pending.owner.on_final(pending.transaction.request, response, now)
+
+    def _challenged(self, pending: _Pending, response: Message, now: float) -> bool:
+        """Whether it goes out again, signed (22.2): any request of ours, but no INVITE that nobody waits for."""
+        owner, request = pending.owner, pending.transaction.request
+        if pending.requester is None or (isinstance(owner, Call) and _is_unwanted(owner, pending)):
+            return False
+        realms = pending.requester.credentials.take(response, pending.challengers)
+        if realms:
+            again, server = pending.requester.again(request), pending.transaction.destination
+            repeated = self._request(again, owner, now, server=server, hop=pending.hop)
+            repeated.challengers = (*pending.challengers, *realms)
+        return bool(realms)
 
     def _on_call_response(self, call: Call, pending: _Pending, response: Message, now: float, *, news: bool) -> None:
         status, invite = response.status, pending.transaction.invite
         if invite and pending.moved:
             self._on_late(call, pending, response, now)
         elif invite and 200 <= status < 300:
-            self._send_all(call.on_success(response), call, now)  # again for each that comes
+            self._send_all(
+                call.on_success(pending.transaction.request, response), call, now
+            )  # again for each that comes
             if call.dialog is not None and call.dialog.refresh_s is not None:
                 self._refreshes.setdefault(call.call_id, now + call.dialog.refresh_s)
         elif invite and status < 200:
@@ -290,19 +318,12 @@ class UserAgent:
         if response.status < 200:
             self._cancel(pending, now)
         elif response.status < 300:
-            self._send_all(call.decline(response), call, now)
+            self._send_all(call.decline(pending.transaction.request, response), call, now)
 
     def _on_dialog_refusal(self, call: Call, pending: _Pending, response: Message, now: float) -> None:
-        """300 and above to a request within the call; one that was challenged goes out again, signed."""
+        """300 and above to a request within the call."""
         request = pending.transaction.request
-        asked = digest.challenge(response) if response.status in digest.HEADERS else None
-        if asked is not None and pending.hop < MAX_CHALLENGES and call.may_sign(asked):
-            call.challenged(asked)
-            if request.method in ("BYE", "PRACK"):
-                self._request(call.again(request), call, now, hop=pending.hop + 1)
-            elif request.method in ("UPDATE", "INVITE"):
-                self._request(call.refresh(), call, now, hop=pending.hop + 1)
-        elif request.method in ("UPDATE", "INVITE") and response.status == 491:
+        if request.method in ("UPDATE", "INVITE") and response.status == 491:
             self._refreshes[call.call_id] = now + GLARE_S
         elif request.method in ("UPDATE", "INVITE"):
             call.on_refreshed(response.status)
@@ -318,7 +339,10 @@ class UserAgent:
 
     def _send_all(self, messages: list[Message], call: Call, now: float) -> None:
         for message in messages:
-            self._request(message, call, now)
+            if message.method == "ACK":  # no transaction: it goes out once for each 2xx (13.2.2.4)
+                self.outbox.append((message.encode(), self._next_hop(message)))
+            else:
+                self._request(message, call, now)
 
     def _on_request(self, request: Message, source: Address, now: float) -> None:
         call = self.calls.get(request.get("call-id"))
@@ -371,22 +395,14 @@ class UserAgent:
     # --- sending ---
 
     def _request(
-        self,
-        message: Message,
-        owner: Call | Registration | None,
-        now: float,
-        *,
-        server: Address | None = None,
-        hop: int = 0,
-    ) -> None:
-        """Send a request; all but ACK are transactions. server: other than by the routes; hop: how many were tried."""
+        self, message: Message, owner: Owner, now: float, *, server: Address | None = None, hop: int = 0
+    ) -> _Pending:
+        """Send a request in a transaction. server: other than by the routes; hop: how many were tried."""
         destination = server or self._next_hop(message)
-        if message.method == "ACK":
-            self.outbox.append((message.encode(), destination))
-            return
         transaction = Transaction(message, destination, self.timers, now, self.identity.kind.reliable)
         self._pending[message.branch, message.method] = pending = _Pending(transaction, owner, hop=hop)
         self._poll_transaction((message.branch, message.method), pending, now)
+        return pending
 
     def _cancel(self, pending: _Pending, now: float) -> None:
         if pending.cancelled_at is None:
@@ -412,6 +428,12 @@ class UserAgent:
             self._refreshes.pop(call.call_id, None)
         if call.state is State.ENDED and call.call_id in self.calls:  # not of one that is forgotten already
             self._ended.setdefault(call.call_id, now + self.timers.linger)
+
+
+def _is_unwanted(call: Call, pending: _Pending) -> bool:
+    """An INVITE or UPDATE that nobody waits for any more."""
+    ended = pending.moved or call.wants_end or call.state is State.ENDED
+    return ended and pending.transaction.request.method in ("INVITE", "UPDATE")
 
 
 def seen_at(response: Message) -> str:

@@ -5,19 +5,15 @@ The agent feeds it responses and requests of its dialog, and sends what it retur
 
 import contextlib
 import re
-import secrets
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from drivers.sip import digest
 from drivers.sip.message import Message, parameters, uri_of
+from drivers.sip.requester import Identity, Requester
 from drivers.sip.sdp import FarEnd, NoAudio, answer, offer_again, respond
-from drivers.sip.transport import Kind
 
 SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
 LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter
-MAX_CHALLENGES = 2  # a first one, and one because the nonce went stale
 
 
 class State(StrEnum):
@@ -72,31 +68,6 @@ class Keyed:
 CallEvent = Ringing | Answered | Moved | Ended | Keyed
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who calls, and from where: our URI, our user at `host` ("address:port"), our account or None.
-
-    headers: more for each INVITE, such as P-Asserted-Identity (RFC 3325).
-    """
-
-    uri: str
-    user: str
-    host: str
-    kind: Kind = Kind.UDP
-    display: str = ""
-    account: digest.Account | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def contact(self) -> str:
-        """The URI at which we are reached (8.1.1.8)."""
-        return f"sip:{self.user}@{self.host}" + (f";transport={self.kind}" if self.kind.reliable else "")
-
-    def via(self) -> str:
-        """A Via of a new transaction, that asks for the port we are seen at (8.1.1.7, RFC 3581 3)."""
-        return f"SIP/2.0/{self.kind.upper()} {self.host};branch=z9hG4bK{secrets.token_hex(10)};rport"
-
-
 @dataclass(slots=True)
 class Dialog:
     """What both ends agreed on (RFC 3261 12.1.2)."""
@@ -107,6 +78,12 @@ class Dialog:
     updates: bool = False  # the far end takes UPDATE
     refresh_s: float | None = None  # how often the session is ours to refresh (RFC 4028 7.2)
 
+    def way(self) -> tuple[str, tuple[str, ...]]:
+        """Request-URI and Route of a request; a first router without ;lr wants to be the target (12.2.1.1)."""
+        if self.route and "lr" not in parameters(uri_of(self.route[0])):
+            return uri_of(self.route[0]), (*self.route[1:], f"<{self.remote_target}>")
+        return self.remote_target, self.route
+
 
 @dataclass(slots=True)
 class Call:
@@ -115,8 +92,7 @@ class Call:
     identity: Identity
     uri: str = field(repr=False)
     sdp: bytes = field(repr=False)
-    call_id: str = field(default_factory=lambda: secrets.token_hex(16))
-    tag: str = field(default_factory=lambda: secrets.token_hex(8))
+    requester: Requester = field(init=False)
     state: State = State.CALLING
     dialog: Dialog | None = None
     events: list[CallEvent] = field(default_factory=list)
@@ -124,54 +100,44 @@ class Call:
     audio: FarEnd | None = None  # as agreed
     _version: int = 1  # of our description (RFC 3264 8)
     _described: bytes = field(default=b"", repr=False)  # the last one after the offer
-    _cseq: int = 0
-    _challenges: int = 0
     _rang: bool = False
     answered: tuple[tuple[str, str], bytes] | None = field(default=None, repr=False)
     """The far end's last request, by branch and CSeq, and our response: for when it comes again."""
     their_cseqs: dict[str, int] = field(default_factory=dict)  # the last, by the far end's tag
-    _asked: dict[int, digest.Challenge] = field(default_factory=dict)  # by status: a proxy and the callee may both ask
-    _uses: Counter[int] = field(default_factory=Counter)  # of each nonce (nc)
     _least_session_s: int = 0  # of a session timer, once the far end named it (RFC 4028 5)
     _rseqs: dict[str, int] = field(default_factory=dict)  # by the far end's tag: the last to acknowledge (RFC 3262 4)
     _early: dict[str, FarEnd] = field(default_factory=dict)  # what each of them answered before its 200
 
+    def __post_init__(self) -> None:
+        self.requester = Requester(self.identity)
+
+    @property
+    def call_id(self) -> str:
+        return self.requester.call_id
+
+    @property
+    def tag(self) -> str:
+        """Ours."""
+        return self.requester.tag
+
     def invite(self) -> Message:
-        """A new INVITE, with credentials once they were asked for (8.1.1, 22.2)."""
-        message = self.request("INVITE", self.uri, f"<{self.uri}>", ()).with_headers(
+        """A new INVITE (8.1.1)."""
+        headers = [
             ("contact", f"<{self.identity.contact}>"),
             ("allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY, PRACK"),
             ("supported", "timer, 100rel"),
             ("content-type", "application/sdp"),
             *self.identity.headers,
-        )
+        ]
         if self._least_session_s:
-            session_s = str(max(self._least_session_s, SESSION_S))
-            message = message.with_headers(("session-expires", session_s), ("min-se", str(self._least_session_s)))
-        return replace(self._signed(message), body=self.sdp)
+            session_s = max(self._least_session_s, SESSION_S)
+            headers += [("session-expires", str(session_s)), ("min-se", str(self._least_session_s))]
+        return self.requester.request("INVITE", self.uri, f"<{self.uri}>", *headers, body=self.sdp)
 
-    def request(self, method: str, uri: str, to: str, route: tuple[str, ...]) -> Message:
-        """A request of this call with the next CSeq and a new branch."""
-        self._cseq += 1
-        sender = f"{_quoted(self.identity.display)}<{self.identity.uri}>;tag={self.tag}"
-        headers = (
-            ("via", self.identity.via()),
-            ("max-forwards", "70"),
-            *(("route", value) for value in route),
-            ("from", sender),
-            ("to", to),
-            ("call-id", self.call_id),
-            ("cseq", f"{self._cseq} {method}"),
-            ("user-agent", "Pinwheel"),
-        )
-        return Message(headers, method=method, uri=uri)
-
-    def _within(self, dialog: Dialog, method: str) -> Message:
-        """A request to the far end by the route set; a first router without ;lr wants to be the target (12.2.1.1)."""
-        if dialog.route and "lr" not in parameters(uri_of(dialog.route[0])):
-            route = (*dialog.route[1:], f"<{dialog.remote_target}>")
-            return self.request(method, uri_of(dialog.route[0]), dialog.to, route)
-        return self.request(method, dialog.remote_target, dialog.to, dialog.route)
+    def _within(self, dialog: Dialog, method: str, *headers: tuple[str, str], body: bytes = b"") -> Message:
+        """A request to the far end."""
+        uri, route = dialog.way()
+        return self.requester.request(method, uri, dialog.to, *headers, route=route, body=body)
 
     # --- responses ---
 
@@ -195,9 +161,8 @@ class Call:
             self._early.setdefault(tag, answer(response.body, self.sdp))
             self.audio = self.audio or self._early[tag]
         early = self._dialog_of(response)
-        prack = self._within(early, "PRACK")
         number, method = response.cseq
-        return [self._signed(prack.with_headers(("rack", f"{rseq} {number} {method}")))]
+        return [self._within(early, "PRACK", ("rack", f"{rseq} {number} {method}"))]
 
     def _dialog_of(self, response: Message) -> Dialog:
         contacts = [uri_of(value) for value in response.all("contact")]
@@ -207,14 +172,10 @@ class Call:
         return Dialog(target, response.get("to"), route, updates, refresh_interval_s(response))
 
     def on_final(self, response: Message) -> list[Message]:
-        """A final response to INVITE of 300 and above (its ACK is the transaction's). Returns a new INVITE, if any."""
-        if response.status in digest.HEADERS and not self.wants_end:
-            asked = digest.challenge(response)
-            may_retry = self.identity.account is not None and self._challenges < MAX_CHALLENGES
-            if asked is not None and may_retry and (response.status not in self._asked or asked.stale):
-                self._challenges += 1
-                self.challenged(asked)
-                return [self.invite()]
+        """A final response to INVITE of 300 and above (its ACK is the transaction's). Returns a new INVITE, if any.
+
+        The agent answers challenges before (22).
+        """
         least = response.get("min-se").partition(";")[0].strip()
         may_try = not self._least_session_s and not self.wants_end
         if response.status == 422 and may_try and re.fullmatch(r"\d{1,6}", least, re.ASCII):
@@ -223,16 +184,16 @@ class Call:
         self._end(response.status, response.reason, response, by_us=self.wants_end)
         return []
 
-    def on_success(self, response: Message) -> list[Message]:
+    def on_success(self, invite: Message, response: Message) -> list[Message]:
         """A 2xx to INVITE, first or again: an ACK each time (13.2.2.4); BYE at once if the call is not wanted."""
         found = self._dialog_of(response)
-        acknowledgement = self._ack(self.dialog or found, response)
+        acknowledgement = self._ack(self.dialog or found, invite)
         if self.dialog is not None and tag_of(response.get("to")) == tag_of(self.dialog.to):
             self._retarget(response)
             self.on_described(response)  # what refreshed the session may have moved the audio
             return [acknowledgement]
         if self.dialog is not None or self.state is State.ENDED:  # a second phone, or a late one, of a forked call
-            return self.decline(response)
+            return self.decline(invite, response)
         self.dialog = found
         try:
             early = self._early.get(tag_of(found.to))
@@ -247,11 +208,10 @@ class Call:
         self.events.append(Answered(self.audio))
         return [acknowledgement]
 
-    def decline(self, response: Message) -> list[Message]:
+    def decline(self, invite: Message, response: Message) -> list[Message]:
         """A 2xx that nobody waits for, from a fork or a server that was given up: it must not stay up."""
         found = self._dialog_of(response)
-        bye = self._within(found, "BYE")
-        return [self._ack(found, response), self._signed(bye)]
+        return [self._ack(found, invite), self._within(found, "BYE")]
 
     def on_time_out(self, why: str) -> None:
         """Nobody answered the INVITE at all."""
@@ -272,40 +232,24 @@ class Call:
             return [self.bye()]
         return []
 
-    def challenged(self, asked: digest.Challenge) -> None:
-        """Sign with this from now on."""
-        self._asked[asked.status], self._uses[asked.status] = asked, 0
-
-    def may_sign(self, asked: digest.Challenge) -> bool:
-        """Whether it is worth signing: not again for the nonce by which we were refused."""
-        known = self._asked.get(asked.status)
-        return self.identity.account is not None and (known is None or asked.stale or asked.nonce != known.nonce)
-
     def bye(self) -> Message:
-        """BYE to the remote target by the route set; signed once we were challenged (12.2.1.1)."""
+        """BYE to the remote target by the route set (12.2.1.1)."""
         assert self.dialog is not None
-        return self._signed(self._within(self.dialog, "BYE"))
+        return self._within(self.dialog, "BYE")
 
     def refresh(self) -> Message:
         """What keeps the session up: UPDATE, or the same offer again where that is not understood (RFC 4028 7.4)."""
         assert self.dialog is not None
         assert self.dialog.refresh_s is not None
-        method = "UPDATE" if self.dialog.updates else "INVITE"
-        message = self._within(self.dialog, method).with_headers(
+        headers = (
             ("contact", f"<{self.identity.contact}>"),
             ("supported", "timer"),
             ("session-expires", f"{round(self.dialog.refresh_s * 2)};refresher=uac"),
         )
-        if method == "INVITE":
-            body = self._described or self.sdp  # the same as before, so that nothing is negotiated
-            message = replace(message.with_headers(("content-type", "application/sdp")), body=body)
-        return self._signed(message)
-
-    def again(self, request: Message) -> Message:
-        """A request of ours that was challenged, once more and signed, in whichever dialog it was (22.2)."""
-        routes = tuple(request.all("route"))
-        kept = [header for header in request.headers if header[0] == "rack"]
-        return self._signed(self.request(request.method, request.uri, request.get("to"), routes).with_headers(*kept))
+        if self.dialog.updates:
+            return self._within(self.dialog, "UPDATE", *headers)
+        body = self._described or self.sdp  # the same as before, so that nothing is negotiated
+        return self._within(self.dialog, "INVITE", *headers, ("content-type", "application/sdp"), body=body)
 
     # --- requests of the far end ---
 
@@ -359,21 +303,9 @@ class Call:
         if found and "dtmf" in request.get("content-type").lower() and self.state is State.SPEAKING:
             self.events.append(Keyed(found[1].decode()))
 
-    def _ack(self, dialog: Dialog, response: Message) -> Message:
-        message = self._within(dialog, "ACK")
-        self._cseq -= 1  # an ACK has the CSeq number of its INVITE
-        return message.with_headers(("cseq", f"{response.cseq[0]} ACK"))
-
-    def _signed(self, message: Message) -> Message:
-        if self.identity.account is None:
-            return message
-        for status, asked in self._asked.items():
-            self._uses[status] += 1
-            signature = digest.credentials(
-                asked, self.identity.account, message.method, message.uri, self._uses[status]
-            )
-            message = message.with_headers(signature)
-        return message
+    def _ack(self, dialog: Dialog, invite: Message) -> Message:
+        uri, route = dialog.way()
+        return self.requester.ack(invite, uri, dialog.to, route)
 
     def _end(self, status: int, reason: str, told: Message | None = None, *, by_us: bool = False) -> None:
         """told: the far end's message that ended it."""
@@ -408,10 +340,6 @@ def refresh_interval_s(response: Message) -> float | None:
 def usable(uri: str) -> bool:
     """It can stand in a start line; what cannot would break the requests that we send there."""
     return re.fullmatch(r"sips?:[^\s<>]+", uri, re.IGNORECASE) is not None
-
-
-def _quoted(display: str) -> str:
-    return f'"{display}" ' if display else ""
 
 
 def same_dialog(call: Call, request: Message) -> bool:

@@ -1,9 +1,10 @@
-"""Digest authentication (RFC 3261 22.4, RFC 8760): the answer to a 401 or 407."""
+"""Digest authentication (RFC 3261 22, RFC 8760): what a 401 or 407 asks, and the credentials that answer it."""
 
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from drivers.sip.message import Message
@@ -15,6 +16,13 @@ HASHES: dict[str, Callable[[bytes], "hashlib._Hash"]] = {
 """The algorithms, the preferred first."""
 
 HEADERS = {401: ("www-authenticate", "authorization"), 407: ("proxy-authenticate", "proxy-authorization")}
+CREDENTIALS = frozenset(answer for _, answer in HEADERS.values())
+
+MAX_CHALLENGES = 2  # of one realm to one request: a first one, and one because the nonce went stale
+MAX_REALMS = 8  # challenges of all realms to one request
+
+Realm = tuple[int, str]
+"""Who challenges: the status, 401 or 407, and the realm; each needs credentials of its own (22.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a server wants to see. status: 401 or 407."""
+    """What a server wants to see. status: 401 or 407; qop: "auth", or "" where none was offered (RFC 2069)."""
 
     status: int
     realm: str
@@ -38,25 +46,83 @@ class Challenge:
     stale: bool
 
 
-def challenge(response: Message) -> Challenge | None:
-    """The strongest challenge of a 401 or 407 that we can answer."""
-    found: dict[str, Challenge] = {}
-    for value in response.all(HEADERS[response.status][0]):
-        scheme, _, rest = value.partition(" ")
-        if scheme.lower() != "digest":
-            continue
-        pairs = {name.lower(): quoted or bare for name, quoted, bare in PAIR.findall(rest)}
-        algorithm = pairs.get("algorithm", "MD5").upper()
-        qops = [qop.strip() for qop in pairs.get("qop", "").split(",")]
-        if algorithm in HASHES and ("auth" in qops or "qop" not in pairs) and "nonce" in pairs:
-            qop = "auth" if "auth" in qops else ""
-            stale = pairs.get("stale", "").lower() == "true"
-            realm, opaque = pairs.get("realm", ""), pairs.get("opaque", "")
-            found[algorithm] = Challenge(response.status, realm, pairs["nonce"], algorithm, qop, opaque, stale)
-    return next((found[algorithm] for algorithm in HASHES if algorithm in found), None)
+@dataclass(slots=True)
+class Credentials:
+    """The challenges that the requests of one Call-ID have met, by realm, and what answers them."""
+
+    account: Account | None
+    _met: dict[Realm, Challenge] = field(default_factory=dict)
+    _uses: Counter[Realm] = field(default_factory=Counter)  # of each nonce (nc)
+
+    def take(self, response: Message, before: tuple[Realm, ...]) -> tuple[Realm, ...]:
+        """Keep the challenges of a response. before: the realms that challenged the same request so far.
+
+        Returns the realms that are worth another try: () for a response that is no challenge, and where the answer
+        would be what was just refused.
+        """
+        if self.account is None or response.status not in HEADERS or len(before) >= MAX_REALMS:
+            return ()
+        new = {(c.status, c.realm): c for c in challenges(response) if self._is_news(c, before)}
+        self._met |= new
+        for realm in new:
+            del self._uses[realm]
+        return tuple(new)
+
+    def _is_news(self, asked: Challenge, before: tuple[Realm, ...]) -> bool:
+        realm = (asked.status, asked.realm)
+        known = self._met.get(realm)
+        return before.count(realm) < MAX_CHALLENGES and (known is None or asked.stale or asked.nonce != known.nonce)
+
+    def headers(self, method: str, uri: str) -> tuple[tuple[str, str], ...]:
+        """The headers that sign a request; none before the first challenge."""
+        if self.account is None:
+            return ()
+        self._uses.update(self._met.keys())
+        return tuple(
+            credentials(asked, self.account, method, uri, self._uses[realm]) for realm, asked in self._met.items()
+        )
+
+    def forget(self) -> None:
+        """Begin unsigned again."""
+        self._met.clear()
 
 
-PAIR = re.compile(r'([A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))')
+def challenges(response: Message) -> list[Challenge]:
+    """The strongest challenge of each realm of a 401 or 407 that we can answer (RFC 8760 2.4)."""
+    values = response.all(HEADERS[response.status][0])
+    found = [asked for value in values for asked in _digests(response.status, value)]
+    found.sort(key=lambda asked: list(HASHES).index(asked.algorithm), reverse=True)
+    return list({asked.realm: asked for asked in found}.values())
+
+
+PART = re.compile(r"""([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*)))?""", re.ASCII)
+"""A scheme, or a parameter with its value, quoted or bare (RFC 7235 2.1)."""
+
+
+def _digests(status: int, value: str) -> Iterator[Challenge]:
+    """The Digest challenges of one header; servers put several into one, also of other schemes."""
+    schemes: list[tuple[str, dict[str, str]]] = []
+    for part in PART.finditer(value):
+        name, quoted, bare = part[1].lower(), part[2], part[3]
+        if quoted is None and bare is None:
+            schemes.append((name, {}))
+        elif schemes:
+            schemes[-1][1].setdefault(name, unquoted(quoted) if quoted is not None else bare)
+    for scheme, pairs in schemes:
+        asked = _digest(status, pairs) if scheme == "digest" else None
+        if asked is not None:
+            yield asked
+
+
+def _digest(status: int, pairs: dict[str, str]) -> Challenge | None:
+    """None for what we cannot answer. An empty qop is none; a list of others only, such as auth-int, cannot be met."""
+    algorithm = pairs.get("algorithm", "MD5").upper()
+    qops = {qop.strip().lower() for qop in pairs.get("qop", "").split(",")} - {""}
+    if algorithm not in HASHES or "nonce" not in pairs or (qops and "auth" not in qops):
+        return None
+    stale = pairs.get("stale", "").lower() == "true"
+    realm, opaque = pairs.get("realm", ""), pairs.get("opaque", "")
+    return Challenge(status, realm, pairs["nonce"], algorithm, "auth" if qops else "", opaque, stale)
 
 
 def credentials(asked: Challenge, account: Account, method: str, uri: str, count: int = 1) -> tuple[str, str]:
@@ -70,13 +136,23 @@ def credentials(asked: Challenge, account: Account, method: str, uri: str, count
     ha2 = digest(f"{method}:{uri}")
     middle = f"{asked.nonce}:{nc}:{cnonce}:{asked.qop}" if asked.qop else asked.nonce
     fields = [
-        f'username="{account.username}"',
-        f'realm="{asked.realm}"',
-        f'nonce="{asked.nonce}"',
-        f'uri="{uri}"',
+        f"username={quoted(account.username)}",
+        f"realm={quoted(asked.realm)}",
+        f"nonce={quoted(asked.nonce)}",
+        f"uri={quoted(uri)}",
         f'response="{digest(f"{ha1}:{middle}:{ha2}")}"',
         f"algorithm={asked.algorithm}",
     ]
-    fields += [f'opaque="{asked.opaque}"'] if asked.opaque else []
+    fields += [f"opaque={quoted(asked.opaque)}"] if asked.opaque else []
     fields += [f"qop={asked.qop}", f"nc={nc}", f'cnonce="{cnonce}"'] if asked.qop else []
     return HEADERS[asked.status][1], "Digest " + ", ".join(fields)
+
+
+def quoted(text: str) -> str:
+    """A quoted string (RFC 3261 25.1)."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+
+
+def unquoted(text: str) -> str:
+    r"""What stands between the quotes of a quoted string, without its escapes: what is hashed is `a"b`, not `a\"b`."""
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)

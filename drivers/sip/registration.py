@@ -1,78 +1,115 @@
-"""Registration that always comes back (RFC 3261 section 10): REGISTER, refresh, back off, try again, for ever."""
+"""Registration that always comes back (RFC 3261 section 10): REGISTER, refresh, back off, try again, for ever.
+
+A registrar that allows one contact refuses a second one while the first lives. So contacts of before are remembered,
+over a restart, too, and removed with the next REGISTER (10.2.2).
+"""
 
 import re
-import secrets
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from drivers.sip import digest
-from drivers.sip.call import Identity, retry_after
+from drivers.sip.call import retry_after
 from drivers.sip.message import Message, parameters, uri_of
+from drivers.sip.requester import Identity, Requester
 
 EXPIRES_S = 300
 LEAST_REFRESH_S = 5.0
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0)  # capped: registered again within 10 s of the registrar's return
 LONGEST_PAUSE_S = 60  # whatever a registrar's Retry-After says
-MAX_CHALLENGES = 2
+MOST_CONTACTS = 8  # that are remembered, of before
+TRANSIENT = (401, 407, 408, 423)  # of the 4xx: they say nothing about the contacts
+
+
+class Removal(StrEnum):
+    """How the next REGISTER deals with contacts of before; each way is tried when the one above was refused."""
+
+    TOGETHER = "together"  # in the REGISTER of our contact, so that there is never more than one
+    APART = "apart"  # in a REGISTER of their own, for registrars that read one contact a request
+    NONE = "none"  # not at all: ours alone
 
 
 @dataclass(slots=True)
 class Registration:
-    """Keeps `identity` registered at `registrar` (a sip: URI). `due` is when to send the next REGISTER."""
+    """Keeps `identity` registered at `registrar` (a sip: URI). `due` is when to send the next REGISTER.
+
+    instance: a URN that names this device for ever (RFC 5626 4.1), or ""; contacts: the URIs of ours that the
+    registrar may hold, the oldest first.
+    """
 
     identity: Identity
     registrar: str
     due: float = 0.0
+    instance: str = ""
+    contacts: tuple[str, ...] = ()
     registered: bool = False
     problem: str = "not registered yet"
     refused: bool = False
     """The registrar does not like our account: needs a person (but is tried again)."""
-    _call_id: str = field(default_factory=lambda: secrets.token_hex(16))
-    _tag: str = field(default_factory=lambda: secrets.token_hex(8))
-    _cseq: int = 0
+    requester: Requester = field(init=False)
+    _removal: Removal = Removal.TOGETHER
+    _leaving: bool = False
     _failures: int = 0
-    _challenges: int = 0
     _expires_s: int = EXPIRES_S
-    _asked: digest.Challenge | None = None
-    _uses: int = 0
 
-    def request(self, *, expires_s: int | None = None) -> Message:
+    def __post_init__(self) -> None:
+        self.requester = Requester(self.identity)
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """The contacts of before."""
+        return tuple(uri for uri in self.contacts if uri != self.identity.contact)
+
+    # --- requests ---
+
+    def request(self) -> Message:
         """The next REGISTER; the answer decides when the one after is due."""
         self.due = float("inf")
-        self._cseq += 1
-        headers = (
-            ("via", self.identity.via()),
-            ("max-forwards", "70"),
-            ("from", f"<{self.identity.uri}>;tag={self._tag}"),
-            ("to", f"<{self.identity.uri}>"),
-            ("call-id", self._call_id),
-            ("cseq", f"{self._cseq} REGISTER"),
-            ("contact", f"<{self.identity.contact}>"),
-            ("expires", str(self._expires_s if expires_s is None else expires_s)),
-            ("user-agent", "Pinwheel"),
-        )
-        message = Message(headers, method="REGISTER", uri=self.registrar)
-        if self._asked is None or self.identity.account is None:
-            return message
-        self._uses += 1
-        return message.with_headers(
-            digest.credentials(self._asked, self.identity.account, "REGISTER", self.registrar, self._uses)
-        )
+        if self.earlier and self._removal is Removal.APART:
+            return self._register(*_removed(self.earlier), expires_s=0)
+        uri, removed = self.identity.contact, _removed(self.earlier) if self._removal is Removal.TOGETHER else ()
+        if self.identity.host:  # over TCP we are reached nowhere until there is a connection
+            self.contacts = (*self.earlier, uri)[-MOST_CONTACTS:]
+        parameter = f';+sip.instance="<{self.instance}>"' if self.instance else ""
+        return self._register(("contact", f"<{uri}>{parameter}"), *removed, expires_s=self._expires_s)
 
-    def on_final(self, response: Message, now: float) -> None:
-        """A final response: registered, challenged, or refused."""
-        if response.status < 300:
+    def leave(self) -> Message:
+        """Take all contacts back; nothing more is due."""
+        self.due, self._leaving = float("inf"), True
+        return self._register(*_removed(self.contacts), expires_s=0)
+
+    def _register(self, *contacts: tuple[str, str], expires_s: int) -> Message:
+        to = f"<{self.identity.uri}>"
+        return self.requester.request("REGISTER", self.registrar, to, *contacts, ("expires", str(expires_s)))
+
+    # --- what becomes of them ---
+
+    def on_final(self, request: Message, response: Message, now: float) -> None:
+        """A final response that is no challenge which the agent could answer."""
+        problem = f"{response.status} {response.reason}"
+        if request.get("expires") == "0":
+            self._on_removal(response, now)
+        elif response.status < 300:
             self.registered, self.problem, self.refused = True, "", False
-            self._failures = self._challenges = 0
-            self.due = now + max(self._granted_s(response) * 0.8, LEAST_REFRESH_S)
-        elif response.status in digest.HEADERS and self._may_answer(response):
-            self.due = now
+            self.contacts = tuple(uri for uri in self.contacts if uri == self.identity.contact)
+            self._failures, self._removal = 0, Removal.TOGETHER
+            self._be_due(now + max(self._granted_s(response) * 0.8, LEAST_REFRESH_S))
         elif response.status == 423 and re.fullmatch(r"\d{1,6}", response.get("min-expires"), re.ASCII):
             self._expires_s = int(response.get("min-expires"))
-            self._failed(f"{response.status} {response.reason}", now)
+            self._failed(problem, now)
+        elif self.earlier and self._removal is Removal.TOGETHER and _is_about_contacts(response):
+            self._removal = Removal.APART
+            self._be_due(now)
         else:
             self.refused = response.status in (401, 403, 404, 407)
-            self._failed(f"{response.status} {response.reason}", now)
-            self.due = max(self.due, now + min(retry_after(response) or 0, LONGEST_PAUSE_S))
+            self._failed(problem, now)
+            self._be_due(max(self.due, now + min(retry_after(response) or 0, LONGEST_PAUSE_S)))
+
+    def _on_removal(self, response: Message, now: float) -> None:
+        """Whatever came of it, our contact is next."""
+        if response.status < 300:
+            self.contacts = () if self._leaving else tuple(uri for uri in self.contacts if uri not in self.earlier)
+        self._removal = Removal.NONE
+        self._be_due(now)
 
     def on_time_out(self, why: str, now: float) -> None:
         self._failed(why, now)
@@ -80,25 +117,21 @@ class Registration:
     def suspect(self, now: float) -> None:
         """A call got no answer: is the registrar there?"""
         if self.registered:
-            self.due = min(self.due, now)
+            self._be_due(min(self.due, now))
 
     def move(self, identity: Identity, now: float) -> None:
         """We are reached elsewhere now: say so at once."""
-        self.identity, self.due = identity, now
+        self.identity = self.requester.identity = identity
+        self._removal = Removal.TOGETHER
+        self._be_due(now)
 
-    def _may_answer(self, response: Message) -> bool:
-        """Take the challenge, unless the same credentials were just refused."""
-        asked = digest.challenge(response)
-        self._challenges += 1
-        if asked is None or self.identity.account is None or self._challenges > MAX_CHALLENGES:
-            return False
-        self._asked, self._uses = asked, 0
-        return True
+    def _be_due(self, at: float) -> None:
+        self.due = float("inf") if self._leaving else at
 
     def _failed(self, problem: str, now: float) -> None:
-        self.registered, self.problem = False, problem
-        self._asked, self._challenges = None, 0
-        self.due = now + BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)]
+        self.registered, self.problem, self._removal = False, problem, Removal.TOGETHER
+        self.requester.credentials.forget()
+        self._be_due(now + BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)])
         self._failures += 1
 
     def _granted_s(self, response: Message) -> int:
@@ -108,3 +141,13 @@ class Registration:
             if re.fullmatch(r"\d{1,6}", text, re.ASCII):
                 return int(text)
         return self._expires_s
+
+
+def _removed(uris: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The headers that take contacts back (10.2.2)."""
+    return tuple(("contact", f"<{uri}>;expires=0") for uri in uris)
+
+
+def _is_about_contacts(response: Message) -> bool:
+    """A refusal that the contacts in the request may have caused."""
+    return 400 <= response.status < 500 and response.status not in TRANSIENT

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Call, Ended, Identity, Keyed, Ringing
+from drivers.sip.call import Answered, Call, Ended, Keyed, Ringing
 from drivers.sip.digest import Account
 from drivers.sip.message import Malformed, Message, parse, take
 from drivers.sip.registration import Registration
+from drivers.sip.requester import Identity
 from drivers.sip.sdp import offer
 from drivers.sip.transaction import Timers
 from drivers.sip.transport import Address, Kind

@@ -1,8 +1,10 @@
 """Digest authentication by the examples of RFC 7616 3.9.1."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from drivers.sip.digest import Account, Challenge, challenge, credentials
+from drivers.sip.digest import Account, Challenge, Credentials, Realm, challenges, credentials
 from drivers.sip.message import Message
 
 ACCOUNT = Account("Mufasa", "Circle of Life")
@@ -39,15 +41,122 @@ def test_each_use_of_a_nonce_is_counted() -> None:
     assert "nc=0000000a" in credentials(asked, ACCOUNT, "BYE", "sip:a@b", 10)[1]
 
 
-def test_the_strongest_challenge_is_answered() -> None:
-    asked = challenge(refused(*OFFERED))
-    assert asked is not None
+@pytest.mark.parametrize("offered", [OFFERED, OFFERED[::-1], (", ".join(OFFERED),)])
+def test_the_strongest_challenge_is_answered(offered: tuple[str, ...]) -> None:
+    (asked,) = challenges(refused(*offered))
     assert (asked.algorithm, asked.qop, asked.stale) == ("SHA-256", "auth", True)
-    weaker = challenge(refused(OFFERED[0]))
-    assert weaker is not None
+    (weaker,) = challenges(refused(OFFERED[0]))
     assert (weaker.algorithm, weaker.stale) == ("MD5", False)
 
 
 def test_what_cannot_be_answered_is_no_challenge() -> None:
     only_int = f'Digest realm="{REALM}", qop="auth-int", nonce="{NONCE}"'
-    assert challenge(refused("Basic realm=x", only_int, f'Digest realm="{REALM}", algorithm=X, nonce="n"')) is None
+    assert challenges(refused("Basic realm=x", only_int, f'Digest realm="{REALM}", algorithm=X, nonce="n"')) == []
+
+
+@pytest.mark.parametrize(
+    ("qop", "wanted"),
+    [
+        ("", ""),
+        (', qop=""', ""),
+        (", qop=", ""),
+        (', qop=","', ""),
+        (', qop="AUTH"', "auth"),
+        (", qop=auth", "auth"),
+        (', qop="auth-int,Auth"', "auth"),
+        (', QoP = "auth"', "auth"),
+    ],
+)
+def test_a_list_of_qops_may_be_empty_or_in_any_case(qop: str, wanted: str) -> None:
+    """There used to be a bug: qop="" and qop="AUTH" made a challenge one that cannot be answered."""
+    (asked,) = challenges(refused(f'Digest realm="r", nonce="n"{qop}'))
+    assert asked.qop == wanted
+    assert ("qop=auth" in credentials(asked, ACCOUNT, "REGISTER", "sip:r")[1]) is bool(wanted)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ('Bearer authz_server="https://id.example", scope="sip"', 'Digest realm="r", nonce="n"'),
+        ('Bearer realm="b", error="invalid, token", Digest realm="r", nonce="n"',),
+        ('NTLM, Negotiate dG9rZW4=, digest realm="r",nonce="n"',),
+        ('Digest nonce="n" , realm="r", Basic realm="b"',),
+        ('Digest realm="r", nonce="n", algorithm=SHA-512-256', 'Digest realm="r", nonce="n"'),
+    ],
+)
+def test_schemes_beside_digest_are_passed_over(values: tuple[str, ...]) -> None:
+    (asked,) = challenges(refused(*values))
+    assert (asked.realm, asked.nonce, asked.algorithm) == ("r", "n", "MD5")
+
+
+def test_a_realm_is_hashed_without_its_escapes_and_sent_with_them() -> None:
+    r"""There used to be a bug: `realm="the \"edge\""` was hashed with its backslashes."""
+    (asked,) = challenges(refused(r'Digest realm="the \"edge\" \\ 1", nonce="n"'))
+    assert asked.realm == r'the "edge" \ 1'
+    value = credentials(asked, ACCOUNT, "INVITE", "sip:a@b")[1]
+    assert r'realm="the \"edge\" \\ 1"' in value
+    (plain,) = challenges(refused(f"Digest {value.removeprefix('Digest ')}"))
+    assert plain.realm == asked.realm
+
+
+def proxies(*realms: str, nonce: str = "n", more: str = "") -> Message:
+    headers = (("proxy-authenticate", f'Digest realm="{realm}", nonce="{nonce}"{more}') for realm in realms)
+    return Message(tuple(headers), status=407)
+
+
+def signed(met: Credentials) -> list[tuple[str, str]]:
+    """Header and realm of each."""
+    return [(name, value.split('realm="')[1].split('"')[0]) for name, value in met.headers("INVITE", "sip:a@b")]
+
+
+def test_each_realm_gets_credentials_of_its_own() -> None:
+    """There used to be a bug: one set of credentials was kept for 401 and one for 407, whatever the realms (22.3)."""
+    met = Credentials(ACCOUNT)
+    before = met.take(proxies("edge.example"), ())
+    before += met.take(proxies("core.example"), before)
+    before += met.take(refused('Digest realm="pbx", nonce="n"'), before)
+    assert signed(met) == [
+        ("proxy-authorization", "edge.example"),
+        ("proxy-authorization", "core.example"),
+        ("authorization", "pbx"),
+    ]
+    assert len(before) == 3
+
+
+def test_realms_that_ask_in_one_response_are_answered_in_one_request() -> None:
+    met = Credentials(ACCOUNT)
+    assert len(met.take(proxies("edge.example", "core.example"), ())) == 2
+    assert signed(met) == [("proxy-authorization", "edge.example"), ("proxy-authorization", "core.example")]
+
+
+def test_credentials_that_were_refused_are_not_tried_again_but_stale_ones_are_renewed_once() -> None:
+    met = Credentials(ACCOUNT)
+    before = met.take(proxies("edge"), ())
+    assert met.take(proxies("edge"), before) == ()
+    stale = met.take(proxies("edge", more=", stale=true"), before)
+    assert stale
+    assert met.take(proxies("edge", nonce="m", more=", stale=true"), before + stale) == ()
+
+
+def test_a_server_with_ever_new_realms_is_given_up() -> None:
+    met = Credentials(ACCOUNT)
+    before: tuple[Realm, ...] = ()
+    while fresh := met.take(proxies(f"realm {len(before)}"), before):
+        before += fresh
+    assert len(before) == 8
+
+
+def test_a_new_nonce_is_counted_from_one() -> None:
+    met = Credentials(ACCOUNT)
+    with_qop = ', qop="auth"'
+    before = met.take(proxies("edge", more=with_qop), ())
+    counts = [met.headers("INVITE", "sip:a@b")[0][1].split("nc=")[1][:8] for _ in range(2)]
+    met.take(proxies("edge", nonce="m", more=with_qop), before)
+    counts += [met.headers("INVITE", "sip:a@b")[0][1].split("nc=")[1][:8]]
+    assert counts == ["00000001", "00000002", "00000001"]
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=200))
+def test_any_challenge_is_read_or_passed_over(text: str) -> None:
+    for asked in challenges(refused(text, f"Digest {text}")):
+        credentials(asked, ACCOUNT, "INVITE", "sip:a@b")

@@ -17,9 +17,10 @@ from daemon.prompts import shipped_prompts
 from drivers import Call, CallOutcome, CallPhase
 from drivers.pyvoip import Driver
 from drivers.rtp import Pacer
-from drivers.sip.call import Answered, Identity
+from drivers.sip.call import Answered
 from drivers.sip.call import Call as SipCall
 from drivers.sip.message import Message
+from drivers.sip.requester import Identity
 from drivers.sip.sdp import offer
 from tests.drivers.test_pyvoip import (
     NUMBER,
@@ -126,10 +127,10 @@ def response(status: int, *headers: tuple[str, str], sdp: str = "") -> Message:
 
 def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(far: socket.socket) -> None:
     call = SipCall(Identity("sip:us@y", "us", "127.0.0.1:5060"), "sip:x@y", offer("127.0.0.1", 40000, 1))
-    call.invite()
+    invite = call.invite()
     early = response(183, ("require", "100rel"), ("rseq", "7"), sdp=described(far, law=8))
     assert [message.method for message in call.acknowledge_provisional(early)] == ["PRACK"]
-    assert [message.method for message in call.on_success(response(200))] == ["ACK"]
+    assert [message.method for message in call.on_success(invite, response(200))] == ["ACK"]
     (answered,) = call.events
     assert isinstance(answered, Answered)
     assert (answered.audio.port, answered.audio.payload_type) == (far.getsockname()[1], 8)
