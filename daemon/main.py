@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -178,8 +178,10 @@ def assemble(config: Config) -> Daemon:
         modems = [(drivers.load(modem.driver).Driver(modem.name, modem.options), modem) for modem in config.modem]
         engine.lanes[Channel.SMS] = sms = SmsLane(engine, modems, text, flash=config.sms.flash)
     if config.voice.driver != "none":
-        driver = drivers.load(config.voice.driver).Driver(config.voice.driver, config.voice.options)
         options = config.voice.options
+        if not options.state_file:
+            options = replace(options, state_file=str(_state_directory(config) / "voice.json"))
+        driver = drivers.load(config.voice.driver).Driver(config.voice.driver, options)
         manner = Manner(
             options.ring_seconds,
             options.repeats,

@@ -4,20 +4,24 @@ The driver's thread owns it: `turn` lets time pass, `receive` follows each selec
 looked up on a thread of their own, as that may take long; everything else never blocks.
 """
 
+import contextlib
 import logging
 import selectors
+import socket
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from drivers import DeviceState, TrunkStatus
+from drivers import DeviceState, TrunkStatus, bindings
+from drivers.bindings import Bindings
 from drivers.checks import secret, split_port
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Identity
 from drivers.sip.digest import Account
 from drivers.sip.locate import NotFound
 from drivers.sip.message import Malformed, host_port
 from drivers.sip.registration import Registration
+from drivers.sip.requester import Identity
 from drivers.sip.transaction import Timers
 from drivers.sip.transport import Address, Datagrams, Kind, Received, Streams, Tls, Transport, interface_of
 from drivers.voice_options import LEARN, Options
@@ -57,6 +61,7 @@ class Trunk:
         self._probe_at = 0.0
         self._problem = ""
         self._closing = False
+        self._kept: Bindings | None = None  # what the state file holds
 
     # --- what the driver needs ---
 
@@ -91,7 +96,8 @@ class Trunk:
         if registration.registered:
             return self._told(DeviceState.READY, "", True)
         if registration.refused:
-            detail = f"the registrar refuses us: {registration.problem}; check the account"
+            remedy = "it may hold an earlier contact of ours" if registration.earlier else "check the account"
+            detail = f"the registrar refuses us: {registration.problem}; {remedy}"
             return self._told(DeviceState.FAILED, detail, False)
         return self._told(DeviceState.WAITING, f"not registered: {registration.problem}", False)
 
@@ -114,6 +120,7 @@ class Trunk:
         """What the agent has for the wire."""
         if self.agent is None or self._transport is None:
             return
+        self._keep()
         outbox, self.agent.outbox = self.agent.outbox, []
         for data, address in outbox:
             self._transport.send(data, address)
@@ -200,6 +207,7 @@ class Trunk:
         """A transport and an agent. Raises OSError or ValueError where that cannot be."""
         password = secret(self._options.password_file) if self._options.password_file else ""
         self.close()
+        self._kept = bindings.read(self._options.state_file, self._account)
         bind = _bind_address(self._options.bind)
         self.interface = interface_of(bind[0], servers[0])
         self._transport = self._opened(bind)
@@ -209,23 +217,56 @@ class Trunk:
     def _opened(self, bind: Address) -> Transport:
         options = self._options
         if self._kind is Kind.UDP:
-            return Datagrams(bind, self.interface, self._selector)
+            return self._datagrams(bind)
         if self._kind is Kind.TCP:
             return Streams(self.interface, self._selector)
         tls = Tls(_host(options.server), options.tls_ca, options.tls_cert, options.tls_key)
         return Streams(self.interface, self._selector, tls)
 
+    def _datagrams(self, bind: Address) -> Datagrams:
+        """At any port, the one of before is taken where it is free: the registrar knows us there."""
+        if bind[1] == 0 and self._kept is not None and self._kept.port:
+            with contextlib.suppress(OSError):
+                return Datagrams((bind[0], self._kept.port), self.interface, self._selector)
+        return Datagrams(bind, self.interface, self._selector)
+
     def _user_agent(self, servers: list[Address], password: str, now: float) -> UserAgent:
         options = self._options
-        user = options.username or "pinwheel"
+        user = self._user
         name = options.auth_username or options.username
         account = Account(name, password) if name else None
         identity = caller(options, user, self._domain, self._kind, account)
         agent = UserAgent(identity, servers, self._timers)
         if options.register:
-            ours = Identity(f"sip:{user}@{self._domain}", user, "", self._kind, account=account)
-            agent.registration = Registration(ours, f"sip:{self._domain}", due=now)
+            ours = Identity(self._account, user, "", self._kind, account=account)
+            contacts = self._kept.contacts if self._kept is not None else ()
+            agent.registration = Registration(ours, f"sip:{self._domain}", now, self._instance(), contacts)
         return agent
+
+    # --- over a restart ---
+
+    @property
+    def _user(self) -> str:
+        return self._options.username or "pinwheel"
+
+    @property
+    def _account(self) -> str:
+        """Our address of record."""
+        return f"sip:{self._user}@{self._domain}"
+
+    def _instance(self) -> str:
+        """The same URN for the same account on the same host, so that a registrar knows us again (RFC 5626 4.1)."""
+        return uuid.uuid5(uuid.NAMESPACE_URL, f"{self._account} {socket.gethostname()}").urn
+
+    def _keep(self) -> None:
+        """Write down where we are reached, before a registrar learns of it."""
+        if self.agent is None or self.agent.registration is None or self._transport is None:
+            return
+        port = self._transport.local(self.agent.server)[1] if self._kind is Kind.UDP else 0
+        found = Bindings(self._account, port, self.agent.registration.contacts)
+        if found != self._kept:
+            self._kept = found
+            bindings.write(self._options.state_file, found)
 
     # --- the end ---
 
@@ -234,13 +275,13 @@ class Trunk:
         self._closing = True
         if self.agent is not None and self.agent.registration is not None:
             self.agent.unregister(now)
-            self.agent.registration.due = float("inf")
 
     @property
     def idle(self) -> bool:
         return self.agent is None or self.agent.idle
 
     def close(self) -> None:
+        self._keep()
         if self._transport is not None:
             self._transport.close()
             self._transport = None

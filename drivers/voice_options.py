@@ -197,6 +197,9 @@ class Options:
     )
     register: bool = setting(True, "Register, or rely on the trunk knowing our address.")
     bind: str = setting("0.0.0.0:0", "Our address and SIP port; port 0: any.", check=_bind, probe=_our_address)
+    state_file: str = setting(
+        "", "Keeps our SIP port and contacts over a restart; empty: voice.json beside the database.", check=whole_path
+    )
     rtp_ports: str = setting("40000-49999", "UDP ports for audio.", check=_rtp_ports, probe=_room_for_calls)
     symmetric_rtp: bool = setting(
         True, "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."

@@ -41,6 +41,7 @@ modparam("rr", "append_fromtag", 1)
 modparam("usrloc", "db_mode", 0)
 modparam("auth", "qop", "auth")
 modparam("registrar", "max_expires", 20)
+modparam("registrar", "max_contacts", {max_contacts})
 request_route {{
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   xlog("L_NOTICE", "REQ $rm $ru\\n");
@@ -79,6 +80,7 @@ class Kamailio:
         *,
         transport: str = "udp",
         certificate: Path | None = None,
+        max_contacts: int = 0,
     ) -> None:
         port, stream_port = free_port(host, socket.SOCK_DGRAM), free_port(host, socket.SOCK_STREAM)
         self.address = f"{host}:{port if transport == 'udp' else stream_port}"
@@ -89,6 +91,7 @@ class Kamailio:
             more += f'enable_tls=yes\nloadmodule "tls.so"\nmodparam("tls", "certificate", "{certificate}")\n'
             more += f'modparam("tls", "private_key", "{certificate}")\nmodparam("tls", "tls_method", "TLSv1.2+")\n'
         self._facts = {"host": host, "port": port, "password": PASSWORD, "callee": callee, "more": more}
+        self._facts["max_contacts"] = max_contacts  # of a user; 0: any number
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Kamailio":
