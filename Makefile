@@ -15,7 +15,7 @@ EARS := .venv-listen
 EARS_PACKAGES := espeak-ng $(patsubst %,asterisk-core-sounds-%-wav,en es fr it ru)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test lint soak ears bench packages clean
+.PHONY: help setup lock demo deb test lint soak ears bench packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,6 +48,9 @@ lint: $(STAMP)  ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
+deb:  ## the Debian package in dist/, for the release that this machine runs or RELEASE=bookworm|trixie
+	@sh .ci/deb $(RELEASE)
+
 test: $(STAMP) packages lint  ## lint, types and every test
 	$(VENV)/bin/pytest -n 2 --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
@@ -68,4 +71,4 @@ bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls besid
 	$(VENV)/bin/python -m tests.bench
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) $(LOCK_VENV) $(EARS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf $(VENV) $(LOCK_VENV) $(EARS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
