@@ -77,6 +77,9 @@ BANNERS = frozenset(
 )
 """The modem has just started: what was set up before is gone."""
 
+MESSAGE_REFERENCE = "+CMGS"
+"""The name of the line with a message's reference; the OK that follows belongs to it."""
+
 WITH_PDU = ("+CMT", "+CDS", "+CBM", "+CMGL", "+CMGR")
 """A line with one of these names is followed by a PDU (27.005 3.4.1, 3.4.2, 3.4.3)."""
 
@@ -186,6 +189,9 @@ CMS: dict[int, tuple[Verdict, str]] = {
 OF_MODEM = 300
 """From this +CMS ERROR on it is the modem that speaks, below it the network (27.005 3.2.5)."""
 
+OF_COMMAND = frozenset({302, 303, 310, 311, 316, 340})
+"""+CMS ERROR that many a command ends in; the others are hardly about anything but a message."""
+
 CME: dict[int, tuple[Verdict, str]] = {
     # 27.007 9.2.1 and 9.2.2
     0: (LATER, "phone failure"),
@@ -278,6 +284,7 @@ class Session:
         self._prompt = False
         self._after_prompt = False
         self._header = ""
+        self._owed_ok = False  # the last line was an older message's +CMGS
         self.echoes = False  # the command under way was echoed
         self.quiet = False  # it has been told not to echo, and does not
 
@@ -287,12 +294,12 @@ class Session:
         answer: the name of its information lines; free_text: they have none (AT+CGMM); prompt: it may ask for a body.
         """
         self._echo, self._answer, self._free_text, self._prompt = text, answer, free_text, prompt
-        self.echoes = False
+        self.echoes = self._owed_ok = False
         return text.encode("latin-1") + b"\r"
 
-    def expect(self, answer: str) -> None:
-        """The final result was an older command's: this one may still ask for its body."""
-        self._answer, self._prompt = answer, True
+    def expect(self, answer: str, *, prompt: bool = False) -> None:
+        """The final result was an older command's. prompt: this one may still ask for its body."""
+        self._answer, self._prompt = answer, prompt
 
     def body(self, pdu: str) -> bytes:
         """The message for which a prompt has come, without the Ctrl-Z that sends it."""
@@ -362,7 +369,8 @@ class Session:
 
     def _final(self, line: str) -> Final | None:
         """The end of the command under way; without one, a late result of an older command is no news."""
-        if self._answer is None:
+        owed_ok, self._owed_ok = self._owed_ok, name_of(line) == MESSAGE_REFERENCE != self._answer
+        if self._answer is None or (owed_ok and line == "OK"):
             return None
         final = parse_final(line)
         if final is not None:  # an older command's, perhaps, so that this one's prompt may still come

@@ -84,6 +84,7 @@ class Line:
         self._until = until
         self._session = at.Session()
         self._events: list[at.Event] = []
+        self.heard_at = float("-inf")  # when the last octets came, monotonic
         self._poll = select.epoll()
         try:
             self._poll.register(port, select.EPOLLIN)
@@ -138,13 +139,17 @@ class Line:
         self._write(bytes([at.CTRL_Z]))
 
     def escape(self) -> None:
-        """Leave the prompt, if the modem is at one."""
+        """Leave the prompt, if the modem is at one. CR ends the line: a modem at none would take ESC for a command."""
         self._session.forget()
-        self._write(bytes([at.ESC]))
+        self._write(bytes([at.ESC, at.CR]))
 
-    def expect(self, answer: str) -> None:
+    def expect(self, answer: str, *, prompt: bool = False) -> None:
         """The command under way is not over: what has ended was an older one."""
-        self._session.expect(answer)
+        self._session.expect(answer, prompt=prompt)
+
+    def overhear(self, notice: at.Notice) -> None:
+        """What looked like a result of the command under way is said by the modem by itself."""
+        self._hear(notice)
 
     def next(self, deadline: float) -> at.Event | None:
         """The next prompt, answer or final result; None when the deadline (monotonic) has passed."""
@@ -195,6 +200,7 @@ class Line:
             raise Lost(CLOSED) from None
         if not data:  # hung up
             raise Lost(CLOSED)
+        self.heard_at = time.monotonic()
         self._events += self._session.feed(data)
 
     def _write(self, data: bytes) -> None:

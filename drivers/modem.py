@@ -5,13 +5,16 @@ may be missing: only the final result to AT and PDU mode are insisted on.
 """
 
 import contextlib
+import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from drivers import at
 from drivers.checks import Unreadable
+from drivers.dialogue import Dialogue
 from drivers.line import Line, Reply, Silent
 from drivers.serial_options import sim_pin
+from drivers.timing import Timing
 
 
 class Blocked(Exception):
@@ -20,29 +23,6 @@ class Blocked(Exception):
 
 class WrongPort(Exception):
     """What answers here is not the modem that was asked for, or its port for something else than messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds. The defaults are for real modems; tests shorten them."""
-
-    alive: float = 1.0  # an answer to a bare AT
-    alive_tries: int = 5
-    command: float = 10.0
-    prompt: float = 5.0
-    answer: float = 30.0  # after Ctrl-Z until the message counts as uncertain
-    listen: float = 180.0  # after Ctrl-Z until a modem that says nothing counts as hung (a Quectel needed 135)
-    probe: float = 3.0
-    busy: float = 1.0  # between two questions to a SIM that is still starting
-    health: float = 30.0
-    absent: float = 1.0  # between two looks for a port
-    retry: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)  # after one failed session, two in a row, ...
-    blocked: float = 30.0  # where a person has to do something
-    power_cycle: float = 60.0  # for the operator's command
-    cure: tuple[float, ...] = (60.0, 120.0, 300.0, 600.0)  # between two resets of a modem that stays silent
-    cures_an_hour: int = 6
-    keep: float = 5.0  # for who listens to make a stored message safe
-    close: float = 3.0  # for the message on the wire
 
 
 # --- dialects ------------------------------------------------------------------------------------------------
@@ -119,6 +99,10 @@ READ_ONLY = frozenset(
 """What an operator may ask (`pinwheel modems at`): it changes nothing and shows nobody's messages."""
 
 
+IMEI = re.compile(r"[0-9]{14,17}")  # a check digit or the software's version behind 14 digits (3GPP 23.003 6.2)
+IMSI = re.compile(r"[0-9]{6,15}")  # 23.003 2.2
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What names the device and its SIM; "" where it does not say."""
@@ -128,15 +112,13 @@ class Identity:
     imsi: str = ""
 
 
-@dataclass(slots=True)
 class Modem:
     """A modem on an open line. Every method may raise what ends a session: Lost, Silent, Interrupted."""
 
-    line: Line = field(repr=False)
-    timing: Timing
-
-    def ask(self, command: str, answer: str = "", *, free_text: bool = False) -> Reply:
-        return self.line.ask(command, answer, free_text=free_text, timeout_s=self.timing.command)
+    def __init__(self, line: Line, timing: Timing) -> None:
+        self.line, self.timing = line, timing
+        self.dialogue = Dialogue(line, timing)
+        self.ask = self.dialogue.ask
 
     def insist(self, command: str, answer: str = "") -> Reply:
         """Ask again while the SIM is busy, as it is for seconds after it was started."""
@@ -148,26 +130,17 @@ class Modem:
                 return reply
             self.line.idle(time.monotonic() + self.timing.busy)
 
-    def synchronise(self) -> None:
-        """Leave whatever it is in the middle of; any final result to AT means that it listens."""
-        for attempt in range(self.timing.alive_tries):
-            self.line.escape()
-            # A stored profile may have results in digits, or none (V.250 6.2.5, 6.2.6).
-            command = "ATQ0V1" if attempt % 2 else "AT"
-            with contextlib.suppress(Silent):
-                self.line.ask(command, timeout_s=self.timing.alive)
-                return
-        raise Silent("no answer to AT")
-
     # --- who it is ---
 
     def identify(self) -> Identity:
         model = self._text("AT+CGMM").strip('"')
-        return Identity(model, "".join(filter(str.isdigit, self._text("AT+CGSN"))))
+        imei = IMEI.search(self._text("AT+CGSN"))
+        return Identity(model, imei[0] if imei else "")
 
     def imsi(self) -> str:
         """Who the SIM is (27.007 5.6); only once it is open."""
-        return "".join(filter(str.isdigit, self._text("AT+CIMI")))
+        imsi = IMSI.search(self._text("AT+CIMI"))
+        return imsi[0] if imsi else ""
 
     def _text(self, command: str) -> str:
         """The one line of its answer, without the name that some put before it."""
@@ -239,7 +212,7 @@ class Modem:
         try:
             return self.ask(command, answer)
         except Silent:
-            self.synchronise()
+            self.dialogue.regain()
             return Reply(at.Final("NONE"))
 
     def configure(self) -> None:

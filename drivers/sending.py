@@ -23,10 +23,11 @@ from drivers import (
 )
 from drivers.doubt import Answer
 from drivers.line import Line, Silent
-from drivers.modem import Modem, Timing
+from drivers.modem import Modem
 from drivers.outstanding import Outstanding
 from drivers.reports import Message, Reports
 from drivers.storage import Storage
+from drivers.timing import Timing
 
 STUCK_AFTER = 3  # failures in a row that are the modem's own
 INVALID_PDU = 304  # mode parameter
@@ -91,7 +92,7 @@ class Sender:
         try:
             for part in parts:
                 self._offer(modem, part)
-                message.references.append(self._result(modem.line, sms, message))
+                message.references.append(self._result(modem, sms, message))
         except Uncertain as exc:
             exc.parts += len(message.references)
             raise
@@ -110,8 +111,8 @@ class Sender:
     def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:
         """AT+CMGS up to the end of the body; nothing has been sent yet."""
         older = self._outstanding.any(time.monotonic())
-        modem.line.begin(f"AT+CMGS={part.length}", "+CMGS", prompt=True)
-        deadline = time.monotonic() + self._timing.prompt
+        modem.dialogue.offer(f"AT+CMGS={part.length}", at.MESSAGE_REFERENCE)
+        deadline = time.monotonic() + modem.dialogue.prompt_s
         while not isinstance(event := modem.line.next(deadline), at.Prompt):
             if isinstance(event, at.Answer):  # before the prompt it is an older message's
                 with contextlib.suppress(at.Malformed):
@@ -120,30 +121,33 @@ class Sender:
                 if not event.ok:
                     self._outstanding.answered(self._refusal(event))
                 older = False
-                modem.line.expect("+CMGS")
+                modem.line.expect(at.MESSAGE_REFERENCE, prompt=True)
             elif isinstance(event, at.Final):
                 raise self._not_offered(modem, event)
             else:
                 self._own_failures += not self._outstanding.any(time.monotonic())  # else it may be busy with that
-                modem.synchronise()
+                modem.dialogue.regain()
                 raise Unavailable("the modem gave no prompt for the message")
         modem.line.body(part.hex)
 
     def _not_offered(self, modem: Modem, final: at.Final) -> Unavailable:
         """Why there is no prompt: the network has not seen the message. A modem may dislike its length for ever."""
-        modem.synchronise()  # it may be about to prompt
+        modem.dialogue.regain()  # it may be about to prompt
+        self._own_failures += final.ok
         refusal = self._refusal(final) if not final.ok else "OK instead of a prompt"
         always = final.code == INVALID_PDU and not self._outstanding.any(time.monotonic())
         return refusal if isinstance(refusal, Unavailable) and always else Unavailable(str(refusal))
 
-    def _result(self, line: Line, sms: Sms, message: Message) -> int:
+    def _result(self, modem: Modem, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
         self.on_wire = True
-        line.send()
+        modem.dialogue.submit()
         sent_at = time.monotonic()
-        answer = self._answer_in_time(line, sent_at + self._timing.answer)
-        if answer is not None and self._outstanding.any(time.monotonic()):
-            answer = self._own(line, sms, answer)
+        answer = self._answer_in_time(modem.line, sent_at + self._timing.answer)
+        if answer is None:
+            modem.dialogue.give_up(at.MESSAGE_REFERENCE)
+        elif self._outstanding.any(time.monotonic()):
+            answer = self._own(modem.line, sms, answer)
         if answer is None:
             self._outstanding.add(sms, message, sent_at + self._timing.listen)
             if self._outstanding.doubt is not None:
@@ -163,7 +167,6 @@ class Sender:
                 with contextlib.suppress(at.Malformed):
                     reference = at.message_reference(event.text)
             if event is None:
-                line.give_up()
                 return None
         if not event.ok:
             return self._refusal(event)
@@ -206,13 +209,10 @@ class Sender:
             self._outstanding.give_up_doubt()
         while self._outstanding.any(time.monotonic()):
             with contextlib.suppress(Silent):
-                reply = modem.line.ask("AT+CSQ", "+CSQ", timeout_s=self._timing.probe)
-                if reply.answers or reply.final.kind in ("ERROR", "CME"):
-                    return
-                if reply.final.kind == "CMS":  # CSQ has no such error: it is the message's
-                    self._outstanding.answered(self._refusal(reply.final))
-                modem.line.idle(time.monotonic() + self._timing.busy)
-        modem.synchronise()
+                modem.dialogue.regain(tries=1)
+                return
+            modem.line.idle(time.monotonic() + self._timing.busy)
+        modem.dialogue.in_step()
 
     # --- what the modem says by itself ---
 

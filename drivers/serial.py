@@ -47,7 +47,6 @@ from drivers.modem import (
     Blocked,
     Identity,
     Modem,
-    Timing,
     WrongPort,
 )
 from drivers.recovery import Cure, Hourly, Ladder, Port, Search
@@ -55,6 +54,7 @@ from drivers.sending import Sender
 from drivers.serial_options import SAME_IMEI
 from drivers.serial_options import Options as Options
 from drivers.storage import Storage
+from drivers.timing import Timing
 
 log = logging.getLogger("pinwheel.modem")
 
@@ -379,7 +379,7 @@ class Driver:
         for rate in (self._rate, *rates):
             port.baudrate = rate
             with contextlib.suppress(Silent):
-                modem.synchronise()
+                modem.dialogue.wake()
                 self._rate = rate
                 return
         raise Silent("no baud rate fits")

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from drivers.simulated_dialect import STANDARD, Dialect
+
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 BOOT_S = 0.3  # from a restart to the banner; real modems need 5 to 30
 AGAIN_S = 0.5  # until the service centre tries again to deliver a report
@@ -156,6 +158,7 @@ ANSWERS: dict[str, str] = {
     "+CSCS=?": '+CSCS: ("GSM","UCS2","HEX")',
     "+CFUN?": "+CFUN: {functionality}",
     "+CMEE?": "+CMEE: {numeric_errors:d}",
+    "+CMGF?": "+CMGF: 0",
     "+CMGF=?": "+CMGF: (0)",
     "+CNMI?": "+CNMI: 2,1,0,{reports},0",
     "+CNMI=?": "+CNMI: (0-3),(0,1),(0),(0-2),(0,1)",
@@ -185,7 +188,8 @@ class SimulatedModem:
     for a port of a stick that answers AT but takes none. stores_reports: it knows no +CDS, so that they go to "SR".
     keeps_reports: where its stored profile keeps them, "" for nowhere (27.005 3.4.1, <ds> 2 or 0).
     multitasking: it answers, and takes the next message, while the network has one. incoming: where it stores messages.
-    flight: its radio is off at first. verbose: False for a stored profile with results in digits (ATV0).
+    flight: its radio is off at first. verbose: False for a stored profile with results in digits (ATV0). dialect: its
+    other habits.
     """
 
     def __init__(
@@ -204,6 +208,7 @@ class SimulatedModem:
         incoming: str = "SM",
         flight: bool = False,
         verbose: bool = True,
+        dialect: Dialect = STANDARD,
     ) -> None:
         self.accepted: list[tuple[str, str]] = []
         self.submits: list[Submit] = []  # the parts of these, and of what is not whole yet
@@ -211,6 +216,7 @@ class SimulatedModem:
         self.commands: Counter[str] = Counter()
         self.port = ""
         self.network_s = network_s
+        self.dialect, self._late = dialect, {"": dialect.first_s, **dict(dialect.late)}
         self._link, self._handset, self._report_s = link, handset, report_s
         self._imei, self._pin, self._pin_tries = imei, pin, 3
         self._for_messages, self._stores_reports, self._multitasking = for_messages, stores_reports, multitasking
@@ -457,10 +463,28 @@ class SimulatedModem:
             self._write(bytes([octet]))
         if octet == CR:
             line, self._line = self._line.decode("latin-1").strip(), b""
-            if line:
-                self._command(line)
-        elif octet not in (ESC, LF):
+            if line.startswith(chr(ESC)) and len(line) > 1:
+                self._hung = True
+            elif line:
+                self._take(line)
+        elif octet not in (ESC, LF) or (octet == ESC and self.dialect.muted_by_escape):
             self._line += bytes([octet])
+
+    def _take(self, line: str) -> None:
+        """Obey the command, after as long as this modem needs; no other meanwhile."""
+        name, _, _ = line[2:].partition("=")
+        wait_s = self.dialect.command_s + self._late.pop(name, 0.0)
+        if not wait_s:
+            self._command(line)
+            return
+
+        def obey() -> None:
+            self._busy = False
+            self._command(line)
+            self._consume()
+
+        self._busy = True
+        self._after(wait_s, obey)
 
     def _body_octet(self, octet: int) -> None:
         if octet == ESC:
@@ -486,7 +510,9 @@ class SimulatedModem:
         self.commands[name] += 1
         if name in self._ignored:
             return
-        if self._locked and name not in WITHOUT_SIM:
+        if name in self.dialect.unknown:
+            self._error("CME", 4)
+        elif self._locked and name not in WITHOUT_SIM:
             self._error("CME", 11)
         elif name in SPECIAL:
             SPECIAL[name](self, rest.lstrip("="))

@@ -36,9 +36,9 @@ from drivers import (
     pdu,
     recovery,
 )
-from drivers.modem import Timing
 from drivers.serial import SIGNS_AN_HOUR, Driver, Options
 from drivers.simulated_modem import ANSWERS, HANDSETS, SPECIAL, Handset, SimulatedModem, status_report
+from drivers.timing import Timing
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
 

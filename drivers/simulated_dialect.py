@@ -1,0 +1,22 @@
+"""What modems do differently: the table by which a simulated modem behaves as one make or another."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The defaults are a modem that behaves as the standards ask.
+
+    command_s: how long each answer takes. first_s: more for the very first. late: commands, without their parameters,
+    that take so many seconds the first time. unknown: commands that end in an error. muted_by_escape: ESC in front of
+    a command makes it mute for ever, as ofono's phonesim.
+    """
+
+    command_s: float = 0.0
+    first_s: float = 0.0
+    late: tuple[tuple[str, float], ...] = ()
+    unknown: frozenset[str] = frozenset()
+    muted_by_escape: bool = False
+
+
+STANDARD = Dialect()

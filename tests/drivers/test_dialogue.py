@@ -1,0 +1,86 @@
+"""Which command an answer belongs to, with slow modems, late answers and prompts, on a pseudo-terminal."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers import DeviceState, Receipt, Unavailable
+from drivers.simulated_dialect import Dialect
+from drivers.simulated_modem import SPECIAL, SimulatedModem
+from drivers.timing import Timing
+from tests.drivers.test_serial import FAST, OTHER, in_state, opened, ready, send, sms
+
+IMEI = "356938035643809"
+HURRIED = replace(FAST, alive=0.1, probe=0.35, command=0.6, prompt=0.5)
+
+
+def spoken(tmp_path: Path, timing: Timing, dialect: Dialect, **modem_options: Any) -> SimulatedModem:
+    """The modem, after two messages; each answer went to its own command."""
+    with (
+        SimulatedModem(tmp_path / "modem", network_s=0.02, dialect=dialect, **modem_options) as modem,
+        opened(modem.port, timing=timing) as driver,
+    ):
+        assert [send(ready(driver), sms(to)) for to in ("447700900123", OTHER)] == [Receipt((0,)), Receipt((1,))]
+        status = driver.status()
+    assert (status.model, status.imei, status.imsi) == ("simulated modem", IMEI, "234150999999999")
+    assert [number for number, _ in modem.accepted] == ["447700900123", OTHER]
+    return modem
+
+
+# There used to be no step back into step: the late OK of the first AT ended the second one, and every answer after it
+# was taken for that of the next command. The IMEI was "7600", out of the model's name.
+@pytest.mark.parametrize("first_s", [0.15, 0.25, 0.45])
+def test_an_answer_that_comes_after_the_time_out_is_not_the_next_commands(tmp_path: Path, first_s: float) -> None:
+    spoken(tmp_path, HURRIED, Dialect(first_s=first_s, command_s=0.03))
+
+
+@pytest.mark.parametrize("command_s", [0.15])
+def test_a_slow_modem_is_used_at_its_own_pace(tmp_path: Path, command_s: float) -> None:
+    spoken(tmp_path, HURRIED, Dialect(command_s=command_s))
+
+
+@pytest.mark.parametrize("unknown", [{"+CMEE?"}, {"+CMEE?", "+CMGF?"}, {"+CMEE?", "+CMGF?", "+CSQ"}])
+def test_a_modem_that_knows_few_queries_is_in_step_all_the_same(tmp_path: Path, unknown: set[str]) -> None:
+    spoken(tmp_path, HURRIED, Dialect(first_s=0.25, unknown=frozenset(unknown)))
+
+
+@pytest.mark.parametrize("query", ["+CGMM", "+CGSN", "+CREG=1", "+CPIN?", "+CNMI?", "+COPS?"])
+def test_one_late_answer_in_the_middle_shifts_no_other(tmp_path: Path, query: str) -> None:
+    spoken(tmp_path, HURRIED, Dialect(late=((query.partition("=")[0], HURRIED.command + 0.1),)))
+
+
+@pytest.mark.parametrize("stray", ["OK", "ERROR", "+CMS ERROR: 500"])
+def test_a_result_too_many_shifts_no_answer(tmp_path: Path, stray: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chatty(modem: SimulatedModem, _: str) -> None:
+        modem._say("OK", stray)
+
+    monkeypatch.setitem(SPECIAL, "+CMEE", chatty)
+    spoken(tmp_path, HURRIED, Dialect())
+
+
+# Each probe used to be ESC AT CR, which ofono's phonesim takes for an unknown command, and is mute from then on.
+def test_no_command_begins_with_escape(tmp_path: Path) -> None:
+    spoken(tmp_path, HURRIED, Dialect(muted_by_escape=True, first_s=0.15))
+
+
+def test_a_prompt_at_which_a_killed_daemon_left_the_modem_is_left(tmp_path: Path) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=0.02) as modem:
+        modem._do(lambda: setattr(modem, "_body", 20))
+        with opened(modem.port, timing=HURRIED) as driver:
+            assert send(ready(driver), sms()) == Receipt((0,))
+
+
+def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SPECIAL, "+CMGS", lambda modem, _: modem._say("OK"))
+    with (
+        SimulatedModem(tmp_path / "modem") as modem,
+        opened(modem.port, timing=replace(HURRIED, cure=(0.1,))) as driver,
+    ):
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="OK instead of a prompt"):
+                send(ready(driver), sms())
+        in_state(driver, DeviceState.STARTING)
