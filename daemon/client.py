@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from daemon.unreachable import explained
+
 DEFAULT_SOCKET = Path("/run/pinwheel/control.sock")
-TIMEOUT_S = 30.0
+TIMEOUT_S = 10.0  # for an answer: a restart takes less, and a commit much less
+NOT_STARTED = "pinwheel-not-started"  # a header of what answers in place of a daemon that does not start
 
 
 class Unreachable(Exception):
@@ -106,20 +109,12 @@ class Client:
             stream.settimeout(timeout_s)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
-            raise Unreachable(_explained(self._path, exc)) from exc
+            raise Unreachable(explained(self._path, exc)) from exc
+        if response.getheader(NOT_STARTED):
+            connection.close()
+            raise Unreachable(f"cannot reach the daemon at {self._path}: {response.getheader(NOT_STARTED)}")
         return connection, response
 
 
 def _problem(response: http.client.HTTPResponse) -> HttpProblem:
     return HttpProblem(response.status, json.loads(response.read()).get("detail", response.reason))
-
-
-def _explained(path: Path, exc: Exception) -> str:
-    remedies: dict[type[Exception], str] = {
-        FileNotFoundError: "is pinwheeld running? (systemctl status pinwheel); another socket: --socket PATH",
-        ConnectionRefusedError: "pinwheeld is not running (systemctl start pinwheel)",
-        PermissionError: 'may you use it? add yourself to the group "pinwheel" and log in again',
-        TimeoutError: "the daemon hangs; see: journalctl -u pinwheel",
-    }
-    remedy = next((text for kind, text in remedies.items() if isinstance(exc, kind)), "see: journalctl -u pinwheel")
-    return f"cannot reach the daemon at {path}: {getattr(exc, 'strerror', None) or exc}; {remedy}"

@@ -39,9 +39,10 @@ from daemon.masterkey import KeyUnusable
 from daemon.pins import Pins
 from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
 from daemon.resources import DEFAULT_CONFIG
-from daemon.status import VERSION, Health
+from daemon.status import Health
 from daemon.store import SqliteStore, StoreUnusable
 from daemon.systemd import notify, watchdog_interval_s
+from daemon.version import VERSION
 from drivers.settings import Severity
 
 log = logging.getLogger("pinwheel")
@@ -238,7 +239,7 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
 @click.option(
     "--config",
     "path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     default=DEFAULT_CONFIG,
     show_default=True,
     help="The configuration file.",

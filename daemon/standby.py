@@ -17,6 +17,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from daemon.client import NOT_STARTED
 from daemon.systemd import notify
 
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # after the first failure in a row, the second, ...
@@ -79,6 +80,7 @@ def application(reason: str) -> ASGIApp:
             "content-type": media_type,
             "content-length": str(len(body)),
             "retry-after": "5",
+            NOT_STARTED: ADVICE,
             "connection": "close",
         }
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -9,9 +9,8 @@ from daemon.clock import utc_text
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
 from daemon.lanes.voice import VoiceLane
+from daemon.version import VERSION
 from drivers import DeviceState
-
-VERSION = "0.1.0"
 
 
 @dataclass(frozen=True, slots=True)

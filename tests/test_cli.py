@@ -164,7 +164,7 @@ def test_an_unknown_request_exits_1_and_names_it(gateway: Gateway) -> None:
 def test_a_daemon_that_is_not_there_exits_3_with_a_remedy(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["--socket", str(tmp_path / "none.sock"), "status"])
     assert done.exit_code == 3
-    assert "is pinwheeld running?" in done.output
+    assert "the daemon is not running" in done.output
 
 
 @pytest.mark.parametrize("command", [[], ["start"], ["check"], ["prompts"], ["demo"], ["events"]])

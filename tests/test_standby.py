@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from daemon.client import Client
+from daemon.client import Client, Unreachable
 from daemon.standby import PAUSES_S, FailedStarts, pause_s
 from tests.gateway import until
 
@@ -103,6 +103,8 @@ def test_clients_are_told_that_the_daemon_does_not_start_and_a_mended_file_ends_
     status, body, _ = service.ask("/verify/json")
     assert (status, body["status"]) == (200, "5")
     assert "journalctl -u pinwheel" in body["error_text"]
+    with pytest.raises(Unreachable, match="the daemon does not start"):  # which makes `pinwheel` exit 3
+        Client(service.path).verify("check", request_id="a", code="1234")
     began = time.monotonic()
     service.config.write_text(GOOD.format(socket=service.directory / "own.sock", directory=service.directory))
     assert process.wait(15) == 78

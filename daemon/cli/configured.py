@@ -30,7 +30,7 @@ def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
     option = click.option(
         "--config",
         callback=_loaded,
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(dir_okay=False, readable=False, path_type=Path),
         help=f"The configuration file; default: {DEFAULT_CONFIG}.",
     )
     return option(command)

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
+from daemon.cli.commands import SAID_NO
 from daemon.client import Client
-
-SAID_NO = 1
 
 
 class Context:

@@ -1,4 +1,4 @@
-"""The commands that speak to a running daemon, and where the others are added."""
+"""The commands that speak to a running daemon."""
 
 import io
 import sys
@@ -7,36 +7,18 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table, tell
-from daemon.cli.demo import demo
-from daemon.cli.key import key
-from daemon.cli.modems import modems
-from daemon.cli.prompts import prompts
-from daemon.client import DEFAULT_SOCKET, HttpProblem, Unreachable
-from daemon.status import VERSION
+from daemon.cli.commands import SAID_NO, Commands
+from daemon.cli.context import Context, json_flag, pass_context, table, tell
+from daemon.client import DEFAULT_SOCKET, Unreachable
+from daemon.version import VERSION
 
-UNREACHABLE = 3
 FINAL = {"success", "failed", "expired", "cancelled"}
-
-
-class Commands(click.Group):
-    """Turns what can go wrong with the socket into one line and the right exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Unreachable as exc:
-            click.echo(str(exc), err=True)
-            ctx.exit(UNREACHABLE)
-        except HttpProblem as exc:
-            click.echo(str(exc), err=True)
-            ctx.exit(SAID_NO)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--socket",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # whether it may be used shows when it is used
     envvar="PINWHEEL_SOCKET",
     default=DEFAULT_SOCKET,
     show_default=True,
@@ -236,9 +218,3 @@ def _voice(voice: dict[str, Any]) -> str:
 def _because(device: dict[str, Any]) -> str:
     why = device["detail"] or (f"{device['limit_reached']} is reached" if device.get("limit_reached") else "")
     return f": {why}" if why else ""
-
-
-main.add_command(demo)
-main.add_command(key)
-main.add_command(modems)
-main.add_command(prompts)

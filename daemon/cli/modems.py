@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table, tell
+from daemon.cli.commands import SAID_NO
+from daemon.cli.context import Context, json_flag, pass_context, table, tell
 
 SIGNAL_BARS = ((-73, "▂▄▆█"), (-83, "▂▄▆ "), (-93, "▂▄  "), (-113, "▂   "))
 COLUMNS = ("name", "state", "operator", "signal", "queue", "today", "last_error")

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from daemon.cli.commands import SAID_NO
 from daemon.cli.configured import configuration_option
-from daemon.cli.context import SAID_NO, Context, json_flag, pass_context, table
+from daemon.cli.context import Context, json_flag, pass_context, table
 from daemon.config import Config
 from daemon.core.phrases import (
     BYE_PLAN,
@@ -59,7 +60,7 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     """--config and --directory."""
     directory = click.option(
         "--directory",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(file_okay=False, readable=False, path_type=Path),
         help="Where your prompts lie; default: [prompts] directory.",
     )
     return configuration_option(directory(command))
@@ -312,9 +313,11 @@ def _clip_rows(state: LocaleState) -> Iterator[tuple[str, ...]]:
 @click.argument("locale")
 @click.argument("pin")
 @click.option("--brand", default="", help="Whose welcome.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it as WAV.")
+@click.option("--out", type=click.Path(dir_okay=False, readable=False, path_type=Path), help="Write it as WAV.")
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: a PNG with clips, gaps and levels."
+    "--plot",
+    type=click.Path(dir_okay=False, readable=False, path_type=Path),
+    help="Draw it: a PNG with clips, gaps and levels.",
 )
 @click.option(
     "--law", type=click.Choice(["ulaw", "alaw"]), default="ulaw", show_default=True, help="As G.711 carries it."

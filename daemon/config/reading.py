@@ -31,8 +31,9 @@ class Inspection:
 
     @property
     def mistakes(self) -> list[Finding]:
-        """What must be mended; the rest are warnings."""
-        return [finding for finding in self.findings if finding.severity is not Severity.WARNING]
+        """What must be mended, the fatal first; the rest are warnings."""
+        found = [finding for finding in self.findings if finding.severity is not Severity.WARNING]
+        return sorted(found, key=lambda finding: finding.severity is not Severity.FATAL)
 
     def refuse_fatal(self) -> None:
         """Raises ConfigErrors where the daemon cannot start with it, with every mistake."""
