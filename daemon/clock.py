@@ -1,4 +1,4 @@
-"""The daemon's clock: UTC seconds, run faster on request.
+"""The daemon's clock: UTC in whole milliseconds, run faster on request.
 
 Between readings it follows CLOCK_MONOTONIC, so a step of the wall clock moves no timer. At speed N, N seconds pass
 in one real one, counted from `origin`, which the store keeps: so the clock goes on where it was after a restart.
@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from daemon.core.milliseconds import Ms, in_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -16,23 +18,20 @@ class Clock:
     _wall: float = field(default_factory=time.time)
     _monotonic: float = field(default_factory=time.monotonic)
 
-    def now(self) -> float:
-        """UTC seconds since the epoch, as the requests see them."""
-        real = self._wall + (time.monotonic() - self._monotonic)
-        return self.origin + (real - self.origin) * self.speed
+    def now(self) -> Ms:
+        """The time as the requests see it."""
+        real_s = self._wall + (time.monotonic() - self._monotonic)
+        return Ms(int((self.origin + (real_s - self.origin) * self.speed) * 1000))
 
-    def now_ms(self) -> int:
-        return int(self.now() * 1000)
-
-    def real_s(self, seconds: float) -> float:
+    def real_s(self, span: Ms) -> float:
         """How long a span of this clock takes in real time."""
-        return seconds / self.speed
+        return in_seconds(span) / self.speed
 
     def step_s(self) -> float:
         """How far the wall clock has been moved since this clock started, in real seconds."""
         return (time.time() - self._wall) - (time.monotonic() - self._monotonic)
 
 
-def utc_text(at: float | None) -> str:
+def utc_text(at: Ms | None) -> str:
     """`YYYY-MM-DD HH:MM:SS` in UTC, as the Verify reference writes dates; "" for None."""
-    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if at is None else datetime.fromtimestamp(in_seconds(at), UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -15,8 +15,9 @@ from typing import Protocol, assert_never
 from daemon.clock import Clock
 from daemon.core import model
 from daemon.core.machine import GONE, NOT_FOUND, advance
+from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import Action, Answer, Attempt, AttemptState, Channel, Event, Request
-from daemon.core.quota import MONTH_S
+from daemon.core.quota import MONTH
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
@@ -26,11 +27,12 @@ log = logging.getLogger("pinwheel.engine")
 
 BUSY_NUMBER = 10
 STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
-IDLE_MS = 60_000  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
+CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
+IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
 
 
-MakeEvent = Callable[[Request, float], Event]
-"""The event for a request as it stands at a time (UTC seconds)."""
+MakeEvent = Callable[[Request, Ms], Event]
+"""The event for a request as it stands at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Policy:
     """What the operator decided about requests."""
 
     max_active_per_number: int = 1
-    cancel_after: float = 30
+    cancel_after: Ms = CANCEL_AFTER
     cancel_before_event: int = 2
     on_refused: str = "wait"
     resend: Mapping[str, bool] | None = None
@@ -51,7 +53,7 @@ class Job:
 
     request_id: str
     step: int
-    not_after: float
+    not_after: Ms
     number: str = field(repr=False)
 
 
@@ -97,8 +99,8 @@ class Engine:
         self.policy = policy
         self.lanes: dict[Channel, Lane] = {}
         self._pins = pins
-        self._wheel = Wheel(clock.now_ms())
-        self._asleep_until_ms = 0
+        self._wheel = Wheel(clock.now())
+        self._asleep_until = Ms(0)
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -125,7 +127,7 @@ class Engine:
     def check(self, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
         """Judge a code against the PIN of the request."""
 
-        def event(request: Request, at: float) -> Event:
+        def event(request: Request, at: Ms) -> Event:
             right = bool(request.generation) and same_code(self.pin(request, request.generation), code)
             return model.CodeSubmitted(right, at)
 
@@ -157,7 +159,7 @@ class Engine:
             outcome = self._event(tx, request_id, lambda _, at: model.AttemptStarted(step, at, device))
             begun = outcome.begun(step)
             if begun is not None and begun[1].channel is Channel.SMS:
-                tx.add_sent(at, device, begun[0].number, at - MONTH_S)
+                tx.add_sent(at, device, begun[0].number, at - MONTH)
             return outcome
 
         return self._submit(operation)
@@ -192,7 +194,7 @@ class Engine:
             if not parts and outcome.actions:  # none where a report has come first
                 tx.take_back_sent(device, request.number)
             for _ in range(1, parts):
-                tx.add_sent(at, device, request.number, at - MONTH_S)
+                tx.add_sent(at, device, request.number, at - MONTH)
             return outcome
 
         return self._submit(operation, insist=True)
@@ -203,7 +205,7 @@ class Engine:
         def operation(tx: Transaction) -> Outcome:
             at = self.clock.now()
             if sent:
-                tx.add_sent(at, device, number, at - MONTH_S)
+                tx.add_sent(at, device, number, at - MONTH)
             else:
                 tx.take_back_sent(device, number)
             return NOTHING
@@ -215,7 +217,7 @@ class Engine:
         number: str,
         reference: str,
         device: str,
-        since: float,
+        since: Ms,
         state: AttemptState,
         detail: str,
         *,
@@ -240,7 +242,7 @@ class Engine:
     def _settlement(self, step: int, state: AttemptState, device: str, reference: str, detail: str) -> MakeEvent:
         """What became of a delivery as an event, under the policy of the device that had it."""
 
-        def event(request: Request, at: float) -> Event:
+        def event(request: Request, at: Ms) -> Event:
             attempt = request.attempt(step)
             resend = attempt is not None and (self.policy.resend or {}).get(attempt.device, False)
             move_on = self.policy.on_refused == "next"
@@ -287,15 +289,19 @@ class Engine:
     async def run(self) -> None:
         """Turn the wheel until cancelled."""
         while True:
-            now_ms = self.clock.now_ms()
-            rows = self._wheel.expire(now_ms)
-            while self._wheel.half_empty(now_ms):
-                self._load(*self._wheel.extend())
-                rows += self._wheel.expire(now_ms)
-            for row in rows:
-                self._submit(partial(self._fire, row), insist=True)
-            self._asleep_until_ms = self._wheel.next_ms(now_ms + IDLE_MS)
-            await self._sleep(self.clock.real_s((self._asleep_until_ms - self.clock.now_ms()) / 1000))
+            self._asleep_until = self.turn()
+            await self._sleep(self.clock.real_s(self._asleep_until - self.clock.now()))
+
+    def turn(self) -> Ms:
+        """Fire what is due by now; returns when to turn the wheel again."""
+        now = self.clock.now()
+        rows = self._wheel.expire(now)
+        while self._wheel.half_empty(now):
+            self._load(*self._wheel.extend())
+            rows += self._wheel.expire(now)
+        for row in rows:
+            self._submit(partial(self._fire, row), insist=True)
+        return self._wheel.next(now + IDLE)
 
     async def wait_for_news(self, timeout_s: float) -> None:
         """Until something has been committed, or the time is over."""
@@ -312,9 +318,9 @@ class Engine:
                 return
         self._wake.clear()
 
-    def _load(self, from_ms: int, to_ms: int, *, overdue: bool = False) -> None:
-        for due_ms, row in self.store.reading.due(0 if overdue else from_ms, to_ms):
-            self._wheel.set(due_ms, row)
+    def _load(self, since: Ms, until: Ms, *, overdue: bool = False) -> None:
+        for due_at, row in self.store.reading.due(Ms(0) if overdue else since, until):
+            self._wheel.set(due_at, row)
 
     def _fire(self, row: int, tx: Transaction) -> Outcome:
         found = tx.request_by_row(row)
@@ -336,14 +342,14 @@ class Engine:
         return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
 
     def _advance(
-        self, tx: Transaction, row: int, before: Request, event: Event, at: float, ip_address: str = ""
+        self, tx: Transaction, row: int, before: Request, event: Event, at: Ms, ip_address: str = ""
     ) -> Outcome:
         after, actions = advance(before, event)
         tx.update(row, before, after)
         return self._record(tx, row, after, actions, at, ip_address)
 
     def _record(
-        self, tx: Transaction, row: int, request: Request, actions: tuple[Action, ...], at: float, ip_address: str = ""
+        self, tx: Transaction, row: int, request: Request, actions: tuple[Action, ...], at: Ms, ip_address: str = ""
     ) -> Outcome:
         for action in actions:
             if isinstance(action, model.Note):
@@ -378,7 +384,7 @@ class Engine:
             case model.Deliver():
                 self._deliver(Job(request.id, action.step, action.not_after, request.number), action.channel)
             case model.SetTimer():
-                self._set_timer(round(action.at * 1000), row)
+                self._set_timer(action.at, row)
             case model.StopDelivery():
                 for lane in self.lanes.values():
                     lane.stop(request.id)
@@ -404,9 +410,9 @@ class Engine:
         device = "modem" if channel is Channel.SMS else "voice driver"
         self.settle(job.request_id, job.step, AttemptState.REFUSED, detail=f"no {device} is configured")
 
-    def _set_timer(self, due_ms: int, row: int) -> None:
-        self._wheel.set(due_ms, row)
-        if due_ms < self._asleep_until_ms:
+    def _set_timer(self, due_at: Ms, row: int) -> None:
+        self._wheel.set(due_at, row)
+        if due_at < self._asleep_until:
             self._wake.set()
 
 

@@ -2,12 +2,14 @@
 
 import secrets
 
+from daemon.core.milliseconds import Ms
+
 REQUEST_ID = r"[0-9a-f]{32}"
 
 
-def request_id(now_ms: int) -> str:
+def request_id(now: Ms) -> str:
     """48 bits of time, version 7, variant 2 and 74 random bits."""
-    value = (now_ms & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = (int(now) & (1 << 48) - 1) << 80 | secrets.randbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return f"{value:032x}"

@@ -30,6 +30,7 @@ from daemon.api.server import (
 from daemon.checking import NoSuchUser, check
 from daemon.clock import Clock
 from daemon.config import Config, ConfigErrors
+from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Request
 from daemon.core.phrases import DEFAULT_LOCALE, locale_for_region, sms_text
 from daemon.engine import Engine, Policy
@@ -160,10 +161,10 @@ def assemble(config: Config) -> Daemon:
     phrases = load_phrases()
     prompts = _prompts(config)
     store, key = _opened(config)
-    origin = float(store.meta("clock origin", repr(Clock().now())))
+    origin = float(store.meta("clock origin", repr(in_seconds(Clock().now()))))
     policy = Policy(
         config.security.max_active_per_number,
-        config.security.cancel_after,
+        seconds(config.security.cancel_after),
         config.security.cancel_before_event,
         config.security.on_refused,
         {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
@@ -171,7 +172,7 @@ def assemble(config: Config) -> Daemon:
     engine = Engine(store, Clock(config.clock.speed, origin), Pins(key), policy)
 
     def text(request: Request, pin: str) -> str:
-        minutes = -(-request.pin_expiry_s // 60)
+        minutes = -(-int(request.pin_expiry) // 60_000)
         return sms_text(phrases.for_locale(request.locale), request.brand, pin, minutes, config.sms.origin)
 
     sms = calls = None

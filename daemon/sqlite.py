@@ -74,6 +74,75 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 WHERE a.channel = 'sms' AND a.device != '' AND a.tries > 0""",
         ),
     ),
+    (
+        "0004 every time in whole milliseconds",
+        (
+            """CREATE TABLE request_in_ms (
+                id INTEGER PRIMARY KEY,
+                public_id TEXT NOT NULL UNIQUE,
+                number TEXT NOT NULL, brand TEXT NOT NULL, locale TEXT NOT NULL, code_length INTEGER NOT NULL,
+                workflow_id INTEGER NOT NULL, steps TEXT NOT NULL,
+                pin_expiry_ms INTEGER NOT NULL, expiry_given INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+                sealed_pin TEXT NOT NULL, sender_id TEXT NOT NULL, account TEXT NOT NULL,
+                status TEXT NOT NULL, step INTEGER NOT NULL, generation INTEGER NOT NULL,
+                pin_until_ms INTEGER NOT NULL, wrong INTEGER NOT NULL, due_ms INTEGER,
+                first_event_ms INTEGER, last_event_ms INTEGER, finalized_ms INTEGER
+            ) STRICT""",
+            # Waits were whole seconds ("sms:125,tts:300"); times are rounded as due_ms always was.
+            """INSERT INTO request_in_ms SELECT
+                id, public_id, number, brand, locale, code_length, workflow_id, replace(steps, ',', '000,') || '000',
+                pin_expiry_s * 1000, expiry_given, CAST(round(created_at * 1000) AS INTEGER), sealed_pin,
+                sender_id, account, status, step, generation, CAST(round(pin_until * 1000) AS INTEGER), wrong, due_ms,
+                CAST(round(first_event_at * 1000) AS INTEGER), CAST(round(last_event_at * 1000) AS INTEGER),
+                CAST(round(finalized_at * 1000) AS INTEGER)
+                FROM request""",
+            "DROP TABLE request",
+            "ALTER TABLE request_in_ms RENAME TO request",
+            "CREATE INDEX request_due ON request (due_ms) WHERE due_ms IS NOT NULL",
+            "CREATE INDEX request_active ON request (number) WHERE status = 'IN PROGRESS'",
+            "CREATE INDEX request_number ON request (number)",
+            """CREATE TABLE attempt_in_ms (
+                request INTEGER NOT NULL REFERENCES request (id) ON DELETE CASCADE,
+                step INTEGER NOT NULL, channel TEXT NOT NULL, generation INTEGER NOT NULL,
+                not_after_ms INTEGER NOT NULL, queued_ms INTEGER NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL,
+                device TEXT NOT NULL, reference TEXT NOT NULL, detail TEXT NOT NULL, settled_ms INTEGER,
+                PRIMARY KEY (request, step)
+            ) STRICT, WITHOUT ROWID""",
+            """INSERT INTO attempt_in_ms SELECT
+                request, step, channel, generation, CAST(round(not_after * 1000) AS INTEGER),
+                CAST(round(queued_at * 1000) AS INTEGER), state, tries, device, reference, detail,
+                CAST(round(settled_at * 1000) AS INTEGER) FROM attempt""",
+            "DROP TABLE attempt",
+            "ALTER TABLE attempt_in_ms RENAME TO attempt",
+            "CREATE INDEX attempt_unsettled ON attempt (request) WHERE state IN ('queued', 'sending')",
+            "CREATE INDEX attempt_device ON attempt (device, queued_ms) WHERE device != ''",
+            """CREATE TABLE check_in_ms (
+                id INTEGER PRIMARY KEY,
+                request INTEGER NOT NULL REFERENCES request (id) ON DELETE CASCADE,
+                at_ms INTEGER NOT NULL, valid INTEGER NOT NULL, ip_address TEXT NOT NULL
+            ) STRICT""",
+            """INSERT INTO check_in_ms
+                SELECT id, request, CAST(round(at * 1000) AS INTEGER), valid, ip_address FROM "check" """,
+            'DROP TABLE "check"',
+            'ALTER TABLE check_in_ms RENAME TO "check"',
+            'CREATE INDEX check_request ON "check" (request)',
+            """CREATE TABLE history_in_ms (
+                seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                at_ms INTEGER NOT NULL, request_id TEXT NOT NULL, kind TEXT NOT NULL, step INTEGER, detail TEXT NOT NULL
+            ) STRICT""",
+            """INSERT INTO history_in_ms
+                SELECT seq, CAST(round(at * 1000) AS INTEGER), request_id, kind, step, detail FROM history""",
+            "DROP TABLE history",
+            "ALTER TABLE history_in_ms RENAME TO history",
+            "CREATE INDEX history_request ON history (request_id)",
+            "CREATE TABLE sent_in_ms (device TEXT NOT NULL, at_ms INTEGER NOT NULL, number TEXT NOT NULL) STRICT",
+            """INSERT INTO sent_in_ms
+                SELECT device, CAST(round(at * 1000) AS INTEGER), number FROM sent ORDER BY rowid""",
+            "DROP TABLE sent",
+            "ALTER TABLE sent_in_ms RENAME TO sent",
+            "CREATE INDEX sent_device ON sent (device, at_ms)",
+        ),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 
@@ -91,7 +160,12 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the schema up to date, each migration with its record in one transaction."""
+    """Bring the schema up to date, each migration with its record in one transaction.
+
+    Foreign keys are off meanwhile, so that a table can be made anew without its rows' dependants being deleted
+    ("Making Other Kinds Of Table Schema Changes" in SQLite's ALTER TABLE page).
+    """
+    connection.execute("PRAGMA foreign_keys=OFF")
     db = sqlite_utils.Database(connection)
     if "migration" not in db.table_names():
         db.execute("CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
@@ -104,6 +178,7 @@ def migrate(connection: Connection) -> None:
             db.execute(statement)
         db.execute("INSERT INTO migration VALUES (?, datetime('now'))", (name,))
         db.execute("COMMIT")
+    connection.execute("PRAGMA foreign_keys=ON")
     unknown = applied - {name for name, _ in MIGRATIONS}
     if unknown:
         raise sqlite.DatabaseError(f"it was made by a newer Pinwheel ({', '.join(sorted(unknown))}); upgrade this one")

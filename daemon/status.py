@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.clock import utc_text
+from daemon.core.milliseconds import Ms
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
 from daemon.lanes.voice import VoiceLane
@@ -69,7 +70,7 @@ class Health:
         }
 
 
-def _modem(slot: ModemSlot, now: float) -> dict[str, Any]:
+def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
     """A modem with its SIM; state is what the operator decided, where that keeps it from work."""
     status, used, limits = slot.driver.status(), slot.quota.used(now), slot.quota.limits
     state = str(status.state) if slot.duty is Duty.WORKING else str(slot.duty)

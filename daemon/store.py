@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
 from daemon.sqlite import Connection, connect, migrate, sqlite
 from drivers import NATIONAL_DIGITS
@@ -37,7 +38,7 @@ class StoreUnusable(Exception):
 class Check:
     """A judged code. The code itself is not kept."""
 
-    at: float
+    at: Ms
     valid: bool
     ip_address: str
 
@@ -47,7 +48,7 @@ class HistoryLine:
     """One line of history; seq is the resume key of the event stream."""
 
     seq: int
-    at: float
+    at: Ms
     request_id: str
     kind: str
     step: int | None
@@ -55,22 +56,24 @@ class HistoryLine:
 
 
 REQUEST_COLUMNS = (
-    "public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_s, expiry_given, created_at,"
-    " sealed_pin, sender_id, account, status, step, generation, pin_until, wrong, due_ms, first_event_at,"
-    " last_event_at, finalized_at"
+    "public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_ms, expiry_given, created_ms,"
+    " sealed_pin, sender_id, account, status, step, generation, pin_until_ms, wrong, due_ms, first_event_ms,"
+    " last_event_ms, finalized_ms"
 )
-ATTEMPT_COLUMNS = "step, channel, generation, not_after, queued_at, state, tries, device, reference, detail, settled_at"
+ATTEMPT_COLUMNS = (
+    "step, channel, generation, not_after_ms, queued_ms, state, tries, device, reference, detail, settled_ms"
+)
 INSERT_REQUEST = f"INSERT INTO request ({REQUEST_COLUMNS}) VALUES (" + ", ".join("?" * 22) + ")"  # noqa: S608
 SELECT_REQUEST = f"SELECT id, {REQUEST_COLUMNS} FROM request"  # noqa: S608
 UPDATE_REQUEST = (
-    "UPDATE request SET status=?, step=?, generation=?, pin_until=?, wrong=?, due_ms=?, first_event_at=?,"
-    " last_event_at=?, finalized_at=? WHERE id=?"
+    "UPDATE request SET status=?, step=?, generation=?, pin_until_ms=?, wrong=?, due_ms=?, first_event_ms=?,"
+    " last_event_ms=?, finalized_ms=? WHERE id=?"
 )
 UPSERT_ATTEMPT = (
     f"INSERT OR REPLACE INTO attempt (request, {ATTEMPT_COLUMNS}) VALUES (" + ", ".join("?" * 12) + ")"  # noqa: S608
 )
 SELECT_ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE request=? ORDER BY step"  # noqa: S608
-SELECT_HISTORY = "SELECT seq, at, request_id, kind, step, detail FROM history"
+SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
 
 
 class Reading:
@@ -96,17 +99,17 @@ class Reading:
         query = "SELECT public_id FROM request WHERE number=? AND status='IN PROGRESS' ORDER BY id"
         return [row[0] for row in self._db.execute(query, (number,))]
 
-    def due(self, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
-        """(due_ms, row id) of the timers due in [from, to)."""
+    def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
+        """(due time, row id) of the timers due in [since, until)."""
         query = "SELECT due_ms, id FROM request WHERE due_ms >= ? AND due_ms < ? ORDER BY due_ms"
-        return list(self._db.execute(query, (from_ms, to_ms)))
+        return list(self._db.execute(query, (since, until)))
 
     def unsettled(self) -> list[int]:
         """Row ids of the requests with an attempt that is queued or was being sent."""
         query = "SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'sending') ORDER BY request"
         return [row[0] for row in self._db.execute(query)]
 
-    def attempt_reported(self, number: str, reference: str, device: str, since: float) -> tuple[int, int] | None:
+    def attempt_reported(self, number: str, reference: str, device: str, since: Ms) -> tuple[int, int] | None:
         """(row id, step) of the message that a status report means: the newest of this device to this number
         with this reference: each modem counts by itself.
 
@@ -115,14 +118,14 @@ class Reading:
         """
         query = (
             "SELECT r.id, a.step FROM request r JOIN attempt a ON a.request = r.id"
-            " WHERE r.number=? AND a.queued_at >= ? AND a.device=? AND (a.reference=? OR (a.reference=''"
+            " WHERE r.number=? AND a.queued_ms >= ? AND a.device=? AND (a.reference=? OR (a.reference=''"
             " AND a.tries > 0 AND a.state IN ('queued', 'sending', 'uncertain')))"
-            " ORDER BY a.reference='', a.queued_at DESC LIMIT 1"
+            " ORDER BY a.reference='', a.queued_ms DESC LIMIT 1"
         )
         national = (
             "SELECT r.id, a.step FROM attempt a JOIN request r ON r.id = a.request"
-            " WHERE a.device=? AND a.device != '' AND a.queued_at >= ? AND a.reference=? AND r.number LIKE ?"
-            " ORDER BY a.queued_at DESC LIMIT 1"
+            " WHERE a.device=? AND a.device != '' AND a.queued_ms >= ? AND a.reference=? AND r.number LIKE ?"
+            " ORDER BY a.queued_ms DESC LIMIT 1"
         )
         found = self._db.execute(query, (number, since, device, reference)).fetchone()
         if found is None and len(number) >= NATIONAL_DIGITS:
@@ -130,9 +133,9 @@ class Reading:
             found = self._db.execute(national, (device, since, reference, tail)).fetchone()
         return found  # type: ignore[no-any-return]
 
-    def sent_by(self, device: str, since: float) -> list[tuple[float, str]]:
+    def sent_by(self, device: str, since: Ms) -> list[tuple[Ms, str]]:
         """(time, recipient) of each message that this modem may have sent since then, oldest first."""
-        query = "SELECT at, number FROM sent WHERE device=? AND at >= ? ORDER BY at"
+        query = "SELECT at_ms, number FROM sent WHERE device=? AND at_ms >= ? ORDER BY at_ms"
         return self._db.execute(query, (device, since)).fetchall()  # type: ignore[no-any-return]
 
     def meta(self, name: str) -> str | None:
@@ -141,8 +144,11 @@ class Reading:
         return str(row[0]) if row else None
 
     def checks(self, request_id: str) -> list[Check]:
-        query = 'SELECT c.at, c.valid, c.ip_address FROM "check" c JOIN request r ON r.id=c.request WHERE r.public_id=?'
-        rows = self._db.execute(query + " ORDER BY c.id", (request_id,)).fetchall()
+        query = (
+            'SELECT c.at_ms, c.valid, c.ip_address FROM "check" c JOIN request r ON r.id=c.request'
+            " WHERE r.public_id=? ORDER BY c.id"
+        )
+        rows = self._db.execute(query, (request_id,)).fetchall()
         return [Check(at, bool(valid), ip) for at, valid, ip in rows]
 
     def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:
@@ -188,21 +194,21 @@ class Transaction(Reading):
         self._save_attempts(row, [a for a in after.attempts if a not in before.attempts])
 
     def add_check(self, row: int, check: Check) -> None:
-        query = 'INSERT INTO "check" (request, at, valid, ip_address) VALUES (?, ?, ?, ?)'
+        query = 'INSERT INTO "check" (request, at_ms, valid, ip_address) VALUES (?, ?, ?, ?)'
         self._db.execute(query, (row, check.at, check.valid, check.ip_address))
 
-    def add_history(self, at: float, request_id: str, kind: str, step: int | None, detail: str) -> int:
-        query = "INSERT INTO history (at, request_id, kind, step, detail) VALUES (?, ?, ?, ?, ?)"
+    def add_history(self, at: Ms, request_id: str, kind: str, step: int | None, detail: str) -> int:
+        query = "INSERT INTO history (at_ms, request_id, kind, step, detail) VALUES (?, ?, ?, ?, ?)"
         return int(self._db.execute(query, (at, request_id, kind, step, detail)).lastrowid)
 
-    def add_sent(self, at: float, device: str, number: str, forget: float) -> None:
+    def add_sent(self, at: Ms, device: str, number: str, forget: Ms) -> None:
         """Count a message for its modem's quota; those before `forget` are not needed any more."""
-        self._db.execute("DELETE FROM sent WHERE device=? AND at < ?", (device, forget))
-        self._db.execute("INSERT INTO sent (device, at, number) VALUES (?, ?, ?)", (device, at, number))
+        self._db.execute("DELETE FROM sent WHERE device=? AND at_ms < ?", (device, forget))
+        self._db.execute("INSERT INTO sent (device, at_ms, number) VALUES (?, ?, ?)", (device, at, number))
 
     def take_back_sent(self, device: str, number: str) -> None:
         """The last message of this modem to this number was not sent after all."""
-        newest = "SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at DESC LIMIT 1"
+        newest = "SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at_ms DESC LIMIT 1"
         self._db.execute(f"DELETE FROM sent WHERE rowid = ({newest})", (device, number))  # noqa: S608
 
     def set_meta(self, name: str, value: str) -> None:
@@ -409,23 +415,20 @@ def _lock(path: Path) -> Any:
 
 
 def _columns(r: Request) -> tuple[Any, ...]:
-    steps = ",".join(f"{step.channel}:{step.wait_s}" for step in r.steps)
-    fixed = (r.id, r.number, r.brand, r.locale, r.code_length, r.workflow_id, steps, r.pin_expiry_s, r.expiry_given)
+    steps = ",".join(f"{step.channel}:{step.wait}" for step in r.steps)
+    fixed = (r.id, r.number, r.brand, r.locale, r.code_length, r.workflow_id, steps, r.pin_expiry, r.expiry_given)
     return (*fixed, r.created_at, r.sealed_pin, r.sender_id, r.account, *_standing(r))
 
 
 def _standing(r: Request) -> tuple[Any, ...]:
     """The columns that events change."""
-    due_ms = None if r.due_at is None else round(r.due_at * 1000)
     dates = (r.first_event_at, r.last_event_at, r.finalized_at)
-    return (r.status, r.step, r.generation, r.pin_until, r.wrong, due_ms, *dates)
+    return (r.status, r.step, r.generation, r.pin_until, r.wrong, r.due_at, *dates)
 
 
 def _request(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
-    (public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_s, expiry_given, created_at) = row[
-        :10
-    ]
-    (sealed_pin, sender_id, account, status, step, generation, pin_until, wrong, due_ms) = row[10:19]
+    (public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry, expiry_given, created_at) = row[:10]
+    (sealed_pin, sender_id, account, status, step, generation, pin_until, wrong, due_at) = row[10:19]
     return Request(
         id=public_id,
         number=number,
@@ -434,7 +437,7 @@ def _request(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
         code_length=code_length,
         workflow_id=workflow_id,
         steps=tuple(_steps(steps)),
-        pin_expiry_s=pin_expiry_s,
+        pin_expiry=pin_expiry,
         expiry_given=bool(expiry_given),
         created_at=created_at,
         sealed_pin=sealed_pin,
@@ -445,7 +448,7 @@ def _request(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
         generation=generation,
         pin_until=pin_until,
         wrong=wrong,
-        due_at=None if due_ms is None else due_ms / 1000,
+        due_at=due_at,
         first_event_at=row[19],
         last_event_at=row[20],
         finalized_at=row[21],
@@ -455,8 +458,8 @@ def _request(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
 
 def _steps(text: str) -> Iterator[Step]:
     for part in text.split(","):
-        channel, wait_s = part.split(":")
-        yield Step(Channel(channel), int(wait_s))
+        channel, wait = part.split(":")
+        yield Step(Channel(channel), Ms(int(wait)))
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:

@@ -9,6 +9,7 @@ import pytest
 
 import drivers
 from daemon.config import SECTIONS, TABLE_ARRAYS, Config, ConfigErrors, Modem, Voice, load, parse
+from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Channel, Step
 
 SHIPPED = Path(__file__).parents[1] / "config" / "pinwheel.toml"
@@ -139,7 +140,7 @@ def test_a_file_that_is_not_text_says_so(tmp_path: Path) -> None:
 
 def test_the_operators_workflows_stand_beside_the_presets() -> None:
     config = parse('[[workflow]]\nid = 100\nsteps = [{ channel = "tts", wait = 60 }]', HERE)
-    assert config.workflows[100] == (Step(Channel.TTS, 60),)
+    assert config.workflows[100] == (Step(Channel.TTS, s(60)),)
     assert config.workflows.keys() == {1, 2, 3, 4, 5, 6, 7, 100}
 
 

@@ -16,8 +16,9 @@ import pytest
 
 from daemon.clock import Clock
 from daemon.config import Modem
+from daemon.core.milliseconds import seconds as s
 from daemon.core.model import AttemptState, Channel, Request, Step
-from daemon.core.quota import DAY_S
+from daemon.core.quota import DAY
 from daemon.engine import Engine, Policy
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
@@ -68,7 +69,7 @@ def state(engine: Engine, request_id: str) -> str:
 def counted(engine: Engine) -> tuple[int, int]:
     """Messages of today: in memory, and in the database."""
     slot = lane_of(engine)[1]
-    return slot.quota.used(engine.clock.now()).day, len(engine.store.reading.sent_by("sim1", 0.0))
+    return slot.quota.used(engine.clock.now()).day, len(engine.store.reading.sent_by("sim1", s(0)))
 
 
 @contextmanager
@@ -82,9 +83,8 @@ def locked(directory: Path, store: SqliteStore) -> Iterator[None]:
 
 async def start(engine: Engine, number: str) -> str:
     """A request of one SMS."""
-    new = replace(
-        request(steps=(Step(Channel.SMS, 300),)), created_at=engine.clock.now(), id=f"{int(number):032x}", number=number
-    )
+    plan = request(steps=(Step(Channel.SMS, s(300)),))
+    new = replace(plan, created_at=engine.clock.now(), id=f"{int(number):032x}", number=number)
     await engine.start(new)
     return new.id
 
@@ -235,10 +235,10 @@ def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Sqlite
                 await lane.tests.send(slot, "447700900186", 0)
             assert counted(engine) == (2, 2)
 
-    weeks_ago = time.time() - 20 * DAY_S
+    weeks_ago = Clock().now() - s(20 * 24 * 3600)
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         asyncio.run(story(modem))
-        store._writer.execute("UPDATE sent SET at = ?", (weeks_ago,))
+        store._writer.execute("UPDATE sent SET at_ms = ?", (weeks_ago,))
 
         async def later() -> None:
             async with running(store, modem) as engine:
@@ -246,7 +246,7 @@ def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Sqlite
                 await until(lambda: slot.ready)
                 sent = await start(engine, NUMBER)
                 await until(lambda: state(engine, sent) in ("sent", "delivered"))
-                assert len(engine.store.reading.sent_by("sim1", 0.0)) == 3
+                assert len(engine.store.reading.sent_by("sim1", s(0))) == 3
                 used = slot.quota.used(engine.clock.now())
                 assert (used.day, used.recipients) == (1, 2)
 
@@ -385,10 +385,10 @@ def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Pa
 def test_what_a_clock_counted_that_was_ahead_is_not_counted_for_ever(tmp_path: Path, store: SqliteStore) -> None:
     async def story(modem: SimulatedModem) -> None:
         now = Clock().now()
-        store._writer.execute("INSERT INTO sent VALUES ('sim1', ?, '447700900199')", (now + 99 * DAY_S,))
+        store._writer.execute("INSERT INTO sent VALUES ('sim1', ?, '447700900199')", (now + s(99 * 24 * 3600),))
         async with running(store, modem) as engine:
             quota = lane_of(engine)[1].quota
-            assert (quota.used(engine.clock.now()).hour, quota.used(engine.clock.now() + DAY_S).hour) == (1, 0)
+            assert (quota.used(engine.clock.now()).hour, quota.used(engine.clock.now() + DAY).hour) == (1, 0)
 
     with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
         asyncio.run(story(modem))

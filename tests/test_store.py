@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 
 from daemon.core.machine import advance
-from daemon.core.model import AttemptSettled, AttemptStarted, AttemptState, CodeSubmitted, Request, StepDue
+from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import (
+    AttemptSettled,
+    AttemptStarted,
+    AttemptState,
+    Channel,
+    CodeSubmitted,
+    Request,
+    Step,
+    StepDue,
+)
 from daemon.sqlite import MIGRATIONS, sqlite
 from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
 from tests.core.story import request, started
@@ -36,7 +47,7 @@ def named(number: int) -> Request:
 
 
 def test_a_request_comes_back_as_it_went_in(store: SqliteStore) -> None:
-    sending, _ = advance(named(1), AttemptStarted(0, 1.0, "sim1"))
+    sending, _ = advance(named(1), AttemptStarted(0, s(1), "sim1"))
     (row,) = run(store, insert(sending))
     assert store.reading.request(sending.id) == (row, sending)
     assert store.reading.request_by_row(row) == (row, sending)
@@ -45,7 +56,7 @@ def test_a_request_comes_back_as_it_went_in(store: SqliteStore) -> None:
 def test_an_update_writes_request_and_attempts(store: SqliteStore) -> None:
     before = named(1)
     (row,) = run(store, insert(before))
-    for event in (StepDue(1, 125.0), AttemptStarted(1, 126.0), CodeSubmitted(True, 127.0)):
+    for event in (StepDue(1, s(125)), AttemptStarted(1, s(126)), CodeSubmitted(True, s(127))):
         after, _ = advance(before, event)
         run(store, partial(Transaction.update, row=row, before=before, after=after))
         assert store.reading.request(before.id) == (row, after)
@@ -64,22 +75,22 @@ def test_an_operation_that_fails_takes_nobody_along(store: SqliteStore) -> None:
 
 
 def test_timers_are_found_by_their_due_time(store: SqliteStore) -> None:
-    rows = run(store, *(insert(replace(named(i), due_at=float(i))) for i in range(1, 6)))
-    assert store.reading.due(2000, 4000) == [(2000, rows[1]), (3000, rows[2])]
-    done, _ = advance(replace(named(2), due_at=2.0), CodeSubmitted(True, 1.0))
+    rows = run(store, *(insert(replace(named(i), due_at=s(i))) for i in range(1, 6)))
+    assert store.reading.due(s(2), s(4)) == [(s(2), rows[1]), (s(3), rows[2])]
+    done, _ = advance(replace(named(2), due_at=s(2)), CodeSubmitted(True, s(1)))
     run(store, lambda tx: tx.update(rows[1], named(2), done))
-    assert store.reading.due(2000, 4000) == [(3000, rows[2])]
+    assert store.reading.due(s(2), s(4)) == [(s(3), rows[2])]
 
 
 def test_active_requests_of_a_number_are_known(store: SqliteStore) -> None:
-    done, _ = advance(named(2), CodeSubmitted(True, 1.0))
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
     run(store, insert(named(1)), insert(done))
     assert store.reading.active_ids_for("447700900123") == [named(1).id]
     assert store.reading.counts() == {"IN PROGRESS": 1, "SUCCESS": 1}
 
 
 def test_unsettled_requests_are_known(store: SqliteStore) -> None:
-    done, _ = advance(named(2), CodeSubmitted(True, 1.0))
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
     rows = run(store, insert(named(1)), insert(done))
     assert store.reading.unsettled() == rows[:1]
 
@@ -87,77 +98,127 @@ def test_unsettled_requests_are_known(store: SqliteStore) -> None:
 def test_what_a_modem_sent_is_counted_for_its_quota(store: SqliteStore) -> None:
     def sent(tx: Transaction) -> None:
         for at, device, number in ((1.0, "sim1", "a"), (2.0, "sim2", "b"), (3.0, "sim1", "b"), (4.0, "sim1", "a")):
-            tx.add_sent(at, device, number, forget=0.0)
+            tx.add_sent(s(at), device, number, forget=s(0))
 
     run(store, sent)
-    assert store.reading.sent_by("sim1", 0.0) == [(1.0, "a"), (3.0, "b"), (4.0, "a")]
-    assert store.reading.sent_by("sim1", 3.0) == [(3.0, "b"), (4.0, "a")]
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b"), (s(4), "a")]
+    assert store.reading.sent_by("sim1", s(3)) == [(s(3), "b"), (s(4), "a")]
     run(store, lambda tx: tx.take_back_sent("sim1", "a"), lambda tx: tx.take_back_sent("sim1", "c"))
-    assert store.reading.sent_by("sim1", 0.0) == [(1.0, "a"), (3.0, "b")]
-    run(store, lambda tx: tx.add_sent(9.0, "sim1", "c", forget=2.0))
-    assert store.reading.sent_by("sim1", 0.0) == [(3.0, "b"), (9.0, "c")]
-    assert store.reading.sent_by("sim2", 0.0) == [(2.0, "b")]
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b")]
+    run(store, lambda tx: tx.add_sent(s(9), "sim1", "c", forget=s(2)))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(3), "b"), (s(9), "c")]
+    assert store.reading.sent_by("sim2", s(0)) == [(s(2), "b")]
+
+
+def old_database(path: Path, migrations: int, *statements: str) -> None:
+    """A database of an older version: the first migrations only, and what it wrote."""
+    old = sqlite.connect(str(path), isolation_level=None)
+    old.execute("CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
+    for name, changes in MIGRATIONS[:migrations]:
+        for statement in changes:
+            old.execute(statement)
+        old.execute("INSERT INTO migration VALUES (?, '')", (name,))
+    for statement in statements:
+        old.execute(statement)
+    old.close()
+
+
+OLD_REQUEST = (
+    "INSERT INTO request VALUES (7, '00000000000000000000000000000001', '447700900123', 'Acme', 'en-gb', 4, 1,"
+    " 'sms:60,tts:60,tts:300', 60, 1, 1700000000.4564, '', 'VERIFY', 'acme', 'IN PROGRESS', 1, 1, 1700000060.4564, 2,"
+    " 1700000060456, 1700000000.4564, 1700000000.4564, NULL)"
+)
+OLD_ATTEMPT = (
+    "INSERT INTO attempt VALUES (7, 0, 'sms', 1, 1700000060.4564, 1700000000.4564, 'sent', 1, 'sim1', '17', '',"
+    " 1700000003.9876)"
+)
 
 
 def test_what_was_sent_before_quotas_had_a_table_is_counted(tmp_path: Path) -> None:
-    old = sqlite.connect(str(tmp_path / "p.db"), isolation_level=None)
-    old.execute("CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
-    for name, statements in MIGRATIONS[:2]:
-        for statement in statements:
-            old.execute(statement)
-        old.execute("INSERT INTO migration VALUES (?, '')", (name,))
-    sending, _ = advance(named(1), AttemptStarted(0, 1.0, "sim1"))
-    Transaction(old).insert(sending)
-    Transaction(old).insert(named(2))
-    old.close()
+    unsent = OLD_ATTEMPT.replace("(7, 0,", "(7, 1,").replace("'sim1'", "''")
+    old_database(tmp_path / "p.db", 2, OLD_REQUEST, OLD_ATTEMPT, unsent)
     store = SqliteStore(tmp_path / "p.db")
     store.open()
-    assert store.reading.sent_by("sim1", -1.0) == [(sending.attempts[0].queued_at, sending.number)]
+    assert store.reading.sent_by("sim1", s(0)) == [(Ms(1700000003988), "447700900123")]
+    store.close()
+
+
+def test_a_database_of_seconds_loses_nothing_when_it_becomes_one_of_milliseconds(tmp_path: Path) -> None:
+    """There used to be seconds beside a rounded `due_ms`: what had died in that millisecond was still sent."""
+    lines = (
+        """INSERT INTO "check" VALUES (5, 7, 1700000009.0014, 0, '192.0.2.1')""",
+        "INSERT INTO history VALUES (90, 1700000000.4564, '00000000000000000000000000000001', 'event', 0, 'sms A')",
+        "INSERT INTO sent VALUES ('sim1', 1700000003.9876, '447700900123')",
+        "INSERT INTO meta VALUES ('clock origin', '1690000000.25')",
+    )
+    old_database(tmp_path / "p.db", 3, OLD_REQUEST, OLD_ATTEMPT, *lines)
+    store = SqliteStore(tmp_path / "p.db")
+    store.open()
+    wanted = "00000000000000000000000000000001"
+    found = store.reading.request(wanted)
+    assert found is not None
+    row, kept = found
+    assert (row, kept.steps[0], kept.pin_expiry, kept.wrong) == (7, Step(Channel.SMS, s(60)), s(60), 2)
+    assert kept.created_at == kept.first_event_at == kept.last_event_at == Ms(1700000000456)
+    assert kept.due_at == kept.pin_until == kept.attempts[0].not_after == Ms(1700000060456)
+    assert kept.attempts[0].settled_at == Ms(1700000003988)
+    assert kept.finalized_at is None
+    assert store.reading.checks(wanted) == [Check(Ms(1700000009001), False, "192.0.2.1")]
+    assert [(line.seq, line.at) for line in store.reading.history(0, 9)] == [(90, Ms(1700000000456))]
+    assert store.reading.sent_by("sim1", s(0)) == [(Ms(1700000003988), "447700900123")]
+    assert store.meta("clock origin", "") == "1690000000.25"
+    assert store.reading.due(s(0), s(2e9)) == [(Ms(1700000060456), 7)]
+    assert store._writer.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert store._writer.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    running, _ = advance(kept, StepDue(1, Ms(1700000060500)))
+    assert (running.step, running.generation) == (2, 2)
+    (seq,) = run(store, lambda tx: tx.add_history(s(0), "", "later", None, ""))
+    assert seq == 91
     store.close()
 
 
 def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
     sent = [
         advance(
-            advance(named(i), AttemptStarted(0, 1.0, "sim1"))[0], AttemptSettled(0, AttemptState.SENT, 2.0, str(i))
+            advance(named(i), AttemptStarted(0, s(1), "sim1"))[0], AttemptSettled(0, AttemptState.SENT, s(2), str(i))
         )[0]
         for i in (1, 2)
     ]
     rows = run(store, *map(insert, sent))
-    assert store.reading.attempt_reported("447700900123", "1", "sim1", 0.0) == (rows[0], 0)
-    assert store.reading.attempt_reported("447700900123", "1", "sim2", 0.0) is None  # which counts by itself
-    assert store.reading.attempt_reported("447700900123", "9", "sim1", 0.0) is None
-    assert store.reading.attempt_reported("447700900145", "1", "sim1", 0.0) is None
-    assert store.reading.attempt_reported("07700900123", "2", "sim1", 0.0) == (rows[1], 0)  # in national form
-    assert store.reading.attempt_reported("07700900123", "9", "sim1", 0.0) is None
-    assert store.reading.attempt_reported("900123", "1", "sim1", 0.0) is None
+    assert store.reading.attempt_reported("447700900123", "1", "sim1", s(0)) == (rows[0], 0)
+    assert store.reading.attempt_reported("447700900123", "1", "sim2", s(0)) is None  # which counts by itself
+    assert store.reading.attempt_reported("447700900123", "9", "sim1", s(0)) is None
+    assert store.reading.attempt_reported("447700900145", "1", "sim1", s(0)) is None
+    assert store.reading.attempt_reported("07700900123", "2", "sim1", s(0)) == (rows[1], 0)  # in national form
+    assert store.reading.attempt_reported("07700900123", "9", "sim1", s(0)) is None
+    assert store.reading.attempt_reported("900123", "1", "sim1", s(0)) is None
 
 
 def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: SqliteStore) -> None:
     sent = advance(
-        advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0], AttemptSettled(0, AttemptState.SENT, 2.0, "7")
+        advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], AttemptSettled(0, AttemptState.SENT, s(2), "7")
     )[0]
-    newer = replace(sent, id=named(2).id, attempts=(replace(sent.attempts[0], queued_at=50.0),))
-    older = replace(sent, id=named(3).id, attempts=(replace(sent.attempts[0], queued_at=-50.0),))
+    newer = replace(sent, id=named(2).id, attempts=(replace(sent.attempts[0], queued_at=s(50)),))
+    older = replace(sent, id=named(3).id, attempts=(replace(sent.attempts[0], queued_at=s(-50)),))
     rows = run(store, insert(sent), insert(newer), insert(older))
-    assert store.reading.attempt_reported("447700900123", "7", "sim1", -100.0) == (rows[1], 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(-100)) == (rows[1], 0)
 
 
 def test_a_message_that_was_never_sent_has_no_report(store: SqliteStore) -> None:
-    sending = advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0]
-    back = advance(sending, AttemptSettled(0, AttemptState.QUEUED, 2.0))[0]
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    back = advance(sending, AttemptSettled(0, AttemptState.QUEUED, s(2)))[0]
     run(store, insert(back))
     assert (back.attempts[0].device, back.attempts[0].tries) == ("sim1", 0)
-    assert store.reading.attempt_reported("447700900123", "7", "sim1", 0.0) is None
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) is None
 
 
 def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: SqliteStore) -> None:
-    sending = advance(named(1), AttemptStarted(0, 1.0, "sim1"))[0]
-    uncertain = advance(sending, AttemptSettled(0, AttemptState.UNCERTAIN, 2.0, resend=True))[0]
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    uncertain = advance(sending, AttemptSettled(0, AttemptState.UNCERTAIN, s(2), resend=True))[0]
     rows = run(store, insert(uncertain), insert(named(2)))
     assert uncertain.attempts[0].state is AttemptState.QUEUED
-    assert store.reading.attempt_reported("447700900123", "7", "sim1", 0.0) == (rows[0], 0)
-    assert store.reading.attempt_reported("447700900123", "7", "sim2", 0.0) is None
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == (rows[0], 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim2", s(0)) is None
 
 
 def test_a_lasting_setting_is_changed(store: SqliteStore) -> None:
@@ -170,11 +231,11 @@ def test_checks_and_history_are_kept_in_order(store: SqliteStore) -> None:
     (row,) = run(store, insert(named(1)))
     run(
         store,
-        lambda tx: tx.add_check(row, Check(1.0, False, "192.0.2.1")),
-        lambda tx: tx.add_history(1.0, named(1).id, "check", None, "wrong"),
-        lambda tx: tx.add_history(2.0, "other", "started", 0, ""),
+        lambda tx: tx.add_check(row, Check(s(1), False, "192.0.2.1")),
+        lambda tx: tx.add_history(s(1), named(1).id, "check", None, "wrong"),
+        lambda tx: tx.add_history(s(2), "other", "started", 0, ""),
     )
-    assert store.reading.checks(named(1).id) == [Check(1.0, False, "192.0.2.1")]
+    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
     assert [line.kind for line in store.reading.history(0, 10)] == ["check", "started"]
     assert [line.kind for line in store.reading.history(0, 10, named(1).id)] == ["check"]
     assert store.reading.history(1, 10)[0].seq == store.reading.last_seq() == 2

@@ -15,6 +15,7 @@ import phonenumbers
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 
+from daemon.core.milliseconds import Ms, seconds
 from daemon.core.phrases import LOCALES, locale_for_region
 from daemon.core.workflows import (
     BRAND_LENGTHS,
@@ -87,6 +88,11 @@ class Parameters:
             raise invalid(name, why)
         return int(value)
 
+    def span(self, name: str, allowed: range) -> Ms | None:
+        """A span that is given in whole seconds."""
+        given = self.whole(name, allowed, f"must be {allowed[0]} to {allowed[-1]} seconds")
+        return None if given is None else seconds(given)
+
 
 def _text(name: str, value: Any) -> str:
     if value is None:
@@ -157,8 +163,8 @@ class Start:
     locale: str
     sender_id: str
     code_length: int
-    pin_expiry_s: int | None
-    next_event_wait_s: int | None
+    pin_expiry: Ms | None
+    next_event_wait: Ms | None
     workflow_id: int
     pin_code: str | None
 
@@ -178,8 +184,8 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
         locale=_locale(given.text("lg"), parsed),
         sender_id=_shaped(given, "sender_id", _alphanumeric(SENDER_ID_LENGTHS)) or "VERIFY",
         code_length=given.whole("code_length", CODE_LENGTHS, "must be 4 or 6") or DEFAULT_CODE_LENGTH,
-        pin_expiry_s=given.whole("pin_expiry", PIN_EXPIRY_S, "must be 60 to 3600 seconds"),
-        next_event_wait_s=given.whole("next_event_wait", NEXT_EVENT_WAIT_S, "must be 60 to 900 seconds"),
+        pin_expiry=given.span("pin_expiry", PIN_EXPIRY_S),
+        next_event_wait=given.span("next_event_wait", NEXT_EVENT_WAIT_S),
         workflow_id=given.whole("workflow_id", workflows, "there is no such workflow") or DEFAULT_WORKFLOW,
         pin_code=_shaped(given, "pin_code", CODE),
     )

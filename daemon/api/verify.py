@@ -108,7 +108,7 @@ class Verify:
             raise Mistake(UNPROCESSABLE, f"Workflow {wanted.workflow_id} could not be processed: it needs {need}")
 
     def _request(self, wanted: Start, account: str) -> Request:
-        new_id = request_id(self.engine.clock.now_ms())
+        new_id = request_id(self.engine.clock.now())
         return Request(
             id=new_id,
             number=e164(wanted.number),
@@ -116,9 +116,9 @@ class Verify:
             locale=wanted.locale,
             code_length=wanted.code_length,
             workflow_id=wanted.workflow_id,
-            steps=with_wait(self.workflows[wanted.workflow_id], wanted.next_event_wait_s),
-            pin_expiry_s=effective_expiry(wanted.pin_expiry_s, wanted.next_event_wait_s),
-            expiry_given=wanted.pin_expiry_s is not None,
+            steps=with_wait(self.workflows[wanted.workflow_id], wanted.next_event_wait),
+            pin_expiry=effective_expiry(wanted.pin_expiry, wanted.next_event_wait),
+            expiry_given=wanted.pin_expiry is not None,
             created_at=self.engine.clock.now(),
             sealed_pin=self.engine.seal(new_id, wanted.pin_code) if wanted.pin_code else "",
             sender_id=wanted.sender_id,

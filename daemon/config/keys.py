@@ -10,6 +10,7 @@ from typing import Any
 from daemon.client import DEFAULT_SOCKET
 from daemon.config import checks
 from daemon.config.checks import SQLITE_PREFIX
+from daemon.core.milliseconds import seconds
 from daemon.core.model import Channel, Step
 from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
 from drivers.checks import readable_directory, secret_file, whole_path
@@ -182,14 +183,17 @@ class Config:
     @property
     def workflows(self) -> dict[int, tuple[Step, ...]]:
         """The built-in workflows and the operator's."""
-        own = {row.id: tuple(Step(Channel(s["channel"]), s["wait"]) for s in row.steps) for row in self.workflow}
-        return {**WORKFLOWS, **own}
+        return {**WORKFLOWS, **{row.id: tuple(_read(step) for step in row.steps) for row in self.workflow}}
 
     @property
     def channels(self) -> frozenset[Channel]:
         """The channels for which a device is configured."""
         configured = {Channel.SMS: bool(self.modem), Channel.TTS: self.voice.driver != "none"}
         return frozenset(channel for channel, there in configured.items() if there)
+
+
+def _read(step: dict[str, Any]) -> Step:
+    return Step(Channel(step["channel"]), seconds(step["wait"]))
 
 
 SECTIONS: dict[str, type] = {

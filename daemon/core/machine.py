@@ -2,7 +2,7 @@
 
 Rules. A finished request changes no more, but for the truth about a delivery that was under way. A timer that was
 set for another step, or fired too early, is ignored. A request has at most one timer, and its row is the truth
-about it. An event that comes late by no more than PUNCTUAL_S counts as on time, so that a schedule does not drift;
+about it. An event that comes late by no more than PUNCTUAL counts as on time, so that a schedule does not drift;
 one that comes later goes on from now, and one after the planned end only closes the request.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
+from daemon.core.milliseconds import Ms, in_seconds, seconds
 from daemon.core.model import (
     BY_EARLIER_TRY,
     MOVES,
@@ -36,7 +37,7 @@ from daemon.core.model import (
 )
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
-PUNCTUAL_S = 5.0
+PUNCTUAL = seconds(5)
 MAX_TRIES = 2  # an uncertain delivery goes out once more at the most
 
 OK = 0
@@ -77,15 +78,15 @@ def advance(request: Request, event: Event) -> Result:
 def _step_due(request: Request, event: StepDue) -> Result:
     if request.due_at is None or event.step != request.step or event.at < request.due_at:
         return request, ()
-    at = request.due_at if event.at - request.due_at <= PUNCTUAL_S else event.at
-    planned_end = request.due_at + sum(step.wait_s for step in request.steps[request.step :])
+    at = request.due_at if event.at - request.due_at <= PUNCTUAL else event.at
+    planned_end = sum((step.wait for step in request.steps[request.step :]), request.due_at)
     own_pin_died = request.own_pin and request.expiry_given and at >= request.pin_until
     if own_pin_died or at >= planned_end:
         return _finish(request, Status.EXPIRED, at)
     return _run_step(request, at)
 
 
-def _run_step(request: Request, at: float) -> Result:
+def _run_step(request: Request, at: Ms) -> Result:
     """Run the next event at `at`; there is one."""
     step = request.steps[request.step]
     pinned, due_at = _pin_and_timer(request, at)
@@ -110,7 +111,7 @@ def _run_step(request: Request, at: float) -> Result:
     )
 
 
-def _pin_and_timer(request: Request, at: float) -> tuple[Request, float]:
+def _pin_and_timer(request: Request, at: Ms) -> tuple[Request, Ms]:
     """The request with the PIN that its next event sends, and when the timer after that event is due.
 
     The current PIN is sent while it is valid. Where no later event can make another, a life that the caller did not
@@ -118,10 +119,10 @@ def _pin_and_timer(request: Request, at: float) -> tuple[Request, float]:
     """
     step = request.steps[request.step]
     until = request.pin_until
-    due_at = at + step.wait_s
+    due_at = at + step.wait
     generation, wrong = request.generation, request.wrong
     if generation == 0 or (at >= until and not request.own_pin):
-        generation, wrong, until = generation + 1, 0, at + request.pin_expiry_s
+        generation, wrong, until = generation + 1, 0, at + request.pin_expiry
     if request.own_pin or request.step + 1 == len(request.steps):
         if request.expiry_given:
             due_at = min(due_at, until)
@@ -143,14 +144,14 @@ def _next_requested(request: Request, event: NextRequested) -> Result:
 def _cancel_requested(request: Request, event: CancelRequested) -> Result:
     if request.finished:
         return request, (Answer(NOT_FOUND, GONE),)
-    if event.at < request.created_at + event.after_s:
-        return request, (Answer(NOT_NOW, f"cannot be cancelled within the first {event.after_s:g} seconds"),)
+    if event.at < request.created_at + event.after:
+        return request, (Answer(NOT_NOW, f"cannot be cancelled within the first {in_seconds(event.after):g} seconds"),)
     if event.before_event and request.step >= event.before_event:
         return request, (Answer(NOT_NOW, f"cannot be cancelled once event {event.before_event} has run"),)
     return _finish(request, Status.CANCELLED, event.at, Answer(OK))
 
 
-def _finish(request: Request, status: Status, at: float, *answer: Action) -> Result:
+def _finish(request: Request, status: Status, at: Ms, *answer: Action) -> Result:
     kept, dropped = _drop_queued(request.attempts, at, lambda _: True)
     finished = replace(request, status=status, due_at=None, finalized_at=at, attempts=kept)
     return finished, (*dropped, *answer, Note(status.lower()), ClearTimer(), StopDelivery())
@@ -223,7 +224,7 @@ def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
             return _with_attempt(request, settled), (note,)
 
 
-def _again(request: Request, attempt: Attempt, at: float, note: Note) -> Result:
+def _again(request: Request, attempt: Attempt, at: Ms, note: Note) -> Result:
     """Queue the attempt once more, unless the request is over or the PIN has died meanwhile."""
     if request.finished:
         return _with_attempt(request, replace(attempt, state=_given_up(attempt))), (note,)
@@ -255,7 +256,7 @@ def _with_attempt(request: Request, changed: Attempt) -> Request:
 
 
 def _drop_queued(
-    attempts: tuple[Attempt, ...], at: float, condition: Callable[[Attempt], bool]
+    attempts: tuple[Attempt, ...], at: Ms, condition: Callable[[Attempt], bool]
 ) -> tuple[tuple[Attempt, ...], tuple[Note, ...]]:
     """The attempts with those still queued and meeting the condition given up, and a note for each of these."""
     kept: list[Attempt] = []

@@ -1,7 +1,9 @@
-"""The values of the core. All of them are frozen; all times are UTC seconds, all durations seconds."""
+"""The values of the core. All of them are frozen; every time and every span is an `Ms`."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from daemon.core.milliseconds import EPOCH, Ms
 
 
 class Channel(StrEnum):
@@ -56,7 +58,7 @@ class Step:
     """One event of a workflow and the wait after it."""
 
     channel: Channel
-    wait_s: int
+    wait: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,14 @@ class Attempt:
     step: int
     channel: Channel
     generation: int
-    not_after: float
-    queued_at: float
+    not_after: Ms
+    queued_at: Ms
     state: AttemptState = AttemptState.QUEUED
     tries: int = 0
     device: str = ""
     reference: str = ""
     detail: str = ""
-    settled_at: float | None = None
+    settled_at: Ms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +93,21 @@ class Request:
     code_length: int
     workflow_id: int
     steps: tuple[Step, ...]
-    pin_expiry_s: int
+    pin_expiry: Ms
     expiry_given: bool
-    created_at: float
+    created_at: Ms
     sealed_pin: str = field(default="", repr=False)
     sender_id: str = "VERIFY"
     account: str = ""
     status: Status = Status.IN_PROGRESS
     step: int = 0
     generation: int = 0
-    pin_until: float = 0.0
+    pin_until: Ms = EPOCH
     wrong: int = 0
-    due_at: float | None = None
-    first_event_at: float | None = None
-    last_event_at: float | None = None
-    finalized_at: float | None = None
+    due_at: Ms | None = None
+    first_event_at: Ms | None = None
+    last_event_at: Ms | None = None
+    finalized_at: Ms | None = None
     attempts: tuple[Attempt, ...] = ()
 
     @property
@@ -134,7 +136,7 @@ class Request:
 class Requested:
     """The request was made; its first event runs."""
 
-    at: float
+    at: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class StepDue:
     """A timer fired that was set for this step."""
 
     step: int
-    at: float
+    at: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +152,15 @@ class CodeSubmitted:
     """The person's code came in and was compared with the PIN of the current generation."""
 
     correct: bool
-    at: float
+    at: Ms
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """The caller wants to stop. after_s, before_event: the limits in force (0: no limit)."""
+    """The caller wants to stop. after, before_event: the limits in force (0: no limit)."""
 
-    at: float
-    after_s: float
+    at: Ms
+    after: Ms
     before_event: int
 
 
@@ -166,7 +168,7 @@ class CancelRequested:
 class NextRequested:
     """The caller does not want to wait for the next event."""
 
-    at: float
+    at: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ class AttemptStarted:
     """A device is about to be given the delivery of this step."""
 
     step: int
-    at: float
+    at: Ms
     device: str = ""
 
 
@@ -189,7 +191,7 @@ class AttemptSettled:
 
     step: int
     state: AttemptState
-    at: float
+    at: Ms
     reference: str = ""
     detail: str = ""
     device: str = ""
@@ -210,7 +212,7 @@ class Deliver:
     step: int
     channel: Channel
     generation: int
-    not_after: float
+    not_after: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,7 @@ class SetTimer:
     """Replace the request's timer."""
 
     step: int
-    at: float
+    at: Ms
 
 
 @dataclass(frozen=True, slots=True)

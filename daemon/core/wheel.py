@@ -2,43 +2,45 @@
 
 It holds hints, never truth: a hint is the row id of a request, 8 bytes in the array of its slot. Whoever takes a hint
 looks at the row, so a stale or doubled one does no harm, and nothing is ever removed. The wheel covers one
-revolution; what is due beyond `edge_ms` stays in the database until `extend()` lets the edge move on.
-A timer never fires early, and late by less than one tick. All times are whole milliseconds.
+revolution; what is due beyond `edge` stays in the database until `extend()` lets the edge move on.
+A timer never fires early, and late by less than one tick.
 """
 
 from array import array
 
-TICK_MS = 50
+from daemon.core.milliseconds import Ms
+
+TICK = Ms(50)
 SLOTS = 4096
 
 
 class Wheel:
-    """A wheel that starts at `start_ms` with nothing loaded: call `extend` first."""
+    """A wheel that starts at `start` with nothing loaded: call `extend` first."""
 
-    def __init__(self, start_ms: int, tick_ms: int = TICK_MS, slots: int = SLOTS) -> None:
-        self._tick_ms = tick_ms
+    def __init__(self, start: Ms, tick: Ms = TICK, slots: int = SLOTS) -> None:
+        self._tick_ms = int(tick)
         self._slots: list[array[int] | None] = [None] * slots
-        self._cursor = start_ms // tick_ms  # every tick before it has been expired
+        self._cursor = int(start) // self._tick_ms  # every tick before it has been expired
         self._edge = self._cursor  # ticks from here on are not loaded
 
     @property
-    def edge_ms(self) -> int:
+    def edge(self) -> Ms:
         """Timers due before this are in the wheel: those that belong to a tick before the edge."""
-        return (self._edge - 1) * self._tick_ms + 1
+        return Ms((self._edge - 1) * self._tick_ms + 1)
 
-    def extend(self) -> tuple[int, int]:
-        """Move the edge one full revolution ahead of the cursor; returns the span [from, to) in ms to load now."""
-        start = self.edge_ms
+    def extend(self) -> tuple[Ms, Ms]:
+        """Move the edge one full revolution ahead of the cursor; returns the span [from, to) to load now."""
+        start = self.edge
         self._edge = self._cursor + len(self._slots)
-        return start, self.edge_ms
+        return start, self.edge
 
-    def half_empty(self, now_ms: int) -> bool:
+    def half_empty(self, now: Ms) -> bool:
         """Less than half a revolution is loaded ahead of now: time to extend."""
-        return self._edge - now_ms // self._tick_ms < len(self._slots) // 2
+        return self._edge - int(now) // self._tick_ms < len(self._slots) // 2
 
-    def set(self, due_ms: int, row: int) -> bool:
+    def set(self, due: Ms, row: int) -> bool:
         """Remember that a row is due; False when that lies beyond the edge (the next extend will find it)."""
-        tick = max(-(-due_ms // self._tick_ms), self._cursor)
+        tick = max(-(-int(due) // self._tick_ms), self._cursor)
         if tick >= self._edge:
             return False
         slot = tick % len(self._slots)
@@ -48,10 +50,10 @@ class Wheel:
         hints.append(row)
         return True
 
-    def expire(self, now_ms: int) -> list[int]:
+    def expire(self, now: Ms) -> list[int]:
         """The rows whose ticks have passed, oldest first."""
         rows: list[int] = []
-        last = min(now_ms // self._tick_ms, self._edge - 1)
+        last = min(int(now) // self._tick_ms, self._edge - 1)
         for tick in range(self._cursor, last + 1):
             hints = self._slots[tick % len(self._slots)]
             if hints is not None:
@@ -60,10 +62,10 @@ class Wheel:
         self._cursor = max(self._cursor, last + 1)
         return rows
 
-    def next_ms(self, until_ms: int) -> int:
-        """When the next timer is due, or `until_ms` if none is before that."""
-        last = min(until_ms // self._tick_ms, self._edge - 1)
+    def next(self, until: Ms) -> Ms:
+        """When the next timer is due, or `until` if none is before that."""
+        last = min(int(until) // self._tick_ms, self._edge - 1)
         for tick in range(self._cursor, last + 1):
             if self._slots[tick % len(self._slots)] is not None:
-                return tick * self._tick_ms
-        return until_ms
+                return Ms(tick * self._tick_ms)
+        return until

@@ -3,24 +3,32 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import Channel, Step
 
-SMS, TTS = Channel.SMS, Channel.TTS
+
+def _sms(wait_s: int) -> Step:
+    return Step(Channel.SMS, seconds(wait_s))
+
+
+def _tts(wait_s: int) -> Step:
+    return Step(Channel.TTS, seconds(wait_s))
+
 
 WORKFLOWS: Mapping[int, tuple[Step, ...]] = {
-    1: (Step(SMS, 125), Step(TTS, 180), Step(TTS, 300)),
-    2: (Step(SMS, 125), Step(SMS, 180), Step(TTS, 300)),
-    3: (Step(TTS, 150), Step(TTS, 150)),
-    4: (Step(SMS, 120), Step(SMS, 180)),
-    5: (Step(SMS, 125), Step(TTS, 300)),
-    6: (Step(SMS, 300),),
-    7: (Step(TTS, 300),),
+    1: (_sms(125), _tts(180), _tts(300)),
+    2: (_sms(125), _sms(180), _tts(300)),
+    3: (_tts(150), _tts(150)),
+    4: (_sms(120), _sms(180)),
+    5: (_sms(125), _tts(300)),
+    6: (_sms(300),),
+    7: (_tts(300),),
 }
 """The presets of the Verify reference: each event and the wait after it, in seconds."""
 
 FIRST_CUSTOM_ID = 100
 DEFAULT_WORKFLOW = 1
-DEFAULT_PIN_EXPIRY_S = 300
+DEFAULT_PIN_EXPIRY = seconds(300)
 PIN_EXPIRY_S = range(60, 3601)
 NEXT_EVENT_WAIT_S = range(60, 901)
 CODE_LENGTHS = (4, 6)
@@ -31,17 +39,17 @@ SENDER_ID_LENGTHS = range(1, 12)
 WRONG_CODES_ALLOWED = 3
 
 
-def with_wait(steps: tuple[Step, ...], next_event_wait_s: int | None) -> tuple[Step, ...]:
+def with_wait(steps: tuple[Step, ...], next_event_wait: Ms | None) -> tuple[Step, ...]:
     """next_event_wait replaces every wait, the last one included."""
-    if next_event_wait_s is None:
+    if next_event_wait is None:
         return steps
-    return tuple(replace(step, wait_s=next_event_wait_s) for step in steps)
+    return tuple(replace(step, wait=next_event_wait) for step in steps)
 
 
-def effective_expiry(pin_expiry_s: int | None, next_event_wait_s: int | None) -> int:
-    """The PIN's life in seconds; one that is not a multiple of a given wait becomes that wait."""
-    if pin_expiry_s is None:
-        return DEFAULT_PIN_EXPIRY_S
-    if next_event_wait_s is not None and pin_expiry_s % next_event_wait_s:
-        return next_event_wait_s
-    return pin_expiry_s
+def effective_expiry(pin_expiry: Ms | None, next_event_wait: Ms | None) -> Ms:
+    """The PIN's life; one that is not a multiple of a given wait becomes that wait."""
+    if pin_expiry is None:
+        return DEFAULT_PIN_EXPIRY
+    if next_event_wait is not None and int(pin_expiry) % int(next_event_wait):
+        return next_event_wait
+    return pin_expiry

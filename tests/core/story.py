@@ -1,8 +1,26 @@
 """Requests told as one readable line: "0 sms A | 125 tts A | 305 tts B | 605 expired"."""
 
 from daemon.core.machine import advance, pin_letter
+from daemon.core.milliseconds import Ms, in_seconds
+from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Deliver, Event, Request, Requested, Step, StepDue
 from daemon.core.workflows import WORKFLOWS, effective_expiry, with_wait
+
+# pin_expiry, next_event_wait -> the story; the first three rows are the guide "Changing default timings"
+REFERENCE = [
+    (360, 120, "0 sms A | 120 tts A | 240 tts A | 360 expired"),
+    (240, 120, "0 sms A | 120 tts A | 240 tts B | 360 expired"),
+    (120, 120, "0 sms A | 120 tts B | 240 tts C | 360 expired"),
+    (90, 120, "0 sms A | 120 tts B | 240 tts C | 360 expired"),
+    (200, 120, "0 sms A | 120 tts B | 240 tts C | 360 expired"),
+    (None, 120, "0 sms A | 120 tts A | 240 tts A | 360 expired"),
+    (None, 200, "0 sms A | 200 tts A | 400 tts B | 600 expired"),
+    (None, 900, "0 sms A | 900 tts B | 1800 tts C | 2700 expired"),
+    (60, None, "0 sms A | 125 tts B | 305 tts C | 365 expired"),
+    (300, None, "0 sms A | 125 tts A | 305 tts B | 605 expired"),
+    (600, None, "0 sms A | 125 tts A | 305 tts A | 600 expired"),
+    (3600, None, "0 sms A | 125 tts A | 305 tts A | 605 expired"),
+]
 
 
 def request(
@@ -13,7 +31,7 @@ def request(
     own_pin: bool = False,
     steps: tuple[Step, ...] = (),
 ) -> Request:
-    """A new request at time 0, before its first event."""
+    """A new request at time 0, before its first event; pin_expiry and next_event_wait in seconds."""
     return Request(
         id="0" * 32,
         number="447700900123",
@@ -21,16 +39,21 @@ def request(
         locale="en-gb",
         code_length=4,
         workflow_id=workflow,
-        steps=with_wait(steps or WORKFLOWS[workflow], next_event_wait),
-        pin_expiry_s=effective_expiry(pin_expiry, next_event_wait),
+        steps=with_wait(steps or WORKFLOWS[workflow], given(next_event_wait)),
+        pin_expiry=effective_expiry(given(pin_expiry), given(next_event_wait)),
         expiry_given=pin_expiry is not None,
-        created_at=0.0,
+        created_at=s(0),
         sealed_pin="sealed" if own_pin else "",
     )
 
 
+def given(wish: int | None) -> Ms | None:
+    """Seconds as a caller gives them."""
+    return None if wish is None else s(wish)
+
+
 def started(request: Request) -> Request:
-    return advance(request, Requested(at=0.0))[0]
+    return advance(request, Requested(at=s(0)))[0]
 
 
 def due(request: Request) -> StepDue:
@@ -42,13 +65,13 @@ def due(request: Request) -> StepDue:
 def timeline(request: Request, **events_at: Event) -> str:
     """The whole life of a request as a line, nobody typing a code; `events_at` come just before the timer they beat."""
     story: list[str] = []
-    event: Event = Requested(at=0.0)
-    pending = sorted(events_at.values(), key=lambda e: e.at)
+    event: Event = Requested(at=s(0))
+    pending = sorted(events_at.values(), key=lambda e: int(e.at))
     while True:
         request, actions = advance(request, event)
         for action in actions:
             if isinstance(action, Deliver):
-                story.append(f"{event.at:g} {action.channel} {pin_letter(action.generation)}")
+                story.append(f"{in_seconds(event.at):g} {action.channel} {pin_letter(action.generation)}")
         if request.finished:
-            return " | ".join([*story, f"{request.finalized_at:g} {request.status.lower()}"])
+            return " | ".join([*story, f"{in_seconds(request.finalized_at or s(0)):g} {request.status.lower()}"])
         event = pending.pop(0) if pending and pending[0].at < due(request).at else due(request)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.core.machine import GONE, advance
+from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     Answer,
     AttemptSettled,
@@ -46,45 +47,45 @@ def after(request: Request, *events: Event) -> Request:
     return request
 
 
-def sent(request: Request, step: int = 0, at: float = 1.0) -> Request:
-    return after(request, AttemptStarted(step, at), AttemptSettled(step, A.SENT, at))
+def sent(request: Request, step: int = 0) -> Request:
+    return after(request, AttemptStarted(step, s(1)), AttemptSettled(step, A.SENT, s(1)))
 
 
 # --- start, timers ---
 
 
 def test_a_start_delivers_sets_its_timer_and_answers_0() -> None:
-    running, actions = advance(request(1), Requested(at=0.0))
+    running, actions = advance(request(1), Requested(at=s(0)))
     assert actions == (
         Note("event", 0, "sms A"),
-        Deliver(0, Channel.SMS, 1, 300.0),
-        SetTimer(1, 125.0),
+        Deliver(0, Channel.SMS, 1, s(300)),
+        SetTimer(1, s(125)),
         Answer(0),
     )
     assert running.status is Status.IN_PROGRESS
 
 
 def test_a_timer_that_lost_the_race_is_ignored() -> None:
-    moved = after(started(request(1)), NextRequested(at=100.0))
-    assert advance(moved, StepDue(1, 125.0)) == (moved, ())
+    moved = after(started(request(1)), NextRequested(at=s(100)))
+    assert advance(moved, StepDue(1, s(125))) == (moved, ())
 
 
 def test_a_timer_that_fires_early_is_ignored() -> None:
     running = started(request(1))
-    assert advance(running, StepDue(1, 124.9)) == (running, ())
+    assert advance(running, StepDue(1, s(124.9))) == (running, ())
 
 
 def test_a_timer_of_a_finished_request_is_ignored() -> None:
-    done = after(started(request(1)), CodeSubmitted(True, 5.0))
-    assert advance(done, StepDue(1, 125.0)) == (done, ())
+    done = after(started(request(1)), CodeSubmitted(True, s(5)))
+    assert advance(done, StepDue(1, s(125))) == (done, ())
 
 
 # --- codes ---
 
 
 def test_the_right_code_ends_everything() -> None:
-    done, actions = advance(started(request(1)), CodeSubmitted(True, 5.0))
-    assert (done.status, done.due_at, done.finalized_at) == (Status.SUCCESS, None, 5.0)
+    done, actions = advance(started(request(1)), CodeSubmitted(True, s(5)))
+    assert (done.status, done.due_at, done.finalized_at) == (Status.SUCCESS, None, s(5))
     assert state(done) is A.DROPPED
     assert actions == (
         Note("dropped", 0),
@@ -98,36 +99,36 @@ def test_the_right_code_ends_everything() -> None:
 
 def test_a_wrong_code_changes_the_count_and_nothing_else() -> None:
     running = started(request(1))
-    wrong, actions = advance(running, CodeSubmitted(False, 5.0))
+    wrong, actions = advance(running, CodeSubmitted(False, s(5)))
     assert wrong == replace(running, wrong=1)
     assert answer(actions) == 16
 
 
 def test_the_third_wrong_code_fails_the_request() -> None:
-    twice = after(started(request(1)), CodeSubmitted(False, 5.0), CodeSubmitted(False, 6.0))
-    failed, actions = advance(twice, CodeSubmitted(False, 7.0))
+    twice = after(started(request(1)), CodeSubmitted(False, s(5)), CodeSubmitted(False, s(6)))
+    failed, actions = advance(twice, CodeSubmitted(False, s(7)))
     assert failed.status is Status.FAILED
     assert answer(actions) == 17
     assert StopDelivery() in actions
 
 
 def test_a_new_pin_starts_a_new_count() -> None:
-    twice = after(started(request(1)), CodeSubmitted(False, 5.0), CodeSubmitted(False, 6.0), StepDue(1, 125.0))
+    twice = after(started(request(1)), CodeSubmitted(False, s(5)), CodeSubmitted(False, s(6)), StepDue(1, s(125)))
     assert twice.wrong == 2
-    assert after(twice, StepDue(2, 305.0)).wrong == 0
+    assert after(twice, StepDue(2, s(305))).wrong == 0
 
 
 def test_a_code_while_no_pin_is_valid_is_wrong_but_not_counted() -> None:
     running = started(request(1, pin_expiry=60))
-    same, actions = advance(running, CodeSubmitted(True, 60.0))
+    same, actions = advance(running, CodeSubmitted(True, s(60)))
     assert same is running
     assert answer(actions) == 16
     assert RecordCheck(valid=False) in actions
 
 
-@pytest.mark.parametrize("event", [CodeSubmitted(True, 9.0), NextRequested(9.0), CancelRequested(9.0, 0, 0)])
+@pytest.mark.parametrize("event", [CodeSubmitted(True, s(9)), NextRequested(s(9)), CancelRequested(s(9), s(0), 0)])
 def test_nothing_can_be_asked_of_a_finished_request(event: Event) -> None:
-    done = after(started(request(1)), CodeSubmitted(True, 5.0))
+    done = after(started(request(1)), CodeSubmitted(True, s(5)))
     assert advance(done, event) == (done, (Answer(6, GONE),))
 
 
@@ -136,201 +137,201 @@ def test_nothing_can_be_asked_of_a_finished_request(event: Event) -> None:
 
 @pytest.mark.parametrize(("at", "status"), [(29.9, 19), (30.0, 0), (124.9, 0)])
 def test_a_cancel_waits_for_30_seconds(at: float, status: int) -> None:
-    assert answer(advance(started(request(1)), CancelRequested(at, 30, 2))[1]) == status
+    assert answer(advance(started(request(1)), CancelRequested(s(at), s(30), 2))[1]) == status
 
 
 def test_a_cancel_comes_too_late_after_the_second_event() -> None:
-    second = after(started(request(1)), StepDue(1, 125.0))
-    assert answer(advance(second, CancelRequested(126.0, 30, 2))[1]) == 19
-    assert after(second, CancelRequested(126.0, 30, 0)).status is Status.CANCELLED
+    second = after(started(request(1)), StepDue(1, s(125)))
+    assert answer(advance(second, CancelRequested(s(126), s(30), 2))[1]) == 19
+    assert after(second, CancelRequested(s(126), s(30), 0)).status is Status.CANCELLED
 
 
 def test_a_cancel_drops_what_is_queued() -> None:
-    cancelled, actions = advance(started(request(1)), CancelRequested(40.0, 30, 2))
+    cancelled, actions = advance(started(request(1)), CancelRequested(s(40), s(30), 2))
     assert (cancelled.status, state(cancelled)) == (Status.CANCELLED, A.DROPPED)
     assert actions[-2:] == (ClearTimer(), StopDelivery())
 
 
 def test_a_trigger_without_events_left_is_refused() -> None:
     only = started(request(6))
-    assert answer(advance(only, NextRequested(5.0))[1]) == 19
+    assert answer(advance(only, NextRequested(s(5)))[1]) == 19
 
 
 def test_a_trigger_for_a_dead_code_of_the_caller_is_refused() -> None:
     dead = started(request(1, own_pin=True, pin_expiry=60))
-    assert answer(advance(dead, NextRequested(60.0))[1]) == 19
+    assert answer(advance(dead, NextRequested(s(60)))[1]) == 19
 
 
 # --- deliveries ---
 
 
 def test_an_attempt_is_counted_when_it_starts() -> None:
-    sending, actions = advance(started(request(1)), AttemptStarted(0, 1.0, "sim1"))
+    sending, actions = advance(started(request(1)), AttemptStarted(0, s(1), "sim1"))
     attempt = sending.attempts[0]
     assert (attempt.state, attempt.tries, attempt.device) == (A.SENDING, 1, "sim1")
     assert actions == (Note("sending", 0),)
 
 
 def test_an_attempt_starts_only_once() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    assert advance(sending, AttemptStarted(0, 2.0)) == (sending, ())
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    assert advance(sending, AttemptStarted(0, s(2))) == (sending, ())
 
 
 def test_an_attempt_whose_pin_died_in_the_queue_is_dropped() -> None:
-    late = after(started(request(1)), AttemptStarted(0, 300.0))
+    late = after(started(request(1)), AttemptStarted(0, s(300)))
     assert (state(late), late.attempts[0].tries) == (A.DROPPED, 0)
 
 
 def test_an_attempt_that_does_not_exist_is_ignored() -> None:
     running = started(request(1))
-    assert advance(running, AttemptStarted(2, 1.0)) == (running, ())
+    assert advance(running, AttemptStarted(2, s(1))) == (running, ())
 
 
 def test_a_delivery_report_completes_what_was_sent() -> None:
-    done = after(sent(started(request(1))), AttemptSettled(0, A.DELIVERED, 3.0))
+    done = after(sent(started(request(1))), AttemptSettled(0, A.DELIVERED, s(3)))
     assert state(done) is A.DELIVERED
-    assert advance(done, AttemptSettled(0, A.FAILED, 4.0)) == (done, ())
+    assert advance(done, AttemptSettled(0, A.FAILED, s(4))) == (done, ())
 
 
 def test_what_was_not_sent_is_queued_again_without_costing_a_try() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    again, actions = advance(sending, AttemptSettled(0, A.QUEUED, 2.0, detail="no network"))
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again, actions = advance(sending, AttemptSettled(0, A.QUEUED, s(2), detail="no network"))
     assert (state(again), again.attempts[0].tries) == (A.QUEUED, 0)
-    assert Deliver(0, Channel.SMS, 1, 300.0) in actions
+    assert Deliver(0, Channel.SMS, 1, s(300)) in actions
 
 
 def test_what_was_not_sent_before_its_pin_died_is_given_up() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    given_up, actions = advance(sending, AttemptSettled(0, A.QUEUED, 300.0))
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    given_up, actions = advance(sending, AttemptSettled(0, A.QUEUED, s(300)))
     assert state(given_up) is A.DROPPED
     assert not [a for a in actions if isinstance(a, Deliver)]
 
 
 def test_what_was_not_sent_before_the_end_is_given_up() -> None:
-    done = after(started(request(1)), AttemptStarted(0, 1.0), CodeSubmitted(True, 2.0))
-    given_up, actions = advance(done, AttemptSettled(0, A.QUEUED, 3.0))
+    done = after(started(request(1)), AttemptStarted(0, s(1)), CodeSubmitted(True, s(2)))
+    given_up, actions = advance(done, AttemptSettled(0, A.QUEUED, s(3)))
     assert state(given_up) is A.DROPPED
     assert not [a for a in actions if isinstance(a, Deliver)]
 
 
 def test_an_uncertain_attempt_goes_out_once_more_if_the_policy_says_so() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    again, actions = advance(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True))
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again, actions = advance(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
     assert state(again) is A.QUEUED
-    assert Deliver(0, Channel.SMS, 1, 300.0) in actions
-    twice = after(again, AttemptStarted(0, 3.0), AttemptSettled(0, A.UNCERTAIN, 4.0, resend=True))
+    assert Deliver(0, Channel.SMS, 1, s(300)) in actions
+    twice = after(again, AttemptStarted(0, s(3)), AttemptSettled(0, A.UNCERTAIN, s(4), resend=True))
     assert (state(twice), twice.attempts[0].tries) == (A.UNCERTAIN, 2)
 
 
 @pytest.mark.parametrize("news", [A.SENT, A.DELIVERED])
 def test_late_news_of_the_first_try_spares_the_second(news: A) -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True))
-    told = after(again, AttemptSettled(0, news, 3.0, reference="7"))
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    told = after(again, AttemptSettled(0, news, s(3), reference="7"))
     assert (state(told), told.attempts[0].reference) == (news, "7")
-    assert after(told, AttemptStarted(0, 4.0)) == told
+    assert after(told, AttemptStarted(0, s(4))) == told
 
 
 @pytest.mark.parametrize(
     "given_up",
     [
-        AttemptStarted(0, 300.0),  # its PIN has died
-        AttemptSettled(0, A.DROPPED, 300.0),
-        CodeSubmitted(True, 4.0),
-        StepDue(1, 125.0),  # another message goes out instead
+        AttemptStarted(0, s(300)),  # its PIN has died
+        AttemptSettled(0, A.DROPPED, s(300)),
+        CodeSubmitted(True, s(4)),
+        StepDue(1, s(125)),  # another message goes out instead
     ],
 )
 def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_given_up(given_up: Event) -> None:
-    sending = after(started(request(4)), AttemptStarted(0, 1.0))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True))
+    sending = after(started(request(4)), AttemptStarted(0, s(1)))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
     done = after(again, given_up)
     assert done.attempts[0].state is A.UNCERTAIN
-    assert after(done, AttemptSettled(0, A.DELIVERED, 310.0)).attempts[0].state is A.DELIVERED
+    assert after(done, AttemptSettled(0, A.DELIVERED, s(310))).attempts[0].state is A.DELIVERED
 
 
 def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_refused() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True), AttemptStarted(0, 3.0))
-    refused = after(again, AttemptSettled(0, A.REFUSED, 4.0, detail="CMS 197"))
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3)))
+    refused = after(again, AttemptSettled(0, A.REFUSED, s(4), detail="CMS 197"))
     assert (state(refused), refused.attempts[0].detail) == (A.UNCERTAIN, "CMS 197")
-    assert state(after(refused, AttemptSettled(0, A.DELIVERED, 5.0))) is A.DELIVERED
+    assert state(after(refused, AttemptSettled(0, A.DELIVERED, s(5)))) is A.DELIVERED
 
 
 def test_what_may_have_gone_out_fails_only_by_a_report() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0, "sim1"))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, resend=True), AttemptStarted(0, 3.0, "sim2"))
-    given_up = after(again, AttemptSettled(0, A.FAILED, 4.0, detail="given up"))
+    sending = after(started(request(1)), AttemptStarted(0, s(1), "sim1"))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3), "sim2"))
+    given_up = after(again, AttemptSettled(0, A.FAILED, s(4), detail="given up"))
     assert state(given_up) is A.UNCERTAIN
-    assert state(after(given_up, AttemptSettled(0, A.FAILED, 5.0, "7", device="sim2"))) is A.FAILED
+    assert state(after(given_up, AttemptSettled(0, A.FAILED, s(5), "7", device="sim2"))) is A.FAILED
 
 
 def test_a_reference_belongs_to_the_modem_whose_word_it_is() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0, "sim1"))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, 2.0, device="sim1", resend=True))
-    elsewhere = after(again, AttemptStarted(0, 3.0, "sim2"))
-    late = after(elsewhere, AttemptSettled(0, A.SENT, 4.0, "7", device="sim1"))
+    sending = after(started(request(1)), AttemptStarted(0, s(1), "sim1"))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), device="sim1", resend=True))
+    elsewhere = after(again, AttemptStarted(0, s(3), "sim2"))
+    late = after(elsewhere, AttemptSettled(0, A.SENT, s(4), "7", device="sim1"))
     assert (late.attempts[0].device, late.attempts[0].reference) == ("sim1", "7")
-    unanswered = after(elsewhere, AttemptSettled(0, A.UNCERTAIN, 4.0, device="sim1"))
+    unanswered = after(elsewhere, AttemptSettled(0, A.UNCERTAIN, s(4), device="sim1"))
     assert unanswered.attempts[0].device == "sim2"
 
 
 def test_there_is_no_news_of_what_was_never_tried() -> None:
     queued = started(request(1))
-    assert after(queued, AttemptSettled(0, A.DELIVERED, 3.0)) == queued
+    assert after(queued, AttemptSettled(0, A.DELIVERED, s(3))) == queued
 
 
 def test_an_uncertain_attempt_stays_uncertain_if_the_policy_says_never() -> None:
-    uncertain = after(started(request(1)), AttemptStarted(0, 1.0), AttemptSettled(0, A.UNCERTAIN, 2.0))
+    uncertain = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2)))
     assert state(uncertain) is A.UNCERTAIN
-    assert state(after(uncertain, AttemptSettled(0, A.DELIVERED, 9.0))) is A.DELIVERED
+    assert state(after(uncertain, AttemptSettled(0, A.DELIVERED, s(9)))) is A.DELIVERED
 
 
 def test_an_uncertain_attempt_is_not_repeated_once_its_pin_died() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    assert state(after(sending, AttemptSettled(0, A.UNCERTAIN, 300.0, resend=True))) is A.UNCERTAIN
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    assert state(after(sending, AttemptSettled(0, A.UNCERTAIN, s(300), resend=True))) is A.UNCERTAIN
 
 
 def test_an_uncertain_attempt_is_not_repeated_once_the_next_event_ran() -> None:
-    moved = after(started(request(1)), AttemptStarted(0, 1.0), StepDue(1, 125.0))
-    assert state(after(moved, AttemptSettled(0, A.UNCERTAIN, 130.0, resend=True))) is A.UNCERTAIN
+    moved = after(started(request(1)), AttemptStarted(0, s(1)), StepDue(1, s(125)))
+    assert state(after(moved, AttemptSettled(0, A.UNCERTAIN, s(130), resend=True))) is A.UNCERTAIN
 
 
 def test_a_refusal_keeps_the_schedule() -> None:
-    refused = after(started(request(1)), AttemptStarted(0, 1.0), AttemptSettled(0, A.REFUSED, 2.0))
-    assert (state(refused), refused.step, refused.due_at) == (A.REFUSED, 1, 125)
+    refused = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.REFUSED, s(2)))
+    assert (state(refused), refused.step, refused.due_at) == (A.REFUSED, 1, s(125))
 
 
 def test_a_refusal_starts_the_next_event_where_the_operator_wants_that() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, 1.0))
-    moved, actions = advance(sending, AttemptSettled(0, A.REFUSED, 2.0, move_on=True))
-    assert (moved.step, moved.due_at) == (2, 182)
-    assert Deliver(1, Channel.TTS, 1, 300.0) in actions
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    moved, actions = advance(sending, AttemptSettled(0, A.REFUSED, s(2), move_on=True))
+    assert (moved.step, moved.due_at) == (2, s(182))
+    assert Deliver(1, Channel.TTS, 1, s(300)) in actions
 
 
 def test_a_refusal_of_the_last_event_waits_for_the_end() -> None:
-    last = after(started(request(6)), AttemptStarted(0, 1.0), AttemptSettled(0, A.REFUSED, 2.0, move_on=True))
-    assert (last.step, last.due_at) == (1, 300)
+    last = after(started(request(6)), AttemptStarted(0, s(1)), AttemptSettled(0, A.REFUSED, s(2), move_on=True))
+    assert (last.step, last.due_at) == (1, s(300))
 
 
 def test_a_message_still_queued_is_dropped_when_the_next_one_is() -> None:
-    second = after(started(request(4)), StepDue(1, 120.0))
+    second = after(started(request(4)), StepDue(1, s(120)))
     assert [a.state for a in second.attempts] == [A.DROPPED, A.QUEUED]
 
 
 def test_a_message_still_queued_with_the_same_pin_stands_beside_a_call() -> None:
-    second = after(started(request(1)), StepDue(1, 125.0))
+    second = after(started(request(1)), StepDue(1, s(125)))
     assert [a.state for a in second.attempts] == [A.QUEUED, A.QUEUED]
 
 
 def test_a_message_with_an_old_pin_is_dropped() -> None:
-    third = after(started(request(1)), StepDue(1, 125.0), StepDue(2, 305.0))
+    third = after(started(request(1)), StepDue(1, s(125)), StepDue(2, s(305)))
     assert [a.state for a in third.attempts] == [A.DROPPED, A.DROPPED, A.QUEUED]
 
 
 def test_what_was_on_the_wire_at_the_end_is_still_recorded() -> None:
-    done = after(started(request(1)), AttemptStarted(0, 1.0), CodeSubmitted(True, 2.0))
+    done = after(started(request(1)), AttemptStarted(0, s(1)), CodeSubmitted(True, s(2)))
     assert state(done) is A.SENDING
-    assert state(after(done, AttemptSettled(0, A.SENT, 3.0))) is A.SENT
+    assert state(after(done, AttemptSettled(0, A.SENT, s(3)))) is A.SENT
 
 
 def test_the_channels_of_a_request_are_those_of_its_workflow() -> None:

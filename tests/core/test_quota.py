@@ -2,15 +2,17 @@
 
 import pytest
 
-from daemon.core.quota import DAY_S, HOUR_S, MONTH_S, Limits, Quota, Used
+from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import seconds as s
+from daemon.core.quota import Limits, Quota, Used
 
-AT = 1_800_000_000.0
+AT = s(1_800_000_000)
 
 
-def quota(*sent: tuple[float, str], **limits: int) -> Quota:
+def quota(*sent: tuple[int, str], **limits: int) -> Quota:
     made = Quota(Limits(**limits))
     for ago_s, number in sent:
-        made.sent(AT - ago_s, number)
+        made.sent(AT - s(ago_s), number)
     return made
 
 
@@ -18,12 +20,12 @@ def test_without_limits_everything_may_be_sent() -> None:
     assert quota((1, "a"), (0, "b")).allows(AT, "c")
 
 
-@pytest.mark.parametrize(("limit", "span_s"), [("hourly", HOUR_S), ("daily", DAY_S)])
-def test_a_limit_holds_until_its_oldest_message_has_left_the_window(limit: str, span_s: int) -> None:
+@pytest.mark.parametrize(("limit", "span"), [("hourly", s(3600)), ("daily", s(24 * 3600))])
+def test_a_limit_holds_until_its_oldest_message_has_left_the_window(limit: str, span: Ms) -> None:
     full = quota((10, "a"), (5, "b"), **{limit: 2})
     assert not full.allows(AT, "a")
-    assert not full.allows(AT - 10 + span_s - 1, "a")
-    assert full.allows(AT - 10 + span_s, "a")
+    assert not full.allows(AT - s(10) + span - Ms(1), "a")
+    assert full.allows(AT - s(10) + span, "a")
 
 
 def test_a_known_recipient_is_served_when_no_new_one_is() -> None:
@@ -34,12 +36,12 @@ def test_a_known_recipient_is_served_when_no_new_one_is() -> None:
 
 def test_a_recipient_counts_for_a_month_after_the_last_message() -> None:
     full = quota((100, "a"), (50, "b"), (20, "a"), monthly_recipients=2)
-    assert not full.allows(AT - 50 + MONTH_S - 1, "c")
-    assert full.allows(AT - 50 + MONTH_S, "c")
+    assert not full.allows(AT - s(50) + s(30 * 24 * 3600) - Ms(1), "c")
+    assert full.allows(AT - s(50) + s(30 * 24 * 3600), "c")
 
 
 def test_what_was_used_is_told() -> None:
-    assert quota((DAY_S + 1, "a"), (HOUR_S + 1, "b"), (1, "b"), monthly_recipients=9).used(AT) == Used(1, 2, 2)
+    assert quota((24 * 3600 + 1, "a"), (3600 + 1, "b"), (1, "b"), monthly_recipients=9).used(AT) == Used(1, 2, 2)
     assert quota((1, "b")).used(AT) == Used(1, 1, 0)
 
 

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 
 from daemon.config import Modem
 from daemon.core.holds import HOLD_S, SEVERAL, Holds
+from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
 from daemon.lanes.sms.answers import Told, parts_of, settle, told
@@ -55,7 +56,7 @@ class SmsLane:
         self._engine = engine
         self._text = text
         self._flash = flash
-        self._queue: list[tuple[float, int, Job]] = []  # sorted
+        self._queue: list[tuple[Ms, int, Job]] = []  # sorted
         self._order = itertools.count()
         self._holds = Holds()
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
@@ -142,7 +143,7 @@ class SmsLane:
                     return place, slot
         return None
 
-    def _watch_quota(self, slot: ModemSlot, now: float) -> None:
+    def _watch_quota(self, slot: ModemSlot, now: Ms) -> None:
         """Say once that a limit is reached, and once that it is not any more."""
         full = slot.quota.full(now)
         if full != slot.full:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from daemon.config import Modem
-from daemon.core.quota import MONTH_S, Quota
+from daemon.core.quota import MONTH, Quota
 from daemon.engine import Engine
 from daemon.lanes.sms.slots import Duty, ModemSlot, NoSuchModem, duty_key, limits
 from drivers import DeviceState, SmsDriver, SmsListener, Unavailable
@@ -32,7 +32,7 @@ class Pool:
         """Load what each SIM has sent, and open those that the operator has not drained."""
         now, reading = self._engine.clock.now(), self._engine.store.reading
         for slot in self.slots:
-            for at, number in reading.sent_by(slot.name, now - MONTH_S):
+            for at, number in reading.sent_by(slot.name, now - MONTH):
                 slot.quota.sent(min(at, now), number)  # a clock may have been ahead
             slot.duty = Duty(reading.meta(duty_key(slot)) or Duty.WORKING)
             if slot.duty is not Duty.DRAINED:

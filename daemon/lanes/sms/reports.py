@@ -2,12 +2,13 @@
 
 import asyncio
 
+from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptState
 from daemon.engine import Engine, Outcome
 from daemon.lanes.sms.slots import ModemSlot
 from drivers import Delivery, StatusReport
 
-REPORT_WINDOW_S = 2 * 86_400  # TP-MR wraps at 256, so a report is matched only with recent messages
+REPORT_WINDOW = seconds(2 * 86_400)  # TP-MR wraps at 256, so a report is matched only with recent messages
 REPORTED = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
 """A network that still tries is no news."""
 
@@ -17,7 +18,7 @@ def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Fu
     state = REPORTED.get(report.delivery)
     if state is None:
         return None
-    since = engine.clock.now() - REPORT_WINDOW_S
+    since = engine.clock.now() - REPORT_WINDOW
     detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
     credited = engine.credit(
         report.number, str(report.reference), slot.name, since, state, detail, insist=not report.stored

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from daemon.config import Modem
+from daemon.core.milliseconds import Ms
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Job
 from drivers import DeviceState, Sms, SmsDriver, Unavailable
@@ -39,7 +40,7 @@ class ModemSlot:
     failures: int = 0
     deferred: set[str] = field(default_factory=set, repr=False)  # recipients since the last that it reached: a few
     outcomes: Counter[str] = field(default_factory=Counter)
-    last_error: tuple[float, str] | None = None  # UTC seconds, text
+    last_error: tuple[Ms, str] | None = None
     full: str = ""  # the limit that was last seen to hold a message up
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one order of the operator at a time
     unsettled: deque[tuple[Sms, Job]] = field(default_factory=lambda: deque(maxlen=ANSWERED_LATE))  # the last uncertain

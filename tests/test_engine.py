@@ -1,0 +1,134 @@
+"""The engine on its real store and wheel, with the clock in hand."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import pytest
+
+from daemon.clock import Clock
+from daemon.core.machine import pin_letter
+from daemon.core.milliseconds import Ms, in_seconds
+from daemon.core.model import AttemptState, Channel, Request
+from daemon.engine import Engine, Job, Policy
+from daemon.ids import request_id
+from daemon.pins import Pins
+from daemon.store import SqliteStore
+from tests.core.story import REFERENCE, request
+
+LATE_S = 0.05  # a timer fires within a tick of the wheel
+STARTS = (0.0, 0.0004, 0.3337, 0.4564, 0.9995)  # fractions of a second
+
+
+@dataclass
+class Hand:
+    """The time in real seconds, where `daemon.clock` looks for it."""
+
+    at: float = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
+    moved = Hand()
+    monkeypatch.setattr("daemon.clock.time", moved)
+    return moved
+
+
+class Sends:
+    """A lane whose device takes each delivery at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def put(self, job: Job) -> None:
+        self._engine.begin(job.request_id, job.step, "sim1")
+        self._engine.settle(job.request_id, job.step, AttemptState.SENT, device="sim1")
+
+    def stop(self, request_id: str) -> None: ...
+
+
+def engine_on(store: SqliteStore, hand: Hand) -> Engine:
+    engine = Engine(store, Clock(_wall=hand.at, _monotonic=hand.at), Pins(b"k" * 32), Policy())
+    engine.lanes = dict.fromkeys(Channel, Sends(engine))
+    engine.recover()
+    return engine
+
+
+async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
+    """A request from its start to its end, nobody typing a code."""
+    new = replace(plan, id=request_id(engine.clock.now()))
+    await engine.start(new)
+    for _ in range(len(plan.steps) + 1):
+        await engine.store.submit(lambda _: None)  # what the lane has submitted
+        found = engine.store.reading.request(new.id)
+        assert found is not None
+        if found[1].due_at is None:
+            return found[1]
+        hand.at = in_seconds(found[1].due_at) + LATE_S
+        engine.turn()
+        await engine.store.submit(lambda _: None)
+    raise AssertionError("a timer was lost")
+
+
+def told(request: Request) -> str:
+    """As `tests.core.story.timeline` tells it."""
+
+    def since(at: Ms | None) -> str:
+        assert at is not None
+        return f"{in_seconds(at - request.created_at):g}"
+
+    events = [f"{since(a.queued_at)} {a.channel} {pin_letter(a.generation)}" for a in request.attempts]
+    return " | ".join([*events, f"{since(request.finalized_at)} {request.status.lower()}"])
+
+
+@pytest.mark.parametrize(("pin_expiry", "next_event_wait", "story"), REFERENCE)
+def test_a_request_keeps_its_schedule_and_its_pins_whenever_it_begins(
+    store: SqliteStore, hand: Hand, pin_expiry: int | None, next_event_wait: int | None, story: str
+) -> None:
+    """There used to be a rounded timer beside a PIN that was not: in half of the requests an event at the second on
+    which its PIN expired sent the dying one, and the message was dropped."""
+
+    async def main() -> list[Request]:
+        engine, plan = engine_on(store, hand), request(1, pin_expiry=pin_expiry, next_event_wait=next_event_wait)
+        ended = []
+        for fraction in STARTS:
+            hand.at = float(int(hand.at) + 1) + fraction
+            ended.append(await life(engine, hand, plan))
+        return ended
+
+    for ended in asyncio.run(main()):
+        assert told(ended) == story
+        assert [a.state for a in ended.attempts] == [AttemptState.SENT] * len(ended.attempts)
+
+
+def test_an_event_on_the_second_on_which_the_pin_expires_sends_a_new_one(store: SqliteStore, hand: Hand) -> None:
+    """The one from the field: workflow 4 with 60 and 60."""
+
+    async def main() -> list[str]:
+        engine, plan = engine_on(store, hand), request(4, pin_expiry=60, next_event_wait=60)
+        return [told(await life(engine, hand, plan)) for hand.at in (hand.at + i * 1000.0137 for i in range(20))]
+
+    assert asyncio.run(main()) == ["0 sms A | 60 sms B | 120 expired"] * 20
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.001, 0.999, 4.999])
+def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: SqliteStore, hand: Hand, late_s: float) -> None:
+    async def main() -> list[int]:
+        engine, statuses = engine_on(store, hand), []
+        for left_ms in (1, 0):
+            new = replace(request(6, pin_expiry=60), id=request_id(engine.clock.now()), number=f"44770090012{left_ms}")
+            hand.at += 0.4564
+            await engine.start(new)
+            found = engine.store.reading.request(new.id)
+            assert found is not None
+            pin = engine.pin(found[1], 1)
+            hand.at = in_seconds(found[1].pin_until - Ms(left_ms)) + (late_s if not left_ms else 0.0001)
+            statuses.append((await engine.check(new.id, pin, "")).answer.status)
+        return statuses
+
+    assert asyncio.run(main()) == [0, 16]
