@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def _tables() -> str:
 
 
 def _tell(device: str, event: str, **details: Any) -> None:
-    line = {"device": device, "event": event, **details} if device else {"event": event, **details}
+    line = {"at": round(time.time(), 3), **({"device": device} if device else {}), "event": event, **details}
     sys.stdout.write(json.dumps(line) + "\n")  # one write: two threads tell
     sys.stdout.flush()
 

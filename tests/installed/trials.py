@@ -1,0 +1,421 @@
+"""What an administrator and a bad day do to an installed Pinwheel, a function each, with the time of recovery.
+
+Each trial gets a site where the package is installed and configured and all devices are ready, and leaves it so.
+It returns the seconds of its recovery (None where there is nothing to recover from) and a remark for the table.
+"""
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.client import HttpProblem, Unreachable
+from tests.gateway import until
+from tests.installed.site import CONFIGURATION, NUMBER, SOCKET, STRANGER, Site
+
+Result = tuple[float | None, str]
+STATE = "/var/lib/pinwheel"
+RINGS_FOR_EVER, LISTENS = "447700900191", "447700900124"
+MAX_EXPOSURE = 1.4
+MAX_IDLE_CPU = 0.002
+IDLE_S = 20
+
+
+def _elapsed(began: float) -> float:
+    return time.monotonic() - began
+
+
+def _main_pid(site: Site) -> int:
+    """Of the service, while it runs."""
+    pid: int = until(site.machine.main_pid, "a main process", 30)
+    return pid
+
+
+# --- the package -------------------------------------------------------------------------------------------
+
+
+def installed(site: Site) -> Result:
+    """Owners, modes, programs, and what belongs to a service that is not configured yet."""
+    run = site.machine.run
+    assert run("stat", "-c", "%A %U %G", "/etc/pinwheel/pinwheel.toml") == "-rw-r----- root pinwheel\n"
+    assert run("stat", "-c", "%A %U %G", STATE) in ("drwxr-x--- pinwheel pinwheel\n", "drwx------ pinwheel pinwheel\n")
+    assert run("stat", "-c", "%A %U %G", SOCKET) == "srw-rw---- root pinwheel\n"
+    version = site.pinwheel("--version", user=STRANGER)
+    assert version.returncode == 0, version.stderr
+    return None, version.stdout.strip()
+
+
+def verified(site: Site) -> Result:
+    """One SMS, one call that is heard, one code that is judged, by a member of the group."""
+    began = time.monotonic()
+    site.verify()
+    return _elapsed(began), "SMS read, call heard, code judged"
+
+
+def strangers(site: Site) -> Result:
+    """A user outside the group is told what to do, and gets help without the socket."""
+    refused = site.pinwheel("status", user=STRANGER)
+    assert refused.returncode == 3, refused
+    assert "pinwheel" in refused.stderr
+    assert "adduser" in refused.stderr or "usermod" in refused.stderr, refused.stderr
+    assert site.pinwheel("--help", user=STRANGER).returncode == 0
+    return None, "rc 3 and the command that adds them"
+
+
+def confined(site: Site) -> Result:
+    """The score of the unit, live and by its file; the priority of the audio process; no error in the journal."""
+    scores = []
+    for how in ((), ("--offline=true", "/usr/lib/systemd/system/pinwheel.service")):
+        target = how or ("pinwheel.service",)
+        told = site.machine.run("systemd-analyze", "security", "--no-pager", *target, check=False)
+        scores.append(float(re.findall(r"exposure level for pinwheel.service: ([\d.]+)", told)[0]))
+    assert max(scores) <= MAX_EXPOSURE, scores
+    (audio,) = site.processes("drivers.rtp")
+    nice = site.machine.run("cat", f"/proc/{audio}/stat").rpartition(")")[2].split()[16]
+    assert nice == "-10", nice
+    errors = site.machine.journal("--priority=err", "--unit=pinwheel.service")
+    assert errors == [], errors
+    return None, f"exposure {scores[0]} live, {scores[1]} offline; audio at nice -10; 0 errors in the journal"
+
+
+def idle(site: Site) -> Result:
+    """What it costs when nobody asks: CPU and memory of the whole service."""
+    cgroup = site.machine.show("pinwheel.service", "ControlGroup")
+    pids = site.machine.shell(f"cat $(find /sys/fs/cgroup -path '*{cgroup}/cgroup.procs' | head -n 1)").split()
+
+    def ticks() -> int:
+        stats = (site.machine.run("cat", f"/proc/{pid}/stat").rpartition(")")[2].split() for pid in pids)
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats)
+
+    before = ticks()
+    time.sleep(IDLE_S)
+    share = (ticks() - before) / 100 / IDLE_S
+    status = "".join(site.machine.run("cat", f"/proc/{pid}/status") for pid in pids)
+    rss_mb = sum(int(kb) for kb in re.findall(r"VmRSS:\s+(\d+) kB", status)) / 1024
+    assert share <= MAX_IDLE_CPU, f"{share:.2%} of a core"
+    return None, f"CPU {share:.2%} of a core over {IDLE_S} s, RSS {rss_mb:.0f} MB in {len(pids)} processes"
+
+
+# --- processes that die and hang ---------------------------------------------------------------------------
+
+
+def killed(site: Site) -> Result:
+    """kill -9 of the main process."""
+    site.machine.run("kill", "-9", str(_main_pid(site)))
+    began = time.monotonic()
+    until(site.answers, "an answer", 15)
+    took = _elapsed(began)
+    assert took <= 1.5, f"{took:.2f} s"
+    site.ready()
+    return took, f"first answer; devices ready after {_elapsed(began):.1f} s"
+
+
+def audio_killed(site: Site) -> Result:
+    """kill -9 of the audio process: it comes back, and a call is heard."""
+    before = site.processes("drivers.rtp")
+    site.machine.run("kill", "-9", *before)
+    began = time.monotonic()
+    until(lambda: site.processes("drivers.rtp") not in ([], before), "another audio process", 10)
+    took = _elapsed(began)
+    site.ready()
+    site.verify()
+    return took, "another audio process; a call was heard"
+
+
+def hung(site: Site) -> Result:
+    """SIGSTOP: the watchdog ends it, and every thread's stack is in the journal."""
+    pid = _main_pid(site)
+    site.machine.run("kill", "-STOP", str(pid))
+    began = time.monotonic()
+    until(lambda: site.machine.main_pid() not in (0, pid), "another main process", 30)
+    until(site.answers, "an answer", 15)
+    took = _elapsed(began)
+    assert took <= 20, f"{took:.1f} s"
+    log = site.machine.messages("--lines=400")
+    assert "Fatal Python error: Aborted" in log
+    assert log.count("Thread 0x") >= 3, log
+    site.ready()
+    return took, f"{log.count('Thread 0x') + 1} stacks in the journal"
+
+
+def stopped_in_a_call(site: Site) -> Result:
+    """systemctl stop while a call is heard: recorded, hung up, and started again."""
+    request_id = site.start(number=LISTENS, workflow_id=7)
+    site.wait_for(request_id, "answered")
+    began = time.monotonic()
+    site.machine.run("systemctl", "stop", "pinwheel.service")
+    took = _elapsed(began)
+    assert took < 15, f"{took:.1f} s"
+    assert site.machine.show("pinwheel.service", "Result") == "success"
+    site.machine.run("systemctl", "start", "pinwheel.service")
+    site.ready()
+    states = [attempt["state"] for attempt in site.client.get(f"/v1/requests/{request_id}")["attempts"]]
+    assert "sending" not in states, states
+    return took, f"stopped; the call is {states[0]}"
+
+
+# --- disks and files ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _small_disk(site: Site) -> Iterator[None]:
+    """The state directory on a file system of its own, so that filling it harms nobody else."""
+
+    def carry(change: str) -> None:
+        site.machine.run("systemctl", "stop", "pinwheel.service")
+        site.machine.shell(f"cp -a {STATE} /srv/state; {change}; cp -a /srv/state/. {STATE}; rm -r /srv/state")
+        site.machine.run("systemctl", "start", "pinwheel.service")
+        site.ready()
+
+    carry(f"mount -t tmpfs -o size=24m tmpfs {STATE}")
+    try:
+        yield
+    finally:
+        carry(f"umount {STATE}")
+
+
+def _verify_status(site: Site) -> str:
+    """The status of a start that ends at once: no event of its own is waited for."""
+    try:
+        return str(site.client.verify("", number=NUMBER, brand="Acme", workflow_id=6)["status"])
+    except (Unreachable, HttpProblem) as exc:
+        return type(exc).__name__
+
+
+def _refused_then_taken(site: Site, spoil: str, mend: str) -> float:
+    """Starts are refused while the disk is spoiled, and taken again after it was mended; the seconds of that."""
+    assert _verify_status(site) == "0"
+    site.machine.shell(spoil)
+    until(lambda: _verify_status(site) == "5", "status 5", 30)
+    site.machine.shell(mend)
+    began = time.monotonic()
+    until(lambda: _verify_status(site) == "0", "status 0", 60)
+    return _elapsed(began)
+
+
+def disk_full(site: Site) -> Result:
+    """No room for the database: requests are refused with status 5, and taken again once there is room."""
+    with _small_disk(site):
+        took = _refused_then_taken(
+            site, f"dd if=/dev/zero of={STATE}/filler bs=64k 2>/dev/null || true", f"rm {STATE}/filler"
+        )
+    return took, "status 5 meanwhile; none lost"
+
+
+def state_read_only(site: Site) -> Result:
+    """The state directory becomes read-only under the daemon, and writable again."""
+    with _small_disk(site):
+        took = _refused_then_taken(site, f"mount -o remount,ro {STATE}", f"mount -o remount,rw {STATE}")
+    return took, "status 5 meanwhile"
+
+
+def configuration_repaired(site: Site) -> Result:
+    """A restart on a broken file fails and says why; clients are answered; the mended file is taken up by itself."""
+    site.configure(CONFIGURATION.replace("[voice]", "[vioce]"))
+    restarted = site.machine.try_("systemctl", "restart", "pinwheel.service")
+    assert restarted.returncode != 0
+    until(lambda: int(site.machine.show("pinwheel.service", "NRestarts")) >= 4, "some tries", 30)
+    assert site.machine.show("pinwheel.socket", "ActiveState") == "active"
+    told = site.pinwheel("status")
+    assert told.returncode == 3, told
+    assert "journalctl -u pinwheel" in told.stderr, told.stderr
+    errors = "\n".join(str(entry["MESSAGE"]) for entry in site.machine.journal("--priority=err", "--lines=50"))
+    assert "vioce" in errors, errors
+    site.configure()
+    began = time.monotonic()
+    until(site.answers, "an answer without any further command", 30)
+    took = _elapsed(began)
+    site.ready()
+    return took, "without any further command"
+
+
+def database_damaged(site: Site) -> Result:
+    """A database that cannot be read: clients are answered; once it is put back, the daemon comes by itself."""
+    machine = site.machine
+    machine.run("systemctl", "stop", "pinwheel.service")
+    machine.shell(f"cd {STATE}; mkdir /srv/kept; mv pinwheel.db* /srv/kept; head -c 8192 /dev/urandom >pinwheel.db")
+    machine.try_("systemctl", "start", "pinwheel.service")
+    until(lambda: int(machine.show("pinwheel.service", "NRestarts")) >= 3, "some tries", 30)
+    assert machine.show("pinwheel.socket", "ActiveState") == "active"
+    machine.shell(f"rm -f {STATE}/pinwheel.db*; mv /srv/kept/* {STATE}; rmdir /srv/kept")
+    began = time.monotonic()
+    until(site.answers, "an answer without any further command", 30)
+    took = _elapsed(began)
+    site.ready()
+    return took, "without any further command"
+
+
+def reloaded(site: Site) -> Result:
+    """systemctl reload: works without procps, and fails where the file is broken; the daemon goes on."""
+    pid = _main_pid(site)
+    began = time.monotonic()
+    site.machine.run("systemctl", "reload", "pinwheel.service")
+    took = _elapsed(began)
+    site.configure(CONFIGURATION.replace("[voice]", "[vioce]"))
+    broken = site.machine.try_("systemctl", "reload", "pinwheel.service")
+    site.configure()
+    assert broken.returncode != 0
+    assert site.machine.main_pid() == pid
+    assert site.answers()
+    return took, "a broken file is refused, and the daemon goes on"
+
+
+def run_emptied(site: Site) -> Result:
+    """Somebody removes /run/pinwheel: the journal says what to do, and that command brings the socket back."""
+    site.machine.shell("rm -rf /run/pinwheel")
+    until(lambda: "systemctl restart pinwheel.socket" in site.machine.messages("--lines=50"), "the remedy", 30)
+    began = time.monotonic()
+    site.machine.shell("systemctl restart pinwheel.socket; systemctl start pinwheel.service")
+    until(site.answers, "an answer", 15)
+    took = _elapsed(began)
+    site.ready()
+    return took, "after the command that the journal names"
+
+
+# --- upgrade, reboot, clock, removal -----------------------------------------------------------------------
+
+
+def upgraded_under_load(site: Site) -> Result:
+    """apt install of a newer package while 50 requests a second come in: every one is answered, and state is kept."""
+    newer = site.newer()
+    request_id = site.start(number=RINGS_FOR_EVER, workflow_id=6)
+    before = _main_pid(site)
+    with site.load(50) as load:
+        time.sleep(1)
+        site.install(newer)
+        until(lambda: site.machine.main_pid() not in (0, before), "the new daemon", 60)
+        time.sleep(1)
+    newer.unlink()
+    assert load.failures == [], load.failures[:3]
+    assert site.client.get(f"/v1/requests/{request_id}")["status"] == "IN PROGRESS"
+    site.ready()
+    return max(load.waits_s), str(load)
+
+
+def power_cut(site: Site) -> Result:
+    """The power fails with 30 calls pending, and returns when all are overdue: they do not go out in a burst."""
+    ids = [site.start(number=f"4477009002{n:02d}", workflow_id=5, next_event_wait=60) for n in range(30)]
+    began = time.monotonic()
+    site.machine.cut_power()
+    time.sleep(max(0.0, 62 - _elapsed(began)))
+    booted = time.monotonic()
+    site.machine.boot()
+    site.start_devices("--ring-s 0.2")
+    until(site.answers, "an answer", 60)
+    took = _elapsed(booted)
+    site.ready()
+
+    def dialled() -> list[float]:
+        return [event["at"] for event in site.events() if event["event"] == "ringing"]
+
+    until(lambda: len(dialled()) >= 8, "calls", 60)
+    time.sleep(2)
+    times = dialled()
+    burst = max(sum(start <= at < start + 1 for at in times) for start in times)
+    assert burst <= 5, f"{burst} calls in one second"
+    for request_id in ids:
+        site.client.verify("control", request_id=request_id, cmd="cancel")
+    return took, f"boot to first answer; at most {burst} overdue calls in a second"
+
+
+def clock_stepped(site: Site) -> Result:
+    """The wall clock steps an hour ahead, and a day back, under the daemon: no timer fires early or is lost.
+
+    The clock of the machine around must stay as it is: libfaketime shows the step to the daemon alone.
+    """
+    machine = site.machine
+    drop_in = "/etc/systemd/system/pinwheel.service.d"
+    library = machine.shell("ls /usr/lib/*/faketime/libfaketime.so.1").strip()
+    machine.shell(
+        f"mkdir -p {drop_in}; echo +0 >/etc/faketimerc; printf '[Service]\\nEnvironment=LD_PRELOAD={library} "
+        f"FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1\\n' >{drop_in}/clock.conf;"
+        "systemctl daemon-reload; systemctl restart pinwheel.service"
+    )
+    site.ready()
+    request_id = site.start(number=RINGS_FOR_EVER, workflow_id=6, next_event_wait=60)
+    for step in ("+1h", "-1d"):
+        machine.shell(f"echo {step} >/etc/faketimerc")
+        time.sleep(1)
+        status = site.client.get("/v1/status")
+        assert abs(status["clock_stepped_s"]) > 3000, status["clock_stepped_s"]
+        assert site.client.get(f"/v1/requests/{request_id}")["status"] == "IN PROGRESS"
+    site.verify()
+    machine.shell(f"rm -r {drop_in} /etc/faketimerc; systemctl daemon-reload; systemctl restart pinwheel.service")
+    site.ready()
+    return None, "+1 h and -1 d: no timer moved; status tells the step"
+
+
+def removed(site: Site) -> Result:
+    """apt remove keeps the data, apt purge leaves nothing and says before that the key goes."""
+    machine = site.machine
+    machine.shell("DEBIAN_FRONTEND=noninteractive apt-get remove --yes pinwheel 2>&1")
+    assert machine.try_("test", "-e", f"{STATE}/pinwheel.db").returncode == 0
+    assert machine.try_("test", "-e", "/etc/pinwheel/pinwheel.toml").returncode == 0
+    told = machine.shell("DEBIAN_FRONTEND=noninteractive apt-get purge --yes pinwheel 2>&1")
+    assert "key" in told, told
+    left = machine.shell(
+        "for p in /etc/pinwheel /var/lib/pinwheel /run/pinwheel /run/pinwheeld /usr/lib/pinwheel /opt/pinwheel"
+        " /usr/bin/pinwheel; do test ! -e $p || echo $p; done; find /etc /usr /var -name '*pinwheel*'"
+        " -not -path '/var/log/*' -not -path '/var/cache/*'; getent passwd pinwheel; getent group pinwheel; true"
+    )
+    assert left.strip() == "", left
+    return None, "remove kept the data; purge left nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One row of the table. short: also part of `make test`."""
+
+    run: Callable[[Site], Result]
+    short: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__.replace("_", " ")
+
+
+TRIALS = (
+    Trial(installed, short=True),
+    Trial(verified, short=True),
+    Trial(strangers, short=True),
+    Trial(confined, short=True),
+    Trial(idle),
+    Trial(killed, short=True),
+    Trial(audio_killed),
+    Trial(hung),
+    Trial(stopped_in_a_call),
+    Trial(configuration_repaired),
+    Trial(database_damaged),
+    Trial(disk_full),
+    Trial(state_read_only),
+    Trial(reloaded),
+    Trial(run_emptied),
+    Trial(upgraded_under_load, short=True),
+    Trial(clock_stepped),
+    Trial(power_cut),
+    Trial(removed),
+)
+"""In order: each leaves the site as it found it; the last removes the package."""
+
+
+def record(directory: Path, site: Site) -> None:
+    """Keep what explains a failure."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, command in {
+        "journal.txt": ("journalctl", "--no-pager", "--lines=2000"),
+        "events.json": ("cat", "/srv/devices/events"),
+        "status.json": ("pinwheel", "--json", "status"),
+    }.items():
+        with contextlib.suppress(Exception):
+            (directory / name).write_text(site.machine.try_(*command).stdout)
+
+
+def rows(results: list[tuple[str, float | None, str]]) -> str:
+    """The table, as text."""
+    width = max(len(name) for name, _, _ in results)
+    lines = [f"{'trial':{width}}  seconds  remark"]
+    for name, seconds, remark in results:
+        lines.append(f"{name:{width}}  {'' if seconds is None else f'{seconds:7.2f}':>7}  {remark}")
+    return "\n".join(lines)
