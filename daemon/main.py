@@ -49,6 +49,7 @@ from drivers.settings import Severity
 log = logging.getLogger("pinwheel")
 
 UNUSABLE = (ConfigErrors, StoreUnusable, KeyUnusable, SocketUnusable, PromptsUnusable, OSError)
+LOOK_S = 5.0  # how often the path of an inherited socket is looked for
 EX_CONFIG, EX_SOFTWARE = 78, 70  # sysexits.h: a start that cannot succeed as things are; a defect of ours
 
 
@@ -79,7 +80,8 @@ class Daemon:
         self.engine.recover()
         app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        duties = [asyncio.create_task(duty) for duty in (self.engine.run(), self._watchdog(), self._reloads(hangup))]
+        running = (self.engine.run(), self._watchdog(), self._reloads(hangup), _look_after(inherited))
+        duties = [asyncio.create_task(duty) for duty in running]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
         notify("READY=1", f"STATUS=version {VERSION}")
@@ -119,6 +121,17 @@ class Daemon:
             await asyncio.sleep(interval_s or 3600)
             await self.store.submit(lambda _: None)
             notify("WATCHDOG=1")
+
+
+async def _look_after(inherited: list[socket.socket]) -> None:
+    """Log once that somebody removed the path of a socket that systemd passed: only systemd can make it again."""
+    lost: set[str] = set()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for path in map(str, (sock.getsockname() for sock in inherited if sock.family == socket.AF_UNIX)):
+            if path not in lost and not os.path.exists(path):
+                lost.add(path)
+                log.error("socket=%s is gone; no client can connect; run: systemctl restart pinwheel.socket", path)
 
 
 class PartEnded(Exception):
@@ -192,7 +205,9 @@ def assemble(config: Config) -> Daemon:
             options.machine == "hangup",
         )
         _tell_prompts(config, prompts)
-        engine.lanes[Channel.TTS] = calls = VoiceLane(engine, driver, prompts, manner, max_calls=options.max_calls)
+        engine.lanes[Channel.TTS] = calls = VoiceLane(
+            engine, driver, prompts, manner, max_calls=options.max_calls, a_second=options.calls_per_second
+        )
     return Daemon(config, store, engine, sms, calls)
 
 

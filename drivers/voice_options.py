@@ -244,3 +244,4 @@ class Options:
     )
     limit_seconds: int = setting(120, "The longest call, from its answer.", unit="s", low=10, high=600)
     max_calls: int = setting(50, "Calls at a time.", low=1, high=1000)
+    calls_per_second: int = setting(5, "Calls begun in a second; ask your provider for its limit.", low=1, high=100)

@@ -1,12 +1,13 @@
 """The whole job: daemon, an AT modem that this project did not write, baresip."""
 
+import time
 from datetime import datetime
 from pathlib import Path
 
 from daemon.listen import heard, spoken_pins
 from daemon.prompts import PromptLibrary, shipped_prompts
 from drivers.simulated_modem import SimulatedModem
-from drivers.simulated_phone import SimulatedPhone
+from drivers.simulated_phone import PhoneEvent, SimulatedPhone
 from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
 from tests.peers.baresip import Baresip
 from tests.peers.foreign import ForeignModem
@@ -97,3 +98,21 @@ def test_a_busy_phone_is_called_again_by_the_next_event(tmp_path: Path) -> None:
     assert [attempt["state"] for attempt in found["attempts"]] == ["failed", "failed"]
     assert found["attempts"][0]["detail"].startswith("busy (486 Busy Here)")
     assert [call.status for call in phone.calls] == [486, 486]
+
+
+def test_calls_that_are_due_at_once_begin_at_the_pace_that_the_trunk_allows(tmp_path: Path) -> None:
+    """There used to be 26 calls in the second after an outage."""
+    ended_at: list[float] = []
+
+    def hear(event: PhoneEvent) -> None:
+        if event.kind == "ended":
+            ended_at.append(time.monotonic())
+
+    with SimulatedPhone(heard=hear) as phone:
+        toml = "[security]\nmax_active_per_number = 0\n" + voice_section(phone.address, "calls_per_second = 4")
+        with Gateway(tmp_path, toml) as gateway:
+            ids = [gateway.verify(f"4477009{n:03d}90", workflow_id=7) for n in range(6)]  # 90: busy, at once
+            for request_id in ids:
+                gateway.wait_for(request_id, "failed", step=0)
+    assert len(ended_at) == 6
+    assert ended_at[-1] - ended_at[0] > 5 / 4 - 0.1

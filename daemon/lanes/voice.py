@@ -63,10 +63,21 @@ class CallUnderWay:
 
 
 class VoiceLane:
-    """Up to max_calls calls at a time, in the order in which they came."""
+    """Up to max_calls calls at a time, in the order in which they came; a_second of them begin within a second.
+
+    The pace matters after an outage: all calls that became due meanwhile are overdue at once, and providers answer a
+    burst with 503 or a block.
+    """
 
     def __init__(
-        self, engine: Engine, driver: VoiceDriver, prompts: PromptLibrary, manner: Manner, *, max_calls: int
+        self,
+        engine: Engine,
+        driver: VoiceDriver,
+        prompts: PromptLibrary,
+        manner: Manner,
+        *,
+        max_calls: int,
+        a_second: float,
     ) -> None:
         self.driver = driver
         self.outcomes: Counter[str] = Counter()
@@ -75,6 +86,8 @@ class VoiceLane:
         self._told: set[tuple[str, str]] = set()  # locale wanted, spoken
         self._manner = manner
         self._free = asyncio.Semaphore(max_calls)
+        self._spacing_s = 1 / a_second
+        self._next_call_at = 0.0  # by the event loop's clock
         self._ready = asyncio.Event()
         self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
         self.under_way: dict[str, CallUnderWay] = {}  # by request
@@ -113,6 +126,7 @@ class VoiceLane:
         try:
             await self._until_ready(job)
             await self._free.acquire()
+            await self._keep_pace()
         finally:
             self.waiting -= 1
         try:
@@ -123,6 +137,14 @@ class VoiceLane:
             log.exception("request=%s lane=failed", job.request_id)
         finally:
             self._free.release()
+
+    async def _keep_pace(self) -> None:
+        """Wait for this call's place in the second."""
+        now = asyncio.get_running_loop().time()
+        at = max(self._next_call_at, now)
+        self._next_call_at = at + self._spacing_s
+        if at > now:
+            await asyncio.sleep(at - now)
 
     async def _until_ready(self, job: Job) -> None:
         left_s = self._engine.clock.real_s(job.not_after - self._engine.clock.now())
