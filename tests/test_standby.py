@@ -100,6 +100,8 @@ def test_clients_are_told_that_the_daemon_does_not_start_and_a_mended_file_ends_
     assert (status, media_type) == (503, "application/problem+json")
     assert body["detail"].startswith("the daemon does not start; its reason: journalctl -u pinwheel. cannot use")
     assert "no_such_key" in body["detail"]
+    with pytest.raises(Unreachable, match="journalctl -u pinwheel"):
+        Client(service.path).get("/v1/status")
     status, body, _ = service.ask("/verify/json")
     assert (status, body["status"]) == (200, "5")
     assert "journalctl -u pinwheel" in body["error_text"]

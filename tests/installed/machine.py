@@ -100,8 +100,15 @@ class Machine:
 
     def command(self, *words: str, user: str = "") -> list[str]:
         """The host's command that runs these words in the machine."""
-        entered = ["nsenter", "--target", str(self.leader), "--all", "--wd=/"]
-        clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+        entered = ["nsenter", "--target", str(self.leader), "--all"]
+        clean = [
+            "env",
+            "-i",
+            "-C",
+            "/",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG=C.UTF-8",
+        ]
         as_user = ["runuser", "--user", user, "--"] if user else []
         return [*entered, *clean, *as_user, *words]
 
@@ -128,6 +135,10 @@ class Machine:
 
     def shell(self, script: str, user: str = "") -> str:
         return self.run("sh", "-ec", script, user=user)
+
+    def kill(self, signal_name: str, *pids: int) -> None:
+        """Send a signal to processes, by the machine's own numbers."""
+        self.shell(f"kill -{signal_name} {' '.join(map(str, pids))}")
 
     # --- systemd ---
 

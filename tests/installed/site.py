@@ -39,6 +39,7 @@ repeats = 0
 
 [security]
 max_active_per_number = 0
+requests_per_second = 1000
 """
 
 
@@ -69,7 +70,7 @@ class Site:
         (self.machine.root / "srv").mkdir(exist_ok=True)
         shutil.copy(package, self.machine.root / "srv" / package.name)
         return self.machine.shell(
-            f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-download --quiet /srv/{package.name} 2>&1"
+            f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet /srv/{package.name} 2>&1"
         )
 
     def newer(self) -> Path:
@@ -89,6 +90,16 @@ class Site:
     def configure(self, text: str = CONFIGURATION) -> None:
         """Write the configuration as an editor does: owner and mode stay."""
         self.machine.run("sh", "-c", "cat >/etc/pinwheel/pinwheel.toml", text=text)
+
+    def restore(self) -> None:
+        """After a trial that failed: as it was before."""
+        self.configure()
+        self.machine.shell(
+            "systemctl stop pinwheel.service; umount /var/lib/pinwheel 2>/dev/null;"
+            "rm -rf /etc/systemd/system/pinwheel.service.d; systemctl daemon-reload;"
+            "systemctl restart pinwheel.socket; systemctl start pinwheel.service"
+        )
+        self.ready()
 
     # --- devices and clients ---
 

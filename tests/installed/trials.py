@@ -103,7 +103,7 @@ def idle(site: Site) -> Result:
 
 def killed(site: Site) -> Result:
     """kill -9 of the main process."""
-    site.machine.run("kill", "-9", str(_main_pid(site)))
+    site.machine.kill("KILL", _main_pid(site))
     began = time.monotonic()
     until(site.answers, "an answer", 15)
     took = _elapsed(began)
@@ -115,7 +115,7 @@ def killed(site: Site) -> Result:
 def audio_killed(site: Site) -> Result:
     """kill -9 of the audio process: it comes back, and a call is heard."""
     before = site.processes("drivers.rtp")
-    site.machine.run("kill", "-9", *before)
+    site.machine.kill("KILL", *map(int, before))
     began = time.monotonic()
     until(lambda: site.processes("drivers.rtp") not in ([], before), "another audio process", 10)
     took = _elapsed(began)
@@ -127,7 +127,7 @@ def audio_killed(site: Site) -> Result:
 def hung(site: Site) -> Result:
     """SIGSTOP: the watchdog ends it, and every thread's stack is in the journal."""
     pid = _main_pid(site)
-    site.machine.run("kill", "-STOP", str(pid))
+    site.machine.kill("STOP", pid)
     began = time.monotonic()
     until(lambda: site.machine.main_pid() not in (0, pid), "another main process", 30)
     until(site.answers, "an answer", 15)
