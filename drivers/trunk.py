@@ -16,14 +16,16 @@ from concurrent.futures import Future
 from drivers import DeviceState, TrunkStatus, bindings
 from drivers.bindings import Bindings
 from drivers.checks import secret, split_port
+from drivers.guard import guarded
 from drivers.sip.agent import UserAgent
 from drivers.sip.digest import Account
 from drivers.sip.locate import NotFound
-from drivers.sip.message import Malformed, host_port
+from drivers.sip.message import Malformed
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
 from drivers.sip.transaction import Timers
-from drivers.sip.transport import Address, Datagrams, Kind, Received, Streams, Tls, Transport, interface_of
+from drivers.sip.transport import Address, Datagrams, Kind, Lost, Received, Streams, Tls, Transport, interface_of
+from drivers.sip.uri import HostPort, host_port_of
 from drivers.voice_options import LEARN, Options
 
 log = logging.getLogger("pinwheel.voice")
@@ -54,7 +56,7 @@ class Trunk:
         self._rouse = rouse
         self._locate = locate
         self._kind = Kind(options.transport)
-        self._domain = options.domain or _host(options.server)
+        self._domain = options.domain or str(HostPort(_host(options.server)))
         self._transport: Transport | None = None
         self._lookup: Future[tuple[Address, ...]] | None = None
         self._look_at = 0.0
@@ -123,18 +125,23 @@ class Trunk:
         self._keep()
         outbox, self.agent.outbox = self.agent.outbox, []
         for data, address in outbox:
-            self._transport.send(data, address)
+            with guarded("send"):
+                self._transport.send(data, address)
 
     def receive(self, now: float) -> None:
         if self.agent is None or self._transport is None:
             return
         for event in self._transport.receive(now):
-            if isinstance(event, Received):
-                self.agent.receive(event.data, event.source, now)
-            else:
-                self._problem = event.why
-                log.warning("voice=trunk connection=lost server=%s because=%r", event.address[0], event.why)
-                self.agent.on_lost(event.address, event.why, now)
+            with guarded("message"):
+                self._on_transport(self.agent, event, now)
+
+    def _on_transport(self, agent: UserAgent, event: Received | Lost, now: float) -> None:
+        if isinstance(event, Received):
+            agent.receive(event.data, event.source, now)
+        else:
+            self._problem = event.why
+            log.warning("voice=trunk connection=lost server=%s because=%r", event.address[0], event.why)
+            agent.on_lost(event.address, event.why, now)
 
     def deadline(self) -> float:
         """When `turn` is due by itself (monotonic)."""
@@ -150,7 +157,7 @@ class Trunk:
         assert self._transport is not None
         address, port = self._transport.local(self.agent.server)
         external = self._options.external_address
-        host = f"{_bracketed(external if external not in ('', LEARN) else address)}:{port}"
+        host = str(HostPort(external if external not in ("", LEARN) else address, port))
         if external == LEARN and not self._kind.reliable:
             host = self.agent.seen_at or host
         if port and host != self.agent.identity.host:
@@ -176,12 +183,11 @@ class Trunk:
 
     def _ask(self, future: "Future[tuple[Address, ...]]") -> None:
         """On a thread of its own."""
-        try:
-            future.set_result(self._locate(self._options.server, self._kind))
-        except NotFound as exc:
-            future.set_exception(exc)
-        except UnicodeError:
-            future.set_exception(NotFound(f"{self._options.server} is no name of a host"))
+        with guarded("look-up", lambda: future.set_exception(NotFound("internal error in the look-up"))):
+            try:
+                future.set_result(self._locate(self._options.server, self._kind))
+            except NotFound as exc:
+                future.set_exception(exc)
         self._rouse()
 
     def _take(self, found: "Future[tuple[Address, ...]]", now: float) -> None:
@@ -302,7 +308,7 @@ def caller(options: Options, user: str, domain: str, kind: Kind, account: Accoun
 def _host(server: str) -> str:
     """The host of "host:port"; raises nothing, as a bad one is told by the look-up."""
     try:
-        return host_port(server)[0]
+        return host_port_of(server.removeprefix("sip:")).host
     except Malformed:
         return server
 
@@ -311,7 +317,3 @@ def _bind_address(text: str) -> Address:
     """ "0.0.0.0:0" or "[::]:0" taken apart, port 0 for any; raises ValueError."""
     host, port = split_port(text)
     return host, port or 0
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -1,21 +1,22 @@
 """The user agent: every transaction, call and the registration of one account, over a transport that others own.
 
 `receive` takes a message's octets, `poll` lets time pass, `outbox` holds what is to be sent. Nothing here blocks, and
-no octets that arrive can raise.
+no octets that arrive can raise: a mistake of ours ends the call in which it shows.
 """
 
 import logging
-import re
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from functools import partial
 
+from drivers.guard import guarded
 from drivers.sip.call import Call, State, same_dialog, tag_of
 from drivers.sip.digest import Realm
-from drivers.sip.message import Malformed, Message, host_port, parameters, parse, uri_of
+from drivers.sip.message import Malformed, Message, parameters, parse, uri_of
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity, Requester
 from drivers.sip.transaction import Timers, Transaction, acknowledge, cancel
 from drivers.sip.transport import Address
+from drivers.sip.uri import HostPort, bare_host_of, port_of, uri_from, via_from
 
 log = logging.getLogger("pinwheel.sip")
 
@@ -113,6 +114,29 @@ class UserAgent:
                 self._cancel(pending, now)
         self._forget_if_ended(call, now)
 
+    def farewells(self, call: Call) -> tuple[tuple[bytes, Address], ...]:
+        """BYE or CANCEL as `hang_up` would send it now, for somebody else to send if we no longer can."""
+        if call.state is State.SPEAKING:
+            bye = call.bye()
+            return ((bye.encode(), self._next_hop(bye)),)
+        mine = [pending.transaction for pending in self._pending.values() if pending.owner is call]
+        ringing = [each for each in mine if each.invite and 100 <= each.answered < 200]
+        return tuple((cancel(each.request).encode(), each.destination) for each in ringing)
+
+    def give_up(self, owner: Owner, now: float) -> None:
+        """Something failed that nobody foresaw: a call is hung up and forgotten, a registration begins again."""
+        if isinstance(owner, Registration):
+            owner.on_time_out("internal error", now)
+        if not isinstance(owner, Call):
+            return
+        owner.broken = "internal error"
+        with guarded("hang up"):
+            self.hang_up(owner, now)
+        self._pending = {key: pending for key, pending in self._pending.items() if pending.owner is not owner}
+        for kept in (self.calls, self._ended, self._refreshes):
+            kept.pop(owner.call_id, None)
+        owner.on_time_out(owner.broken)
+
     def probe(self, now: float) -> None:
         """OPTIONS to the server in use (11.1): it holds a NAT open, and an answer of any kind says that it is there."""
         requester, uri = Requester(self.identity), f"sip:{self.identity.uri.rpartition('@')[2]}"
@@ -138,12 +162,15 @@ class UserAgent:
     def poll(self, now: float) -> None:
         """Send what is due, and give up on what has had its time."""
         if self.registration is not None and now >= self.registration.due:
-            self._request(self.registration.request(), self.registration, now)
+            with guarded("registration", partial(self.give_up, self.registration, now)):
+                self._request(self.registration.request(), self.registration, now)
         for key, pending in list(self._pending.items()):
-            self._poll_transaction(key, pending, now)
+            with guarded("transaction", partial(self._forget_transaction, key, now)):
+                self._poll_transaction(key, pending, now)
         for call_id, due in list(self._refreshes.items()):
             if now >= due:
-                self._refresh(self.calls[call_id], now)
+                with guarded("refresh", partial(self.give_up, self.calls[call_id], now)):
+                    self._refresh(self.calls[call_id], now)
         for call_id in [call_id for call_id, at in self._ended.items() if now >= at]:
             del self._ended[call_id], self.calls[call_id]
 
@@ -168,6 +195,12 @@ class UserAgent:
             self._failed(pending, "no response", now)
         elif transaction.over(now):
             self._pending.pop(key, None)
+
+    def _forget_transaction(self, key: tuple[str, str], now: float) -> None:
+        """It failed in a way that nobody foresaw: its owner, too."""
+        pending = self._pending.pop(key, None)
+        if pending is not None:
+            self.give_up(pending.owner, now)
 
     def _unheard(self, pending: _Pending, now: float) -> None:
         """Of an INVITE: try the next server; without one, see whether the registrar is there."""
@@ -243,12 +276,19 @@ class UserAgent:
         """Take one message; what is none is dropped."""
         try:
             message = parse(data)
+        except Malformed as exc:
+            log.debug("sip=malformed from=%s error=%s", source[0], exc)
+            return
+        with guarded("message", partial(self.give_up, self._owner(message), now)):
             if message.method:
                 self._on_request(message, source, now)
             else:
                 self._on_response(message, now)
-        except Malformed as exc:
-            log.debug("sip=malformed from=%s error=%s", source[0], exc)
+
+    def _owner(self, message: Message) -> Owner:
+        """Whom a message belongs to."""
+        pending = self._pending.get((message.branch, message.cseq[1]))
+        return self.calls.get(message.get("call-id")) or (pending.owner if pending is not None else None)
 
     def _on_response(self, response: Message, now: float) -> None:
         pending = self._pending.get((response.branch, response.cseq[1]))
@@ -417,10 +457,10 @@ class UserAgent:
             return self.server
         try:
             loose = bool(routes) and "lr" in parameters(uri_of(routes[0]))
-            host, port = host_port(uri_of(routes[0]) if loose else message.uri, self.identity.kind.port)
-            return str(ip_address(host)), port
-        except (Malformed, ValueError):  # a name would mean a look-up that blocks; the server knows the way
+            hop = uri_from(uri_of(routes[0]) if loose else message.uri)
+        except Malformed:
             return self.server
+        return hop.at.address(self.identity.kind.port) or self.server  # of a name, the server knows the way
 
     def _forget_if_ended(self, call: Call, now: float) -> None:
         """Keep an ended call long enough to answer what still comes for it."""
@@ -438,13 +478,9 @@ def _is_unwanted(call: Call, pending: _Pending) -> bool:
 
 def seen_at(response: Message) -> str:
     """ "address:port" of ours as the server saw it, by received and rport of our Via (RFC 3581 4); "" if not told."""
-    vias = response.all("via")
-    told = parameters(vias[0]) if vias else {}
-    received, rport = told.get("received", ""), told.get("rport", "")
     try:
-        address = ip_address(received)
-    except ValueError:
+        told = via_from(response.all("via")[0]).parameters
+        seen = HostPort(bare_host_of(told.get("received", "")), port_of(told.get("rport", "")))
+    except Malformed:
         return ""
-    if not re.fullmatch(r"\d{1,5}", rport, re.ASCII):
-        return ""
-    return f"[{address}]:{rport}" if address.version == 6 else f"{address}:{rport}"
+    return str(seen) if seen.ip is not None else ""

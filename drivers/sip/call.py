@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from drivers.sip.message import Message, parameters, uri_of
+from drivers.sip.body import key_pressed
+from drivers.sip.message import Malformed, Message, parameters, uri_of
 from drivers.sip.requester import Identity, Requester
 from drivers.sip.sdp import FarEnd, NoAudio, answer, offer_again, respond
+from drivers.sip.uri import uri_from
 
 SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
 LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter
@@ -97,6 +99,7 @@ class Call:
     dialog: Dialog | None = None
     events: list[CallEvent] = field(default_factory=list)
     wants_end: bool = False
+    broken: str = ""  # why our own side had to end it
     audio: FarEnd | None = None  # as agreed
     _version: int = 1  # of our description (RFC 3264 8)
     _described: bytes = field(default=b"", repr=False)  # the last one after the offer
@@ -299,9 +302,9 @@ class Call:
 
     def on_info(self, request: Message) -> None:
         """A key as application/dtmf-relay ("Signal=1") or application/dtmf ("1")."""
-        found = re.search(rb"^\s*(?:Signal\s*=\s*)?([0-9A-D*#])\s*$", request.body, re.MULTILINE)
-        if found and "dtmf" in request.get("content-type").lower() and self.state is State.SPEAKING:
-            self.events.append(Keyed(found[1].decode()))
+        key = key_pressed(request)
+        if key and self.state is State.SPEAKING:
+            self.events.append(Keyed(key))
 
     def _ack(self, dialog: Dialog, invite: Message) -> Message:
         uri, route = dialog.way()
@@ -318,9 +321,9 @@ class Call:
 def q850_cause(message: Message) -> int | None:
     """The cause of ITU-T Q.850 in a Reason header (RFC 3326 2), as gateways to the telephone network tell it."""
     for value in message.all("reason"):
-        found = re.match(r"\s*Q\.850\s*;.*?\bcause\s*=\s*(\d{1,3})\b", value, re.ASCII | re.IGNORECASE)
-        if found:
-            return int(found[1])
+        protocol, cause = value.partition(";")[0].strip().upper(), parameters(value).get("cause", "")
+        if protocol == "Q.850" and re.fullmatch(r"[0-9]{1,3}", cause):
+            return int(cause)
     return None
 
 
@@ -338,8 +341,12 @@ def refresh_interval_s(response: Message) -> float | None:
 
 
 def usable(uri: str) -> bool:
-    """It can stand in a start line; what cannot would break the requests that we send there."""
-    return re.fullmatch(r"sips?:[^\s<>]+", uri, re.IGNORECASE) is not None
+    """A sip: URI by the grammar; another one would break the requests that we send there."""
+    try:
+        uri_from(uri)
+    except Malformed:
+        return False
+    return True
 
 
 def same_dialog(call: Call, request: Message) -> bool:

@@ -4,7 +4,7 @@ With a port, or an address, the answer is that; a bare name is looked up as SRV 
 default port. NAPTR is not asked: the configuration names the transport.
 """
 
-import ipaddress
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -12,8 +12,9 @@ import dns.exception
 import dns.resolver
 from dns.rdtypes.IN.SRV import SRV
 
-from drivers.sip.message import Malformed, host_port
+from drivers.sip.message import Malformed
 from drivers.sip.transport import Address, Kind
+from drivers.sip.uri import HostPort, host_of, host_port_of
 
 LOOKUP_S = 5.0
 SERVICES = {Kind.UDP: "_sip._udp", Kind.TCP: "_sip._tcp", Kind.TLS: "_sips._tcp"}
@@ -26,25 +27,18 @@ class NotFound(Exception):
 def locate(server: str, kind: Kind, resolver: dns.resolver.Resolver | None = None) -> tuple[Address, ...]:
     """The addresses of "host", "host:port" or an IP address, at least one, each once. Raises NotFound."""
     try:
-        host, port = host_port(server, 0)
+        at = host_port_of(server.removeprefix("sip:"))
     except Malformed:
         raise NotFound(f"cannot use the server {server!r}: name or address, with a port or not") from None
-    services = [(host, port or kind.port)] if port or _is_address(host) else list(_services(host, kind, resolver))
-    found = [address for name, at in services or [(host, kind.port)] for address in _addresses(name, at)]
+    named = HostPort(at.host, at.port or kind.port)
+    services = [named] if at.port or at.ip else list(_services(at.host, kind, resolver)) or [named]
+    found = [address for service in services for address in _addresses(service)]
     if not found:
-        raise NotFound(f"no address for the name {host}: check [voice] server and the DNS")
+        raise NotFound(f"no address for the name {at.host}: check [voice] server and the DNS")
     return tuple(dict.fromkeys(found))
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _services(host: str, kind: Kind, resolver: dns.resolver.Resolver | None) -> Iterator[tuple[str, int]]:
+def _services(host: str, kind: Kind, resolver: dns.resolver.Resolver | None) -> Iterator[HostPort]:
     """Targets and ports by priority and weight; none where there is no SRV record, or no DNS."""
     try:
         asked = resolver or dns.resolver.get_default_resolver()
@@ -52,14 +46,15 @@ def _services(host: str, kind: Kind, resolver: dns.resolver.Resolver | None) -> 
     except (dns.exception.DNSException, OSError):
         return
     for record in answer.rrset.processing_order() if answer.rrset is not None else ():
-        if isinstance(record, SRV) and str(record.target) != ".":  # "." says that the service is not there (RFC 2782)
-            yield record.target.to_text(omit_final_dot=True), int(record.port)
+        if isinstance(record, SRV) and record.port:
+            with contextlib.suppress(Malformed):  # also "." for a service that is not there (RFC 2782)
+                yield HostPort(host_of(record.target.to_text(omit_final_dot=True)), int(record.port))
 
 
-def _addresses(name: str, port: int) -> Iterator[Address]:
+def _addresses(service: HostPort) -> Iterator[Address]:
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except OSError:
+        found = socket.getaddrinfo(service.host, service.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # also a label that IDNA does not have
         return
     for _, _, _, _, address in found:
         yield str(address[0]), int(address[1])

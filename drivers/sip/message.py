@@ -1,6 +1,8 @@
 """SIP messages (RFC 3261 section 7): octets in, a `Message` or `Malformed` out; never another exception.
 
-Tolerant in what it reads: compact header names, folded lines, any case, bare LF. Strict in size.
+Tolerant in what it reads: compact header names, folded lines, any case, bare LF, a bad line of a header that nobody
+needs. Strict in size. The time that it takes grows as the octets do: a regular expression here has no repeat without a
+small bound, and everything else looks at each character once.
 """
 
 import re
@@ -8,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 MAX_DATAGRAM = 65_535
 MAX_HEADERS = 200
-MAX_HEADER = 4096  # characters: taking a value apart must not cost a stranger's victim seconds
+MAX_HEADER = 4096  # characters
 
 COMPACT = {
     "i": "call-id",
@@ -28,6 +30,11 @@ COMPACT = {
 
 LISTS = {"via", "record-route", "route", "contact", "allow", "supported", "require", "reason"}
 """Headers whose lines may hold several values, set apart by commas (RFC 3261 7.3.1)."""
+NEEDED = {"via", "from", "to", "call-id", "cseq"}
+"""No message can be used without these; a bad line of any other header is ignored (RFC 3261 8.1.1, 8.2.2)."""
+
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Malformed(Exception):
@@ -44,6 +51,7 @@ class Message:
     uri: str = field(default="", repr=False)
     status: int = 0
     reason: str = ""
+    version: str = "SIP/2.0"  # of a request; another one is answered 505
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a header."""
@@ -52,13 +60,14 @@ class Message:
     def all(self, name: str) -> list[str]:
         """Every value of a header, lists taken apart."""
         values = [value for key, value in self.headers if key == name]
-        return [part for value in values for part in _split(value)] if name in LISTS else values
+        return [part for value in values for part in split(value, ",")] if name in LISTS else values
 
     @property
     def cseq(self) -> tuple[int, str]:
         """Number and method of CSeq; (0, "") if it is no good."""
-        match = re.fullmatch(r"(\d{1,10})\s+([A-Za-z]+)", self.get("cseq"))
-        return (int(match[1]), match[2].upper()) if match else (0, "")
+        number, _, method = self.get("cseq").partition(" ")
+        usable = number.isascii() and number.isdigit() and len(number) <= 10
+        return (int(number), method.strip().upper()) if usable and TOKEN.fullmatch(method.strip()) else (0, "")
 
     @property
     def branch(self) -> str:
@@ -81,57 +90,107 @@ class Message:
 def parse(data: bytes) -> Message:
     """Read one datagram. Raises Malformed."""
     data = data.lstrip(b"\r\n")
-    head, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
-    raw_body = data.partition(b"\r\n\r\n")[2] or body
-    lines = re.sub(r"\n[ \t]+", " ", head.decode("utf-8", "replace")).split("\n")
-    if len(lines) > MAX_HEADERS or max(map(len, lines)) > MAX_HEADER:
-        raise Malformed("too many headers, or too long a one")
-    headers = tuple(_header(line) for line in lines[1:] if line.strip())
-    message = replace(_start(lines[0]), headers=headers)
+    end = HEAD_END.search(data)
+    head, body = (data[: end.start()], data[end.end() :]) if end else (data, b"")
+    start, *lines = _unfolded(head.decode("utf-8", "replace"))
+    headers = tuple(header for line in lines if line.strip() and (header := _header(line)) is not None)
+    message = replace(_start(start), headers=headers)
     if not message.get("call-id") or not message.cseq[1] or not message.all("via"):
         raise Malformed("Call-ID, CSeq or Via is missing")
     length = message.get("content-length")
-    return replace(message, body=raw_body[: int(length)] if re.fullmatch(r"\d{1,6}", length, re.ASCII) else raw_body)
+    known = length.isascii() and length.isdigit() and len(length) <= 6
+    return replace(message, body=body[: int(length)] if known else body)
 
 
-LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*(\d{1,5})[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
+def _unfolded(head: str) -> list[str]:
+    """The lines of a head, each with its continuations (RFC 3261 7.3.1). Raises Malformed."""
+    lines: list[list[str]] = []
+    for line in head.split("\n"):
+        if line[:1] in (" ", "\t") and lines:
+            lines[-1].append(line.strip())
+        else:
+            lines.append([line.removesuffix("\r")])
+    unfolded = [" ".join(parts) for parts in lines]
+    if len(unfolded) > MAX_HEADERS or max(map(len, unfolded)) > MAX_HEADER:
+        raise Malformed("too many headers, or too long a one")
+    return unfolded
 
 
-def take(buffer: bytearray) -> bytes:
-    """Cut the first whole message off a stream (18.3); b"" until there is one. Raises Malformed for no SIP stream."""
-    del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]  # keep-alives (RFC 5626 4.4.1)
-    head_end = buffer.find(b"\r\n\r\n") + 4
-    if head_end < 4:
-        if len(buffer) > MAX_DATAGRAM:
+LENGTH = re.compile(
+    rb"^(?:content-length|l)[ \t]{0,64}:[ \t]{0,64}([0-9]{1,5})[ \t]{0,64}\r?$", re.MULTILINE | re.IGNORECASE
+)
+
+
+class Framer:
+    """Cuts a stream into messages (RFC 3261 18.3), in whatever pieces it comes; each octet is looked at once."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0  # octets in which no head ends
+        self._end = 0  # of the first message, once its head is there
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def take(self) -> bytes:
+        """The first whole message; b"" until there is one. Raises Malformed for no SIP stream."""
+        if not self._end:
+            self._find_end()
+        if not self._end or len(self._buffer) < self._end:
+            return b""
+        data = bytes(self._buffer[: self._end])
+        del self._buffer[: self._end]
+        self._searched = self._end = 0
+        return data
+
+    def _find_end(self) -> None:
+        if not self._searched:  # keep-alives before the message (RFC 5626 4.4.1)
+            del self._buffer[: next((at for at, octet in enumerate(self._buffer) if octet not in b"\r\n"), None)]
+        head_end = self._buffer.find(b"\r\n\r\n", max(self._searched - 3, 0)) + 4
+        self._searched = len(self._buffer)
+        if max(head_end, self._searched if head_end < 4 else 0) > MAX_DATAGRAM:
             raise Malformed("a message without an end")
-        return b""
-    length = LENGTH.search(buffer, 0, head_end)
-    if length is None:
-        raise Malformed("a message without Content-Length, which a stream needs")
-    end = head_end + int(length[1])
-    data = bytes(buffer[:end])
-    if len(data) < end:
-        return b""
-    del buffer[:end]
-    return data
+        if head_end < 4:
+            return
+        length = LENGTH.search(self._buffer, 0, head_end)
+        if length is None:
+            raise Malformed("a message without Content-Length, which a stream needs")
+        if int(length[1]) > MAX_DATAGRAM:
+            raise Malformed("too long a body")
+        self._end = head_end + int(length[1])
 
 
 def _start(line: str) -> Message:
-    response = re.fullmatch(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?", line.strip(), re.ASCII | re.IGNORECASE)
-    if response:
-        return Message((), status=int(response[1]), reason=response[2] or "")
-    request = re.fullmatch(r"([A-Za-z]{1,20}) (\S+) SIP/2\.0", line.strip(), re.ASCII | re.IGNORECASE)
-    if request:
-        return Message((), method=request[1].upper(), uri=request[2])
-    raise Malformed("not a SIP start line")
+    """Without its headers."""
+    first, _, rest = line.strip().partition(" ")
+    if CONTROL.search(line):
+        raise Malformed("not a SIP start line")
+    if first.upper() == "SIP/2.0":
+        status, _, reason = rest.partition(" ")
+        if not re.fullmatch(r"[1-6][0-9][0-9]", status):
+            raise Malformed("not a status")
+        return Message((), status=int(status), reason=reason)
+    uri, _, version = rest.partition(" ")
+    if not TOKEN.fullmatch(first) or not uri or not VERSION.fullmatch(version):
+        raise Malformed("not a SIP start line")
+    return Message((), method=first.upper(), uri=uri, version=version.upper())
 
 
-def _header(line: str) -> tuple[str, str]:
+TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
+"""Such as a method (RFC 3261 25.1)."""
+VERSION = re.compile(r"SIP/[0-9]{1,3}\.[0-9]{1,3}", re.IGNORECASE)
+
+
+def _header(line: str) -> tuple[str, str] | None:
+    """Name and value; None for a line that is none and is not needed. Raises Malformed."""
     name, colon, value = line.partition(":")
     key = name.strip().lower()
-    if not colon or not key or " " in key:
-        raise Malformed("a header without a name")
-    return COMPACT.get(key, key), value.strip()
+    key = COMPACT.get(key, key)
+    if colon and TOKEN.fullmatch(key) and not CONTROL.search(value):
+        return key, value.replace("\t", " ").strip()
+    if key in NEEDED:
+        raise Malformed(f"the header {key} cannot be read")
+    return None
 
 
 def _shown(name: str) -> str:
@@ -140,32 +199,50 @@ def _shown(name: str) -> str:
     return special.get(name) or "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _split(value: str) -> list[str]:
-    """A header's value taken apart at commas outside quotes and angle brackets."""
-    parts = re.findall(r'(?:"(?:[^"\\]|\\.)*"|<[^<>]*>|[^,"<]|["<])+', value)
-    return [part.strip() for part in parts if part.strip()]
+# --- values ------------------------------------------------------------------------------------------------
+
+SPECIAL = re.compile(r'["\\<>,;]')
+ESCAPED = re.compile(r"\\(.)")
+
+
+def split(value: str, separator: str) -> list[str]:
+    """The parts of a value between commas or semicolons outside quotes and angle brackets, without empty ones."""
+    parts, start, quoted, angled, escaped = [], 0, False, False, -1
+    for found in SPECIAL.finditer(value):
+        at, char = found.start(), found[0]
+        if at == escaped:
+            continue
+        if quoted:
+            quoted = char != '"'
+            escaped = at + 1 if char == "\\" else -1
+        elif char == '"':
+            quoted = not angled
+        elif char in "<>":
+            angled = char == "<"
+        elif char == separator and not angled:
+            parts.append(value[start:at])
+            start = at + 1
+    return [part for part in map(str.strip, (*parts, value[start:])) if part]
+
+
+def unquoted(text: str) -> str:
+    """The text of a quoted string (RFC 3261 25.1); any other text as it is."""
+    if len(text) < 2 or not (text.startswith('"') and text.endswith('"')):
+        return text.strip('"')
+    return ESCAPED.sub(r"\1", text[1:-1])
 
 
 def uri_of(value: str) -> str:
-    """The URI of a From, To, Contact or Route value."""
-    match = re.search(r"<([^<>]*)>", value)
-    return match[1] if match else value.partition(";")[0].strip()
+    """The URI of a From, To, Contact or Route value, as it is written; "" where its brackets are not closed."""
+    address = next(iter(split(value, ";")), "")
+    if "<" not in address:
+        return address
+    inside, closed, _ = address.rpartition("<")[2].partition(">")
+    return inside if closed else ""
 
 
 def parameters(value: str) -> dict[str, str]:
     """The parameters behind a header's value, names in lower case (those inside <> belong to the URI)."""
-    behind = value.rpartition(">")[2] if ">" in value else value.partition(";")[2]
-    found: dict[str, str] = {}
-    for part in behind.split(";"):
-        name, _, content = part.partition("=")
-        if name.strip():
-            found[name.strip().lower()] = content.strip().strip('"')
-    return found
-
-
-def host_port(uri: str, default_port: int = 5060) -> tuple[str, int]:
-    """Host and port of a sip: URI; raises Malformed."""
-    match = re.fullmatch(r"(?:sips?:)?(?:[^@;?]*@)?(\[[^\]]+\]|[^:;?>]+)(?::(\d{1,5}))?(?:[;?].*)?", uri, re.IGNORECASE)
-    if not match or (match[2] and not 0 < int(match[2]) < 65536):
-        raise Malformed("not a sip: URI")
-    return match[1].strip("[]"), int(match[2] or default_port)
+    behind = split(value, ";") if value.lstrip().startswith(";") else split(value, ";")[1:]
+    pairs = (part.partition("=") for part in behind)
+    return {name.strip().lower(): unquoted(content.strip()) for name, _, content in pairs if name.strip()}

@@ -17,12 +17,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from drivers.checks import content, load_pair
-from drivers.sip.message import MAX_DATAGRAM, Malformed, take
+from drivers.sip.message import MAX_DATAGRAM, Framer, Malformed
 
 Address = tuple[str, int]
 
 CONNECT_S = 5.0  # for a connection, its handshake included
 REST_S = (0.5, 1.0, 2.0, 4.0)  # before the next attempt, after one that failed, two in a row, ...
+READS_A_TURN = 16  # of one socket, so that who sends much does not keep the thread from everything else
 MAX_WAITING = 1 << 20  # octets that a connection may owe to a far end that does not read
 DEAD_AFTER_MS = 20_000  # unacknowledged octets for so long end a connection (TCP_USER_TIMEOUT, tcp(7))
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
@@ -129,21 +130,22 @@ class Datagrams:
 
     def receive(self, now: float) -> list[Received | Lost]:  # noqa: ARG002
         found: list[Received | Lost] = []
-        while True:
+        for _ in range(READS_A_TURN):
             try:
                 data, source = self._socket.recvfrom(MAX_DATAGRAM)
             except ConnectionRefusedError:
                 continue  # an ICMP error of something sent before
             except OSError:  # nothing more; or the interface is down, which the transactions notice
-                return found
+                break
             found.append(Received(data, (source[0], source[1])))
+        return found  # the selector wakes us again for what is left
 
     def deadline(self) -> float:
         return float("inf")
 
     def close(self) -> None:
-        self._selector.unregister(self._socket)
         self._socket.close()
+        self._selector.unregister(self._socket)
 
 
 # --- TCP and TLS -------------------------------------------------------------------------------------------
@@ -179,8 +181,9 @@ class _Connection:
     give_up_at: float
     ready: bool = False
     waiting: bytearray = field(default_factory=bytearray, repr=False)
-    buffer: bytearray = field(default_factory=bytearray, repr=False)
+    framer: Framer = field(default_factory=Framer, repr=False)
     wants_write: bool = True
+    has_more: bool = False  # it was left in the middle of what there is to read
 
 
 class Streams:
@@ -227,14 +230,14 @@ class Streams:
         return found
 
     def deadline(self) -> float:
-        if self._events:
+        if self._events or any(connection.has_more for connection in self._connections.values()):
             return 0.0
         return min((c.give_up_at for c in self._connections.values() if not c.ready), default=float("inf"))
 
     def close(self) -> None:
-        for connection in self._connections.values():
-            self._selector.unregister(connection.sock)
+        for connection in list(self._connections.values()):
             connection.sock.close()
+            self._selector.unregister(connection.sock)
         self._connections.clear()
 
     # --- one connection ---
@@ -245,7 +248,7 @@ class Streams:
             return self._connections[address]
         if time.monotonic() < self._failures.get(address, (0, 0.0))[1]:
             return None
-        sock = socket.socket(_family(address[0]), socket.SOCK_STREAM)
+        sock = socket.socket(_family(self._interface), socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             sock.bind((self._interface, 0))  # so that our port is known, for the Contact, before the far end answers
@@ -312,7 +315,7 @@ class Streams:
     def _take(self, connection: _Connection) -> str:
         """Take the whole messages off the stream; what is wrong with it, or ""."""
         try:
-            while data := take(connection.buffer):
+            while data := connection.framer.take():
                 self._events.append(Received(data, connection.address))
         except Malformed as exc:
             return str(exc)
@@ -340,11 +343,15 @@ def _flushed(connection: _Connection) -> bool:
 
 
 def _read(connection: _Connection) -> None:
-    """What has come; raises OSError at the stream's end."""
+    """What has come, or a good part of it; raises OSError at the stream's end."""
+    connection.has_more = False
     with contextlib.suppress(*NOT_NOW):
-        while data := connection.sock.recv(MAX_DATAGRAM):
-            connection.buffer += data
-        raise ConnectionResetError(errno.ECONNRESET, "the far end closed the connection")
+        for _ in range(READS_A_TURN):
+            data = connection.sock.recv(MAX_DATAGRAM)
+            if not data:
+                raise ConnectionResetError(errno.ECONNRESET, "the far end closed the connection")
+            connection.framer.feed(data)
+        connection.has_more = True
 
 
 def _prepare(sock: socket.socket) -> None:
