@@ -36,6 +36,14 @@ class Health:
             "voice": self.voice(),
         }
 
+    def trouble(self) -> str:
+        """What of the daemon itself does not work; "" where all does, whatever modems and trunks do."""
+        if self.engine.store.broken:
+            return "the database cannot be written"
+        if self.calls is not None and not self.calls.driver.status().alive:
+            return "voice is dead"
+        return ""
+
     def reasons(self) -> list[str]:
         """What does not work and needs a person, in a line each."""
         if self.calls is None:

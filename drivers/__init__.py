@@ -243,13 +243,17 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class TrunkStatus:
-    """A snapshot for operators. registered: None where the trunk needs no registration."""
+    """A snapshot for operators. registered: None where the trunk needs no registration.
+
+    alive: False while the driver itself does not work, whatever the trunk does.
+    """
 
     state: DeviceState
     detail: str = ""
     server: str = ""
     registered: bool | None = None
     calls: int = 0
+    alive: bool = True
 
 
 class CallHandle(Protocol):

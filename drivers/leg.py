@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 import pyVoIP.VoIP  # noqa: F401  before pyVoIP.SIP, which it imports in a circle
 from pyVoIP.SIP import SIPStatus
 
-from drivers import Call, CallHandle, CallOutcome, CallPhase, CallResult
+from drivers import Call, CallHandle, CallOutcome, CallPhase, CallResult, Unavailable
 from drivers.conversation import Conversation, Say
 from drivers.rtp import Finished, Media, Stopped
 from drivers.sip.call import Call as SipCall
 from drivers.sip.call import Ended
 from drivers.sip.sdp import TELEPHONE_EVENT, FarEnd
+from drivers.sip.transport import Address
 from drivers.srtp import Keys
 
 REASON_KEPT = 80  # characters
@@ -46,20 +48,34 @@ def outcome_of(status: int) -> CallOutcome:
 
 
 class Handle(CallHandle):
-    """A call as its caller sees it."""
+    """A call as its caller sees it. Any thread may settle or refuse it; the first to do so is believed."""
 
     def __init__(self, hang_up: Callable[["Handle"], None]) -> None:
         self.result: Future[CallResult] = Future()
         self.result.set_running_or_notify_cancel()
         self._hang_up = hang_up
+        self._open = threading.Semaphore()
 
     def hang_up(self) -> None:
         self._hang_up(self)
 
+    def settle(self, result: CallResult) -> None:
+        if self._open.acquire(blocking=False):
+            self.result.set_result(result)
+
+    def refuse(self, why: str) -> None:
+        """Nothing was sent."""
+        if self._open.acquire(blocking=False):
+            self.result.set_exception(Unavailable(why))
+
+
+Farewells = tuple[tuple[bytes, Address], ...]
+"""Messages that end calls, each with where to send it."""
+
 
 @dataclass(slots=True)
 class Leg:
-    """A call as the thread sees it."""
+    """A call as the thread sees it. farewells: what would end it now, for who takes over from a thread that hangs."""
 
     handle: Handle
     wanted: Call
@@ -80,6 +96,7 @@ class Leg:
     broken: str = ""
     ended: Ended | None = None
     ended_at: float = 0.0
+    farewells: Farewells = field(default=(), repr=False)
 
     @property
     def ring_deadline(self) -> float:
@@ -128,6 +145,10 @@ class Leg:
             far.held,
             keys,
         )
+
+    def failed(self, why: str) -> CallResult:
+        """Our side failed, at whatever point of the call."""
+        return CallResult(CallOutcome.FAILED, reason=why, played_s=self.played_s, keys=self.talk.keys)
 
     def result(self) -> CallResult:
         """Only for an ended call."""

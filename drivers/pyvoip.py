@@ -17,24 +17,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import InvalidStateError
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 import phonenumbers
 
-from drivers import (
-    Call,
-    CallHandle,
-    CallPhase,
-    DeviceState,
-    StateChanged,
-    TrunkStatus,
-    Unavailable,
-)
+from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.answering import Verdict
 from drivers.conversation import By, Conversation, Say
-from drivers.leg import PLAYED_S, Handle, Leg
+from drivers.guard import guarded, place
+from drivers.leg import PLAYED_S, Farewells, Handle, Leg
 from drivers.rtp import Failed, Finished, Heard, Key, PacerEvent, PacerGone, Stopped, Supervisor, hear_only
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.locate import locate
@@ -48,6 +41,7 @@ log = logging.getLogger("pinwheel.voice")
 
 CLOSE_S = 2.0  # for BYEs and the unregistration to be answered
 STILL_LOOKS = 5  # without a turn in between, a second apart, and the thread is given up
+STILL_S = 4.0  # without a turn, and status says so
 SWITCH_PORTS = 50  # tries to find a free RTP port
 
 
@@ -63,17 +57,54 @@ def dialled(rule: str, number: str) -> str:
     return rule
 
 
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """A command: call this."""
+
+    handle: Handle
+    call: Call
+    progress: Callable[[CallPhase], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """A command: end this call, if it is there."""
+
+    handle: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A command: end all calls and take the registration back."""
+
+
+Command = Dial | HangUp | Close
+
+
 class Signalling:
-    """The thread, what it owns, and what others may ask of it; `abandon` is for when it no longer answers."""
+    """The thread, what it owns, and what others may ask of it; `abandon` is for when it no longer answers.
+
+    Only the thread uses the agent. What fails inside one call ends that call. A thread that fails as a whole hangs up
+    its calls itself before it ends; one that hangs has its sockets closed, so that it can do nothing when it wakes up,
+    and its successor sends what it left for that: its `farewells`.
+    """
 
     def __init__(
-        self, name: str, options: Options, timers: Timers, locate: Locator, listener: Callable[[StateChanged], None]
+        self,
+        name: str,
+        options: Options,
+        timers: Timers,
+        locate: Locator,
+        listener: Callable[[StateChanged], None],
+        farewells: Farewells = (),
     ) -> None:
         self.turns = 0  # goes up while the thread lives, at least once a second
         self._name = name
         self._options = options
         self._listener = listener
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._turned_at = time.monotonic()
+        self._farewells = farewells
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._status = TrunkStatus(DeviceState.STARTING, server=options.server)
         self._legs: dict[int, Leg] = {}
         self._next_leg = 0
@@ -94,15 +125,22 @@ class Signalling:
         self._thread.start()
 
     def call(self, call: Call, progress: Callable[[CallPhase], None]) -> CallHandle:
-        handle = Handle(lambda handle: self._ask(lambda: self._hang_up(handle)))
-        self._ask(lambda: self._dial(handle, call, progress))
+        handle = Handle(lambda handle: self._ask(HangUp(handle)))
+        self._ask(Dial(handle, call, progress))
         return handle
 
     def status(self) -> TrunkStatus:
-        return replace(self._status, calls=len(self._legs))
+        """Also of a thread that is dead or hangs."""
+        status = replace(self._status, calls=len(self._legs))
+        if self.dead:
+            return replace(status, state=DeviceState.FAILED, detail="signalling died; it is started again", alive=False)
+        still = not self._over and time.monotonic() > self._turned_at + STILL_S
+        if still or self._abandoned:
+            return replace(status, state=DeviceState.FAILED, detail="signalling does not respond", alive=False)
+        return status
 
     def close(self) -> None:
-        self._ask(self._begin_closing)
+        self._ask(Close())
         self._thread.join(CLOSE_S + 3)
 
     @property
@@ -113,22 +151,35 @@ class Signalling:
         """What is wrong with it, for the log, and how many calls that costs."""
         return "died" if self.dead else "stuck", len(self._legs)
 
-    def abandon(self) -> None:
-        """The thread does not come back: tell the far ends once, end the calls here, let go of ports and processes."""
-        self._abandoned = True
-        now = time.monotonic()
-        for leg in list(self._legs.values()):
-            if self._trunk.agent is not None:
-                self._trunk.agent.hang_up(leg.sip, now)
-            leg.broken = "signalling stopped responding"
-        self._trunk.send()
-        self._release()
+    def abandon(self) -> Farewells:
+        """The thread does not come back: report its calls, and take from it what it could still do harm with.
 
-    def _ask(self, command: Callable[[], None]) -> None:
+        For the watch's thread. The agent is left alone; a thread that wakes up finds every socket closed. Returns what
+        is to be sent so that the far ends know.
+        """
+        self._abandoned = True
+        self._over = True
+        legs = list(self._legs.values())
+        for leg in legs:
+            leg.handle.settle(leg.failed("signalling stopped responding"))
+        self._refuse_waiting()
+        if self._thread.is_alive():
+            self._let_go()
+        return self._farewells + tuple(farewell for leg in legs for farewell in leg.farewells)
+
+    def _ask(self, command: Command) -> None:
         self._commands.put(command)
         if self._over:  # looked at after the put: nobody is left waiting
-            self._obey()
+            self._refuse_waiting()
         self._rouse()
+
+    def _refuse_waiting(self) -> None:
+        """Commands that nobody obeys any more."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                command = self._commands.get_nowait()
+                if isinstance(command, Dial):
+                    command.handle.refuse("the trunk is not ready")
 
     def _rouse(self) -> None:
         with contextlib.suppress(OSError):  # full: it is awake anyway; closed: nobody is there
@@ -141,17 +192,20 @@ class Signalling:
             self._selector.register(self._wake_in, selectors.EVENT_READ)
             while not self._abandoned and not self._closed():
                 self._turn()
-            if not self._abandoned:
-                self._release()
-        except (OSError, ValueError, KeyError, InvalidStateError):
-            if not self._abandoned:  # else it came back after all, and found its sockets closed
-                raise
+        except Exception as exc:  # noqa: BLE001 - the watch starts another thread
+            if not self._abandoned:  # else it found its sockets closed
+                log.error("voice=%s signalling=failed error=%s at=%s", self._name, type(exc).__name__, place(exc))
+        finally:
+            self._release()
 
     def _turn(self) -> None:
         self.turns += 1
-        now = time.monotonic()
+        now = self._turned_at = time.monotonic()
         self._trunk.turn(now)
         self._audio.turn(now)
+        if self._farewells and self._trunk.agent is not None:
+            self._trunk.agent.outbox += self._farewells
+            self._farewells = ()
         self._legs_turn(now)
         self._trunk.send()
         self._set_status(self._current_status())
@@ -171,8 +225,29 @@ class Signalling:
 
     def _obey(self) -> None:
         with contextlib.suppress(queue.Empty):
-            while True:
-                self._commands.get_nowait()()
+            while not self._abandoned:
+                self._do(self._commands.get_nowait())
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case Dial(handle):
+                with guarded("dial", lambda: self._undo(handle)):
+                    self._dial(command)
+            case HangUp(handle):
+                with guarded("hang up", lambda: self._undo(handle)):
+                    self._hang_up(handle)
+            case Close():
+                with guarded("close"):
+                    self._begin_closing()
+            case _:
+                assert_never(command)
+
+    def _undo(self, handle: Handle) -> None:
+        """A command failed in a way that nobody foresaw."""
+        for leg in list(self._legs.values()):
+            if leg.handle is handle:
+                self._drop(leg)
+        handle.refuse("internal error")
 
     def _current_status(self) -> TrunkStatus:
         """The trunk's, but without audio there are no calls."""
@@ -191,17 +266,15 @@ class Signalling:
 
     # --- calls ---
 
-    def _dial(self, handle: Handle, call: Call, progress: Callable[[CallPhase], None]) -> None:
+    def _dial(self, wanted: Dial) -> None:
+        handle, call = wanted.handle, wanted.call
         agent, status = self._trunk.agent, self._current_status()
-        stopping = self._closing_at is not None or self._abandoned
-        if agent is None or stopping or status.state is not DeviceState.READY:
-            handle.result.set_exception(Unavailable(status.detail or "the trunk is not ready"))
-            return
+        if agent is None or self._closing_at is not None or status.state is not DeviceState.READY:
+            return handle.refuse(status.detail or "the trunk is not ready")
         try:
             rtp, rtcp = self._rtp_sockets()
         except OSError:
-            handle.result.set_exception(Unavailable(f"no free UDP port in rtp_ports {self._options.rtp_ports}"))
-            return
+            return handle.refuse(f"no free UDP port in rtp_ports {self._options.rtp_ports}")
         uri = self._trunk.uri(dialled(self._options.dial, call.number))
         cryptos = new_cryptos() if self._options.srtp == "sdes" else ()
         sdp = offer(self._trunk.media_host, rtp.getsockname()[1], secrets.randbelow(10**9), cryptos)
@@ -210,8 +283,10 @@ class Signalling:
         self._next_leg += 1
         repeats = call.repeats if call.again is not None else 0
         talk = Conversation(call.question is not None, repeats, listens=call.hang_up_on_machine)
-        self._legs[self._next_leg] = Leg(handle, call, progress, self._next_leg, sip, rtp, rtcp, now, talk=talk)
-        progress(CallPhase.DIALLING)
+        leg = Leg(handle, call, wanted.progress, self._next_leg, sip, rtp, rtcp, now, talk=talk)
+        self._legs[self._next_leg] = leg
+        leg.progress(CallPhase.DIALLING)
+        return None
 
     def _rtp_sockets(self) -> tuple[socket.socket, socket.socket]:
         """UDP sockets on a free even port of rtp_ports and on the next, for RTCP (RFC 3550 11). Raises OSError."""
@@ -241,15 +316,19 @@ class Signalling:
 
     def _legs_turn(self, now: float) -> None:
         for leg in list(self._legs.values()):
-            while leg.sip.events:
-                self._on_event(leg, leg.sip.events.pop(0), now)
-            if now >= leg.ring_deadline and self._trunk.agent is not None:
-                leg.timed_out = True
-                self._trunk.agent.hang_up(leg.sip, now)
-            if leg.ended is None and leg.answered_at is not None:
-                self._talk_turn(leg, now)
-            if leg.ended is not None and (not leg.streaming or now >= leg.ended_at + PLAYED_S):
-                self._finish(leg)
+            with guarded("call", partial(self._drop, leg)):
+                self._leg_turn(leg, now)
+
+    def _leg_turn(self, leg: Leg, now: float) -> None:
+        while leg.sip.events:
+            self._on_event(leg, leg.sip.events.pop(0), now)
+        if now >= leg.ring_deadline and self._trunk.agent is not None:
+            leg.timed_out = True
+            self._trunk.agent.hang_up(leg.sip, now)
+        if leg.ended is None and leg.answered_at is not None:
+            self._talk_turn(leg, now)
+        if leg.ended is not None and (not leg.streaming or now >= leg.ended_at + PLAYED_S):
+            self._finish(leg)
 
     def _talk_turn(self, leg: Leg, now: float) -> None:
         self._say(leg, leg.talk.due(now))
@@ -261,6 +340,8 @@ class Signalling:
             self._audio.pacer.say(leg.number, leg.say(say), utterance=len(leg.said))
 
     def _on_event(self, leg: Leg, event: CallEvent, now: float) -> None:
+        if self._trunk.agent is not None:
+            leg.farewells = self._trunk.agent.farewells(leg.sip)
         if isinstance(event, Ringing):
             leg.rang_at = now
             leg.progress(CallPhase.RINGING)
@@ -274,7 +355,7 @@ class Signalling:
         elif isinstance(event, Keyed):
             self._say(leg, leg.talk.key(event.digit, now, By.INFO))
         else:
-            leg.ended, leg.ended_at = event, now
+            leg.ended, leg.ended_at, leg.broken = event, now, leg.broken or leg.sip.broken
             if leg.streaming:
                 self._audio.pacer.stop(leg.number)
 
@@ -299,10 +380,25 @@ class Signalling:
             self._trunk.agent.hang_up(leg.sip, time.monotonic())
 
     def _finish(self, leg: Leg) -> None:
+        result = leg.result()
+        self._forget(leg)
+        leg.handle.settle(result)
+
+    def _drop(self, leg: Leg) -> None:
+        """Something failed that nobody foresaw: end this call, and only this one."""
+        agent = self._trunk.agent
+        with guarded("call"):
+            if leg.streaming:
+                self._audio.pacer.stop(leg.number)
+        if agent is not None:
+            agent.give_up(leg.sip, time.monotonic())
+        self._forget(leg)
+        leg.handle.settle(leg.failed("internal error"))
+
+    def _forget(self, leg: Leg) -> None:
         leg.rtp.close()
         leg.rtcp.close()
-        del self._legs[leg.number]
-        leg.handle.result.set_result(leg.result())
+        self._legs.pop(leg.number, None)
 
     # --- the audio process ---
 
@@ -317,7 +413,8 @@ class Signalling:
         for event in events:
             leg = self._legs.get(event.call)
             if leg is not None:
-                self._on_pacer(leg, event, time.monotonic())
+                with guarded("call", partial(self._drop, leg)):
+                    self._on_pacer(leg, event, time.monotonic())
 
     def _on_pacer(self, leg: Leg, event: PacerEvent, now: float) -> None:
         match event:
@@ -354,18 +451,34 @@ class Signalling:
         return quiet or time.monotonic() > self._closing_at + CLOSE_S
 
     def _release(self) -> None:
+        """On the thread itself, as the last thing: what is left ends here, and the far ends are told once."""
         self._over = True
-        self._set_status(TrunkStatus(DeviceState.CLOSED, server=self._options.server))
         for leg in list(self._legs.values()):
-            leg.ended = leg.ended or Ended(0, "the gateway stopped", by_us=True)
-            leg.ended_at = leg.ended_at or time.monotonic()
+            with guarded("call"):
+                self._end_at_last(leg)
+        with guarded("send"):
+            self._trunk.send()
+        self._let_go()
+        with guarded("status"):
+            self._set_status(TrunkStatus(DeviceState.CLOSED, server=self._options.server))
+
+    def _end_at_last(self, leg: Leg) -> None:
+        stopped = self._closing_at is not None
+        if self._trunk.agent is not None:
+            with guarded("hang up"):
+                self._trunk.agent.hang_up(leg.sip, time.monotonic())
+        leg.ended = leg.ended or Ended(0, "the gateway stopped", by_us=True)
+        leg.ended_at = leg.ended_at or time.monotonic()
+        leg.broken = leg.broken or ("" if stopped else "signalling stopped responding")
+        with guarded("call", partial(leg.handle.settle, leg.failed("internal error"))):
             self._finish(leg)
-        self._audio.close()
-        self._trunk.close()
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
-        self._obey()
+
+    def _let_go(self) -> None:
+        """Sockets and processes. Two threads may do this at a time; what the other one has closed is closed."""
+        for owned in (self._audio, self._trunk, self._selector, self._wake_in, self._wake_out):
+            with guarded("close"):
+                owned.close()
+        self._refuse_waiting()
 
 
 class Driver:
@@ -401,12 +514,17 @@ class Driver:
         if self._signalling is not None:
             return self._signalling.call(call, progress)
         nobody = Handle(lambda _: None)
-        nobody.result.set_exception(Unavailable("the driver is not open"))
+        nobody.refuse("the driver is not open")
         return nobody
 
     def status(self) -> TrunkStatus:
-        closed = TrunkStatus(DeviceState.CLOSED, server=self._options.server)
-        return self._signalling.status() if self._signalling is not None else closed
+        if self._signalling is None:
+            return TrunkStatus(DeviceState.CLOSED, server=self._options.server)
+        status = self._signalling.status()
+        watched = self._watch_thread is None or self._watch_thread.is_alive()
+        if status.alive and not watched:
+            return replace(status, detail="the watch over signalling died; restart the daemon", alive=False)
+        return status
 
     def close(self) -> None:
         if self._watch_thread is None or self._signalling is None:
@@ -416,20 +534,27 @@ class Driver:
         self._watch_thread = None
         self._signalling.close()
 
-    def _start(self) -> None:
+    def _start(self, farewells: Farewells = ()) -> None:
         """What the listener asks of us must be there before it hears anything."""
-        self._signalling = Signalling(self.name, self._options, self._timers, self._locate, self._listener)
+        self._signalling = Signalling(self.name, self._options, self._timers, self._locate, self._listener, farewells)
         self._signalling.open()
 
     def _watch(self) -> None:
         """Replace signalling that has died, or has not moved at several looks (not for so long: a suspended host)."""
-        turns, still = -1, 0
+        watched, turns, still = self._signalling, -1, 0
         while not self._closing.wait(self._check_s):
-            assert self._signalling is not None
-            still = still + 1 if self._signalling.turns == turns else 0
-            turns = self._signalling.turns
-            if still >= STILL_LOOKS or self._signalling.dead:
-                log.error("voice=%s signalling=%s calls=%s: begun again", self.name, *self._signalling.trouble())
-                self._signalling.abandon()
-                self._start()
-                turns, still = -1, 0
+            with guarded("watch"):
+                signalling = self._signalling
+                assert signalling is not None
+                same = signalling is watched and signalling.turns == turns
+                watched, turns, still = signalling, signalling.turns, still + 1 if same else 0
+                if still >= STILL_LOOKS or signalling.dead:
+                    self._replace(signalling)
+
+    def _replace(self, signalling: Signalling) -> None:
+        """Where the new one cannot be started, the next look tries again."""
+        log.error("voice=%s signalling=%s calls=%s: begun again", self.name, *signalling.trouble())
+        farewells = signalling.abandon()
+        with guarded("status"):
+            self._listener(StateChanged())
+        self._start(farewells)

@@ -23,13 +23,13 @@ MAX_STREAMS = 64
 
 
 async def healthz(http: HttpRequest) -> Response:
-    """200 while requests can be stored, 503 otherwise; open to everybody who reaches the listener.
+    """200 while all that is ours works, 503 otherwise; open to everybody who reaches the listener.
 
     reasons: what else does not work, such as "voice failed: ...".
     """
-    healthy = not http.app.state.engine.store.broken
-    status = "ok" if healthy else "the database cannot be written"
-    return JSONResponse({"status": status, "reasons": http.app.state.health.reasons()}, 200 if healthy else 503)
+    health: Health = http.app.state.health
+    trouble = health.trouble()
+    return JSONResponse({"status": trouble or "ok", "reasons": health.reasons()}, 503 if trouble else 200)
 
 
 async def status(http: HttpRequest) -> Response:
