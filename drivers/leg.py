@@ -75,7 +75,10 @@ Farewells = tuple[tuple[bytes, Address], ...]
 
 @dataclass(slots=True)
 class Leg:
-    """A call as the thread sees it. farewells: what would end it now, for who takes over from a thread that hangs."""
+    """A call as the thread sees it. farewells: what would end it now, for who takes over from a thread that hangs.
+
+    audio: where the far end wants it, as it said last; looking_up: its name is being looked up.
+    """
 
     handle: Handle
     wanted: Call
@@ -90,6 +93,8 @@ class Leg:
     talk: Conversation = field(default_factory=Conversation)
     law: str = "pcmu"
     streaming: bool = False
+    audio: FarEnd | None = None
+    looking_up: bool = False
     said: list[Say] = field(default_factory=list)  # the last is utterance number len(said)
     played_s: float = 0.0
     timed_out: bool = False

@@ -30,8 +30,8 @@ from drivers.guard import guarded, place
 from drivers.leg import PLAYED_S, Farewells, Handle, Leg
 from drivers.rtp import Failed, Finished, Heard, Key, PacerEvent, PacerGone, Stopped, Supervisor, hear_only
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
-from drivers.sip.locate import locate
-from drivers.sip.sdp import PCMA, new_cryptos, offer
+from drivers.sip.locate import locate, media_host
+from drivers.sip.sdp import PCMA, FarEnd, new_cryptos, offer
 from drivers.sip.transaction import Timers
 from drivers.trunk import Locator, Trunk
 from drivers.voice_options import Options as Options
@@ -78,7 +78,16 @@ class Close:
     """A command: end all calls and take the registration back."""
 
 
-Command = Dial | HangUp | Close
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A command: the name of a far end's audio host was looked up. host: its address, or "" """
+
+    number: int
+    audio: FarEnd
+    host: str
+
+
+Command = Dial | HangUp | Close | Located
 
 
 class Signalling:
@@ -239,6 +248,11 @@ class Signalling:
             case Close():
                 with guarded("close"):
                     self._begin_closing()
+            case Located(number):
+                leg = self._legs.get(number)
+                if leg is not None:
+                    with guarded("call", partial(self._drop, leg)):
+                        self._on_located(leg, command)
             case _:
                 assert_never(command)
 
@@ -348,10 +362,10 @@ class Signalling:
         elif isinstance(event, Answered):
             leg.answered_at = now
             leg.progress(CallPhase.ANSWERED)
-            self._play(leg, event)
+            self._aim(leg, event.audio)
         elif isinstance(event, Moved):
-            if leg.streaming:
-                self._audio.pacer.move(leg.number, leg.media(event.audio, symmetric=self._options.symmetric_rtp))
+            if leg.streaming or leg.looking_up:
+                self._aim(leg, event.audio)
         elif isinstance(event, Keyed):
             self._say(leg, leg.talk.key(event.digit, now, By.INFO))
         else:
@@ -359,12 +373,41 @@ class Signalling:
             if leg.streaming:
                 self._audio.pacer.stop(leg.number)
 
-    def _play(self, leg: Leg, answered: Answered) -> None:
+    def _aim(self, leg: Leg, audio: FarEnd) -> None:
+        """Send the audio there; a name is looked up first, one at a time for a call, on a thread of its own."""
+        leg.audio = audio
+        if leg.looking_up:
+            return
+        if audio.named:
+            leg.looking_up = True
+            asked = (leg.number, audio, leg.rtp.family)
+            threading.Thread(target=self._look_up, args=asked, name="media-lookup", daemon=True).start()
+        elif leg.streaming:
+            self._audio.pacer.move(leg.number, leg.media(audio, symmetric=self._options.symmetric_rtp))
+        else:
+            self._play(leg, audio)
+
+    def _look_up(self, number: int, audio: FarEnd, family: socket.AddressFamily) -> None:
+        """On a thread of its own."""
+        self._ask(Located(number, audio, media_host(audio.host, family)))
+
+    def _on_located(self, leg: Leg, found: Located) -> None:
+        leg.looking_up = False
+        if leg.ended is not None or leg.audio is None:
+            return
+        if found.audio is not leg.audio:  # it moved meanwhile
+            self._aim(leg, leg.audio)
+        elif found.host:
+            self._aim(leg, replace(found.audio, host=found.host))
+        else:
+            self._break(leg, "the name of the callee's audio host has no address")
+
+    def _play(self, leg: Leg, audio: FarEnd) -> None:
         if not self._audio.ready:
             self._break(leg, self._audio.problem)
             return
-        leg.law = "pcma" if answered.audio.payload_type == PCMA else "pcmu"
-        media = leg.media(answered.audio, symmetric=self._options.symmetric_rtp)
+        leg.law = "pcma" if audio.payload_type == PCMA else "pcmu"
+        media = leg.media(audio, symmetric=self._options.symmetric_rtp)
         listens = leg.talk.listens
         first = leg.say(leg.talk.begin())
         self._audio.pacer.play(leg.number, leg.rtp, media, first, utterance=1, hold=True, listen=listens, rtcp=leg.rtcp)

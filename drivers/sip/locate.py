@@ -58,3 +58,13 @@ def _addresses(service: HostPort) -> Iterator[Address]:
         return
     for _, _, _, _, address in found:
         yield str(address[0]), int(address[1])
+
+
+def media_host(name: str, family: socket.AddressFamily) -> str:
+    """The first address of a name in a session description (RFC 4566 9), "" for none. It may block."""
+    try:
+        found = socket.getaddrinfo(name, None, family, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        return ""
+    addresses = (HostPort(str(address[0])) for _, _, _, _, address in found)
+    return next((each.host for each in addresses if each.address(0) is not None), "")

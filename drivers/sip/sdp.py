@@ -1,23 +1,27 @@
 """Session descriptions (RFC 4566, RFC 3264): our offer of G.711, the answer to it, our answers to others.
 
-With keys (RFC 4568) the stream is RTP/SAVP, and nothing without the far end's key is usable.
+What a far end describes is taken apart once, in one pass over its lines. With keys (RFC 4568) the stream is RTP/SAVP,
+and nothing without the far end's key is usable.
 """
 
 import re
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address
 
 from pyVoIP.RTP import PayloadType
 
+from drivers.sip.message import Malformed
+from drivers.sip.uri import HostPort, bare_host_of
 from drivers.srtp import KEY_OCTETS, Suite
 
 PCMU, PCMA = int(PayloadType.PCMU), int(PayloadType.PCMA)
 NAMES = {PCMU: "PCMU", PCMA: "PCMA"}
 TELEPHONE_EVENT = 101
+MOST_STREAMS = 16  # of one description
+UNSPECIFIED = ("0.0.0.0", "::")
 FRAME_MS, LEAST_FRAME_MS, MOST_FRAME_MS = 20, 10, 60  # RFC 3551 4.2: 20; G.711 in steps of 10
 
 
@@ -57,7 +61,9 @@ class Crypto:
 
 @dataclass(frozen=True, slots=True)
 class FarEnd:
-    """The far end's audio: where it listens, and to what. payload_type: 0 (PCMU) or 8 (PCMA); host: an IP address.
+    """The far end's audio: where it listens, and to what. payload_type: 0 (PCMU) or 8 (PCMA).
+
+    host: an IP address, or a name (RFC 4566 9), which is to be looked up first.
 
     events: the payload type of its keys (RFC 4733), if any; rtcp_port: 0 for none; ours, theirs: the keys, if any.
     """
@@ -73,9 +79,14 @@ class FarEnd:
     theirs: Crypto | None = None
 
     @property
+    def named(self) -> bool:
+        """The host is a name."""
+        return HostPort(self.host).ip is None
+
+    @property
     def held(self) -> bool:
         """It does not want to hear us now (RFC 3264 8.4; the address 0.0.0.0 is how RFC 2543 said it)."""
-        return self.direction in (Direction.SENDONLY, Direction.INACTIVE) or ip_address(self.host).is_unspecified
+        return self.direction in (Direction.SENDONLY, Direction.INACTIVE) or self.host in UNSPECIFIED
 
 
 # --- what we say -------------------------------------------------------------------------------------------
@@ -111,17 +122,24 @@ def respond(body: bytes, offered: bytes, agreed: FarEnd, version: int) -> tuple[
     Law and crypto suite stay as they are. Raises NoAudio where they cannot.
     """
     ours = (agreed.ours,) if agreed.ours is not None else ()
-    chosen, far = _usable(body, (agreed.payload_type,), ours, same_tag=False)
+    sections = _sections(body)
+    chosen, far = _usable(sections, (agreed.payload_type,), ours, same_tag=False)
     host, port, session = _places(offered)
-    direction = Direction.INACTIVE if ip_address(far.host).is_unspecified else MIRRORED[far.direction]
+    direction = Direction.INACTIVE if far.host in UNSPECIFIED else MIRRORED[far.direction]
     cryptos = (Crypto(far.theirs.tag, far.ours.suite, far.ours.key),) if far.theirs and far.ours else ()
     lines = _session(host, session, version)
-    for section in _sections(body)[1:]:
-        if section == chosen:
+    for section in sections[1:]:
+        if section is chosen:
             lines += _stream(port, (far.payload_type,), far.events, cryptos, direction)
         else:
-            lines.append(re.sub(r"^(m=\S+) \S+", r"\1 0", section.splitlines()[0]))
+            lines.append(_declined(section.media))
     return far, _written(lines)
+
+
+def _declined(media: str) -> str:
+    """The m= line that turns a stream down in its place (RFC 3264 6)."""
+    words = media.split() if media.isascii() and media.isprintable() else []
+    return f"m={words[0]} 0 {' '.join(words[2:])}" if len(words) > 3 else "m=audio 0 RTP/AVP 0"
 
 
 def _session(host: str, session: int, version: int) -> list[str]:
@@ -150,25 +168,45 @@ def _written(lines: list[str]) -> bytes:
 
 def _places(offered: bytes) -> tuple[str, int, int]:
     """Address, port and session number of an offer of ours."""
-    text = offered.decode()
-    origin, stream = re.search(r"^o=pinwheel (\d+)", text, re.M), re.search(r"^m=audio (\d+)", text, re.M)
-    assert origin is not None
-    assert stream is not None
-    return _host(text), int(stream[1]), int(origin[1])
+    session, stream = _sections(offered)
+    return session.host, int(stream.media.split()[1]), int(session.origin.split()[1])
 
 
 # --- what the far end says ---------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the session, or one stream, says. origin, media: the values of o= and m=; host: of c=, "" for none.
+
+    attributes: the values by name, in order.
+    """
+
+    origin: str
+    media: str
+    host: str
+    attributes: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+    def attribute(self, name: str) -> str:
+        """The first value, or "" """
+        return self.attributes.get(name, ("",))[0]
+
+    @property
+    def direction(self) -> Direction | None:
+        return next((direction for direction in Direction if direction in self.attributes), None)
+
+
 def answer(body: bytes, offered: bytes) -> FarEnd:
     """What the far end made of our offer. Raises NoAudio."""
-    ours = tuple(_cryptos(offered.decode()))
-    return _usable(body, (PCMU, PCMA), ours, same_tag=True)[1]
+    ours = tuple(_cryptos(_sections(offered)[1]))
+    return _usable(_sections(body), (PCMU, PCMA), ours, same_tag=True)[1]
 
 
-def _usable(body: bytes, types: tuple[int, ...], ours: tuple[Crypto, ...], *, same_tag: bool) -> tuple[str, FarEnd]:
+def _usable(
+    sections: list[Section], types: tuple[int, ...], ours: tuple[Crypto, ...], *, same_tag: bool
+) -> tuple[Section, FarEnd]:
     """The first stream that we can send to, as it is written and as we read it. Raises NoAudio."""
-    session, *streams = _sections(body)
+    session, *streams = sections
     why = "no G.711 audio in the answer"
     for stream in streams:
         try:
@@ -178,77 +216,113 @@ def _usable(body: bytes, types: tuple[int, ...], ours: tuple[Crypto, ...], *, sa
     raise NoAudio(why)
 
 
-def _far_end(stream: str, session: str, types: tuple[int, ...], ours: tuple[Crypto, ...], *, same_tag: bool) -> FarEnd:
+def _far_end(
+    stream: Section, session: Section, types: tuple[int, ...], ours: tuple[Crypto, ...], *, same_tag: bool
+) -> FarEnd:
     """c= and direction of the stream win over those of the session. Raises NoAudio."""
-    media = re.match(r"m=audio (\d{1,5})(?:/\d+)? (\S{1,20})((?: \d{1,3})+)", stream)
-    host = _host(stream) or _host(session)
-    if not media or not host or not 0 < int(media[1]) < 65536:
-        raise NoAudio("no G.711 audio in the answer")
-    usable = [int(number) for number in media[3].split() if int(number) in types]
-    if not usable:
+    kind, port, profile, *formats = [*stream.media.split(), "", "", ""]
+    host = stream.host or session.host
+    number = _number(port.partition("/")[0], 65535)
+    usable = [int(each) for each in formats if _number(each, 127) in types]
+    if kind != "audio" or not host or not number or not usable:
         raise NoAudio("no G.711 audio in the answer")
     mine, theirs = _agreed(stream, ours, same_tag=same_tag)
-    if media[2] != _profile(ours):
-        raise NoAudio(f"the answer is {media[2]}, where {_profile(ours)} was offered")
+    if profile != _profile(ours):
+        raise NoAudio(f"the answer is {profile[:20]}, where {_profile(ours)} was offered")
     if ours and theirs is None:
         raise NoAudio("the answer has no key for SRTP")
-    events = re.search(r"^a=rtpmap:(\d{1,3}) telephone-event/8000", stream, re.MULTILINE | re.IGNORECASE)
-    direction = _attribute(stream, "|".join(Direction)) or _attribute(session, "|".join(Direction))
     return FarEnd(
         host,
-        int(media[1]),
+        number,
         usable[0],
-        int(events[1]) if events else None,
+        _events(stream),
         _frame_ms(stream),
-        _rtcp_port(stream, int(media[1])),
-        Direction(direction or "sendrecv"),
+        _rtcp_port(stream, number),
+        stream.direction or session.direction or Direction.SENDRECV,
         mine,
         theirs,
     )
 
 
-def _sections(body: bytes) -> list[str]:
-    """The session's lines, then those of each stream."""
-    return re.split(r"\r?\n(?=m=)", "\n" + body.decode("utf-8", "replace"))
+def _sections(body: bytes) -> list[Section]:
+    """The session, then each stream. Raises NoAudio for more of these than anybody has."""
+    sections: list[list[str]] = [[]]
+    for line in body.decode("utf-8", "replace").split("\n"):
+        if line.startswith("m="):
+            sections.append([])
+        sections[-1].append(line.rstrip())
+    if len(sections) > MOST_STREAMS + 1:
+        raise NoAudio(f"more than {MOST_STREAMS} streams in the answer")
+    return [_section(lines) for lines in sections]
 
 
-def _host(section: str) -> str:
-    """The address of c=, or "": a name would mean a look-up that blocks, and a group would tell many."""
-    match = re.search(r"^c=IN IP[46] ([0-9A-Fa-f.:]+)", section, re.MULTILINE)
+def _section(lines: list[str]) -> Section:
+    """The first line of each kind counts."""
+    first: dict[str, str] = {}
+    attributes: dict[str, list[str]] = {}
+    for line in lines:
+        kind, _, value = line.partition("=")
+        first.setdefault(kind, value)
+        if kind == "a":
+            name, _, content = value.partition(":")
+            attributes.setdefault(name, []).append(content)
+    frozen = {name: tuple(values) for name, values in attributes.items()}
+    return Section(first.get("o", ""), first.get("m", ""), _host(first.get("c", "")), frozen)
+
+
+def _host(connection: str) -> str:
+    """The address or name of a c= line, or "": a group would mean many who hear it."""
+    network, kind, host, *_ = [*connection.split(), "", "", ""]
     try:
-        return match[1] if match and not ip_address(match[1]).is_multicast else ""
-    except ValueError:
+        place = HostPort(bare_host_of(host.partition("/")[0]))
+    except Malformed:
         return ""
+    many = place.ip is not None and place.ip.is_multicast
+    return place.host if network == "IN" and kind in ("IP4", "IP6") and not many else ""
 
 
-def _attribute(section: str, pattern: str) -> str:
-    """The first attribute that matches, without its a=, or ""."""
-    match = re.search(rf"^a=({pattern})\s*$", section, re.MULTILINE)
-    return match[1] if match else ""
+def _number(text: str, most: int) -> int | None:
+    """ASCII digits up to `most`; None for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        return None
+    return int(text) if int(text) <= most else None
 
 
-def _frame_ms(stream: str) -> int:
+def _events(stream: Section) -> int | None:
+    """The payload type of keys (RFC 4733 7.1.1)."""
+    for value in stream.attributes.get("rtpmap", ()):
+        number, _, encoding = value.partition(" ")
+        if encoding.strip().lower().startswith("telephone-event/8000"):
+            return _number(number, 127)
+    return None
+
+
+def _frame_ms(stream: Section) -> int:
     """The packet time that the far end wants (RFC 4566 6), as near to it as we can."""
-    wanted, most = (_attribute(stream, rf"{name}:\d{{1,4}}").partition(":")[2] for name in ("ptime", "maxptime"))
-    frame_ms = min(int(wanted or FRAME_MS), int(most or MOST_FRAME_MS))
+    wanted, most = (_number(stream.attribute(name), 9999) for name in ("ptime", "maxptime"))
+    frame_ms = min(FRAME_MS if wanted is None else wanted, MOST_FRAME_MS if most is None else most)
     return min(max(frame_ms // 10 * 10, LEAST_FRAME_MS), MOST_FRAME_MS)
 
 
-def _rtcp_port(stream: str, port: int) -> int:
+def _rtcp_port(stream: Section, port: int) -> int:
     """Where its RTCP is: as it says (RFC 3605), else at the next port (RFC 3550 11)."""
-    match = re.search(r"^a=rtcp:(\d{1,5})\b", stream, re.MULTILINE)
-    rtcp_port = int(match[1]) if match else port + 1
-    return rtcp_port if rtcp_port < 65536 else 0
+    said = stream.attribute("rtcp").partition(" ")[0]
+    rtcp_port = _number(said, 99_999) if said else port + 1
+    return rtcp_port if rtcp_port is not None and rtcp_port < 65536 else 0
 
 
-def _cryptos(stream: str) -> Iterator[Crypto]:
+CRYPTO = re.compile(rf"([0-9]{{1,9}}) ({'|'.join(Suite)}) inline:([A-Za-z0-9+/]{{40}})(?:\|(?:2\^)?[0-9]{{1,20}})?")
+
+
+def _cryptos(stream: Section) -> Iterator[Crypto]:
     """The crypto lines that we can do: no key identifier, no parameters that would change how packets look."""
-    line = rf"^a=crypto:(\d{{1,9}}) ({'|'.join(Suite)}) inline:([A-Za-z0-9+/]{{40}})(?:\|(?:2\^)?\d+)?\s*$"
-    for tag, suite, key in re.findall(line, stream, re.MULTILINE):
-        yield Crypto(int(tag), Suite(suite), b64decode(key))
+    for value in stream.attributes.get("crypto", ()):
+        found = CRYPTO.fullmatch(value)
+        if found is not None:
+            yield Crypto(int(found[1]), Suite(found[2]), b64decode(found[3]))
 
 
-def _agreed(stream: str, ours: tuple[Crypto, ...], *, same_tag: bool) -> tuple[Crypto | None, Crypto | None]:
+def _agreed(stream: Section, ours: tuple[Crypto, ...], *, same_tag: bool) -> tuple[Crypto | None, Crypto | None]:
     """The first of its keys that goes with one of ours (RFC 4568 5.1.2, 5.1.3), and ours."""
     for theirs in _cryptos(stream):
         for mine in ours:

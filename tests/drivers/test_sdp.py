@@ -72,7 +72,11 @@ def test_reports_go_where_the_answer_says(lines: list[str], port: int) -> None:
         (said(media="m=audio 0 RTP/AVP 8"), "no G.711 audio"),
         (said(media="m=audio 5000 RTP/AVP 18"), "no G.711 audio"),
         (said(media="m=video 5000 RTP/AVP 8"), "no G.711 audio"),
-        (said(host="pbx.example"), "no G.711 audio"),
+        (said(host="pbx..example"), "no G.711 audio"),
+        (said(host="fe80::1%eth0"), "no G.711 audio"),
+        (said(host="[::1]%" + "x" * 70), "no G.711 audio"),
+        (said(host="192.0.2.1\0"), "no G.711 audio"),
+        (said() + b"m=video 9000 RTP/AVP 31\r\n" * 16, "more than 16 streams"),
         (said(host="239.1.2.3"), "no G.711 audio"),
         (said(THEIRS, media="m=audio 5000 RTP/SAVP 8"), "RTP/SAVP, where RTP/AVP was offered"),
     ],
@@ -80,6 +84,27 @@ def test_reports_go_where_the_answer_says(lines: list[str], port: int) -> None:
 def test_what_cannot_be_spoken_to_is_refused(body: bytes, why: str) -> None:
     with pytest.raises(NoAudio, match=why):
         answer(body, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("place", "host"),
+    [
+        ("IN IP4 sbc.example", "sbc.example"),
+        ("IN IP6 2001:DB8::7", "2001:db8::7"),
+        ("IN IP4 198.51.100.2/127", "198.51.100.2"),
+        ("IN  IP4  198.51.100.2 ", "198.51.100.2"),
+    ],
+)
+def test_where_audio_goes_may_be_an_address_or_a_name(place: str, host: str) -> None:
+    """There used to be no audio for names (RFC 4566 9)."""
+    body = said().replace(b"c=IN IP4 198.51.100.2", b"c=" + place.encode())
+    assert answer(body, PLAIN).host == host
+
+
+def test_two_streams_that_look_the_same_are_one_that_is_used_and_one_that_is_declined() -> None:
+    body = said() + said()[said().index(b"m=") :]
+    described = respond(body, PLAIN, answer(said(), PLAIN), 2)[1]
+    assert described.count(b"m=audio 40000 ") == described.count(b"m=audio 0 ") == 1
 
 
 @pytest.mark.parametrize(

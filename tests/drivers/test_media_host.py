@@ -1,0 +1,51 @@
+"""A name in c= (RFC 4566 9): it is looked up beside the signalling, and the audio goes to its address."""
+
+import socket
+
+from drivers import CallOutcome
+from drivers.sip.locate import media_host
+from drivers.sip.message import Message
+from drivers.sip.sdp import offer
+from tests.drivers.test_guards import Callee, answer_with
+from tests.drivers.test_pyvoip import dial, driver, result, tone
+from tests.drivers.test_signalling import far_end
+
+
+def audio_at(host: str) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host, 0))
+    sock.settimeout(10)
+    return sock
+
+
+def accept(callee: Callee, sdp: bytes, *headers: tuple[str, str]) -> Message:
+    invite, source = callee.invited()
+    callee.peer.sendto(answer_with(invite, callee.peer, 200, *headers, sdp=sdp), source)
+    return invite
+
+
+def test_audio_goes_to_the_address_of_a_name() -> None:
+    """There used to be no audio for a name: the call was hung up at once."""
+    with far_end() as peer, audio_at("127.0.0.1") as audio:
+        callee = Callee(peer)
+        with driver(callee.address, bind="127.0.0.1:0") as opened:
+            handle, _ = dial(opened, tone(0.1, 0.1))
+            invite = accept(callee, offer("localhost", audio.getsockname()[1], 1))
+            assert len(audio.recv(2048)) == 172
+            callee.hear_bye(invite)
+            assert (result(handle).outcome, result(handle).played_s) == (CallOutcome.ANSWERED, 0.2)
+
+
+def test_a_name_without_an_address_ends_its_call_and_says_why() -> None:
+    with far_end() as peer:
+        callee = Callee(peer)
+        with driver(callee.address) as opened:
+            handle, _ = dial(opened, tone(0.1))
+            callee.hear_bye(accept(callee, offer("nowhere.invalid", 9, 1)))
+            assert result(handle).outcome is CallOutcome.FAILED
+            assert "has no address" in result(handle).reason
+
+
+def test_a_name_of_many_hosts_or_of_none_is_no_place_for_audio() -> None:
+    for name in ("224.0.0.1", "0.0.0.0", "255.255.255.255", "a..b", "x" * 70):
+        assert media_host(name, socket.AF_INET) == ""
