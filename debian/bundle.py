@@ -86,12 +86,12 @@ def _one_copy_of_each_library(folder: Path) -> None:
 
 def _searches_only_beside_itself(library: Path) -> None:
     """No folder of the machine that built a library: whoever may create it here could have us load code of theirs."""
-    told = subprocess.run(["chrpath", "--list", library], capture_output=True, text=True, check=False).stdout
-    folders = told.rpartition("=")[2].strip().split(":")
+    told = subprocess.run(["patchelf", "--print-rpath", library], capture_output=True, text=True, check=True).stdout
+    folders = [folder for folder in told.strip().split(":") if folder]
     beside = [folder for folder in folders if folder.startswith("$ORIGIN")]
-    if folders != beside and folders != [""]:
-        change = ["--replace", ":".join(beside)] if beside else ["--delete"]
-        subprocess.run(["chrpath", *change, library], check=True, stdout=subprocess.DEVNULL)
+    if folders != beside:
+        change = ["--set-rpath", ":".join(beside)] if beside else ["--remove-rpath"]
+        subprocess.run(["patchelf", *change, library], check=True)
 
 
 def _compile(site: Path, root: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 HEAD = """\
 Pinwheel, with the Python libraries below /usr/lib/pinwheel. Each part stands here with its version, its origin, its
-licence and its copyright. The texts of the GNU licences, of the Apache License 2.0 and of the Mozilla Public License 2.0
-are in /usr/share/common-licenses.
+licence and its copyright. The texts of the GNU licences, the Apache License 2.0 and the Mozilla Public License 2.0 are
+in /usr/share/common-licenses.
 
 Pinwheel
     Copyright: 2026 Pinwheel maintainers
@@ -54,8 +54,8 @@ SAID_BY_HAND = {
     "pysqlite3": Known("Zlib"),
     "espeakng-loader": Known(
         "GPL-3.0-or-later",
-        "Copyright (C) 2005-2024 Reece H. Dunn, Jonathan Duddington and contributors: eSpeak NG, which the wheel brings\n"
-        "with a loader of 30 lines by thewh1teagle, who names no licence of its own.",
+        "Copyright (C) 2005-2024 Reece H. Dunn, Jonathan Duddington and contributors: eSpeak NG, in the wheel with\n"
+        "a loader of 30 lines by thewh1teagle, who names no licence of its own.",
         "https://github.com/espeak-ng/espeak-ng",
     ),
 }
