@@ -38,6 +38,8 @@ from daemon.core.model import (
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
 PUNCTUAL = seconds(5)
+ARRIVED = frozenset({AttemptState.SENT, AttemptState.DELIVERED})
+AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use
 MAX_TRIES = 2  # an uncertain delivery goes out once more at the most
 
 OK = 0
@@ -86,10 +88,10 @@ def _step_due(request: Request, event: StepDue) -> Result:
     return _run_step(request, at)
 
 
-def _run_step(request: Request, at: Ms) -> Result:
-    """Run the next event at `at`; there is one."""
+def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Result:
+    """Run the next event at `at`; there is one. renew: with another PIN."""
     step = request.steps[request.step]
-    pinned, due_at = _pin_and_timer(request, at)
+    pinned, due_at = _pin_and_timer(request, at, renew=renew)
     attempt = Attempt(request.step, step.channel, pinned.generation, pinned.pin_until, queued_at=at)
     kept, dropped = _drop_queued(
         request.attempts, at, lambda a: a.channel is step.channel or a.generation != pinned.generation
@@ -111,7 +113,7 @@ def _run_step(request: Request, at: Ms) -> Result:
     )
 
 
-def _pin_and_timer(request: Request, at: Ms) -> tuple[Request, Ms]:
+def _pin_and_timer(request: Request, at: Ms, *, renew: bool) -> tuple[Request, Ms]:
     """The request with the PIN that its next event sends, and when the timer after that event is due.
 
     The current PIN is sent while it is valid. Where no later event can make another, a life that the caller did not
@@ -121,7 +123,7 @@ def _pin_and_timer(request: Request, at: Ms) -> tuple[Request, Ms]:
     until = request.pin_until
     due_at = at + step.wait
     generation, wrong = request.generation, request.wrong
-    if generation == 0 or (at >= until and not request.own_pin):
+    if generation == 0 or ((renew or at >= until) and not request.own_pin):
         generation, wrong, until = generation + 1, 0, at + request.pin_expiry
     if request.own_pin or request.step + 1 == len(request.steps):
         if request.expiry_given:
@@ -199,29 +201,49 @@ def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
     if attempt is None:
         return request, ()
     state = _given_up(attempt) if event.state is AttemptState.DROPPED else event.state
-    if event.state in (AttemptState.REFUSED, AttemptState.FAILED) and attempt.tries > 1 and not event.reference:
+    earlier_tries = attempt.tries - (attempt.state is not AttemptState.QUEUED)
+    if event.state in (AttemptState.REFUSED, AttemptState.FAILED) and earlier_tries and not event.reference:
         state = AttemptState.UNCERTAIN  # one try was refused; the other may have arrived. A report knows which it means
+    detail = event.detail
+    if event.state in ARRIVED and _taken_at(attempt, event) >= _pin_dies_at(request, attempt):
+        detail = f"{detail}, {AFTER_DEATH}" if detail else AFTER_DEATH
     settled = replace(
         attempt,
         state=state,
         reference=event.reference or attempt.reference,
         device=event.device if event.reference and event.device else attempt.device,
-        detail=event.detail,
+        detail=detail,
         settled_at=event.at,
     )
-    note = Note(str(state), event.step, event.detail)
-    current = not request.finished and request.step == event.step + 1
+    note = Note(str(state), event.step, detail)
+    current, left = not request.finished and request.step == event.step + 1, request.step < len(request.steps)
     match event.state:
         case AttemptState.QUEUED:
             settled = replace(settled, tries=attempt.tries - 1)
             return _again(request, settled, event.at, note)
         case AttemptState.UNCERTAIN if event.resend and current and settled.tries < MAX_TRIES:
             return _again(request, settled, event.at, note)
-        case AttemptState.REFUSED if event.move_on and current and request.step < len(request.steps):
-            moved, actions = _run_step(_with_attempt(request, settled), event.at)
+        case AttemptState.REFUSED | AttemptState.DROPPED if event.move_on and current and left:
+            renew = event.state is AttemptState.DROPPED and _never_out(request)
+            moved, actions = _run_step(_with_attempt(request, settled), event.at, renew=renew)
             return moved, (note, *actions)
         case _:
             return _with_attempt(request, settled), (note,)
+
+
+def _taken_at(attempt: Attempt, event: AttemptSettled) -> Ms:
+    """When the network, or the callee, had the PIN. A report may come much later, say from a phone that was off."""
+    return event.at if attempt.state is not AttemptState.SENT or attempt.settled_at is None else attempt.settled_at
+
+
+def _pin_dies_at(request: Request, attempt: Attempt) -> Ms:
+    """When the PIN of an attempt dies, or died; a later event may have prolonged its life."""
+    return request.pin_until if attempt.generation == request.generation else attempt.not_after
+
+
+def _never_out(request: Request) -> bool:
+    """Whether nobody can have the current PIN: it has waited for a device, and may have little of its life left."""
+    return all(attempt.tries == 0 for attempt in request.attempts if attempt.generation == request.generation)
 
 
 def _again(request: Request, attempt: Attempt, at: Ms, note: Note) -> Result:

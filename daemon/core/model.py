@@ -185,8 +185,8 @@ class AttemptSettled:
     """What became of the delivery of this step.
 
     state QUEUED means that nothing has been sent and it shall be tried again. device: whose the reference is; it may
-    be an earlier try's. resend: an uncertain one may go out once more. move_on: a refused one starts the next event at
-    once.
+    be an earlier try's. resend: an uncertain one may go out once more. move_on: one that was refused or dropped starts
+    the next event at once.
     """
 
     step: int

@@ -24,6 +24,7 @@ from daemon.core.model import (
     Requested,
     SetTimer,
     Status,
+    Step,
     StepDue,
     StopDelivery,
 )
@@ -311,6 +312,76 @@ def test_a_refusal_starts_the_next_event_where_the_operator_wants_that() -> None
 def test_a_refusal_of_the_last_event_waits_for_the_end() -> None:
     last = after(started(request(6)), AttemptStarted(0, s(1)), AttemptSettled(0, A.REFUSED, s(2), move_on=True))
     assert (last.step, last.due_at) == (1, s(300))
+
+
+def test_a_dropped_message_keeps_the_schedule() -> None:
+    dropped = after(started(request(1)), AttemptSettled(0, A.DROPPED, s(45)))
+    assert (state(dropped), dropped.step, dropped.due_at) == (A.DROPPED, 1, s(125))
+
+
+def test_a_dropped_message_starts_the_next_event_with_a_pin_that_lives_where_the_operator_wants_that() -> None:
+    """The dropped one had little of its life left, and nobody has it."""
+    moved, actions = advance(
+        started(request(1, pin_expiry=60)), AttemptSettled(0, A.DROPPED, s(45), detail="overloaded", move_on=True)
+    )
+    assert (moved.step, moved.due_at) == (2, s(225))
+    assert Deliver(1, Channel.TTS, 2, s(105)) in actions
+    late = after(moved, AttemptSettled(0, A.DROPPED, s(46), move_on=True))
+    assert late == moved
+
+
+def test_a_pin_that_may_be_out_is_not_replaced_by_a_dropped_message() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    moved, actions = advance(sending, AttemptSettled(0, A.DROPPED, s(45), move_on=True))
+    assert state(moved) is A.UNCERTAIN
+    assert Deliver(1, Channel.TTS, 1, s(300)) in actions
+
+
+def test_a_callers_own_pin_is_never_replaced() -> None:
+    _, actions = advance(started(request(1, own_pin=True)), AttemptSettled(0, A.DROPPED, s(45), move_on=True))
+    assert any(isinstance(action, Deliver) and action.generation == 1 for action in actions)
+
+
+def test_what_may_have_gone_out_stays_uncertain_when_the_network_takes_no_second_try() -> None:
+    again = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    assert state(after(again, AttemptSettled(0, A.FAILED, s(290), detail="given up"))) is A.UNCERTAIN
+
+
+@pytest.mark.parametrize(
+    ("news", "at", "detail"),
+    [
+        (A.SENT, 59, ""),
+        (A.SENT, 60, "after the PIN's death"),
+        (A.DELIVERED, 60, "after the PIN's death"),
+        (A.UNCERTAIN, 60, ""),
+    ],
+)
+def test_a_message_that_arrives_after_its_pins_death_says_so(news: A, at: int, detail: str) -> None:
+    """It used to count as delivered, though nobody can use it."""
+    sending = after(started(request(1, pin_expiry=60)), AttemptStarted(0, s(1)))
+    arrived, actions = advance(sending, AttemptSettled(0, news, s(at), "7"))
+    assert arrived.attempts[0].detail == detail
+    assert Note(str(news), 0, detail) in actions
+
+
+def test_a_report_that_comes_late_says_nothing_of_when_the_message_was_taken() -> None:
+    sending = after(started(request(1, pin_expiry=60)), AttemptStarted(0, s(1)))
+    in_time = after(sending, AttemptSettled(0, A.SENT, s(59), "7"), AttemptSettled(0, A.DELIVERED, s(70), "7"))
+    late = after(sending, AttemptSettled(0, A.SENT, s(61), "7"), AttemptSettled(0, A.DELIVERED, s(70), "7"))
+    assert [told.attempts[0].detail for told in (in_time, late)] == ["", "after the PIN's death"]
+
+
+def test_the_story_of_a_call_that_ends_after_its_pins_death_is_kept() -> None:
+    sending = after(started(request(7, pin_expiry=60)), AttemptStarted(0, s(50)))
+    answered = after(sending, AttemptSettled(0, A.DELIVERED, s(61), detail="answered"))
+    assert answered.attempts[0].detail == "answered, after the PIN's death"
+
+
+def test_a_pin_whose_life_a_later_event_prolonged_is_not_dead() -> None:
+    steps = (Step(Channel.SMS, s(200)), Step(Channel.SMS, s(300)))
+    second = after(started(request(steps=steps)), AttemptStarted(0, s(1)), StepDue(1, s(200)))
+    assert second.pin_until == s(500)
+    assert after(second, AttemptSettled(0, A.SENT, s(310), "7")).attempts[0].detail == ""
 
 
 def test_a_message_still_queued_is_dropped_when_the_next_one_is() -> None:
