@@ -14,7 +14,6 @@ from typing import Protocol, assert_never
 
 from daemon.clock import Clock
 from daemon.core import model
-from daemon.core.callers import Caller
 from daemon.core.machine import GONE, NOT_FOUND, advance
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import Action, Answer, Attempt, AttemptState, Channel, Event, Request
@@ -27,7 +26,6 @@ from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
 log = logging.getLogger("pinwheel.engine")
 
 BUSY_NUMBER = 10
-BUSY = "Concurrent verifications to the same number are not allowed"
 STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
 CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
 IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
@@ -45,18 +43,26 @@ class Policy:
     cancel_after: Ms = CANCEL_AFTER
     cancel_before_event: int = 2
     on_refused: str = "wait"
+    on_dropped: str = "wait"
     resend: Mapping[str, bool] | None = None
     """By modem: may an uncertain message go out once more?"""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A delivery that waits in a lane."""
+    """A delivery that waits in a lane. request: as it was then; only what never changes of it may be used."""
 
-    request_id: str
+    request: Request = field(repr=False)
     step: int
     not_after: Ms
-    number: str = field(repr=False)
+
+    @property
+    def request_id(self) -> str:
+        return self.request.id
+
+    @property
+    def number(self) -> str:
+        return self.request.number
 
 
 class Lane(Protocol):
@@ -108,18 +114,17 @@ class Engine:
 
     # --- what callers ask ---
 
-    def start(self, caller: Caller, request: Request) -> "asyncio.Future[Outcome]":
-        """Store a new request and run its first event; answers 10 while the number has too many running.
-
-        Those of all accounts count; the outcome has the newest that is the caller's own, if one is.
-        """
+    def start(self, request: Request) -> "asyncio.Future[Outcome]":
+        """Store a new request and run its first event; answers 10 while the number has too many running."""
 
         def operation(tx: Transaction) -> Outcome:
             at = self.clock.now()
-            active = tx.active_for(request.number)
+            active = tx.active_ids_for(request.number)
             if self.policy.max_active_per_number and len(active) >= self.policy.max_active_per_number:
-                own = next((running for running in reversed(active) if caller.owns(running)), None)
-                return Outcome(0, own, (Answer(BUSY_NUMBER, BUSY),))
+                running = replace(request, id=active[-1])
+                return Outcome(
+                    0, running, (Answer(BUSY_NUMBER, "Concurrent verifications to the same number are not allowed"),)
+                )
             started, actions = advance(replace(request, created_at=at), model.Requested(at))
             row = tx.insert(started)
             tx.add_history(at, request.id, "started", None, f"workflow {request.workflow_id}, {request.locale}")
@@ -127,26 +132,21 @@ class Engine:
 
         return self._submit(operation)
 
-    def find(self, caller: Caller, request_id: str) -> Request | None:
-        """A request as it stands; None also where it is not the caller's."""
-        found = self.store.reading.request(request_id)
-        return found[1] if found is not None and caller.owns(found[1]) else None
-
-    def check(self, caller: Caller, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
+    def check(self, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
         """Judge a code against the PIN of the request."""
 
         def event(request: Request, at: Ms) -> Event:
             right = bool(request.generation) and same_code(self.pin(request, request.generation), code)
             return model.CodeSubmitted(right, at)
 
-        return self._apply(caller, request_id, event, ip_address)
+        return self._apply(request_id, event, ip_address)
 
-    def cancel(self, caller: Caller, request_id: str) -> "asyncio.Future[Outcome]":
+    def cancel(self, request_id: str) -> "asyncio.Future[Outcome]":
         limits = (self.policy.cancel_after, self.policy.cancel_before_event)
-        return self._apply(caller, request_id, lambda _, at: model.CancelRequested(at, *limits))
+        return self._apply(request_id, lambda _, at: model.CancelRequested(at, *limits))
 
-    def next_event(self, caller: Caller, request_id: str) -> "asyncio.Future[Outcome]":
-        return self._apply(caller, request_id, lambda _, at: model.NextRequested(at))
+    def next_event(self, request_id: str) -> "asyncio.Future[Outcome]":
+        return self._apply(request_id, lambda _, at: model.NextRequested(at))
 
     def pin(self, request: Request, generation: int) -> str:
         """The PIN itself, computed or unsealed; never to be stored or logged."""
@@ -163,11 +163,8 @@ class Engine:
         """Make it durable that a device is about to be used, an SMS counted for it; `Outcome.begun` tells for what."""
 
         def operation(tx: Transaction) -> Outcome:
-            found = tx.request(request_id)
-            if found is None:
-                return UNKNOWN
             at = self.clock.now()
-            outcome = self._advance(tx, *found, model.AttemptStarted(step, at, device), at)
+            outcome = self._event(tx, request_id, lambda _, at: model.AttemptStarted(step, at, device))
             begun = outcome.begun(step)
             if begun is not None and begun[1].channel is Channel.SMS:
                 tx.add_sent(at, device, begun[0].number, at - MONTH)
@@ -256,7 +253,8 @@ class Engine:
         def event(request: Request, at: Ms) -> Event:
             attempt = request.attempt(step)
             resend = attempt is not None and (self.policy.resend or {}).get(attempt.device, False)
-            move_on = self.policy.on_refused == "next"
+            on = {AttemptState.REFUSED: self.policy.on_refused, AttemptState.DROPPED: self.policy.on_dropped}
+            move_on = on.get(state) == "next"
             return model.AttemptSettled(step, state, at, reference, detail, device, resend=resend, move_on=move_on)
 
         return event
@@ -294,7 +292,7 @@ class Engine:
                 if attempt.state is AttemptState.SENDING:
                     self.settle(request_id, attempt.step, AttemptState.UNCERTAIN, detail="the daemon stopped meanwhile")
                 elif attempt.state is AttemptState.QUEUED:
-                    self._deliver(Job(request_id, attempt.step, attempt.not_after, found[1].number), attempt.channel)
+                    self._deliver(Job(found[1], attempt.step, attempt.not_after), attempt.channel)
         self._load(*self._wheel.extend(), overdue=True)
 
     async def run(self) -> None:
@@ -342,17 +340,15 @@ class Engine:
 
     # --- one event: load, advance, commit, act ---
 
-    def _apply(
-        self, caller: Caller, request_id: str, make_event: MakeEvent, ip_address: str = ""
-    ) -> "asyncio.Future[Outcome]":
-        def operation(tx: Transaction) -> Outcome:
-            found = tx.request(request_id)
-            if found is None or not caller.owns(found[1]):
-                return UNKNOWN
-            at = self.clock.now()
-            return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
+    def _apply(self, request_id: str, make_event: MakeEvent, ip_address: str = "") -> "asyncio.Future[Outcome]":
+        return self._submit(lambda tx: self._event(tx, request_id, make_event, ip_address))
 
-        return self._submit(operation)
+    def _event(self, tx: Transaction, request_id: str, make_event: MakeEvent, ip_address: str = "") -> Outcome:
+        found = tx.request(request_id)
+        if found is None:
+            return UNKNOWN
+        at = self.clock.now()
+        return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
 
     def _advance(
         self, tx: Transaction, row: int, before: Request, event: Event, at: Ms, ip_address: str = ""
@@ -395,7 +391,7 @@ class Engine:
     def _act(self, row: int, request: Request, action: Action) -> None:
         match action:
             case model.Deliver():
-                self._deliver(Job(request.id, action.step, action.not_after, request.number), action.channel)
+                self._deliver(Job(request, action.step, action.not_after), action.channel)
             case model.SetTimer():
                 self._set_timer(action.at, row)
             case model.StopDelivery():

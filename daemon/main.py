@@ -180,6 +180,7 @@ def assemble(config: Config) -> Daemon:
         seconds(config.security.cancel_after),
         config.security.cancel_before_event,
         config.security.on_refused,
+        config.sms.on_dropped,
         {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
     )
     engine = Engine(store, Clock(config.clock.speed, origin), Pins(key), policy)
@@ -191,7 +192,9 @@ def assemble(config: Config) -> Daemon:
     sms = calls = None
     if config.modem:
         modems = [(drivers.load(modem.driver).Driver(modem.name, modem.options), modem) for modem in config.modem]
-        engine.lanes[Channel.SMS] = sms = SmsLane(engine, modems, text, flash=config.sms.flash)
+        engine.lanes[Channel.SMS] = sms = SmsLane(
+            engine, modems, text, flash=config.sms.flash, least_life_s=config.sms.least_life
+        )
     if config.voice.driver != "none":
         options = config.voice.options
         if not options.state_file:

@@ -32,6 +32,7 @@ class Health:
             "clock_stepped_s": round(self.engine.clock.step_s(), 1),
             "store": "the last write failed" if self.engine.store.broken else "ok",
             "requests": self.engine.store.reading.counts(),
+            "overload": str((self.sms and self.sms.overload) or ""),
             "modems": self.modems(),
             "voice": self.voice(),
         }

@@ -62,13 +62,18 @@ def encode_submit(sms: Sms, reference: int = 0) -> list[SubmitPdu]:
     """
     if not (sms.number.isascii() and sms.number.isdigit() and SHORT_CODE[0] <= len(sms.number) <= MAX_DIGITS):
         raise PduError("cannot send to a number that is neither E.164 digits nor a short code")
-    text = sendable(sms.text)
-    dcs = alphabet(text)
-    parts = split(text, dcs)
+    dcs, parts = in_parts(sms.text)
     if len(parts) > MAX_PARTS:
         raise PduError(f"cannot send a message of {len(parts)} parts: {MAX_PARTS} is the most")
     headers = [_concatenation(reference, len(parts), number) for number in range(1, len(parts) + 1)]
     return [_submit(sms, dcs, *part) for part in zip(parts, headers, strict=True)]
+
+
+def in_parts(text: str) -> tuple[int, list[str]]:
+    """The data coding scheme of a text, and its parts."""
+    text = sendable(text)
+    dcs = alphabet(text)
+    return dcs, split(text, dcs)
 
 
 def sendable(text: str) -> str:

@@ -205,7 +205,8 @@ def _status(report: dict[str, Any]) -> None:
     for modem in report["modems"]:
         tell(f"modem     {modem['name']}: {modem['state']}{_because(modem)}")
     if report["modems"]:
-        click.echo(f"messages  {report['modems'][0]['queue']} waiting")
+        overload = f", {report['overload']}" if report["overload"] else ""
+        click.echo(f"messages  {report['modems'][0]['queue']} waiting{overload}")
 
 
 def _voice(voice: dict[str, Any]) -> str:

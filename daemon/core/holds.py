@@ -1,37 +1,58 @@
-"""Recipients whom the network did not take: each is held by itself, longer each time, and given up at last.
+"""Recipients whom the network did not take: each is held by itself, longer each time, for as long as its PIN lives.
 
 Pure: times are arguments, monotonic seconds. One unreachable phone must not stop the messages to all others, and the
-same cause from several phones in a row means the SIM or the network.
+same cause from several phones in a row means the SIM or the network. While a modem has nothing else to send, a message
+is tried again sooner, so that no hold outlasts its cause by much.
 """
 
 from dataclasses import dataclass, field
 
-HOLD_S = (2.0, 5.0, 15.0, 30.0, 60.0)  # after the first time, the second, ...; then it is given up
+HOLD_S = (2.0, 4.0, 15.0, 30.0)  # after the first time, the second, ..., while other messages wait
+IDLE_HOLD_S = 4.0  # at the most, while none does
 SEVERAL = 3  # recipients in a row
 FORGOTTEN_S = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """times: how often the network did not take it; at: the last time; why: what it said."""
+
+    times: int
+    at: float
+    why: str
+
+    @property
+    def seconds(self) -> float:
+        return HOLD_S[min(self.times, len(HOLD_S)) - 1]
+
+
 @dataclass(slots=True)
 class Holds:
-    """By number: how often it was deferred, and when it may be tried again."""
+    """By number."""
 
-    _held: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
+    _held: dict[str, Hold] = field(default_factory=dict, repr=False)
 
-    def deferred(self, number: str, now: float, *, give_up: bool = True) -> int | None:
-        """Hold the recipient; None once that has been done often enough to give up, else how often so far."""
-        self._held = {held: entry for held, entry in self._held.items() if entry[1] > now - FORGOTTEN_S}
-        times = self._held.pop(number, (0, 0.0))[0] + 1
-        if times > len(HOLD_S):
-            if give_up:
-                return None
-            times = len(HOLD_S)
-        self._held[number] = (times, now + HOLD_S[times - 1])
-        return times
+    def __bool__(self) -> bool:
+        """Whether any recipient may be held."""
+        return bool(self._held)
+
+    def deferred(self, number: str, now: float, why: str) -> None:
+        """Hold the recipient."""
+        self._held = {held: hold for held, hold in self._held.items() if hold.at > now - FORGOTTEN_S}
+        before = self._held.pop(number, None)
+        self._held[number] = Hold(before.times + 1 if before else 1, now, why)
 
     def taken(self, number: str) -> None:
-        """The network took a message to it."""
+        """The network took a message to it, or none waits for it any more."""
         self._held.pop(number, None)
 
-    def wait_s(self, number: str, now: float) -> float:
-        """How long it is still held; 0 if it is not."""
-        return max(self._held.get(number, (0, now))[1] - now, 0.0)
+    def hold(self, number: str) -> Hold | None:
+        return self._held.get(number)
+
+    def wait_s(self, number: str, now: float, *, idle: bool) -> float:
+        """How long it is still held; 0 if it is not. idle: no other message waits."""
+        hold = self._held.get(number)
+        if hold is None:
+            return 0.0
+        seconds = min(hold.seconds, IDLE_HOLD_S) if idle else hold.seconds
+        return max(hold.at + seconds - now, 0.0)

@@ -1,41 +1,58 @@
 """Recipients whom the network did not take."""
 
-from daemon.core.holds import FORGOTTEN_S, HOLD_S, Holds
+import pytest
+
+from daemon.core.holds import Holds
 
 
-def test_a_recipient_is_held_longer_each_time_and_then_given_up() -> None:
-    holds, waits = Holds(), []
-    while holds.deferred("a", 100.0) is not None:
-        waits.append(holds.wait_s("a", 100.0))
-    assert waits == list(HOLD_S)
-    assert holds.wait_s("a", 100.0) == 0
-
-
-def test_a_recipient_who_is_not_to_blame_is_held_but_not_given_up() -> None:
+def held(times: int, at: float = 100.0) -> Holds:
+    """ "a" was not taken so many times, the last time at `at`."""
     holds = Holds()
-    for _ in range(9):
-        holds.deferred("a", 100.0, give_up=False)
-    assert holds.wait_s("a", 100.0) == HOLD_S[-1]
-    assert holds.deferred("a", 200.0) is None
+    for _ in range(times):
+        holds.deferred("a", at, "CMS 38")
+    return holds
+
+
+@pytest.mark.parametrize(
+    ("times", "busy_s", "idle_s"), [(1, 2, 2), (2, 4, 4), (3, 15, 4), (4, 30, 4), (5, 30, 4), (99, 30, 4)]
+)
+def test_a_recipient_is_held_longer_each_time_and_less_long_while_nothing_else_waits(
+    times: int, busy_s: float, idle_s: float
+) -> None:
+    """There used to be an end after six times, whatever the life of the PIN, and holds of up to a minute."""
+    holds = held(times)
+    assert holds.wait_s("a", 100, idle=False) == busy_s
+    assert holds.wait_s("a", 100, idle=True) == idle_s
 
 
 def test_a_hold_ends_with_time_and_holds_nobody_else() -> None:
-    holds = Holds()
-    assert holds.deferred("a", 100.0) == 1
-    assert holds.wait_s("a", 100.5) == HOLD_S[0] - 0.5
-    assert holds.wait_s("a", 100.0 + HOLD_S[0]) == 0
-    assert holds.wait_s("b", 100.0) == 0
+    holds = held(1)
+    assert holds.wait_s("a", 100.5, idle=False) == 1.5
+    assert holds.wait_s("a", 102, idle=False) == 0
+    assert holds.wait_s("b", 100, idle=False) == 0
+
+
+def test_how_often_and_why_is_known() -> None:
+    hold = held(3).hold("a")
+    assert hold is not None
+    assert (hold.times, hold.why) == (3, "CMS 38")
+    assert held(3).hold("b") is None
 
 
 def test_a_message_that_was_taken_ends_the_count() -> None:
-    holds = Holds()
-    holds.deferred("a", 100.0)
+    holds = held(3)
+    assert holds
     holds.taken("a")
     holds.taken("b")
-    assert holds.deferred("a", 200.0) == 1
+    assert not holds
+    assert holds.wait_s("a", 100, idle=False) == 0
 
 
-def test_what_is_long_past_does_not_count() -> None:
-    holds = Holds()
-    holds.deferred("a", 0.0)
-    assert holds.deferred("a", FORGOTTEN_S + HOLD_S[0]) == 1
+def test_what_is_more_than_an_hour_past_does_not_count() -> None:
+    holds = held(3, at=100)
+    holds.deferred("b", 3700, "CMS 38")
+    assert holds.hold("a") is None
+
+
+def test_no_number_shows() -> None:
+    assert "447700900123" not in repr(Holds({"447700900123": held(1).hold("a")}))  # type: ignore[dict-item]

@@ -7,7 +7,19 @@ import pytest
 
 import daemon.core
 
-ALLOWED = {"array", "collections", "dataclasses", "enum", "typing", "re", "string", "itertools", "functools", "math"}
+ALLOWED = {
+    "array",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "enum",
+    "typing",
+    "re",
+    "string",
+    "itertools",
+    "functools",
+    "math",
+}
 MODULES = sorted(Path(daemon.core.__file__).parent.glob("*.py"))
 
 

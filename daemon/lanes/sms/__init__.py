@@ -1,6 +1,7 @@
 """The lane of messages: one queue in front of a pool of modems."""
 
-from daemon.lanes.sms.lane import SmsLane, SmsText
-from daemon.lanes.sms.slots import REST_S, Duty, ModemSlot, NoSuchModem
+from daemon.lanes.sms.lane import SmsLane
+from daemon.lanes.sms.sending import SmsText
+from daemon.lanes.sms.slots import Duty, ModemSlot, NoSuchModem
 
-__all__ = ["REST_S", "Duty", "ModemSlot", "NoSuchModem", "SmsLane", "SmsText"]
+__all__ = ["Duty", "ModemSlot", "NoSuchModem", "SmsLane", "SmsText"]

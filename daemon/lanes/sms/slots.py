@@ -1,6 +1,7 @@
 """A modem of the pool, and what the lane knows of it."""
 
 import asyncio
+import logging
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -8,11 +9,20 @@ from enum import StrEnum
 
 from daemon.config import Modem
 from daemon.core.milliseconds import Ms
+from daemon.core.pace import Pace
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Job
-from drivers import DeviceState, Sms, SmsDriver, Unavailable
+from drivers import Deferred, DeviceState, DriverError, Sms, SmsDriver, Unavailable, Uncertain
 
-REST_S = (0.5, 1, 2, 5, 10, 30)  # for a modem after one failure of its own, two in a row, ...
+log = logging.getLogger("pinwheel.lanes")
+
+RESTS_S: dict[type[DriverError], tuple[float, ...]] = {
+    Deferred: (0.5, 1.0, 2.0, 4.0),  # of several recipients in a row
+    Unavailable: (0.5, 1.0, 2.0),  # nothing went out: to try again is how to find out that the trouble is over
+    Uncertain: (0.5, 1.0, 2.0, 5.0, 10.0),  # each may be a message that is lost or sent twice
+}
+"""For a modem after one failure of its own, two in a row, ..."""
+DEFECT_REST_S = 30.0
 PASSED_OVER_S = 30.0  # after a failure of its own, while another modem is free
 ANSWERED_LATE = 4  # messages to which a modem may still give an answer; it has two of them open at the most
 
@@ -34,6 +44,8 @@ class ModemSlot:
     quota: Quota
     duty: Duty = Duty.WORKING
     busy: bool = False
+    busy_since: float = 0.0
+    pace: Pace = field(default_factory=Pace)
     idle_since: float = 0.0
     rest_until: float = 0.0
     last_choice_until: float = 0.0  # its last message failed by its fault
@@ -53,6 +65,17 @@ class ModemSlot:
     def ready(self) -> bool:
         return self.duty is Duty.WORKING and self.driver.status().state is DeviceState.READY
 
+    def rested(self, now: float) -> bool:
+        """Whether it could send a message, if it has none already."""
+        return self.ready and self.rest_until <= now
+
+    def watch_quota(self, at: Ms) -> None:
+        """Say once that a limit is reached, and once that it is not any more."""
+        full = self.quota.full(at)
+        if full != self.full:
+            self.full = full
+            log.warning("modem=%s quota=%r", self.name, f"{full} is reached" if full else "messages go out again")
+
     def insist_on_port(self) -> None:
         """Raises Unavailable."""
         if self.duty is Duty.DRAINED:
@@ -61,9 +84,15 @@ class ModemSlot:
     def rest(self, seconds: float) -> None:
         self.rest_until = time.monotonic() + seconds
 
-    def fails(self) -> None:
+    def begin(self, number: str) -> None:
+        """A message is about to go out."""
+        self.busy, self.busy_since = True, time.monotonic()
+        self.quota.begin(number)
+
+    def fails(self, failure: DriverError) -> None:
         """It rests, longer each time; and whoever is free goes first, since it has been idle longest."""
-        self.rest(REST_S[min(self.failures, len(REST_S) - 1)])
+        rests_s = next(rests_s for kind, rests_s in RESTS_S.items() if isinstance(failure, kind))
+        self.rest(rests_s[min(self.failures, len(rests_s) - 1)])
         self.failures += 1
         self.last_choice_until = time.monotonic() + PASSED_OVER_S
 

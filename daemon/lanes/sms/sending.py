@@ -1,0 +1,129 @@
+"""One message: its text, its way through a driver, and what the answer says of the modem and of the recipient."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from daemon.core.holds import SEVERAL, Holds
+from daemon.core.model import Attempt, AttemptState, Request
+from daemon.core.overload import Load
+from daemon.engine import Engine, Job
+from daemon.lanes.sms.answers import Told, parts_of, settle, told
+from daemon.lanes.sms.slots import ModemSlot
+from daemon.lanes.sms.testing import Tests
+from drivers import Deferred, DriverError, Receipt, Sms, Unavailable, Uncertain
+
+log = logging.getLogger("pinwheel.lanes")
+
+TOO_LATE = "too late"  # among a modem's outcomes: the network took the message after its PIN's death
+
+SmsText = Callable[[Request, str], str]
+"""The text of a request's SMS with this PIN in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that a driver has."""
+
+    slot: ModemSlot
+    job: Job
+    sms: Sms
+    request: Request
+
+
+class Sender:
+    """Every method is for the event loop's thread."""
+
+    def __init__(self, engine: Engine, tests: Tests, holds: Holds, load: Load, text: SmsText, *, flash: bool) -> None:
+        self._engine = engine
+        self._tests = tests
+        self._holds = holds
+        self._load = load
+        self._text = text
+        self._flash = flash
+        self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
+
+    async def send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> int:
+        """The parts of it that may have gone out."""
+        now = self._engine.clock.now()
+        pin = self._engine.pin(request, attempt.generation)
+        validity_s = math.ceil(self._engine.clock.real_s(attempt.not_after - now))
+        sent = Sent(slot, job, Sms(request.number, self._text(request, pin), validity_s, self._flash), request)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[int] = loop.create_future()
+
+        def answered(answer: Future[Receipt]) -> None:
+            """On the driver's thread. What it tells later, say a late answer, is handled later, too."""
+            loop.call_soon_threadsafe(self._answered, sent, answer, done)
+
+        slot.driver.send(sent.sms).add_done_callback(answered)
+        return await done
+
+    def _answered(self, sent: Sent, future: Future[Receipt], done: "asyncio.Future[int]") -> None:
+        slot, failure = sent.slot, future.exception()
+        if failure is not None and not isinstance(failure, DriverError):
+            log.error("modem=%s request=%s driver=failed", slot.name, sent.job.request_id, exc_info=failure)
+            failure = Uncertain("a defect of the driver: report the log")
+        answer = future.result() if failure is None else failure
+        parts = parts_of(answer)
+        if not done.done():
+            done.set_result(parts)  # first, so that the next message begins in the commit that settles this one
+        if isinstance(answer, Uncertain):
+            slot.unsettled.append((sent.sms, sent.job))
+        settle(self._engine, slot, sent.job, self._judged(sent, answer), parts)
+
+    def _judged(self, sent: Sent, answer: Receipt | DriverError) -> Told:
+        """The answer as the attempt's state; and what it says of the modem and of the recipient."""
+        if isinstance(answer, Receipt):
+            judged = self._taken(sent, answer)
+        else:
+            sent.slot.last_error = (self._engine.clock.now(), str(answer))
+            judged = self._not_taken(sent, answer)
+        late = judged[0] is AttemptState.SENT and self._engine.clock.now() >= sent.job.not_after
+        sent.slot.outcomes[TOO_LATE if late else judged[0]] += 1
+        return judged
+
+    def _taken(self, sent: Sent, receipt: Receipt) -> Told:
+        slot, now = sent.slot, time.monotonic()
+        slot.pace.took(now, now - slot.busy_since, len(receipt.references))
+        slot.works()
+        slot.deferred.clear()
+        self._holds.taken(sent.request.number)
+        self._tests.forget(slot, sent.request.number, receipt.references[-1])
+        if self._engine.clock.now() < sent.job.not_after:
+            self._load.sent(now)
+        self._measure(sent.request, receipt)
+        return told(receipt)
+
+    def _not_taken(self, sent: Sent, failure: DriverError) -> Told:
+        slot, now = sent.slot, time.monotonic()
+        if isinstance(failure, Deferred | Uncertain):
+            slot.pace.took_in_vain(now, now - slot.busy_since)
+        if isinstance(failure, Deferred):
+            self._deferred(slot, sent.request.number, failure)
+        elif isinstance(failure, Unavailable | Uncertain):
+            slot.fails(failure)
+        else:
+            slot.works()
+        if not isinstance(failure, Unavailable):
+            self._holds.taken(sent.request.number)
+        return told(failure)
+
+    def _deferred(self, slot: ModemSlot, number: str, failure: Deferred) -> None:
+        """The network did not take it: that is the recipient's fault, or, of several in a row, the SIM's."""
+        if len(slot.deferred) < SEVERAL:
+            slot.deferred.add(number)
+        if len(slot.deferred) == SEVERAL:
+            slot.fails(failure)
+        self._holds.deferred(number, time.monotonic(), str(failure))
+
+    def _measure(self, request: Request, receipt: Receipt) -> None:
+        """Tell once what costs more than one SMS."""
+        what = (request.locale, request.brand)
+        if len(receipt.references) > 1 and what not in self._long:
+            self._long.add(what)
+            log.warning("locale=%s brand=%r parts=%s: each PIN costs so many SMS", *what, len(receipt.references))
