@@ -283,9 +283,11 @@ def test_offers_that_cross_are_refused_by_both_and_ours_is_made_again() -> None:
     ((refresh, _),) = sent(ours)
     ours.receive(asked(call, "INVITE", 1, body=SDP), FIRST, 46.1)
     assert statuses(ours) == [491]
+    ours.receive(asked(call, "ACK", 1), FIRST, 46.15)
     ours.receive(reply(refresh, 491), FIRST, 46.2)
     ours.receive(asked(call, "INVITE", 2, body=SDP), FIRST, 47.0)
     assert statuses(ours) == [200]
+    ours.receive(asked(call, "ACK", 2, branch="other"), FIRST, 47.1)
     ours.poll(49.3)
     assert [message.method for message, _ in sent(ours)] == ["UPDATE"]
 

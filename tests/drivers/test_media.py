@@ -129,8 +129,9 @@ def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(far: s
     call = SipCall(Identity("sip:us@y", "us", "127.0.0.1:5060"), "sip:x@y", offer("127.0.0.1", 40000, 1))
     invite = call.invite()
     early = response(183, ("require", "100rel"), ("rseq", "7"), sdp=described(far, law=8))
-    assert [message.method for message in call.acknowledge_provisional(early)] == ["PRACK"]
-    assert [message.method for message in call.on_success(invite, response(200))] == ["ACK"]
+    home = (FAR_HOST, 5060)
+    assert [message.method for message, _ in call.on_early(early, home)] == ["PRACK"]
+    assert [message.method for message, _ in call.on_success(invite, response(200), home)] == ["ACK"]
     (answered,) = call.events
     assert isinstance(answered, Answered)
     assert (answered.audio.port, answered.audio.payload_type) == (far.getsockname()[1], 8)

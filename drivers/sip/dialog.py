@@ -1,0 +1,184 @@
+"""Dialogs (RFC 3261 12): what a call and one phone that answers it agreed on, and how requests reach each other in one.
+
+A proxy may fork an INVITE: then each phone that answers has an early dialog of its own, with its own session.
+"""
+
+import contextlib
+import re
+from dataclasses import dataclass, field, replace
+
+from drivers.sip.body import description
+from drivers.sip.message import Malformed, Message, parameters, uri_of
+from drivers.sip.replies import NOT_ACCEPTABLE, OK, PENDING, Reply
+from drivers.sip.sdp import FarEnd, NoAudio, answer, offer_again, respond
+from drivers.sip.transport import Address
+from drivers.sip.uri import uri_from
+
+LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter
+
+
+@dataclass(slots=True)
+class Dialog:
+    """remote_target: the far end's Contact, or whom we called where it gave none that can be used; to: with its tag.
+
+    home: where the INVITE went; offer: our description in it; audio: the far end's, as agreed, or None before.
+    """
+
+    remote_target: str = field(repr=False)
+    to: str = field(repr=False)
+    route: tuple[str, ...] = field(repr=False)
+    home: Address
+    offer: bytes = field(repr=False)
+    reachable: bool = True  # by its Contact
+    updates: bool = False  # the far end takes UPDATE
+    refresh_s: float | None = None  # how often the session is ours to refresh (RFC 4028 7.2)
+    audio: FarEnd | None = None
+    rseq: int | None = None  # of the last provisional response that was acknowledged (RFC 3262 4)
+    their_cseq: int = 0  # of the far end's last request
+    awaits_answer: bool = False  # the far end's ACK holds it, as its INVITE had no offer
+    _version: int = 1  # of our description (RFC 3264 8)
+    _described: bytes = field(default=b"", repr=False)  # the last one after the offer
+
+    @property
+    def tag(self) -> str:
+        """The far end's."""
+        return tag_of(self.to)
+
+    @property
+    def described(self) -> bytes:
+        """Our description as it holds now."""
+        return self._described or self.offer
+
+    # --- the way there ---
+
+    def way(self) -> tuple[str, tuple[str, ...]]:
+        """Request-URI and Route of a request; a first router without ;lr wants to be the target (12.2.1.1)."""
+        if self.route and "lr" not in parameters(uri_of(self.route[0])):
+            return uri_of(self.route[0]), (*self.route[1:], f"<{self.remote_target}>")
+        return self.remote_target, self.route
+
+    def next_hop(self, default_port: int) -> Address:
+        """Where a request goes: to the first router, else to the target.
+
+        Of a name the server knows the way (a look-up would block), and so it does where the target is not known.
+        """
+        if not self.route and not self.reachable:
+            return self.home
+        hop = uri_from(uri_of(self.route[0]) if self.route else self.remote_target)
+        return hop.at.address(default_port) or self.home
+
+    def retarget(self, message: Message) -> None:
+        """Their Contact in what refreshes the dialog is where they are reached from now on (12.2.1.2, 12.2.2)."""
+        target = contact_of(message)
+        if target:
+            self.remote_target, self.reachable = target, True
+
+    # --- the session ---
+
+    def take_early(self, response: Message) -> None:
+        """A provisional response: the first description in one is the answer, where the 2xx has none (13.2.1)."""
+        body = description(response)
+        if body and self.audio is None:
+            with contextlib.suppress(NoAudio):
+                self.audio = answer(body, self.offer)
+
+    def confirm(self, response: Message, made: "Dialog") -> None:
+        """A 2xx: the way is that of `made` from now on (13.2.2.4), the session goes on. Raises NoAudio for none."""
+        self.route, self.updates, self.refresh_s = made.route, made.updates, made.refresh_s
+        if made.reachable:
+            self.remote_target, self.reachable = made.remote_target, True
+        if self.audio is None or description(response):
+            self.audio = answer(description(response), self.offer)
+
+    def take_offer(self, request: Message) -> Reply:
+        """INVITE or UPDATE of the far end: what we answer (RFC 3264 8, RFC 3311); `audio` is what holds then."""
+        body = description(request)
+        if not body and request.method == "UPDATE":
+            return OK
+        if self.audio is None:
+            return PENDING
+        audio, version = self.audio, self._version + 1
+        try:
+            if body:
+                audio, self._described = respond(body, self.offer, self.audio, version)
+            else:
+                self._described = offer_again(self.offer, self.audio, version)
+        except NoAudio:  # all stays as it was (RFC 3261 14.2)
+            return NOT_ACCEPTABLE
+        self._version, self.awaits_answer = version, not body
+        self._move(audio)
+        return replace(OK, body=self._described)
+
+    def take_change(self, message: Message) -> None:
+        """An answer in an ACK, or in a 2xx to our refreshing: the audio may move (RFC 3264 8.3)."""
+        body = description(message)
+        if body and self.audio is not None:
+            with contextlib.suppress(NoAudio):
+                self._move(answer(body, self.offer))
+
+    def _move(self, audio: FarEnd) -> None:
+        """The law of the first answer stays, as what is spoken is encoded by it already."""
+        assert self.audio is not None
+        if audio.payload_type == self.audio.payload_type:
+            self.audio = audio
+
+    # --- session timers ---
+
+    def agree_timer(self, request: Message) -> tuple[tuple[str, str], ...]:
+        """Headers of our 200 to a request with Session-Expires (RFC 4028 9, table 2): who refreshes stays who it was.
+
+        A far end that does not say leaves it to us to choose; we choose it, if it knows what that means.
+        """
+        found = session_timer(request)
+        if found is None:
+            return ()
+        interval_s, refresher = found
+        refresher = refresher or ("uac" if "timer" in request.all("supported") else "uas")
+        self.refresh_s = half_of(interval_s) if refresher == "uas" else None
+        required = (("require", "timer"),) if refresher == "uac" else ()
+        return ("session-expires", f"{interval_s};refresher={refresher}"), *required
+
+
+def dialog_from(response: Message, called: str, home: Address, offer: bytes) -> Dialog:
+    """The dialog that a response to our INVITE makes (12.1.2)."""
+    target = contact_of(response)
+    routes = tuple(value for value in reversed(response.all("record-route")) if usable(uri_of(value)))
+    made = Dialog(target or called, response.get("to"), routes, home, offer, reachable=bool(target))
+    made.updates = "UPDATE" in response.all("allow")
+    timer = session_timer(response)
+    made.refresh_s = half_of(timer[0]) if timer is not None and timer[1] == "uac" else None
+    return made
+
+
+def session_timer(message: Message) -> tuple[int, str] | None:
+    """Seconds and refresher, "uac", "uas" or "", of Session-Expires (RFC 4028 4)."""
+    value = message.get("session-expires")
+    seconds = value.partition(";")[0].strip()
+    if not re.fullmatch(r"[0-9]{1,6}", seconds):
+        return None
+    refresher = parameters(value).get("refresher", "").lower()
+    return int(seconds), refresher if refresher in ("uac", "uas") else ""
+
+
+def half_of(interval_s: int) -> float:
+    """When to refresh (RFC 4028 7.2)."""
+    return max(interval_s, LEAST_SESSION_S) / 2
+
+
+def contact_of(message: Message) -> str:
+    """The first Contact that a request can be sent to, or ""."""
+    return next(filter(usable, map(uri_of, message.all("contact"))), "")
+
+
+def usable(uri: str) -> bool:
+    """A sip: URI by the grammar; another one would break the requests that we send there."""
+    try:
+        uri_from(uri)
+    except Malformed:
+        return False
+    return True
+
+
+def tag_of(value: str) -> str:
+    """The tag of a From or To, "" if it has none."""
+    return parameters(value).get("tag", "")
