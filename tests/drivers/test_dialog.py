@@ -129,12 +129,19 @@ NO_CONTACT: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
+def placed_at_an_address(ours: UserAgent) -> tuple[Call, Message]:
+    """A call as of a driver whose server is given as address:port."""
+    call = ours.call("sip:+44@192.0.2.1", SDP, 0.0)
+    ((invite, _),) = sent(ours)
+    return call, invite
+
+
 @pytest.mark.parametrize("contact", NO_CONTACT)
 @pytest.mark.parametrize("kind", [Kind.UDP, Kind.TLS])
 def test_without_a_usable_contact_what_follows_goes_where_the_invite_went(contact: str, kind: Kind) -> None:
     """There used to be a bug: it went to :5060, and the call never ended on the far side."""
     ours = agent(ODD, kind=kind)
-    call, invite = placed(ours)
+    call, invite = placed_at_an_address(ours)
     ours.receive(bare(invite, 183, *NO_CONTACT[contact], *RELIABLE, body=SDP), ODD, 0.5)
     ours.receive(bare(invite, 200, *NO_CONTACT[contact], body=SDP), ODD, 1.0)
     ours.hang_up(call, 2.0)
@@ -143,7 +150,7 @@ def test_without_a_usable_contact_what_follows_goes_where_the_invite_went(contac
 
 def test_a_second_phone_without_a_contact_is_hung_up_where_the_invite_went() -> None:
     ours = agent(ODD)
-    _, invite = placed(ours)
+    _, invite = placed_at_an_address(ours)
     ours.receive(bare(invite, 200, body=SDP), ODD, 1.0)
     ours.receive(bare(invite, 200, body=SDP, tag="other"), ODD, 1.1)
     assert [(message.method, where) for message, where in sent(ours)] == [("ACK", ODD), ("ACK", ODD), ("BYE", ODD)]

@@ -17,13 +17,14 @@ from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parameters, parse, uri_of
 from drivers.sip.registration import Registration
 from drivers.sip.transport import Kind
-from tests.drivers.test_agent import FIRST, agent, reply, sent
-from tests.drivers.test_pyvoip import BOUND_S, driver
+from tests.drivers.test_agent import FIRST, SDP, agent, reply, sent
+from tests.drivers.test_pyvoip import driver
 from tests.drivers.test_trunk import state
 from tests.peers.datagrams import DatagramPeer
 from tests.peers.kamailio import PASSWORD, Kamailio
 
 OLD = "sip:gw@192.0.2.9:40001"
+REFUSED_S = 20.0  # that Kamailio would answer 503 for, until the contact of before expires
 
 
 @dataclass
@@ -176,7 +177,7 @@ def test_a_probe_that_is_challenged_is_signed() -> None:
 def test_a_cancel_and_an_ack_are_never_signed_anew() -> None:
     """They cannot be challenged (22.1); the ACK to a 2xx repeats what signed its INVITE (13.2.2.4)."""
     ours = agent()
-    call = ours.call("sip:+44@trunk.example", b"", 0.0)
+    call = ours.call("sip:+44@trunk.example", SDP, 0.0)
     ((invite, _),) = sent(ours)
     ours.receive(reply(invite, 407, ("proxy-authenticate", 'Digest realm="x", nonce="y", qop="auth"')), FIRST, 0.1)
     invite = sent(ours)[-1][0]
@@ -283,8 +284,7 @@ def test_a_restart_after_a_crash_is_registered_at_once_with_one_contact_allowed(
             began = time.monotonic()
             with driver(trunk.address, **options) as again:
                 assert again.status().registered
-        assert time.monotonic() - began < BOUND_S
-        assert "403" not in trunk.log()
+                assert time.monotonic() - began < REFUSED_S / 2
 
 
 def test_a_restart_is_registered_at_once_where_every_nonce_is_good_once(tmp_path: Path) -> None:
