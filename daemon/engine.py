@@ -14,6 +14,7 @@ from typing import Protocol, assert_never
 
 from daemon.clock import Clock
 from daemon.core import model
+from daemon.core.callers import Caller
 from daemon.core.machine import GONE, NOT_FOUND, advance
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import Action, Answer, Attempt, AttemptState, Channel, Event, Request
@@ -26,6 +27,7 @@ from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
 log = logging.getLogger("pinwheel.engine")
 
 BUSY_NUMBER = 10
+BUSY = "Concurrent verifications to the same number are not allowed"
 STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
 CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
 IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
@@ -114,17 +116,18 @@ class Engine:
 
     # --- what callers ask ---
 
-    def start(self, request: Request) -> "asyncio.Future[Outcome]":
-        """Store a new request and run its first event; answers 10 while the number has too many running."""
+    def start(self, caller: Caller, request: Request) -> "asyncio.Future[Outcome]":
+        """Store a new request and run its first event; answers 10 while the number has too many running.
+
+        Those of all accounts count; the outcome has the newest that is the caller's own, if one is.
+        """
 
         def operation(tx: Transaction) -> Outcome:
             at = self.clock.now()
-            active = tx.active_ids_for(request.number)
+            active = tx.active_for(request.number)
             if self.policy.max_active_per_number and len(active) >= self.policy.max_active_per_number:
-                running = replace(request, id=active[-1])
-                return Outcome(
-                    0, running, (Answer(BUSY_NUMBER, "Concurrent verifications to the same number are not allowed"),)
-                )
+                own = next((running for running in reversed(active) if caller.owns(running)), None)
+                return Outcome(0, own, (Answer(BUSY_NUMBER, BUSY),))
             started, actions = advance(replace(request, created_at=at), model.Requested(at))
             row = tx.insert(started)
             tx.add_history(at, request.id, "started", None, f"workflow {request.workflow_id}, {request.locale}")
@@ -132,21 +135,26 @@ class Engine:
 
         return self._submit(operation)
 
-    def check(self, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
+    def find(self, caller: Caller, request_id: str) -> Request | None:
+        """A request as it stands; None also where it is not the caller's."""
+        found = self.store.reading.request(request_id)
+        return found[1] if found is not None and caller.owns(found[1]) else None
+
+    def check(self, caller: Caller, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
         """Judge a code against the PIN of the request."""
 
         def event(request: Request, at: Ms) -> Event:
             right = bool(request.generation) and same_code(self.pin(request, request.generation), code)
             return model.CodeSubmitted(right, at)
 
-        return self._apply(request_id, event, ip_address)
+        return self._apply(caller, request_id, event, ip_address)
 
-    def cancel(self, request_id: str) -> "asyncio.Future[Outcome]":
+    def cancel(self, caller: Caller, request_id: str) -> "asyncio.Future[Outcome]":
         limits = (self.policy.cancel_after, self.policy.cancel_before_event)
-        return self._apply(request_id, lambda _, at: model.CancelRequested(at, *limits))
+        return self._apply(caller, request_id, lambda _, at: model.CancelRequested(at, *limits))
 
-    def next_event(self, request_id: str) -> "asyncio.Future[Outcome]":
-        return self._apply(request_id, lambda _, at: model.NextRequested(at))
+    def next_event(self, caller: Caller, request_id: str) -> "asyncio.Future[Outcome]":
+        return self._apply(caller, request_id, lambda _, at: model.NextRequested(at))
 
     def pin(self, request: Request, generation: int) -> str:
         """The PIN itself, computed or unsealed; never to be stored or logged."""
@@ -163,8 +171,11 @@ class Engine:
         """Make it durable that a device is about to be used, an SMS counted for it; `Outcome.begun` tells for what."""
 
         def operation(tx: Transaction) -> Outcome:
+            found = tx.request(request_id)
+            if found is None:
+                return UNKNOWN
             at = self.clock.now()
-            outcome = self._event(tx, request_id, lambda _, at: model.AttemptStarted(step, at, device))
+            outcome = self._advance(tx, *found, model.AttemptStarted(step, at, device), at)
             begun = outcome.begun(step)
             if begun is not None and begun[1].channel is Channel.SMS:
                 tx.add_sent(at, device, begun[0].number, at - MONTH)
@@ -340,15 +351,17 @@ class Engine:
 
     # --- one event: load, advance, commit, act ---
 
-    def _apply(self, request_id: str, make_event: MakeEvent, ip_address: str = "") -> "asyncio.Future[Outcome]":
-        return self._submit(lambda tx: self._event(tx, request_id, make_event, ip_address))
+    def _apply(
+        self, caller: Caller, request_id: str, make_event: MakeEvent, ip_address: str = ""
+    ) -> "asyncio.Future[Outcome]":
+        def operation(tx: Transaction) -> Outcome:
+            found = tx.request(request_id)
+            if found is None or not caller.owns(found[1]):
+                return UNKNOWN
+            at = self.clock.now()
+            return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
 
-    def _event(self, tx: Transaction, request_id: str, make_event: MakeEvent, ip_address: str = "") -> Outcome:
-        found = tx.request(request_id)
-        if found is None:
-            return UNKNOWN
-        at = self.clock.now()
-        return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
+        return self._submit(operation)
 
     def _advance(
         self, tx: Transaction, row: int, before: Request, event: Event, at: Ms, ip_address: str = ""

@@ -95,9 +95,10 @@ class Reading:
         rows = self._db.execute(f"{SELECT_REQUEST}{where} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
         return [self._assemble(row)[1] for row in rows]
 
-    def active_ids_for(self, number: str) -> list[str]:
-        query = "SELECT public_id FROM request WHERE number=? AND status='IN PROGRESS' ORDER BY id"
-        return [row[0] for row in self._db.execute(query, (number,))]
+    def active_for(self, number: str) -> list[Request]:
+        """The requests of a number that run, the oldest first."""
+        query = f"{SELECT_REQUEST} WHERE number=? AND status='IN PROGRESS' ORDER BY id"
+        return [self._assemble(row)[1] for row in self._db.execute(query, (number,)).fetchall()]
 
     def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
         """(due time, row id) of the timers due in [since, until)."""

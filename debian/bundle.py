@@ -4,7 +4,9 @@ usage: bundle.py VENV PACKAGE_ROOT; VENV is PACKAGE_ROOT/usr/lib/pinwheel.
 """
 
 import compileall
+import hashlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ DROPPED = {
     "**/*.pxd": "for compiling only",
     "**/*.pyx": "for compiling only",
     "**/*.pyi": "for type checkers only",
+    "**/_*_tests.*.so": "tests of numpy",
 }
 INTERPRETERS = "python*"
 
@@ -32,7 +35,11 @@ def main(venv: Path, root: Path) -> None:
     for installer in site.glob("*.dist-info/INSTALLER"):
         installer.write_text("dpkg\n")
     for module in site.rglob("*.py"):
-        _without_interpreter_line(module)
+        _is_no_script(module)
+    for folder in sorted({library.parent for library in site.rglob("*.so*")}):
+        _one_copy_of_each_library(folder)
+    for library in sorted(site.rglob("*.so*")):
+        _searches_only_beside_itself(library)
     _compile(site, root)
 
 
@@ -59,11 +66,32 @@ def _without_build_path(config: Path) -> None:
     config.write_text("\n".join(kept) + "\n")
 
 
-def _without_interpreter_line(module: Path) -> None:
+def _is_no_script(module: Path) -> None:
     """A module is imported, not run."""
+    module.chmod(0o644)
     content = module.read_bytes()
     if content.startswith(b"#!"):
         module.write_bytes(b"#" + content[2:])  # a comment: the numbers of the lines stay
+
+
+def _one_copy_of_each_library(folder: Path) -> None:
+    """A wheel cannot hold links: libx.so, libx.so.1 and libx.so.1.2 are three equal files in it."""
+    first: dict[str, Path] = {}
+    for library in sorted(folder.glob("*.so*"), key=lambda path: (-len(path.name), path.name)):
+        kept = first.setdefault(hashlib.sha256(library.read_bytes()).hexdigest(), library)
+        if kept != library:
+            library.unlink()
+            library.symlink_to(kept.name)
+
+
+def _searches_only_beside_itself(library: Path) -> None:
+    """No folder of the machine that built a library: whoever may create it here could have us load code of theirs."""
+    told = subprocess.run(["patchelf", "--print-rpath", library], capture_output=True, text=True, check=True).stdout
+    folders = [folder for folder in told.strip().split(":") if folder]
+    beside = [folder for folder in folders if folder.startswith("$ORIGIN")]
+    if folders != beside:
+        change = ["--set-rpath", ":".join(beside)] if beside else ["--remove-rpath"]
+        subprocess.run(["patchelf", *change, library], check=True)
 
 
 def _compile(site: Path, root: Path) -> None:

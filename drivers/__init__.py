@@ -227,7 +227,8 @@ class CallResult:
     """ring_s, talk_s: seconds ringing and talking; played_s: how much of the speech was sent, first time round.
 
     cause: of ITU-T Q.850, where the telephone network told one (16 normal, 17 busy, 19 no answer, 31 unspecified).
-    keys: what the callee pressed. machine: one seemed to answer, so that we hung up.
+    keys: what the callee pressed. machine: one seemed to answer, so that we hung up. one_way: no audio of the callee
+    ever came, so that it may not have heard us either.
     """
 
     outcome: CallOutcome
@@ -239,6 +240,7 @@ class CallResult:
     cause: int | None = None
     keys: str = ""
     machine: bool = False
+    one_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)

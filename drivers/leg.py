@@ -20,6 +20,7 @@ from drivers.sip.transport import Address
 from drivers.srtp import Keys
 
 REASON_KEPT = 80  # characters
+ONE_WAY_S = 1.0  # of a call in which nothing was heard; in a shorter one that says nothing
 PLAYED_S = 0.5  # how long an ended call waits for the pacer to say how much it played
 
 OUTCOMES: dict[int, CallOutcome] = {
@@ -95,6 +96,7 @@ class Leg:
     streaming: bool = False
     audio: FarEnd | None = None
     looking_up: bool = False
+    heard: bool = False  # a packet of the callee has come
     said: list[Say] = field(default_factory=list)  # the last is utterance number len(said)
     played_s: float = 0.0
     timed_out: bool = False
@@ -137,8 +139,11 @@ class Leg:
             self.played_s = event.played_s
         return isinstance(event, Finished) and event.utterance == len(self.said)
 
-    def media(self, far: FarEnd, *, symmetric: bool) -> Media:
-        """How the pacer is to send. Keys come by our number for them, or by theirs: not all keep RFC 3264 6.1."""
+    def media(self, far: FarEnd, *, symmetric: bool, near: tuple[str, ...]) -> Media:
+        """How the pacer is to send. near: hosts of the signalling.
+
+        Keys come by our number for them, or by theirs: not all keep RFC 3264 6.1.
+        """
         keys = Keys(far.ours.suite, far.ours.key, far.theirs.key) if far.ours and far.theirs else None
         return Media(
             far.payload_type,
@@ -149,6 +154,8 @@ class Leg:
             far.frame_ms,
             far.held,
             keys,
+            far.laws,
+            near,
         )
 
     def failed(self, why: str) -> CallResult:
@@ -167,7 +174,8 @@ class Leg:
         if self.ended.retry_after_s is not None:
             reason += f", try again after {self.ended.retry_after_s} s"
         told = (self.played_s, self.ended.cause, self.talk.keys, self.talk.machine)
-        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *told)
+        one_way = talk_s >= ONE_WAY_S and not self.heard
+        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *told, one_way)
 
     def _outcome(self) -> CallOutcome:
         assert self.ended is not None

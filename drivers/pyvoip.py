@@ -28,7 +28,19 @@ from drivers.answering import Verdict
 from drivers.conversation import By, Conversation, Say
 from drivers.guard import guarded, place
 from drivers.leg import PLAYED_S, Farewells, Handle, Leg
-from drivers.rtp import Failed, Finished, Heard, Key, PacerEvent, PacerGone, Stopped, Supervisor, hear_only
+from drivers.rtp import (
+    Failed,
+    Finished,
+    FirstPacket,
+    Heard,
+    Key,
+    Media,
+    PacerEvent,
+    PacerGone,
+    Stopped,
+    Supervisor,
+    hear_only,
+)
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.locate import locate, media_host
 from drivers.sip.sdp import PCMA, FarEnd, new_cryptos, offer
@@ -383,7 +395,7 @@ class Signalling:
             asked = (leg.number, audio, leg.rtp.family)
             threading.Thread(target=self._look_up, args=asked, name="media-lookup", daemon=True).start()
         elif leg.streaming:
-            self._audio.pacer.move(leg.number, leg.media(audio, symmetric=self._options.symmetric_rtp))
+            self._audio.pacer.move(leg.number, self._media(leg, audio))
         else:
             self._play(leg, audio)
 
@@ -407,11 +419,15 @@ class Signalling:
             self._break(leg, self._audio.problem)
             return
         leg.law = "pcma" if audio.payload_type == PCMA else "pcmu"
-        media = leg.media(audio, symmetric=self._options.symmetric_rtp)
+        media = self._media(leg, audio)
         listens = leg.talk.listens
         first = leg.say(leg.talk.begin())
         self._audio.pacer.play(leg.number, leg.rtp, media, first, utterance=1, hold=True, listen=listens, rtcp=leg.rtcp)
         leg.streaming = True
+
+    def _media(self, leg: Leg, far: FarEnd) -> Media:
+        servers = self._trunk.agent.servers if self._trunk.agent is not None else []
+        return leg.media(far, symmetric=self._options.symmetric_rtp, near=tuple(host for host, _ in servers))
 
     def _break(self, leg: Leg, why: str) -> None:
         """Our side failed: hang up and say so."""
@@ -463,6 +479,8 @@ class Signalling:
         match event:
             case Key():
                 self._say(leg, leg.talk.key(event.digit, now))
+            case FirstPacket():
+                leg.heard = True
             case Heard():
                 self._say(leg, leg.talk.judged(machine=event.verdict == Verdict.MACHINE))
             case Failed():

@@ -56,9 +56,11 @@ class Handset:
     rings_after_s: float | None = TRYING_S  # None: never rings, the final response comes at once
     talks_s: float | None = None
     early_media: bool = False
+    mute: bool = False
 
 
 HANDSETS = {
+    "89": Handset("answers, but no audio comes from it, as through a firewall.", mute=True),
     "90": Handset("is busy (486).", 486, None),
     "91": Handset("rings for ever; nobody answers, until the caller cancels.", None),
     "92": Handset("rings, then declines the call (603).", 603),
@@ -351,6 +353,7 @@ def _found(pattern: str, text: str) -> str:
 
 RATE = 8000
 FRAME_S, FRAME_SAMPLES = 0.020, 160
+QUIET_S, QUIET_SAMPLES = 0.2, 1600  # between packets of a phone into which nobody speaks
 MAX_FRAMES = 30_000  # ten minutes
 MAX_JUMP = {16: 3000, 32: 60 * RATE}  # RFC 3550 A.1: a sequence number or timestamp that leaps further is nonsense
 SO_TIMESTAMPNS = 35  # Linux's asm-generic/socket.h; the socket module has no name for it
@@ -694,6 +697,8 @@ class SimulatedPhone:
         if leg is None or not ours or leg.acknowledged:
             return
         leg.acknowledged = True
+        if not leg.handset.mute:
+            self._keep_quiet(leg, 0)
         if leg.handset.talks_s is not None:
             self._after(leg.handset.talks_s, lambda: self._hang_up(leg))
 
@@ -818,6 +823,15 @@ class SimulatedPhone:
             leg.rtp.sendto(header + leg.offer.codec.encode(TONE), leg.offer.audio)
         due += FRAME_S
         self._after(due - time.monotonic(), lambda: self._play_tone(leg, count + 1, due))
+
+    def _keep_quiet(self, leg: Leg, count: int) -> None:
+        """Silence, as a phone sends it when nobody speaks into it; few packets, as they only show where it is."""
+        if leg.over:
+            return
+        header = struct.pack("!BBHII", 0x80, leg.offer.codec.payload_type, count, count * QUIET_SAMPLES, 2)
+        with contextlib.suppress(OSError, OverflowError):
+            leg.rtp.sendto(header + leg.offer.codec.encode(bytes(2 * FRAME_SAMPLES)), leg.offer.audio)
+        self._after(QUIET_S, lambda: self._keep_quiet(leg, count + 1))
 
     def _hang_up(self, leg: Leg) -> None:
         """BYE to the caller's contact, along the route that the INVITE recorded (RFC 3261 12.1.1)."""

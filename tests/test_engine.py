@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from daemon.clock import Clock
+from daemon.core.callers import Caller
 from daemon.core.machine import pin_letter
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import AttemptState, Channel, Request
@@ -62,7 +63,7 @@ def engine_on(store: SqliteStore, hand: Hand) -> Engine:
 async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
     """A request from its start to its end, nobody typing a code."""
     new = replace(plan, id=request_id(engine.clock.now()))
-    await engine.start(new)
+    await engine.start(Caller(), new)
     for _ in range(len(plan.steps) + 1):
         await engine.store.submit(lambda _: None)  # what the lane has submitted
         found = engine.store.reading.request(new.id)
@@ -123,12 +124,12 @@ def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: SqliteStor
         for left_ms in (1, 0):
             new = replace(request(6, pin_expiry=60), id=request_id(engine.clock.now()), number=f"44770090012{left_ms}")
             hand.at += 0.4564
-            await engine.start(new)
+            await engine.start(Caller(), new)
             found = engine.store.reading.request(new.id)
             assert found is not None
             pin = engine.pin(found[1], 1)
             hand.at = in_seconds(found[1].pin_until - Ms(left_ms)) + (late_s if not left_ms else 0.0001)
-            statuses.append((await engine.check(new.id, pin, "")).answer.status)
+            statuses.append((await engine.check(Caller(), new.id, pin, "")).answer.status)
         return statuses
 
     assert asyncio.run(main()) == [0, 16]

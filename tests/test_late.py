@@ -16,6 +16,7 @@ import pytest
 
 from daemon.clock import Clock
 from daemon.config import Modem
+from daemon.core.callers import Caller
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY
@@ -85,7 +86,7 @@ async def start(engine: Engine, number: str) -> str:
     """A request of one SMS."""
     plan = request(steps=(Step(Channel.SMS, s(300)),))
     new = replace(plan, created_at=engine.clock.now(), id=f"{int(number):032x}", number=number)
-    await engine.start(new)
+    await engine.start(Caller(), new)
     return new.id
 
 

@@ -85,7 +85,7 @@ def test_timers_are_found_by_their_due_time(store: SqliteStore) -> None:
 def test_active_requests_of_a_number_are_known(store: SqliteStore) -> None:
     done, _ = advance(named(2), CodeSubmitted(True, s(1)))
     run(store, insert(named(1)), insert(done))
-    assert store.reading.active_ids_for("447700900123") == [named(1).id]
+    assert store.reading.active_for("447700900123") == [named(1)]
     assert store.reading.counts() == {"IN PROGRESS": 1, "SUCCESS": 1}
 
 

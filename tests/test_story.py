@@ -1,5 +1,7 @@
 """What an operator reads of a call."""
 
+from dataclasses import replace
+
 import pytest
 
 from daemon.core.model import AttemptState
@@ -40,6 +42,15 @@ def test_a_call_is_told_in_a_sentence(result: CallResult, state: AttemptState, s
 def test_a_call_in_which_nobody_pressed_the_key_says_so() -> None:
     state, story = judged(answered(0.0), SPEECH, "en-us", asked=True)
     assert (state, story.rpartition(", ")[2]) == (A.FAILED, "nobody pressed 1")
+
+
+def test_a_call_in_which_the_callee_was_never_heard_says_so() -> None:
+    """There used to be calls "delivered" to a dead port."""
+    one_way = ", one-way: nothing was heard from the callee"
+    state, story = judged(replace(answered(9.0), one_way=True), SPEECH, "en-us", asked=False)
+    assert (state, story) == (A.DELIVERED, f"answered, rang 2.0 s, talked 10.0 s{one_way}")
+    state, story = judged(replace(answered(0.0), one_way=True), SPEECH, "en-us", asked=True)
+    assert (state, story) == (A.FAILED, f"answered, rang 2.0 s, talked 10.0 s{one_way}, nobody pressed 1")
 
 
 def test_a_call_in_another_language_says_so() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,48 +11,66 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from daemon.api import modems, operator
-from daemon.api.access import Access
-from daemon.api.params import HttpError, Mistake
-from daemon.api.verify import Bucket, Verify, route
+from daemon.api.access import Access, Role
+from daemon.api.calls import Call, Handler
+from daemon.api.params import HttpError, Mistake, Parameters, gather
+from daemon.api.verify import Bucket, Verify, answered
 from daemon.config import Config
+from daemon.core.callers import Caller
 from daemon.engine import Engine
 from daemon.status import Health
 
 log = logging.getLogger("pinwheel.api")
 
-BOTH = ["GET", "POST"]
+GET, POST = ["GET"], ["POST"]
+BOTH = GET + POST
 
 
-async def not_yet(http: HttpRequest) -> Response:
-    raise HttpError(404, "Not offered", f"{http.url.path} is not offered by this gateway; JSON calls of Verify v1 are.")
+async def not_yet(call: Call) -> Response:
+    path = call.http.url.path
+    raise HttpError(404, "Not offered", f"{path} is not offered by this gateway; JSON calls of Verify v1 are.")
 
 
-ROUTES = [
-    Route("/verify/json", route(Verify.start), methods=BOTH),
-    Route("/verify/check/json", route(Verify.check), methods=BOTH),
-    Route("/verify/search/json", route(Verify.search), methods=BOTH),
-    Route("/verify/control/json", route(Verify.control), methods=BOTH),
-    Route("/verify/{rest:path}", not_yet, methods=BOTH),
-    Route("/v1/status", operator.status),
-    Route("/v1/requests", operator.requests),
-    Route("/v1/requests/{request_id}", operator.request),
-    Route("/v1/modems", modems.modems),
-    Route("/v1/modems/{name}/{action}", modems.act, methods=["POST"]),
-    Route("/v1/voice", operator.voice),
-    Route("/v1/events", operator.events),
-    Route("/healthz", operator.healthz),
-]
+ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
+    ("/verify/json", BOTH, Role.VERIFY, answered(Verify.start)),
+    ("/verify/check/json", BOTH, Role.VERIFY, answered(Verify.check)),
+    ("/verify/search/json", BOTH, Role.VERIFY, answered(Verify.search)),
+    ("/verify/control/json", BOTH, Role.VERIFY, answered(Verify.control)),
+    ("/verify/{rest:path}", BOTH, Role.OPEN, not_yet),
+    ("/v1/status", GET, Role.OPERATE, operator.status),
+    ("/v1/requests", GET, Role.OPERATE, operator.requests),
+    ("/v1/requests/{request_id}", GET, Role.OPERATE, operator.request),
+    ("/v1/modems", GET, Role.OPERATE, modems.modems),
+    ("/v1/modems/{name}/{action}", POST, Role.OPERATE, modems.act),
+    ("/v1/voice", GET, Role.OPERATE, operator.voice),
+    ("/v1/events", GET, Role.OPERATE, operator.events),
+    ("/healthz", GET, Role.OPEN, operator.healthz),
+)
+"""Path, methods, what a caller must be, handler."""
+
+
+def guarded(role: Role, handler: Handler) -> Callable[[HttpRequest], Awaitable[Response]]:
+    """The one place where a call is let through to its handler, or not."""
+
+    async def endpoint(http: HttpRequest) -> Response:
+        if role is Role.OPEN:
+            return await handler(Call(http, Parameters(()), Caller()))
+        given = await gather(http)
+        return await handler(Call(http, given, http.app.state.access.admit(role, http, given)))
+
+    return endpoint
 
 
 def application(config: Config, engine: Engine, health: Health, stopping: asyncio.Event) -> Starlette:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
     handlers = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, Exception: _crash}
-    app = Starlette(routes=ROUTES, exception_handlers=handlers)  # type: ignore[arg-type]
+    routes = [Route(path, guarded(role, handler), methods=methods) for path, methods, role, handler in ROUTES]
+    app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.engine = engine
     app.state.health = health
     app.state.stopping = stopping
     app.state.streams = set()
-    app.state.access = Access(config.api.allow_uids, config.account)
+    app.state.access = Access(config.api, config.account, config.operator)
     app.state.verify = Verify(
         engine, config.security, config.workflows, config.channels, Bucket(config.security.requests_per_second)
     )

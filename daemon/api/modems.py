@@ -7,7 +7,8 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.params import HttpError, Mistake, Parameters, e164, gather, phone_number
+from daemon.api.calls import Call
+from daemon.api.params import HttpError, Mistake, Parameters, e164, phone_number
 from daemon.api.verify import admit
 from daemon.config import Security
 from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
@@ -22,9 +23,8 @@ SHORT_CODE = re.compile(r"[0-9]{3,6}", re.ASCII)  # such as the carrier's own fo
 Answer = dict[str, Any]
 
 
-async def modems(http: HttpRequest) -> Response:
-    http.app.state.access.operator(http)
-    return JSONResponse({"modems": http.app.state.health.modems()})
+async def modems(call: Call) -> Response:
+    return JSONResponse({"modems": call.http.app.state.health.modems()})
 
 
 async def _set_duty(http: HttpRequest, lane: SmsLane, slot: ModemSlot, _: Parameters) -> Answer:
@@ -70,10 +70,9 @@ ACTIONS: dict[str, Callable[[HttpRequest, SmsLane, ModemSlot, Parameters], Await
 }
 
 
-async def act(http: HttpRequest) -> Response:
+async def act(call: Call) -> Response:
     """POST /v1/modems/{name}/{action}."""
-    http.app.state.access.operator(http)
-    given = await gather(http)
+    http = call.http
     action = ACTIONS.get(http.path_params["action"])
     if action is None:
         raise HttpError(404, "No such action", f"The actions are {', '.join(ACTIONS)}.")
@@ -82,7 +81,7 @@ async def act(http: HttpRequest) -> Response:
         raise HttpError(404, "No such modem", "no modem is configured: add a [[modem]] to the configuration")
     try:
         slot = lane.pool.slot(http.path_params["name"])
-        return JSONResponse(await action(http, lane, slot, given))
+        return JSONResponse(await action(http, lane, slot, call.given))
     except NoSuchModem as exc:
         raise HttpError(404, "No such modem", str(exc)) from None
     except Mistake as exc:

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from daemon.api.calls import Call
 from daemon.api.params import HttpError
 from daemon.clock import utc_text
 from daemon.core.machine import pin_letter
@@ -22,30 +23,28 @@ KEEP_ALIVE_S = 15.0
 MAX_STREAMS = 64
 
 
-async def healthz(http: HttpRequest) -> Response:
+async def healthz(call: Call) -> Response:
     """200 while all that is ours works, 503 otherwise; open to everybody who reaches the listener.
 
     reasons: what else does not work, such as "voice failed: ...".
     """
-    health: Health = http.app.state.health
+    health: Health = call.http.app.state.health
     trouble = health.trouble()
     return JSONResponse({"status": trouble or "ok", "reasons": health.reasons()}, 503 if trouble else 200)
 
 
-async def status(http: HttpRequest) -> Response:
-    http.app.state.access.operator(http)
-    health: Health = http.app.state.health
+async def status(call: Call) -> Response:
+    health: Health = call.http.app.state.health
     return JSONResponse(health.report())
 
 
-async def voice(http: HttpRequest) -> Response:
-    http.app.state.access.operator(http)
-    return JSONResponse(http.app.state.health.voice())
+async def voice(call: Call) -> Response:
+    return JSONResponse(call.http.app.state.health.voice())
 
 
-async def requests(http: HttpRequest) -> Response:
+async def requests(call: Call) -> Response:
     """?active=1: only those in progress; ?limit=N."""
-    http.app.state.access.operator(http)
+    http = call.http
     limit = _whole(http, "limit", 50)
     found = http.app.state.engine.store.reading.requests(
         active_only=http.query_params.get("active") == "1", limit=min(limit, MAX_LIST)
@@ -53,8 +52,8 @@ async def requests(http: HttpRequest) -> Response:
     return JSONResponse({"requests": [summary(request) for request in found]})
 
 
-async def request(http: HttpRequest) -> Response:
-    http.app.state.access.operator(http)
+async def request(call: Call) -> Response:
+    http = call.http
     reading = http.app.state.engine.store.reading
     wanted = http.path_params["request_id"]
     found = reading.request(wanted)
@@ -65,9 +64,9 @@ async def request(http: HttpRequest) -> Response:
     return JSONResponse({**details(found[1]), "checks": checks, "history": history})
 
 
-async def events(http: HttpRequest) -> Response:
+async def events(call: Call) -> Response:
     """Server-sent events: behind Last-Event-ID or ?after=SEQ, or ?last=N lines back; ?follow=0 ends at the end."""
-    http.app.state.access.operator(http)
+    http = call.http
     streams: set[object] = http.app.state.streams
     if len(streams) >= MAX_STREAMS:
         raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")

@@ -9,9 +9,7 @@ import contextlib
 import os
 import socket
 import ssl
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 
@@ -19,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from daemon.api.access import PEER
+from daemon.api.access import PEER, Peer, peer_of
 
 MAX_HEAD = 32 * 1024
 MESSAGE_S = 15.0  # from the first octet of a request to its last
@@ -27,15 +25,6 @@ IDLE_S = 75
 MAX_CONNECTIONS = 1024
 BACKLOG = 512
 GRACE_S = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is at the other end of a Unix socket, as the kernel says."""
-
-    pid: int
-    uid: int
-    gid: int
 
 
 class Protocol(HttpToolsProtocol):
@@ -48,10 +37,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family == socket.AF_UNIX:
-            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            self._peer = Peer(*struct.unpack("3i", credentials))
+        self._peer = peer_of(transport.get_extra_info("socket"))
         self._expect_message()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -6,15 +6,16 @@ from time import monotonic
 from typing import Any
 
 import phonenumbers
-from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.params import Mistake, Parameters, Start, code_parameter, e164, gather, start_parameters
+from daemon.api.calls import Call, Handler
+from daemon.api.params import Mistake, Parameters, Start, code_parameter, e164, start_parameters
 from daemon.clock import utc_text
 from daemon.config import Security
+from daemon.core.callers import Caller
 from daemon.core.model import Channel, Request, Step
 from daemon.core.workflows import effective_expiry, with_wait
-from daemon.engine import BUSY_NUMBER, Engine, Outcome, event_id
+from daemon.engine import Engine, Outcome, event_id
 from daemon.ids import request_id
 from daemon.store import Check, StoreUnusable
 
@@ -57,44 +58,45 @@ class Verify:
     channels: frozenset[Channel]
     bucket: Bucket
 
-    async def start(self, given: Parameters, account: str) -> Answer:
+    async def start(self, given: Parameters, caller: Caller) -> Answer:
         if not self.bucket.take():
             raise Mistake(THROTTLED, "Throttled: too many requests a second; slow down and try again")
         wanted = start_parameters(given, self.workflows)
         self._admit(wanted)
-        request = self._request(wanted, account)
-        outcome = await self.engine.start(request)
-        if outcome.answer.status == BUSY_NUMBER and outcome.request is not None:
-            return {"request_id": outcome.request.id, "status": "10", "error_text": outcome.answer.reason}
+        request = self._request(wanted, caller.account)
+        outcome = await self.engine.start(caller, request)
+        if outcome.answer.status != OK:
+            running = outcome.request.id if outcome.request else ""
+            return {"request_id": running, **_refused(outcome)}
         return {"request_id": request.id, "status": "0"}
 
-    async def check(self, given: Parameters, _account: str) -> Answer:
+    async def check(self, given: Parameters, caller: Caller) -> Answer:
         wanted, code = given.required("request_id"), code_parameter(given)
-        outcome = await self.engine.check(wanted, code, (given.text("ip_address") or "")[:45])
+        outcome = await self.engine.check(caller, wanted, code, (given.text("ip_address") or "")[:45])
         if outcome.answer.status != OK or outcome.request is None:
             return {"request_id": wanted, **_refused(outcome)}
         last = event_id(wanted, outcome.request.step - 1)
         return {"request_id": wanted, "event_id": last, "status": "0", **PRICE}
 
-    async def search(self, given: Parameters, _account: str) -> Answer:
+    async def search(self, given: Parameters, caller: Caller) -> Answer:
         one = given.text("request_id")
         several = given.texts("request_ids")
         if one is None and not several:
             raise Mistake(2, "Your request is incomplete and missing the mandatory parameter `request_id`")
         if len(several) > MAX_SEARCH:
             raise Mistake(TOO_MANY_IDS, "Too many request_ids provided")
-        found = [self._found(wanted) for wanted in ([one] if one else several)]
+        found = [self._found(caller, wanted) for wanted in ([one] if one else several)]
         answers = [answer for answer in found if answer is not None]
         if not answers:
             raise Mistake(NOT_FOUND, "No response found")
         return answers[0] if one else {"verification_requests": answers}
 
-    async def control(self, given: Parameters, _account: str) -> Answer:
+    async def control(self, given: Parameters, caller: Caller) -> Answer:
         wanted, command = given.required("request_id"), given.required("cmd")
         commands = {"cancel": self.engine.cancel, "trigger_next_event": self.engine.next_event}
         if command not in commands:
             raise Mistake(3, "Invalid value for parameter `cmd`: must be cancel or trigger_next_event")
-        outcome = await commands[command](wanted)
+        outcome = await commands[command](caller, wanted)
         if outcome.answer.status != OK:
             return _refused(outcome)
         return {"status": "0", "command": command}
@@ -125,9 +127,9 @@ class Verify:
             account=account,
         )
 
-    def _found(self, wanted: str) -> Answer | None:
-        found = self.engine.store.reading.request(wanted)
-        return search_answer(found[1], self.engine.store.reading.checks(wanted)) if found else None
+    def _found(self, caller: Caller, wanted: str) -> Answer | None:
+        found = self.engine.find(caller, wanted)
+        return search_answer(found, self.engine.store.reading.checks(wanted)) if found else None
 
 
 WANTING = {Channel.SMS: "a modem, and none is configured", Channel.TTS: "a voice driver, and none is configured"}
@@ -163,24 +165,19 @@ def search_answer(request: Request, checks: Iterable[Check]) -> Answer:
     }
 
 
-Call = Callable[[Verify, Parameters, str], Awaitable[Answer]]
+def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Answer]]) -> Handler:
+    """One verb of the Verify API as the handler of a route."""
 
-
-def route(call: Call) -> Callable[[HttpRequest], Awaitable[Response]]:
-    """One Verify call as an HTTP endpoint."""
-
-    async def endpoint(http: HttpRequest) -> Response:
-        given = await gather(http)
-        account = http.app.state.access.account(http, given)
+    async def handler(call: Call) -> Response:
         try:
-            return JSONResponse(await call(http.app.state.verify, given, account))
+            return JSONResponse(await verb(call.http.app.state.verify, call.given, call.caller))
         except Mistake as exc:
-            empty = {"request_id": ""} if call is Verify.start else {}
+            empty = {"request_id": ""} if verb is Verify.start else {}
             return JSONResponse({**empty, "status": str(exc.status), "error_text": str(exc)})
         except StoreUnusable:
             return JSONResponse({"status": str(INTERNAL), "error_text": "Internal error: the request was not stored"})
 
-    return endpoint
+    return handler
 
 
 def admit(security: Security, number: phonenumbers.PhoneNumber) -> None:

@@ -5,18 +5,20 @@ compares keys, and `probing` looks whether what they name is there.
 """
 
 from daemon.config.findings import ConfigErrors, Finding
-from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Account, Config, Modem, Security, Voice
+from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Account, Api, Config, Modem, Operator, Security, Voice
 from daemon.config.reading import Inspection, inspect, load, parse
 
 __all__ = [
     "SECTIONS",
     "TABLE_ARRAYS",
     "Account",
+    "Api",
     "Config",
     "ConfigErrors",
     "Finding",
     "Inspection",
     "Modem",
+    "Operator",
     "Security",
     "Voice",
     "inspect",

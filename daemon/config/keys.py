@@ -33,6 +33,13 @@ class Api:
         high=checks.MAX_UID,
         probe=checks.users,
     )
+    operator_uids: list[int] = setting(
+        [],
+        "Users who may operate over the socket, besides root and the daemon's; empty: all but those of an [[account]].",
+        low=0,
+        high=checks.MAX_UID,
+        probe=checks.users,
+    )
     tcp: str = setting(
         "",
         'A listener for clients that insist on TCP, e.g. "127.0.0.1:8790"; then an [[account]] is needed.',
@@ -92,10 +99,30 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    key: str = setting("", "The api_key of a client on TCP.", check=checks.account_key)
+    key: str = setting("", "The api_key of a client; it sees its own requests only.", check=checks.account_key)
     secret_file: str = setting(
         "",
-        "A file with its api_secret.",
+        "A file with its api_secret, which TCP needs.",
+        check=whole_path,
+        probe=secret_file(Severity.FATAL),
+        quoted=False,
+    )
+    uids: list[int] = setting(
+        [],
+        "Users who may name this account on the socket, without a secret; they do not operate.",
+        low=0,
+        high=checks.MAX_UID,
+        probe=checks.users,
+    )
+    gids: list[int] = setting([], "Groups whose members may do so.", low=0, high=checks.MAX_UID)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    name: str = setting("", "The user name of an operator on TCP (HTTP Basic).", check=checks.account_key)
+    secret_file: str = setting(
+        "",
+        "A file with the operator's secret.",
         required=True,
         check=whole_path,
         probe=secret_file(Severity.FATAL),
@@ -185,6 +212,7 @@ class Config:
     store: Store = field(default_factory=Store)
     security: Security = field(default_factory=Security)
     account: tuple[Account, ...] = ()
+    operator: tuple[Operator, ...] = ()
     modem: tuple[Modem, ...] = ()
     sms: SmsSection = field(default_factory=SmsSection)
     voice: Voice = field(default_factory=Voice)
@@ -217,4 +245,4 @@ SECTIONS: dict[str, type] = {
     "prompts": Prompts,
     "clock": ClockSection,
 }
-TABLE_ARRAYS: dict[str, type] = {"account": Account, "modem": Modem, "workflow": WorkflowRow}
+TABLE_ARRAYS: dict[str, type] = {"account": Account, "operator": Operator, "modem": Modem, "workflow": WorkflowRow}

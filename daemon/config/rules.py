@@ -44,6 +44,7 @@ def _rows(config: Config) -> Iterator[Finding]:
     rows: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
         ("[[modem]]", "name", 'is missing; e.g. name = "sim1"', config.modem),
         ("[[account]]", "key", 'is missing; e.g. key = "abcd1234"', config.account),
+        ("[[operator]]", "name", 'is missing; e.g. name = "alice"', config.operator),
         ("[[workflow]]", "id", f"is missing; ids start at {FIRST_CUSTOM_ID}", config.workflow),
     )
     for table, key, missing, content in rows:
@@ -55,7 +56,10 @@ def _rows(config: Config) -> Iterator[Finding]:
             elif names.index(name) != i - 1:
                 yield Finding(where, f"{name!r} is taken; each {table.strip('[]')} needs its own")
     for i, account in enumerate(config.account, 1):
-        yield from _required(account, f"[[account]] number {i}")
+        if not (account.secret_file or account.uids or account.gids):
+            yield Finding(f"[[account]] number {i} secret_file", "is missing; give it one, or uids or gids")
+    for i, operator in enumerate(config.operator, 1):
+        yield from _required(operator, f"[[operator]] number {i}")
     for i, modem in enumerate(config.modem, 1):
         yield from _required(modem.options, f"[[modem]] number {i}")
     yield from _required(config.voice.options, "[voice]")

@@ -30,6 +30,7 @@ def judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> t
         return state, told
     told += f", talked {result.talk_s:.1f} s" + (f", keys {result.keys}" if result.keys else "")
     told += f", in {speech.locale}, as there are no prompts for {wanted}" if speech.locale != wanted else ""
+    told += ", one-way: nothing was heard from the callee" if result.one_way else ""
     if result.machine:
         return AttemptState.FAILED, told + ", a machine answered"
     if asked and not result.played_s:

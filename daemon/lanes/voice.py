@@ -193,6 +193,7 @@ class VoiceLane:
             return AttemptState.QUEUED, str(exc)
         finally:
             self.under_way.pop(job.request_id, None)
+        self.outcomes["one-way"] += result.one_way
         return judged(result, speech, request.locale, asked=self._manner.confirm)
 
     def _tell_once(self, wanted: str, spoken: str) -> None:

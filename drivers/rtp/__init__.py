@@ -10,7 +10,7 @@ leaves in clear, and what is not the far end's is not heard. It ends when the dr
 is the process.
 """
 
-from drivers.rtp.messages import Failed, Finished, Heard, Key, Media, PacerEvent, Stopped
+from drivers.rtp.messages import Failed, Finished, FirstPacket, Heard, Key, Media, PacerEvent, Stopped
 from drivers.rtp.pacer import Pacer, PacerGone
 from drivers.rtp.sockets import hear_only
 from drivers.rtp.supervisor import Supervisor
@@ -18,6 +18,7 @@ from drivers.rtp.supervisor import Supervisor
 __all__ = [
     "Failed",
     "Finished",
+    "FirstPacket",
     "Heard",
     "Key",
     "Media",

@@ -8,7 +8,7 @@ be of new code; whatever else changes, that form of the first message must stay.
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from drivers.srtp import Keys
 
@@ -21,9 +21,10 @@ MAX_MESSAGE = 4096
 class Media:
     """What was agreed on a call's audio.
 
-    target: where to; None for a socket that is connected. symmetric: rather to where the far end's first packet comes
-    from, which through a NAT is not where it said (RFC 4961). rtcp_port: of the target, 0 for none. events: the payload
-    types of keys. held: the far end does not want to hear anything now.
+    target: where to; None for a socket that is connected. symmetric: rather to where the far end's packets come from,
+    which through a NAT is not where it said (RFC 4961). rtcp_port: of the target, 0 for none. events: the payload types
+    of keys; laws: the other ones that the far end may send. held: the far end does not want to hear anything now. near,
+    strangers: as of `drivers.rtp.source.Told`.
     """
 
     payload_type: int
@@ -34,6 +35,14 @@ class Media:
     frame_ms: int = FRAME_MS
     held: bool = False
     keys: Keys | None = None
+    laws: tuple[int, ...] = ()
+    near: tuple[str, ...] = ()
+    strangers: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def fitting(self) -> frozenset[int]:
+        """The payload types that the far end may send."""
+        return frozenset((self.payload_type, *self.laws, *self.events))
 
     def to_message(self) -> dict[str, Any]:
         return asdict(self) | {"keys": self.keys.to_message() if self.keys is not None else None}
@@ -41,8 +50,10 @@ class Media:
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> "Media":
         target, keys = message["target"], message["keys"]
-        changed = {"target": tuple(target) if target else None, "events": tuple(message["events"])}
-        return cls(**(message | changed | {"keys": Keys.from_message(keys) if keys else None}))
+        changed: dict[str, Any] = {name: tuple(message[name]) for name in ("events", "laws", "near")}
+        changed |= {"target": tuple(target) if target else None, "keys": Keys.from_message(keys) if keys else None}
+        changed |= {"strangers": tuple(map(tuple, message["strangers"]))}
+        return cls(**(message | changed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,13 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """A packet of the callee has come, the first of the call."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """Who answered: a verdict of `drivers.answering`."""
 
@@ -87,7 +105,7 @@ class Failed:
     why: str
 
 
-PacerEvent = Finished | Stopped | Key | Heard | Failed
+PacerEvent = Finished | Stopped | Key | FirstPacket | Heard | Failed
 
 
 # --- orders --------------------------------------------------------------------------------------------------
@@ -147,9 +165,7 @@ class Alive:
 
 
 Message = PacerEvent | Order | Ready | Alive
-KINDS: dict[str, type[Message]] = {
-    kind.__name__.lower(): kind for kind in (Finished, Stopped, Key, Heard, Failed, Play, Say, Move, Stop, Ready, Alive)
-}
+KINDS: dict[str, type[Message]] = {kind.__name__.lower(): kind for kind in get_args(Message)}
 
 
 def version_of(kinds: dict[str, type[Any]], revision: int) -> str:

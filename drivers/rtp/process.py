@@ -79,8 +79,9 @@ class Process:
                     continue
                 self._report(Finished(stream.call, stream.utterance, stream.played_s))
             stream.send_frame(time.monotonic())
-            if stream.ear is not None:
-                self._report(stream.judged(stream.ear.wait(now)))
+            stream.far.turn(now)
+            if stream.far.ear is not None:
+                self._report(stream.far.judged(stream.far.ear.wait(now)))
             if now >= stream.rtcp_due:
                 stream.report(now)
             heapq.heappush(self._queue, (stream.due, call))
@@ -135,7 +136,7 @@ class Process:
         now = time.monotonic()
         stream = Stream(order.call, sock, order.media, payload, now, order.utterance, order.hold)
         if order.listen:
-            stream.ear = Listener(now)
+            stream.far.ear = Listener(now)
         for rtcp in others:
             stream.rtcp, stream.rtcp_due = rtcp, now + FIRST_RTCP_S
             hear_only(rtcp, ())
@@ -150,7 +151,7 @@ class Process:
     def _move(self, stream: Stream, media: Media) -> bool:
         """Whether there is a way."""
         try:
-            stream.aim(media)
+            stream.aim(media, time.monotonic())
         except OSError as exc:
             self._fail(stream, f"no way to the callee's audio: {exc.strerror}")
         except CannotProtect as exc:
@@ -164,7 +165,9 @@ class Process:
         for descriptor, _ in self._listening.poll(0):
             stream = self._by_socket[descriptor]
             with contextlib.suppress(OSError):  # also an ICMP error that a frame of ours met
-                self._report(stream.heard(*stream.sock.recvfrom(MAX_MESSAGE), now))
+                data, address = stream.sock.recvfrom(MAX_MESSAGE)
+                for event in stream.far.hear(data, address[:2], now):
+                    self._report(event)
 
     def _end(self, stream: Stream, how: type[Finished | Stopped]) -> None:
         stream.report(time.monotonic(), goodbye=True)

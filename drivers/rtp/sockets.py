@@ -10,20 +10,18 @@ EXPEDITED_FORWARDING = 46 << 2  # RFC 3246, as RFC 4594 4.1 asks for telephony
 # A kernel filter that lets only some payload types through (Linux socket-filter.txt): the callee's speech wakes nobody.
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 UDP_HEADER = 8
-IN_STEP = 0x3FF  # of SRTP one packet in 1024 comes through, whose index must not run away unseen (RFC 3711 3.3.1)
 
 
-def hear_only(sock: socket.socket, payload_types: tuple[int, ...], *, in_step: bool = False) -> None:
-    """Let only packets of these payload types through, and of all others one in 1024, if that is to keep in step."""
+def hear_only(sock: socket.socket, payload_types: tuple[int, ...], *, every: int = 0) -> None:
+    """Let only packets of these payload types through. every: and of all others one in so many, a power of two.
+
+    So SRTP stays in step, too: the index of its packets must not run away unseen (RFC 3711 3.3.1).
+    """
     accept, drop = (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)
-    sometimes = (
-        (0x28, 0, 0, UDP_HEADER + 2),
-        (0x45, 1, 0, IN_STEP),
-        accept,
-    )  # the sequence number; skip if it has bits
+    sometimes = ((0x28, 0, 0, UDP_HEADER + 2), (0x45, 1, 0, every - 1), accept)  # sequence number; skip if it has bits
     compare = [(0x15, len(payload_types) - i, 0, number) for i, number in enumerate(payload_types)]
     program = (
-        *(sometimes if in_step else ()),
+        *(sometimes if every else ()),
         (0x30, 0, 0, UDP_HEADER + 1),  # load the second octet of the RTP header
         (0x54, 0, 0, 0x7F),  # without the marker
         *compare,  # skip to the end if equal
@@ -44,7 +42,10 @@ def hear_all(sock: socket.socket) -> None:
 
 def disconnect(sock: socket.socket) -> None:
     """Take packets from anywhere again: connect() to no family (udp(7)), which Python's own cannot."""
+    name = sock.getsockname()
     ctypes.CDLL(None).connect(sock.fileno(), struct.pack("=H14x", socket.AF_UNSPEC), 16)
+    if sock.getsockname()[1] != name[1]:  # a port that the kernel has chosen is given back
+        sock.bind(name)
 
 
 def mark_for_telephony(sock: socket.socket) -> None:

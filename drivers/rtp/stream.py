@@ -1,4 +1,4 @@
-"""One call's audio on its way: frames and reports out, the callee's keys and voice in."""
+"""One call's audio on its way: frames and reports out; what comes in is its `Receiver`'s."""
 
 import contextlib
 import random
@@ -7,16 +7,14 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from drivers.answering import Listener
-from drivers.rtp.messages import Heard, Key, Media
-from drivers.rtp.packet import HEADER, MARKER, RTCP_TYPES, VERSION_2, payload_of
-from drivers.rtp.sockets import disconnect, hear_all, hear_only
+from drivers.rtp.messages import Media
+from drivers.rtp.packet import HEADER, MARKER, VERSION_2
+from drivers.rtp.receiver import Receiver
 from drivers.srtp import Guard
 
 OCTETS_A_MS = 8  # G.711
 STALL_S = 0.100  # later than this, and the callee hears a gap rather than a burst
 SILENCE = {0: b"\xff", 8: b"\xd5"}  # of PCMU and PCMA, by payload type (G.711)
-KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
 
 RTCP_S, FIRST_RTCP_S = 5.0, 2.5  # the least interval, and half of it for the first (RFC 3550 6.2, 6.3.1)
 SENDER_REPORT = struct.Struct("!BBHIIIIII")  # RFC 3550 6.4.1, without report blocks: we do not listen to speech
@@ -37,10 +35,8 @@ class Stream:
     utterance: int = 0
     hold: bool = False
     guard: Guard | None = None
-    ear: Listener | None = None
-    target: tuple[str, int] | None = None  # until the socket is connected
+    far: Receiver = field(init=False)
     told: bool = False  # that it is finished
-    last_event: tuple[int, int] = (-1, 0)  # source and time stamp of the last key
     rtcp: socket.socket | None = None
     rtcp_due: float = float("inf")
     packets: int = 0
@@ -52,6 +48,9 @@ class Stream:
     sequence: int = field(default_factory=lambda: random.SystemRandom().getrandbits(15))
     timestamp: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
     source: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
+
+    def __post_init__(self) -> None:
+        self.far = Receiver(self.call, self.sock, self.media)
 
     @property
     def played_s(self) -> float:
@@ -84,7 +83,7 @@ class Stream:
             packet = self.guard.protect(packet)
         # A refused or full socket loses this frame, as the network may lose any.
         with contextlib.suppress(OSError):
-            self.sock.sendto(packet, self.target) if self.target else self.sock.send(packet)
+            self.sock.sendto(packet, self.far.target) if self.far.target else self.sock.send(packet)
         self.marker = 0
         self.packets += 1
         self.octets += octets
@@ -95,34 +94,17 @@ class Stream:
     def say(self, utterance: int, payload: bytes) -> None:
         """The next utterance of the same stream."""
         self.utterance, self.payload, self.position, self.told, self.marker = utterance, payload, 0, False, MARKER
-        if self.ear is not None:
-            self.listened()
+        if self.far.ear is not None:
+            self.far.stop_listening()
 
-    def aim(self, media: Media) -> None:
+    def aim(self, media: Media, now: float) -> None:
         """Send like this from now on. Raises OSError where there is no way, CannotProtect for bad keys."""
         if media.keys is not None and self.guard is None:
             self.guard = Guard(media.keys)
         elif media.keys is not None and self.guard is not None and media.keys != self.media.keys:
             self.guard.expect(media.keys.theirs)
-        self.media, self.target = media, None
-        if media.target is not None:
-            self.sock.connect(media.target)  # also finds out whether there is a way
-        if media.target is not None and media.symmetric:
-            self.target = media.target
-            disconnect(self.sock)
-        self.filter()
-
-    def filter(self) -> None:
-        """Only what somebody wants to hear wakes us."""
-        if self.target is not None or self.ear is not None:
-            hear_all(self.sock)
-        else:
-            hear_only(self.sock, self.media.events, in_step=self.guard is not None)
-
-    def listened(self) -> None:
-        """It is known who answered, or does not matter any more."""
-        self.ear = None
-        self.filter()
+        self.media = media
+        self.far.aim(media, self.guard, now)
 
     def report(self, now: float, *, goodbye: bool = False) -> None:
         """A sender report (RFC 3550 6.4.1), with the name of the source; at the end, its goodbye."""
@@ -143,7 +125,7 @@ class Stream:
 
     def _rtcp_target(self) -> tuple[str, int]:
         """The far end's address for reports. Raises OSError where it has none."""
-        host, port = (self.target or self.sock.getpeername())[:2]
+        host, port = (self.far.target or self.sock.getpeername())[:2]
         said = self.media.target is not None and self.media.target[1] == port
         rtcp_port = self.media.rtcp_port if said else port + 1
         if not 0 < rtcp_port < 65536:
@@ -154,43 +136,6 @@ class Stream:
         for sock in (self.sock, self.rtcp):
             if sock is not None:
                 sock.close()
-
-    def heard(self, packet: bytes, source: tuple[str, int], now: float) -> Key | Heard | None:
-        """Take a packet of the far end: the first tells where it is. Returns what it tells: a key, or who answered."""
-        if len(packet) < HEADER.size or packet[0] & 0xC0 != VERSION_2 or packet[1] & 0x7F in RTCP_TYPES:
-            return None
-        if self.guard is not None:
-            packet = self.guard.unprotect(packet)
-        if not packet:
-            return None
-        if self.target is not None:
-            self.sock.connect(source)
-            self.target = None
-            self.filter()
-        payload_type = packet[1] & 0x7F
-        if payload_type in self.media.events:
-            return self._key(packet)
-        if self.ear is not None and payload_type in SILENCE:
-            return self.judged(self.ear.hear(payload_of(packet), payload_type, now))
-        return None
-
-    def judged(self, verdict: str | None) -> Heard | None:
-        """What there is to tell of a verdict."""
-        if verdict is None:
-            return None
-        self.listened()
-        return Heard(self.call, verdict)
-
-    def _key(self, packet: bytes) -> Key | None:
-        """The key that this packet tells first: an event is several packets of one time stamp (RFC 4733 2.5.1)."""
-        payload = payload_of(packet)
-        _, _, _, timestamp, source = HEADER.unpack_from(packet)
-        last_source, last = self.last_event
-        newer = source != last_source or 0 < (timestamp - last) & 0xFFFFFFFF < 1 << 31
-        if len(payload) < 4 or payload[0] >= len(KEYS) or not newer:
-            return None
-        self.last_event = source, timestamp
-        return Key(self.call, KEYS[payload[0]])
 
     def _resume(self, now: float) -> None:
         """After a stall: a gap of its true length, then the next frame; no word is dropped and nothing bursts out."""

@@ -65,7 +65,8 @@ class FarEnd:
 
     host: an IP address, or a name (RFC 4566 9), which is to be looked up first.
 
-    events: the payload type of its keys (RFC 4733), if any; rtcp_port: 0 for none; ours, theirs: the keys, if any.
+    events: the payload type of its keys (RFC 4733), if any; rtcp_port: 0 for none; ours, theirs: the keys, if any;
+    laws: the payload types of G.711 that it may send.
     """
 
     host: str
@@ -77,6 +78,7 @@ class FarEnd:
     direction: Direction = Direction.SENDRECV
     ours: Crypto | None = None
     theirs: Crypto | None = None
+    laws: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def named(self) -> bool:
@@ -241,6 +243,7 @@ def _far_end(
         stream.direction or session.direction or Direction.SENDRECV,
         mine,
         theirs,
+        tuple(usable),
     )
 
 

@@ -1,0 +1,22 @@
+"""A call of a client, as the handlers of all routes get it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from daemon.api.params import Parameters
+from daemon.core.callers import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The HTTP request, its parameters, and who sent it: somebody who may use the route."""
+
+    http: HttpRequest
+    given: Parameters
+    caller: Caller
+
+
+Handler = Callable[[Call], Awaitable[Response]]

@@ -1,0 +1,128 @@
+"""What the callee sends: where from, its keys, and its voice where somebody listens to that.
+
+Most of it is speech that nobody needs, so the kernel drops that: once the source is known, the socket is connected to
+it and a filter lets only keys through, and a sample that shows that the source still sends. Where no sample comes any
+more, the socket is opened again for whoever sends now.
+"""
+
+import socket
+from dataclasses import dataclass, field
+
+from drivers.answering import Listener
+from drivers.rtp.messages import FirstPacket, Heard, Key, Media, PacerEvent
+from drivers.rtp.packet import Packet, parsed
+from drivers.rtp.sockets import disconnect, hear_all, hear_only
+from drivers.rtp.source import Address, Decision, Facts, Source, Told
+from drivers.srtp import Guard
+
+KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
+G711 = (0, 8)  # payload types of PCMU and PCMA
+SAMPLE = 16  # one packet in so many comes through the filter: at 60 ms each, nearly one a second
+
+
+@dataclass(slots=True)
+class Receiver:
+    """The receiving half of one call. target: where to send to; None while the socket is connected to that."""
+
+    call: int
+    sock: socket.socket
+    media: Media
+    guard: Guard | None = None
+    ear: Listener | None = None
+    target: Address | None = None
+    _source: Source | None = None
+    _met: bool = False  # a packet of the callee has come
+    _last_event: tuple[int, int] = field(default=(-1, 0))  # SSRC and time stamp of the last key
+
+    def aim(self, media: Media, guard: Guard | None, now: float) -> None:
+        """The signalling says where the callee is. Raises OSError where there is no way to it."""
+        if media.target is not None:
+            self.sock.connect(media.target)  # also finds out whether there is a way
+        host, port = self.sock.getpeername()[:2]
+        self.media, self.guard = media, guard
+        told = Told((host, port), media.fitting, media.symmetric, media.near, media.strangers)
+        if self._source is None:
+            self._source = Source(told)
+        else:
+            self._source.tell(told, now)
+        if media.symmetric and self._source.current is None:
+            self._look_around()
+        else:
+            self._keep_to(self._source.target)
+
+    def _keep_to(self, address: Address) -> None:
+        """Take packets only from there, and send there."""
+        self.sock.connect(address)
+        self.target = None
+        self._filter()
+
+    def _look_around(self) -> None:
+        """Take packets from anywhere; go on sending to where we sent."""
+        assert self._source is not None
+        self.target = self._source.target
+        disconnect(self.sock)
+        self._filter()
+
+    def _filter(self) -> None:
+        """Only what somebody wants to hear wakes us."""
+        if self.target is not None or self.ear is not None or not self._met:
+            hear_all(self.sock)
+        else:
+            hear_only(self.sock, self.media.events, every=SAMPLE)
+
+    def turn(self, now: float) -> None:
+        """Time passed: a source that has fallen silent may have moved."""
+        if self._source is not None and self.target is None and self.media.symmetric and self._source.silent(now):
+            self._look_around()
+
+    def stop_listening(self) -> None:
+        """It is known who answered, or does not matter any more."""
+        self.ear = None
+        self._filter()
+
+    def judged(self, verdict: str | None) -> Heard | None:
+        """What there is to report of a verdict."""
+        if verdict is None:
+            return None
+        self.stop_listening()
+        return Heard(self.call, verdict)
+
+    def hear(self, data: bytes, address: Address, now: float) -> list[PacerEvent]:
+        """Take a datagram."""
+        packet = parsed(data)
+        if packet is not None and self.guard is not None:
+            packet = parsed(self.guard.unprotect(data))
+        if packet is None or self._source is None:
+            return []
+        authentic = self.guard is not None
+        facts = Facts(address, packet.ssrc, packet.sequence, packet.payload_type, authentic)
+        decision = self._source.hear(facts, now)
+        if decision is Decision.IGNORED:
+            return []
+        first, self._met = not self._met, True
+        if decision is Decision.MOVED or self._is_back(address):
+            self._keep_to(address)
+        elif first:
+            self._filter()
+        events = [FirstPacket(self.call) if first else None, self._content(packet, now)]
+        return [event for event in events if event is not None]
+
+    def _is_back(self, address: Address) -> bool:
+        """The source that had fallen silent sends again."""
+        return self.target is not None and self._source is not None and address == self._source.current
+
+    def _content(self, packet: Packet, now: float) -> Key | Heard | None:
+        if packet.payload_type in self.media.events:
+            return self._key(packet)
+        if self.ear is not None and packet.payload_type in G711:
+            return self.judged(self.ear.hear(packet.payload, packet.payload_type, now))
+        return None
+
+    def _key(self, packet: Packet) -> Key | None:
+        """The key that this packet tells first: an event is several packets of one time stamp (RFC 4733 2.5.1)."""
+        last_ssrc, last = self._last_event
+        newer = packet.ssrc != last_ssrc or 0 < (packet.timestamp - last) & 0xFFFFFFFF < 1 << 31
+        if len(packet.payload) < 4 or packet.payload[0] >= len(KEYS) or not newer:
+            return None
+        self._last_event = packet.ssrc, packet.timestamp
+        return Key(self.call, KEYS[packet.payload[0]])

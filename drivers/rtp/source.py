@@ -1,0 +1,145 @@
+"""Which packets are the callee's, and where its audio is to go. Pure: times are arguments, in monotonic seconds.
+
+The session description says where the callee is. Behind a NAT it sends from elsewhere, and can only be reached there
+(RFC 4961). But whoever knows our port can send to it, and would get the PIN (RFC 7362 section 5). Therefore:
+
+- A packet from the address in the description is the callee's, at once.
+- Another address is believed after packets in a row with one SSRC and rising sequence numbers, fewer of them where the
+  host is one that the signalling names.
+- The audio never leaves a source that still sends, except for the address in the description. One that has fallen
+  silent is followed to where it sends from now, and returned to when it sends again.
+- When the description changes, the source of before counts as old: its packets may be under way for a while.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+Address = tuple[str, int]
+
+NEAR_IN_A_ROW = 5  # packets from a host that the signalling names, or with the SSRC of the callee; 60 ms hold three
+FAR_IN_A_ROW = 25  # from any other: half a second, in which the callee itself has mostly been heard
+ROW_S = 0.06  # a row lasts so long at least: a burst tells nothing
+STEP = 4  # of the sequence number within a row: a few packets may be lost
+SILENT_S = 1.0  # a source of which nothing came for so long does not send any more
+OLD_S = 2.0  # for packets of the source of before to arrive
+
+
+class Decision(Enum):
+    IGNORED = auto()  # not the callee's
+    ACCEPTED = auto()  # the callee's
+    MOVED = auto()  # the callee's, and its audio is to go to where it came from
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a packet. authentic: SRTP has proved that the far end made it."""
+
+    address: Address
+    ssrc: int
+    sequence: int
+    payload_type: int
+    authentic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the signalling says. symmetric: the callee may send from elsewhere.
+
+    payload_types: that it may send; near: hosts of the signalling; strangers: addresses of others, such as phones of
+    the same call that did not answer.
+    """
+
+    address: Address
+    payload_types: Collection[int]
+    symmetric: bool = True
+    near: Collection[str] = ()
+    strangers: Collection[Address] = ()
+
+
+@dataclass(slots=True)
+class Row:
+    """Packets in a row from one sender."""
+
+    address: Address
+    ssrc: int
+    sequence: int
+    since: float
+    count: int = 1
+
+    def take(self, packet: Facts) -> bool:
+        """Count the packet; False if it does not belong to this row. One that comes late or twice changes nothing."""
+        step = (packet.sequence - self.sequence) & 0xFFFF
+        if (packet.address, packet.ssrc) != (self.address, self.ssrc) or STEP < step < 0x8000:
+            return False
+        if 0 < step <= STEP:
+            self.sequence, self.count = packet.sequence, self.count + 1
+        return True
+
+
+@dataclass(slots=True)
+class Source:
+    """The callee's source. current: where it was heard; None before that."""
+
+    told: Told
+    current: Address | None = None
+    _ssrc: int = -1
+    _heard_at: float = 0.0
+    _former: Address | None = None  # left because it was silent
+    _row: Row | None = None
+    _old: set[Address] = field(default_factory=set)
+    _old_until: float = 0.0
+
+    @property
+    def target(self) -> Address:
+        """Where the audio is to go."""
+        return self.current or self.told.address
+
+    def silent(self, now: float) -> bool:
+        """Nothing came from the current source for a while."""
+        return self.current is not None and now - self._heard_at > SILENT_S
+
+    def tell(self, told: Told, now: float) -> None:
+        """The signalling says something new. An address that stays the same keeps the source that was found."""
+        before, self.told = self.told, told
+        if told.address == before.address:
+            return
+        self._row = self._former = None
+        if self.current != told.address:
+            self._old = {before.address, self.current or before.address}
+            self._old_until, self.current = now + OLD_S, None
+
+    def hear(self, packet: Facts, now: float) -> Decision:
+        """A packet came."""
+        if packet.address == self.current:
+            self._heard_at, self._row = now, None
+            if packet.payload_type in self.told.payload_types:
+                self._ssrc = packet.ssrc
+            return Decision.ACCEPTED
+        if packet.payload_type not in self.told.payload_types:
+            known = self.current is None and packet.address == self.told.address
+            return Decision.ACCEPTED if known else Decision.IGNORED
+        if packet.address in (self.told.address, self._former):
+            return self._follow(packet, now)
+        if not self.told.symmetric or packet.address in self.told.strangers:
+            return Decision.IGNORED
+        if packet.address in self._old and now < self._old_until:
+            return Decision.IGNORED
+        if self._row is None or not self._row.take(packet):
+            self._row = Row(packet.address, packet.ssrc, packet.sequence, now)
+        return self._follow(packet, now) if self._believed(packet, self._row, now) else Decision.IGNORED
+
+    def _believed(self, packet: Facts, row: Row, now: float) -> bool:
+        same = self.current is not None and packet.ssrc == self._ssrc
+        if packet.authentic and self.current is None:
+            return True
+        near = packet.authentic or same or packet.address[0] in (self.told.address[0], *self.told.near)
+        if row.count < (NEAR_IN_A_ROW if near else FAR_IN_A_ROW) or now - row.since < ROW_S:
+            return False
+        return self.current is None or same or packet.authentic or self.silent(now)
+
+    def _follow(self, packet: Facts, now: float) -> Decision:
+        left_for_another = self.silent(now) and packet.ssrc != self._ssrc and packet.address != self._former
+        self._former = self.current if left_for_another else None
+        self.current, self._ssrc, self._heard_at, self._row = packet.address, packet.ssrc, now, None
+        return Decision.MOVED

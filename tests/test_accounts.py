@@ -1,0 +1,293 @@
+"""Who may ask what, against a real daemon: accounts and operators, on TCP and on the socket."""
+
+import base64
+import http.client
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from daemon.api.access import Role
+from daemon.api.app import ROUTES
+from daemon.client import _UnixConnection
+from drivers.simulated_modem import SimulatedModem
+from tests.gateway import Gateway, modem_section, pin_in, until
+from tests.peers.baresip import free_port
+
+SECRETS = {"acme": "secret of acme", "bolt": "secret of bolt", "alice": "secret of alice"}
+MEMBER, STRANGER, GROUP, CLERK = 64001, 64002, 64003, 64004  # users and a group that no machine has
+LIMITS = "[security]\nrequests_per_second = 0\ncancel_after = 0\n"
+
+Parameters = dict[str, str | list[str]]
+
+
+def sections(directory: Path, tcp: str) -> str:
+    for name, secret in SECRETS.items():
+        path = directory / f"{name}.secret"
+        path.write_text(secret + "\n")
+        path.chmod(0o600)
+    acme, bolt, alice = (json.dumps(str(directory / f"{name}.secret")) for name in SECRETS)
+    return (
+        f'[api]\ntcp = "{tcp}"\nsocket_mode = "0666"\n'
+        f'[[account]]\nkey = "acme"\nsecret_file = {acme}\nuids = [{MEMBER}]\n'
+        f'[[account]]\nkey = "bolt"\nsecret_file = {bolt}\ngids = [{GROUP}]\n'
+        f'[[operator]]\nname = "alice"\nsecret_file = {alice}\n'
+    )
+
+
+@pytest.fixture(scope="module")
+def modem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedModem]:
+    with SimulatedModem(tmp_path_factory.mktemp("modem") / "modem", network_s=0.02) as modem:
+        yield modem
+
+
+@pytest.fixture(scope="module")
+def tcp() -> str:
+    return f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_STREAM)}"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, modem: SimulatedModem, tcp: str) -> Iterator[Gateway]:
+    directory = tmp_path_factory.mktemp("accounts")
+    for each in (directory, *directory.parents[:3]):
+        each.chmod(0o755)
+    with Gateway(directory, sections(directory, tcp) + LIMITS + modem_section(modem.port)) as gateway:
+        yield gateway
+
+
+Ask = Callable[..., tuple[int, Any]]
+
+
+def basic(name: str, secret: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
+
+
+def sent(connection: http.client.HTTPConnection, method: str, path: str, form: Parameters, headers: Any) -> Any:
+    """The HTTP status and the JSON of the answer."""
+    query = urlencode(form, doseq=True)
+    form_type = {"Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        if method == "GET":
+            connection.request("GET", f"{path}?{query}", headers=headers)
+        else:
+            connection.request(method, path, query, {**form_type, **headers})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read() or b"null")
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def ask(gateway: Gateway, tcp: str) -> Ask:
+    """On TCP, with HTTP Basic of an account or an operator; name "" for without."""
+    assert gateway.process is not None
+
+    def asked(name: str, path: str, method: str = "POST", secret: str | None = None, **form: Any) -> tuple[int, Any]:
+        headers = basic(name, SECRETS.get(name, "") if secret is None else secret) if name else {}
+        found: tuple[int, Any] = sent(http.client.HTTPConnection(tcp, timeout=10), method, path, form, headers)
+        return found
+
+    return asked
+
+
+NUMBERS = (f"44770090{i:04d}" for i in range(1000, 9999))
+
+
+def start(ask: Ask, name: str, number: str = "") -> str:
+    answer = ask(name, "/verify/json", number=number or next(NUMBERS), brand="Acme")[1]
+    assert answer["status"] == "0", answer
+    return str(answer["request_id"])
+
+
+# --- every route, with no, wrong and foreign credentials -------------------------------------------------------
+
+PLACES = {"{request_id}": "0" * 32, "{name}": "sim1", "{action}": "pause", "{rest:path}": "psd2/json"}
+CALLS = [(path, method, role) for path, methods, role, _ in ROUTES for method in methods]
+
+
+def filled(path: str) -> str:
+    for place, value in PLACES.items():
+        path = path.replace(place, value)
+    return path
+
+
+@pytest.mark.parametrize(("path", "method", "role"), CALLS)
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("", None), ("acme", "wrong"), ("nobody", "x"), ("acme", SECRETS["bolt"]), ("acme", SECRETS["alice"]), ("-", "-")],
+)
+def test_on_tcp_nobody_without_the_right_secret_gets_an_answer(
+    ask: Ask, path: str, method: str, role: Role, name: str, secret: str | None
+) -> None:
+    """There used to be no test that asked an operator's route without credentials."""
+    code, answer = ask(name, filled(path), method, secret)
+    match role:
+        case Role.OPEN:
+            assert code in (200, 404)
+        case Role.VERIFY:
+            assert (code, answer["status"], set(answer)) == (200, "4", {"status", "error_text"})
+        case Role.OPERATE:
+            assert (code, answer["title"]) == (401, "Credentials needed")
+
+
+@pytest.mark.parametrize(("path", "method"), [(path, method) for path, method, role in CALLS if role is Role.OPERATE])
+def test_an_accounts_secret_lets_nobody_operate(gateway: Gateway, ask: Ask, path: str, method: str) -> None:
+    """There used to be one kind of secret: any account read numbers and incoming SMS, and paused modems."""
+    code, answer = ask("acme", filled(path), method)
+    assert (code, answer["title"]) == (403, "Not allowed")
+    assert gateway.client.get("/v1/modems")["modems"][0]["state"] == "ready"
+
+
+def test_an_operators_secret_lets_one_operate_and_is_no_accounts(ask: Ask) -> None:
+    assert ask("alice", "/v1/status", "GET")[1]["version"]
+    as_account = {"api_key": "alice", "api_secret": SECRETS["alice"]}
+    request_id = start(ask, "acme")
+    assert ask("", "/verify/search/json", request_id=request_id, **as_account)[1]["account_id"] == "acme"
+    assert ask("acme", "/v1/status", "GET", secret=SECRETS["alice"])[0] == 401
+
+
+# --- accounts apart --------------------------------------------------------------------------------------------
+
+
+def test_a_request_of_another_account_is_an_unknown_one(ask: Ask, modem: SimulatedModem) -> None:
+    """There used to be one pool of requests: account B read, checked, cancelled, moved on and failed those of A."""
+    number = next(NUMBERS)
+    own = start(ask, "acme", number)
+    pin = pin_in(until(lambda: next((text for to, text in modem.accepted if to == number), ""), "the SMS"))
+    unknown = "f" * 32
+    for path, form in (
+        ("/verify/check/json", {"code": pin}),
+        ("/verify/search/json", {}),
+        ("/verify/control/json", {"cmd": "cancel"}),
+        ("/verify/control/json", {"cmd": "trigger_next_event"}),
+    ):
+        foreign, none = (ask("bolt", path, request_id=wanted, **form) for wanted in (own, unknown))
+        assert json.dumps(foreign).replace(own, unknown) == json.dumps(none)
+        assert foreign[1]["status"] in ("6", "101")
+    assert ask("bolt", "/verify/search/json", "GET", request_ids=[own, unknown])[1]["status"] == "101"
+    for _ in range(3):
+        ask("bolt", "/verify/check/json", request_id=own, code="000000")
+    found = ask("acme", "/verify/search/json", request_id=own)[1]
+    assert (found["status"], found["checks"], len(found["events"])) == ("IN PROGRESS", [], 1)
+    assert ask("acme", "/verify/check/json", request_id=own, code=pin)[1]["status"] == "0"
+
+
+def test_a_busy_number_is_told_to_all_and_its_request_to_the_owner_only(ask: Ask) -> None:
+    number = next(NUMBERS)
+    own = start(ask, "acme", number)
+    told = {name: ask(name, "/verify/json", number=number, brand="Acme")[1] for name in ("acme", "bolt", "alice")}
+    assert {name: (answer["status"], answer["request_id"]) for name, answer in told.items()} == {
+        "acme": ("10", own),
+        "bolt": ("10", ""),
+        "alice": ("10", own),
+    }
+
+
+def test_several_requests_are_found_at_once_but_only_ones_own(ask: Ask) -> None:
+    """There used to be no test of `request_ids`, nor of whose checks a search shows."""
+    first, second, foreign = start(ask, "acme"), start(ask, "acme"), start(ask, "bolt")
+    ask("acme", "/verify/check/json", request_id=first, code="000000", ip_address="192.0.2.1")
+    ask("bolt", "/verify/check/json", request_id=foreign, code="000000", ip_address="192.0.2.66")
+    for form in ({"request_ids": [first, foreign, second]}, {"request_ids": [first, second]}):
+        found = ask("acme", "/verify/search/json", "GET", **form)[1]["verification_requests"]
+        assert [request["request_id"] for request in found] == [first, second]
+        assert [[check["ip_address"] for check in request["checks"]] for request in found] == [["192.0.2.1"], []]
+    assert ask("acme", "/verify/search/json", request_ids=[first] * 10)[1]["verification_requests"]
+    assert ask("acme", "/verify/search/json", request_ids=[first] * 11)[1]["status"] == "18"
+
+
+def test_an_operator_reaches_the_requests_of_all(ask: Ask) -> None:
+    for command in ("trigger_next_event", "cancel"):
+        own = start(ask, "acme")
+        answer = ask("alice", "/verify/control/json", request_id=own, cmd=command)[1]
+        assert answer == {"status": "0", "command": command}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_key_and_secret_may_be_parameters_and_come_before_a_stale_header(ask: Ask, method: str) -> None:
+    given = {"api_key": "acme", "api_secret": SECRETS["acme"]}
+    own = start(ask, "acme")
+    path = "/verify/search/json"
+    assert ask("", path, method, request_id=own, **given)[1]["account_id"] == "acme"
+    assert ask("bolt", path, method, secret="stale", request_id=own, **given)[1]["account_id"] == "acme"  # noqa: S106
+    assert ask("acme", path, method, request_id=own, api_key="acme", api_secret="x")[1]["status"] == "4"  # noqa: S106
+    assert ask("", path, method, request_id=own, api_key="acme")[1]["status"] == "4"
+
+
+# --- the socket ------------------------------------------------------------------------------------------------
+
+
+def as_user(gateway: Gateway, uid: int, path: str, method: str = "POST", gid: int = 0, **form: Any) -> tuple[int, Any]:
+    """What this user gets, from a child process; gid: its only group."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(gid or uid)
+            os.setuid(uid)
+            answer = sent(_UnixConnection(gateway.socket, 10), method, path, form, {})
+            os.write(writer, json.dumps(answer).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        code, answer = json.loads(told.read())
+    os.waitpid(child, 0)
+    return code, answer
+
+
+def started_by(gateway: Gateway, uid: int, key: str = "", gid: int = 0) -> tuple[str, str]:
+    """The status, and the account that the request got."""
+    form = {"api_key": key, "api_secret": "-"} if key else {}
+    answer = as_user(gateway, uid, "/verify/json", gid=gid, number=next(NUMBERS), brand="Acme", **form)[1]
+    if answer["status"] != "0":
+        return answer["status"], ""
+    return "0", gateway.client.verify("search", request_id=answer["request_id"])["account_id"]
+
+
+def test_on_the_socket_the_peers_uid_and_group_decide_which_accounts_it_may_name(gateway: Gateway) -> None:
+    """There used to be no such rule: any `api_key` was believed there."""
+    assert started_by(gateway, MEMBER, "acme") == ("0", "acme")
+    assert started_by(gateway, MEMBER, "bolt") == ("4", "")
+    assert started_by(gateway, STRANGER, "bolt", gid=GROUP) == ("0", "bolt")
+    assert started_by(gateway, STRANGER, "acme", gid=GROUP) == ("4", "")
+    assert started_by(gateway, STRANGER, "acme") == ("4", "")
+    assert started_by(gateway, 0, "acme") == ("0", "acme")
+
+
+@pytest.mark.parametrize("uid", [0, STRANGER, MEMBER])
+@pytest.mark.parametrize("key", ["-", "any", "", "alice"])
+def test_a_key_that_names_no_account_is_none(gateway: Gateway, uid: int, key: str) -> None:
+    assert started_by(gateway, uid, key) == ("0", "")
+
+
+def test_the_right_secret_is_as_good_on_the_socket_as_on_tcp(gateway: Gateway) -> None:
+    form: Any = {"api_key": "acme", "api_secret": SECRETS["acme"], "number": next(NUMBERS), "brand": "Acme"}
+    assert as_user(gateway, STRANGER, "/verify/json", **form)[1]["status"] == "0"
+
+
+def test_users_of_an_account_do_not_operate_and_see_no_other_request(gateway: Gateway, ask: Ask) -> None:
+    foreign = start(ask, "bolt")
+    assert as_user(gateway, MEMBER, "/v1/status", "GET")[0] == 403
+    assert as_user(gateway, STRANGER, "/v1/status", "GET", gid=GROUP)[0] == 403
+    assert as_user(gateway, STRANGER, "/v1/status", "GET")[0] == 200
+    assert as_user(gateway, MEMBER, "/verify/search/json", request_id=foreign)[1]["status"] == "101"
+    assert as_user(gateway, MEMBER, "/verify/search/json", request_id=foreign, api_key="acme")[1]["status"] == "101"
+    assert as_user(gateway, STRANGER, "/verify/search/json", gid=GROUP, request_id=foreign, api_key="bolt")[1]["number"]
+
+
+def test_operators_on_the_socket_can_be_named(tmp_path: Path) -> None:
+    for directory in (tmp_path, *tmp_path.parents[:3]):
+        directory.chmod(0o755)
+    with Gateway(tmp_path, f'[api]\nsocket_mode = "0666"\noperator_uids = [{CLERK}]\n') as gateway:
+        codes = [as_user(gateway, uid, "/v1/status", "GET")[0] for uid in (CLERK, STRANGER, 0)]
+        assert codes == [200, 403, 200]
+        assert as_user(gateway, STRANGER, "/verify/search/json", request_id="none")[1]["status"] == "101"
