@@ -20,11 +20,12 @@ class Unreachable(Exception):
 
 
 class HttpProblem(Exception):
-    """The daemon refused the request itself."""
+    """The daemon refused the request itself. body: its whole answer."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, body: dict[str, Any]) -> None:
         super().__init__(detail)
         self.status = status
+        self.body = body
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -117,4 +118,5 @@ class Client:
 
 
 def _problem(response: http.client.HTTPResponse) -> HttpProblem:
-    return HttpProblem(response.status, json.loads(response.read()).get("detail", response.reason))
+    body: dict[str, Any] = json.loads(response.read())
+    return HttpProblem(response.status, body.get("detail", response.reason), body)

@@ -32,6 +32,11 @@ class Clock:
         return (time.time() - self._wall) - (time.monotonic() - self._monotonic)
 
 
+def zoned_text(at: Ms | None) -> str:
+    """As `utc_text`, with its zone (RFC 3339 5.6): what operators and their programs read."""
+    return f"{utc_text(at)}Z" if at is not None else ""
+
+
 def utc_text(at: Ms | None) -> str:
     """`YYYY-MM-DD HH:MM:SS` in UTC, as the Verify reference writes dates; "" for None."""
     return "" if at is None else datetime.fromtimestamp(in_seconds(at), UTC).strftime("%Y-%m-%d %H:%M:%S")

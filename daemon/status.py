@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.clock import utc_text
+from daemon.clock import zoned_text
 from daemon.core.milliseconds import Ms
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
@@ -13,9 +13,13 @@ from daemon.lanes.voice import VoiceLane
 from daemon.version import VERSION
 from drivers import DeviceState
 
+AT_WORK = (DeviceState.READY, DeviceState.STARTING)
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
+    """Frozen looks at the parts of the daemon."""
+
     engine: Engine
     sms: SmsLane | None
     calls: VoiceLane | None
@@ -27,9 +31,11 @@ class Health:
             "version": VERSION,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self.started),
-            "now": utc_text(self.engine.clock.now()),
+            "now": zoned_text(self.engine.clock.now()),
             "clock_speed": self.engine.clock.speed,
             "clock_stepped_s": round(self.engine.clock.step_s(), 1),
+            "health": self.trouble() or "ok",
+            "reasons": self.reasons(),
             "store": "the last write failed" if self.engine.store.broken else "ok",
             "requests": self.engine.store.reading.counts(),
             "overload": str((self.sms and self.sms.overload) or ""),
@@ -38,19 +44,41 @@ class Health:
         }
 
     def trouble(self) -> str:
-        """What of the daemon itself does not work; "" where all does, whatever modems and trunks do."""
+        """Why the daemon cannot do its work, in a few words; "" where it can. `reasons` has the details."""
         if self.engine.store.broken:
             return "the database cannot be written"
         if self.calls is not None and not self.calls.driver.status().alive:
             return "voice is dead"
-        return ""
+        devices = [self._modem_trouble(slot) for slot in self.sms.pool.slots] if self.sms is not None else []
+        devices += [self._voice_trouble(self.calls)] if self.calls is not None else []
+        return "" if "" in devices else "nothing can be sent"
 
     def reasons(self) -> list[str]:
-        """What does not work and needs a person, in a line each."""
-        if self.calls is None:
-            return []
-        status = self.calls.driver.status()
-        return [status.detail] if status.state is DeviceState.FAILED else []
+        """What does not work, in a line each; why nothing can be sent, where that is so."""
+        found: list[str] = []
+        if self.sms is None and self.calls is None:
+            found.append("the configuration has no [[modem]], and [voice] driver is none")
+        if self.sms is not None:
+            found += filter(None, map(self._modem_trouble, self.sms.pool.slots))
+        if self.calls is not None:
+            found += filter(None, [self._voice_trouble(self.calls)])
+        return found
+
+    def _modem_trouble(self, slot: ModemSlot) -> str:
+        """Why the modem sends nothing now, or ""."""
+        status, full = slot.driver.status(), slot.quota.full(self.engine.clock.now())
+        if slot.duty is not Duty.WORKING:
+            return f"modem {slot.name} is {slot.duty}: pinwheel modems resume {slot.name}"
+        if status.state not in AT_WORK:
+            return f"modem {slot.name} is {status.state}" + (f": {status.detail}" if status.detail else "")
+        return f"modem {slot.name} has reached its limit: {full}" if full else ""
+
+    def _voice_trouble(self, calls: VoiceLane) -> str:
+        """Why no call is made now, or ""."""
+        status = calls.driver.status()
+        if status.state not in AT_WORK:
+            return status.detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {status.detail}"
+        return "" if calls.prompts.locales else "voice has no prompts: pinwheel prompts check"
 
     def modems(self) -> list[dict[str, Any]]:
         if self.sms is None:
@@ -101,5 +129,6 @@ def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
         "limit_reached": slot.quota.full(now),
         "outcomes": dict(slot.outcomes),
         "last_error": error,
-        "last_error_at": utc_text(error_at),
+        "last_error_over": status.state is DeviceState.READY and not status.detail and slot.failures == 0,
+        "last_error_at": zoned_text(error_at),
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from daemon.client import Client, Unreachable
+from daemon.client import Client, HttpProblem, Unreachable
 
 START_S = 20.0
 STOP_S = 20.0
@@ -27,6 +27,14 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any
             return found
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def health(client: Client) -> dict[str, Any]:
+    """What /healthz says; code: of HTTP."""
+    try:
+        return {"code": 200, **client.get("/healthz")}
+    except HttpProblem as exc:
+        return {"code": exc.status, **exc.body}
 
 
 class Gateway:
@@ -70,9 +78,13 @@ class Gateway:
         assert self.process is not None
         assert self.process.poll() is None, self.log()[-3000:]
         with contextlib.suppress(Unreachable):
-            self.client.get("/healthz")
+            self.health()
             return True
         return False
+
+    def health(self) -> dict[str, Any]:
+        """What /healthz says, also where that is 503."""
+        return health(self.client)
 
     def ready(self) -> None:
         """Wait until every device is ready."""

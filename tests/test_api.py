@@ -35,7 +35,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture(autouse=True)
 def _stays_up(gateway: Gateway) -> Iterator[None]:
     yield
-    assert gateway.client.get("/healthz")
+    assert gateway.health()
 
 
 def ask(gateway: Gateway, method: str, path: str, body: Any = None, headers: Any = FORM) -> tuple[int, Any]:

@@ -1,6 +1,7 @@
 """The `pinwheel` commands against a real daemon: what they print and how they exit."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.api.operator import MAX_STREAMS
 from daemon.cli import main
+from daemon.cli.context import LEAST_COLUMN, SCREEN, fitted
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -81,8 +85,55 @@ def test_status_and_modems_tell_what_the_devices_do(gateway: Gateway) -> None:
 
 
 def test_events_tell_what_happened(gateway: Gateway) -> None:
+    """There used to be ids of 8 digits, which `show` does not take."""
     request_id = start(gateway, "447700900105")
-    assert f"{request_id[-8:]}  started" in pinwheel(gateway, "events").output
+    lines = [line.split() for line in pinwheel(gateway, "events").output.splitlines()]
+    day, clock, told, *_ = next(line for line in lines if request_id in line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", f"{day} {clock}")
+    assert pinwheel(gateway, "show", told).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("modems",), ("prompts", "check"), ("prompts", "check", "en-us")])
+def test_tables_fit_a_terminal_of_80_columns(gateway: Gateway, arguments: tuple[str, ...]) -> None:
+    gateway.client.verify("", number="447700900107", brand="Acme")
+    assert max(map(len, pinwheel(gateway, *arguments).output.splitlines())) <= 80
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=9), st.data())
+def test_the_widest_flexible_columns_give_way_until_a_table_fits(natural: list[int], data: st.DataObject) -> None:
+    flexible = data.draw(st.lists(st.booleans(), min_size=len(natural), max_size=len(natural)))
+    widths = fitted(natural, flexible)
+    assert all(now == before for now, before, may in zip(widths, natural, flexible, strict=True) if not may)
+    assert all(min(before, LEAST_COLUMN) <= now <= before for now, before in zip(widths, natural, strict=True))
+    spare = any(may and now > LEAST_COLUMN for now, may in zip(widths, flexible, strict=True))
+    assert sum(widths) + 2 * (len(widths) - 1) <= SCREEN or not spare
+
+
+def test_a_time_carries_its_zone(gateway: Gateway) -> None:
+    request_id = start(gateway, "447700900108")
+    found = gateway.client.get(f"/v1/requests/{request_id}")
+    times = [found["submitted"], found["due"], *(each["queued"] for each in found["attempts"])]
+    assert all(time.endswith("Z") for time in [*times, *(line["at"] for line in found["history"])])
+    assert gateway.client.get("/v1/status")["now"].endswith("Z")
+    verify = gateway.client.verify("search", request_id=request_id)
+    assert not verify["date_submitted"].endswith("Z")  # as the Verify reference has it
+
+
+STRANGER = re.compile(r"\b(?:pip3?|pipx|uv)\b.*\binstall\b.*[\s'\"]pinwheel(?:[\[\s'\"=<>~!]|$)")
+"""Installs what is called like us on PyPI: a stranger's package."""
+
+
+def test_nobody_is_told_to_install_a_strangers_package() -> None:
+    """There used to be hints that said so."""
+    wrong = "'pinwheel[render]'"
+    assert STRANGER.search(f"run: pip install {wrong}")
+    assert not STRANGER.search("python3 -m venv /opt/pinwheel && /opt/pinwheel/bin/pip install '.[render]'")
+    root = Path(__file__).parents[1]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (root / name).is_file() and not name.endswith(".wav"):
+            told = [line for line in (root / name).read_text(errors="replace").splitlines() if STRANGER.search(line)]
+            assert not told, (name, told)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import pytest
 
 from daemon.client import Client, Unreachable
 from daemon.standby import PAUSES_S, FailedStarts, pause_s
-from tests.gateway import until
+from tests.gateway import health, until
 
 GOOD = '[api]\nsocket = "{socket}"\n[store]\nurl = "sqlite:///{directory}/pinwheel.db"\n'
 
@@ -113,7 +113,7 @@ def test_clients_are_told_that_the_daemon_does_not_start_and_a_mended_file_ends_
     assert time.monotonic() - began < max(PAUSES_S) / 2  # the change ended the wait
     assert service.path.exists()
     service.start()  # as systemd does
-    until(lambda: Client(service.path).get("/healthz"), "an answer of the real daemon")
+    until(lambda: health(Client(service.path)), "an answer of the real daemon")
     assert not (service.directory / "failed-starts").exists()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.client import Client, Unreachable
-from tests.gateway import until
+from tests.gateway import health, until
 
 UNITS = Path(__file__).parents[1] / "systemd"
 MINIMAL = '[api]\nsocket = "{socket}"\n[store]\nurl = "sqlite:///{directory}/pinwheel.db"\n'
@@ -74,7 +74,7 @@ def test_the_daemon_serves_the_socket_that_systemd_passes(tmp_path: Path, config
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()})
     try:
         until(path.exists, "the socket")
-        assert Client(path).get("/healthz")
+        assert health(Client(path))
         assert not (tmp_path / "own.sock").exists()
     finally:
         assert stop(process) == 0
@@ -91,7 +91,7 @@ def test_readiness_watchdog_and_stopping_are_notified(tmp_path: Path, config: Pa
         try:
             assert b"READY=1" in notices.recv(4096)
             with suppress(Unreachable):
-                assert Client(tmp_path / "own.sock").get("/healthz")
+                assert health(Client(tmp_path / "own.sock"))
             assert notices.recv(4096) == b"WATCHDOG=1"
         finally:
             assert stop(process) == 0

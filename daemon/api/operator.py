@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from daemon.api.calls import Call
 from daemon.api.params import HttpError
-from daemon.clock import utc_text
+from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import Request
 from daemon.ids import masked
@@ -24,13 +24,14 @@ MAX_STREAMS = 64
 
 
 async def healthz(call: Call) -> Response:
-    """200 while all that is ours works, 503 otherwise; open to everybody who reaches the listener.
+    """200 while requests can be stored and something can be sent, 503 otherwise; open to whoever reaches the listener.
 
-    reasons: what else does not work, such as "voice failed: ...".
+    reasons: what does not work, such as "voice failed: ..."; also where something else does.
     """
     health: Health = call.http.app.state.health
-    trouble = health.trouble()
-    return JSONResponse({"status": trouble or "ok", "reasons": health.reasons()}, 503 if trouble else 200)
+    trouble, reasons = health.trouble(), health.reasons()
+    answer = {"status": trouble or "ok", "reasons": reasons}
+    return JSONResponse(answer | {"detail": "; ".join([trouble, *reasons])}, 503) if trouble else JSONResponse(answer)
 
 
 async def status(call: Call) -> Response:
@@ -60,7 +61,7 @@ async def request(call: Call) -> Response:
     if found is None:
         raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
     history = [told(line) for line in reading.history(0, PAGE, wanted)]
-    checks = [{"at": utc_text(c.at), "valid": c.valid, "ip_address": c.ip_address} for c in reading.checks(wanted)]
+    checks = [{"at": zoned_text(c.at), "valid": c.valid, "ip_address": c.ip_address} for c in reading.checks(wanted)]
     return JSONResponse({**details(found[1]), "checks": checks, "history": history})
 
 
@@ -101,7 +102,7 @@ async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterat
 
 
 def told(line: HistoryLine) -> dict[str, Any]:
-    return {**asdict(line), "at": utc_text(line.at)}
+    return {**asdict(line), "at": zoned_text(line.at)}
 
 
 def summary(request: Request) -> dict[str, Any]:
@@ -114,9 +115,9 @@ def summary(request: Request) -> dict[str, Any]:
         "workflow_id": request.workflow_id,
         "event": request.step,
         "events": len(request.steps),
-        "submitted": utc_text(request.created_at),
-        "due": utc_text(request.due_at),
-        "finalized": utc_text(request.finalized_at),
+        "submitted": zoned_text(request.created_at),
+        "due": zoned_text(request.due_at),
+        "finalized": zoned_text(request.finalized_at),
     }
 
 
@@ -129,8 +130,8 @@ def details(request: Request) -> dict[str, Any]:
             "pin": pin_letter(a.generation),
             "state": str(a.state),
             "device": a.device,
-            "queued": utc_text(a.queued_at),
-            "settled": utc_text(a.settled_at),
+            "queued": zoned_text(a.queued_at),
+            "settled": zoned_text(a.settled_at),
             "detail": a.detail,
         }
         for a in request.attempts

@@ -1,8 +1,10 @@
 """What every command that speaks to the daemon needs."""
 
 import json
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ class Context:
         click.get_current_context().exit(SAID_NO)
 
 
+SCREEN, LEAST_COLUMN = 80, 8
 STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # general categories: controls, surrogates, ends of lines
 DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # embeddings, overrides, isolates
 
@@ -62,9 +65,31 @@ def json_flag(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print aligned columns under their names."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], flexible: Sequence[str] = ()) -> None:
+    """Print aligned columns under their names, 80 characters wide if the flexible ones, whose texts wrap, allow it."""
     lines = [[str(cell) for cell in row] for row in rows]
-    widths = [max([len(name), *(len(line[i]) for line in lines)]) for i, name in enumerate(columns)]
+    natural = [_width([name, *(line[i] for line in lines)]) for i, name in enumerate(columns)]
+    widths = fitted(natural, [name in flexible for name in columns])
     for line in [[name.replace("_", " ").upper() for name in columns], *lines]:
-        tell("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        for parts in zip_longest(*map(_wrapped, line, widths), fillvalue=""):
+            tell("  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
+
+
+def fitted(natural: Sequence[int], flexible: Sequence[bool]) -> list[int]:
+    """Widths of columns that fit the screen: the widest of the flexible ones give way, down to LEAST_COLUMN each."""
+    widths = list(natural)
+    while sum(widths) + 2 * (len(widths) - 1) > SCREEN:
+        wide = [i for i, may in enumerate(flexible) if may and widths[i] > LEAST_COLUMN]
+        if not wide:
+            break
+        widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _width(cells: Iterable[str]) -> int:
+    return max(len(part) for cell in cells for part in cell.splitlines() or [""])
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    """The lines of a cell."""
+    return [part for line in cell.splitlines() for part in textwrap.wrap(line, width) or [""]]

@@ -101,9 +101,10 @@ def _follow(context: Context, request_id: str) -> None:
         raise Unreachable(f"{exc}; what became of it: pinwheel show {request_id}") from None
 
 
-def _tell(context: Context, line: dict[str, Any]) -> None:
+def _tell(context: Context, line: dict[str, Any], request_id: str = "") -> None:
+    """A line of history. request_id: where lines of several requests follow each other."""
     event = "" if line["step"] is None else f"event {line['step'] + 1}: "
-    text = f"{line['at']}  {line['request_id'][-8:]}  {event}{line['kind']}"
+    text = f"{line['at']}  {f'{request_id}  ' * bool(request_id)}{event}{line['kind']}"
     context.show(line, lambda: tell(text + (f" ({line['detail']})" if line["detail"] else "")))
 
 
@@ -167,8 +168,15 @@ def _show(context: Context, found: dict[str, Any]) -> None:
 def list_requests(context: Context, active: bool, limit: int) -> None:
     """The newest requests; numbers are masked (show ID has them whole)."""
     found = context.client.get("/v1/requests", active=int(active), limit=limit)["requests"]
-    columns = ("request_id", "number", "brand", "status", "event", "events", "submitted")
-    context.show(found, lambda: table(columns, ([request[column] for column in columns] for request in found)))
+    columns = ("request_id", "number", "status", "submitted")
+    context.show(found, lambda: table(columns, map(_row, found), flexible=("status",)))
+
+
+def _row(request: dict[str, Any]) -> tuple[str, ...]:
+    """status: with how far it is; submitted: without the year, in UTC."""
+    how_far = f" {request['event'] + 1}/{request['events']}" if request["status"] == "IN PROGRESS" else ""
+    submitted = f"{request['submitted'][5:16]}Z"
+    return (request["request_id"], request["number"], f"{request['status'].lower()}{how_far}", submitted)
 
 
 @main.command()
@@ -177,23 +185,27 @@ def list_requests(context: Context, active: bool, limit: int) -> None:
 @json_flag
 @pass_context
 def events(context: Context, follow: bool, last: int) -> None:
-    """What has happened, a line each."""
+    """What has happened, a line each; `show ID` takes the ids."""
     for line in context.client.events(follow=follow, last=last):
-        _tell(context, line)
+        _tell(context, line, line["request_id"])
 
 
 @main.command()
 @json_flag
 @pass_context
 def status(context: Context) -> None:
-    """The daemon, its devices and its requests."""
+    """The daemon, its devices and its requests; exits 1 when nothing can be sent."""
     report = context.client.get("/v1/status")
     context.show(report, lambda: _status(report))
+    click.get_current_context().exit(0 if report["health"] == "ok" else SAID_NO)
 
 
 def _status(report: dict[str, Any]) -> None:
     speed = f", clock {report['clock_speed']:g} times as fast" if report["clock_speed"] != 1 else ""
     click.echo(f"pinwheeld {report['version']}, pid {report['pid']}, up {report['uptime_s']} s{speed}")
+    click.echo(f"health    {report['health']}")
+    for reason in report["reasons"]:
+        tell(f"reason    {reason}")
     click.echo(f"store     {report['store']}")
     counts = ", ".join(f"{count} {status.lower()}" for status, count in report["requests"].items())
     click.echo(f"requests  {counts or 'none yet'}")

@@ -9,6 +9,7 @@ from daemon.cli.context import Context, json_flag, pass_context, table, tell
 
 SIGNAL_BARS = ((-73, "▂▄▆█"), (-83, "▂▄▆ "), (-93, "▂▄  "), (-113, "▂   "))
 COLUMNS = ("name", "state", "operator", "signal", "queue", "today", "last_error")
+FLEXIBLE = ("name", "operator", "last_error")
 TEST_S = 30
 
 
@@ -33,7 +34,7 @@ def _table(found: list[dict[str, Any]]) -> None:
     if not found:
         click.echo("no modem is configured: add a [[modem]] to the configuration")
         return
-    table(COLUMNS, ([_cell(modem, column) for column in COLUMNS] for modem in found))
+    table(COLUMNS, ([_cell(modem, column) for column in COLUMNS] for modem in found), flexible=FLEXIBLE)
 
 
 def _cell(modem: dict[str, Any], column: str) -> str:
@@ -50,14 +51,17 @@ def _cell(modem: dict[str, Any], column: str) -> str:
 
 
 def _trouble(modem: dict[str, Any]) -> str:
-    """What is wrong now; else what was wrong last, and when (UTC)."""
+    """What is wrong now; else what was wrong last, when (UTC), and whether that is over."""
     if modem["detail"]:
         return str(modem["detail"])
     if modem["state"] in ("paused", "drained"):
         return f"use it again: pinwheel modems resume {modem['name']}"
     if modem["limit_reached"]:
         return f"{modem['limit_reached']} is reached: its messages wait, or go by other modems"
-    return f"{modem['last_error_at'][5:16]} {modem['last_error']}" if modem["last_error"] else ""
+    if not modem["last_error"]:
+        return ""
+    over = "over: " if modem["last_error_over"] else ""
+    return f"{over}{modem['last_error_at'][5:16]}Z {modem['last_error']}"
 
 
 def bars(dbm: int | None) -> str:

@@ -34,6 +34,7 @@ from daemon.prompts import (
     shipped_prompts,
     slug,
 )
+from daemon.resources import how_to_install
 from daemon.speech.sets import CLIPS, SetUnusable, active_dbfs, write_clip
 from daemon.speech.survey import LocaleState, survey
 from drivers.conversation import Conversation
@@ -85,7 +86,7 @@ def _renderer(name: str) -> ModuleType:
         return importlib.import_module(f"daemon.speech.{name}")
     except ImportError as exc:
         extra = "plot" if (exc.name or "").startswith("matplotlib") else "render"
-        raise click.ClickException(f"this needs {exc.name}; run: pip install 'pinwheel[{extra}]'") from exc
+        raise click.ClickException(f"this needs {exc.name}; {how_to_install(extra)}") from exc
 
 
 # --- render ----------------------------------------------------------------------------------------------------
@@ -262,19 +263,17 @@ def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Con
 
 
 def _show_locales(states: Sequence[LocaleState]) -> None:
-    columns = ("locale", "clips", "brands", "engine", "level", "what is wrong", "what to do")
-    table(columns, (_locale_row(state) for state in states))
+    table(("locale", "clips", "brands", "engine", "problem"), map(_locale_row, states), ("brands", "engine", "problem"))
 
 
 def _locale_row(state: LocaleState) -> tuple[str, ...]:
+    """problem: and below it, the command that mends it."""
     there = [name for name in CLIPS if name in state.clips]
     brands = sorted(name.removeprefix("welcome-") for name in state.clips if name.startswith("welcome-"))
     made = [clip.made for clip in state.clips.values()]
     engines = sorted({f"{m.engine or 'unknown'}{' (last resort)' if m.note else ''}" for m in made})
-    levels = [clip.dbfs for clip in state.clips.values()]
-    level = f"{min(levels):.1f}..{max(levels):.1f}" if levels else ""
-    count = f"{len(there)}/{len(CLIPS)}"
-    return (state.locale, count, ", ".join(brands), ", ".join(engines), level, _wrong(state), state.mend)
+    problem = "\n".join(filter(None, (_wrong(state), state.mend)))
+    return (state.locale, f"{len(there)}/{len(CLIPS)}", ", ".join(brands), ", ".join(engines), problem)
 
 
 def _wrong(state: LocaleState) -> str:

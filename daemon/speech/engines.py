@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemon.core.phrases import DIGITS
+from daemon.resources import how_to_install
 from daemon.speech import espeak
 from daemon.speech.chain import NoSpeech, Samples, decoded
 from daemon.speech.pace import Pace
@@ -93,7 +94,7 @@ class Espeak:
 
     def speak(self, line: Line) -> tuple[Samples, int]:
         if importlib.util.find_spec("espeakng_loader") is None:
-            raise EngineFailed("espeak is not installed; run: pip install 'pinwheel[render]'")
+            raise EngineFailed(f"espeak is not installed; {how_to_install('render')}")
         if line.locale == "ja-jp" and KANJI.search(line.text):  # it would say "Chinese letter" for each
             raise EngineFailed("espeak reads only kana in Japanese; write the phrases in kana, or try --engine gtts")
         words = str(self.parameters(line)["words_a_minute"])

@@ -318,7 +318,7 @@ def test_a_request_waits_for_the_audio_process_and_the_operator_reads_why(
         try:
             until(lambda: gateway.client.get("/v1/voice")["state"] == "failed", "the voice driver says so")
             assert gateway.client.get("/v1/voice")["detail"] == why
-            assert gateway.client.get("/healthz")["reasons"] == [why]
+            assert gateway.health()["reasons"] == [why]
             command = [
                 sys.executable,
                 "-c",
@@ -334,7 +334,7 @@ def test_a_request_waits_for_the_audio_process_and_the_operator_reads_why(
             assert phone.calls == []
             shadow.remove()
             gateway.wait_for(request_id, "delivered")
-            assert gateway.client.get("/healthz")["reasons"] == []
+            assert gateway.health()["reasons"] == []
         finally:
             gateway.stop()
     assert gateway.log().count("audio=failed") == 1
