@@ -25,6 +25,7 @@ import phonenumbers
 
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.answering import Verdict
+from drivers.backoff import Backoff
 from drivers.conversation import By, Conversation, Say
 from drivers.guard import guarded, place
 from drivers.leg import PLAYED_S, Farewells, Handle, Leg
@@ -601,15 +602,21 @@ class Driver:
         self._signalling.open()
 
     def _watch(self) -> None:
-        """Replace signalling that has died, or has not moved at several looks (not for so long: a suspended host)."""
+        """Replace signalling that has died, or has not moved at several looks (not for so long: a suspended host).
+
+        What dies again at once is replaced ever less often.
+        """
         watched, turns, still = self._signalling, -1, 0
+        backoff, began, not_before = Backoff(self._check_s), time.monotonic(), 0.0
         while not self._closing.wait(self._check_s):
             with guarded("watch"):
                 signalling = self._signalling
                 assert signalling is not None
                 same = signalling is watched and signalling.turns == turns
                 watched, turns, still = signalling, signalling.turns, still + 1 if same else 0
-                if still >= STILL_LOOKS or signalling.dead:
+                now = time.monotonic()
+                if (still >= STILL_LOOKS or signalling.dead) and now >= not_before:
+                    not_before, began = now + backoff.pause(now - began), now
                     self._replace(signalling)
 
     def _replace(self, signalling: Signalling) -> None:

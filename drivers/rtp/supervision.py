@@ -6,8 +6,10 @@ each pause is twice as long as the one before, until a process has worked for a 
 Pure: times are arguments, in monotonic seconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from drivers.backoff import Backoff
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0
 WORKED_S = 10.0  # a process that was ready for so long is not one that dies at once
@@ -30,7 +32,7 @@ class Supervision:
     why: str = ""
     start_at: float = 0.0
     plainly: bool = False
-    _pause_s: float = 0.0
+    _backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S))
     _ready_at: float = float("inf")
 
     def started(self) -> None:
@@ -49,9 +51,7 @@ class Supervision:
         forbidden: it was killed for a system call.
         """
         news = (self.state, self.why) != (AudioState.FAILED, why)
-        worked = now - self._ready_at >= WORKED_S
         self.plainly = self.plainly or (forbidden and self._ready_at == float("inf"))
-        self._pause_s = FIRST_PAUSE_S if worked or not self._pause_s else min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self.start_at = now + self._backoff.pause(now - self._ready_at)
         self.state, self.why, self._ready_at = AudioState.FAILED, why, float("inf")
-        self.start_at = now + self._pause_s
         return news

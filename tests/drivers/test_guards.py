@@ -204,6 +204,14 @@ def test_signalling_that_dies_says_so_and_is_tried_again_until_it_lives() -> Non
             state(opened, DeviceState.READY)
 
 
+def test_signalling_that_dies_at_once_is_replaced_ever_less_often(caplog: pytest.LogCaptureFixture) -> None:
+    opened = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray, check_s=0.02)
+    opened.open(lambda _: None)
+    time.sleep(1.5)  # some 70 looks
+    opened.close()
+    assert 3 <= sum("begun again" in record.getMessage() for record in caplog.records) <= 7
+
+
 def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
     """There used to be a watch that sent what was left by itself, beside a thread that could wake up at any time."""
     release, woken = threading.Event(), threading.Event()
