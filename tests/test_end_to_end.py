@@ -116,3 +116,18 @@ def test_calls_that_are_due_at_once_begin_at_the_pace_that_the_trunk_allows(tmp_
                 gateway.wait_for(request_id, "failed", step=0)
     assert len(ended_at) == 6
     assert ended_at[-1] - ended_at[0] > 5 / 4 - 0.1
+
+
+def test_a_call_in_which_the_callee_is_never_heard_says_one_way(tmp_path: Path) -> None:
+    """There used to be calls to a dead port that were "delivered", and no more was said."""
+    with SimulatedPhone() as phone, Gateway(tmp_path, voice_section(phone.address)) as gateway:
+        mute = gateway.verify("447700900189", workflow_id=7)  # 89: no audio comes from it
+        ordinary = gateway.verify("447700900123", workflow_id=7)
+        details = []
+        for request_id in (mute, ordinary):
+            gateway.wait_for(request_id, "delivered")
+            details.append(gateway.request(request_id)["attempts"][0]["detail"])
+        outcomes = gateway.client.get("/v1/voice")["outcomes"]
+    assert details[0].endswith(", one-way: nothing was heard from the callee")
+    assert "one-way" not in details[1]
+    assert outcomes == {"delivered": 2, "one-way": 1}
