@@ -1,5 +1,6 @@
 """`python -m tests.installed`: the package in machines that boot, and a table of every recovery."""
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -49,9 +50,10 @@ def _run(trial: Trial, site: Site, results: list[tuple[str, float | None, str]],
     except Exception as exc:  # noqa: BLE001  # a trial that fails is a row of the table
         kept = directory / trial.run.__name__
         record(kept, site)
-        results.append((trial.name, None, f"FAILED: {str(exc).splitlines()[0][:120]} (see {kept})"))
+        results.append((trial.name, None, f"FAILED: {(str(exc) or repr(exc)).splitlines()[0][:120]} (see {kept})"))
         click.echo(f"  {trial.name}: FAILED: {exc}")
-        site.restore()
+        with contextlib.suppress(Exception):
+            site.restore()
         return False
     results.append((trial.name, seconds, remark))
     click.echo(f"  {trial.name}: {remark}")

@@ -95,7 +95,7 @@ class Site:
         """After a trial that failed: as it was before."""
         self.configure()
         self.machine.shell(
-            "systemctl stop pinwheel.service; umount /var/lib/pinwheel 2>/dev/null;"
+            "systemctl stop pinwheel.service; umount /var/lib/pinwheel 2>/dev/null || true;"
             "rm -rf /etc/systemd/system/pinwheel.service.d; systemctl daemon-reload;"
             "systemctl restart pinwheel.socket; systemctl start pinwheel.service"
         )
@@ -110,12 +110,13 @@ class Site:
             f"install -d -o devices {DEVICES}"
         )
 
-    def start_devices(self, more: str = "") -> None:
+    def start_devices(self) -> None:
         """A modem on a pseudo-terminal and a phone; its group is set as the udev rule does for USB."""
         self.machine.shell(
             f"rm -f {DEVICES}/events; systemd-run --quiet --unit=devices --uid=devices --collect"
             f" -p StandardOutput=append:{DEVICES}/events -p WorkingDirectory=/"
-            f" {PYTHON} -P -m drivers.simulated --modem {DEVICES}/modem --phone {PHONE} --recordings {DEVICES} {more}"
+            f" {PYTHON} -P -m drivers.simulated --modem {DEVICES}/modem --phone {PHONE} --recordings {DEVICES}"
+            " --ring-s 0.2 --network-s 0.02"
         )
         self.event("ready")
         self.machine.shell(f"chgrp pinwheel $(readlink {DEVICES}/modem); chmod 660 $(readlink {DEVICES}/modem)")

@@ -34,7 +34,7 @@ def installed_site(release: Release, directory: Path) -> Iterator[Site]:
         site.install()
         machine.run("usermod", "--append", "--groups", "pinwheel", "member")
         site.configure()
-        site.start_devices("--ring-s 0.2")
+        site.start_devices()
         machine.run("systemctl", "enable", "--now", "pinwheel.socket", "pinwheel.service")
         site.ready()
         yield site
