@@ -11,14 +11,16 @@ COMPILE := $(LOCK_VENV)/bin/uv pip compile --quiet --upgrade --universal --pytho
 BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core linphone-cli sip-tester kamailio kamailio-tls-modules openssl systemd
 RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools
+BOOT_PACKAGES := debootstrap systemd-container
+PACKAGED := $(shell git ls-files .ci config daemon debian drivers systemd pyproject.toml requirements.lock)
 EARS := .venv-listen
 EARS_PACKAGES := espeak-ng $(patsubst %,asterisk-core-sounds-%-wav,en es fr it ru)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo deb test lint soak ears bench packages clean
+.PHONY: help setup lock demo deb bootable test test-installed lint soak ears bench packages clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: $(STAMP)  ## make the virtual environment
 
@@ -51,7 +53,19 @@ lint: $(STAMP)  ## ruff and mypy --strict
 deb:  ## the Debian package in dist/, for the release that this machine runs or RELEASE=bookworm|trixie
 	@sh .ci/deb $(RELEASE)
 
-test: $(STAMP) packages lint  ## lint, types and every test
+# What is tested is what is installed: where a tree can be booted (root), the package for Debian 12 is part of make test.
+dist/.%: $(PACKAGED)
+	@sh .ci/deb $* && touch $@
+
+bootable:
+	@if [ "$$(id -u)" -eq 0 ]; then sh tools/debian-packages $(BOOT_PACKAGES) && $(MAKE) --no-print-directory dist/.bookworm; fi
+
+test-installed: $(STAMP)  ## the package in machines that boot Debian 12 and 13, and the time of every recovery (30 minutes)
+	@sh tools/debian-packages $(BOOT_PACKAGES)
+	@$(MAKE) --no-print-directory dist/.bookworm dist/.trixie
+	$(VENV)/bin/python -m tests.installed
+
+test: $(STAMP) packages lint bootable  ## lint, types and every test
 	$(VENV)/bin/pytest -n 2 --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
 soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, outages, PINs heard (2 hours)

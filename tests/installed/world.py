@@ -3,15 +3,13 @@
 import contextlib
 import os
 import platform
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.installed.machine import Machine
 from tests.installed.site import Site
-from tests.installed.tree import CannotBoot, Release
+from tests.installed.tree import ROOT, CannotBoot, Release
 
-ROOT = Path(__file__).parents[2]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -38,9 +36,3 @@ def installed_site(release: Release, directory: Path) -> Iterator[Site]:
         machine.run("systemctl", "enable", "--now", "pinwheel.socket", "pinwheel.service")
         site.ready()
         yield site
-
-
-def version_of(deb: Path) -> str:
-    return subprocess.run(
-        ["dpkg-deb", "--field", str(deb), "Version"], capture_output=True, text=True, check=True
-    ).stdout.strip()
