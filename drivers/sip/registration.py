@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from drivers.sip.call import retry_after
-from drivers.sip.message import Message, parameters, uri_of
+from drivers.sip.message import Malformed, Message, parameters, uri_of
 from drivers.sip.requester import Identity, Requester
+from drivers.sip.uri import same, uri_from
 
 EXPIRES_S = 300
-LEAST_REFRESH_S = 5.0
+LEAST_REFRESH_S = 1.0
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0)  # capped: registered again within 10 s of the registrar's return
 LONGEST_PAUSE_S = 60  # whatever a registrar's Retry-After says
 MOST_CONTACTS = 8  # that are remembered, of before
@@ -89,10 +90,7 @@ class Registration:
         if request.get("expires") == "0":
             self._on_removal(response, now)
         elif response.status < 300:
-            self.registered, self.problem, self.refused = True, "", False
-            self.contacts = tuple(uri for uri in self.contacts if uri == self.identity.contact)
-            self._failures, self._removal = 0, Removal.TOGETHER
-            self._be_due(now + max(self._granted_s(response) * 0.8, LEAST_REFRESH_S))
+            self._on_success(response, now)
         elif response.status == 423 and re.fullmatch(r"\d{1,6}", response.get("min-expires"), re.ASCII):
             self._expires_s = int(response.get("min-expires"))
             self._failed(problem, now)
@@ -103,6 +101,16 @@ class Registration:
             self.refused = response.status in (401, 403, 404, 407)
             self._failed(problem, now)
             self._be_due(max(self.due, now + min(retry_after(response) or 0, LONGEST_PAUSE_S)))
+
+    def _on_success(self, response: Message, now: float) -> None:
+        granted_s = self._granted_s(response)
+        if not granted_s:
+            self._failed("the registrar keeps us for 0 s", now)
+            return
+        self.registered, self.problem, self.refused = True, "", False
+        self.contacts = tuple(uri for uri in self.contacts if uri == self.identity.contact)
+        self._failures, self._removal = 0, Removal.TOGETHER
+        self._be_due(now + max(granted_s * 0.8, LEAST_REFRESH_S))
 
     def _on_removal(self, response: Message, now: float) -> None:
         """Whatever came of it, our contact is next."""
@@ -136,11 +144,46 @@ class Registration:
 
     def _granted_s(self, response: Message) -> int:
         """What the registrar granted: the expires of our contact, else of the response (10.2.4)."""
-        ours = [value for value in response.all("contact") if uri_of(value) == self.identity.contact]
-        for text in (*(parameters(value).get("expires", "") for value in ours), response.get("expires")):
-            if re.fullmatch(r"\d{1,6}", text, re.ASCII):
-                return int(text)
-        return self._expires_s
+        ours = [expires_of(value) for value in self._ours(response.all("contact"))]
+        return min((each for each in ours if each is not None), default=self._expires_of_all(response))
+
+    def _expires_of_all(self, response: Message) -> int:
+        value = response.get("expires")
+        return int(value) if SECONDS.fullmatch(value) else self._expires_s
+
+    def _ours(self, contacts: list[str]) -> list[str]:
+        """Those that may be our binding. Registrars write it in other forms, or as the address that they see.
+
+        A lone one is ours; else one that is the same by 19.1.4, or has our instance, or our user.
+        """
+        if len(contacts) <= 1:
+            return contacts
+        for is_ours in (self._is_same, self._has_our_instance, self._has_our_user):
+            found = list(filter(is_ours, contacts))
+            if found:
+                return found
+        return []
+
+    def _is_same(self, contact: str) -> bool:
+        try:
+            return same(uri_from(uri_of(contact)), uri_from(self.identity.contact))
+        except Malformed:
+            return False
+
+    def _has_our_instance(self, contact: str) -> bool:
+        return bool(self.instance) and parameters(contact).get("+sip.instance", "") == f"<{self.instance}>"
+
+    def _has_our_user(self, contact: str) -> bool:
+        return uri_of(contact).lower().startswith(f"sip:{self.identity.user.lower()}@")
+
+
+SECONDS = re.compile(r"[0-9]{1,10}")
+
+
+def expires_of(contact: str) -> int | None:
+    """Seconds of a Contact's expires parameter."""
+    value = parameters(contact).get("expires", "")
+    return int(value) if SECONDS.fullmatch(value) else None
 
 
 def _removed(uris: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import unquote
 
 from drivers.sip.message import Malformed, parameters
 from drivers.sip.transport import Address
@@ -53,6 +54,12 @@ class Uri:
     user: str = field(repr=False)
     at: HostPort
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> list[str]:
+        """What stands behind the question mark, each as "name=value", with the name in lower case."""
+        pairs = (header.partition("=") for header in self.text.partition("?")[2].split("&"))
+        return [f"{unquote(name).lower()}={unquote(value)}" for name, _, value in pairs if name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,25 @@ def uri_from(text: str) -> Uri:
         raise Malformed("a URI with an empty user, or with more than one @")
     where, _, after = behind.partition("?")[0].partition(";")
     return Uri(text, scheme.lower(), user, host_port_of(where), parameters(f";{after}"))
+
+
+ALWAYS_COUNT = {"transport", "user", "ttl", "method", "maddr"}
+"""Parameters that make two URIs differ when only one has them (RFC 3261 19.1.4)."""
+
+
+def same(one: Uri, other: Uri) -> bool:
+    """Whether two URIs name the same (RFC 3261 19.1.4); a default that is written is not one that is left out."""
+    if (one.scheme, unquote(one.user), one.at) != (other.scheme, unquote(other.user), other.at):
+        return False
+    names = {*one.parameters, *other.parameters}
+    counted = names & ALWAYS_COUNT | one.parameters.keys() & other.parameters.keys()
+    equal = all(_lower(one, name) == _lower(other, name) for name in counted)
+    return equal and sorted(one.headers) == sorted(other.headers)
+
+
+def _lower(uri: Uri, name: str) -> str | None:
+    value = uri.parameters.get(name)
+    return None if value is None else unquote(value).lower()
 
 
 def via_from(value: str) -> Via:

@@ -200,6 +200,75 @@ def test_an_instance_is_told_and_the_same_after_a_restart() -> None:
     assert register.get("contact") == '<sip:gw@192.0.2.9:5060>;+sip.instance="<urn:uuid:1>"'
 
 
+# --- what was granted (10.2.4) ---------------------------------------------------------------------------------------
+
+OURS = "sip:gw@192.0.2.9:40001"
+INSTANCE = "urn:uuid:00000000-0000-5000-8000-000000000001"
+OUR_INSTANCE = '+sip.instance="<' + INSTANCE + '>"'
+
+
+def granted(*headers: tuple[str, str], kind: Kind = Kind.UDP) -> float:
+    """When the next REGISTER is due, after a 200 at 0 s to one that asked for 300 s."""
+    ours = ours_at("192.0.2.9:40001", kind=kind)
+    assert ours.registration is not None
+    ours.registration.instance = INSTANCE
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    bare = tuple(header for header in parse(reply(register, 200)).headers if header[0] != "contact")
+    ours.receive(Message((*bare, *headers), status=200, reason="OK").encode(), FIRST, 0.0)
+    assert ours.registration.registered
+    return ours.registration.due
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        f"<{OURS}>;expires=10",
+        f"{OURS};expires=10",
+        "<sip:gw@203.0.113.9:62000>;expires=10",
+        f"<{OURS};ob>;expires=10",
+        f"<{OURS};transport=TCP>;q=0.5;expires=10",
+        f"<{OURS}>;{OUR_INSTANCE};expires=10;reg-id=1",
+        f"<{OURS}>;expires=10;{OUR_INSTANCE}",
+        f'"Gateway, <the> first" <{OURS}>;expires="10"',
+        "<SIP:gw@192.0.2.9:40001>; Expires = 10",
+        f"<{OURS}>;expires=10, <sip:gw@192.0.2.7:5060>;expires=200",
+        f"<sip:gw@192.0.2.7:5060>;expires=3, <{OURS};ob>;expires=10",
+        f"<sip:gw@203.0.113.9:62000>;{OUR_INSTANCE};expires=10, <sip:gw@192.0.2.7:5060>;expires=3",
+        "<sip:gw@203.0.113.9:62000>;expires=10, <sip:phone@192.0.2.7:5060>;expires=3",
+    ],
+)
+@pytest.mark.parametrize("header", [(), (("expires", "240"),)], ids=["", "Expires"])
+def test_the_time_of_our_own_binding_counts_in_whatever_form(contact: str, header: tuple[tuple[str, str], ...]) -> None:
+    """There used to be a bug: only our Contact as we wrote it counted; we were called registered for 240 s."""
+    assert granted(("contact", contact), *header) == 8.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "due"),
+    [
+        ((), 240.0),
+        ((("expires", "60"),), 48.0),
+        ((("expires", "60"), ("contact", f"<{OURS}>")), 48.0),
+        ((("expires", "soon"), ("contact", f"<{OURS}>;expires=never")), 240.0),
+        ((("contact", "*"), ("expires", "60")), 48.0),
+        ((("contact", f"<{OURS}>;expires=1"),), 1.0),
+    ],
+)
+def test_without_a_time_of_ours_that_of_the_response_counts(headers: tuple[tuple[str, str], ...], due: float) -> None:
+    assert granted(*headers) == due
+
+
+def test_a_binding_that_is_not_kept_is_no_registration() -> None:
+    ours = ours_at("192.0.2.9:40001")
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    answer = parse(reply(register, 200)).with_headers(("contact", f"<{OURS}>;expires=0"))
+    ours.receive(answer.encode(), FIRST, 0.1)
+    assert ours.registration is not None
+    assert (ours.registration.registered, ours.registration.due) == (False, 1.1)
+
+
 # --- the file --------------------------------------------------------------------------------------------------------
 
 KEPT = Bindings("sip:gw@trunk", 40001, (OLD,))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.sip.message import Malformed
-from drivers.sip.uri import HostPort, host_port_of, uri_from, via_from
+from drivers.sip.uri import HostPort, host_port_of, same, uri_from, via_from
 
 USABLE = {
     "192.0.2.1": HostPort("192.0.2.1"),
@@ -90,3 +90,37 @@ def test_whatever_becomes_an_address_may_be_sent_to(text: str) -> None:
             with socket.socket(family, socket.SOCK_DGRAM) as sock, suppress(OSError):
                 sock.setblocking(False)
                 sock.connect(address)  # as sendto() reads it, but nothing leaves
+
+
+SAME = [
+    ("sip:gw@192.0.2.9:5060", "SIP:gw@192.0.2.9:5060"),
+    ("sip:gw@trunk.example", "sip:gw@TRUNK.Example"),
+    ("sip:%67w@192.0.2.9", "sip:gw@192.0.2.9"),
+    ("sip:gw@192.0.2.9", "sip:gw@192.0.2.9;ob"),
+    ("sip:gw@192.0.2.9;transport=tcp", "sip:gw@192.0.2.9;Transport=TCP;lr"),
+    ("sip:gw@[2001:db8::1]", "sip:gw@[2001:DB8:0::1]"),
+    ("sip:gw@x;a=1;b=2?Subject=x&to=y", "sip:gw@x;b=2;a=1?TO=y&subject=x"),
+]
+DIFFERENT = [
+    ("sip:gw@192.0.2.9", "sips:gw@192.0.2.9"),
+    ("sip:gw@192.0.2.9", "sip:GW@192.0.2.9"),
+    ("sip:gw@192.0.2.9", "sip:192.0.2.9"),
+    ("sip:gw@192.0.2.9", "sip:gw@192.0.2.9:5060"),
+    ("sip:gw@192.0.2.9:5060", "sip:gw@192.0.2.9:5061"),
+    ("sip:gw@192.0.2.9", "sip:gw@192.0.2.9;transport=udp"),
+    ("sip:gw@192.0.2.9", "sip:gw@192.0.2.9;user=phone"),
+    ("sip:gw@192.0.2.9;a=1", "sip:gw@192.0.2.9;a=2"),
+    ("sip:gw@192.0.2.9", "sip:gw@192.0.2.9?subject=x"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_uris_that_are_the_same_may_be_written_in_other_ways(one: str, other: str) -> None:
+    assert same(uri_from(one), uri_from(other))
+    assert same(uri_from(other), uri_from(one))
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_uris_differ_by_what_the_standard_counts(one: str, other: str) -> None:
+    assert not same(uri_from(one), uri_from(other))
+    assert not same(uri_from(other), uri_from(one))
