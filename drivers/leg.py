@@ -99,7 +99,8 @@ class Leg:
     heard: bool = False  # a packet of the callee has come
     said: list[Say] = field(default_factory=list)  # the last is utterance number len(said)
     played_s: float = 0.0
-    timed_out: bool = False
+    given_up_at: float | None = None  # when we hung up, in whatever phase
+    timed_out: bool = False  # because it rang too long, or nothing was heard
     broken: str = ""
     ended: Ended | None = None
     ended_at: float = 0.0
@@ -107,7 +108,7 @@ class Leg:
 
     @property
     def ring_deadline(self) -> float:
-        waiting = self.answered_at is None and not self.timed_out and self.ended is None
+        waiting = self.answered_at is None and self.given_up_at is None and self.ended is None
         return (self.rang_at or self.started) + self.wanted.ring_s if waiting else float("inf")
 
     @property
@@ -166,8 +167,8 @@ class Leg:
         """Only for an ended call."""
         assert self.ended is not None
         answered = self.answered_at
-        ring_until = self.ended_at if answered is None else answered
-        ring_s = max(ring_until - self.rang_at, 0.0) if self.rang_at is not None else 0.0
+        decided_at = next((at for at in (answered, self.given_up_at) if at is not None), self.ended_at)
+        ring_s = max(decided_at - self.rang_at, 0.0) if self.rang_at is not None else 0.0
         talk_s = self.ended_at - answered if answered is not None else 0.0
         status = self.ended.status
         reason = self.broken or presentable(self.ended.reason) or _phrase(status)

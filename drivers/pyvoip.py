@@ -338,8 +338,15 @@ class Signalling:
 
     def _hang_up(self, handle: Handle) -> None:
         for leg in self._legs.values():
-            if leg.handle is handle and self._trunk.agent is not None:
-                self._trunk.agent.hang_up(leg.sip, time.monotonic())
+            if leg.handle is handle:
+                self._end(leg, time.monotonic())
+
+    def _end(self, leg: Leg, now: float) -> None:
+        """Hang up. Before an answer that decides the outcome: what the far end says afterwards does not."""
+        if leg.given_up_at is None:
+            leg.given_up_at = now
+        if self._trunk.agent is not None:
+            self._trunk.agent.hang_up(leg.sip, now)
 
     def _legs_turn(self, now: float) -> None:
         for leg in list(self._legs.values()):
@@ -349,9 +356,9 @@ class Signalling:
     def _leg_turn(self, leg: Leg, now: float) -> None:
         while leg.sip.events:
             self._on_event(leg, leg.sip.events.pop(0), now)
-        if now >= leg.ring_deadline and self._trunk.agent is not None:
+        if now >= leg.ring_deadline:
             leg.timed_out = True
-            self._trunk.agent.hang_up(leg.sip, now)
+            self._end(leg, now)
         if leg.ended is None and leg.answered_at is not None:
             self._talk_turn(leg, now)
         if leg.ended is not None and (not leg.streaming or now >= leg.ended_at + PLAYED_S):
@@ -359,8 +366,8 @@ class Signalling:
 
     def _talk_turn(self, leg: Leg, now: float) -> None:
         self._say(leg, leg.talk.due(now))
-        if (leg.talk.over or now >= leg.talk_deadline) and self._trunk.agent is not None:
-            self._trunk.agent.hang_up(leg.sip, now)
+        if leg.talk.over or now >= leg.talk_deadline:
+            self._end(leg, now)
 
     def _say(self, leg: Leg, say: Say | None) -> None:
         if say is not None and leg.streaming:
@@ -436,8 +443,7 @@ class Signalling:
         if leg.ended is not None:
             return
         leg.broken = why
-        if self._trunk.agent is not None:
-            self._trunk.agent.hang_up(leg.sip, time.monotonic())
+        self._end(leg, time.monotonic())
 
     def _finish(self, leg: Leg) -> None:
         result = leg.result()
@@ -501,8 +507,7 @@ class Signalling:
         now = time.monotonic()
         self._closing_at = now
         for leg in self._legs.values():
-            if self._trunk.agent is not None:
-                self._trunk.agent.hang_up(leg.sip, now)
+            self._end(leg, now)
         self._trunk.unregister(now)
 
     def _closed(self) -> bool:
@@ -526,9 +531,8 @@ class Signalling:
 
     def _end_at_last(self, leg: Leg) -> None:
         stopped = self._closing_at is not None
-        if self._trunk.agent is not None:
-            with guarded("hang up"):
-                self._trunk.agent.hang_up(leg.sip, time.monotonic())
+        with guarded("hang up"):
+            self._end(leg, time.monotonic())
         leg.ended = leg.ended or Ended(0, "the gateway stopped", by_us=True)
         leg.ended_at = leg.ended_at or time.monotonic()
         leg.broken = leg.broken or ("" if stopped else "signalling stopped responding")

@@ -81,7 +81,7 @@ class UserAgent:
     def farewells(self, call: Call) -> tuple[tuple[bytes, Address], ...]:
         """BYE or CANCEL as `hang_up` would send it now, for somebody else to send if we no longer can."""
         if call.state is State.SPEAKING:
-            bye, destination = call.bye()
+            bye, destination = call.farewell()
             return ((bye.encode(), destination),)
         mine = [pending.transaction for pending in self._pending.values() if pending.owner is call]
         ringing = [each for each in mine if each.invite and 100 <= each.answered < 200]

@@ -3,6 +3,7 @@
 The agent feeds it responses and requests of its dialogs, and sends what it returns. What happened comes out as events.
 """
 
+import copy
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -241,6 +242,14 @@ class Call:
         """Only once it was answered."""
         assert self.dialog is not None
         return self._within(self.dialog, "BYE")
+
+    def farewell(self) -> Outgoing:
+        """The BYE as it would be now, for who may have to send it in our place; ours counts as if it were not made."""
+        counted, self.requester = self.requester, copy.deepcopy(self.requester)
+        try:
+            return self.bye()
+        finally:
+            self.requester = counted
 
     def refresh(self) -> Outgoing:
         """What keeps the session up: UPDATE, or the same offer again where that is not understood (RFC 4028 7.4)."""

@@ -523,3 +523,24 @@ def test_a_call_that_is_to_end_or_was_heard_does_not_go_to_the_next_server() -> 
     ours.hang_up(call, 0.1)
     ours.poll(4.0)
     assert {where for _, where in sent(ours)} == {FIRST}
+
+
+def test_a_farewell_that_is_only_prepared_is_not_counted() -> None:
+    ours = agent()
+    call, ack = answered(ours)
+    for _ in range(3):
+        ((farewell, where),) = ours.farewells(call)
+    ours.hang_up(call, 2.0)
+    ((bye, there),) = sent(ours)
+    assert (parse(farewell).cseq, where) == (bye.cseq, there)
+    assert bye.cseq[0] == ack.cseq[0] + 1
+
+
+def test_a_call_that_is_given_up_does_not_ring_afterwards() -> None:
+    """There used to be a bug: a 180 after our time was up made a call "no answer" that nobody had ever heard of."""
+    ours = agent()
+    call, invite = placed(ours)
+    ours.hang_up(call, 1.0)
+    ours.receive(reply(invite, 180), FIRST, 1.1)
+    assert call.events == []
+    assert [message.method for message, _ in sent(ours)] == ["CANCEL"]

@@ -189,6 +189,31 @@ def test_a_cancel_that_crosses_the_answer_ends_in_a_bye() -> None:
             assert result(handle).outcome is A.CANCELLED
 
 
+@pytest.mark.parametrize("timed_out", [True, False])
+def test_what_is_heard_after_we_gave_up_does_not_change_the_outcome(timed_out: bool) -> None:
+    """There used to be a bug: a late 180 made it "no answer", and a ring time that passed later hid who cancelled."""
+    with far_end() as peer:
+        host, port = peer.getsockname()
+        with driver(f"{host}:{port}") as opened:
+            handle, phases = dial(opened, tone(5.0), ring_s=0.3)
+            data, source = peer.recvfrom(4096)
+            invite = parse(data)
+            peer.sendto(answer_to(invite, 100 if timed_out else 180, peer), source)
+            if not timed_out:
+                phases.wait_for(CallPhase.RINGING)
+                handle.hang_up()
+            cancel = parse(peer.recv(4096))
+            assert cancel.method == "CANCEL"
+            peer.sendto(answer_to(cancel, 200, peer), source)
+            time.sleep(0.4)  # the far end takes longer than it would have rung
+            peer.sendto(answer_to(invite, 180, peer), source)
+            peer.sendto(answer_to(invite, 487, peer), source)
+            ended = result(handle)
+    assert ended.outcome is (A.UNREACHABLE if timed_out else A.CANCELLED)
+    assert ended.ring_s < 0.3
+    assert (CallPhase.RINGING in phases.seen) is not timed_out
+
+
 def answer_to(request: Message, status: int, peer: socket.socket, sdp: bytes = b"") -> bytes:
     host, port = peer.getsockname()
     kept = [(name, value) for name, value in request.headers if name in ("via", "from", "call-id", "cseq")]
