@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +38,7 @@ from daemon.lanes.voice import Manner, VoiceLane
 from daemon.masterkey import KeyUnusable
 from daemon.pins import Pins
 from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
+from daemon.reloading import Reloader
 from daemon.resources import DEFAULT_CONFIG
 from daemon.status import Health
 from daemon.store import SqliteStore, StoreUnusable
@@ -58,6 +58,7 @@ class Daemon:
     """All parts, put together and not yet started."""
 
     config: Config
+    path: Path
     store: SqliteStore
     engine: Engine
     sms: SmsLane | None
@@ -78,9 +79,10 @@ class Daemon:
         for lane in lanes:
             lane.open()
         self.engine.recover()
-        app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping)
+        reloader = Reloader(self.path, self.config, self.calls, _prompts, _tell_prompts)
+        app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping, reloader)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        running = (self.engine.run(), self._watchdog(), self._reloads(hangup), _look_after(inherited))
+        running = (self.engine.run(), self._watchdog(), _reloads(reloader, hangup), _look_after(inherited))
         duties = [asyncio.create_task(duty) for duty in running]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
@@ -101,19 +103,6 @@ class Daemon:
         if ended:
             raise PartEnded(", ".join(ended))
 
-    async def _reloads(self, hangup: asyncio.Event) -> None:
-        """Load the prompts anew at each SIGHUP."""
-        while True:
-            await hangup.wait()
-            hangup.clear()
-            # sd_notify(3): the clock tells systemd that this answers its own request.
-            notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
-            if self.calls is not None:
-                found = await asyncio.to_thread(_prompts, self.config)
-                self.calls.prompts = found.or_else(self.calls.prompts)
-                _tell_prompts(self.config, self.calls.prompts)
-            notify("READY=1", f"STATUS=version {VERSION}")
-
     async def _watchdog(self) -> None:
         """Tell systemd that the engine commits: a loop or a database that hangs is silent, and gets restarted."""
         interval_s = watchdog_interval_s()
@@ -121,6 +110,14 @@ class Daemon:
             await asyncio.sleep(interval_s or 3600)
             await self.store.submit(lambda _: None)
             notify("WATCHDOG=1")
+
+
+async def _reloads(reloader: Reloader, hangup: asyncio.Event) -> None:
+    """Reload at each SIGHUP; what came of it is in the log."""
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        await reloader.reload()
 
 
 async def _look_after(inherited: list[socket.socket]) -> None:
@@ -169,7 +166,7 @@ def _likely_locales(prefixes: Sequence[str]) -> set[str]:
     return {locale_for_region(region) for region in regions}
 
 
-def assemble(config: Config) -> Daemon:
+def assemble(config: Config, path: Path) -> Daemon:
     """Open the store and make the rest. Raises one of UNUSABLE."""
     phrases = load_phrases()
     prompts = _prompts(config)
@@ -211,7 +208,7 @@ def assemble(config: Config) -> Daemon:
         engine.lanes[Channel.TTS] = calls = VoiceLane(
             engine, driver, prompts, manner, max_calls=options.max_calls, a_second=options.calls_per_second
         )
-    return Daemon(config, store, engine, sms, calls)
+    return Daemon(config, path, store, engine, sms, calls)
 
 
 def _opened(config: Config) -> tuple[SqliteStore, bytes]:
@@ -247,7 +244,7 @@ def _sockets(config: Config, inherited: list[socket.socket]) -> list[tuple[socke
 
 
 async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
-    daemon = assemble(_usable(path))
+    daemon = assemble(_usable(path), path)
     try:
         await daemon.run(inherited, ready)
     finally:

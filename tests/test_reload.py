@@ -1,5 +1,6 @@
 """The daemon takes new prompts while it runs, keeps what it has when they are broken, and says what it speaks."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,7 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from daemon.cli import main
+from daemon.config import Config, parse
 from daemon.prompts import NEEDED, shipped_prompts
+from daemon.reloading import changed
 from drivers.simulated_phone import SimulatedPhone
 from tests.gateway import Gateway, until, voice_section
 
@@ -92,3 +98,56 @@ def test_systemd_learns_when_a_reload_begins_and_ends(tmp_path: Path) -> None:
         finally:
             process.terminate()
             assert process.wait(15) == 0
+
+
+# --- pinwheel reload ---------------------------------------------------------------------------------------
+
+
+def pinwheel_reload(gateway: Gateway, *words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["--socket", str(gateway.socket), "reload", *words])
+    return done.exit_code, done.output
+
+
+def test_a_reload_is_waited_for_and_names_what_needs_a_restart(tmp_path: Path) -> None:
+    """There used to be a signal, which always succeeded, whatever came of it."""
+    with SimulatedPhone() as phone, Gateway(tmp_path, sections(tmp_path, phone)) as gateway:
+        assert pinwheel_reload(gateway) == (0, "prompts   en-us\nreloaded\n")
+        add(tmp_path, "fr-fr")
+        config = tmp_path / "pinwheel.toml"
+        more = '[sms]\nflash = true\n[[modem]]\nname = "sim1"\nport = "/dev/ttyUSB0"\n'
+        config.write_text(config.read_text().replace("repeats = 0", "repeats = 1") + more)
+        code, told = pinwheel_reload(gateway)
+        assert (code, "prompts   en-us, fr-fr\n" in told) == (0, True)
+        assert "changed   [[modem]] number 1, [sms] flash, [voice] repeats; they need: systemctl restart" in told
+        assert json.loads(pinwheel_reload(gateway, "--json")[1])["restart"] == [
+            "[[modem]] number 1",
+            "[sms] flash",
+            "[voice] repeats",
+        ]
+
+
+def test_a_reload_that_fails_says_why_and_leaves_what_is_in_use(tmp_path: Path) -> None:
+    with SimulatedPhone() as phone, Gateway(tmp_path, sections(tmp_path, phone)) as gateway:
+        add(tmp_path, "fr-fr")
+        assert pinwheel_reload(gateway)[0] == 0
+        (tmp_path / "fr-fr" / "digit_1.wav").write_bytes(b"RIFF")
+        code, told = pinwheel_reload(gateway)
+        assert (code, "fr-fr/digit_1.wav" in told) == (1, True)
+        assert locales(gateway) == ["en-us", "fr-fr"]
+        config = tmp_path / "pinwheel.toml"
+        config.write_text(config.read_text() + "[sms]\nflsh = true\n")
+        code, told = pinwheel_reload(gateway)
+        assert (code, "[sms] flsh: no such key; did you mean 'flash'?" in told) == (1, True)
+        config.write_text("[sms\n")
+        code, told = pinwheel_reload(gateway, "--json")
+        assert (code, json.loads(told)["restart"]) == (1, [])
+        assert "reload=failed" in gateway.log()
+        assert gateway.health()["code"] == 200
+
+
+def test_every_key_that_differs_is_named() -> None:
+    one = parse('[api]\nsocket = "/run/a"\n[[modem]]\nname = "a"\nport = "/dev/ttyS0"\n', Path("one"))
+    other = parse('[api]\nsocket = "/run/b"\n[[modem]]\nname = "a"\nport = "/dev/ttyS1"\n', Path("other"))
+    assert list(changed(one, one)) == []
+    assert list(changed(one, other)) == ["[api] socket", "[[modem]] number 1 port"]
+    assert list(changed(one, Config())) == ["[api] socket", "[[modem]] number 1"]

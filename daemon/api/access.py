@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 
 from starlette.requests import Request as HttpRequest
 
 from daemon.api.params import HttpError, Mistake, Parameters
 from daemon.config import Account, Api, Operator
 from daemon.core.callers import Caller
+from drivers.checks import secret as secret_in
 
 CREDENTIALS = 4
 PEER = "pinwheel.peer"
@@ -69,7 +69,7 @@ class _Secrets:
 
     def __init__(self, files: Iterable[tuple[str, str]]) -> None:
         """files: name and path. Raises OSError if one cannot be read."""
-        self._hashes = {name: _hash(Path(path).read_text().strip()) for name, path in files if path}
+        self._hashes = {name: _hash(secret_in(path)) for name, path in files if path}
 
     def right(self, name: str, secret: str) -> bool:
         """In constant time, whether or not there is such a name."""

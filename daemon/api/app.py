@@ -18,6 +18,7 @@ from daemon.api.verify import Bucket, Verify, answered
 from daemon.config import Config
 from daemon.core.callers import Caller
 from daemon.engine import Engine
+from daemon.reloading import Reloader
 from daemon.status import Health
 
 log = logging.getLogger("pinwheel.api")
@@ -44,6 +45,7 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/v1/modems/{name}/{action}", POST, Role.OPERATE, modems.act),
     ("/v1/voice", GET, Role.OPERATE, operator.voice),
     ("/v1/events", GET, Role.OPERATE, operator.events),
+    ("/v1/reload", POST, Role.OPERATE, operator.reload),
     ("/healthz", GET, Role.OPEN, operator.healthz),
 )
 """Path, methods, what a caller must be, handler."""
@@ -61,7 +63,9 @@ def guarded(role: Role, handler: Handler) -> Callable[[HttpRequest], Awaitable[R
     return endpoint
 
 
-def application(config: Config, engine: Engine, health: Health, stopping: asyncio.Event) -> Starlette:
+def application(
+    config: Config, engine: Engine, health: Health, stopping: asyncio.Event, reloader: Reloader
+) -> Starlette:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
     handlers = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, Exception: _crash}
     routes = [Route(path, guarded(role, handler), methods=methods) for path, methods, role, handler in ROUTES]
@@ -69,6 +73,7 @@ def application(config: Config, engine: Engine, health: Health, stopping: asynci
     app.state.engine = engine
     app.state.health = health
     app.state.stopping = stopping
+    app.state.reloader = reloader
     app.state.streams = set()
     app.state.access = Access(config.api, config.account, config.operator)
     app.state.verify = Verify(

@@ -14,6 +14,7 @@ from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import Request
 from daemon.ids import masked
+from daemon.reloading import Reloader
 from daemon.status import Health
 from daemon.store import HistoryLine
 
@@ -37,6 +38,16 @@ async def healthz(call: Call) -> Response:
 async def status(call: Call) -> Response:
     health: Health = call.http.app.state.health
     return JSONResponse(health.report())
+
+
+async def reload(call: Call) -> Response:
+    """POST: take the prompts anew; 200 once that is done, 409 where it failed and what was in use stays."""
+    reloader: Reloader = call.http.app.state.reloader
+    done = await reloader.reload()
+    answer = asdict(done)
+    if not done.mistakes:
+        return JSONResponse(answer)
+    return JSONResponse(answer | {"detail": "the reload failed: " + "; ".join(done.mistakes)}, 409)
 
 
 async def voice(call: Call) -> Response:

@@ -9,9 +9,10 @@ import click
 
 from daemon.cli.commands import SAID_NO, Commands
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
-from daemon.client import DEFAULT_SOCKET, Unreachable
+from daemon.client import DEFAULT_SOCKET, HttpProblem, Unreachable
 from daemon.version import VERSION
 
+RELOAD_S = 60.0  # many prompts on a slow disk
 FINAL = {"success", "failed", "expired", "cancelled"}
 
 
@@ -198,6 +199,36 @@ def status(context: Context) -> None:
     report = context.client.get("/v1/status")
     context.show(report, lambda: _status(report))
     click.get_current_context().exit(0 if report["health"] == "ok" else SAID_NO)
+
+
+@main.command()
+@json_flag
+@pass_context
+def reload(context: Context) -> None:
+    """Take the prompts anew, and tell which keys of the configuration have changed and need a restart.
+
+    Waits until it is done. Exits 1 if it failed: the configuration has a mistake, or prompts are broken; what was in
+    use stays.
+    """
+    try:
+        done = context.client.post("/v1/reload", timeout_s=RELOAD_S)
+    except HttpProblem as exc:
+        if "mistakes" not in exc.body:
+            raise
+        done = exc.body
+    context.show(done, lambda: _reload(done))
+    click.get_current_context().exit(SAID_NO if done["mistakes"] else 0)
+
+
+def _reload(done: dict[str, Any]) -> None:
+    for mistake in done["mistakes"]:
+        tell(f"failed    {mistake}")
+    if done["locales"]:
+        tell(f"prompts   {', '.join(done['locales'])}")
+    if done["restart"]:
+        tell(f"changed   {', '.join(done['restart'])}; they need: systemctl restart pinwheel")
+    if not done["mistakes"]:
+        click.echo("reloaded")
 
 
 def _status(report: dict[str, Any]) -> None:

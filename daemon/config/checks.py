@@ -3,6 +3,7 @@
 Those of the drivers' keys are with the drivers.
 """
 
+import grp
 import os
 import pwd
 import re
@@ -61,12 +62,20 @@ def mode(value: str) -> str:
     return "" if value[-3] in "67" else f'{value!r} keeps the daemon\'s own user out; e.g. "0660"'
 
 
-def users(uids: list[int], _: "Api") -> Iterator[Fault]:
+def users(uids: list[int], _: object) -> Iterator[Fault]:
     for uid in uids:
         try:
             pwd.getpwuid(uid)
         except (KeyError, OverflowError):
             yield Fault(f"there is no user {uid} (id -u NAME tells one's number)", Severity.WARNING)
+
+
+def groups(gids: list[int], _: object) -> Iterator[Fault]:
+    for gid in gids:
+        try:
+            grp.getgrgid(gid)
+        except (KeyError, OverflowError):
+            yield Fault(f"there is no group {gid} (getent group NAME tells one's number)", Severity.WARNING)
 
 
 def listener(value: str) -> str:

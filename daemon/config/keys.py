@@ -114,7 +114,7 @@ class Account:
         high=checks.MAX_UID,
         probe=checks.users,
     )
-    gids: list[int] = setting([], "Groups whose members may do so.", low=0, high=checks.MAX_UID)
+    gids: list[int] = setting([], "Groups whose members may do so.", low=0, high=checks.MAX_UID, probe=checks.groups)
 
 
 @dataclass(frozen=True, slots=True)

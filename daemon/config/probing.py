@@ -16,7 +16,7 @@ from drivers.settings import Severity
 
 def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
     """What is wrong on this machine. wrong: the keys ("[api] tcp") that have their default only for want of better."""
-    for where, section in _sections(config):
+    for where, section in sections(config):
         for f in fields(section):
             key, probe = f"{where} {f.name}", f.metadata.get("probe")
             if probe is None or key in wrong:
@@ -39,7 +39,7 @@ def _master_key(config: Config) -> Iterator[Finding]:
         yield Finding("[security] key_file", str(exc), Severity.FATAL)
 
 
-def _sections(config: Config) -> Iterator[tuple[str, Any]]:
+def sections(config: Config) -> Iterator[tuple[str, Any]]:
     """Each section with its name; a driver's options by themselves."""
     for f in fields(config):
         content = getattr(config, f.name)
