@@ -348,6 +348,10 @@ class SimulatedModem:
         """The next TP-MR, as if as many messages had been sent."""
         self._do(lambda: setattr(self, "_references", itertools.cycle([*range(reference, 256), *range(reference)])))
 
+    def accept(self) -> None:
+        """Refuse nothing any more."""
+        self._do(self._errors.clear)
+
     def refuse(self, code: int, times: int = 1, *, kind: str = "CMS", number: str = "") -> None:
         """The next messages, to this number if one is given, end in this error."""
         self._do(lambda: self._errors.extend([(kind, code, number)] * times))

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak import calls, faults, gaps, kills, listening, locales, registrar, storm, trunk
+from tests.soak import calls, faults, gaps, kills, listening, locales, overload, registrar, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
@@ -38,6 +38,22 @@ def _kills(directory: Path, _: float) -> bool:
 def _faults(directory: Path, _: float) -> bool:
     print(f"each fault in the middle of {faults.MESSAGES} messages, network {faults.NETWORK_S} s ...", flush=True)
     return faults.campaign(directory)
+
+
+def _overload(directory: Path, _: float) -> bool:
+    each = f"one each {overload.EVERY_S:g} s, {overload.NETWORK_S:g} s a message, PINs of {overload.LIFE_S} s"
+    print(f"{overload.REQUESTS} requests to one modem, {each} ...", flush=True)
+    found = overload.campaign(directory)
+    _print(
+        {
+            "PINs that reached the network alive": found.alive,
+            "PINs that reached it dead": found.dead,
+            "messages dropped": found.dropped,
+            "shortest life left, s": round(min(found.lives_s), 1),
+        }
+    )
+    print(f"  {found.told}")
+    return found.clean
 
 
 def _storm(directory: Path, minutes: float) -> bool:
@@ -133,6 +149,7 @@ def _gaps(directory: Path, _: float) -> bool:
 CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "kills": _kills,
     "faults": _faults,
+    "overload": _overload,
     "storm": _storm,
     "calls": _calls,
     "trunk": _trunk,

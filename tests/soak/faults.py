@@ -151,6 +151,19 @@ def refused(code: int, times: int = 1, kind: str = "CMS") -> Callable[[Scene], N
     return happen
 
 
+def refused_for(seconds: float, code: int, kind: str = "CMS") -> Callable[[Scene], None]:
+    """Every message, for so long."""
+
+    def happen(scene: Scene) -> None:
+        scene.accepted(3)
+        scene.modem.refuse(code, 1000, kind=kind)
+        time.sleep(seconds)
+        scene.modem.accept()
+        scene.back()
+
+    return happen
+
+
 def slow_network(answer_s: float, code: int | None = None) -> Callable[[Scene], None]:
     """One message's answer takes so long; it is this error, if one is given."""
 
@@ -236,6 +249,9 @@ FAULTS = (
     Fault("CMS 500 five times", refused(500, 5)),
     Fault("CMS 515", refused(515)),
     Fault("CME 14", refused(14, kind="CME")),
+    Fault("CMS 515 for 40 s", refused_for(40, 515)),
+    Fault("CME 14 for 40 s", refused_for(40, 14, "CME")),
+    Fault("CMS 38 for 40 s", refused_for(40, 38)),
     Fault("one recipient out of reach, CMS 38 thrice", recipient_unreachable),
     Fault("registration lost for 20 s", registration_lost),
     Fault("storage full", storage_full),
