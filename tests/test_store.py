@@ -18,6 +18,7 @@ from daemon.core.model import (
     AttemptState,
     Channel,
     CodeSubmitted,
+    Event,
     Request,
     Step,
     StepDue,
@@ -219,6 +220,59 @@ def test_a_report_without_a_known_reference_is_credited_to_the_message_without_a
     assert uncertain.attempts[0].state is AttemptState.QUEUED
     assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == (rows[0], 0)
     assert store.reading.attempt_reported("447700900123", "7", "sim2", s(0)) is None
+
+
+ANSWERED = AttemptSettled(0, AttemptState.SENT, s(2), "9", device="sim1")
+LOST = AttemptSettled(0, AttemptState.UNCERTAIN, s(2), device="sim1")
+
+
+@pytest.mark.parametrize(
+    ("story", "credited"),
+    [
+        ([], True),  # it is being sent
+        ([LOST], True),
+        ([replace(LOST, resend=True)], True),  # queued once more
+        ([replace(LOST, resend=True), AttemptStarted(0, s(3), "sim1")], True),
+        ([AttemptSettled(0, AttemptState.REFUSED, s(2))], False),
+        ([AttemptSettled(0, AttemptState.FAILED, s(2))], False),
+        ([ANSWERED], False),  # by another reference
+    ],
+)
+def test_a_report_whose_reference_nobody_knows_is_credited_to_a_message_that_may_have_gone_out(
+    store: SqliteStore, story: list[Event], *, credited: bool
+) -> None:
+    message = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    for event in story:
+        message = advance(message, event)[0]
+    (row,) = run(store, insert(message))
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == ((row, 0) if credited else None)
+
+
+def test_a_report_with_a_known_reference_is_not_credited_to_a_newer_message_without_an_answer(
+    store: SqliteStore,
+) -> None:
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    sent, _ = advance(sending, ANSWERED)
+    newer = replace(sending, id=named(2).id, attempts=(replace(sending.attempts[0], queued_at=s(50)),))
+    rows = run(store, insert(sent), insert(newer))
+    assert store.reading.attempt_reported("447700900123", "9", "sim1", s(0)) == (rows[0], 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == (rows[1], 0)
+
+
+def test_a_report_of_a_number_in_national_form_is_credited_to_the_newest_message_of_its_modem(
+    store: SqliteStore,
+) -> None:
+    """TP-MR wraps: an older message to the same number had the same one."""
+    sent, _ = advance(advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], ANSWERED)
+    attempt = sent.attempts[0]
+    others = [
+        replace(sent, id=named(i).id, attempts=(replace(attempt, queued_at=s(at), device=device),))
+        for i, at, device in [(2, 50, "sim1"), (3, 20, "sim1"), (4, 90, "sim2"), (5, 95, "")]
+    ]
+    rows = run(store, insert(sent), *map(insert, others))
+    assert store.reading.attempt_reported("07700900123", "9", "sim1", s(0)) == (rows[1], 0)
+    assert store.reading.attempt_reported("07700900123", "9", "sim1", s(51)) is None
+    assert store.reading.attempt_reported("07700900123", "9", "", s(0)) is None
 
 
 def test_a_lasting_setting_is_changed(store: SqliteStore) -> None:

@@ -32,8 +32,9 @@ def test_a_hold_ends_with_time_and_holds_nobody_else() -> None:
     assert holds.wait_s("b", 100, idle=False) == 0
 
 
-def test_how_often_and_why_is_known() -> None:
-    hold = held(3).hold("a")
+@pytest.mark.parametrize("uptime_s", [100.0, 10_000_000.0])
+def test_how_often_and_why_is_known_however_long_the_daemon_runs(uptime_s: float) -> None:
+    hold = held(3, at=uptime_s).hold("a")
     assert hold is not None
     assert (hold.times, hold.why) == (3, "CMS 38")
     assert held(3).hold("b") is None
