@@ -17,7 +17,7 @@ from daemon.client import HttpProblem
 from daemon.config import Modem
 from daemon.core.quota import Limits, Quota
 from daemon.lanes.sms import ModemSlot
-from drivers import Unavailable
+from drivers import Deferred, DriverError, Unavailable, Uncertain
 from drivers.serial import Driver, Options
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
@@ -128,6 +128,23 @@ def test_a_modem_that_ends_each_message_at_once_as_uncertain_rests(one: Pool) ->
     one.wait_sent(2)
     commands = [at for what, at in one.modems[0].moments if what == "AT+CMGS"]
     assert [commands[i + 1] - commands[i] >= rest_s - 0.1 for i, rest_s in enumerate((0.5, 1.0))] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("failure", "rests_s"),
+    [
+        (Unavailable("CME 14"), [0.5, 1, 2, 2, 2]),
+        (Deferred("CMS 38"), [0.5, 1, 2, 4, 4]),
+        (Uncertain("CMS 332"), [0.5, 1, 2, 5, 10, 10]),
+    ],
+)
+def test_a_rest_does_not_outlast_its_cause_by_much(failure: DriverError, rests_s: list[float]) -> None:
+    """There used to be rests of half a minute, however long ago the SIM, the modem or the network had recovered."""
+    slot = ModemSlot(Driver("sim1", Options(port="/dev/null")), Modem(name="sim1"), Quota(Limits()))
+    for rest_s in rests_s:
+        now = time.monotonic()
+        slot.fails(failure)
+        assert slot.rest_until - now == pytest.approx(rest_s, abs=0.1)
 
 
 def test_a_modem_is_the_last_choice_however_long_it_took_to_be_ready_again() -> None:
