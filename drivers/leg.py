@@ -96,7 +96,7 @@ class Leg:
     streaming: bool = False
     audio: FarEnd | None = None
     looking_up: bool = False
-    heard: bool = False  # a packet of the callee has come
+    received: bool = False  # a packet of the callee has come
     said: list[Say] = field(default_factory=list)  # the last is utterance number len(said)
     played_s: float = 0.0
     given_up_at: float | None = None  # when we hung up, in whatever phase
@@ -175,7 +175,7 @@ class Leg:
         if self.ended.retry_after_s is not None:
             reason += f", try again after {self.ended.retry_after_s} s"
         told = (self.played_s, self.ended.cause, self.talk.keys, self.talk.machine)
-        one_way = talk_s >= ONE_WAY_S and not self.heard
+        one_way = talk_s >= ONE_WAY_S and not self.received
         return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *told, one_way)
 
     def _outcome(self) -> CallOutcome:

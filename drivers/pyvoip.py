@@ -487,7 +487,7 @@ class Signalling:
             case Key():
                 self._say(leg, leg.talk.key(event.digit, now))
             case FirstPacket():
-                leg.heard = True
+                leg.received = True
             case Heard():
                 self._say(leg, leg.talk.judged(machine=event.verdict == Verdict.MACHINE))
             case Failed():

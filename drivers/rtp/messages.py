@@ -24,7 +24,7 @@ class Media:
     target: where to; None for a socket that is connected. symmetric: rather to where the far end's packets come from,
     which through a NAT is not where it said (RFC 4961). rtcp_port: of the target, 0 for none. events: the payload types
     of keys; laws: the other ones that the far end may send. held: the far end does not want to hear anything now. near,
-    strangers: as of `drivers.rtp.source.Told`.
+    strangers: as of `drivers.rtp.source.Signalled`.
     """
 
     payload_type: int

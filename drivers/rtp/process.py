@@ -166,7 +166,7 @@ class Process:
             stream = self._by_socket[descriptor]
             with contextlib.suppress(OSError):  # also an ICMP error that a frame of ours met
                 data, address = stream.sock.recvfrom(MAX_MESSAGE)
-                for event in stream.far.hear(data, address[:2], now):
+                for event in stream.far.take(data, address[:2], now):
                     self._report(event)
 
     def _end(self, stream: Stream, how: type[Finished | Stopped]) -> None:

@@ -12,7 +12,7 @@ from drivers.answering import Listener
 from drivers.rtp.messages import FirstPacket, Heard, Key, Media, PacerEvent
 from drivers.rtp.packet import Packet, parsed
 from drivers.rtp.sockets import disconnect, hear_all, hear_only
-from drivers.rtp.source import Address, Decision, Facts, Source, Told
+from drivers.rtp.source import Address, Decision, Facts, Signalled, Source
 from drivers.srtp import Guard
 
 KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
@@ -31,20 +31,26 @@ class Receiver:
     ear: Listener | None = None
     target: Address | None = None
     _source: Source | None = None
-    _met: bool = False  # a packet of the callee has come
+    _received: bool = False  # a packet of the callee has come
     _last_event: tuple[int, int] = field(default=(-1, 0))  # SSRC and time stamp of the last key
 
     def aim(self, media: Media, guard: Guard | None, now: float) -> None:
-        """The signalling says where the callee is. Raises OSError where there is no way to it."""
+        """The signalling says where the callee is. Raises OSError where there is no way to it.
+
+        A callee that holds the call gets nothing, so its address (0.0.0.0, or that of its music) does not count.
+        """
+        if media.held and self._source is not None:
+            self.media, self.guard = media, guard
+            return
         if media.target is not None:
             self.sock.connect(media.target)  # also finds out whether there is a way
         host, port = self.sock.getpeername()[:2]
         self.media, self.guard = media, guard
-        told = Told((host, port), media.fitting, media.symmetric, media.near, media.strangers)
+        signalled = Signalled((host, port), media.fitting, media.symmetric, media.near, media.strangers)
         if self._source is None:
-            self._source = Source(told)
+            self._source = Source(signalled)
         else:
-            self._source.tell(told, now)
+            self._source.expect(signalled, now)
         if media.symmetric and self._source.current is None:
             self._look_around()
         else:
@@ -65,7 +71,7 @@ class Receiver:
 
     def _filter(self) -> None:
         """Only what somebody wants to hear wakes us."""
-        if self.target is not None or self.ear is not None or not self._met:
+        if self.target is not None or self.ear is not None or not self._received:
             hear_all(self.sock)
         else:
             hear_only(self.sock, self.media.events, every=SAMPLE)
@@ -87,7 +93,7 @@ class Receiver:
         self.stop_listening()
         return Heard(self.call, verdict)
 
-    def hear(self, data: bytes, address: Address, now: float) -> list[PacerEvent]:
+    def take(self, data: bytes, address: Address, now: float) -> list[PacerEvent]:
         """Take a datagram."""
         packet = parsed(data)
         if packet is not None and self.guard is not None:
@@ -96,10 +102,10 @@ class Receiver:
             return []
         authentic = self.guard is not None
         facts = Facts(address, packet.ssrc, packet.sequence, packet.payload_type, authentic)
-        decision = self._source.hear(facts, now)
+        decision = self._source.take(facts, now)
         if decision is Decision.IGNORED:
             return []
-        first, self._met = not self._met, True
+        first, self._received = not self._received, True
         if decision is Decision.MOVED or self._is_back(address):
             self._keep_to(address)
         elif first:
@@ -119,7 +125,7 @@ class Receiver:
         return None
 
     def _key(self, packet: Packet) -> Key | None:
-        """The key that this packet tells first: an event is several packets of one time stamp (RFC 4733 2.5.1)."""
+        """The key that this packet is the first to name: an event is several packets of one time stamp (RFC 4733 2.5.1)."""
         last_ssrc, last = self._last_event
         newer = packet.ssrc != last_ssrc or 0 < (packet.timestamp - last) & 0xFFFFFFFF < 1 << 31
         if len(packet.payload) < 4 or packet.payload[0] >= len(KEYS) or not newer:

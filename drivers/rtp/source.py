@@ -18,8 +18,8 @@ from enum import Enum, auto
 Address = tuple[str, int]
 
 NEAR_IN_A_ROW = 5  # packets from a host that the signalling names, or with the SSRC of the callee; 60 ms hold three
-FAR_IN_A_ROW = 25  # from any other: half a second, in which the callee itself has mostly been heard
-ROW_S = 0.06  # a row lasts so long at least: a burst tells nothing
+FAR_IN_A_ROW = 25  # from any other: half a second, in which the callee itself has mostly sent something
+ROW_S = 0.06  # a row lasts so long at least: a burst proves nothing
 STEP = 4  # of the sequence number within a row: a few packets may be lost
 SILENT_S = 1.0  # a source of which nothing came for so long does not send any more
 OLD_S = 2.0  # for packets of the source of before to arrive
@@ -43,7 +43,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Signalled:
     """What the signalling says. symmetric: the callee may send from elsewhere.
 
     payload_types: that it may send; near: hosts of the signalling; strangers: addresses of others, such as phones of
@@ -79,12 +79,12 @@ class Row:
 
 @dataclass(slots=True)
 class Source:
-    """The callee's source. current: where it was heard; None before that."""
+    """The callee's source. current: where its packets came; None before that."""
 
-    told: Told
+    signalled: Signalled
     current: Address | None = None
     _ssrc: int = -1
-    _heard_at: float = 0.0
+    _last_at: float = 0.0
     _former: Address | None = None  # left because it was silent
     _row: Row | None = None
     _old: set[Address] = field(default_factory=set)
@@ -93,35 +93,35 @@ class Source:
     @property
     def target(self) -> Address:
         """Where the audio is to go."""
-        return self.current or self.told.address
+        return self.current or self.signalled.address
 
     def silent(self, now: float) -> bool:
         """Nothing came from the current source for a while."""
-        return self.current is not None and now - self._heard_at > SILENT_S
+        return self.current is not None and now - self._last_at > SILENT_S
 
-    def tell(self, told: Told, now: float) -> None:
+    def expect(self, signalled: Signalled, now: float) -> None:
         """The signalling says something new. An address that stays the same keeps the source that was found."""
-        before, self.told = self.told, told
-        if told.address == before.address:
+        before, self.signalled = self.signalled, signalled
+        if signalled.address == before.address:
             return
         self._row = self._former = None
-        if self.current != told.address:
+        if self.current != signalled.address:
             self._old = {before.address, self.current or before.address}
             self._old_until, self.current = now + OLD_S, None
 
-    def hear(self, packet: Facts, now: float) -> Decision:
+    def take(self, packet: Facts, now: float) -> Decision:
         """A packet came."""
         if packet.address == self.current:
-            self._heard_at, self._row = now, None
-            if packet.payload_type in self.told.payload_types:
+            self._last_at, self._row = now, None
+            if packet.payload_type in self.signalled.payload_types:
                 self._ssrc = packet.ssrc
             return Decision.ACCEPTED
-        if packet.payload_type not in self.told.payload_types:
-            known = self.current is None and packet.address == self.told.address
+        if packet.payload_type not in self.signalled.payload_types:
+            known = self.current is None and packet.address == self.signalled.address
             return Decision.ACCEPTED if known else Decision.IGNORED
-        if packet.address in (self.told.address, self._former):
+        if packet.address in (self.signalled.address, self._former):
             return self._follow(packet, now)
-        if not self.told.symmetric or packet.address in self.told.strangers:
+        if not self.signalled.symmetric or packet.address in self.signalled.strangers:
             return Decision.IGNORED
         if packet.address in self._old and now < self._old_until:
             return Decision.IGNORED
@@ -133,7 +133,7 @@ class Source:
         same = self.current is not None and packet.ssrc == self._ssrc
         if packet.authentic and self.current is None:
             return True
-        near = packet.authentic or same or packet.address[0] in (self.told.address[0], *self.told.near)
+        near = packet.authentic or same or packet.address[0] in (self.signalled.address[0], *self.signalled.near)
         if row.count < (NEAR_IN_A_ROW if near else FAR_IN_A_ROW) or now - row.since < ROW_S:
             return False
         return self.current is None or same or packet.authentic or self.silent(now)
@@ -141,5 +141,5 @@ class Source:
     def _follow(self, packet: Facts, now: float) -> Decision:
         left_for_another = self.silent(now) and packet.ssrc != self._ssrc and packet.address != self._former
         self._former = self.current if left_for_another else None
-        self.current, self._ssrc, self._heard_at, self._row = packet.address, packet.ssrc, now, None
+        self.current, self._ssrc, self._last_at, self._row = packet.address, packet.ssrc, now, None
         return Decision.MOVED

@@ -348,6 +348,23 @@ def test_the_old_stream_is_not_followed_after_a_move(pacer: Pacer) -> None:
         assert old.since(moment) == 0
 
 
+def test_a_call_on_hold_goes_on_where_the_callee_was_found(pacer: Pacer) -> None:
+    with near_end() as near, Talker() as told, Talker() as real:
+        media = Media(0, told.address, symmetric=True)
+        pacer.play(1, near, media, bytes(FRAME * 500))
+        real.talk(near.getsockname())
+        real.wait_for(3)
+        pacer.move(1, Media(0, ("0.0.0.0", 4000), symmetric=True, held=True))
+        time.sleep(0.1)
+        moment = time.monotonic()
+        time.sleep(0.2)
+        assert real.since(moment) <= 1
+        pacer.move(1, media)
+        moment = time.monotonic()
+        real.wait_for(len(real.received) + 10)
+        assert told.since(moment) == 0
+
+
 def test_packets_of_another_payload_type_are_learned_from_nobody(pacer: Pacer) -> None:
     with near_end() as near, Talker() as told, Talker(payload_type=9) as other:
         pacer.play(1, near, Media(0, told.address, symmetric=True), bytes(FRAME * 500))

@@ -14,16 +14,16 @@ from drivers.rtp.source import (
     Address,
     Decision,
     Facts,
+    Signalled,
     Source,
-    Told,
 )
 from tests.peers.talker import rtp
 
-TOLD = ("192.0.2.10", 4000)
+SAID = ("192.0.2.10", 4000)
 NATTED = ("192.0.2.10", 31000)  # the same host as it is seen
 FAR = ("198.51.100.7", 5000)
 PROXY = "203.0.113.5"
-WORDS = Told(TOLD, (0, 8, 101), near=(PROXY,))
+SIGNALLED = Signalled(SAID, (0, 8, 101), near=(PROXY,))
 FRAME_S = 0.02
 
 
@@ -46,7 +46,7 @@ class Sender:
 class Room:
     """A source, and the time."""
 
-    source: Source = field(default_factory=lambda: Source(WORDS))
+    source: Source = field(default_factory=lambda: Source(SIGNALLED))
     now: float = 100.0
 
     def hear(self, *senders: Sender, packets: int = 1, every_s: float = FRAME_S) -> list[Decision]:
@@ -54,7 +54,7 @@ class Room:
         decisions = []
         for _ in range(packets):
             for sender in senders:
-                decisions.append(self.source.hear(sender.packet(), self.now))
+                decisions.append(self.source.take(sender.packet(), self.now))
             self.now += every_s
         return decisions
 
@@ -66,18 +66,18 @@ class Room:
         return 0
 
 
-def test_the_first_packet_from_the_told_address_is_the_callees() -> None:
+def test_the_first_packet_from_the_signalled_address_is_the_callees() -> None:
     room = Room()
-    assert room.hear(Sender(TOLD, 1)) == [Decision.MOVED]
-    assert room.hear(Sender(TOLD, 1)) == [Decision.ACCEPTED]
-    assert room.source.target == TOLD
+    assert room.hear(Sender(SAID, 1)) == [Decision.MOVED]
+    assert room.hear(Sender(SAID, 1)) == [Decision.ACCEPTED]
+    assert room.source.target == SAID
 
 
-def test_audio_goes_to_the_told_address_until_something_is_heard() -> None:
-    assert Room().source.target == TOLD
+def test_audio_goes_to_the_signalled_address_until_something_is_heard() -> None:
+    assert Room().source.target == SAID
 
 
-def test_another_port_of_the_told_host_is_believed_after_some_packets_in_a_row() -> None:
+def test_another_port_of_the_signalled_host_is_believed_after_some_packets_in_a_row() -> None:
     room = Room()
     assert room.until_followed(Sender(NATTED, 1)) == NEAR_IN_A_ROW
     assert room.source.target == NATTED
@@ -95,7 +95,7 @@ def test_one_packet_of_a_stranger_gets_nothing() -> None:
     """There used to be a stranger whose first packet got the whole PIN."""
     room = Room()
     assert room.hear(Sender(NATTED, 1)) == [Decision.IGNORED]
-    assert room.source.target == TOLD
+    assert room.source.target == SAID
 
 
 def test_a_burst_is_no_row() -> None:
@@ -113,13 +113,13 @@ def test_packets_of_changing_ssrc_or_sequence_are_no_row() -> None:
 def test_the_same_packet_again_and_again_is_no_row() -> None:
     room, packet = Room(), Sender(NATTED, 1).packet()
     for _ in range(200):
-        assert room.source.hear(packet, room.now) is Decision.IGNORED
+        assert room.source.take(packet, room.now) is Decision.IGNORED
         room.now += FRAME_S
 
 
 def test_packets_that_are_lost_or_out_of_order_do_not_break_a_row() -> None:
     room, sequences = Room(), [10, 12, 11, 15, 15, 16, 19]
-    decisions = [room.source.hear(Facts(NATTED, 1, number, 0), 100 + n / 50) for n, number in enumerate(sequences)]
+    decisions = [room.source.take(Facts(NATTED, 1, number, 0), 100 + n / 50) for n, number in enumerate(sequences)]
     assert decisions[-1] is Decision.MOVED
 
 
@@ -131,26 +131,26 @@ def test_two_in_turn_are_no_row() -> None:
 def test_what_was_not_agreed_on_is_learned_from_nobody() -> None:
     room = Room()
     assert set(room.hear(Sender(NATTED, 1, payload_type=9), packets=100)) == {Decision.IGNORED}
-    assert room.hear(Sender(TOLD, 1, payload_type=13)) == [Decision.ACCEPTED]  # comfort noise: it is there
+    assert room.hear(Sender(SAID, 1, payload_type=13)) == [Decision.ACCEPTED]  # comfort noise: it is there
     assert room.source.current is None
 
 
-def test_the_told_address_wins_over_a_source_that_was_learned() -> None:
+def test_the_signalled_address_wins_over_a_source_that_was_learned() -> None:
     room, stranger = Room(), Sender(NATTED, 1)
     room.until_followed(stranger)
-    assert room.hear(Sender(TOLD, 2), stranger) == [Decision.MOVED, Decision.IGNORED]
-    assert room.source.target == TOLD
+    assert room.hear(Sender(SAID, 2), stranger) == [Decision.MOVED, Decision.IGNORED]
+    assert room.source.target == SAID
 
 
 def test_a_stranger_gets_nothing_while_the_callee_sends() -> None:
-    room, callee = Room(), Sender(TOLD, 1)
+    room, callee = Room(), Sender(SAID, 1)
     decisions = room.hear(callee, Sender(FAR, 2), Sender(NATTED, 3), packets=1000)
     assert set(decisions[1::3] + decisions[2::3]) == {Decision.IGNORED}
-    assert room.source.target == TOLD
+    assert room.source.target == SAID
 
 
 def test_a_source_that_moves_without_signalling_is_followed_at_once_by_its_ssrc() -> None:
-    room, callee = Room(), Sender(TOLD, 1)
+    room, callee = Room(), Sender(SAID, 1)
     room.hear(callee, packets=50)
     callee.address = FAR
     assert room.until_followed(callee) == NEAR_IN_A_ROW
@@ -158,7 +158,7 @@ def test_a_source_that_moves_without_signalling_is_followed_at_once_by_its_ssrc(
 
 def test_another_sender_is_followed_once_the_source_is_silent() -> None:
     room = Room()
-    room.hear(Sender(TOLD, 1), packets=50)
+    room.hear(Sender(SAID, 1), packets=50)
     taken = room.until_followed(Sender(NATTED, 2))
     assert SILENT_S <= taken * FRAME_S <= SILENT_S + 5 * FRAME_S
 
@@ -176,9 +176,9 @@ def test_a_source_that_was_only_quiet_is_returned_to() -> None:
 
 def test_the_old_stream_is_not_learned_after_a_move() -> None:
     """There used to be 839 packets to the old address and none to the new one: 60 ms were under way."""
-    room, old = Room(), Sender(TOLD, 1)
+    room, old = Room(), Sender(SAID, 1)
     room.hear(old, packets=10)
-    room.source.tell(replace(WORDS, address=("192.0.2.10", 6000)), room.now)
+    room.source.expect(replace(SIGNALLED, address=("192.0.2.10", 6000)), room.now)
     assert set(room.hear(old, packets=int(OLD_S / FRAME_S) - 2)) == {Decision.IGNORED}
     assert room.source.target == ("192.0.2.10", 6000)
     assert room.hear(Sender(("192.0.2.10", 6000), 1)) == [Decision.MOVED]
@@ -187,21 +187,21 @@ def test_the_old_stream_is_not_learned_after_a_move() -> None:
 def test_the_old_stream_of_a_learned_source_is_not_learned_again_after_a_move() -> None:
     room, old = Room(), Sender(NATTED, 1)
     room.until_followed(old)
-    room.source.tell(replace(WORDS, address=("192.0.2.10", 6000)), room.now)
+    room.source.expect(replace(SIGNALLED, address=("192.0.2.10", 6000)), room.now)
     assert set(room.hear(old, packets=50)) == {Decision.IGNORED}
 
 
 def test_an_old_stream_that_never_ends_is_the_callees_after_all() -> None:
     room, old = Room(), Sender(NATTED, 1)
     room.until_followed(old)
-    room.source.tell(replace(WORDS, address=("192.0.2.10", 6000)), room.now)
+    room.source.expect(replace(SIGNALLED, address=("192.0.2.10", 6000)), room.now)
     assert 0 < room.until_followed(old) * FRAME_S < OLD_S + 0.2
 
 
-def test_the_same_address_told_again_keeps_the_source() -> None:
+def test_the_same_address_signalled_again_keeps_the_source() -> None:
     room, callee = Room(), Sender(NATTED, 1)
     room.until_followed(callee)
-    room.source.tell(replace(WORDS, payload_types=(0,)), room.now)
+    room.source.expect(replace(SIGNALLED, payload_types=(0,)), room.now)
     assert room.source.target == NATTED
     assert room.hear(callee) == [Decision.ACCEPTED]
 
@@ -209,21 +209,21 @@ def test_the_same_address_told_again_keeps_the_source() -> None:
 def test_a_move_to_where_it_sends_from_already_keeps_the_source() -> None:
     room, callee = Room(), Sender(NATTED, 1)
     room.until_followed(callee)
-    room.source.tell(replace(WORDS, address=NATTED), room.now)
+    room.source.expect(replace(SIGNALLED, address=NATTED), room.now)
     assert room.hear(callee) == [Decision.ACCEPTED]
 
 
 def test_phones_of_a_fork_that_did_not_answer_are_never_learned() -> None:
     """There used to be 1015 packets to the wrong phone, and one to the right one."""
-    room = Room(Source(replace(WORDS, strangers=(FAR, NATTED))))
+    room = Room(Source(replace(SIGNALLED, strangers=(FAR, NATTED))))
     assert room.until_followed(Sender(FAR, 1)) == 0
     assert room.until_followed(Sender(NATTED, 1)) == 0
 
 
 def test_nothing_is_learned_where_the_operator_says_so() -> None:
-    room = Room(Source(replace(WORDS, symmetric=False)))
+    room = Room(Source(replace(SIGNALLED, symmetric=False)))
     assert room.until_followed(Sender(NATTED, 1)) == 0
-    assert room.hear(Sender(TOLD, 1)) == [Decision.MOVED]
+    assert room.hear(Sender(SAID, 1)) == [Decision.MOVED]
 
 
 def test_what_srtp_has_proved_is_believed_at_once() -> None:
@@ -233,7 +233,7 @@ def test_what_srtp_has_proved_is_believed_at_once() -> None:
     assert room.until_followed(moved) == NEAR_IN_A_ROW
 
 
-senders = st.sampled_from([TOLD, NATTED, FAR, (PROXY, 9000), ("198.51.100.9", 7000)])
+senders = st.sampled_from([SAID, NATTED, FAR, (PROXY, 9000), ("198.51.100.9", 7000)])
 packets = st.tuples(
     senders,
     st.integers(1, 3),  # SSRC
@@ -249,32 +249,32 @@ packets = st.tuples(
 def test_whatever_comes_a_source_is_left_only_by_the_rules(
     story: list[tuple[Address, int, int, int, float, int]],
 ) -> None:
-    source, now = Source(WORDS), 0.0
+    source, now = Source(SIGNALLED), 0.0
     sequences: dict[tuple[Address, int], int] = {}
     last_heard: dict[Address, float] = {}
     seen: dict[Address, list[float]] = {}
-    were = {TOLD}  # sources until now
+    were = {SAID}  # sources until now
     for address, ssrc, step, payload_type, pause_s, times in story:
         for _ in range(times):
             now += pause_s
             sequence = sequences[address, ssrc] = (sequences.get((address, ssrc), 0) + step) & 0xFFFF
             before, target = source.current, source.target
-            decision = source.hear(Facts(address, ssrc, sequence, payload_type), now)
-            if payload_type in WORDS.payload_types:
+            decision = source.take(Facts(address, ssrc, sequence, payload_type), now)
+            if payload_type in SIGNALLED.payload_types:
                 seen.setdefault(address, []).append(now)
             if decision is Decision.MOVED:
                 assert source.current == source.target == address != before
-                assert payload_type in WORDS.payload_types
-                same_sender = len([at for at in seen[address] if at >= last_heard.get(before or TOLD, 0.0)])
+                assert payload_type in SIGNALLED.payload_types
+                same_sender = len([at for at in seen[address] if at >= last_heard.get(before or SAID, 0.0)])
                 silent = before is None or now - last_heard[before] > SILENT_S
                 assert address in were or silent or same_sender >= NEAR_IN_A_ROW
                 were.add(address)
-                assert address == TOLD or len(seen[address]) >= NEAR_IN_A_ROW
+                assert address == SAID or len(seen[address]) >= NEAR_IN_A_ROW
             else:
                 assert source.target == target
-                assert address in (source.current, TOLD) or decision is Decision.IGNORED
-            if payload_type in WORDS.payload_types and address == TOLD:
-                assert source.target == TOLD
+                assert address in (source.current, SAID) or decision is Decision.IGNORED
+            if payload_type in SIGNALLED.payload_types and address == SAID:
+                assert source.target == SAID
             if decision is not Decision.IGNORED:
                 last_heard[address] = now
 
