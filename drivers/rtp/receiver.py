@@ -1,8 +1,8 @@
 """What the callee sends: where from, its keys, and its voice where somebody listens to that.
 
-Most of it is speech that nobody needs, so the kernel drops that: once the source is known, the socket is connected to
-it and a filter lets only keys through, and a sample that shows that the source still sends. Where no sample comes any
-more, the socket is opened again for whoever sends now.
+Most of it is speech that nobody needs, so the kernel drops that: once the source is known, a filter lets only keys of
+it through, and a sample that shows that it still sends. Where no sample comes any more, everything is taken again, from
+whoever sends now.
 """
 
 import socket
@@ -31,6 +31,7 @@ class Receiver:
     ear: Listener | None = None
     target: Address | None = None
     _source: Source | None = None
+    _looking: bool = False  # for a source: all packets are taken
     _received: bool = False  # a packet of the callee has come
     _last_event: tuple[int, int] = field(default=(-1, 0))  # SSRC and time stamp of the last key
 
@@ -57,28 +58,35 @@ class Receiver:
             self._keep_to(self._source.target)
 
     def _keep_to(self, address: Address) -> None:
-        """Take packets only from there, and send there."""
-        self.sock.connect(address)
-        self.target = None
+        """The source is known. Where the signalling named it, only that can send; else that one may still show up."""
+        assert self._source is not None
+        self._looking = False
+        if address == self._source.signalled.address:
+            self.sock.connect(address)
+            self.target = None
+        else:
+            disconnect(self.sock)
+            self.target = address
         self._filter()
 
     def _look_around(self) -> None:
         """Take packets from anywhere; go on sending to where we sent."""
         assert self._source is not None
-        self.target = self._source.target
+        self._looking, self.target = True, self._source.target
         disconnect(self.sock)
         self._filter()
 
     def _filter(self) -> None:
         """Only what somebody wants to hear wakes us."""
-        if self.target is not None or self.ear is not None or not self._received:
+        if self._looking or self.ear is not None or not self._received:
             hear_all(self.sock)
         else:
-            hear_only(self.sock, self.media.events, every=SAMPLE)
+            port = self.target[1] if self.target is not None else 0
+            hear_only(self.sock, self.media.events, every=SAMPLE, port=port)
 
     def turn(self, now: float) -> None:
         """Time passed: a source that has fallen silent may have moved."""
-        if self._source is not None and self.target is None and self.media.symmetric and self._source.silent(now):
+        if not self._looking and self.media.symmetric and self._source is not None and self._source.silent(now):
             self._look_around()
 
     def stop_listening(self) -> None:
@@ -106,16 +114,13 @@ class Receiver:
         if decision is Decision.IGNORED:
             return []
         first, self._received = not self._received, True
-        if decision is Decision.MOVED or self._is_back(address):
+        is_back = self._looking and address == self._source.current
+        if decision is Decision.MOVED or is_back:
             self._keep_to(address)
         elif first:
             self._filter()
         events = [FirstPacket(self.call) if first else None, self._content(packet, now)]
         return [event for event in events if event is not None]
-
-    def _is_back(self, address: Address) -> bool:
-        """The source that had fallen silent sends again."""
-        return self.target is not None and self._source is not None and address == self._source.current
 
     def _content(self, packet: Packet, now: float) -> Key | Heard | None:
         if packet.payload_type in self.media.events:
@@ -125,7 +130,7 @@ class Receiver:
         return None
 
     def _key(self, packet: Packet) -> Key | None:
-        """The key that this packet is the first to name: an event is several packets of one time stamp (RFC 4733 2.5.1)."""
+        """The key, if this packet is its first: an event is several packets of one time stamp (RFC 4733 2.5.1)."""
         last_ssrc, last = self._last_event
         newer = packet.ssrc != last_ssrc or 0 < (packet.timestamp - last) & 0xFFFFFFFF < 1 << 31
         if len(packet.payload) < 4 or packet.payload[0] >= len(KEYS) or not newer:

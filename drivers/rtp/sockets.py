@@ -12,15 +12,18 @@ SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 UDP_HEADER = 8
 
 
-def hear_only(sock: socket.socket, payload_types: tuple[int, ...], *, every: int = 0) -> None:
+def hear_only(sock: socket.socket, payload_types: tuple[int, ...], *, every: int = 0, port: int = 0) -> None:
     """Let only packets of these payload types through. every: and of all others one in so many, a power of two.
 
-    So SRTP stays in step, too: the index of its packets must not run away unseen (RFC 3711 3.3.1).
+    So SRTP stays in step, too: the index of its packets must not run away unseen (RFC 3711 3.3.1). port: what comes
+    from another one is let through.
     """
     accept, drop = (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)
+    elsewhere = ((0x28, 0, 0, 0), (0x15, 1, 0, port), accept)  # source port; skip if equal
     sometimes = ((0x28, 0, 0, UDP_HEADER + 2), (0x45, 1, 0, every - 1), accept)  # sequence number; skip if it has bits
     compare = [(0x15, len(payload_types) - i, 0, number) for i, number in enumerate(payload_types)]
     program = (
+        *(elsewhere if port else ()),
         *(sometimes if every else ()),
         (0x30, 0, 0, UDP_HEADER + 1),  # load the second octet of the RTP header
         (0x54, 0, 0, 0x7F),  # without the marker

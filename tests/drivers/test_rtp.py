@@ -333,6 +333,19 @@ def test_a_callee_that_falls_silent_is_not_left(pacer: Pacer) -> None:
         assert callee.since(moment) >= 10
 
 
+@pytest.mark.parametrize("ssrc", [77, 78])
+def test_the_signalled_address_wins_over_a_source_that_was_found(pacer: Pacer, ssrc: int) -> None:
+    with near_end() as near, Talker() as signalled, Talker(ssrc=ssrc) as other:
+        pacer.play(1, near, Media(0, signalled.address, symmetric=True), bytes(FRAME * 500))
+        other.talk(near.getsockname())
+        other.wait_for(10)
+        signalled.talk(near.getsockname())
+        signalled.wait_for(len(signalled.received) + 2)
+        moment = time.monotonic() + 0.02
+        signalled.wait_for(len(signalled.received) + 10)
+        assert other.since(moment) == 0
+
+
 def test_the_old_stream_is_not_followed_after_a_move(pacer: Pacer) -> None:
     """There used to be 839 packets to the old address and none to the new one: 60 ms were under way."""
     with near_end() as near, Talker() as old, Talker() as new:
