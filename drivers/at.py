@@ -391,6 +391,7 @@ class Session:
 NAMED = "+^#*$"
 """With these begin lines that carry a name, so that one of another name is never free text."""
 REGISTRATIONS = ("+CREG", "+CGREG", "+CEREG")
+LAST_STATUS = 11  # <stat>, 27.007 7.2
 
 
 def is_hex(line: str) -> bool:
@@ -413,11 +414,14 @@ def is_notice(line: str) -> bool:
 
 
 def is_unasked_registration(line: str) -> bool:
-    """ "+CREG: 5" and "+CREG: 5,"lac","ci"" are notices; the answer to AT+CREG? has the mode before (27.007 7.2)."""
+    """Whether it is <stat>[,<lac>,<ci>...]; the answer to AT+CREG? has the mode before (27.007 7.2).
+
+    The shape tells: <stat> is of one or two digits, <lac> is quoted or longer, whether or not it has letters.
+    """
     if name_of(line) not in REGISTRATIONS:
         return False
-    rest = line.partition(":")[2].split(",")
-    return len(rest) == 1 or not rest[1].strip().isdigit()
+    rest = [parameter.strip() for parameter in line.partition(":")[2].split(",")]
+    return len(rest) in (1, 3) or not (is_integer(rest[1]) and len(rest[1]) <= 2)
 
 
 def parse_final(line: str) -> Final | None:
@@ -462,7 +466,10 @@ def message_reference(line: str) -> int:
 
 def registration(line: str) -> int:
     """<stat> of a registration line, asked for or not (27.007 7.2, 10.1.20, 10.1.22). Raises Malformed."""
-    return integer(fields(line)[0 if is_unasked_registration(line) else 1])
+    status = integer(fields(line)[0 if is_unasked_registration(line) else 1])
+    if status > LAST_STATUS:
+        raise Malformed("cannot read a registration")
+    return status
 
 
 def storage_index(line: str) -> tuple[str, int]:

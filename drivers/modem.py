@@ -48,12 +48,15 @@ SETTINGS: tuple[tuple[str, ...], ...] = (
 """Optional settings: of each row, the first that the modem accepts."""
 
 REGISTRATION_QUERIES = (("AT+CREG?", "+CREG"), ("AT+CGREG?", "+CGREG"), ("AT+CEREG?", "+CEREG"))
-REGISTERED = frozenset({1, 5, 6, 7})  # home, roaming, and "SMS only" of both (27.007 7.2)
+REGISTERED = frozenset({1, 5, 6, 7, 9, 10})
+"""Home and roaming, also "SMS only" and "CSFB not preferred" (27.007 7.2)."""
 REGISTRATIONS = {
     0: "not registered and not searching: check the SIM and the antenna",
     2: "searching for a network: check the antenna",
     3: "the network denies registration: check that the SIM is active",
     4: "no network is known: check the antenna",
+    8: "the network allows emergency calls only: check that the SIM is active",
+    11: "the network allows restricted local services only: check that the SIM is active",
 }
 
 TRIES_LEFT: tuple[tuple[str, str, int], ...] = (

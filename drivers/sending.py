@@ -21,6 +21,7 @@ from drivers import (
     at,
     pdu,
 )
+from drivers.dialogue import QUIET_S
 from drivers.doubt import Answer
 from drivers.line import Line, Silent
 from drivers.modem import Modem
@@ -54,6 +55,10 @@ class Sender:
         self._reports = Reports()
         self._concatenation = 0
         self._own_failures = 0
+        self._says_cms = False  # in this session it has told an error of a message by number or in words
+        self._ok_first = False  # it says OK before +CMGS
+        self._ok_alone = False  # the last message got OK without a reference
+        self._behind_ok: int | None = None  # the reference that followed
         self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
         self.on_wire = False  # the message under way may have gone out
 
@@ -62,6 +67,7 @@ class Sender:
     def begin(self) -> None:
         """A new session. A doubt does not outlive one; what else the modem owes may."""
         self._own_failures = 0
+        self._says_cms = False
         if self._outstanding.doubt is not None:
             self._outstanding.forget()
 
@@ -141,6 +147,7 @@ class Sender:
     def _result(self, modem: Modem, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
         self.on_wire = True
+        self._ok_alone = False
         modem.dialogue.submit()
         sent_at = time.monotonic()
         answer = self._answer_in_time(modem.line, sent_at + self._timing.answer)
@@ -168,11 +175,23 @@ class Sender:
                     reference = at.message_reference(event.text)
             if event is None:
                 return None
+        if event.kind == "ERROR" and not self._says_cms:
+            return Uncertain("the modem said ERROR, which may be about the message or not")
         if not event.ok:
             return self._refusal(event)
-        if reference is None:  # a Siemens MC35i says so when it has failed
+        return self._reference_behind_ok(line, deadline) if reference is None else reference
+
+    def _reference_behind_ok(self, line: Line, deadline: float) -> Answer:
+        """Some say OK before +CMGS, and perhaps again behind it; a Siemens MC35i says OK alone when it has failed."""
+        self._ok_alone, self._behind_ok = True, None
+        if not self._ok_first:
+            deadline = min(deadline, time.monotonic() + self._timing.prompt)
+        while self._behind_ok is None and time.monotonic() < deadline:
+            line.idle(deadline)
+        if self._behind_ok is None:
             return Uncertain("the modem said OK without a message reference")
-        return reference
+        line.idle(time.monotonic() + QUIET_S)
+        return self._behind_ok
 
     def _own(self, line: Line, sms: Sms, first: Answer) -> Answer | None:
         """The message's own answer, when the first may be an older one's; None: it is not known, or has not come."""
@@ -189,6 +208,7 @@ class Sender:
     def _refusal(self, final: at.Final) -> DriverError:
         """What an error result means for a message whose body the modem has."""
         self._own_failures += final.code in OWN_FAILURES
+        self._says_cms |= final.kind == "CMS"
         cause = at.cause(final)
         if final.code in STORAGE_FULL:
             self._full = True
@@ -218,9 +238,14 @@ class Sender:
 
     def heard(self, notice: at.Notice) -> None:
         """+CMGS or +CMS ERROR, to no command under way. Raises at.Malformed."""
-        if notice.name == "+CMGS":
+        if notice.name == at.MESSAGE_REFERENCE:
             self._own_failures = 0  # it works, though slowly
-            self._outstanding.answered(at.message_reference(notice.text))
+            reference = at.message_reference(notice.text)
+            self._ok_first |= self._ok_alone
+            if self._ok_alone:
+                self._ok_alone, self._behind_ok = False, reference
+            else:
+                self._outstanding.answered(reference)
         else:
             final = at.parse_final(notice.text)
             self._outstanding.answered(self._refusal(final) if final is not None else None)

@@ -9,7 +9,7 @@ class Dialect:
 
     command_s: how long each answer takes. first_s: more for the very first. late: commands, without their parameters,
     that take so many seconds the first time. unknown: commands that end in an error. muted_by_escape: ESC in front of
-    a command makes it mute for ever, as ofono's phonesim.
+    a command makes it mute for ever, as ofono's phonesim. sent: what it says of a message that was sent, with {mr}.
     """
 
     command_s: float = 0.0
@@ -17,6 +17,7 @@ class Dialect:
     late: tuple[tuple[str, float], ...] = ()
     unknown: frozenset[str] = frozenset()
     muted_by_escape: bool = False
+    sent: tuple[str, ...] = ("+CMGS: {mr}", "OK")
 
 
 STANDARD = Dialect()

@@ -537,7 +537,8 @@ class SimulatedModem:
             self._error("CME", 4)
 
     def _error(self, kind: str, code: int) -> None:
-        self._say(f"+{kind} ERROR: {code}" if self._numeric_errors or kind == "CMS" else "ERROR")
+        numeric = kind == "CMS" or (kind == "CME" and self._numeric_errors)
+        self._say(f"+{kind} ERROR: {code}" if numeric else "ERROR")
 
     def _echo_command(self, value: str) -> None:
         self._echo = value != "0"
@@ -697,9 +698,8 @@ class SimulatedModem:
     def _confirm(self, handset: Handset, reference: int) -> None:
         if handset.garbage:
             self._write(b"\xff\x00\xfe{\x81")
-        if handset.with_reference:
-            self._say(f"+CMGS: {reference}")
-        self._say("OK")
+        lines = self.dialect.sent if handset.with_reference else ("OK",)
+        self._say(*(line.format(mr=reference) for line in lines))
         self._free()
 
     def _free(self) -> None:

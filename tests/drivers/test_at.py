@@ -129,11 +129,34 @@ def test_a_reference_that_is_none_is_our_own_error(line: str) -> None:
         at.message_reference(line)
 
 
+# There used to be a look at whether the second parameter is a number: an area code without letters made stat 42.
 @pytest.mark.parametrize(
-    ("line", "status"), [("+CREG: 5", 5), ("+CREG: 2,1", 1), ('+CREG: 1,"00A1","B2"', 1), ('+CEREG: 2,5,"1","2"', 5)]
+    ("line", "status", "unasked"),
+    [
+        ("+CREG: 5", 5, True),
+        ("+CREG: 2,1", 1, False),
+        ("+CREG: 0, 10", 10, False),
+        ('+CREG: 1,"00A1","B2"', 1, True),
+        ('+CREG: 1,"0042","01AB"', 1, True),
+        ("+CREG: 1,0042,01AB", 1, True),
+        ("+CREG: 5,0042,01234567,7", 5, True),
+        ("+CREG: 1,42,17", 1, True),
+        ("+CREG: 2,1,0042,01AB", 1, False),
+        ("+CREG: 2,3,,", 3, False),
+        ('+CEREG: 2,5,"1","2"', 5, False),
+        ('+CEREG: 5,9,"1A2B","01234567",7,,,"00","00"', 9, False),
+        ('+CEREG: 11,"1A2B","01234567",7', 11, True),
+    ],
 )
-def test_a_registration_is_read_asked_for_or_not(line: str, status: int) -> None:
+def test_a_registration_is_read_asked_for_or_not(line: str, status: int, *, unasked: bool) -> None:
     assert at.registration(line) == status
+    assert at.is_unasked_registration(line) is unasked
+
+
+@pytest.mark.parametrize("line", ["+CREG: 42", "+CREG: 1,12", "+CREG: ", "+CREG: x", "+CREG: ,,"])
+def test_a_registration_that_is_none_is_our_own_error(line: str) -> None:
+    with pytest.raises(at.Malformed):
+        at.registration(line)
 
 
 def test_a_registration_notice_is_no_answer_to_the_question() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from drivers import DeviceState, Receipt, Unavailable
+from drivers import Deferred, DeviceState, DriverError, Receipt, Unavailable, Uncertain
 from drivers.simulated_dialect import Dialect
 from drivers.simulated_modem import SPECIAL, SimulatedModem
 from drivers.timing import Timing
-from tests.drivers.test_serial import FAST, OTHER, in_state, opened, ready, send, sms
+from tests.drivers.test_serial import BOUND_S, FAST, OTHER, in_state, opened, ready, send, sms
 
 IMEI = "356938035643809"
 HURRIED = replace(FAST, alive=0.1, probe=0.35, command=0.6, prompt=0.5)
@@ -51,12 +51,9 @@ def test_one_late_answer_in_the_middle_shifts_no_other(tmp_path: Path, query: st
     spoken(tmp_path, HURRIED, Dialect(late=((query.partition("=")[0], HURRIED.command + 0.1),)))
 
 
-@pytest.mark.parametrize("stray", ["OK", "ERROR", "+CMS ERROR: 500"])
-def test_a_result_too_many_shifts_no_answer(tmp_path: Path, stray: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def chatty(modem: SimulatedModem, _: str) -> None:
-        modem._say("OK", stray)
-
-    monkeypatch.setitem(SPECIAL, "+CMEE", chatty)
+def test_an_ok_too_many_shifts_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    too_many = iter(["OK"])
+    monkeypatch.setitem(SPECIAL, "+CGSN", lambda modem, _: modem._say(*too_many, IMEI, "OK"))
     spoken(tmp_path, HURRIED, Dialect())
 
 
@@ -84,3 +81,31 @@ def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(
             with pytest.raises(Unavailable, match="OK instead of a prompt"):
                 send(ready(driver), sms())
         in_state(driver, DeviceState.STARTING)
+
+
+# --- what follows Ctrl-Z -----------------------------------------------------------------------------------------
+
+
+# A modem that says OK before +CMGS used to have each message uncertain, and each second OK ended the next command.
+@pytest.mark.parametrize("sent", [("OK", "+CMGS: {mr}"), ("OK", "+CMGS: {mr}", "OK")])
+def test_ok_may_come_before_the_reference(tmp_path: Path, sent: tuple[str, ...]) -> None:
+    modem = spoken(tmp_path, HURRIED, Dialect(sent=sent))
+    assert modem.commands["+CMGS"] == 2
+
+
+@pytest.mark.parametrize(("known", "kind"), [(False, Uncertain), (True, Unavailable)])
+def test_a_bare_error_after_the_body_is_uncertain_unless_the_modem_tells_the_networks_errors(
+    tmp_path: Path, *, known: bool, kind: type[DriverError]
+) -> None:
+    with (
+        SimulatedModem(tmp_path / "modem", network_s=0.02) as modem,
+        opened(modem.port, timing=HURRIED) as driver,
+    ):
+        ready(driver)
+        if known:
+            modem.refuse(42)
+            with pytest.raises(Deferred):
+                send(driver, sms(OTHER))
+        modem.refuse(0, kind="ERROR")
+        assert type(ready(driver).send(sms()).exception(BOUND_S)) is kind
+        send(ready(driver), sms(OTHER))
