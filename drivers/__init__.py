@@ -115,7 +115,10 @@ class IncomingSms:
 
 @dataclass(frozen=True, slots=True)
 class ModemStatus:
-    """A snapshot for operators. signal_dbm: -113..-51 or None; detail: what is wrong and what to do, or ""."""
+    """A snapshot for operators. signal_dbm: -113..-51 or None; detail: what is wrong and what to do, or "".
+
+    remarks: what this device does not do, though it works.
+    """
 
     state: DeviceState
     detail: str = ""
@@ -125,6 +128,7 @@ class ModemStatus:
     imei: str = ""
     imsi: str = ""
     port: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,23 +63,24 @@ class Dialogue:
 
     # --- commands ---
 
-    def ask(self, command: str, answer: str = "", *, free_text: bool = False) -> Reply:
+    def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float | None = None) -> Reply:
         """A command and its own answer. answer, free_text: as of `Line.ask`."""
-        reply = self._ask(command, answer, free_text=free_text)
+        timeout_s = timeout_s or self._timing.command
+        reply = self._ask(command, answer, free_text, timeout_s)
         known = self._unmarked or command in self._bare
         if known or reply.answers or not reply.ok or not (free_text or command.endswith("?")):
             return reply
         self._late.add("")  # it may be an older command's OK
-        again = self._ask(command, answer, free_text=free_text)
+        again = self._ask(command, answer, free_text, timeout_s)
         if again.ok and not again.answers:
             self._bare.add(command)
         return again
 
-    def _ask(self, command: str, answer: str, *, free_text: bool) -> Reply:
+    def _ask(self, command: str, answer: str, free_text: bool, timeout_s: float) -> Reply:
         self.in_step()
         started = time.monotonic()
         try:
-            reply = self._line.ask(command, answer, free_text=free_text, timeout_s=self._timing.command)
+            reply = self._line.ask(command, answer, free_text=free_text, timeout_s=timeout_s)
         except Silent:
             self._late.add(answer)
             raise

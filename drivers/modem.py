@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from drivers import at
 from drivers.checks import Unreadable
+from drivers.dialect import STILL_BUSY, Dialect
 from drivers.dialogue import Dialogue
 from drivers.line import Line, Reply, Silent
 from drivers.serial_options import sim_pin
@@ -30,35 +31,6 @@ class WrongPort(Exception):
 RATES = (115200, 9600, 460800, 57600, 38400, 19200, 230400, 921600)
 """For baudrate = "auto", the likely first."""
 
-SETTINGS: tuple[tuple[str, ...], ...] = (
-    ("AT+CMMS=2",),  # keep the radio link between messages (27.005 3.5.6)
-    ("AT+CREG=1",),
-    ("AT+CGREG=1",),
-    ("AT+CEREG=1",),
-    ("AT+CSMS=0",),  # no acknowledgement of each report is wanted of us (27.005 3.2.1)
-    # By circuit first, or by circuit only: without it, the first messages on LTE fail (27.007 10.1.21).
-    ("AT+CGSMS=3", "AT+CGSMS=1"),
-    ("AT^CURC=0",),  # Huawei: no signal strength every few seconds
-    # Reports as they come, incoming messages by index (27.005 3.4.1). The modes differ by maker; Siemens has bfr 1.
-    (
-        *("AT+CNMI=2,1,0,1,0", "AT+CNMI=1,1,0,1,0", "AT+CNMI=2,1,0,1,1", "AT+CNMI=3,1,0,1,0"),
-        *("AT+CNMI=2,1,0,2,0", "AT+CNMI=2,1,0,2,1", "AT+CNMI=2,1,0,0,0", "AT+CNMI=2,1"),
-    ),
-)
-"""Optional settings: of each row, the first that the modem accepts."""
-
-REGISTRATION_QUERIES = (("AT+CREG?", "+CREG"), ("AT+CGREG?", "+CGREG"), ("AT+CEREG?", "+CEREG"))
-REGISTERED = frozenset({1, 5, 6, 7, 9, 10})
-"""Home and roaming, also "SMS only" and "CSFB not preferred" (27.007 7.2)."""
-REGISTRATIONS = {
-    0: "not registered and not searching: check the SIM and the antenna",
-    2: "searching for a network: check the antenna",
-    3: "the network denies registration: check that the SIM is active",
-    4: "no network is known: check the antenna",
-    8: "the network allows emergency calls only: check that the SIM is active",
-    11: "the network allows restricted local services only: check that the SIM is active",
-}
-
 TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
     ('AT+CPINR="SIM PIN"', "+CPINR", 1),  # 27.007 8.65
     ('AT+QPINC="SC"', "+QPINC", 1),  # Quectel
@@ -72,7 +44,6 @@ TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
 """How makers tell the SIM PIN's tries left: command, name of the answer, which parameter."""
 ALL_TRIES = 3  # of a SIM on which nobody has failed
 
-STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
 NOT_READY = "NOT READY"  # what some say instead
 NO_SIM = frozenset({10, 310})
 REMOVED = frozenset({"NOT INSERTED", "SIM REMOVED"})  # what some say instead
@@ -107,6 +78,19 @@ IMSI = re.compile(r"[0-9]{6,15}")  # 23.003 2.2
 
 
 @dataclass(frozen=True, slots=True)
+class Storages:
+    """Where messages are written and received (<mem2>, <mem3> of 27.005 3.2.2), and how many were received.
+
+    known: False of a modem that does not tell, which may not know the command at all; received: None if unknown.
+    """
+
+    known: bool = False
+    writing: str = ""
+    receiving: str = ""
+    received: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What names the device and its SIM; "" where it does not say."""
 
@@ -122,10 +106,11 @@ class Modem:
         self.line, self.timing = line, timing
         self.dialogue = Dialogue(line, timing)
         self.ask = self.dialogue.ask
+        self.dialect = Dialect(self.ask)
 
     def insist(self, command: str, answer: str = "") -> Reply:
         """Ask again while the SIM is busy, as it is for seconds after it was started."""
-        end = time.monotonic() + self.timing.command
+        end = time.monotonic() + self.timing.starting
         while True:
             reply = self.ask(command, answer)
             busy = reply.final.code in STILL_BUSY or any(NOT_READY in line for line in reply.answers)
@@ -148,7 +133,10 @@ class Modem:
     def _text(self, command: str) -> str:
         """The one line of its answer, without the name that some put before it."""
         name = at.answer_name(command)
-        answers = self.ask(command, name, free_text=True).answers
+        reply = self.reply(command, name, free_text=True)
+        if reply.final.kind == "NONE":  # it came too late; who it is matters enough to ask once more
+            reply = self.reply(command, name, free_text=True)
+        answers = reply.answers
         return answers[0].removeprefix(f"{name}:").strip() if answers else ""
 
     def takes_messages(self) -> bool:
@@ -160,7 +148,7 @@ class Modem:
 
     def is_asleep(self) -> bool:
         """In flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
-        return any(at.fields(line)[0] in ("0", "4") for line in self._told("AT+CFUN?", "+CFUN"))
+        return any(at.fields(line)[0] in ("0", "4") for line in self.told("AT+CFUN?", "+CFUN"))
 
     def wake(self) -> None:
         self.ask("AT+CFUN=1")
@@ -207,32 +195,26 @@ class Modem:
 
     # --- how it is ---
 
-    def _told(self, command: str, answer: str) -> list[str]:
+    def told(self, command: str, answer: str) -> list[str]:
         """The lines of an answer that is not needed; none where it does not know it, or does not come by it in time."""
-        return self._reply(command, answer).answers
+        return self.reply(command, answer).answers
 
-    def _reply(self, command: str, answer: str) -> Reply:
+    def reply(self, command: str, answer: str = "", *, free_text: bool = False) -> Reply:
+        """Of what is not insisted on: "NONE" where it does not come in time, though the modem still answers."""
         try:
-            return self.ask(command, answer)
+            return self.ask(command, answer, free_text=free_text)
         except Silent:
             self.dialogue.regain()
             return Reply(at.Final("NONE"))
 
-    def configure(self) -> None:
-        """PDU mode and the optional settings. Raises Blocked."""
-        if not self.insist("AT+CMGF=0").ok:
-            raise Blocked("the modem has no PDU mode (AT+CMGF=0): it cannot be used")
-        for choices in SETTINGS:
-            any(self.ask(command).ok for command in choices)
-
     def settings(self) -> dict[str, str]:
         """What stands in the settings that a restart clears, as far as it tells."""
-        told = {answer: self._told(command, answer) for command, answer in CLEARED}
+        told = {answer: self.told(command, answer) for command, answer in CLEARED}
         return {answer: lines[0] for answer, lines in told.items() if lines}
 
     def has_changed(self, settings: dict[str, str]) -> bool:
         """Whether it has restarted since, or its SIM is locked or gone."""
-        reply = self._reply("AT+CPIN?", "+CPIN")
+        reply = self.reply("AT+CPIN?", "+CPIN")
         locked = any(at.fields(line)[0] not in OPEN for line in reply.answers[:1])
         now = self.settings()
         return (
@@ -241,32 +223,32 @@ class Modem:
             or any(now[name] != settings[name] for name in now.keys() & settings.keys())
         )
 
-    def registrations(self) -> dict[str, int]:
-        """<stat> by the name of the answer, of the domains that it knows (27.007 7.2)."""
-        known: dict[str, int] = {}
-        for command, answer in REGISTRATION_QUERIES:
-            with contextlib.suppress(at.Malformed, IndexError):
-                known[answer] = at.registration(self._told(command, answer)[0])
-        return known
+    def registration(self, command: str, answer: str) -> int | None:
+        """<stat> of one domain, of `network.QUERIES`; None where it does not tell."""
+        with contextlib.suppress(at.Malformed, IndexError):
+            return at.registration(self.told(command, answer)[0])
+        return None
+
+    def acknowledges(self) -> bool | None:
+        """Whether each report is to be acknowledged: the service of phase 2+ (27.005 3.2.1); None: it does not tell."""
+        told = self.told("AT+CSMS?", "+CSMS")
+        return at.fields(told[0])[0] == "1" if told else None
 
     def signal_dbm(self) -> int | None:
         with contextlib.suppress(at.Malformed, IndexError):
-            return at.signal_dbm(self._told("AT+CSQ", "+CSQ")[0])
+            return at.signal_dbm(self.told("AT+CSQ", "+CSQ")[0])
         return None
 
     def operator(self) -> str:
         """To be asked of a registered modem: one that searches may answer after minutes only."""
         with contextlib.suppress(IndexError):
-            return at.fields(self._told("AT+COPS?", "+COPS")[0])[2]
+            return at.fields(self.told("AT+COPS?", "+COPS")[0])[2]
         return ""
 
-    def storages(self) -> tuple[str, str, int]:
-        """The storage that is read, that of incoming messages, and how many these are (<mem1>, <mem3> of 27.005 3.2.2).
-
-        Where it is not known: "", and 1, so that one looks.
-        """
+    def storages(self) -> Storages:
+        reply = self.reply("AT+CPMS?", "+CPMS")
         with contextlib.suppress(at.Malformed, IndexError):
-            parameters = at.fields(self._told("AT+CPMS?", "+CPMS")[0])
-            home = 6 if len(parameters) > 7 else 0
-            return parameters[0], parameters[home], at.integer(parameters[home + 1])
-        return "", "", 1
+            told = at.fields(reply.answers[0])
+            writing, receiving = (3, 6) if len(told) > 7 else (0, 0)
+            return Storages(True, told[writing], told[receiving], at.integer(told[receiving + 1]))
+        return Storages(known=reply.final.kind in ("OK", "NONE"))

@@ -7,6 +7,7 @@ it, only the modem's own words make it anything but `Uncertain`. What is said to
 import contextlib
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from drivers import (
     Deferred,
@@ -217,10 +218,10 @@ class Sender:
 
     # --- after one that failed ---
 
-    def make_room(self, modem: Modem) -> None:
-        """Empty the storage, if the modem has said that it is full."""
+    def make_room(self, modem: Modem, wait: Callable[[Future[bool]], object]) -> None:
+        """Empty the storage, if the modem has said that it is full. wait: until a message is safe."""
         if self._full:
-            self._full, self._crammed = False, not self._storage.make_room(modem)
+            self._full, self._crammed = False, not self._storage.make_room(modem, wait)
 
     def wait_until_free(self, modem: Modem) -> None:
         """Listen for what it owes. Most modems answer in order: one that answers a probe is done with the message."""

@@ -15,6 +15,11 @@ class Timing:
     listen: float = 180.0  # after Ctrl-Z until a modem that says nothing counts as hung (a Quectel needed 135)
     probe: float = 4.0  # silence after a question that only asks whether the modem still answers
     busy: float = 1.0  # between two questions to a SIM that is still starting
+    starting: float = 60.0  # for which a modem may refuse what it accepts later
+    setup: float = 3.0  # for what is not needed for a message, before the first one may go
+    retry_settings: float = 5.0
+    pulse: float = 2.5  # between two questions to a modem that has nothing to do
+    watch: float = 1.5  # between two looks for a network
     health: float = 30.0
     absent: float = 1.0  # between two looks for a port
     retry: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)  # after one failed session, two in a row, ...

@@ -1,0 +1,79 @@
+"""What a driver does for itself between two messages, a command at a time, so that no message waits long. Pure.
+
+A chore is a generator: it does one command, then yields. What it yields says what it waits for: None, to go on at
+once; a future, to go on when that is done.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+Steps = Iterator[Future[bool] | None]
+
+PATIENCE_S = 3.0  # for how long messages may keep a chore that is due from its next step
+
+
+@dataclass(slots=True)
+class Chore:
+    """work: begins it anew. every_s: from its end to its next begin; infinite for what is only done when it is wanted.
+
+    patience_s: for what work waits, at most.
+    """
+
+    work: Callable[[], Steps]
+    every_s: float
+    patience_s: float = float("inf")
+    due: float = float("inf")
+    _steps: Steps | None = None
+    _waits_for: Future[bool] | None = None
+    _waits_until: float = field(default=float("-inf"))
+
+    def want(self, now: float) -> None:
+        """As soon as may be; one that is under way is done once more."""
+        self.due = min(self.due, now)
+
+    def ready_at(self, now: float) -> float:
+        """When its next step can be done: `now` or before, or a later time."""
+        if self._steps is None:
+            return self.due
+        waits = self._waits_for is not None and not self._waits_for.done()
+        return self._waits_until if waits else now
+
+    def step(self, now: float) -> None:
+        if self._steps is None:
+            self._steps, self.due = self.work(), float("inf")
+        try:
+            self._waits_for = next(self._steps)
+            self._waits_until = now + self.patience_s
+        except StopIteration:
+            self._steps = self._waits_for = None
+            self.due = min(self.due, now + self.every_s)
+
+
+class Chores:
+    """In the order of their importance. Times are monotonic seconds."""
+
+    def __init__(self, *chores: Chore) -> None:
+        self._chores = chores
+        self._kept_since: float | None = None  # from its next step, by messages
+
+    def step(self, now: float) -> bool:
+        """One step of the first that can go on; whether there was any."""
+        self._kept_since = None
+        for chore in self._chores:
+            if chore.ready_at(now) <= now:
+                chore.step(now)
+                return True
+        return False
+
+    def next_at(self, now: float) -> float:
+        """When one can go on."""
+        return min(chore.ready_at(now) for chore in self._chores)
+
+    def starving(self, now: float) -> bool:
+        """Whether messages have kept one from its step for too long."""
+        if self.next_at(now) > now:
+            self._kept_since = None
+        elif self._kept_since is None:
+            self._kept_since = now
+        return self._kept_since is not None and now - self._kept_since >= PATIENCE_S

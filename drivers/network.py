@@ -1,0 +1,35 @@
+"""Whether a modem is registered with its network, by what it says, asked or not (3GPP 27.007 7.2). Pure."""
+
+QUERIES = (("AT+CREG?", "+CREG"), ("AT+CGREG?", "+CGREG"), ("AT+CEREG?", "+CEREG"))
+REGISTERED = frozenset({1, 5, 6, 7, 9, 10})
+"""Home and roaming, also "SMS only" and "CSFB not preferred" (27.007 7.2)."""
+REASONS = {
+    3: "the network denies registration: check that the SIM is active",
+    8: "the network allows emergency calls only: check that the SIM is active",
+    11: "the network allows restricted local services only: check that the SIM is active",
+    2: "searching for a network: check the antenna",
+    4: "no network is known: check the antenna",
+    0: "not registered and not searching: check the SIM and the antenna",
+}
+"""Of <stat>, those first that tell most."""
+
+
+class Registrations:
+    """<stat> of each domain that the modem has told of; on LTE only one of three may say that it is registered."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def told(self, domain: str, status: int) -> None:
+        """domain: as in QUERIES."""
+        self._known[domain] = status
+
+    @property
+    def registered(self) -> bool:
+        """Also of a modem that has told nothing."""
+        return not self._known or bool(REGISTERED & set(self._known.values()))
+
+    @property
+    def reason(self) -> str:
+        """Why it is not registered."""
+        return next((reason for status, reason in REASONS.items() if status in self._known.values()), "")

@@ -1,0 +1,67 @@
+"""What other threads want of a modem: messages and operators' questions, each answered through a future."""
+
+import contextlib
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from drivers import Receipt, Sms, Unavailable
+
+
+@dataclass(slots=True)
+class Job:
+    """A message to send."""
+
+    sms: Sms
+    future: Future[Receipt]
+
+
+@dataclass(slots=True)
+class Question:
+    """An operator's command."""
+
+    command: str
+    future: Future[tuple[str, ...]]
+
+
+class Requests:
+    """Any thread may add; the driver's takes. why: the reason that is told where they are declined."""
+
+    def __init__(self, why: Callable[[], str]) -> None:
+        self._why = why
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
+
+    def add(self, request: Job | Question) -> None:
+        if isinstance(request, Job):
+            self._jobs.put(request)
+        else:
+            self._questions.put(request)
+
+    def next_job(self) -> Job | None:
+        """The next that was not cancelled, and cannot be any more."""
+        with contextlib.suppress(queue.Empty):
+            while not (job := self._jobs.get_nowait()).future.set_running_or_notify_cancel():
+                pass
+            return job
+        return None
+
+    def next_question(self) -> Question | None:
+        with contextlib.suppress(queue.Empty):
+            while not (question := self._questions.get_nowait()).future.set_running_or_notify_cancel():
+                pass
+            return question
+        return None
+
+    def decline_jobs(self) -> None:
+        while (job := self.next_job()) is not None:
+            job.future.set_exception(Unavailable(self._why() or "the modem is not ready"))
+
+    def decline_questions(self) -> None:
+        while (question := self.next_question()) is not None:
+            question.future.set_exception(Unavailable(self._why() or "the modem is not ready"))
+
+    def decline(self) -> None:
+        self.decline_jobs()
+        self.decline_questions()
