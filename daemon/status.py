@@ -123,6 +123,7 @@ def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
         "imei": status.imei,
         "imsi": status.imsi,
         "port": status.port,
+        "remarks": list(status.remarks),
         "busy": slot.busy,
         "sent": {"hour": used.hour, "day": used.day, "recipients": used.recipients},
         "limits": {"hour": limits.hourly, "day": limits.daily, "recipients": limits.monthly_recipients},

@@ -48,7 +48,10 @@ REPORTS = Command(
 )
 PHASE = Command(_plain("AT+CSMS=0"))  # no acknowledgement of each report is wanted of us
 
+ERRORS = Command(_plain("AT+CMEE=1", "AT+CMEE=2"))  # errors as numbers, or else in words (27.007 9.1)
+
 SETTINGS = (
+    ERRORS,
     PHASE,
     REPORTS,
     Command(_plain("AT+CMMS=2")),  # keep the radio link between messages (27.005 3.5.6)
@@ -59,8 +62,8 @@ SETTINGS = (
     Command(_plain("AT+CGSMS=3", "AT+CGSMS=1")),
     Command(_plain("AT^CURC=0")),  # Huawei: no signal strength every few seconds
 )
-"""Optional settings. The first two are wanted before the first message."""
-URGENT = 2
+"""Optional settings. The first few are wanted before the first message."""
+URGENT = 3
 
 SELECT = Command(
     _plain('AT+CPMS="{storage}"', 'AT+CPMS="{storage}","{writing}","{receiving}"'),

@@ -110,14 +110,14 @@ class Session:
         rate = self._find_rate(rates)
         modem, options = self._modem, self._place.options
         modem.reply("ATE0")
-        modem.reply("AT+CMEE=1")  # errors as numbers (27.007 9.1)
+        modem.dialect.use(dialect.ERRORS)
         self._line.trust_echo()
         self._recognise(modem.identify())
         if modem.is_asleep() and self._believes():
             modem.wake()
         modem.unlock(options.pin_file)
         self._insist_on_pdu_mode()
-        for setting in dialect.SETTINGS[: dialect.URGENT]:
+        for setting in dialect.SETTINGS[1 : dialect.URGENT]:
             modem.dialect.use(setting)
         for command, domain in network.QUERIES:
             self._ask_registration(command, domain)
@@ -164,11 +164,7 @@ class Session:
 
     def _set_up(self) -> Steps:
         modem, condition = self._modem, self._place.condition
-        for command, answer in CLEARED:
-            told = modem.told(command, answer)
-            if told:
-                self._settings[answer] = told[0]
-            yield None
+        yield from self._learn_settings()
         for setting in dialect.SETTINGS[dialect.URGENT :]:
             modem.dialect.use(setting)
             yield None
@@ -181,6 +177,15 @@ class Session:
         now = time.monotonic()
         self._retries.want(now + self._timing.retry_settings)
         self._health.want(now + self._timing.health)
+
+    def _learn_settings(self) -> Steps:
+        """Those by which a restart shows."""
+        self._settings.clear()
+        for command, answer in CLEARED:
+            told = self._modem.told(command, answer)
+            if told:
+                self._settings[answer] = told[0]
+            yield None
 
     def _learn_acknowledging(self) -> None:
         told = self._modem.acknowledges()
@@ -307,10 +312,14 @@ class Session:
         if time.monotonic() - self._started > self._timing.starting:
             self._retries.every_s = float("inf")
             return
-        for setting in self._modem.dialect.refused():
-            self._modem.dialect.retry(setting)
+        spoken = self._modem.dialect
+        before = spoken.refused()
+        for setting in before:
+            spoken.retry(setting)
             yield None
-        self._place.condition.know(remarks=self._modem.dialect.remarks())
+        if spoken.refused() != before:
+            yield from self._learn_settings()
+        self._place.condition.know(remarks=spoken.remarks())
 
     def _acknowledge(self) -> Steps:
         """Each report that was told, or the modem tells no more (27.005 3.4.4)."""

@@ -10,6 +10,9 @@ class Dialect:
     command_s: how long each answer takes. first_s: more for the very first. late: commands, without their parameters,
     that take so many seconds the first time. unknown: commands that end in an error. muted_by_escape: ESC in front of
     a command makes it mute for ever, as ofono's phonesim. sent: what it says of a message that was sent, with {mr}.
+    starting_s: how long after its start it refuses the commands `not_yet`, with the error `not_yet_error`. storages:
+    how many parameters AT+CPMS takes. acknowledged: it tells reports only in phase 2+ (AT+CSMS=1), and the next one
+    only when the last was acknowledged (AT+CNMA).
     """
 
     command_s: float = 0.0
@@ -17,6 +20,11 @@ class Dialect:
     late: tuple[tuple[str, float], ...] = ()
     unknown: frozenset[str] = frozenset()
     muted_by_escape: bool = False
+    starting_s: float = 0.0
+    not_yet: frozenset[str] = frozenset()
+    not_yet_error: tuple[str, int] = ("ERROR", 0)
+    storages: int = 1
+    acknowledged: bool = False
     sent: tuple[str, ...] = ("+CMGS: {mr}", "OK")
 
 

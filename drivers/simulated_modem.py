@@ -171,7 +171,7 @@ ANSWERS: dict[str, str] = {
 }
 """Commands (without their parameters) that answer one line."""
 DIGITS = {"OK": "0", "ERROR": "4"}  # V.250 5.7.1
-ACCEPTED = frozenset({"", "Z", "&F", "+CMMS", "+CSMS", "+CREG", "+CGREG", "+CEREG", "+CSCS", "+CSCA", "+CSDH"})
+ACCEPTED = frozenset({"", "Z", "&F", "+CMMS", "+CREG", "+CGREG", "+CEREG", "+CSCS", "+CSCA", "+CSDH"})
 """Commands that only say OK."""
 WITHOUT_SIM = frozenset(
     {"", "Z", "I", "E", "Q", "V", "+CFUN", "+CFUN?", "+CMEE", "+CMEE?", "+CPIN", "+CPIN?", "+CPINR"}
@@ -245,6 +245,8 @@ class SimulatedModem:
         self._echo, self._numeric_errors, self._reports = True, False, 2 if self._keeps_reports else 0
         self._locked = self._pin is not None
         self._read_from = "SM"
+        self._phase, self._unacknowledged = "0", False
+        self._started = time.monotonic()
         self._input = bytearray()
         self._body: int | None = None
         self._busy = False
@@ -516,6 +518,8 @@ class SimulatedModem:
             return
         if name in self.dialect.unknown:
             self._error("CME", 4)
+        elif name in self.dialect.not_yet and time.monotonic() - self._started < self.dialect.starting_s:
+            self._error(*self.dialect.not_yet_error)
         elif self._locked and name not in WITHOUT_SIM:
             self._error("CME", 11)
         elif name in SPECIAL:
@@ -552,6 +556,20 @@ class SimulatedModem:
         self._numeric_errors = value == "1"
         self._say("OK")
 
+    def _csms(self, value: str) -> None:
+        self._phase = value
+        self._say("+CSMS: 1,1,1", "OK")
+
+    def _csms_query(self, _: str) -> None:
+        self._say(f"+CSMS: {self._phase},1,1,1", "OK")
+
+    def _cnma(self, _: str) -> None:
+        if self._unacknowledged:
+            self._unacknowledged = False
+            self._say("OK")
+        else:
+            self._error("CMS", 340)
+
     def _cgsn(self, _: str) -> None:
         self._say(self._imei, "OK")
 
@@ -568,7 +586,7 @@ class SimulatedModem:
 
     def _cnmi(self, value: str) -> None:
         reports = int((value.split(",") + ["0"] * 5)[3] or 0)
-        if reports == 1 and self._stores_reports:
+        if (reports == 1 and self._stores_reports) or (reports and self.dialect.acknowledged and self._phase != "1"):
             self._error("CMS", 303)
             return
         self._reports = reports
@@ -581,7 +599,7 @@ class SimulatedModem:
 
     def _cpms(self, value: str) -> None:
         storage = value.split(",")[0].strip('"')
-        if storage not in self._storages:
+        if storage not in self._storages or value.count(",") + 1 != self.dialect.storages:
             self._error("CMS", 302)
             return
         self._read_from = storage
@@ -737,9 +755,10 @@ class SimulatedModem:
 
     def _announce(self, pdu: bytes) -> None:
         """A status report, routed as AT+CNMI says: to the line, or by way of the storage; once there is a modem."""
-        if self._master < 0 or self._hung or not self._reports:
+        if self._master < 0 or self._hung or not self._reports or self._unacknowledged:
             self._after(AGAIN_S, partial(self._announce, pdu), centre=True)
         elif self._reports == 1:
+            self._unacknowledged = self.dialect.acknowledged
             self._say(f"+CDS: {len(pdu) - 1}\r\n{pdu.hex().upper()}")
         elif self._reports == 2:
             self._store(pdu, "+CDSI", self._keeps_reports or "SR")
@@ -757,6 +776,9 @@ SPECIAL: dict[str, Callable[[SimulatedModem, str], None]] = {
     "V": SimulatedModem._results,
     "+CMEE": SimulatedModem._cmee,
     "+CGSN": SimulatedModem._cgsn,
+    "+CSMS": SimulatedModem._csms,
+    "+CSMS?": SimulatedModem._csms_query,
+    "+CNMA": SimulatedModem._cnma,
     "+CPIN": SimulatedModem._cpin,
     "+CMGF": SimulatedModem._cmgf,
     "+CNMI": SimulatedModem._cnmi,

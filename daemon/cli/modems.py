@@ -83,6 +83,7 @@ def show_modem(context: Context, name: str) -> None:
 def _show(found: dict[str, Any]) -> None:
     for name, value in found.items():
         told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        told = "; ".join(told) if isinstance(told, list) else told
         tell(f"{name:14} {'' if told is None else told}".rstrip())
 
 

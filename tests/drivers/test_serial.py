@@ -1434,7 +1434,7 @@ def test_a_question_that_changes_nothing_is_answered(modem: SimulatedModem) -> N
         assert driver.ask("at+csq").result(BOUND_S) == ("+CSQ: 21,0", "OK")
         assert driver.ask("AT+CREG?").result(BOUND_S) == ("+CREG: 1,1", "OK")
         assert driver.ask("ATI").result(BOUND_S) == ("Pinwheel simulated modem", "OK")
-        assert driver.ask("AT+CSMS?").result(BOUND_S)[-1] == "CME 4: operation not supported"
+        assert driver.ask("AT+CCLK?").result(BOUND_S)[-1] == "CME 4: operation not supported"
 
 
 @pytest.mark.parametrize("command", ["AT+CMGL=4", "AT+CFUN=1,1", "AT+CMGS=10", "ATD123;", "AT+CSQ;+CMGD=1,4", ""])
