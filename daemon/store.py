@@ -12,6 +12,7 @@ import fcntl
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
-from daemon.sqlite import Connection, connect, migrate, sqlite
+from daemon.sqlite import Connection, connect, empty_log, migrate, sqlite
 from drivers import NATIONAL_DIGITS
 
 log = logging.getLogger("pinwheel.store")
@@ -28,6 +29,8 @@ T = TypeVar("T")
 CHECKPOINT_OPERATIONS = 1000  # about 16 MiB of log; written back into the file when there is a pause...
 CHECKPOINT_AT_LATEST = 20_000  # ... or without one
 MAX_GROUP = 500
+RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit again
+RECOVERY = "INSERT OR REPLACE INTO meta (name, value) VALUES ('last recovery', ?)"
 
 
 class StoreUnusable(Exception):
@@ -231,6 +234,7 @@ class SqliteStore:
         self._thread: threading.Thread | None = None
         self._lock: Any = None
         self._since_checkpoint = 0
+        self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
         self.broken = False
 
     def open(self) -> None:
@@ -301,7 +305,11 @@ class SqliteStore:
     def _write(self) -> None:
         transaction = Transaction(self._writer)
         while True:
-            group = self._next_group()
+            try:
+                group = self._next_group()
+            except queue.Empty:
+                self._recover()
+                continue
             if group is None:
                 return
             results = [_Result(operation) for operation in group]
@@ -316,8 +324,8 @@ class SqliteStore:
                 self._checkpoint()
 
     def _next_group(self) -> "list[_Operation] | None":
-        """Everything that waits, at least one; None once closed."""
-        group = self._turns.get()
+        """Everything that waits, at least one; None once closed. Raises queue.Empty when it is time to recover."""
+        group = self._turns.get(timeout=RECOVER_S if self.broken or self._log_is_long else None)
         if group is None:
             return None
         with contextlib.suppress(queue.Empty):
@@ -330,21 +338,41 @@ class SqliteStore:
         return group
 
     def _run_group(self, transaction: Transaction, results: "list[_Result]") -> None:
+        before = self._writer.total_changes
         self._writer.execute("BEGIN IMMEDIATE")
         for result in results:
             self._writer.execute("SAVEPOINT one")
             try:
                 result.value = result.operation.run(transaction)
+            except sqlite.OperationalError:  # of the disk, not of this operation
+                raise
             except Exception as exc:  # noqa: BLE001 - whatever it is, it belongs to whoever awaits this operation
                 log.error("store=operation-failed error=%s", exc)
                 result.error = exc
                 self._writer.execute("ROLLBACK TO one")
             self._writer.execute("RELEASE one")
         self._writer.execute("COMMIT")
+        if self.broken and self._writer.total_changes != before:  # one that wrote nothing needs no disk
+            self._works_again()
+
+    def _recover(self) -> None:
+        """In a pause: try whether the disk takes a commit again, and give back the room of a long log."""
+        if self.broken:
+            try:
+                self._writer.execute(RECOVERY, (str(time.time_ns()),))
+            except sqlite.Error:
+                return
+        self._works_again()
+
+    def _works_again(self) -> None:
+        if self.broken:
+            log.info("store=recovered path=%s", self._path)
         self.broken = False
+        with contextlib.suppress(sqlite.Error):  # there is room for a commit, but not yet for the file: later
+            self._log_is_long = not empty_log(self._writer)
 
     def _fail_group(self, results: "list[_Result]", exc: Exception) -> None:
-        self.broken = True
+        self.broken = self._log_is_long = True
         log.error("store=failed path=%s error=%s", self._path, exc)
         with contextlib.suppress(sqlite.Error):
             self._writer.execute("ROLLBACK")

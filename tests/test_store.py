@@ -1,6 +1,9 @@
 """The store: durable, grouped, isolated, locked."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,7 +26,7 @@ from daemon.core.model import (
     Step,
     StepDue,
 )
-from daemon.sqlite import MIGRATIONS, sqlite
+from daemon.sqlite import MIGRATIONS, empty_log, sqlite
 from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
 from tests.core.story import request, started
 
@@ -363,3 +366,75 @@ def test_what_follows_a_commit_happens_also_when_nobody_waits_any_more(store: Sq
         return await asyncio.wait_for(told, 10)
 
     assert asyncio.run(main()) == 1
+
+
+# --- a disk that is full -----------------------------------------------------------------------------------
+
+ON_A_SMALL_DISK = """
+import asyncio, os, sys
+from pathlib import Path
+from daemon.sqlite import sqlite
+from daemon.store import SqliteStore, StoreUnusable
+from tests.gateway import until
+from tests.test_store import insert, named
+
+disk = Path(sys.argv[1])
+store = SqliteStore(disk / "p.db")
+store.open()
+
+async def fill():
+    for number in range(100_000):
+        try:
+            await store.submit(insert(named(number)))
+        except StoreUnusable:
+            return number
+
+def log(): return os.stat(disk / "p.db-wal").st_size
+
+async def main():
+    stored = await fill()
+    assert stored > 50, stored
+    assert store.broken and log() > 1_000_000, log()
+    await store.submit(lambda _: None)  # as the watchdog does
+    assert store.broken
+    (disk / "ballast").unlink()
+    await asyncio.to_thread(until, lambda: not store.broken and log() == 0, "the log lets go of the disk")
+    assert len(store.reading.requests(active_only=True, limit=100_000)) == stored
+    await store.submit(insert(named(100_001)))
+
+asyncio.run(main())
+store.close()
+print("recovered")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_log_that_filled_a_small_disk_lets_go_of_it_when_there_is_room_again(tmp_path: Path) -> None:
+    """There used to be a log that kept its size, and a commit that wrote nothing passed for a disk that works."""
+    program = tmp_path / "program.py"
+    program.write_text(ON_A_SMALL_DISK)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = 'mount -t tmpfs -o size=4m tmpfs "$1" && head -c 2000000 /dev/zero > "$1/ballast" && exec "$2" "$3" "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, "sh", str(disk), sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert done.stdout == "recovered\n", done.stderr[-2000:]
+
+
+def test_a_log_that_somebody_reads_is_emptied_when_he_has_done(store: SqliteStore, tmp_path: Path) -> None:
+    reader = sqlite.connect(str(tmp_path / "pinwheel.db"), isolation_level=None)
+    run(store, insert(named(1)))
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM request").fetchone()
+    run(store, insert(named(2)))
+    assert not empty_log(store._writer)
+    reader.execute("COMMIT")
+    reader.close()
+    assert empty_log(store._writer)
+    assert (tmp_path / "pinwheel.db-wal").stat().st_size == 0
