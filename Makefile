@@ -17,7 +17,7 @@ EARS := .venv-listen
 EARS_PACKAGES := espeak-ng $(patsubst %,asterisk-core-sounds-%-wav,en es fr it ru)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo deb bootable test test-installed lint soak ears bench packages clean
+.PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears bench packages clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -52,6 +52,9 @@ lint: $(STAMP)  ## ruff and mypy --strict
 
 deb:  ## the Debian package in dist/, for the release that this machine runs or RELEASE=bookworm|trixie
 	@sh .ci/deb $(RELEASE)
+
+deb-check:  ## that two builds of the commit are equal, and lintian finds nothing (RELEASE as above)
+	@sh .ci/deb-check $(RELEASE)
 
 # What is tested is what is installed: where a tree can be booted (root), the package for Debian 12 is part of make test.
 dist/.%: $(PACKAGED)
