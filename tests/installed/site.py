@@ -21,6 +21,7 @@ PYTHON = "/usr/lib/pinwheel/bin/python"  # of the package; the simulated devices
 DEVICES = "/srv/devices"
 SOCKET = "/run/pinwheel/control.sock"
 PHONE = "127.0.0.2:5062"
+ADMINISTRATOR = "administrator"
 MEMBER, STRANGER = "member", "stranger"  # a user in the group pinwheel, and one outside
 NUMBER = "447700900123"
 START_S = 30.0
@@ -107,8 +108,17 @@ class Site:
         """Users and devices, as they are before anybody installs anything."""
         self.machine.shell(
             f"useradd --system devices; useradd --create-home {MEMBER}; useradd --create-home {STRANGER};"
-            f"install -d -o devices {DEVICES}"
+            f"install -d -o devices {DEVICES}; useradd --create-home {ADMINISTRATOR};"
+            f"echo '{ADMINISTRATOR} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/administrator;"
+            f"install -d /home/{ADMINISTRATOR}/dist"
         )
+        shutil.copy(self._package, self.machine.root / "home" / ADMINISTRATOR / "dist" / self._package.name)
+        (self.machine.root / "srv" / "wanted.toml").write_text(CONFIGURATION)
+
+    def as_administrator(self, command: str) -> str:
+        """A command line that somebody with sudo types in a shell; the editor writes the configuration of the tests."""
+        editor = "EDITOR='cp --no-preserve=mode /srv/wanted.toml'"
+        return self.machine.shell(f"cd; export {editor}; {command}", user=ADMINISTRATOR)
 
     def start_devices(self) -> None:
         """A modem on a pseudo-terminal and a phone; its group is set as the udev rule does for USB."""

@@ -23,6 +23,7 @@ PACKAGES = (
     "libfaketime",
     "bash-completion",
     "usb-modeswitch",
+    "sudo",
 )
 MAKING_S = 1200
 

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import platform
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.gateway import pin_in
 from tests.installed.machine import Machine
-from tests.installed.site import Site
+from tests.installed.site import MEMBER, Site
 from tests.installed.tree import ROOT, CannotBoot, Release
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -25,14 +27,32 @@ def package(release: Release) -> Path:
 
 @contextlib.contextmanager
 def installed_site(release: Release, directory: Path) -> Iterator[Site]:
-    """A machine with the package installed by apt, configured, enabled, and every device ready."""
+    """A machine on which an administrator followed README.md from a bare Debian to a verified number."""
     with Machine(release, directory) as machine:
         site = Site(machine, package(release))
         site.prepare()
-        site.install()
-        machine.run("usermod", "--append", "--groups", "pinwheel", "member")
-        site.configure()
-        site.start_devices()
-        machine.run("systemctl", "enable", "--now", "pinwheel.socket", "pinwheel.service")
+        follow(readme(), site)
+        machine.run("adduser", MEMBER, "pinwheel")
         site.ready()
         yield site
+
+
+def readme() -> list[str]:
+    """The commands of README.md's "Install", in order."""
+    section = (ROOT / "README.md").read_text().partition("## Install\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    (\S.*)$", section, re.MULTILINE)
+    assert 0 < len(commands) <= 5, commands
+    return commands
+
+
+def follow(commands: list[str], site: Site) -> None:
+    """Run them as an administrator types them: the editor is a script, the id and the code are what was seen."""
+    seen: dict[str, str] = {}
+    for command in commands:
+        for word, value in seen.items():
+            command = command.replace(word, value)
+        told = site.as_administrator(command)
+        if " apt install " in command:
+            site.start_devices()  # the simulated hardware is part of the package
+        elif " start " in command:
+            seen = {"REQUEST_ID": told.strip(), "1234": pin_in(site.event("sms")["text"])}
