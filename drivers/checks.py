@@ -129,6 +129,14 @@ def secret(path: str) -> str:
     return text
 
 
+def own_secret(path: str) -> str:
+    """As `secret`, of a file that other users may not read. Raises Unreadable."""
+    text = secret(path)
+    for fault in open_to_others(path):
+        raise Unreadable(fault.text)
+    return text
+
+
 def secret_file(severity: Severity = Severity.ERROR) -> Probe:
     """A file whose one line is a secret. severity: of one that cannot be used."""
 
@@ -140,14 +148,14 @@ def secret_file(severity: Severity = Severity.ERROR) -> Probe:
         except Unreadable as exc:
             yield Fault(str(exc), severity)
             return
-        yield from open_to_others(path)
+        yield from open_to_others(path, severity)
 
     return probe
 
 
-def open_to_others(path: str) -> Iterator[Fault]:
+def open_to_others(path: str, severity: Severity = Severity.ERROR) -> Iterator[Fault]:
     if os.stat(path).st_mode & OTHERS:
-        yield Fault(f"every user of this machine may read {path}; run: chmod o= {path}")
+        yield Fault(f"every user of this machine may read {path}; run: chmod o= {path}", severity)
 
 
 def readable_directory(path: str, _: object) -> Iterator[Fault]:

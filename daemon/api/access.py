@@ -4,10 +4,13 @@ An account's secret lets nobody operate, and an operator's is no account's. What
 an Authorization header, since some clients send a stale one along.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
+import logging
 import os
 import pwd
 import socket
@@ -16,16 +19,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from time import monotonic
 
 from starlette.requests import Request as HttpRequest
 
 from daemon.api.params import HttpError, Mistake, Parameters
 from daemon.config import Account, Api, Operator
 from daemon.core.callers import Caller
-from drivers.checks import secret as secret_in
+from daemon.core.limits import Guesses
+from drivers.checks import own_secret
 
-CREDENTIALS = 4
+THROTTLED, CREDENTIALS = 1, 4
+WRONG_S = 0.5  # how long a wrong secret waits for its answer
+WRONG = "The api_key or api_secret you supplied is not valid or has been disabled"
+NEEDED = "Give name and secret of an [[operator]] as HTTP Basic."
+SLOWER = "Throttled: too many wrong secrets came from this address; wait some seconds"
 PEER = "pinwheel.peer"
+
+log = logging.getLogger("pinwheel.api")
 
 
 class Role(StrEnum):
@@ -64,12 +75,19 @@ class _Rejected(Exception):
     """The credentials are wrong, or needed and missing."""
 
 
+class _TooManyGuesses(Exception):
+    """So many wrong secrets came from there that none is looked at for a while."""
+
+
 class _Secrets:
     """Secrets by name, kept only as their hashes."""
 
     def __init__(self, files: Iterable[tuple[str, str]]) -> None:
-        """files: name and path. Raises OSError if one cannot be read."""
-        self._hashes = {name: _hash(secret_in(path)) for name, path in files if path}
+        """files: name and path. Raises OSError for one that is unreadable, empty or open to other users."""
+        self._hashes = {name: _hash(own_secret(path)) for name, path in files if path}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._hashes
 
     def right(self, name: str, secret: str) -> bool:
         """In constant time, whether or not there is such a name."""
@@ -80,42 +98,64 @@ class Access:
     """The access rules of a daemon."""
 
     def __init__(self, api: Api, accounts: Iterable[Account], operators: Iterable[Operator]) -> None:
-        """Raises OSError if a secret file cannot be read."""
+        """Raises OSError if a secret file cannot be used."""
         self._masters = frozenset({0, os.getuid()})  # on the socket they may do everything
         self._allowed = frozenset(api.allow_uids)
         self._operator_uids = frozenset(api.operator_uids)
         self._accounts = {account.key: account for account in accounts}
         self._secrets = _Secrets((key, account.secret_file) for key, account in self._accounts.items())
         self._operators = _Secrets((operator.name, operator.secret_file) for operator in operators)
+        self._guesses = Guesses()
 
-    def admit(self, role: Role, http: HttpRequest, given: Parameters) -> Caller:
+    async def admit(self, role: Role, http: HttpRequest, given: Parameters) -> Caller:
         """The caller, who may use a route of this role. Raises HttpError or, for VERIFY, Mistake."""
         peer: Peer | None = http.scope.get("extensions", {}).get(PEER)
+        key, secret = _credentials(http, given)
         try:
-            caller = self._caller(peer, *_credentials(http, given))
+            caller = self._caller(peer, _origin(http, peer), key, secret)
         except _Rejected:
+            if secret:
+                await asyncio.sleep(WRONG_S)
             if role is Role.VERIFY:
-                text = "The api_key or api_secret you supplied is not valid or has been disabled"
-                raise Mistake(CREDENTIALS, text) from None
-            raise HttpError(
-                401, "Credentials needed", "Give name and secret of an [[operator]] as HTTP Basic."
-            ) from None
+                raise Mistake(CREDENTIALS, WRONG) from None
+            raise HttpError(401, "Credentials needed", NEEDED) from None
+        except _TooManyGuesses:
+            if role is Role.VERIFY:
+                raise Mistake(THROTTLED, SLOWER) from None
+            raise HttpError(429, "Too many wrong secrets", SLOWER) from None
         if role is Role.OPERATE and not caller.operator:
             raise HttpError(403, "Not allowed", "This is for operators: see [[operator]] and [api] operator_uids.")
         return caller
 
-    def _caller(self, peer: Peer | None, key: str, secret: str) -> Caller:
-        """Raises _Rejected."""
+    def _caller(self, peer: Peer | None, origin: str, key: str, secret: str) -> Caller:
+        """Raises _Rejected or _TooManyGuesses."""
         operates = peer is not None and self._operates(peer)
-        if self._operators.right(key, secret):
-            return Caller(operator=True)
         account = self._accounts.get(key)
-        may_name = peer is not None and account is not None and self._may_name(peer, account)
-        if self._secrets.right(key, secret) or may_name:
-            return Caller(key, operates)
-        if peer is None or account is not None:
+        if peer is not None and (self._may_name(peer, account) if account else key not in self._operators):
+            return Caller(key if account else "", operates, origin)
+        if not secret:
             raise _Rejected
-        return Caller(operator=operates)
+        as_operator = self._judge(origin, key, secret)
+        return Caller("", True, origin) if as_operator else Caller(key, operates, origin)
+
+    def _judge(self, origin: str, name: str, secret: str) -> bool:
+        """Whether the secret is an operator's; else it is an account's.
+
+        Raises _Rejected for a wrong one, _TooManyGuesses for one that is not looked at.
+        """
+        now = monotonic()
+        if not self._guesses.may_try(origin, name, now):
+            raise _TooManyGuesses
+        as_operator, as_account = self._operators.right(name, secret), self._secrets.right(name, secret)
+        if as_operator or as_account:
+            self._guesses.right(origin, name)
+            return as_operator
+        self._guesses.wrong(origin, name, now)
+        known = name in self._secrets or name in self._operators
+        log.warning("origin=%s name=%r error='wrong secret'", origin, name if known else "unknown")
+        if not self._guesses.may_try(origin, name, now):
+            log.warning("origin=%s error='too many wrong secrets: no more are looked at for some seconds'", origin)
+        raise _Rejected
 
     def _operates(self, peer: Peer) -> bool:
         """Whether a peer that may use the socket is an operator there. Raises HttpError for one that may not."""
@@ -134,6 +174,14 @@ class Access:
 def _is_of(peer: Peer, account: Account) -> bool:
     """Whether the peer is one of an account's users, or in one of its groups."""
     return peer.uid in account.uids or (bool(account.gids) and not peer.groups.isdisjoint(account.gids))
+
+
+def _origin(http: HttpRequest, peer: Peer | None) -> str:
+    """Where a call comes from, for limits and the log: a user of this machine, or an address or a network of IPv6."""
+    if peer is not None:
+        return f"uid {peer.uid}"
+    address = ipaddress.ip_address(http.client.host if http.client else "0.0.0.0")
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 def _hash(secret: str) -> bytes:

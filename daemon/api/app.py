@@ -14,9 +14,10 @@ from daemon.api import modems, operator
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
 from daemon.api.params import HttpError, Mistake, Parameters, gather
-from daemon.api.verify import Bucket, Verify, answered
+from daemon.api.verify import Verify, answered
 from daemon.config import Config
 from daemon.core.callers import Caller
+from daemon.core.limits import Buckets
 from daemon.engine import Engine
 from daemon.reloading import Reloader
 from daemon.status import Health
@@ -58,7 +59,7 @@ def guarded(role: Role, handler: Handler) -> Callable[[HttpRequest], Awaitable[R
         if role is Role.OPEN:
             return await handler(Call(http, Parameters(()), Caller()))
         given = await gather(http)
-        return await handler(Call(http, given, http.app.state.access.admit(role, http, given)))
+        return await handler(Call(http, given, await http.app.state.access.admit(role, http, given)))
 
     return endpoint
 
@@ -76,9 +77,8 @@ def application(
     app.state.reloader = reloader
     app.state.streams = set()
     app.state.access = Access(config.api, config.account, config.operator)
-    app.state.verify = Verify(
-        engine, config.security, config.workflows, config.channels, Bucket(config.security.requests_per_second)
-    )
+    rate = config.security.requests_per_second
+    app.state.verify = Verify(engine, config.security, config.workflows, config.channels, Buckets(rate, rate))
     return app
 
 

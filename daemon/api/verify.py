@@ -13,6 +13,7 @@ from daemon.api.params import Mistake, Parameters, Start, code_parameter, e164, 
 from daemon.clock import utc_text
 from daemon.config import Security
 from daemon.core.callers import Caller
+from daemon.core.limits import Buckets
 from daemon.core.model import Channel, Request, Step
 from daemon.core.workflows import effective_expiry, with_wait
 from daemon.engine import Engine, Outcome, event_id
@@ -29,25 +30,6 @@ MAX_SEARCH = 10
 Answer = dict[str, Any]
 
 
-class Bucket:
-    """A token bucket: `rate` a second, and a burst of as many."""
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._tokens = float(rate)
-        self._at = monotonic()
-
-    def take(self) -> bool:
-        """True while the rate is kept; a rate of 0 is no limit."""
-        now = monotonic()
-        self._tokens = min(self._rate, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._rate and self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
 @dataclass(frozen=True, slots=True)
 class Verify:
     """The four calls over one engine."""
@@ -56,10 +38,10 @@ class Verify:
     security: Security
     workflows: dict[int, tuple[Step, ...]]
     channels: frozenset[Channel]
-    bucket: Bucket
+    starts: Buckets[tuple[str, str]]  # by account and origin
 
     async def start(self, given: Parameters, caller: Caller) -> Answer:
-        if not self.bucket.take():
+        if not self.starts.take((caller.account, caller.origin), monotonic()):
             raise Mistake(THROTTLED, "Throttled: too many requests a second; slow down and try again")
         wanted = start_parameters(given, self.workflows)
         self._admit(wanted)

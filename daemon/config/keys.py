@@ -94,7 +94,11 @@ class Security:
     deny_prefixes: list[str] = setting(
         [], "Numbers must not start with any of these.", check=checks.prefix, probe=checks.denied
     )
-    requests_per_second: int = setting(30, "Starts a second before clients are told to slow down; 0: no limit.", low=0)
+    requests_per_second: int = setting(
+        30,
+        "Starts a second before a client (an account, by its address or user) is told to slow down; 0: no limit.",
+        low=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
