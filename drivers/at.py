@@ -448,15 +448,12 @@ def integer(text: str) -> int:
 
 def fields(line: str) -> list[str]:
     """The parameters of "+NAME: 1,"a,b",,2", unquoted."""
-    found, quoted = [""], False
-    for char in line.partition("\n")[0].partition(":")[2].strip():
-        if char == '"':
-            quoted = not quoted
-        elif char == "," and not quoted:
-            found.append("")
-        else:
-            found[-1] += char
-    return [parameter.strip() for parameter in found]
+    found: list[list[str]] = [[]]
+    for number, part in enumerate(line.partition("\n")[0].partition(":")[2].split('"')):
+        first, *others = part.split(",") if number % 2 == 0 else [part]
+        found[-1].append(first)
+        found += [[other] for other in others]
+    return ["".join(pieces).strip() for pieces in found]
 
 
 def message_reference(line: str) -> int:

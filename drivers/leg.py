@@ -194,7 +194,7 @@ class Leg:
 def presentable(reason: str) -> str:
     """A far end's reason phrase as it may stand in logs: short, printable, and without the number that it may name."""
     printable = "".join(char for char in reason if char.isprintable())[:REASON_KEPT]
-    return re.sub(r"\+?\d(?:[ ().-]?\d){4,}", "(number)", printable).strip()
+    return re.sub(r"\+?\d(?:[ ().-]?\d){4,80}", "(number)", printable).strip()
 
 
 def _phrase(status: int) -> str:

@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -83,7 +84,7 @@ class Line:
         self._hear = hear
         self._until = until
         self._session = at.Session()
-        self._events: list[at.Event] = []
+        self._events: deque[at.Event] = deque()
         self.heard_at = float("-inf")  # when the last octets came, monotonic
         self._poll = select.epoll()
         try:
@@ -159,7 +160,7 @@ class Line:
                 if not left_s:
                     return None
                 self._wait(left_s)
-            event = self._events.pop(0)
+            event = self._events.popleft()
             if not isinstance(event, at.Notice):
                 return event
             self._hear(event)
@@ -178,7 +179,7 @@ class Line:
     def _flush(self, timeout_s: float = 0) -> None:
         """Hear what there is; whatever else nobody waits for any more."""
         self._wait(0 if self._events else timeout_s)
-        events, self._events = self._events, []
+        events, self._events = self._events, deque()
         for event in events:
             if isinstance(event, at.Notice):
                 self._hear(event)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from drivers.sip.message import Message
+from drivers.sip.message import Message, split, unquoted
 
 HASHES: dict[str, Callable[[bytes], "hashlib._Hash"]] = {
     "SHA-256": hashlib.sha256,
@@ -19,6 +19,7 @@ HEADERS = {401: ("www-authenticate", "authorization"), 407: ("proxy-authenticate
 CREDENTIALS = frozenset(answer for _, answer in HEADERS.values())
 
 MAX_CHALLENGES = 2  # of one realm to one request: a first one, and one because the nonce went stale
+MOST_WORDS = 32  # between two commas of a challenge
 MAX_REALMS = 8  # challenges of all realms to one request
 
 Realm = tuple[int, str]
@@ -95,23 +96,36 @@ def challenges(response: Message) -> list[Challenge]:
     return list({asked.realm: asked for asked in found}.values())
 
 
-PART = re.compile(r"""([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*)))?""", re.ASCII)
-"""A scheme, or a parameter with its value, quoted or bare (RFC 7235 2.1)."""
-
-
 def _digests(status: int, value: str) -> Iterator[Challenge]:
     """The Digest challenges of one header; servers put several into one, also of other schemes."""
-    schemes: list[tuple[str, dict[str, str]]] = []
-    for part in PART.finditer(value):
-        name, quoted, bare = part[1].lower(), part[2], part[3]
-        if quoted is None and bare is None:
-            schemes.append((name, {}))
-        elif schemes:
-            schemes[-1][1].setdefault(name, unquoted(quoted) if quoted is not None else bare)
-    for scheme, pairs in schemes:
+    for scheme, pairs in _schemes(value):
         asked = _digest(status, pairs) if scheme == "digest" else None
         if asked is not None:
             yield asked
+
+
+def _schemes(value: str) -> list[tuple[str, dict[str, str]]]:
+    """Each scheme in lower case with its parameters (RFC 7235 2.1); between these, commas may be missing."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for element in split(value, ","):
+        for word in _joined(split(element, " ")[:MOST_WORDS]):
+            name, equals, content = word.partition("=")
+            if not equals:
+                found.append((name.lower(), {}))
+            elif found:
+                found[-1][1].setdefault(name.lower(), unquoted(content))
+    return found
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Blanks around a = taken out."""
+    joined: list[str] = []
+    for word in words:
+        if joined and (word.startswith("=") or joined[-1].endswith("=")):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
 
 
 def _digest(status: int, pairs: dict[str, str]) -> Challenge | None:
@@ -151,8 +165,3 @@ def credentials(asked: Challenge, account: Account, method: str, uri: str, count
 def quoted(text: str) -> str:
     """A quoted string (RFC 3261 25.1)."""
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
-
-
-def unquoted(text: str) -> str:
-    r"""What stands between the quotes of a quoted string, without its escapes: what is hashed is `a"b`, not `a\"b`."""
-    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)

@@ -104,16 +104,22 @@ def parse(data: bytes) -> Message:
 
 def _unfolded(head: str) -> list[str]:
     """The lines of a head, each with its continuations (RFC 3261 7.3.1). Raises Malformed."""
-    lines: list[list[str]] = []
-    for line in head.split("\n"):
-        if line[:1] in (" ", "\t") and lines:
-            lines[-1].append(line.strip())
-        else:
-            lines.append([line.removesuffix("\r")])
-    unfolded = [" ".join(parts) for parts in lines]
-    if len(unfolded) > MAX_HEADERS or max(map(len, unfolded)) > MAX_HEADER:
+    lines = head.replace("\r\n", "\n").split("\n")
+    if "\n " in head or "\n\t" in head:
+        lines = _joined(lines)
+    if len(lines) > MAX_HEADERS or max(map(len, lines)) > MAX_HEADER:
         raise Malformed("too many headers, or too long a one")
-    return unfolded
+    return lines
+
+
+def _joined(lines: list[str]) -> list[str]:
+    whole: list[list[str]] = []
+    for line in lines:
+        if line[:1] in (" ", "\t") and whole:
+            whole[-1].append(line.strip())
+        else:
+            whole.append([line])
+    return [" ".join(parts) for parts in whole]
 
 
 LENGTH = re.compile(
@@ -201,14 +207,16 @@ def _shown(name: str) -> str:
 
 # --- values ------------------------------------------------------------------------------------------------
 
-SPECIAL = re.compile(r'["\\<>,;]')
+SPECIAL = {separator: re.compile(rf'["\\\\<>{separator}]') for separator in ",; "}
 ESCAPED = re.compile(r"\\(.)")
 
 
 def split(value: str, separator: str) -> list[str]:
-    """The parts of a value between commas or semicolons outside quotes and angle brackets, without empty ones."""
+    """The parts of a value between separators outside quotes and angle brackets, without empty ones."""
+    if '"' not in value and "<" not in value:
+        return [part for part in map(str.strip, value.split(separator)) if part]
     parts, start, quoted, angled, escaped = [], 0, False, False, -1
-    for found in SPECIAL.finditer(value):
+    for found in SPECIAL[separator].finditer(value):
         at, char = found.start(), found[0]
         if at == escaped:
             continue

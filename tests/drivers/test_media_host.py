@@ -10,6 +10,11 @@ from tests.drivers.test_guards import Callee, answer_with
 from tests.drivers.test_pyvoip import dial, driver, result, tone
 from tests.drivers.test_signalling import far_end
 
+MULTIPART = (
+    "--cut\r\nContent-Type: application/isup\r\n\r\nc=IN IP4 203.0.113.66\r\nm=audio 9 RTP/AVP 8\r\n"
+    "--cut\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--cut--\r\n"
+)
+
 
 def audio_at(host: str) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -49,3 +54,16 @@ def test_a_name_without_an_address_ends_its_call_and_says_why() -> None:
 def test_a_name_of_many_hosts_or_of_none_is_no_place_for_audio() -> None:
     for name in ("224.0.0.1", "0.0.0.0", "255.255.255.255", "a..b", "x" * 70):
         assert media_host(name, socket.AF_INET) == ""
+
+
+def test_of_a_body_of_several_parts_only_the_description_is_read() -> None:
+    """There used to be audio that went to an address in another part."""
+    with far_end() as peer, audio_at("127.0.0.4") as audio:
+        callee = Callee(peer)
+        with driver(callee.address) as opened:
+            handle, _ = dial(opened, tone(0.1, 0.1))
+            body = MULTIPART.format(offer("127.0.0.4", audio.getsockname()[1], 1).decode()).encode()
+            invite = accept(callee, body, ("content-type", 'multipart/mixed;boundary="cut"'))
+            assert len(audio.recv(2048)) == 172
+            callee.hear_bye(invite)
+            assert result(handle).outcome is CallOutcome.ANSWERED
