@@ -157,6 +157,7 @@ class Leg:
             keys,
             far.laws,
             near,
+            self.sip.strangers,
         )
 
     def failed(self, why: str) -> CallResult:

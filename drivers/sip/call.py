@@ -79,7 +79,8 @@ Outgoing = tuple[Message, Address]
 class Call:
     """`identity` calls `uri` offering `sdp`. Methods return the requests to send; `events` collects the news.
 
-    early: the dialogs of a call that was not answered yet, by the far end's tag; dialog: the one that was.
+    early: the dialogs of a call that was not answered yet, by the far end's tag; dialog: the one that was;
+    strangers: where the audio of the other phones of a fork is, which did not answer.
     """
 
     identity: Identity
@@ -89,6 +90,7 @@ class Call:
     state: State = State.CALLING
     dialog: Dialog | None = None
     early: dict[str, Dialog] = field(default_factory=dict)
+    strangers: tuple[Address, ...] = ()
     events: list[CallEvent] = field(default_factory=list)
     wants_end: bool = False
     broken: str = ""  # why our own side had to end it
@@ -189,6 +191,8 @@ class Call:
         if self.dialog is not None or self.state is State.ENDED:  # a second phone, or a late one, of a forked call
             return self.decline(invite, response, home)
         made = dialog_from(response, self.uri, home, self.sdp)
+        others = [dialog.audio for dialog in self.early.values() if dialog.tag != tag and dialog.audio is not None]
+        self.strangers = tuple((audio.host, audio.port) for audio in others)
         self.dialog, self.early = self.early.get(tag, made), {}
         self.dialog.to = made.to
         try:

@@ -161,6 +161,24 @@ def test_the_old_stream_is_not_followed_after_a_move(tmp_path: Path, method: str
     assert len(new.received) > 50
 
 
+@pytest.mark.parametrize("chosen_talks", [True, False])
+def test_the_phone_of_a_fork_that_did_not_answer_gets_nothing(tmp_path: Path, chosen_talks: bool) -> None:
+    """There used to be 1015 packets to the wrong phone, and one to the right one."""
+    with Talker() as wrong, Talker(ssrc=5) as chosen:
+        early = say("183 Session Progress", sdp=told(wrong)).replace("SIPpTag", "OtherTag")
+        steps = [early, pause(300), say("200 OK", sdp=told(chosen)), hear("ACK")]
+        with call(tmp_path, *steps) as (handle, ours):
+            wrong.talk(ours)
+            chosen.wait_for(1)
+            time.sleep(0.15)
+            if chosen_talks:
+                chosen.talk(ours)
+            ended = result(handle)
+    assert ended.played_s == 2.0
+    assert ended.one_way is not chosen_talks
+    assert wrong.received == []
+
+
 def test_a_stranger_gets_no_packet_and_presses_no_key(tmp_path: Path) -> None:
     """There used to be a stranger whose first packet got the whole PIN."""
     speech = noise(2.0)
