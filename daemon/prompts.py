@@ -11,7 +11,7 @@ import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 
 from daemon.core.phrases import (
@@ -112,14 +112,14 @@ class PromptLibrary:
         """Load every set below the directories; the first that has a clip which can be used wins."""
         clips: dict[str, dict[str, Audio]] = {}
         broken: dict[str, list[str]] = {}
-        for directory in directories:
-            for path in sorted(directory.glob("[!.]*/*.wav")):  # hidden: a set that is being rendered
-                held = clips.setdefault(path.parent.name, {})
+        for folder in chain.from_iterable(_sets(directory, broken) for directory in directories):
+            for path in _listed(folder, broken):
+                held = clips.setdefault(folder.name, {})
                 try:
-                    if path.stem not in held:
+                    if path.suffix == ".wav" and path.stem not in held:
                         held[path.stem] = _read(path)
                 except PromptsUnusable as exc:
-                    broken.setdefault(path.parent.name, []).append(str(exc))
+                    broken.setdefault(folder.name, []).append(str(exc))
         return cls(clips, broken)
 
     def or_else(self, running: "PromptLibrary") -> "PromptLibrary":
@@ -172,6 +172,23 @@ class PromptLibrary:
         return [_silence(part.ms) if isinstance(part, Silence) else _passage(part, brand, clips) for part in plan]
 
 
+def _sets(directory: Path, broken: dict[str, list[str]]) -> list[Path]:
+    """The sets in a directory; a hidden one is being rendered."""
+    return [path for path in _listed(directory, broken) if not path.name.startswith(".") and path.is_dir()]
+
+
+def _listed(directory: Path, broken: dict[str, list[str]]) -> list[Path]:
+    """What is in a directory, if there is one and it may be read; else that is among what is broken."""
+    try:
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        why = f"cannot read the prompts in {directory}: {exc.strerror}; run: chmod -R a+rX {directory}"
+        broken.setdefault(directory.name, []).append(why)
+        return []
+
+
 def _passage(part: Clip, brand: str, clips: Mapping[str, Audio]) -> Passage:
     """A clip; the welcome is the brand's own, if it has one."""
     name = welcome_of(brand) if part.name == "welcome" and welcome_of(brand) in clips else part.name
@@ -217,6 +234,8 @@ def _read(path: Path) -> Audio:
         with wave.open(str(path)) as wav:
             shape = (wav.getframerate(), wav.getsampwidth(), wav.getnchannels())
             pcm = wav.readframes(wav.getnframes())
+    except PermissionError as exc:
+        raise PromptsUnusable(f"cannot read the prompt {path}: {exc.strerror}; run: chmod a+r {path}") from exc
     except (OSError, EOFError, wave.Error) as exc:
         raise PromptsUnusable(f"cannot read the prompt {path}: {exc}; render it again") from exc
     if shape != (RATE, 2, 1):

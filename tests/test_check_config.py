@@ -9,7 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -287,18 +287,6 @@ def test_the_shipped_file_needs_only_a_device() -> None:
 # --- as another user ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def foreign() -> Iterator[Path]:
-    """A directory of root's that everybody may enter (pytest's own are closed)."""
-    import shutil
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="pinwheel-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
 def as_nobody(act: Callable[[], bool], output: Path) -> str:
     """What the check prints as the user nobody: in a process of its own, which cannot go back."""
     with output.open("w") as file:
@@ -327,13 +315,15 @@ ROOTS = (
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 @pytest.mark.parametrize(("toml", "told"), ROOTS)
-def test_root_checks_with_the_rights_of_the_daemons_user(foreign: Path, tmp_path: Path, toml: str, told: str) -> None:
-    (foreign / "secret").write_text("s3cret")
-    (foreign / "secret").chmod(0o600)
-    (foreign / "closed").mkdir(mode=0o700)
-    os.mknod(foreign / "tty", stat.S_IFCHR | 0o600, os.makedev(1, 3))
-    path = written(foreign, toml)
-    assert told.replace("{dir}", str(foreign)) in as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
+def test_root_checks_with_the_rights_of_the_daemons_user(
+    public_path: Path, tmp_path: Path, toml: str, told: str
+) -> None:
+    (public_path / "secret").write_text("s3cret")
+    (public_path / "secret").chmod(0o600)
+    (public_path / "closed").mkdir(mode=0o700)
+    os.mknod(public_path / "tty", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    path = written(public_path, toml)
+    assert told.replace("{dir}", str(public_path)) in as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
 
 
 def test_an_unknown_user_is_a_usage_error(place: Path) -> None:

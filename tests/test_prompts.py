@@ -1,6 +1,8 @@
 """Prompts in memory: what a call is put together from, and how little that costs."""
 
 import json
+import os
+import shutil
 import time
 from pathlib import Path
 
@@ -121,3 +123,28 @@ def test_putting_a_call_together_costs_next_to_nothing() -> None:
 def test_silence_is_the_law_s_own() -> None:
     (silence, *_) = SHIPPED.passages("en-us", call_plan("1"), "")
     assert silence == Passage("", Audio(ulaw_encode(bytes(16000)), alaw_encode(bytes(16000))))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that others cannot read")
+def test_prompts_that_the_daemon_may_not_read_are_broken_with_the_remedy(public_path: Path) -> None:
+    """There used to be silence: a set that cannot be listed was as good as none."""
+    for name in ("fr-fr", "de-de"):
+        shutil.copytree(shipped_prompts() / "en-us", public_path / name)
+    (public_path / "fr-fr").chmod(0o700)
+    (public_path / "de-de" / "bye.wav").chmod(0o600)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        os.write(write, json.dumps(dict(PromptLibrary.open([public_path]).broken)).encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(pid, 0)
+    with os.fdopen(read) as answer:
+        broken = json.loads(answer.read())
+    bye, french = public_path / "de-de" / "bye.wav", public_path / "fr-fr"
+    assert broken == {
+        "de-de": [f"cannot read the prompt {bye}: Permission denied; run: chmod a+r {bye}"],
+        "fr-fr": [f"cannot read the prompts in {french}: Permission denied; run: chmod -R a+rX {french}"],
+    }

@@ -8,11 +8,9 @@ import grp
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -42,16 +40,13 @@ def test_how_to_join_the_group_depends_on_who_asks(user: str, gids: set[int], to
 
 
 @pytest.fixture
-def closed() -> Iterator[Path]:
-    """A socket of root's and of the group of the daemon, in a directory that everybody may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="pinwheel-"))
-    folder.chmod(0o755)
+def closed(public_path: Path) -> Iterator[Path]:
+    """A socket of root's and of its group, in a directory that everybody may enter."""
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(folder / "control.sock"))
+        listener.bind(str(public_path / "control.sock"))
         listener.listen(1)
-        (folder / "control.sock").chmod(0o660)
-        yield folder / "control.sock"
-    shutil.rmtree(folder)
+        (public_path / "control.sock").chmod(0o660)
+        yield public_path / "control.sock"
 
 
 def as_nobody(act: Callable[[], str]) -> str:

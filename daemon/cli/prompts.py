@@ -1,5 +1,6 @@
 """`pinwheel prompts`: what calls say, made ahead of time, checked and heard without a daemon."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +41,7 @@ from daemon.speech.survey import LocaleState, survey
 from drivers.conversation import Conversation
 from drivers.g711 import alaw_decode, ulaw_decode
 from drivers.pdu import DCS_GSM7, alphabet, sendable, split, units
+from drivers.permissions import Reader
 
 ENGINES = ("gtts", "piper", "espeak", "asterisk")
 KEEP = "keep"
@@ -256,7 +258,10 @@ def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Con
     if unknown:
         raise click.ClickException(f"no locale {unknown[0]!r}; there are {', '.join(sorted(LOCALES))}")
     folders = [_directory(config, directory), shipped_prompts()]
-    states = survey(locales or sorted(LOCALES), folders, _book().by_locale, config.prompts.brands)
+    reader = Reader.owner_of(config.store.path.parent) if directory is None else Reader.of(os.geteuid())
+    if folders[0].exists() and not os.access(folders[0], os.R_OK | os.X_OK):
+        raise click.ClickException(f"you may not read {folders[0]}; check as root")
+    states = survey(locales or sorted(LOCALES), folders, _book().by_locale, config.prompts.brands, reader)
     context.show([state.json() for state in states], lambda: _show_clips(states) if by_clip else _show_locales(states))
     needed = [state for state in states if locales or state.begun or state.locale == DEFAULT_LOCALE]
     click.get_current_context().exit(0 if all(state.good for state in needed) else SAID_NO)

@@ -23,6 +23,7 @@ from typing import Any
 
 from daemon.core.phrases import DIGITS, QUESTION, SENTENCES
 from daemon.prompts import RATE
+from drivers.permissions import Reader
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -189,7 +190,10 @@ def _exchange(new: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ClipState:
-    """A clip that is there. shipped: it came with Pinwheel; trouble: why it cannot be used as it is, or ""."""
+    """A clip that is there. shipped: it came with Pinwheel; trouble: why it cannot be used as it is, or "".
+
+    blocked: what keeps the daemon from reading it.
+    """
 
     name: str
     made: Made
@@ -197,10 +201,14 @@ class ClipState:
     dbfs: float
     shipped: bool
     trouble: str
+    blocked: Path | None = None
 
 
-def clip_states(directories: Sequence[Path], locale: str) -> dict[str, ClipState]:
-    """The clips of a locale as the daemon takes them: the first directory that has one wins; the last is shipped."""
+def clip_states(directories: Sequence[Path], locale: str, reader: Reader) -> dict[str, ClipState]:
+    """The clips of a locale as the daemon takes them: the first directory that has one wins; the last is shipped.
+
+    reader: the daemon's user; a clip that it may not read is no clip to it.
+    """
     found: dict[str, ClipState] = {}
     for directory in directories:
         try:
@@ -209,7 +217,11 @@ def clip_states(directories: Sequence[Path], locale: str) -> dict[str, ClipState
             manifest, broken = {}, str(exc)
         for path in sorted((directory / locale).glob("*.wav")):
             made, shipped = manifest.get(path.stem, Made()), directory == directories[-1]
-            found.setdefault(path.stem, _clip_state(path, made, broken, shipped=shipped))
+            if blocked := reader.blocked(path):
+                trouble = f"{reader.name} may not read {blocked}"
+                found.setdefault(path.stem, ClipState(path.stem, made, 0.0, NOTHING_DBFS, shipped, trouble, blocked))
+            else:
+                found.setdefault(path.stem, _clip_state(path, made, broken, shipped=shipped))
     return found
 
 

@@ -9,6 +9,7 @@ from daemon.core.phrases import LOCALES, Phrases
 from daemon.prompts import NEEDED, PromptLibrary, welcome_of
 from daemon.speech.sets import CLIPS, IMPORT, ClipState, clip_states
 from drivers import Audio
+from drivers.permissions import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,13 @@ def _clip_json(state: ClipState) -> dict[str, Any]:
 
 
 def survey(
-    locales: Sequence[str], folders: Sequence[Path], book: Mapping[str, Phrases], brands: Sequence[str]
+    locales: Sequence[str], folders: Sequence[Path], book: Mapping[str, Phrases], brands: Sequence[str], reader: Reader
 ) -> list[LocaleState]:
-    """The state of each locale. folders: the operator's, and the shipped one. brands: need a welcome of their own."""
-    clips = {locale: clip_states(folders, locale) for locale in LOCALES}
+    """The state of each locale. folders: the operator's, and the shipped one. brands: need a welcome of their own.
+
+    reader: the daemon's user.
+    """
+    clips = {locale: clip_states(folders, locale, reader) for locale in LOCALES}
     usable = {name: {clip: s for clip, s in found.items() if s.seconds} for name, found in clips.items()}
     library = PromptLibrary({name: dict.fromkeys(found, Audio(b"", b"")) for name, found in usable.items()})
     return [_state(locale, clips[locale], book.get(locale), library, brands) for locale in locales]
@@ -64,6 +68,8 @@ def _state(
     mend = f"pinwheel prompts render {locale}" + (" --replace-imports" if imported else "")
     if phrases is None:
         mend = f"pinwheel prompts import DIR --locale {locale}"  # there are no phrases that could be rendered
+    if blocked := next((state.blocked for state in clips.values() if state.blocked), None):
+        mend = f"chmod -R a+rX {blocked.parent if blocked.is_file() else blocked}"
     return LocaleState(
         locale, clips, missing, troubles, library.locale_for(locale) or "", mend if missing or troubles else ""
     )

@@ -1,6 +1,7 @@
 """`pinwheel prompts`: what an operator types, reads and hears."""
 
 import json
+import os
 import subprocess
 import sys
 import wave
@@ -198,6 +199,29 @@ def test_clips_that_say_what_the_phrases_no_longer_say_are_told(prompts: Prompts
     manifest = tmp_path / "own" / "en-us" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"Goodbye."', '"So long."'))
     assert "bye: says 'So long.', the phrases now 'Goodbye.'" in " ".join(prompts("check", "en-us").output.split())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that the daemon cannot read")
+@pytest.mark.parametrize("closed", ["en-us", "en-us/bye.wav"])
+def test_prompts_that_the_daemon_may_not_read_are_told_and_the_command_mends_it(public_path: Path, closed: str) -> None:
+    """There used to be nothing wrong with what root had rendered for itself alone."""
+    state = public_path / "state"
+    state.mkdir()
+    own = public_path / "own"
+    render(PHRASES, Order(Hum(), Hum()), own, lambda _: None)
+    os.chown(state, 65534, 65534)  # the daemon's user
+    file = config(public_path, f'[store]\nurl = "sqlite:///{state}/p.db"\n[prompts]\ndirectory = "{own}"\n')
+    command = ["prompts", "check", "en-us", "--config", str(file)]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    (own / closed).chmod(0o700 if closed == "en-us" else 0o600)
+    done = CliRunner().invoke(main, command)
+    told = " ".join(done.output.split())
+    assert (done.exit_code, "nobody may not read" in told) == (1, True)
+    found = json.loads(CliRunner().invoke(main, [*command, "--json"]).output)[0]
+    assert found["mend"] == f"chmod -R a+rX {own}/en-us"
+    assert any(str(own / closed) in trouble for trouble in found["troubles"])
+    subprocess.run(found["mend"].split(), check=True)
+    assert CliRunner().invoke(main, command).exit_code == 0
 
 
 def test_brands_that_are_configured_have_a_welcome(tmp_path: Path) -> None:
