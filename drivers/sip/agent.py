@@ -136,8 +136,9 @@ class UserAgent:
                 with guarded("refresh", partial(self.give_up, self.calls[call_id], now)):
                     self._refresh(self.calls[call_id], now)
         for call_id in self._serving.poll(now):
-            if call_id in self.calls:
-                self._abandon(self.calls[call_id], now)
+            call = self.calls.get(call_id)
+            with guarded("no ACK", partial(self.give_up, call, now)):
+                self._abandon(call, now)
         for call_id in [call_id for call_id, at in self._ended.items() if now >= at]:
             del self._ended[call_id], self.calls[call_id]
 
@@ -206,8 +207,10 @@ class UserAgent:
             self._refreshes[call.call_id] = now + call.dialog.refresh_s
             self._send_all([call.refresh()], call, now)
 
-    def _abandon(self, call: Call, now: float) -> None:
+    def _abandon(self, call: Call | None, now: float) -> None:
         """Nobody acknowledged our 2xx to a re-INVITE (13.3.1.4)."""
+        if call is None:
+            return
         self._send_all(call.abandon("no ACK"), call, now)
         self._forget_if_ended(call, now)
 

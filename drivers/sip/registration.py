@@ -16,6 +16,7 @@ from drivers.sip.uri import same, uri_from
 EXPIRES_S = 300
 LEAST_REFRESH_S = 1.0
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0)  # capped: registered again within 10 s of the registrar's return
+MOST_GRANTED_S = 86_400  # a longer time is not believed: a registrar that restarts forgets
 LONGEST_PAUSE_S = 60  # whatever a registrar's Retry-After says
 MOST_CONTACTS = 8  # that are remembered, of before
 TRANSIENT = (401, 407, 408, 423)  # of the 4xx: they say nothing about the contacts
@@ -103,7 +104,7 @@ class Registration:
             self._be_due(max(self.due, now + min(retry_after(response) or 0, LONGEST_PAUSE_S)))
 
     def _on_success(self, response: Message, now: float) -> None:
-        granted_s = self._granted_s(response)
+        granted_s = min(self._granted_s(response), MOST_GRANTED_S)
         if not granted_s:
             self._failed("the registrar keeps us for 0 s", now)
             return

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from drivers.sip.message import Message, parameters
+from drivers.sip.message import Malformed, Message, parameters
 from drivers.sip.transaction import Timers
 from drivers.sip.transport import Address
+from drivers.sip.uri import via_from
 
 MAGIC_COOKIE = "z9hG4bK"  # begins a branch that is unique (8.1.1.7)
 MOST = 1000  # transactions; the oldest is forgotten, and answered anew if it comes again
@@ -191,12 +192,17 @@ def key(request: Message, method: str = "") -> Key:
     Before RFC 3261 branches were not unique; then the other fields that the standard names count, too.
     """
     method = method or ("INVITE" if request.method == "ACK" else request.method)
-    via = request.all("via")[0]
-    sent_by = via.partition(";")[0].rpartition(" ")[2].lower()
-    branch = request.branch
+    via, branch = request.all("via")[0], request.branch
     if branch.startswith(MAGIC_COOKIE):
-        return branch, sent_by, method
+        return branch, _sent_by(via), method
     return via, method, request.uri, *ack_key(request)
+
+
+def _sent_by(via: str) -> str:
+    try:
+        return str(via_from(via).sent_by)
+    except Malformed:
+        return via
 
 
 def ack_key(request: Message) -> Key:

@@ -5,6 +5,7 @@ import pytest
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import Answered, Call, Ended, Moved
 from drivers.sip.message import Message, parameters, parse
+from drivers.sip.registration import Registration
 from drivers.sip.sdp import offer
 from drivers.sip.transport import Address, Kind
 from drivers.srtp import KEY_OCTETS, Suite
@@ -544,3 +545,45 @@ def test_a_call_that_is_given_up_does_not_ring_afterwards() -> None:
     ours.receive(reply(invite, 180), FIRST, 1.1)
     assert call.events == []
     assert [message.method for message, _ in sent(ours)] == ["CANCEL"]
+
+
+def test_a_probe_that_nobody_answers_goes_to_the_next_server_the_next_time() -> None:
+    ours = agent(FIRST, SECOND)
+    ours.probe(0.0)
+    assert ours.probing
+    for second in range(1, 33):
+        ours.poll(float(second))
+    assert (ours.silent, ours.probing, ours.server) == (True, False, SECOND)
+    sent(ours)
+    ours.probe(33.0)
+    ((probe, where),) = sent(ours)
+    assert where == SECOND
+    ours.receive(reply(probe, 404), SECOND, 33.1)
+    assert not ours.silent
+
+
+def test_a_registrar_that_nobody_hears_is_asked_at_the_next_server() -> None:
+    ours = agent(FIRST, SECOND)
+    ours.registration = Registration(ours.identity, "sip:trunk.example")
+    for second in range(40):
+        ours.poll(float(second))
+    assert sent(ours)[-1][1] == SECOND
+
+
+def test_a_call_under_way_is_not_moved_when_its_reinvite_is_not_answered() -> None:
+    ours = agent(FIRST, SECOND)
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"))
+    for second in range(45, 90):
+        ours.poll(float(second))
+    messages = sent(ours)
+    assert {(message.method, where) for message, where in messages if message.method} == {("INVITE", FIRST)}
+    assert [event.status for event in call.events if isinstance(event, Ended)] == [408]
+
+
+def test_an_ended_call_is_refreshed_no_more() -> None:
+    ours = agent()
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", "UPDATE"))
+    ours.receive(asked(call, "BYE", 1), FIRST, 40.0)
+    assert statuses(ours) == [200]
+    ours.poll(46.1)
+    assert sent(ours) == []

@@ -48,6 +48,8 @@ SAID: dict[str, Callable[[Message], bytes]] = {
     "180": lambda invite: reply(invite, 180),
     "183": lambda invite: reply(invite, 183, *RELIABLE, body=SDP),
     "200": lambda invite: reply(invite, 200, ("record-route", "<sip:192.0.2.3;lr>"), body=SDP),
+    "183 unreliable": lambda invite: reply(invite, 183, body=SDP),
+    "200 without a description": lambda invite: reply(invite, 200, ("contact", "*")),
     "302": lambda invite: reply(invite, 302),
     "401": lambda invite: reply(invite, 401, ("www-authenticate", CHALLENGE[1])),
     "407": lambda invite: reply(invite, 407, CHALLENGE),
@@ -55,7 +57,7 @@ SAID: dict[str, Callable[[Message], bytes]] = {
     "486": lambda invite: reply(invite, 486, ("reason", "Q.850;cause=17"), ("retry-after", "5")),
     "200 to the last": lambda last: reply(last, 200),
     "407 to the last": lambda last: reply(last, 407, CHALLENGE),
-    **{method: asked(method) for method in ("BYE", "OPTIONS", "UPDATE", "INVITE", "INFO", "NOTIFY", "CANCEL")},
+    **{method: asked(method) for method in ("BYE", "OPTIONS", "UPDATE", "INVITE", "ACK", "INFO", "NOTIFY", "CANCEL")},
 }
 """What a far end says in a dialog, by name."""
 

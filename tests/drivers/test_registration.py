@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers import DeviceState, bindings
 from drivers.bindings import Bindings
@@ -253,6 +255,7 @@ def test_the_time_of_our_own_binding_counts_in_whatever_form(contact: str, heade
         ((("expires", "soon"), ("contact", f"<{OURS}>;expires=never")), 240.0),
         ((("contact", "*"), ("expires", "60")), 48.0),
         ((("contact", f"<{OURS}>;expires=1"),), 1.0),
+        ((("contact", f"<{OURS}>;expires=4294967295"),), 69_120.0),
     ],
 )
 def test_without_a_time_of_ours_that_of_the_response_counts(headers: tuple[tuple[str, str], ...], due: float) -> None:
@@ -267,6 +270,61 @@ def test_a_binding_that_is_not_kept_is_no_registration() -> None:
     ours.receive(answer.encode(), FIRST, 0.1)
     assert ours.registration is not None
     assert (ours.registration.registered, ours.registration.due) == (False, 1.1)
+
+
+# --- whatever a registrar says ---------------------------------------------------------------------------------------
+
+CHALLENGES = (
+    'Digest realm="a", nonce="{n}"',
+    'Digest realm="b", nonce="{n}", stale=true',
+    "Basic realm=x",
+    "Digest ,=",
+)
+CONTACTS = (
+    f"<{OURS}>;expires=7",
+    "<sip:[::1%>;expires=9",
+    "*",
+    f"<{OURS}>;expires=0",
+    '"',
+    "<sip:gw@x>;expires=99999999",
+)
+
+answers = st.tuples(
+    st.sampled_from([200, 202, 301, 400, 401, 403, 404, 407, 423, 500, 503, 603, None]),
+    st.sampled_from(CHALLENGES),
+    st.sampled_from(CONTACTS),
+    st.sampled_from(["0", "7", "soon", "99999999999"]),
+)
+
+
+@given(st.lists(answers, max_size=12))
+def test_a_registration_always_comes_back_and_never_storms(said: list[tuple[int | None, str, str, str]]) -> None:
+    """Whatever it is told, also by damaged headers, it is due again, and few requests go out at one moment."""
+    ours, now, number = ours_at("192.0.2.9:40002", OLD), 0.0, 0
+    assert ours.registration is not None
+    for status, challenge, contact, seconds in said:
+        ours.poll(now)
+        for burst in range(1, 100):
+            messages = sent(ours)
+            if status is None or not messages:
+                break
+            assert burst < 20
+            number += 1
+            challenged = [(name, challenge.format(n=number)) for name in ("www-authenticate", "proxy-authenticate")]
+            times = [(name, seconds) for name in ("expires", "min-expires", "retry-after")]
+            for message, _ in messages:
+                answer = reply(message, status, *challenged, ("contact", contact), *times)
+                ours.receive(answer, FIRST, now)
+            ours.poll(now)
+        now = max(now + 0.001, min(ours.deadline(), now + 90_000.0))
+    for _ in range(200):
+        ours.poll(now)
+        for message, _ in sent(ours):
+            ours.receive(reply(message, 200, ("expires", "300")), FIRST, now)
+        if ours.registration.registered and ours.registration.due > now:
+            break
+        now = max(now + 0.001, min(ours.deadline(), now + 90_000.0))
+    assert ours.registration.registered
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

@@ -153,6 +153,14 @@ def test_branches_of_before_rfc_3261_are_told_apart_by_what_else_the_requests_sa
     assert all(key(first) != key(other) for other in others)
 
 
+@pytest.mark.parametrize(
+    "via", ["SIP/2.0/UDP PBX.example:5060;branch=z9hG4bK1", "SIP / 2.0 / UDP pbx.example : 5060;branch=z9hG4bK1"]
+)
+def test_a_sent_by_is_compared_by_what_it_means(via: str) -> None:
+    other = request("INFO", sent_by="pbx.example:5060")
+    assert key(other.with_headers(("via", via))) == key(other)
+
+
 def test_a_flood_within_a_call_costs_a_bounded_table() -> None:
     table = Table()
     for number in range(MOST * 2):
