@@ -19,6 +19,7 @@ BACK_OFF_S = (1.0, 2.0, 4.0, 8.0)  # capped: registered again within 10 s of the
 MOST_GRANTED_S = 86_400  # a longer time is not believed: a registrar that restarts forgets
 LONGEST_PAUSE_S = 60  # whatever a registrar's Retry-After says
 MOST_CONTACTS = 8  # that are remembered, of before
+SECONDS = re.compile(r"[0-9]{1,10}")
 TRANSIENT = (401, 407, 408, 423)  # of the 4xx: they say nothing about the contacts
 
 
@@ -92,8 +93,9 @@ class Registration:
             self._on_removal(response, now)
         elif response.status < 300:
             self._on_success(response, now)
-        elif response.status == 423 and re.fullmatch(r"\d{1,6}", response.get("min-expires"), re.ASCII):
-            self._expires_s = int(response.get("min-expires"))
+        elif response.status == 423 and SECONDS.fullmatch(response.get("min-expires")):
+            asked_s = int(response.get("min-expires"))  # a longer time than ours: a shorter one is no reason to refuse
+            self._expires_s = min(max(asked_s, EXPIRES_S), MOST_GRANTED_S)
             self._failed(problem, now)
         elif self.earlier and self._removal is Removal.TOGETHER and _is_about_contacts(response):
             self._removal = Removal.APART
@@ -176,9 +178,6 @@ class Registration:
 
     def _has_our_user(self, contact: str) -> bool:
         return uri_of(contact).lower().startswith(f"sip:{self.identity.user.lower()}@")
-
-
-SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def expires_of(contact: str) -> int | None:
