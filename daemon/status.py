@@ -125,6 +125,7 @@ def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
         "port": status.port,
         "remarks": list(status.remarks),
         "busy": slot.busy,
+        "usual_s": round(slot.pace.usual_s(time.monotonic()), 1),
         "sent": {"hour": used.hour, "day": used.day, "recipients": used.recipients},
         "limits": {"hour": limits.hourly, "day": limits.daily, "recipients": limits.monthly_recipients},
         "limit_reached": slot.quota.full(now),

@@ -42,9 +42,9 @@ def plain(_: Request, pin: str) -> str:
 
 @asynccontextmanager
 async def running(
-    store: SqliteStore, modem: SimulatedModem, *, resend: bool = False, text: SmsText = plain
+    store: SqliteStore, modem: SimulatedModem, *, resend: bool = False, text: SmsText = plain, speed: float = 1.0
 ) -> AsyncIterator[Engine]:
-    engine = Engine(store, Clock(), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
+    engine = Engine(store, Clock(speed), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
     driver = Driver("sim1", Options(port=modem.port), FAST)
     lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=99))], text)
     lane.open()
@@ -355,6 +355,31 @@ def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, st
 
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         assert "4477009" not in asyncio.run(story(modem))
+
+
+def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: Path, store: SqliteStore) -> None:
+    """The PIN lives for 300 s of the clock, 1.5 s here; `sending` was decided in time, and durable too late."""
+    disk = threading.Event()
+
+    async def story(modem: SimulatedModem) -> tuple[str, str, tuple[int, int]]:
+        async with running(store, modem, speed=200) as engine:
+            lane, slot = lane_of(engine)
+            slot.duty = Duty.PAUSED
+            request_id = await start(engine, NUMBER)
+            slot.duty = Duty.WORKING
+            lane._dispatch()
+            store.submit(lambda _: disk.wait(20))  # in one commit with the beginning
+            await asyncio.sleep(1.5)
+            disk.set()
+            await until(lambda: state(engine, request_id) == "dropped")
+            found = engine.store.reading.request(request_id)
+            assert found is not None
+            return found[1].attempts[0].detail, found[1].attempts[0].device, counted(engine)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        told = asyncio.run(story(modem))
+        assert told == ("its PIN would not have arrived alive: the disk was slow", "sim1", (0, 0))
+        assert modem.accepted == []
 
 
 def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, store: SqliteStore) -> None:

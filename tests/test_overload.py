@@ -96,6 +96,15 @@ def test_after_an_outage_what_is_stale_is_skipped_at_once(tmp_path: Path) -> Non
         assert gateway.client.get("/v1/status")["overload"] == ""
 
 
+def test_a_pin_that_is_almost_dead_when_its_event_runs_is_no_sign_of_an_overload(tmp_path: Path) -> None:
+    with running(tmp_path) as (gateway, _):
+        request_id = gateway.verify("447700900123", workflow_id=2, pin_expiry=130)  # the second SMS is due at 125 s
+        gateway.wait_for(request_id, "dropped", step=1)
+        detail = gateway.request(request_id)["attempts"][1]["detail"]
+        assert detail in [f"its PIN would not have arrived alive: it had only {left} s left" for left in (4, 5)]
+        assert gateway.client.get("/v1/status")["overload"] == ""
+
+
 def test_a_dropped_message_starts_the_call_early_where_the_operator_wants_that(tmp_path: Path) -> None:
     """With another PIN: the one that nobody has would die while the phone rings."""
     with SimulatedPhone() as phone:

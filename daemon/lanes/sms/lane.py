@@ -15,6 +15,7 @@ from functools import partial
 from daemon.config import Modem
 from daemon.core.backlog import Backlog, FreeModem, Message
 from daemon.core.holds import Holds
+from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import AttemptState
 from daemon.core.overload import Load, Overload
 from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
@@ -34,6 +35,7 @@ LOOK_AGAIN_S = 5.0  # at a queue that a quota holds up, or at an overload
 LOOK_AT_MOST_S = 0.05  # how often it is looked at, at the most
 FINISH_S = 2.0  # at the end, to record what the drivers gave back
 LEAST_LIFE_S = 10.0
+NOT_ALIVE = "its PIN would not have arrived alive"
 
 
 class SmsLane:
@@ -54,7 +56,8 @@ class SmsLane:
         self._holds = Holds()
         self._load = Load()
         self._overloaded = False
-        self._backlog: Backlog[Job] = Backlog(least_life_s / engine.clock.speed, self._holds)
+        self._least_life = seconds(least_life_s)
+        self._backlog: Backlog[Job] = Backlog(engine.clock.real_s(self._least_life), self._holds)
         self._sender = Sender(engine, self.tests, self._holds, self._load, text, flash=flash)
         self._lengths = Lengths(text)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,8 +95,12 @@ class SmsLane:
     # --- who sends what ---
 
     def _insert(self, job: Job) -> None:
-        left_s = self._engine.clock.real_s(job.not_after - self._engine.clock.now())
-        self._backlog.put(Message(time.monotonic() + left_s, self._lengths.parts(job.request), job.number, job))
+        left = job.not_after - self._engine.clock.now()
+        if left < self._least_life:
+            self._drop(job, f"it had only {max(in_seconds(left), 0):.0f} s left")
+            return
+        until = time.monotonic() + self._engine.clock.real_s(left)
+        self._backlog.put(Message(until, self._lengths.parts(job.request), job.number, job))
 
     def _dispatch(self) -> None:
         """Drop what cannot be in time any more, and give every free modem the first message that it may send."""
@@ -129,8 +136,8 @@ class SmsLane:
             self._look.cancel()
         if self._backlog or self._overloaded:
             rests = (slot.rest_until - now for slot in self.pool.slots if slot.rest_until > now)
-            seconds = min([LOOK_AGAIN_S, self._backlog.look_again_s(now), *rests])
-            self._look = asyncio.get_running_loop().call_later(max(seconds, LOOK_AT_MOST_S), self._dispatch)
+            look_s = min([LOOK_AGAIN_S, self._backlog.look_again_s(now), *rests])
+            self._look = asyncio.get_running_loop().call_later(max(look_s, LOOK_AT_MOST_S), self._dispatch)
 
     # --- what comes too late ---
 
@@ -144,21 +151,22 @@ class SmsLane:
                 self._engine.settle(job.request_id, job.step, AttemptState.FAILED, detail=detail)
                 self._holds.taken(message.number)
             else:
-                self._drop(job, now)
+                self._drop_waiting(job, now)
 
-    def _drop(self, job: Job, now: float) -> None:
+    def _drop_waiting(self, job: Job, now: float) -> None:
         """Drop a message, and say why no modem could send it in time."""
         at = self._engine.clock.now()
         working = [slot for slot in self.pool.slots if slot.rested(now)]
         limits = [full for slot in working if (full := slot.quota.full(at))]
         if len(limits) < len(working):
-            why = "the modems are overloaded"
-        else:
-            why = f"{limits[0]} is reached" if limits else "no modem was ready"
-        detail = f"its PIN would not have arrived alive: {why}"
-        dropped = self._engine.settle(job.request_id, job.step, AttemptState.DROPPED, detail=detail)
-        if len(limits) < len(working):
+            dropped = self._drop(job, "the modems are overloaded")
             dropped.add_done_callback(partial(self._count_dropped, len(working)))
+        else:
+            self._drop(job, f"{limits[0]} is reached" if limits else "no modem was ready")
+
+    def _drop(self, job: Job, why: str) -> "asyncio.Future[Outcome]":
+        detail = f"{NOT_ALIVE}: {why}"
+        return self._engine.settle(job.request_id, job.step, AttemptState.DROPPED, detail=detail)
 
     def _count_dropped(self, working: int, dropped: "asyncio.Future[Outcome]") -> None:
         """Unless it was no longer wanted."""
@@ -179,7 +187,9 @@ class SmsLane:
         parts, begun = 0, None
         try:
             begun = (await beginning).begun(job.step)
-            if begun is not None:
+            if begun is not None and job.not_after - self._engine.clock.now() < self._least_life:
+                settle(self._engine, slot, job, (AttemptState.DROPPED, "", f"{NOT_ALIVE}: the disk was slow"), parts=0)
+            elif begun is not None:
                 parts = await self._sender.send(slot, job, *begun)
         except StoreUnusable:  # told by the store; nothing was sent
             slot.rest(STORE_AGAIN_S)
