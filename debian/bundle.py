@@ -44,10 +44,11 @@ def main(venv: Path, root: Path) -> None:
 
 
 def _stray_files(venv: Path, site: Path) -> Iterator[Path]:
-    """Scripts that libraries bring, activation for shells, and `DROPPED`."""
+    """Scripts and pages that libraries bring, activation for shells, and `DROPPED`."""
     yield from (path for path in (venv / "bin").iterdir() if not path.match(INTERPRETERS))
     yield venv / "include"
     yield venv / "share" / "man"
+    yield venv / ".gitignore"
     for pattern in DROPPED:
         yield from sorted(site.glob(pattern))
 
