@@ -23,7 +23,8 @@ Address = tuple[str, int]
 
 CONNECT_S = 5.0  # for a connection, its handshake included
 REST_S = (0.5, 1.0, 2.0, 4.0)  # before the next attempt, after one that failed, two in a row, ...
-READS_A_TURN = 16  # of one socket, so that who sends much does not keep the thread from everything else
+READS_A_TURN = 32  # of one socket, so that who sends much does not keep the thread from everything else
+MOST_CONNECTIONS = 256  # far ends name addresses in their Contacts; the one used longest ago makes room
 MAX_WAITING = 1 << 20  # octets that a connection may owe to a far end that does not read
 DEAD_AFTER_MS = 20_000  # unacknowledged octets for so long end a connection (TCP_USER_TIMEOUT, tcp(7))
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
@@ -245,9 +246,12 @@ class Streams:
     def _connection(self, address: Address) -> _Connection | None:
         """The connection to an address, a new one if need be; None while a failed one rests."""
         if address in self._connections:
-            return self._connections[address]
+            known = self._connections[address] = self._connections.pop(address)  # the one used last is the last
+            return known
         if time.monotonic() < self._failures.get(address, (0, 0.0))[1]:
             return None
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self._drop(next(iter(self._connections.values())), "too many connections")
         sock = socket.socket(_family(self._interface), socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -326,8 +330,10 @@ class Streams:
         del self._connections[connection.address]
         self._selector.unregister(connection.sock)
         connection.sock.close()
-        times = self._failures.get(connection.address, (0, 0.0))[0]
-        self._failures[connection.address] = (times + 1, time.monotonic() + REST_S[min(times, len(REST_S) - 1)])
+        now, times = time.monotonic(), self._failures.get(connection.address, (0, 0.0))[0]
+        if len(self._failures) >= MOST_CONNECTIONS:
+            self._failures = {address: rest for address, rest in self._failures.items() if now < rest[1]}
+        self._failures[connection.address] = (times + 1, now + REST_S[min(times, len(REST_S) - 1)])
         self._events.append(Lost(connection.address, why))
 
 

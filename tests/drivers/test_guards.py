@@ -4,19 +4,21 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from selectors import DefaultSelector
 
 import pytest
 
 from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options
+from drivers.sip import transport
 from drivers.sip.call import Answered, Ended
 from drivers.sip.locate import locate
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdp import offer
 from drivers.sip.transaction import Timers
-from drivers.sip.transport import Address, Kind
+from drivers.sip.transport import Address, Kind, Lost, Streams
 from drivers.trunk import Locator
 from tests.drivers.test_agent import FIRST, SDP, agent, answered, placed, reply, sent
 from tests.drivers.test_pyvoip import BOUND_S, NUMBER, dial, driver, result, tone
@@ -102,6 +104,38 @@ def test_no_host_that_a_far_end_writes_ends_more_than_its_own_call(header: str) 
             callee.hear_bye(callee.answer())
             assert result(handle).outcome is CallOutcome.ANSWERED
             assert opened._signalling is signalling
+
+
+@contextmanager
+def streams() -> Iterator[Streams]:
+    with DefaultSelector() as selector:
+        opened = Streams("127.0.0.1", selector)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@pytest.mark.parametrize("host", ["::1", "255.255.255.255", "224.0.0.1", "0.0.0.0", "240.0.0.1"])
+def test_a_connection_to_where_there_is_no_way_is_lost_and_says_so(host: str) -> None:
+    with streams() as opened:
+        opened.send(b"x", (host, 9))
+        end = time.monotonic() + BOUND_S
+        while not (found := opened.receive(time.monotonic())):
+            assert time.monotonic() < end
+        assert {type(each) for each in found} == {Lost}
+
+
+def test_far_ends_that_name_ever_new_addresses_do_not_use_up_our_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There used to be a connection for each address that a Contact named, for ever."""
+    monkeypatch.setattr(transport, "MOST_CONNECTIONS", 4)
+    with streams() as opened, ExitStack() as listening:
+        servers = [listening.enter_context(socket.create_server(("127.0.0.8", 0))) for _ in range(9)]
+        first, *others = (server.getsockname() for server in servers)
+        for other in others:
+            opened.send(b"x", first)
+            opened.send(b"x", other)
+        assert list(opened._connections) == [others[-3], others[-2], first, others[-1]]
 
 
 # --- mistakes of ours --------------------------------------------------------------------------------------

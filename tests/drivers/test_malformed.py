@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from drivers import CallOutcome, CallPhase
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import Call, Ended
 from drivers.sip.message import Malformed, Message, parse
+from drivers.sip.transport import Address
 from tests.drivers.test_agent import FIRST, SDP, agent, placed, reply, sent
 from tests.drivers.test_pyvoip import dial, driver, result, tone
 from tests.drivers.test_signalling import ANSWER, SAID_BYE, agent_of, far_end
@@ -63,6 +65,16 @@ SAID: dict[str, Callable[[Message], bytes]] = {
 
 FRAGMENTS = (
     *(b"\r\n", b"\r\n\r\n", b"\0", b",", b";", b'"', b"<", b">", b"=", b":", b" ", b"\xff\xfe", b";tag=x", b"%00"),
+    *(
+        b"@[::1%" + "é".encode() * 70 + b"]",
+        b"@a\0b",
+        b"@0.0.0.0",
+        b"@255.255.255.255",
+        b"@[::1]:0",
+        b":99999",
+        b"sips:",
+    ),
+    *(b"<sip:x@[fe80::1%lo];lr>", b"@sbc.example", b"c=IN IP4 a..b", b"c=IN IP6 ::1%lo", b"\r\nX-Carrier trace 4711"),
     *(b"99999999999999999999", b"-1", b"\r\n\t", b"SIP/2.0", b"\r\nContent-Length: 7", b"sip:[::1", b"@@", b"\xd9\xa3"),
 )
 
@@ -94,6 +106,7 @@ def lived(ours: UserAgent, call: Call, invite: Message, said: list[tuple[str, in
         ours.receive(damaged(whole, random.Random(seed)) if seed else whole, FIRST, now)
         ours.poll(now)
         messages = sent(ours)
+        assert all(may_be_sent_to(address) for _, address in messages), messages
         count += len(messages)
         requests = [message for message, _ in messages if message.method not in ("", "ACK")]
         invite = next((message for message in requests if message.method == "INVITE"), invite)
@@ -106,6 +119,12 @@ def lived(ours: UserAgent, call: Call, invite: Message, said: list[tuple[str, in
             break
         now = max(ours.deadline(), now)
     return count
+
+
+def may_be_sent_to(address: Address) -> bool:
+    """It is what a socket takes: a numeric address of one host, without a zone, and a port."""
+    host, port = address
+    return "%" not in host and not ip_address(host).is_unspecified and 0 < port < 65536
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(SAID)), st.integers(0, 2**32)), max_size=8))

@@ -2,8 +2,12 @@
 
 import pytest
 
+from drivers.sip.agent import UserAgent
+from drivers.sip.call import Answered, Ended
 from drivers.sip.message import Malformed, Message, parse
 from drivers.sip.validation import for_us, refusal
+from tests.drivers.test_agent import FIRST, SDP, agent, placed, reply, sent
+from tests.drivers.test_malformed import asked
 
 HEADERS = (
     "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
@@ -92,3 +96,54 @@ def test_a_response_with_two_vias_went_astray() -> None:
     assert for_us(written(start=start))
     assert not for_us(written("Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK2", start=start))
     assert not for_us(written(start=start, headers=(HEADERS[0] + ", SIP/2.0/UDP 192.0.2.7", *HEADERS[1:])))
+
+
+# --- by the agent ------------------------------------------------------------------------------------------
+
+
+def reply_to(ours: UserAgent, start: str, *more: str) -> list[int]:
+    """The statuses with which a request is answered."""
+    octets = "\r\n".join([start, *HEADERS, *more, "", ""]).encode()
+    ours.receive(octets, FIRST, 2.0)
+    return [message.status for message, _ in sent(ours)]
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        ("OPTIONS sip:gw@192.0.2.9 SIP/7.0", 505),
+        ("OPTIONS tel:+441632960961 SIP/2.0", 416),
+        ("INVITE sip:gw@192.0.2.9 SIP/2.0", 400),
+        ("OPTIONS sip:gw@192.0.2.9:0 SIP/2.0", 400),
+        ("OPTIONS sip:gw@192.0.2.9 SIP/2.0", 200),
+    ],
+)
+def test_the_agent_refuses_what_is_written_badly(start: str, status: int) -> None:
+    assert reply_to(agent(), start) == [status]
+
+
+@pytest.mark.parametrize("start", ["ACK tel:1 SIP/2.0", "ACK sip:gw@192.0.2.9 SIP/7.0", "ACK sip:gw@192.0.2.9 SIP/2.0"])
+def test_an_ack_is_never_answered(start: str) -> None:
+    assert reply_to(agent(), start) == []
+
+
+def test_an_answer_and_a_bye_with_a_bad_line_count() -> None:
+    """There used to be calls that were answered for the far end and unanswered for us (RFC 3261 8.2.2)."""
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 200, ("x", "y"), body=SDP).replace(b"X: y", b"X-Carrier trace 4711"), FIRST, 1.0)
+    assert [message.method for message, _ in sent(ours)] == ["ACK"]
+    bye = asked("BYE")(invite).replace(b"Content-Type: ", b"X-Carrier trace 4711 ")
+    ours.receive(bye, FIRST, 2.0)
+    assert [message.status for message, _ in sent(ours)] == [200]
+    assert [type(event) for event in call.events] == [Answered, Ended]
+
+
+def test_an_answer_that_went_astray_is_dropped() -> None:
+    """There used to be two Vias in a response that nobody minded (8.1.3.3)."""
+    ours = agent()
+    call, invite = placed(ours)
+    via = ("via", f"{invite.get('via')}, SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKother")
+    ours.receive(parse(reply(invite, 200, body=SDP)).with_headers(via).encode(), FIRST, 1.0)
+    assert sent(ours) == []
+    assert call.events == []
