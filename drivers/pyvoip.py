@@ -573,8 +573,9 @@ class Driver:
         self._listener = listener
         self._closing.clear()
         self._start()
-        self._watch_thread = threading.Thread(target=self._watch, name="voice-watch", daemon=True)
-        self._watch_thread.start()
+        watch = threading.Thread(target=self._watch, name="voice-watch", daemon=True)
+        watch.start()
+        self._watch_thread = watch  # not before: one that has not started yet looks like one that died
 
     def call(self, call: Call, progress: Callable[[CallPhase], None]) -> CallHandle:
         if self._signalling is not None:
