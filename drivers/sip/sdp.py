@@ -281,7 +281,7 @@ def _host(connection: str) -> str:
     except Malformed:
         return ""
     many = place.ip is not None and place.ip.is_multicast
-    return place.host if network == "IN" and kind in ("IP4", "IP6") and not many else ""
+    return str(place.ip or place.host) if network == "IN" and kind in ("IP4", "IP6") and not many else ""
 
 
 def _number(text: str, most: int) -> int | None:

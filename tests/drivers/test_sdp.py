@@ -91,6 +91,7 @@ def test_what_cannot_be_spoken_to_is_refused(body: bytes, why: str) -> None:
     [
         ("IN IP4 sbc.example", "sbc.example"),
         ("IN IP6 2001:DB8::7", "2001:db8::7"),
+        ("IN IP6 2001:0db8:0::7", "2001:db8::7"),
         ("IN IP4 198.51.100.2/127", "198.51.100.2"),
         ("IN  IP4  198.51.100.2 ", "198.51.100.2"),
     ],
