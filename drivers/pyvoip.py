@@ -186,7 +186,7 @@ class Signalling:
             leg.handle.settle(leg.failed("signalling stopped responding"))
         self._refuse_waiting()
         if self._thread.is_alive():
-            self._let_go()
+            self._close_all(self._trunk.cut_off)
         return self._farewells + tuple(farewell for leg in legs for farewell in leg.farewells)
 
     def _ask(self, command: Command) -> None:
@@ -525,7 +525,8 @@ class Signalling:
                 self._end_at_last(leg)
         with guarded("send"):
             self._trunk.send()
-        self._let_go()
+        self._close_all(self._trunk.close)
+        self._refuse_waiting()
         with guarded("status"):
             self._set_status(TrunkStatus(DeviceState.CLOSED, server=self._options.server))
 
@@ -539,12 +540,12 @@ class Signalling:
         with guarded("call", partial(leg.handle.settle, leg.failed("internal error"))):
             self._finish(leg)
 
-    def _let_go(self) -> None:
+    def _close_all(self, close_trunk: Callable[[], None]) -> None:
         """Sockets and processes. Two threads may do this at a time; what the other one has closed is closed."""
-        for owned in (self._audio, self._trunk, self._selector, self._wake_in, self._wake_out):
+        closing = (self._audio.close, close_trunk, self._selector.close, self._wake_in.close, self._wake_out.close)
+        for close in closing:
             with guarded("close"):
-                owned.close()
-        self._refuse_waiting()
+                close()
 
 
 class Driver:

@@ -62,7 +62,7 @@ class Trunk:
         self._look_at = 0.0
         self._probe_at = 0.0
         self._problem = ""
-        self._closing = False
+        self._closing = self._is_cut_off = False
         self._kept: Bindings | None = None  # what the state file holds
 
     # --- what the driver needs ---
@@ -221,6 +221,8 @@ class Trunk:
         return self._user_agent(list(servers), password, now)
 
     def _opened(self, bind: Address) -> Transport:
+        if self._is_cut_off:
+            raise OSError("another thread has taken over")
         options = self._options
         if self._kind is Kind.UDP:
             return self._datagrams(bind)
@@ -266,7 +268,7 @@ class Trunk:
 
     def _keep(self) -> None:
         """Write down where we are reached, before a registrar learns of it."""
-        if self.agent is None or self.agent.registration is None or self._transport is None:
+        if self.agent is None or self.agent.registration is None or self._transport is None or self._is_cut_off:
             return
         port = self._transport.local(self.agent.server)[1] if self._kind is Kind.UDP else 0
         found = Bindings(self._account, port, self.agent.registration.contacts)
@@ -285,6 +287,12 @@ class Trunk:
     @property
     def idle(self) -> bool:
         return self.agent is None or self.agent.idle
+
+    def cut_off(self) -> None:
+        """For another thread, when ours hangs: nothing is opened, sent or written down any more."""
+        self._is_cut_off = True
+        if self._transport is not None:
+            self._transport.close()
 
     def close(self) -> None:
         self._keep()

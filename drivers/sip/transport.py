@@ -145,8 +145,9 @@ class Datagrams:
         return float("inf")
 
     def close(self) -> None:
-        self._socket.close()
-        self._selector.unregister(self._socket)
+        if self._socket.fileno() >= 0:
+            self._socket.close()
+            self._selector.unregister(self._socket)
 
 
 # --- TCP and TLS -------------------------------------------------------------------------------------------
