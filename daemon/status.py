@@ -123,7 +123,7 @@ def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
         "imei": status.imei,
         "imsi": status.imsi,
         "port": status.port,
-        "remarks": list(status.remarks),
+        "remarks": [*status.remarks, *slot.remarks],
         "busy": slot.busy,
         "usual_s": round(slot.pace.usual_s(time.monotonic()), 1),
         "sent": {"hour": used.hour, "day": used.day, "recipients": used.recipients},

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from daemon.core.callers import Caller
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY
+from daemon.core.reporting import Reporting
 from daemon.engine import Engine, Policy
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
@@ -344,6 +346,36 @@ def test_a_report_that_the_sim_keeps_is_not_asked_ever_more_often(
     with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, stores_reports=True) as modem:
         submitted, looks = asyncio.run(story(modem))
     assert submitted <= looks + 1
+
+
+def test_delivery_reports_that_stop_are_told_and_so_are_they_when_they_come_again(
+    tmp_path: Path, store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some sticks give what they say by themselves to another tty."""
+
+    async def story(modem: SimulatedModem) -> list[tuple[str, ...]]:
+        async with running(store, modem) as engine:
+            slot = lane_of(engine)[1]
+            slot.reporting = Reporting(within_s=0.0)
+            told = []
+            for place in range(12):
+                sent = await start(engine, f"4477009001{place:02}86")  # has no report
+                await until(partial(lambda sent: state(engine, sent) == "sent", sent))
+                told.append(slot.remarks)
+            await start(engine, NUMBER)
+            await until(lambda: not slot.remarks)
+            return told
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        told = asyncio.run(story(modem))
+    assert told[8] == ()
+    assert told[11] == (
+        "no delivery report in 12 messages: the network sends none, or the modem gives them to another port",
+    )
+    assert [record.message for record in caplog.records if "reports=" in record.message] == [
+        f"modem=sim1 reports={told[9][0]!r}",
+        "modem=sim1 reports='they come again'",
+    ]
 
 
 def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, store: SqliteStore) -> None:

@@ -44,6 +44,8 @@ class News:
             text = f"{slot.name} from {event.sender}: {event.text}"
             _when_durable(safe, self._engine.note("", None, "incoming", text, insist=not event.stored))
         elif isinstance(event, StatusReport):
+            slot.reporting.reported()
+            slot.watch_reports()
             _when_durable(safe, None if self._tests.takes(slot, event) else credit(self._engine, slot, event))
         elif isinstance(event, LateAnswer):
             self._answered_late(slot, event)

@@ -90,6 +90,8 @@ class Sender:
     def _taken(self, sent: Sent, receipt: Receipt) -> Told:
         slot, now = sent.slot, time.monotonic()
         slot.pace.took(now, now - slot.busy_since, len(receipt.references))
+        slot.reporting.taken(now)
+        slot.watch_reports()
         slot.works()
         slot.deferred.clear()
         self._holds.taken(sent.request.number)

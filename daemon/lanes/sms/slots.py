@@ -11,6 +11,7 @@ from daemon.config import Modem
 from daemon.core.milliseconds import Ms
 from daemon.core.pace import Pace
 from daemon.core.quota import Limits, Quota
+from daemon.core.reporting import Reporting
 from daemon.engine import Job
 from drivers import Deferred, DeviceState, DriverError, Sms, SmsDriver, Unavailable, Uncertain
 
@@ -23,6 +24,7 @@ RESTS_S: dict[type[DriverError], tuple[float, ...]] = {
 }
 """For a modem after one failure of its own, two in a row, ..."""
 DEFECT_REST_S = 30.0
+UNREPORTED = "no delivery report in {} messages: the network sends none, or the modem gives them to another port"
 PASSED_OVER_S = 30.0  # after a failure of its own, while another modem is free
 ANSWERED_LATE = 4  # messages to which a modem may still give an answer; it has two of them open at the most
 
@@ -46,6 +48,8 @@ class ModemSlot:
     busy: bool = False
     busy_since: float = 0.0
     pace: Pace = field(default_factory=Pace)
+    reporting: Reporting = field(default_factory=Reporting)
+    unreported: bool = False  # when it was last looked at
     idle_since: float = 0.0
     rest_until: float = 0.0
     last_choice_until: float = 0.0  # its last message failed by its fault
@@ -75,6 +79,19 @@ class ModemSlot:
         if full != self.full:
             self.full = full
             log.warning("modem=%s quota=%r", self.name, f"{full} is reached" if full else "messages go out again")
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the lane has noticed of a modem that works."""
+        unreported = self.reporting.unreported(time.monotonic())
+        return (UNREPORTED.format(unreported),) if unreported else ()
+
+    def watch_reports(self) -> None:
+        """Say once that delivery reports have stopped, and once that they come again."""
+        remarks = self.remarks
+        if self.unreported != bool(remarks):
+            self.unreported = bool(remarks)
+            log.warning("modem=%s reports=%r", self.name, remarks[0] if remarks else "they come again")
 
     def insist_on_port(self) -> None:
         """Raises Unavailable."""
