@@ -55,7 +55,14 @@ class Notice:
     pdu: str = field(default="", repr=False)
 
 
-Event = Prompt | Answer | Final | Notice
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """The answer to a query that was asked beside the command under way."""
+
+    text: str = field(repr=False)
+
+
+Event = Prompt | Answer | Final | Notice | Aside
 
 # --- tables --------------------------------------------------------------------------------------------------
 
@@ -284,6 +291,9 @@ class Session:
         self._prompt = False
         self._after_prompt = False
         self._header = ""
+        self._beside = ("", "")  # a query that was asked meanwhile, and the name of its answer
+        self._beside_due = 0  # of its answers
+        self._beside_ok = False  # its OK is due
         self._owed_ok = False  # the last line was an older message's +CMGS
         self.echoes = False  # the command under way was echoed
         self.quiet = False  # it has been told not to echo, and does not
@@ -294,7 +304,8 @@ class Session:
         answer: the name of its information lines; free_text: they have none (AT+CGMM); prompt: it may ask for a body.
         """
         self._echo, self._answer, self._free_text, self._prompt = text, answer, free_text, prompt
-        self.echoes = self._owed_ok = False
+        self.echoes = self._owed_ok = self._beside_ok = False
+        self._beside, self._beside_due = ("", ""), 0
         return text.encode("latin-1") + b"\r"
 
     def expect(self, answer: str, *, prompt: bool = False) -> None:
@@ -305,6 +316,12 @@ class Session:
         """The message for which a prompt has come, without the Ctrl-Z that sends it."""
         self._echo, self._prompt = pdu, False
         return pdu.encode("latin-1")
+
+    def beside(self, text: str, answer: str) -> bytes:
+        """A query while the network has the message: its line is an `Aside`, and the OK behind that is its own."""
+        self._beside = text, answer
+        self._beside_due += 1
+        return text.encode("latin-1") + b"\r"
 
     def forget(self) -> None:
         """Give up the command under way: what still comes of it is a `Notice`."""
@@ -353,10 +370,24 @@ class Session:
             self._echo, self.echoes = "", True
             return [Notice(ECHO, "")] if self.quiet and line.startswith("AT") else []  # some echo a body all the same
         line = self._without_noise(line)
+        aside = self._aside(line)
+        if aside is not None:
+            return aside
         if name_of(line) in WITH_PDU:
             self._header = line
             return []
         return [self._final(line) or self._sort(line, "")]
+
+    def _aside(self, line: str) -> list[Event] | None:
+        """What a line of the query beside the command under way comes to; None for any other."""
+        query, answer = self._beside
+        if query and line == query:
+            return [Notice(ECHO, "")] if self.quiet else []
+        if self._beside_due and name_of(line) == answer:
+            self._beside_due, self._beside_ok = self._beside_due - 1, True
+            return [Aside(line)]
+        own_ok, self._beside_ok = self._beside_ok and line == "OK", False
+        return [] if own_ok else None
 
     def _without_noise(self, line: str) -> str:
         """Noise on the wire is seldom ASCII; a final result or an answer stays readable beside it."""

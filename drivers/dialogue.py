@@ -108,6 +108,14 @@ class Dialogue:
         self._line.send()
         self._may_prompt = False
 
+    def ask_beside(self, query: str, answer: str) -> None:
+        """Whether the modem is there, while the network has the message."""
+        self._late.add(answer)
+        self._line.beside(query, answer)
+
+    def answered_beside(self, answer: str) -> None:
+        self._late.discard(answer)
+
     def give_up(self, answer: str) -> None:
         """No answer to the command under way is waited for any more, though one may come."""
         self._line.give_up()

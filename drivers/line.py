@@ -131,6 +131,10 @@ class Line:
         """The command under way has had its time: what still comes of it is a notice."""
         self._session.forget()
 
+    def beside(self, query: str, answer: str) -> None:
+        """Ask while the network has the message under way; the answer is an `at.Aside`."""
+        self._write(self._session.beside(query, answer))
+
     def body(self, pdu: str) -> None:
         """The message for a prompt; nothing is sent before `send`."""
         self._write(self._session.body(pdu))

@@ -107,6 +107,7 @@ class Modem:
         self.dialogue = Dialogue(line, timing)
         self.ask = self.dialogue.ask
         self.dialect = Dialect(self.ask)
+        self._settings: dict[str, str] = {}
 
     def insist(self, command: str, answer: str = "") -> Reply:
         """Ask again while the SIM is busy, as it is for seconds after it was started."""
@@ -207,21 +208,31 @@ class Modem:
             self.dialogue.regain()
             return Reply(at.Final("NONE"))
 
-    def settings(self) -> dict[str, str]:
-        """What stands in the settings that a restart clears, as far as it tells."""
-        told = {answer: self.told(command, answer) for command, answer in CLEARED}
-        return {answer: lines[0] for answer, lines in told.items() if lines}
+    def learn_setting(self, command: str, answer: str) -> None:
+        """What stands in one of CLEARED, now that all is set up."""
+        told = self.told(command, answer)
+        if told:
+            self._settings[answer] = told[0]
 
-    def has_changed(self, settings: dict[str, str]) -> bool:
+    def forget_settings(self) -> None:
+        self._settings.clear()
+
+    @property
+    def signs_of_life(self) -> list[tuple[str, str]]:
+        """Queries that it is known to answer, and by whose answers a restart shows."""
+        return [(command, answer) for command, answer in CLEARED if answer in self._settings]
+
+    def differs(self, line: str) -> bool:
+        """Whether this answer to one of them is another than when all was set up."""
+        known = self._settings.get(at.name_of(line))
+        return known is not None and line != known
+
+    def has_changed(self) -> bool:
         """Whether it has restarted since, or its SIM is locked or gone."""
         reply = self.reply("AT+CPIN?", "+CPIN")
-        locked = any(at.fields(line)[0] not in OPEN for line in reply.answers[:1])
-        now = self.settings()
-        return (
-            locked
-            or reply.final.code in NO_SIM
-            or any(now[name] != settings[name] for name in now.keys() & settings.keys())
-        )
+        if reply.final.code in NO_SIM or any(at.fields(line)[0] not in OPEN for line in reply.answers[:1]):
+            return True
+        return any(self.differs(line) for query in self.signs_of_life for line in self.told(*query)[:1])
 
     def registration(self, command: str, answer: str) -> int | None:
         """<stat> of one domain, of `network.QUERIES`; None where it does not tell."""

@@ -62,12 +62,13 @@ class Ladder:
         """It sent a message."""
         self._in_a_row = 0
 
-    def silent(self, now: float, *, stuck: bool = False, resettable: bool = True) -> Cure | None:
-        """One more session ended in silence, or stuck: it answers but does not send. The cure that is due, if any.
+    def silent(self, now: float, *, sure: bool = False, resettable: bool = True) -> Cure | None:
+        """One more session ended in silence. The cure that is due, if any.
 
+        sure: it is the modem, which worked before, or answers but does not send, so that no second session is awaited.
         resettable: it is known where to send the command.
         """
-        self._silent += PATIENCE if stuck else 1
+        self._silent += PATIENCE if sure else 1
         cure = self._next(resettable)
         if cure is None or self._silent < PATIENCE or not self._cures.allows(now) or not self._rested(now):
             return None

@@ -22,12 +22,12 @@ from drivers import (
     at,
     pdu,
 )
-from drivers.dialogue import QUIET_S
 from drivers.doubt import Answer
 from drivers.line import Line, Silent
 from drivers.modem import Modem
+from drivers.network_answer import NetworkAnswer
 from drivers.outstanding import Outstanding
-from drivers.reports import Message, Reports
+from drivers.reports import Absence, Message, Reports
 from drivers.storage import Storage
 from drivers.timing import Timing
 
@@ -54,12 +54,10 @@ class Sender:
         self._tell = tell
         self._outstanding = Outstanding(tell)
         self._reports = Reports()
+        self._absence = Absence()
         self._concatenation = 0
         self._own_failures = 0
-        self._says_cms = False  # in this session it has told an error of a message by number or in words
-        self._ok_first = False  # it says OK before +CMGS
-        self._ok_alone = False  # the last message got OK without a reference
-        self._behind_ok: int | None = None  # the reference that followed
+        self._answer = NetworkAnswer(timing, self._refusal)
         self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
         self.on_wire = False  # the message under way may have gone out
 
@@ -68,7 +66,7 @@ class Sender:
     def begin(self) -> None:
         """A new session. A doubt does not outlive one; what else the modem owes may."""
         self._own_failures = 0
-        self._says_cms = False
+        self._answer.new_session()
         if self._outstanding.doubt is not None:
             self._outstanding.forget()
 
@@ -80,6 +78,11 @@ class Sender:
     def stuck(self) -> bool:
         """Message after message has failed for a reason of the modem's own."""
         return self._own_failures >= STUCK_AFTER
+
+    def remarks(self) -> tuple[str, ...]:
+        """What does not work, though messages are sent."""
+        absence = self._absence.remark(time.monotonic())
+        return (absence,) if absence else ()
 
     def busy_with(self, sms: Sms) -> bool:
         """Whether the modem may still answer this message, and with it nothing else."""
@@ -110,6 +113,7 @@ class Sender:
             self._reports.unsent(message)
             raise
         self._own_failures, self._crammed = 0, False
+        self._absence.sent(time.monotonic())
         early = self._reports.sent(message)
         if early is not None:
             self._tell(early)
@@ -148,10 +152,9 @@ class Sender:
     def _result(self, modem: Modem, sms: Sms, message: Message) -> int:
         """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
         self.on_wire = True
-        self._ok_alone = False
         modem.dialogue.submit()
         sent_at = time.monotonic()
-        answer = self._answer_in_time(modem.line, sent_at + self._timing.answer)
+        answer = self._answer.wait(modem, sent_at + self._timing.answer)
         if answer is None:
             modem.dialogue.give_up(at.MESSAGE_REFERENCE)
         elif self._outstanding.any(time.monotonic()):
@@ -161,38 +164,11 @@ class Sender:
             if self._outstanding.doubt is not None:
                 raise Uncertain("an answer came that may be an older message's")
             self._own_failures += 1
-            raise Uncertain(f"no answer from the network within {self._timing.answer:g} s")
+            raise Uncertain(self._answer.missing)
         self._outstanding.told(answer)
         if isinstance(answer, DriverError):
             raise answer
         return answer
-
-    def _answer_in_time(self, line: Line, deadline: float) -> Answer | None:
-        """The next result and what it says of a message; None if there is none."""
-        reference: int | None = None
-        while not isinstance(event := line.next(deadline), at.Final):
-            if isinstance(event, at.Answer):
-                with contextlib.suppress(at.Malformed):
-                    reference = at.message_reference(event.text)
-            if event is None:
-                return None
-        if event.kind == "ERROR" and not self._says_cms:
-            return Uncertain("the modem said ERROR, which may be about the message or not")
-        if not event.ok:
-            return self._refusal(event)
-        return self._reference_behind_ok(line, deadline) if reference is None else reference
-
-    def _reference_behind_ok(self, line: Line, deadline: float) -> Answer:
-        """Some say OK before +CMGS, and perhaps again behind it; a Siemens MC35i says OK alone when it has failed."""
-        self._ok_alone, self._behind_ok = True, None
-        if not self._ok_first:
-            deadline = min(deadline, time.monotonic() + self._timing.prompt)
-        while self._behind_ok is None and time.monotonic() < deadline:
-            line.idle(deadline)
-        if self._behind_ok is None:
-            return Uncertain("the modem said OK without a message reference")
-        line.idle(time.monotonic() + QUIET_S)
-        return self._behind_ok
 
     def _own(self, line: Line, sms: Sms, first: Answer) -> Answer | None:
         """The message's own answer, when the first may be an older one's; None: it is not known, or has not come."""
@@ -209,7 +185,6 @@ class Sender:
     def _refusal(self, final: at.Final) -> DriverError:
         """What an error result means for a message whose body the modem has."""
         self._own_failures += final.code in OWN_FAILURES
-        self._says_cms |= final.kind == "CMS"
         cause = at.cause(final)
         if final.code in STORAGE_FULL:
             self._full = True
@@ -232,6 +207,10 @@ class Sender:
             with contextlib.suppress(Silent):
                 modem.dialogue.regain(tries=1)
                 return
+            now = time.monotonic()
+            self._answer.attention.asked(now)
+            if self._answer.attention.mute(now):
+                raise Silent("no answer to any query")
             modem.line.idle(time.monotonic() + self._timing.busy)
         modem.dialogue.in_step()
 
@@ -242,10 +221,7 @@ class Sender:
         if notice.name == at.MESSAGE_REFERENCE:
             self._own_failures = 0  # it works, though slowly
             reference = at.message_reference(notice.text)
-            self._ok_first |= self._ok_alone
-            if self._ok_alone:
-                self._ok_alone, self._behind_ok = False, reference
-            else:
+            if not self._answer.overheard(reference):
                 self._outstanding.answered(reference)
         else:
             final = at.parse_final(notice.text)
@@ -253,6 +229,7 @@ class Sender:
 
     def reported(self, report: StatusReport) -> StatusReport | None:
         """What a delivery report says of its whole message, with the recipient in full; None: nothing yet."""
+        self._absence.reported()
         report = self._reports.in_full(report)
         self._outstanding.reported(report)
         return self._reports.whole(report)

@@ -54,7 +54,7 @@ __all__ = ["SIGNS_AN_HOUR", "Driver", "Options"]
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Why a session ended. pause_s: before the next; None: by the back-off. silent, stuck: a cure may be due.
+    """Why a session ended. pause_s: before the next; None: by the back-off. silent: a cure may be due; sure: at once.
 
     away: the modem is not there, so that cutting its power may help; None: what is there says nothing of it.
     """
@@ -63,7 +63,7 @@ class _End:
     detail: str
     pause_s: float | None = None
     silent: bool = False
-    stuck: bool = False
+    sure: bool = False
     away: bool | None = False
 
 
@@ -75,7 +75,7 @@ class Driver:
         self._options = options
         self._timing = timing or Timing()
         self._listener: SmsListener = lambda _: Future()
-        self._closing_at = float("inf")
+        self._opened_at, self._closing_at = 0.0, float("inf")
         self._thread: threading.Thread | None = None
         self._wake: Wake | None = None
         self._serving = False
@@ -111,7 +111,7 @@ class Driver:
             log.error("modem=%s has not let go of its port yet: resume it again later", self.name)
             return
         self._listener = listener
-        self._closing_at = float("inf")
+        self._opened_at, self._closing_at = time.monotonic(), float("inf")
         self._wake = Wake()
         self._condition.now = ModemStatus(DeviceState.STARTING)
         self._thread = threading.Thread(target=self._run, name=f"modem-{self.name}", daemon=True)
@@ -233,9 +233,14 @@ class Driver:
             self._sender.forget()
             return _End(DeviceState.ABSENT, str(exc), away=True)
         except Silent:
-            return _End(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", silent=True)
+            return _End(
+                DeviceState.ABSENT,
+                "the modem does not answer: check port and baudrate",
+                silent=True,
+                sure=self._serving,
+            )
         except Stuck:
-            return _End(DeviceState.STARTING, "the modem answers but sends nothing", stuck=True)
+            return _End(DeviceState.STARTING, "the modem answers but sends nothing", silent=True, sure=True)
         except Restarted:
             self._sender.forget()
             return _End(DeviceState.STARTING, "the modem restarted")
@@ -303,8 +308,10 @@ class Driver:
     def _cure(self, end: _End) -> None:
         """What the ladder says is due: a restart by command, or the operator's command."""
         now, port = time.monotonic(), self._resettable()
-        if end.silent or end.stuck:
-            cure = self._ladder.silent(now, stuck=end.stuck, resettable=bool(port))
+        if end.silent and self._may_be_sending(now):
+            return
+        if end.silent:
+            cure = self._ladder.silent(now, sure=end.sure, resettable=bool(port))
         else:
             cure = self._ladder.absent(now, away=end.away)
         if cure is None:
@@ -315,6 +322,10 @@ class Driver:
             self._reset(port)
         else:
             self._cut_power()
+
+    def _may_be_sending(self, now: float) -> bool:
+        """Whether a modem that never answered may be busy with a message of a daemon that was killed before."""
+        return self._search.known is None and now - self._opened_at < self._timing.listen
 
     def _cut_power(self) -> None:
         """Of the modem that is meant, wherever it was last seen."""

@@ -83,7 +83,6 @@ class Session:
         self._line = Line(port, wake, self._hear, until)
         self._modem = Modem(self._line, place.timing)
         self._network = Registrations()
-        self._settings: dict[str, str] = {}
         self._acknowledges = False
         self._unacknowledged = 0
         self._started = time.monotonic()
@@ -173,18 +172,16 @@ class Session:
         condition.know(imsi=modem.imsi())
         yield from self._look_at_network()
         yield from self._place.storage.begin(modem)
-        condition.know(remarks=modem.dialect.remarks())
+        self._tell_remarks()
         now = time.monotonic()
         self._retries.want(now + self._timing.retry_settings)
         self._health.want(now + self._timing.health)
 
     def _learn_settings(self) -> Steps:
         """Those by which a restart shows."""
-        self._settings.clear()
+        self._modem.forget_settings()
         for command, answer in CLEARED:
-            told = self._modem.told(command, answer)
-            if told:
-                self._settings[answer] = told[0]
+            self._modem.learn_setting(command, answer)
             yield None
 
     def _learn_acknowledging(self) -> None:
@@ -269,15 +266,15 @@ class Session:
 
     def _feel_pulse(self) -> Steps:
         """Whether it answers at all, and by the settings that a restart clears, whether it has restarted."""
-        known = [(command, answer) for command, answer in CLEARED if answer in self._settings] or [("AT", "")]
-        command, answer = known[self._pulses % len(known)]
+        queries = self._modem.signs_of_life or [("AT", "")]
+        command, answer = queries[self._pulses % len(queries)]
         self._pulses += 1
         try:
             told = self._modem.ask(command, answer, timeout_s=self._timing.probe).answers
         except Silent:
             self._modem.dialogue.regain()
         else:
-            if told and told[0] != self._settings[answer]:
+            if any(self._modem.differs(line) for line in told[:1]):
                 self._notice_restart()
         yield None
 
@@ -286,6 +283,7 @@ class Session:
         yield None
         yield from self._look_at_network()
         yield from self._place.storage.look(self._modem)
+        self._tell_remarks()
 
     def _look_at_network(self) -> Steps:
         """Registration, signal, operator."""
@@ -319,7 +317,11 @@ class Session:
             yield None
         if spoken.refused() != before:
             yield from self._learn_settings()
-        self._place.condition.know(remarks=spoken.remarks())
+        self._tell_remarks()
+
+    def _tell_remarks(self) -> None:
+        place = self._place
+        place.condition.know(remarks=(*self._modem.dialect.remarks(), *place.sender.remarks()))
 
     def _acknowledge(self) -> Steps:
         """Each report that was told, or the modem tells no more (27.005 3.4.4)."""
@@ -331,7 +333,7 @@ class Session:
 
     def _notice_restart(self) -> None:
         """Of a modem that has no banner. Raises Restarted."""
-        if self._modem.has_changed(self._settings) and self._believes():
+        if self._modem.has_changed() and self._believes():
             raise Restarted
 
     def _believes(self) -> bool:

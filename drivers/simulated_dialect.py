@@ -12,7 +12,7 @@ class Dialect:
     a command makes it mute for ever, as ofono's phonesim. sent: what it says of a message that was sent, with {mr}.
     starting_s: how long after its start it refuses the commands `not_yet`, with the error `not_yet_error`. storages:
     how many parameters AT+CPMS takes. acknowledged: it tells reports only in phase 2+ (AT+CSMS=1), and the next one
-    only when the last was acknowledged (AT+CNMA).
+    only when the last was acknowledged (AT+CNMA). meanwhile: it answers commands while the network has a message.
     """
 
     command_s: float = 0.0
@@ -25,6 +25,7 @@ class Dialect:
     not_yet_error: tuple[str, int] = ("ERROR", 0)
     storages: int = 1
     acknowledged: bool = False
+    meanwhile: bool = False
     sent: tuple[str, ...] = ("+CMGS: {mr}", "OK")
 
 

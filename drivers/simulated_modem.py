@@ -306,12 +306,13 @@ class SimulatedModem:
 
         self._do(change)
 
-    def register(self, status: int) -> None:
-        """<stat> of 27.007 7.2: 1 home, 2 searching, 3 denied, 5 roaming; announced unasked."""
+    def register(self, status: int, *, announced: bool = True) -> None:
+        """<stat> of 27.007 7.2: 1 home, 2 searching, 3 denied, 5 roaming; announced unasked, or not."""
 
         def change() -> None:
             self._registered = status
-            self._say(f"+CREG: {status}")
+            if announced:
+                self._say(f"+CREG: {status}")
 
         self._do(change)
 
@@ -331,12 +332,12 @@ class SimulatedModem:
         """An incoming message from E.164 digits: stored, and announced."""
         self._do(lambda: self._store(deliver(sender, text), "+CMTI", self._incoming))
 
-    def fill(self, *, drafts: bool = False) -> None:
-        """Incoming messages, unannounced, or drafts, until the storage is full; then nothing can be sent either."""
+    def fill(self, messages: int = STORAGE, *, drafts: bool = False) -> None:
+        """Incoming messages, unannounced, or drafts; once the storage is full, nothing can be sent either."""
         draft = bytes.fromhex("00110000810000000141")  # a SUBMIT
 
         def fill() -> None:
-            for index in range(1, STORAGE + 1):
+            for index in range(1, messages + 1):
                 pdu = draft if drafts else deliver("447700900999", f"advertisement {index}")
                 self._storages["SM"].setdefault(index, pdu)
 
@@ -646,7 +647,9 @@ class SimulatedModem:
             self._body, self._line = int(value), b""
             self._write(b"\r\n> ")
 
-        if not value.isdecimal():
+        if self.dialect.meanwhile and self._outbox:
+            self._error("CMS", 512)
+        elif not value.isdecimal():
             self._error("CMS", 304)
         elif late_s is None:
             self._body, self._line = int(value), b""  # in data mode, without a word
@@ -675,7 +678,7 @@ class SimulatedModem:
     def _transmit(self) -> None:
         """The first of the outbox goes to the network, which has one message at a time."""
         submit, handset = self._outbox[0]
-        self._busy = not self._multitasking
+        self._busy = not (self._multitasking or self.dialect.meanwhile)
         if handset.restarts and submit.number not in self._congested:
             self._congested.add(submit.number)
             self._after(self.network_s / 2, self._restart)

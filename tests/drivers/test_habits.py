@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers import DeviceState, IncomingSms, StatusReport, at
+from drivers import DeviceState, IncomingSms, StatusReport, Unavailable, at
 from drivers.dialect import REPORTS, SELECT, Dialect, Form
 from drivers.line import Reply
 from drivers.serial import Driver
@@ -148,3 +148,46 @@ def test_reports_that_want_an_acknowledgement_get_it(tmp_path: Path) -> None:
             send(ready(driver), sms())
         until(lambda: sum(isinstance(e, StatusReport) for e in news.events) == 3, "three reports", BOUND_S)
         until(lambda: modem.commands["+CNMA"] == 3, "each is acknowledged", BOUND_S)
+
+
+# --- the network -------------------------------------------------------------------------------------------------
+
+
+# A modem that does not say +CREG by itself used to be asked every 30 s only.
+def test_the_return_of_the_network_is_seen_soon_also_if_the_modem_does_not_tell(tmp_path: Path) -> None:
+    with met(tmp_path, Habits(), timing=replace(TIMING, health=60.0, watch=0.2)) as (modem, driver):
+        ready(driver)
+        modem.register(2, announced=False)
+        with pytest.raises(Unavailable, match="CMS 331"):
+            send(driver, sms())
+        in_state(driver, DeviceState.WAITING)
+        with pytest.raises(Unavailable, match="searching"):
+            send(driver, sms())
+        modem.register(1, announced=False)
+        until(lambda: driver.status().state is DeviceState.READY, "it is back", 3)
+        send(driver, sms())
+    assert modem.commands["+CMGS"] == 2
+
+
+# --- messages first ----------------------------------------------------------------------------------------------
+
+
+# Forty messages that came in used to hold a PIN up for 17 s, at the start and later.
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_message_waits_for_one_command_and_not_for_those_that_came_in(tmp_path: Path, *, at_start: bool) -> None:
+    news, count = News(), 25
+    timing = replace(TIMING, setup=0.0, health=0.5, command=3.0)
+    with SimulatedModem(tmp_path / "modem", network_s=0.02, dialect=Habits(command_s=0.02)) as modem:
+        if at_start:
+            modem.fill(count)
+        with opened(modem.port, news, timing) as driver:
+            ready(driver)
+            if not at_start:
+                for place in range(count):
+                    modem.receive("447700900999", f"incoming {place}")
+            before = modem.commands.total()
+            send(driver, sms())
+            assert modem.commands.total() - before <= 4
+            assert modem.commands["+CMGD"] < count
+            until(lambda: modem.commands["+CMGD"] == count, "the others are read, too", BOUND_S)
+    assert sum(isinstance(event, IncomingSms) for event in news.events) == count

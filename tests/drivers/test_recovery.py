@@ -3,9 +3,9 @@
 from drivers.recovery import ABSENT_TOO_LONG_S, HOUR_S, PATIENCE, Cure, Ladder, Port, Search
 
 
-def cures(ladder: Ladder, times: list[float], *, stuck: bool = False) -> list[tuple[float, Cure]]:
+def cures(ladder: Ladder, times: list[float], *, sure: bool = False) -> list[tuple[float, Cure]]:
     """What is due in sessions that end at these times, in silence."""
-    due = [(now, ladder.silent(now, stuck=stuck)) for now in times]
+    due = [(now, ladder.silent(now, sure=sure)) for now in times]
     return [(now, cure) for now, cure in due if cure is not None]
 
 
@@ -56,11 +56,11 @@ def test_a_modem_that_answers_again_is_given_time_before_the_next_cure() -> None
 
 def test_a_modem_that_answers_but_sends_nothing_is_reset_at_once() -> None:
     one = ladder()
-    assert one.silent(0, stuck=True) is Cure.RESET
+    assert one.silent(0, sure=True) is Cure.RESET
     one.answers()
-    assert one.silent(10, stuck=True) is None
+    assert one.silent(10, sure=True) is None
     one.works()
-    assert one.silent(20, stuck=True) is Cure.RESET
+    assert one.silent(20, sure=True) is Cure.RESET
 
 
 def test_a_modem_that_is_away_for_long_has_its_power_cut() -> None:

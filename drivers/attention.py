@@ -1,0 +1,76 @@
+"""Whether a modem that says nothing while the network has a message is mute, or the network is slow. Pure.
+
+Most modems answer a query meanwhile: one that leaves several unanswered is mute. Some answer nothing before the network
+has: of these, silence tells nothing. Which of the two a modem is shows while a message goes well.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds. first: after Ctrl-Z until the first query, to a modem that is not known, that answers, and that waits.
+
+    Also one that waits is asked: it may have restarted. every: between two queries. mute: of silence, with several
+    queries unanswered, after which a modem that answers queries is mute; unknown: one of which nothing is known.
+    """
+
+    first: tuple[float, float, float] = (0.3, 4.0, 8.0)
+    every: float = 4.0
+    mute: float = 20.0
+    unknown: float = 30.0
+
+
+PATIENCE = Patience()
+ASKED = 4  # queries that a mute modem has left unanswered, at least
+
+
+class Meanwhile(StrEnum):
+    """What a modem does with a query while the network has a message."""
+
+    UNKNOWN = "unknown"
+    ANSWERS = "answers"
+    WAITS = "waits"
+
+
+class Attention:
+    """One modem's, over all its messages. Times are monotonic seconds."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self.meanwhile = Meanwhile.UNKNOWN
+        self._asked = 0
+        self._silent_since = self._due = float("inf")
+
+    def begin(self, now: float) -> None:
+        """Ctrl-Z."""
+        first_s = dict(zip(Meanwhile, self._patience.first, strict=True))
+        self._asked, self._silent_since, self._due = 0, now, now + first_s[self.meanwhile]
+
+    @property
+    def due(self) -> float:
+        """When to ask next."""
+        return self._due
+
+    def asked(self, now: float) -> None:
+        self._asked += 1
+        self._due = now + self._patience.every
+
+    def answered(self, now: float) -> None:
+        """A query, before the message."""
+        self.meanwhile = Meanwhile.ANSWERS
+        self._asked, self._silent_since = 0, now
+
+    def over(self) -> None:
+        """The network has answered the message."""
+        if self._asked and self.meanwhile is Meanwhile.UNKNOWN:
+            self.meanwhile = Meanwhile.WAITS
+        self._due = float("inf")
+
+    def mute(self, now: float) -> bool:
+        """Whether the modem, rather than the network, has fallen silent."""
+        if self.meanwhile is Meanwhile.WAITS or self._asked < ASKED:
+            return False
+        known = self.meanwhile is Meanwhile.ANSWERS
+        return now - self._silent_since >= (self._patience.mute if known else self._patience.unknown)
