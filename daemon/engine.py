@@ -7,7 +7,7 @@ it decided is carried out on the event loop once the commit is durable, also whe
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, assert_never
@@ -22,7 +22,7 @@ from daemon.core.quota import MONTH
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
-from daemon.store import Check, SqliteStore, StoreUnusable, Transaction
+from daemon.store import Check, Reading, SqliteStore, StoreUnusable, Transaction
 
 log = logging.getLogger("pinwheel.engine")
 
@@ -135,10 +135,14 @@ class Engine:
 
         return self._submit(operation)
 
-    def find(self, caller: Caller, request_id: str) -> Request | None:
-        """A request as it stands; None also where it is not the caller's."""
-        found = self.store.reading.request(request_id)
-        return found[1] if found is not None and caller.owns(found[1]) else None
+    async def find(self, caller: Caller, request_ids: Sequence[str]) -> list[tuple[Request, list[Check]]]:
+        """Those of the requests that are the caller's, as they stand, with their checks."""
+
+        def query(reading: Reading) -> list[tuple[Request, list[Check]]]:
+            rows = [reading.request(request_id) for request_id in request_ids]
+            return [(row[1], reading.checks(row[1].id)) for row in rows if row is not None and caller.owns(row[1])]
+
+        return await self.store.read(query)
 
     def check(self, caller: Caller, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
         """Judge a code against the PIN of the request."""
@@ -304,29 +308,39 @@ class Engine:
                     self.settle(request_id, attempt.step, AttemptState.UNCERTAIN, detail="the daemon stopped meanwhile")
                 elif attempt.state is AttemptState.QUEUED:
                     self._deliver(Job(found[1], attempt.step, attempt.not_after), attempt.channel)
-        self._load(*self._wheel.extend(), overdue=True)
+        since = Ms(0)  # what is overdue, too
+        while self._wheel.half_empty(self.clock.now()):
+            _, until = self._wheel.extend()
+            self._set(self.store.reading.due(since, until))
+            since = until
 
     async def run(self) -> None:
         """Turn the wheel until cancelled."""
         while True:
-            self._asleep_until = self.turn()
+            self._asleep_until = await self.turn()
             await self._sleep(self.clock.real_s(self._asleep_until - self.clock.now()))
 
-    def turn(self) -> Ms:
+    async def turn(self) -> Ms:
         """Fire what is due by now; returns when to turn the wheel again."""
         now = self.clock.now()
         rows = self._wheel.expire(now)
         while self._wheel.half_empty(now):
-            self._load(*self._wheel.extend())
+            since, until = self._wheel.extend()
+            self._set(await self.store.read(partial(Reading.due, since=since, until=until)))
             rows += self._wheel.expire(now)
         for row in rows:
             self._submit(partial(self._fire, row), insist=True)
         return self._wheel.next(now + IDLE)
 
-    async def wait_for_news(self, timeout_s: float) -> None:
-        """Until something has been committed, or the time is over."""
+    @property
+    def news(self) -> asyncio.Event:
+        """Is set once something more has been committed; take it before reading what there is."""
+        return self._news
+
+    async def wait_for_news(self, timeout_s: float, news: asyncio.Event | None = None) -> None:
+        """Until something has been committed (since `news` was taken), or the time is over."""
         try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+            await asyncio.wait_for((news or self._news).wait(), timeout_s)
         except TimeoutError:
             return
 
@@ -338,8 +352,8 @@ class Engine:
                 return
         self._wake.clear()
 
-    def _load(self, since: Ms, until: Ms, *, overdue: bool = False) -> None:
-        for due_at, row in self.store.reading.due(Ms(0) if overdue else since, until):
+    def _set(self, timers: list[tuple[Ms, int]]) -> None:
+        for due_at, row in timers:
             self._wheel.set(due_at, row)
 
     def _fire(self, row: int, tx: Transaction) -> Outcome:

@@ -154,7 +154,8 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 def connect(path: Path, *, read_only: bool = False) -> Connection:
     """A connection in autocommit mode; transactions are written out. Raises sqlite.Error."""
     if read_only:
-        reader = sqlite.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        reader = sqlite.connect(address, uri=True, isolation_level=None, check_same_thread=False)
         reader.execute("PRAGMA query_only=ON")
         return reader
     writer = sqlite.connect(str(path), isolation_level=None, check_same_thread=False, cached_statements=64)

@@ -10,6 +10,7 @@ from daemon.core.milliseconds import Ms
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
 from daemon.lanes.voice import VoiceLane
+from daemon.store import Reading
 from daemon.version import VERSION
 from drivers import DeviceState
 
@@ -25,7 +26,7 @@ class Health:
     calls: VoiceLane | None
     started: float = field(default_factory=time.monotonic)
 
-    def report(self) -> dict[str, Any]:
+    async def report(self) -> dict[str, Any]:
         """Everything an operator looks at first."""
         return {
             "version": VERSION,
@@ -37,7 +38,7 @@ class Health:
             "health": self.trouble() or "ok",
             "reasons": self.reasons(),
             "store": "the last write failed" if self.engine.store.broken else "ok",
-            "requests": self.engine.store.reading.counts(),
+            "requests": await self.engine.store.read(Reading.counts),
             "overload": str((self.sms and self.sms.overload) or ""),
             "modems": self.modems(),
             "voice": self.voice(),

@@ -14,6 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ T = TypeVar("T")
 CHECKPOINT_OPERATIONS = 1000  # about 16 MiB of log; written back into the file when there is a pause...
 CHECKPOINT_AT_LATEST = 20_000  # ... or without one
 MAX_GROUP = 500
+READERS = 2  # threads: a long read holds up no short one
+MAX_CHECKS = 500  # of a request that are shown
 RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit again
 RECOVERY = "INSERT OR REPLACE INTO meta (name, value) VALUES ('last recovery', ?)"
 
@@ -94,8 +97,10 @@ class Reading:
 
     def requests(self, *, active_only: bool, limit: int) -> list[Request]:
         """Newest first."""
-        where = " WHERE status='IN PROGRESS'" if active_only else ""
-        rows = self._db.execute(f"{SELECT_REQUEST}{where} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+        # The index has the running ones only; SQLite's planner would look through the finished ones, too.
+        running = "SELECT id FROM request INDEXED BY request_active WHERE status='IN PROGRESS' ORDER BY id DESC LIMIT ?"
+        where = f" WHERE id IN ({running}) ORDER BY id DESC" if active_only else " ORDER BY id DESC LIMIT ?"
+        rows = self._db.execute(SELECT_REQUEST + where, (limit,)).fetchall()
         return [self._assemble(row)[1] for row in rows]
 
     def active_for(self, number: str) -> list[Request]:
@@ -148,12 +153,13 @@ class Reading:
         return str(row[0]) if row else None
 
     def checks(self, request_id: str) -> list[Check]:
+        """The newest MAX_CHECKS, the oldest of them first."""
         query = (
             'SELECT c.at_ms, c.valid, c.ip_address FROM "check" c JOIN request r ON r.id=c.request'
-            " WHERE r.public_id=? ORDER BY c.id"
+            " WHERE r.public_id=? ORDER BY c.id DESC LIMIT ?"
         )
-        rows = self._db.execute(query, (request_id,)).fetchall()
-        return [Check(at, bool(valid), ip) for at, valid, ip in rows]
+        rows = self._db.execute(query, (request_id, MAX_CHECKS)).fetchall()
+        return [Check(at, bool(valid), ip) for at, valid, ip in reversed(rows)]
 
     def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:
         """Lines with a seq above `after`, oldest first."""
@@ -232,6 +238,9 @@ class SqliteStore:
         self._turn: list[_Operation] = []  # what the loop has submitted since it last woke the writer
         self._turns: queue.SimpleQueue[list[_Operation] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._connections: list[Connection] = []  # of the reading threads
+        self._reading = threading.local()  # each reading thread's Reading
         self._lock: Any = None
         self._since_checkpoint = 0
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
@@ -247,6 +256,7 @@ class SqliteStore:
         except sqlite.Error as exc:
             self._lock.close()
             raise StoreUnusable(f"cannot open the database {self._path}: {exc}") from exc
+        self._readers = ThreadPoolExecutor(READERS, "store-reader", self._open_reader)
         self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -256,7 +266,7 @@ class SqliteStore:
             self._wake_writer()
             self._turns.put(None)
             self._thread.join()
-            self._reader.close()
+            self._close_readers()
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._writer.close()
         if self._lock is not None:
@@ -264,8 +274,29 @@ class SqliteStore:
 
     @property
     def reading(self) -> Reading:
-        """For the event loop's thread: sees what has been committed."""
+        """Sees what has been committed. It holds up whoever asks: for the start, and for the tests."""
         return Reading(self._reader)
+
+    async def read(self, query: Callable[[Reading], T]) -> T:
+        """The result of a query that sees what has been committed; it runs on a thread for reading.
+
+        SQLite works without the interpreter's lock, so that the event loop goes on however large a table is.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, query)
+
+    def _read(self, query: Callable[[Reading], T]) -> T:
+        return query(self._reading.of_thread)
+
+    def _open_reader(self) -> None:
+        connection = connect(self._path, read_only=True)
+        self._connections.append(connection)
+        self._reading.of_thread = Reading(connection)
+
+    def _close_readers(self) -> None:
+        if self._readers is not None:
+            self._readers.shutdown(cancel_futures=True)
+        for connection in (self._reader, *self._connections):
+            connection.close()
 
     def meta(self, name: str, default: str) -> str:
         """A lasting setting of this database, set to the default the first time. Only before `submit` is used."""

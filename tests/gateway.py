@@ -7,8 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ def health(client: Client) -> dict[str, Any]:
         return {"code": 200, **client.get("/healthz")}
     except HttpProblem as exc:
         return {"code": exc.status, **exc.body}
+
+
+@contextlib.contextmanager
+def public_directory() -> Iterator[Path]:
+    """One that other users may enter; pytest's own are closed to them whenever another session begins."""
+    with tempfile.TemporaryDirectory(prefix="pinwheel-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 class Gateway:

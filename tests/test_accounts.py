@@ -18,7 +18,7 @@ from daemon.api.access import Role
 from daemon.api.app import ROUTES
 from daemon.client import _UnixConnection
 from drivers.simulated_modem import SimulatedModem
-from tests.gateway import Gateway, modem_section, pin_in, until
+from tests.gateway import Gateway, modem_section, pin_in, public_directory, until
 from tests.peers.baresip import free_port
 
 SECRETS = {"acme": "secret of acme", "bolt": "secret of bolt", "alice": "secret of alice"}
@@ -54,12 +54,11 @@ def tcp() -> str:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, modem: SimulatedModem, tcp: str) -> Iterator[Gateway]:
-    directory = tmp_path_factory.mktemp("accounts")
-    for each in (directory, *directory.parents[:3]):
-        each.chmod(0o755)
-    with Gateway(directory, sections(directory, tcp) + LIMITS + modem_section(modem.port)) as gateway:
-        yield gateway
+def gateway(modem: SimulatedModem, tcp: str) -> Iterator[Gateway]:
+    with public_directory() as directory:
+        config = sections(directory, tcp) + LIMITS + modem_section(modem.port)
+        with Gateway(directory, config) as gateway:
+            yield gateway
 
 
 Ask = Callable[..., tuple[int, Any]]
@@ -360,10 +359,9 @@ def test_users_of_an_account_do_not_operate_and_see_no_other_request(gateway: Ga
     assert as_user(gateway, STRANGER, "/verify/search/json", gid=GROUP, request_id=foreign, api_key="bolt")[1]["number"]
 
 
-def test_operators_on_the_socket_can_be_named(tmp_path: Path) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:3]):
-        directory.chmod(0o755)
-    with Gateway(tmp_path, f'[api]\nsocket_mode = "0666"\noperator_uids = [{CLERK}]\n') as gateway:
+def test_operators_on_the_socket_can_be_named() -> None:
+    config = f'[api]\nsocket_mode = "0666"\noperator_uids = [{CLERK}]\n'
+    with public_directory() as directory, Gateway(directory, config) as gateway:
         codes = [as_user(gateway, uid, "/v1/status", "GET")[0] for uid in (CLERK, STRANGER, 0)]
         assert codes == [200, 403, 200]
         assert as_user(gateway, STRANGER, "/verify/search/json", request_id="none")[1]["status"] == "101"

@@ -14,7 +14,7 @@ import pytest
 
 from daemon.client import _UnixConnection
 from drivers.simulated_modem import SimulatedModem
-from tests.gateway import Gateway, modem_section, until
+from tests.gateway import Gateway, modem_section, public_directory, until
 
 NUMBER = "447700900123"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -222,12 +222,11 @@ def test_events_stream_as_they_happen_and_mask_numbers(gateway: Gateway) -> None
     assert "447700900777" not in "".join(lines)
 
 
-def test_the_socket_can_be_kept_to_some_users(tmp_path: Path) -> None:
+def test_the_socket_can_be_kept_to_some_users() -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    with Gateway(tmp_path, '[api]\nsocket_mode = "0666"\nallow_uids = [65533]\n') as gateway:
-        for directory in (tmp_path, *tmp_path.parents[:3]):
-            directory.chmod(0o755)
+    config = '[api]\nsocket_mode = "0666"\nallow_uids = [65533]\n'
+    with public_directory() as directory, Gateway(directory, config) as gateway:
         assert as_user(gateway, 65533) == 200
         assert as_user(gateway, 65532) == 403
 

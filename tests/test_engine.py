@@ -71,7 +71,7 @@ async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
         if found[1].due_at is None:
             return found[1]
         hand.at = in_seconds(found[1].due_at) + LATE_S
-        engine.turn()
+        await engine.turn()
         await engine.store.submit(lambda _: None)
     raise AssertionError("a timer was lost")
 

@@ -1,8 +1,9 @@
 """The operator's routes: /v1/status, /v1/requests, /v1/voice, /v1/events, /healthz."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -16,9 +17,10 @@ from daemon.core.model import Request
 from daemon.ids import masked
 from daemon.reloading import Reloader
 from daemon.status import Health
-from daemon.store import HistoryLine
+from daemon.store import HistoryLine, Reading, SqliteStore
 
-PAGE = 500
+PAGE = 100  # events that are read and sent at a time
+MAX_HISTORY = 500
 MAX_LIST = 1000
 KEEP_ALIVE_S = 15.0
 MAX_STREAMS = 64
@@ -37,7 +39,7 @@ async def healthz(call: Call) -> Response:
 
 async def status(call: Call) -> Response:
     health: Health = call.http.app.state.health
-    return JSONResponse(health.report())
+    return JSONResponse(await health.report())
 
 
 async def reload(call: Call) -> Response:
@@ -57,23 +59,36 @@ async def voice(call: Call) -> Response:
 async def requests(call: Call) -> Response:
     """?active=1: only those in progress; ?limit=N."""
     http = call.http
-    limit = _whole(http, "limit", 50)
-    found = http.app.state.engine.store.reading.requests(
-        active_only=http.query_params.get("active") == "1", limit=min(limit, MAX_LIST)
-    )
-    return JSONResponse({"requests": [summary(request) for request in found]})
+    limit = min(_whole(http, "limit", 50), MAX_LIST)
+    active_only = http.query_params.get("active") == "1"
+
+    def query(reading: Reading) -> Response:
+        found = reading.requests(active_only=active_only, limit=limit)
+        return JSONResponse({"requests": [summary(request) for request in found]})
+
+    return await _read(http, query)
 
 
 async def request(call: Call) -> Response:
-    http = call.http
-    reading = http.app.state.engine.store.reading
-    wanted = http.path_params["request_id"]
-    found = reading.request(wanted)
-    if found is None:
-        raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
-    history = [told(line) for line in reading.history(0, PAGE, wanted)]
-    checks = [{"at": zoned_text(c.at), "valid": c.valid, "ip_address": c.ip_address} for c in reading.checks(wanted)]
-    return JSONResponse({**details(found[1]), "checks": checks, "history": history})
+    wanted = call.http.path_params["request_id"]
+
+    def query(reading: Reading) -> Response:
+        found = reading.request(wanted)
+        if found is None:
+            raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
+        history = [told(line) for line in reading.history(0, MAX_HISTORY, wanted)]
+        checks = [
+            {"at": zoned_text(c.at), "valid": c.valid, "ip_address": c.ip_address} for c in reading.checks(wanted)
+        ]
+        return JSONResponse({**details(found[1]), "checks": checks, "history": history})
+
+    return await _read(call.http, query)
+
+
+async def _read(http: HttpRequest, query: Callable[[Reading], Response]) -> Response:
+    """An answer that is read and written out on a thread: its size holds nobody up."""
+    store: SqliteStore = http.app.state.engine.store
+    return await store.read(query)
 
 
 async def events(call: Call) -> Response:
@@ -82,8 +97,7 @@ async def events(call: Call) -> Response:
     streams: set[object] = http.app.state.streams
     if len(streams) >= MAX_STREAMS:
         raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
-    engine = http.app.state.engine
-    last = engine.store.reading.last_seq()
+    last = await http.app.state.engine.store.read(Reading.last_seq)
     after = http.headers.get("last-event-id") or http.query_params.get("after")
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise HttpError(400, "Bad position", "Last-Event-ID and ?after= take the id of an event.")
@@ -99,21 +113,33 @@ async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterat
     try:
         yield ": pinwheel events\n\n"
         while not http.app.state.stopping.is_set():
-            lines = engine.store.reading.history(after, PAGE)
-            for line in lines:
-                after = line.seq
-                yield f"id: {line.seq}\nevent: {line.kind}\ndata: {json.dumps(told(line))}\n\n"
-            if not lines and not follow:
+            news = engine.news
+            after, text = await engine.store.read(partial(_page, after))
+            if not text and not follow:
                 return
-            if not lines:
-                yield ": still here\n\n"
-                await engine.wait_for_news(KEEP_ALIVE_S)
+            yield text or ": still here\n\n"
+            if not text:
+                await engine.wait_for_news(KEEP_ALIVE_S, news)
     finally:
         streams.discard(ticket)
 
 
+def _page(after: int, reading: Reading) -> tuple[int, str]:
+    """The next lines of the event stream as they go out, "" if there are none, and the position behind them."""
+    lines = reading.history(after, PAGE)
+    text = "".join(f"id: {line.seq}\nevent: {line.kind}\ndata: {json.dumps(told(line))}\n\n" for line in lines)
+    return (lines[-1].seq if lines else after), text
+
+
 def told(line: HistoryLine) -> dict[str, Any]:
-    return {**asdict(line), "at": zoned_text(line.at)}
+    return {
+        "seq": line.seq,
+        "at": zoned_text(line.at),
+        "request_id": line.request_id,
+        "kind": line.kind,
+        "step": line.step,
+        "detail": line.detail,
+    }
 
 
 def summary(request: Request) -> dict[str, Any]:

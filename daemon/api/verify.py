@@ -67,8 +67,7 @@ class Verify:
             raise Mistake(2, "Your request is incomplete and missing the mandatory parameter `request_id`")
         if len(several) > MAX_SEARCH:
             raise Mistake(TOO_MANY_IDS, "Too many request_ids provided")
-        found = [self._found(caller, wanted) for wanted in ([one] if one else several)]
-        answers = [answer for answer in found if answer is not None]
+        answers = [search_answer(*found) for found in await self.engine.find(caller, [one] if one else several)]
         if not answers:
             raise Mistake(NOT_FOUND, "No response found")
         return answers[0] if one else {"verification_requests": answers}
@@ -108,10 +107,6 @@ class Verify:
             sender_id=wanted.sender_id,
             account=account,
         )
-
-    def _found(self, caller: Caller, wanted: str) -> Answer | None:
-        found = self.engine.find(caller, wanted)
-        return search_answer(found, self.engine.store.reading.checks(wanted)) if found else None
 
 
 WANTING = {Channel.SMS: "a modem, and none is configured", Channel.TTS: "a voice driver, and none is configured"}

@@ -12,6 +12,7 @@ from daemon.core.milliseconds import Ms
 
 TICK = Ms(50)
 SLOTS = 4096
+CHUNK = 64  # ticks that are loaded at a time
 
 
 class Wheel:
@@ -29,9 +30,12 @@ class Wheel:
         return Ms((self._edge - 1) * self._tick_ms + 1)
 
     def extend(self) -> tuple[Ms, Ms]:
-        """Move the edge one full revolution ahead of the cursor; returns the span [from, to) to load now."""
+        """Move the edge on by CHUNK ticks, to one revolution ahead of the cursor at most.
+
+        Returns the span [from, to) to load now: so much that whoever loads it holds nobody up.
+        """
         start = self.edge
-        self._edge = self._cursor + len(self._slots)
+        self._edge = min(self._edge + CHUNK, self._cursor + len(self._slots))
         return start, self.edge
 
     def half_empty(self, now: Ms) -> bool:
