@@ -8,28 +8,28 @@ import re
 from dataclasses import dataclass, field, replace
 
 from drivers.sip.body import description
-from drivers.sip.message import Malformed, Message, parameters, uri_of
+from drivers.sip.message import Message, parameters
 from drivers.sip.replies import NOT_ACCEPTABLE, OK, PENDING, Reply
 from drivers.sip.sdp import FarEnd, NoAudio, answer, offer_again, respond
 from drivers.sip.transport import Address
-from drivers.sip.uri import uri_from
+from drivers.sip.uri import NameAddr, Uri, read_uris
 
 LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter
 
 
 @dataclass(slots=True)
 class Dialog:
-    """remote_target: the far end's Contact, or whom we called where it gave none that can be used; to: with its tag.
+    """called: whom we called; contact: the far end's, None where it gave none that can be used; to: with its tag.
 
     home: where the INVITE went; offer: our description in it; audio: the far end's, as agreed, or None before.
     """
 
-    remote_target: str = field(repr=False)
+    called: str = field(repr=False)
+    contact: Uri | None
     to: str = field(repr=False)
-    route: tuple[str, ...] = field(repr=False)
+    route: tuple[NameAddr, ...]
     home: Address
     offer: bytes = field(repr=False)
-    reachable: bool = True  # by its Contact
     updates: bool = False  # the far end takes UPDATE
     refresh_s: float | None = None  # how often the session is ours to refresh (RFC 4028 7.2)
     audio: FarEnd | None = None
@@ -51,27 +51,28 @@ class Dialog:
 
     # --- the way there ---
 
+    @property
+    def remote_target(self) -> str:
+        return self.contact.text if self.contact is not None else self.called
+
     def way(self) -> tuple[str, tuple[str, ...]]:
         """Request-URI and Route of a request; a first router without ;lr wants to be the target (12.2.1.1)."""
-        if self.route and "lr" not in parameters(uri_of(self.route[0])):
-            return uri_of(self.route[0]), (*self.route[1:], f"<{self.remote_target}>")
-        return self.remote_target, self.route
+        values = tuple(hop.text for hop in self.route)
+        if self.route and not self.route[0].loose:
+            return self.route[0].uri.text, (*values[1:], f"<{self.remote_target}>")
+        return self.remote_target, values
 
     def next_hop(self, default_port: int) -> Address:
         """Where a request goes: to the first router, else to the target.
 
         Of a name the server knows the way (a look-up would block), and so it does where the target is not known.
         """
-        if not self.route and not self.reachable:
-            return self.home
-        hop = uri_from(uri_of(self.route[0]) if self.route else self.remote_target)
-        return hop.at.address(default_port) or self.home
+        hop = self.route[0].uri if self.route else self.contact
+        return (hop.at.address(default_port) if hop is not None else None) or self.home
 
     def retarget(self, message: Message) -> None:
         """Their Contact in what refreshes the dialog is where they are reached from now on (12.2.1.2, 12.2.2)."""
-        target = contact_of(message)
-        if target:
-            self.remote_target, self.reachable = target, True
+        self.contact = contact_of(message) or self.contact
 
     # --- the session ---
 
@@ -85,8 +86,7 @@ class Dialog:
     def confirm(self, response: Message, made: "Dialog") -> None:
         """A 2xx: the way is that of `made` from now on (13.2.2.4), the session goes on. Raises NoAudio for none."""
         self.route, self.updates, self.refresh_s = made.route, made.updates, made.refresh_s
-        if made.reachable:
-            self.remote_target, self.reachable = made.remote_target, True
+        self.contact = made.contact or self.contact
         if self.audio is None or description(response):
             self.audio = answer(description(response), self.offer)
 
@@ -141,9 +141,8 @@ class Dialog:
 
 def dialog_from(response: Message, called: str, home: Address, offer: bytes) -> Dialog:
     """The dialog that a response to our INVITE makes (12.1.2)."""
-    target = contact_of(response)
-    routes = tuple(value for value in reversed(response.all("record-route")) if usable(uri_of(value)))
-    made = Dialog(target or called, response.get("to"), routes, home, offer, reachable=bool(target))
+    routes = tuple(read_uris(reversed(response.all("record-route"))))
+    made = Dialog(called, contact_of(response), response.get("to"), routes, home, offer)
     made.updates = "UPDATE" in response.all("allow")
     timer = session_timer(response)
     made.refresh_s = half_of(timer[0]) if timer is not None and timer[1] == "uac" else None
@@ -165,18 +164,9 @@ def half_of(interval_s: int) -> float:
     return max(interval_s, LEAST_SESSION_S) / 2
 
 
-def contact_of(message: Message) -> str:
-    """The first Contact that a request can be sent to, or ""."""
-    return next(filter(usable, map(uri_of, message.all("contact"))), "")
-
-
-def usable(uri: str) -> bool:
-    """A sip: URI by the grammar; another one would break the requests that we send there."""
-    try:
-        uri_from(uri)
-    except Malformed:
-        return False
-    return True
+def contact_of(message: Message) -> Uri | None:
+    """The first Contact that a request can be sent to."""
+    return next((contact.uri for contact in read_uris(message.all("contact"))), None)
 
 
 def tag_of(value: str) -> str:

@@ -4,13 +4,14 @@ Whatever a far end wrote passes through here before it may become an address to 
 way from its text to a socket. Each function reads its text once.
 """
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote
 
-from drivers.sip.message import Malformed, parameters
+from drivers.sip.message import Malformed, parameters, uri_of
 from drivers.sip.transport import Address
 
 MOST_HOST, MOST_LABEL = 253, 63  # octets (RFC 1035 2.3.4)
@@ -60,6 +61,19 @@ class Uri:
         """What stands behind the question mark, each as "name=value", with the name in lower case."""
         pairs = (header.partition("=") for header in self.text.partition("?")[2].split("&"))
         return [f"{unquote(name).lower()}={unquote(value)}" for name, _, value in pairs if name]
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """One value of a Contact, Route or Record-Route header (RFC 3261 25.1). text: as it was written."""
+
+    text: str = field(repr=False)
+    uri: Uri
+
+    @property
+    def loose(self) -> bool:
+        """Of a route: a router by RFC 3261 16.12; another one wants to be the Request-URI."""
+        return "lr" in self.uri.parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +166,13 @@ def same(one: Uri, other: Uri) -> bool:
 def _lower(uri: Uri, name: str) -> str | None:
     value = uri.parameters.get(name)
     return None if value is None else unquote(value).lower()
+
+
+def read_uris(values: Iterable[str]) -> Iterator[NameAddr]:
+    """The values of a Contact, Route or Record-Route header that hold a sip: URI; others are dropped here."""
+    for value in values:
+        with contextlib.suppress(Malformed):
+            yield NameAddr(value, uri_from(uri_of(value)))
 
 
 def via_from(value: str) -> Via:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.sip.message import Malformed
-from drivers.sip.uri import HostPort, host_port_of, same, uri_from, via_from
+from drivers.sip.uri import HostPort, host_port_of, read_uris, same, uri_from, via_from
 
 USABLE = {
     "192.0.2.1": HostPort("192.0.2.1"),
@@ -73,6 +73,14 @@ def test_a_via_may_have_blanks_where_the_standard_has_them() -> None:
     via = via_from("SIP  / 2.0  / TCP     spindle.example.test  : 5070 ;\n  branch  =   z9hG4bK9ikj8 ;rport")
     assert (via.transport, via.sent_by) == ("tcp", HostPort("spindle.example.test", 5070))
     assert via.parameters == {"branch": "z9hG4bK9ikj8", "rport": ""}
+
+
+def test_of_many_values_those_that_hold_a_sip_uri_are_read() -> None:
+    values = ["*", "<tel:+44>", '"a <b>; c" <sip:far@192.0.2.1;lr>;q=0.5', "<sip:far@[::1%lo]>", "sip:b@pbx;x", "<sip:"]
+    first, second = read_uris(values)
+    assert (first.text, first.uri.text, first.loose) == (values[2], "sip:far@192.0.2.1;lr", True)
+    assert (second.uri.at, second.loose) == (HostPort("pbx"), False)
+    assert "far" not in repr(first)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "224.0.0.1", "[ff02::1]", "255.255.255.255", "sbc.example"])
