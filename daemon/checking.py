@@ -2,11 +2,13 @@
 
 import os
 import pwd
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from daemon.config import inspect
+from daemon.config.unit import kept_from, local_changes
 from daemon.resources import DEFAULT_CONFIG
 from drivers.settings import Severity
 
@@ -22,8 +24,12 @@ def check(path: Path, user: str) -> bool:
 
     user: as whom to look; "": as the daemon's, where root looks at the daemon's own file. Raises NoSuchUser.
     """
-    become(user or _daemon_user(path))
+    service = user or _daemon_user(path)
+    become(service)
     inspection = inspect(path)
+    if service == SERVICE_USER and inspection.readable:
+        hidden = kept_from(inspection.config, local_changes())
+        inspection = replace(inspection, findings=(*inspection.findings, *hidden))
     for finding in inspection.findings:
         warning = finding.severity is Severity.WARNING
         click.echo(f"warning: {path}: {finding}" if warning else f"cannot use {path}: {finding}", err=True)

@@ -12,6 +12,7 @@ from daemon.unreachable import explained
 
 DEFAULT_SOCKET = Path("/run/pinwheel/control.sock")
 TIMEOUT_S = 10.0  # for an answer: a restart takes less, and a commit much less
+FOLLOW_S = 45.0  # of silence on an event stream, which says every 15 s that it is still there
 NOT_STARTED = "pinwheel-not-started"  # a header of what answers in place of a daemon that does not start
 
 
@@ -34,9 +35,13 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = self._stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+
+    def wait_for_more(self, timeout_s: float) -> None:
+        """How long the next octets may take, also of an answer after which the connection has let go of its socket."""
+        self._stream.settimeout(timeout_s)
 
 
 class Client:
@@ -66,7 +71,8 @@ class Client:
         """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away, or is stopped."""
         position = {"after": after} if after is not None else {"last": last}
         path = "/v1/events?" + urlencode({**position, "follow": int(follow)})
-        connection, response = self._send("GET", path, None, {}, None if follow else self._timeout_s)
+        connection, response = self._send("GET", path, None, {}, self._timeout_s)
+        connection.wait_for_more(FOLLOW_S if follow else self._timeout_s)
         try:
             if response.status >= 400:
                 raise _problem(response)
@@ -100,14 +106,12 @@ class Client:
         return document
 
     def _send(
-        self, method: str, path: str, body: str | None, headers: dict[str, str], timeout_s: float | None
+        self, method: str, path: str, body: str | None, headers: dict[str, str], timeout_s: float
     ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
-        connection = _UnixConnection(self._path, timeout_s or self._timeout_s)
+        connection = _UnixConnection(self._path, timeout_s)
         try:
             connection.request(method, path, body, headers | {"Connection": "close"})
-            stream = connection.sock  # which the connection forgets with its last answer
             response = connection.getresponse()
-            stream.settimeout(timeout_s)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise Unreachable(explained(self._path, exc)) from exc

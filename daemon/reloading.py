@@ -61,8 +61,7 @@ class Reloader:
     async def _reload(self) -> Reloaded:
         on_disk = await asyncio.to_thread(inspect, self.path)
         mistakes = [f"{self.path}: {mistake}" for mistake in on_disk.mistakes]
-        readable = all(finding.where for finding in on_disk.findings)
-        restart = sorted(set(changed(self.running, on_disk.config)) - FOR_COMMANDS_ONLY) if readable else ()
+        restart = sorted(set(changed(self.running, on_disk.config)) - FOR_COMMANDS_ONLY) if on_disk.readable else ()
         if self.calls is None:
             return Reloaded((), tuple(restart), tuple(mistakes))
         found = await asyncio.to_thread(self.find, self.running)

@@ -232,7 +232,8 @@ def load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
     except ssl.SSLError as exc:
         if exc.reason == "KEY_VALUES_MISMATCH":
             raise Unreadable(f"the key {key} does not belong to the certificate {certificate}") from exc
-        raise Unreadable(f"{certificate} and {key or 'itself'} are no PEM certificate with its private key") from exc
+        files = certificate if not key else f"{certificate} and {key}"
+        raise Unreadable(f"{files}: no PEM certificate with its private key ({exc.reason or 'no PEM'})") from exc
 
 
 def _no_passphrase() -> str:

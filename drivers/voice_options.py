@@ -77,6 +77,8 @@ def _learnt(value: str, options: "Options") -> Iterator[Fault]:
 
 
 def _sip_user(value: str) -> str:
+    if "@" in value:
+        return f'{value!r} takes no "@": what follows that is domain; the whole can be auth_username'
     return "" if SIP_USER.fullmatch(value) else f'{value!r} has characters that a SIP user cannot have; e.g. "gateway"'
 
 

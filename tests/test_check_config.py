@@ -3,23 +3,31 @@
 There used to be a dozen files that it called good, and with which the daemon or a device did not work.
 """
 
+import json
+import math
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daemon.checking import check
-from daemon.config import inspect
+from daemon.config import SECTIONS, inspect, parse
+from daemon.config.unit import kept_from
 from daemon.main import EX_CONFIG, _serve, main
 from daemon.standby import FailedStarts
 from drivers.settings import Severity
+from drivers.voice_options import Options
 from tests.gateway import until
 from tests.peers.tls import certificate
 
@@ -86,6 +94,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     (listener("none.pem", "key.pem"), "[api] tls_cert", "there is no file {dir}/none.pem"),
     (listener("cert.pem", "other/key.pem"), "[api] tls_cert", "does not belong to the certificate"),
     (listener("secret", "key.pem"), "[api] tls_cert", "no PEM certificate with its private key"),
+    (TRUNK + 'username = "a@pbx.example"\n', "[voice] username", "what follows that is domain"),
     (listener("cert.pem", "locked.pem"), "[api] tls_cert", "wants a passphrase; run: openssl pkey"),
     (listener("ended/cert.pem", "ended/key.pem"), "[api] tls_cert", "renew it"),
     (listener("early/cert.pem", "early/key.pem"), "[api] tls_cert", "is the clock right?"),
@@ -269,6 +278,26 @@ def test_a_port_in_use_is_a_warning(place: Path) -> None:
     assert done.output.count("is in use now") == 2
 
 
+def test_what_breaks_one_part_only_is_logged_at_a_start(tmp_path: Path, place: Path) -> None:
+    """An expired certificate, or a SIM's PIN that cannot be read, does not keep the rest from its work."""
+    toml = listener("ended/cert.pem", "ended/key.pem") + MODEM + 'pin_file = "{dir}/none"\n'
+    toml = toml.replace("8790", "0").replace("[api]", f'[api]\nsocket = "{tmp_path}/own.sock"')
+    toml = toml.replace(":0", ":18790") + store(f"sqlite:///{tmp_path}/p.db")
+    path = written(place, toml, "part.toml")
+    assert check_config(path).exit_code == 1
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "daemon.main", "--config", str(path)], stderr=log)
+    try:
+        until(lambda: "state=ready" in (tmp_path / "log").read_text() or process.poll() is not None, "the start")
+        told = (tmp_path / "log").read_text()
+        assert process.poll() is None, told
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+    for key in ("[api] tls_cert", "[[modem]] number 1 pin_file"):
+        assert f"ERROR pinwheel config={path} mistake={key!r:.{len(key) + 1}}" in told
+
+
 def test_several_mistakes_come_out_at_once(place: Path) -> None:
     toml = '[api]\nsocet = "/x"\n[clock]\nspeed = "fast"\n[[modem]]\nname = "sim1"\n'
     toml += '[prompts]\ndirectory = "{dir}/secret"\n'
@@ -330,3 +359,85 @@ def test_an_unknown_user_is_a_usage_error(place: Path) -> None:
     arguments = ["--config", str(written(place, MODEM)), "--check-config", "--user", "nobody-of-this-name"]
     done = CliRunner().invoke(main, arguments)
     assert (done.exit_code, "there is no user" in done.output) == (2, True)
+
+
+# --- under the unit ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("toml", "directive", "told"),
+    [
+        (
+            '[voice]\ndriver = "pyvoip"\nserver = "a"\ntls_ca = "/home/a"\n',
+            "ProtectHome",
+            "[voice] tls_ca",
+        ),
+        ('[prompts]\ndirectory = "/tmp/prompts"\n', "PrivateTmp", "[prompts] directory"),
+        ('[store]\nurl = "sqlite:////srv/p.db"\n', "ReadWritePaths", "[store] url"),
+        ('[[modem]]\nname = "a"\nport = "/dev/null"\n', "DeviceAllow", "[[modem]] number 1 port"),
+    ],
+)
+def test_what_the_unit_hides_from_the_service_is_a_mistake(toml: str, directive: str, told: str) -> None:
+    """There used to be a "good" for what only the sandbox forbids."""
+    config = parse(toml, Path("pinwheel.toml"))
+    (found,) = kept_from(config, changes="")
+    assert (found.where, directive in found.text, "systemctl edit" in found.text) == (told, True, True)
+    assert list(kept_from(config, changes=f"[Service]\n{directive}=...")) == []
+
+
+def test_the_unit_hides_nothing_of_the_shipped_file() -> None:
+    assert list(kept_from(inspect(SHIPPED).config, changes="")) == []
+
+
+# --- anything at all ---------------------------------------------------------------------------------------
+
+KEYS = [f"{section}.{f.name}" for section, cls in SECTIONS.items() for f in fields(cls)]
+VALUES = st.one_of(
+    st.text(max_size=40),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.booleans(),
+    st.lists(st.one_of(st.integers(-9, 9), st.text(max_size=9)), max_size=3),
+    st.sampled_from(["", "/", "127.0.0.1:1", "[::1]:1", "sqlite:////x", "0660", "auto", "{e164}", "4000-4099"]),
+)
+
+
+def toml_of(value: object) -> str:
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
+    return json.dumps(value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([f.name for f in fields(Options)]), VALUES, max_size=4),
+    st.sampled_from(KEYS),
+    VALUES,
+)
+def test_any_value_of_any_key_is_judged(place: Path, voice: dict[str, object], key: str, value: object) -> None:
+    """A configuration or findings, never another exception; and messages of one line."""
+    section, _, name = key.partition(".")
+    lines = [f"{name} = {toml_of(value)}" for name, value in voice.items()]
+    toml = "\n".join(['[voice]\ndriver = "pyvoip"', *lines])
+    if section != "voice":
+        toml += f"\n[{section}]\n{name} = {toml_of(value)}\n"
+    for finding in inspect(written(place, toml.encode(errors="replace").decode(), "any.toml")).findings:
+        assert finding.text
+        assert "\n" not in str(finding)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_file_is_judged(place: Path, content: bytes) -> None:
+    path = place / "any.toml"
+    path.write_bytes(content)
+    for finding in inspect(path).findings:
+        assert finding.text
+
+
+def test_a_line_of_a_million_characters_is_judged_in_good_time(place: Path) -> None:
+    started = time.monotonic()
+    for part in ("a", '"', "[", "= ", "a = 'x' ", "\u201c", " ", "a = 1s ", "#\n"):
+        inspect(written(place, part * (1_000_000 // len(part)), "long.toml"))
+    assert time.monotonic() - started < 30
+    assert "that is another file" in check_config(Path("/dev/zero")).output

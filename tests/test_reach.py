@@ -119,6 +119,26 @@ def test_a_socket_that_systemd_holds_and_nobody_answers_is_not_waited_for_withou
     assert TIMEOUT_S <= 10
 
 
+def test_a_stream_of_events_that_falls_silent_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There used to be no end to `start --wait` on a daemon that hangs; one that lives says so every 15 s."""
+    monkeypatch.setattr("daemon.client.FOLLOW_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "control.sock"))
+        listener.listen(1)
+
+        def begin() -> None:
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n")
+            held.append(connection)
+
+        held: list[socket.socket] = []
+        threading.Thread(target=begin, daemon=True).start()
+        with pytest.raises(Unreachable, match="went away: timed out"):
+            list(Client(tmp_path / "control.sock").events(follow=True))
+        held[0].close()
+
+
 def test_a_daemon_that_ends_before_it_answers_is_told(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "control.sock"))

@@ -33,6 +33,7 @@ SQLITE_PREFIX = "sqlite:///"
 SQLITE_HEADER = b"SQLite format 3\0"
 EXAMPLE_URL = "sqlite:////var/lib/pinwheel/pinwheel.db"
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.ASCII)
+SOCKET_UNITS = [f"{place}/systemd/system/pinwheel.socket" for place in ("/etc", "/usr/lib", "/lib")]
 MAX_SOCKET_PATH = 107  # octets (unix(7))
 MAX_BRAND = 18  # the Verify reference
 MAX_UID = 2**32 - 2
@@ -49,8 +50,8 @@ def socket_path(value: str) -> str:
 
 
 def socket_place(path: str, _: "Api") -> Iterator[Fault]:
-    if path == str(DEFAULT_SOCKET) or Path(path).is_socket():
-        return  # systemd makes it, or has made it
+    if Path(path).is_socket() or (path == str(DEFAULT_SOCKET) and any(map(os.path.exists, SOCKET_UNITS))):
+        return  # systemd has made it, or makes it
     if os.path.lexists(path):
         yield Fault(f"{path} is there and is no socket; name another path", Severity.FATAL)
     yield from writable_directory(Path(path).parent)

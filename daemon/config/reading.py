@@ -20,6 +20,8 @@ from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
 from drivers.settings import Severity
 
+MAX_FILE = 1 << 20  # octets; the shipped file, with all its keys, has 10,000
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -28,6 +30,11 @@ class Inspection:
     path: Path
     config: Config
     findings: tuple[Finding, ...]
+
+    @property
+    def readable(self) -> bool:
+        """It is TOML, so that there is a configuration, if not a good one."""
+        return all(finding.where for finding in self.findings)
 
     @property
     def mistakes(self) -> list[Finding]:
@@ -44,8 +51,8 @@ class Inspection:
 def inspect(path: Path) -> Inspection:
     """Read the file, and open, parse or resolve all that it names; as the user that asks, without network traffic."""
     read = _read(path)
-    if not all(finding.where for finding in read.findings):
-        return read  # there is no whole file to look at
+    if not read.readable:
+        return read
     wrong = {finding.where for finding in read.findings}
     return dataclasses.replace(read, findings=(*read.findings, *probed(read.config, wrong)))
 
@@ -66,9 +73,12 @@ def parse(text: str, path: Path) -> Config:
 
 def _read(path: Path) -> Inspection:
     try:
-        octets = path.read_bytes()
+        with path.open("rb") as file:
+            octets = file.read(MAX_FILE + 1)
     except OSError as exc:
         return _nothing(path, f"{exc.strerror}; name another file with --config")
+    if len(octets) > MAX_FILE:
+        return _nothing(path, f"it has more than {MAX_FILE} octets: that is another file; name ours with --config")
     try:
         return _parsed(octets.decode(), path)
     except UnicodeDecodeError as exc:

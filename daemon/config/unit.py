@@ -1,0 +1,63 @@
+"""What the service's unit keeps it from, although its user might: its sandbox shows it less of the machine.
+
+Only --check-config for the service looks at this, from outside; the service itself finds what it names, or not.
+"""
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from daemon.config.findings import Finding
+from daemon.config.keys import Config
+from daemon.config.probing import sections
+from drivers.checks import STATE_DIRECTORY
+from drivers.settings import Severity
+
+DROP_INS = ("/etc/systemd/system/pinwheel.service", "/etc/systemd/system/pinwheel.service.d", "/run/systemd/system")
+HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}
+TTYS = ("ttyUSB", "ttyACM", "ttyS", "pts/")  # as DeviceAllow= has them
+EDIT = "in a drop-in (systemctl edit pinwheel)"
+
+
+def local_changes() -> str:
+    """What the administrator has changed of the unit: a directive that stands there is no longer ours to judge."""
+    files = [path for place in DROP_INS for path in (place, *glob.glob(f"{place}/**/*.conf", recursive=True))]
+    return "\n".join(Path(path).read_text(errors="replace") for path in files if os.path.isfile(path))
+
+
+def kept_from(config: Config, changes: str) -> Iterator[Finding]:
+    """What the file names and the service cannot use. changes: to the unit."""
+    for where, section in sections(config):
+        for f in fields(section):
+            value = getattr(section, f.name)
+            if f.name == "port":
+                yield from _port(f"{where} port", value, changes)
+            elif isinstance(value, str) and value.startswith("/"):
+                yield from _hidden(f"{where} {f.name}", Path(value), changes)
+    yield from _database(config.store.path, changes)
+
+
+def _hidden(key: str, path: Path, changes: str) -> Iterator[Finding]:
+    for directive, tops in HIDDEN.items():
+        for top in tops:
+            if path.is_relative_to(top) and directive not in changes:
+                remedy = f"move it, e.g. to /etc/pinwheel, or set {directive}=no {EDIT}"
+                text = f"the service does not see {top} ({directive}= of its unit); {remedy}"
+                yield Finding(key, text, Severity.ERROR)
+
+
+def _database(path: Path, changes: str) -> Iterator[Finding]:
+    if not path.is_relative_to(STATE_DIRECTORY) and "ReadWritePaths" not in changes and "ProtectSystem" not in changes:
+        remedy = f"move it there, or set ReadWritePaths={path.parent} {EDIT}"
+        text = f"the service may write in {STATE_DIRECTORY} only (ProtectSystem= of its unit); {remedy}"
+        yield Finding("[store] url", text, Severity.ERROR)
+
+
+def _port(key: str, pattern: str, changes: str) -> Iterator[Finding]:
+    for name in glob.glob(pattern):
+        device = os.path.realpath(name).removeprefix("/dev/")
+        if not device.startswith(TTYS) and "DeviceAllow" not in changes and "DevicePolicy" not in changes:
+            remedy = f"set DeviceAllow=/dev/{device} rw {EDIT}"
+            yield Finding(key, f"the service may not use {device} (DeviceAllow= of its unit); {remedy}", Severity.ERROR)
