@@ -95,6 +95,7 @@ def tls_host(tmp_path: Path, modem: SimulatedModem, monkeypatch: pytest.MonkeyPa
     cert, key = certificate(tmp_path)
     host = f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_STREAM)}"
     (tmp_path / "secret").write_text(SECRET + "\n")
+    (tmp_path / "secret").chmod(0o600)
     api = f"[api]\ntcp = {json.dumps(host)}\ntls_cert = {json.dumps(str(cert))}\ntls_key = {json.dumps(str(key))}\n"
     account = f"[[account]]\nkey = {json.dumps(KEY)}\nsecret_file = {json.dumps(str(tmp_path / 'secret'))}\n"
     limits = "[security]\ncancel_after = 0\n"
