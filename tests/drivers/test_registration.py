@@ -272,6 +272,19 @@ def test_a_binding_that_is_not_kept_is_no_registration() -> None:
     assert (ours.registration.registered, ours.registration.due) == (False, 1.1)
 
 
+@pytest.mark.parametrize(
+    ("least", "asked"), [("0", 300), ("60", 300), ("600", 600), ("9999999999", 86_400), ("soon", 300)]
+)
+def test_a_registrar_that_wants_a_longer_time_gets_it(least: str, asked: int) -> None:
+    """There used to be a bug: "Min-Expires: 0" made us take our own contact back (423, 10.2.8)."""
+    ours = ours_at("192.0.2.9:40001")
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    ours.receive(reply(register, 423, ("min-expires", least)), FIRST, 0.1)
+    ours.poll(ours.registration.due if ours.registration is not None else 0.0)
+    assert int(sent(ours)[-1][0].get("expires")) == asked
+
+
 # --- whatever a registrar says ---------------------------------------------------------------------------------------
 
 CHALLENGES = (

@@ -28,6 +28,7 @@ CHALLENGE = say("401 Unauthorized", 'WWW-Authenticate: Digest realm="x", nonce="
 PROXY_CHALLENGE = say(
     "407 Proxy Authentication Required", 'Proxy-Authenticate: Digest realm="x", nonce="y", qop="auth"'
 )
+CONTACT = "Contact: <sip:sipp@[local_ip]:[local_port]>\n"
 T1_S = 0.1
 MOST_TIMES = 4  # that any row lets a request be sent: at 0, 1, 3 and 7 times T1
 
@@ -36,6 +37,15 @@ MATRIX: dict[str, tuple[str, CallOutcome]] = {
     "100, 180, 200": (script(say("100 Trying"), say("180 Ringing"), ANSWER, SAID_BYE), A.ANSWERED),
     "183 first, then 200": (script(say("183 Session Progress", sdp=True), ANSWER, SAID_BYE), A.ANSWERED),
     "183, then refused": (script(say("183 Session Progress", sdp=True), say("486 Busy Here"), hear("ACK")), A.BUSY),
+    "183 with a description, then 200 without": (
+        script(say("183 Session Progress", sdp=True), say("200 OK"), hear("ACK"), SAID_BYE),
+        A.ANSWERED,
+    ),
+    "200 without Contact": (script(OK.replace(CONTACT, ""), hear("ACK"), SAID_BYE), A.ANSWERED),
+    "200 with a Contact for telephones": (
+        script(OK.replace(CONTACT, "Contact: <tel:+44>\n"), hear("ACK"), SAID_BYE),
+        A.ANSWERED,
+    ),
     "180, then 408": (script(say("180 Ringing"), say("408 Request Timeout"), hear("ACK")), A.NO_ANSWER),
     "INVITE unanswered once": (script(pause(150), ANSWER, SAID_BYE), A.ANSWERED),
     "INVITE unanswered twice": (script(pause(350), ANSWER, SAID_BYE), A.ANSWERED),
@@ -50,6 +60,13 @@ MATRIX: dict[str, tuple[str, CallOutcome]] = {
         script(ANSWER, ask("INVITE", sdp=True), hear_answer(200), ask("ACK"), SAID_BYE),
         A.ANSWERED,
     ),
+    "re-INVITE that requires what we cannot do": (
+        script(
+            ANSWER, ask("INVITE", sdp=True).replace("Max-", "Require: x\nMax-"), hear_answer(420), ask("ACK"), SAID_BYE
+        ),
+        A.ANSWERED,
+    ),
+    "a method that nobody knows": (script(ANSWER, ask("WINK"), hear_answer(501), SAID_BYE), A.ANSWERED),
     "422, longer session wanted": (
         script(
             say("422 Session Interval Too Small", "Min-SE: 3600"),
@@ -83,9 +100,32 @@ for line, refused in REFUSALS.items():
 
 SIGNED_401 = hear("INVITE", containing="Authorization: Digest username")
 SIGNED_407 = hear("INVITE", containing="Proxy-Authorization: Digest username")
+EDGE, CORE = (f'Proxy-Authenticate: Digest realm="{realm}.example", nonce="n"' for realm in ("edge", "core"))
+BOTH = "realm=.edge.example.*realm=.core.example"
+TWO_REALMS = (
+    say("407 Proxy Authentication Required", EDGE),
+    hear("ACK"),
+    hear("INVITE", containing="realm=.edge.example"),
+    say("407 Proxy Authentication Required", CORE),
+    hear("ACK"),
+    hear("INVITE", containing=BOTH),
+)
+EMPTY_QOP = CHALLENGE.replace('qop="auth"', 'qop=""')
 WITH_ACCOUNT: dict[str, tuple[str, CallOutcome]] = {
     "401": (script(CHALLENGE, hear("ACK"), SIGNED_401, ANSWER, SAID_BYE), A.ANSWERED),
     "407": (script(PROXY_CHALLENGE, hear("ACK"), SIGNED_407, ANSWER, SAID_BYE), A.ANSWERED),
+    "407 of one realm, then of another": (script(*TWO_REALMS, ANSWER, SAID_BYE), A.ANSWERED),
+    "407 of two realms at once": (
+        script(
+            say("407 Proxy Authentication Required", EDGE, CORE),
+            hear("ACK"),
+            hear("INVITE", containing=BOTH),
+            ANSWER,
+            SAID_BYE,
+        ),
+        A.ANSWERED,
+    ),
+    "401 with an empty qop": (script(EMPTY_QOP, hear("ACK"), SIGNED_401, ANSWER, SAID_BYE), A.ANSWERED),
     "401, wrong password": (script(CHALLENGE, hear("ACK"), SIGNED_401, CHALLENGE, hear("ACK"), pause(300)), A.REJECTED),
     "407, wrong password": (
         script(PROXY_CHALLENGE, hear("ACK"), SIGNED_407, PROXY_CHALLENGE, hear("ACK"), pause(300)),
