@@ -92,7 +92,7 @@ class Registration:
         if request.get("expires") == "0":
             self._on_removal(response, now)
         elif response.status < 300:
-            self._on_success(response, now)
+            self._on_success(request, response, now)
         elif response.status == 423 and SECONDS.fullmatch(response.get("min-expires")):
             asked_s = int(response.get("min-expires"))  # a longer time than ours: a shorter one is no reason to refuse
             self._expires_s = min(max(asked_s, EXPIRES_S), MOST_GRANTED_S)
@@ -105,7 +105,7 @@ class Registration:
             self._failed(problem, now)
             self._be_due(max(self.due, now + min(retry_after(response) or 0, LONGEST_PAUSE_S)))
 
-    def _on_success(self, response: Message, now: float) -> None:
+    def _on_success(self, request: Message, response: Message, now: float) -> None:
         granted_s = min(self._granted_s(response), MOST_GRANTED_S)
         if not granted_s:
             self._failed("the registrar keeps us for 0 s", now)
@@ -114,6 +114,8 @@ class Registration:
         self.contacts = tuple(uri for uri in self.contacts if uri == self.identity.contact)
         self._failures, self._removal = 0, Removal.TOGETHER
         self._be_due(now + max(granted_s * 0.8, LEAST_REFRESH_S))
+        if len(request.all("contact")) > 1 and not response.all("contact"):
+            self._be_due(now)  # it may see all of ours as one address, and have removed that: once more, ours alone
 
     def _on_removal(self, response: Message, now: float) -> None:
         """Whatever came of it, our contact is next."""

@@ -480,6 +480,54 @@ def test_each_use_of_a_nonce_is_counted_on_the_wire() -> None:
     assert counts == ["00000001", "00000001", "00000002"]
 
 
+def requests_of_ours(method: str) -> tuple[UserAgent, Message]:
+    """An agent, and the request of this name that it has just sent."""
+    ours = agent()
+    ours.registration = Registration(ours.identity, "sip:trunk.example", contacts=("sip:gw@192.0.2.9:5060",))
+    ours.registration.due = float("inf")
+    if method == "REGISTER":
+        ours.registration.due = 0.0
+        ours.poll(0.0)
+    elif method == "REGISTER, leaving":
+        ours.unregister(0.0)
+    elif method == "OPTIONS":
+        ours.probe(0.0)
+    elif method in ("INVITE", "PRACK"):
+        _, invite = placed(ours)
+        if method == "INVITE":
+            return ours, invite
+        ours.receive(reply(invite, 183, *RELIABLE, body=SDP), FIRST, 1.0)
+    else:
+        allow = ("allow", "INVITE, UPDATE" if method == "UPDATE" else "INVITE")
+        call, _ = answered(ours, ("session-expires", "90;refresher=uac"), allow)
+        ours.hang_up(call, 2.0) if method == "BYE" else ours.poll(46.0)
+    return ours, sent(ours)[-1][0]
+
+
+OF_OURS = ["INVITE", "PRACK", "UPDATE", "re-INVITE", "BYE", "REGISTER", "REGISTER, leaving", "OPTIONS"]
+
+
+@pytest.mark.parametrize("status", [401, 407])
+@pytest.mark.parametrize("method", OF_OURS)
+def test_every_request_of_ours_that_is_challenged_is_signed_and_repeated_when_stale(method: str, status: int) -> None:
+    """There used to be a bug: an unregister and OPTIONS were not, and each kind of request had its own rules."""
+    ours, request = requests_of_ours(method)
+    assert request.method == method.partition(",")[0].removeprefix("re-")
+    ask, answer = (("www-authenticate", "authorization"), ("proxy-authenticate", "proxy-authorization"))[status == 407]
+    kept = {name: value for name, value in request.headers if name in ("rack", "contact", "expires", "to", "call-id")}
+    for nonce, more in (("1", ""), ("2", ", stale=true")):
+        ours.receive(reply(request, status, (ask, f'Digest realm="x", nonce="{nonce}"{more}')), FIRST, 50.0)
+        before, request = request, sent(ours)[-1][0]
+        assert (request.method, request.body, request.uri) == (before.method, before.body, before.uri)
+        assert request.cseq[0] == before.cseq[0] + 1
+        assert request.branch != before.branch
+        assert {name: request.get(name) for name in kept} == kept
+        assert f'nonce="{nonce}"' in request.get(answer)
+    ours.receive(reply(request, status, (ask, 'Digest realm="x", nonce="2"')), FIRST, 51.0)
+    again = [message.method for message, _ in sent(ours) if message.get("cseq").startswith(f"{request.cseq[0] + 1} ")]
+    assert again == []
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_two_realms_on_the_way_get_credentials_each(at_once: bool) -> None:
     """There used to be a bug: the second 407 was taken for a refusal (22.3)."""

@@ -135,6 +135,23 @@ def test_a_registrar_that_reads_one_contact_gets_the_removal_apart() -> None:
     assert registrar.bound == ["sip:gw@192.0.2.9:40002"]
 
 
+@dataclass
+class Rewriter(OneContact):
+    """Takes every Contact for the address that it sees, as registrars for phones behind NATs do."""
+
+    def answer(self, request: Message) -> tuple[int, tuple[tuple[str, str], ...]]:
+        seen = [("contact", f"<sip:gw@203.0.113.9:62000>{value.partition('>')[2]}") for value in request.all("contact")]
+        return super().answer(request.with_headers(*seen))
+
+
+def test_a_registrar_that_takes_all_contacts_for_one_keeps_ours() -> None:
+    registrar = Rewriter(bound=["sip:gw@203.0.113.9:62000"])
+    ours = ours_at("192.0.2.9:40002", OLD)
+    lives(ours, registrar, 0.0, 0.1)
+    assert registrar.bound == ["sip:gw@203.0.113.9:62000"]
+    assert len(registrar.heard) == 3  # challenged, with the removal, alone
+
+
 def test_a_registrar_that_removes_nothing_is_asked_again_and_said_to_hold_a_contact() -> None:
     ours = ours_at("192.0.2.9:40002", OLD)
     assert ours.registration is not None
