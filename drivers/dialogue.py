@@ -10,7 +10,7 @@ import contextlib
 import time
 from enum import Enum, auto
 
-from drivers import at
+from drivers import at, causes
 from drivers.line import LISTING_S, Line, Reply, Silent
 from drivers.timing import Timing
 
@@ -179,7 +179,7 @@ class Dialogue:
 
     def _is_late_refusal(self, final: at.Final) -> bool:
         """Whether this error is a message's, which is told to who listens, and not the marker's."""
-        if final.kind != "CMS" or final.code in at.OF_COMMAND:
+        if final.kind != "CMS" or final.code in causes.OF_COMMAND:
             return False
         self._line.overhear(at.Notice("+CMS ERROR", f"+CMS ERROR: {final.code}"))
         return True

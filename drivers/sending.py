@@ -20,8 +20,10 @@ from drivers import (
     Unavailable,
     Uncertain,
     at,
+    causes,
     pdu,
 )
+from drivers.causes import Verdict
 from drivers.doubt import Answer
 from drivers.line import Line, Silent
 from drivers.modem import Modem
@@ -37,11 +39,11 @@ OWN_FAILURES = frozenset({300, INVALID_PDU, 320})  # ME failure, memory failure
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
 CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
 
-KINDS: dict[at.Verdict, Callable[[str], DriverError]] = {
-    at.Verdict.REFUSED: Refused,
-    at.Verdict.DEFERRED: Deferred,
-    at.Verdict.LATER: Unavailable,
-    at.Verdict.UNCERTAIN: Uncertain,
+KINDS: dict[Verdict, Callable[[str], DriverError]] = {
+    Verdict.REFUSED: Refused,
+    Verdict.DEFERRED: Deferred,
+    Verdict.LATER: Unavailable,
+    Verdict.UNCERTAIN: Uncertain,
 }
 
 
@@ -237,4 +239,4 @@ class Sender:
 
 def _of_network(final: at.Final) -> bool:
     """Whether it is the network that refuses a message, not the modem that refuses a command."""
-    return final.kind == "CMS" and (final.code or 0) < at.OF_MODEM
+    return final.kind == "CMS" and (final.code or 0) < causes.OF_MODEM

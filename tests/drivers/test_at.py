@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import at
-from drivers.at import Answer, Event, Final, Notice, Prompt, Session, Verdict
+from drivers.at import Answer, Event, Final, Notice, Prompt, Session
+from drivers.causes import Verdict
 
 MODEM_TALK = st.lists(
     st.sampled_from(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from daemon.client import Unreachable
+from drivers.simulated_dialect import STANDARD, Dialect
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, until
 
@@ -21,6 +22,7 @@ PATIENCE_S = 400.0
 BACK_WITHIN_S = 5.0
 SETTINGS = "[security]\nrequests_per_second = 0\n"
 UNDER_WAY = ("queued", "sending")
+ANSWERING = Dialect(meanwhile=True)  # commands while the network has a message
 PLAIN = [f"4477009{i:03d}00" for i in range(MESSAGES)]
 
 
@@ -32,6 +34,7 @@ class Scene:
     modem: SimulatedModem
     directory: Path
     back_at: float | None = None
+    noticed_s: float | None = None  # from the fault until the driver did something about it
 
     def on_wire(self) -> None:
         """Wait until the message after the first four is with the network."""
@@ -54,6 +57,12 @@ class Scene:
 
     def back(self) -> None:
         self.back_at = time.monotonic()
+
+    def notices(self, condition: Callable[[], bool]) -> None:
+        """Measure how long it takes from now on."""
+        started = time.monotonic()
+        until(condition, "it is noticed", PATIENCE_S)
+        self.noticed_s = time.monotonic() - started
 
     def away(self, seconds: float) -> None:
         self.modem.unplug()
@@ -96,27 +105,50 @@ def hung(scene: Scene) -> None:
     scene.back()
 
 
-def hung_until_power_is_cut(scene: Scene) -> None:
-    scene.on_wire()
+def mute(scene: Scene) -> None:
     scene.modem.hang(True)
-    until((scene.directory / "cut").exists, "the operator's command", PATIENCE_S)
+    scene.notices((scene.directory / "cut").exists)
     scene.modem.hang(False)
     scene.modem.reboot()
     scene.back()
 
 
-def rebooted_idle(scene: Scene) -> None:
+def mute_in_mid_send(scene: Scene) -> None:
+    scene.on_wire()
+    mute(scene)
+
+
+def half_sent(scene: Scene) -> None:
     until(lambda: len(scene.modem.accepted) >= MESSAGES // 2, "the first half", 60)
     time.sleep(1)
+
+
+def mute_idle(scene: Scene) -> None:
+    half_sent(scene)
+    mute(scene)
+
+
+def rebooted_idle(scene: Scene) -> None:
+    half_sent(scene)
     scene.modem.reboot()
     scene.back()
 
 
-def rebooted_quietly(scene: Scene) -> None:
-    until(lambda: len(scene.modem.accepted) >= MESSAGES // 2, "the first half", 60)
-    time.sleep(1)
-    scene.modem.reboot(banner=False)
+def quiet_reboot(scene: Scene) -> None:
+    known = scene.modem.commands["+CNMI"]
+    scene.modem.reboot(banner=False, echo=False)
+    scene.notices(lambda: scene.modem.commands["+CNMI"] > known)
     scene.back()
+
+
+def rebooted_quietly(scene: Scene) -> None:
+    half_sent(scene)
+    quiet_reboot(scene)
+
+
+def rebooted_quietly_in_mid_send(scene: Scene) -> None:
+    scene.on_wire()
+    quiet_reboot(scene)
 
 
 def rebooted(scene: Scene) -> None:
@@ -190,6 +222,14 @@ def registration_lost(scene: Scene) -> None:
     scene.back()
 
 
+def registration_back_without_a_word(scene: Scene) -> None:
+    scene.on_wire()
+    scene.modem.register(2, announced=False)
+    time.sleep(20)
+    scene.modem.register(1, announced=False)
+    scene.back()
+
+
 def storage_full(scene: Scene) -> None:
     scene.on_wire()
     scene.modem.fill()
@@ -214,7 +254,8 @@ class Fault:
     """name: as the table says it; happen: what makes it; late: so many messages wait until it has happened.
 
     doubtful: an answer is lost, so that one message may go out twice (`on_uncertain = "resend"`). multitasking: of the
-    modem, which takes the next message meanwhile.
+    modem, which takes the next message meanwhile. dialect: its other habits. noticed_s: at the latest. back_s: from the
+    modem's return to the next message, at the latest.
     """
 
     name: str
@@ -222,6 +263,9 @@ class Fault:
     doubtful: bool = False
     late: int = 0
     multitasking: bool = False
+    dialect: Dialect = STANDARD
+    noticed_s: float = float("inf")
+    back_s: float = BACK_WITHIN_S
     numbers: list[str] = field(default_factory=lambda: PLAIN)
 
 
@@ -231,13 +275,17 @@ FAULTS = (
     Fault("unplugged 3 s at the prompt", unplugged_at_prompt),
     Fault("unplugged 15 s in mid-send", unplugged_long, doubtful=True),
     Fault("hung in mid-send, power cycle after 45 s", hung, doubtful=True),
-    Fault("hung in mid-send, only power_cycle helps", hung_until_power_is_cut, doubtful=True),
+    Fault("mute in mid-send, only power_cycle helps", mute_in_mid_send, True, dialect=ANSWERING, noticed_s=60),
+    Fault("the same, and it never answers meanwhile", mute_in_mid_send, doubtful=True),
+    Fault("mute while idle, only power_cycle helps", mute_idle, late=MESSAGES // 2, noticed_s=60),
     Fault("restarted by itself, idle", rebooted_idle, late=MESSAGES // 2),
-    Fault("restarted by itself, idle, without a banner", rebooted_quietly, late=MESSAGES // 2),
+    Fault("restarted by itself, idle, without a banner", rebooted_quietly, late=MESSAGES // 2, noticed_s=10),
+    Fault("the same, in mid-send", rebooted_quietly_in_mid_send, True, dialect=ANSWERING, noticed_s=10),
     Fault("restarted by itself, in mid-send", rebooted, doubtful=True),
     Fault("OK lost, accepted", answer_lost, doubtful=True),
     Fault("OK 45 s late", lambda _: None, doubtful=True, numbers=["447700900183", *PLAIN[1:]]),
     Fault("network slow once, OK after 120 s", slow_network(120), doubtful=True),
+    Fault("the same, of a modem that answers meanwhile", slow_network(120), doubtful=True, dialect=ANSWERING),
     Fault("network slow once, OK after 170 s", slow_network(170), doubtful=True),
     Fault("network slow once, CMS 350 after 135 s", slow_network(135, 350), doubtful=True),
     Fault("the same, and it takes the next meanwhile", slow_network(45, 350), doubtful=True, multitasking=True),
@@ -254,6 +302,8 @@ FAULTS = (
     Fault("CMS 38 for 40 s", refused_for(40, 38)),
     Fault("one recipient out of reach, CMS 38 thrice", recipient_unreachable),
     Fault("registration lost for 20 s", registration_lost),
+    Fault("the same, and it does not tell when it is back", registration_back_without_a_word, back_s=3),
+    Fault("1.5 s for the answer to each command", lambda _: None, dialect=Dialect(command_s=1.5)),
     Fault("storage full", storage_full),
     Fault("ring storm", ring_storm),
     Fault("kill -9 of the daemon in mid-send", daemon_killed, doubtful=True),
@@ -262,7 +312,10 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the twelve. lied: reported otherwise than it was; back_s: from the modem's return to AT+CMGS."""
+    """What became of the twelve. lied: reported otherwise than it was; back_s: from the modem's return to AT+CMGS.
+
+    noticed_s: of the Scene.
+    """
 
     delivered: int
     uncertain: int
@@ -271,11 +324,12 @@ class Outcome:
     stuck: int
     stall_s: float
     back_s: float | None
+    noticed_s: float | None
     took_s: float
 
     def clean(self, fault: Fault) -> bool:
         honest = self.delivered + self.uncertain == MESSAGES and not (self.stuck or self.lied)
-        in_time = self.back_s is None or self.back_s <= BACK_WITHIN_S
+        in_time = (self.back_s or 0.0) <= fault.back_s and (self.noticed_s or 0.0) <= fault.noticed_s
         return honest and in_time and self.twice <= (1 if fault.doubtful else 0)
 
 
@@ -283,7 +337,9 @@ def run(fault: Fault, directory: Path) -> Outcome:
     """Twelve messages with one fault among them."""
     directory.mkdir()
     port, cut = directory / "modem", directory / "cut"
-    with SimulatedModem(port, network_s=NETWORK_S, report_s=0.2, multitasking=fault.multitasking) as modem:
+    with SimulatedModem(
+        port, network_s=NETWORK_S, report_s=0.2, multitasking=fault.multitasking, dialect=fault.dialect
+    ) as modem:
         section = modem_section(str(port), more=f'power_cycle = "touch {cut}"\n') + SETTINGS
         with Gateway(directory, section, log_level="info") as gateway:
             scene = Scene(gateway, modem, directory)
@@ -343,11 +399,13 @@ def _judged(scene: Scene, ids: dict[str, str], states: dict[str, str], started: 
         stuck=sum(state in UNDER_WAY for state in states.values()),
         stall_s=max((b - a for a, b in pairwise(accepted_at)), default=0.0),
         back_s=min(tried_at) - scene.back_at if scene.back_at and tried_at else None,
+        noticed_s=scene.noticed_s,
         took_s=time.monotonic() - started,
     )
 
 
-HEAD = f"{'fault':46}{'arrived':>8}{'uncertain':>10}{'twice':>6}{'lied':>5}{'stuck':>6}{'stall s':>8}{'back s':>7}"
+HEAD = f"{'fault':46}{'arrived':>8}{'uncertain':>10}{'twice':>6}{'lied':>5}{'stuck':>6}{'stall s':>8}"
+HEAD += f"{'noticed s':>10}{'back s':>7}"
 
 
 def campaign(directory: Path, names: Callable[[str], bool] = lambda _: True) -> bool:
@@ -364,6 +422,8 @@ def campaign(directory: Path, names: Callable[[str], bool] = lambda _: True) -> 
 
 
 def _row(fault: Fault, o: Outcome) -> str:
-    back = "" if o.back_s is None else f"{o.back_s:.1f}"
-    counts = f"{o.delivered:>8}{o.uncertain:>10}{o.twice:>6}{o.lied:>5}{o.stuck:>6}{o.stall_s:>8.1f}{back:>7}"
+    back, noticed = ("" if seconds is None else f"{seconds:.1f}" for seconds in (o.back_s, o.noticed_s))
+    counts = (
+        f"{o.delivered:>8}{o.uncertain:>10}{o.twice:>6}{o.lied:>5}{o.stuck:>6}{o.stall_s:>8.1f}{noticed:>10}{back:>7}"
+    )
     return f"{fault.name:46}{counts}{'' if o.clean(fault) else '  NOT CLEAN'}"
