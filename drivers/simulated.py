@@ -15,14 +15,14 @@ from typing import Any
 
 import click
 
-from drivers import simulated_modem, simulated_phone
+from drivers import simulated_network, simulated_phone
 from drivers.simulated_modem import SimulatedModem
 from drivers.simulated_phone import PhoneEvent, SimulatedPhone
 
 
 def _tables() -> str:
     """Both tables of handsets, for --help."""
-    messages = [f"{ending}  {handset.help}" for ending, handset in simulated_modem.HANDSETS.items()]
+    messages = [f"{ending}  {handset.help}" for ending, handset in simulated_network.HANDSETS.items()]
     calls = [f"{ending}  {handset.does}" for ending, handset in simulated_phone.HANDSETS.items()]
     return "\n".join(
         [

@@ -29,7 +29,8 @@ from daemon.sqlite import sqlite
 from daemon.store import SqliteStore
 from drivers import DeviceState, DriverError, Uncertain
 from drivers.serial import Driver, Options
-from drivers.simulated_modem import SimulatedModem, deliver
+from drivers.simulated_modem import SimulatedModem
+from drivers.simulated_sms import deliver
 from tests.core.story import request
 from tests.drivers.test_serial import FAST
 

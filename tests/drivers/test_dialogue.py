@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from drivers import Deferred, DeviceState, DriverError, Receipt, Unavailable, Uncertain
+from drivers.simulated_commands import SPECIAL
 from drivers.simulated_dialect import Dialect
-from drivers.simulated_modem import SPECIAL, SimulatedModem
+from drivers.simulated_modem import SimulatedModem
 from drivers.timing import Timing
 from tests.drivers.test_serial import BOUND_S, FAST, OTHER, in_state, opened, ready, send, sms
 

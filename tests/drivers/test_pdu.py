@@ -13,8 +13,8 @@ from smspdudecoder.fields import SMSDeliver, SMSSubmit
 
 from drivers import Delivery, IncomingSms, Sms, StatusReport
 from drivers.pdu import PduError, decode, delivery, encode_submit, relative_validity
-from drivers.simulated_modem import GSM7 as BASIC
-from drivers.simulated_modem import deliver, read_submit, status_report
+from drivers.simulated_sms import GSM7 as BASIC
+from drivers.simulated_sms import deliver, read_submit, status_report
 
 NUMBER = "447700900123"
 GSM7_TEXTS = ["Acme code: 1234. Valid for 5 minutes.", "@£$¥èéùìòÇ ÄÖÑÜ§¿äöñüà", "{}[]~^|\\€", "x" * 160]

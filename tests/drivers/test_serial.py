@@ -37,7 +37,10 @@ from drivers import (
     recovery,
 )
 from drivers.serial import SIGNS_AN_HOUR, Driver, Options
-from drivers.simulated_modem import ANSWERS, HANDSETS, SPECIAL, Handset, SimulatedModem, status_report
+from drivers.simulated_commands import ANSWERS, SPECIAL
+from drivers.simulated_modem import SimulatedModem
+from drivers.simulated_network import HANDSETS, Handset
+from drivers.simulated_sms import status_report
 from drivers.timing import Timing
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem

@@ -1,0 +1,145 @@
+"""A device on a pseudo-terminal, with a thread and timers of its own: what a simulated modem is built upon."""
+
+import contextlib
+import heapq
+import itertools
+import os
+import queue
+import select
+import threading
+import time
+import tty
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+Timers = list[tuple[float, int, Callable[[], None]]]
+"""A heap: monotonic time, order, what to do then."""
+
+
+class Terminal:
+    """Its public methods may be called from any thread. link: a name for the port that outlives an unplugging.
+
+    Who builds upon it says what a start is (`_reset`) and takes what comes (`_take_octets`).
+    """
+
+    def __init__(self, link: Path | None) -> None:
+        self.port = ""
+        self._link = link
+        self._todo: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
+        self._timers: Timers = []  # of the device itself
+        self._centre: Timers = []  # of what is behind it, which goes on without it
+        self._order = itertools.count()
+        self._master = self._slave = -1
+        self._mute = self._stopping = False
+
+    def _reset(self) -> None:
+        """What a start forgets."""
+        self._timers.clear()
+
+    def _take_octets(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    # --- from outside ---
+
+    def open(self) -> None:
+        self._wake_in, self._wake_out = os.pipe()
+        self._plug()
+        self._thread = threading.Thread(target=self._run, name="simulated-modem", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        def stop() -> None:
+            self._stopping = True
+
+        self._do(stop)
+        self._thread.join()
+        self._unplug()
+        os.close(self._wake_in)
+        os.close(self._wake_out)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def unplug(self) -> None:
+        """Out of its socket: the port is gone, and with it whatever was under way."""
+        self._do(self._unplug)
+
+    def replug(self) -> None:
+        """Back, under the same link."""
+        self._do(self._plug)
+
+    def noise(self, octets: bytes) -> None:
+        """Garbage on the wire."""
+        self._do(lambda: self._write(octets))
+
+    # --- the thread ---
+
+    def _do(self, action: Callable[[], None]) -> None:
+        done = threading.Event()
+        self._todo.put((action, done))
+        os.write(self._wake_out, b"!")
+        done.wait(10)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            due_s = min((timers[0][0] for timers in (self._timers, self._centre) if timers), default=None)
+            ports = [self._wake_in] + ([self._master] if self._master >= 0 else [])
+            wait_s = None if due_s is None else max(due_s - time.monotonic(), 0)
+            readable, _, _ = select.select(ports, [], [], wait_s)
+            if self._wake_in in readable:
+                os.read(self._wake_in, 4096)
+                self._obey()
+            if self._master in readable and self._master >= 0:
+                self._read()
+            for timers in (self._timers, self._centre):
+                while timers and timers[0][0] <= time.monotonic():
+                    heapq.heappop(timers)[2]()
+
+    def _obey(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                action, done = self._todo.get_nowait()
+                action()
+                done.set()
+
+    def _after(self, seconds: float, action: Callable[[], None], *, centre: bool = False) -> None:
+        timers = self._centre if centre else self._timers
+        heapq.heappush(timers, (time.monotonic() + seconds, next(self._order), action))
+
+    def _plug(self) -> None:
+        self._reset()
+        self._master, self._slave = os.openpty()  # the slave stays open, or a closing driver would end the port
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.port = os.ttyname(self._slave)
+        if self._link is not None:
+            self._link.unlink(missing_ok=True)
+            self._link.symlink_to(self.port)
+            self.port = str(self._link)
+
+    def _unplug(self) -> None:
+        if self._master < 0:
+            return
+        if self._link is not None:
+            self._link.unlink(missing_ok=True)
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
+        self._timers.clear()
+
+    def _write(self, octets: bytes) -> None:
+        if self._master >= 0 and not self._mute:
+            with contextlib.suppress(OSError):  # nobody reads: a full buffer loses octets, as a UART does
+                os.write(self._master, octets)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._master, 4096)
+        except OSError:  # EIO, as long as nobody has the port open
+            data = b""
+        self._take_octets(data)
