@@ -93,7 +93,9 @@ def cmgf(modem: "SimulatedModem", value: str) -> None:
 
 def cnmi(modem: "SimulatedModem", value: str) -> None:
     reports = int((value.split(",") + ["0"] * 5)[3] or 0)
-    if (reports == 1 and modem._stores_reports) or (reports and modem.dialect.acknowledged and modem._phase != "1"):
+    if (reports == 1 and modem.dialect.stores_reports) or (
+        reports and modem.dialect.acknowledged and modem._phase != "1"
+    ):
         modem._error("CMS", 303)
         return
     modem._reports = reports
@@ -111,7 +113,7 @@ def cpms(modem: "SimulatedModem", value: str) -> None:
 
 
 def cpms_query(modem: "SimulatedModem", _: str) -> None:
-    counts = [(name, len(modem._storages[name])) for name in (modem._read_from, "SM", modem._incoming)]
+    counts = [(name, len(modem._storages[name])) for name in (modem._read_from, "SM", modem.dialect.incoming)]
     modem._say("+CPMS: " + ",".join(f'"{name}",{count},{STORAGE}' for name, count in counts), "OK")
 
 
@@ -142,11 +144,11 @@ def cfun(modem: "SimulatedModem", value: str) -> None:
 
 
 def cmgs_test(modem: "SimulatedModem", _: str) -> None:
-    modem._say("OK" if modem._for_messages else "ERROR")
+    modem._say("OK" if modem.dialect.for_messages else "ERROR")
 
 
 def cmgs(modem: "SimulatedModem", value: str) -> None:
-    if not modem._for_messages:
+    if not modem.dialect.for_messages:
         modem._say("ERROR")
         return
     modem.moments.append(("AT+CMGS", time.monotonic()))

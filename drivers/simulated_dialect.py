@@ -12,7 +12,11 @@ class Dialect:
     a command makes it mute for ever, as ofono's phonesim. sent: what it says of a message that was sent, with {mr}.
     starting_s: how long after its start it refuses the commands `not_yet`, with the error `not_yet_error`. storages:
     how many parameters AT+CPMS takes. acknowledged: it tells reports only in phase 2+ (AT+CSMS=1), and the next one
-    only when the last was acknowledged (AT+CNMA). meanwhile: it answers commands while the network has a message.
+    only when the last was acknowledged (AT+CNMA). meanwhile: it answers commands while the network has a message;
+    multitasking: it takes the next message then, too. for_messages: False for a port of a stick that answers AT but
+    takes none. stores_reports: it knows no +CDS, so that they go to "SR". keeps_reports: where its stored profile keeps
+    them, "" for nowhere (27.005 3.4.1, <ds> 2 or 0). incoming: where it stores messages. flight: its radio is off at
+    first. verbose: False for a stored profile with results in digits (ATV0).
     """
 
     command_s: float = 0.0
@@ -26,6 +30,13 @@ class Dialect:
     storages: int = 1
     acknowledged: bool = False
     meanwhile: bool = False
+    multitasking: bool = False
+    for_messages: bool = True
+    stores_reports: bool = False
+    keeps_reports: str = ""
+    incoming: str = "SM"
+    flight: bool = False
+    verbose: bool = True
     sent: tuple[str, ...] = ("+CMGS: {mr}", "OK")
 
 

@@ -28,12 +28,8 @@ class SimulatedModem(Network):
     """One modem on a pseudo-terminal, with a thread of its own. Its public methods may be called from any other.
 
     link: a name for the port that outlives an unplugging. handset: hears (number, text) of whole messages.
-    network_s: how long the network takes for a message; report_s: until the handset's report comes. for_messages: False
-    for a port of a stick that answers AT but takes none. stores_reports: it knows no +CDS, so that they go to "SR".
-    keeps_reports: where its stored profile keeps them, "" for nowhere (27.005 3.4.1, <ds> 2 or 0).
-    multitasking: it answers, and takes the next message, while the network has one. incoming: where it stores messages.
-    flight: its radio is off at first. verbose: False for a stored profile with results in digits (ATV0). dialect: its
-    other habits.
+    network_s: how long the network takes for a message; report_s: until the handset's report comes. dialect: its
+    habits.
     """
 
     def __init__(
@@ -45,22 +41,13 @@ class SimulatedModem(Network):
         report_s: float = 1.0,
         imei: str = "356938035643809",
         pin: str | None = None,
-        for_messages: bool = True,
-        stores_reports: bool = False,
-        keeps_reports: str = "",
-        multitasking: bool = False,
-        incoming: str = "SM",
-        flight: bool = False,
-        verbose: bool = True,
         dialect: Dialect = STANDARD,
     ) -> None:
-        super().__init__(link, dialect, handset, network_s, report_s, incoming, multitasking)
+        super().__init__(link, dialect, handset, network_s, report_s)
         self.commands: Counter[str] = Counter()
         self._late = {"": dialect.first_s, **dict(dialect.late)}
         self._imei, self._pin, self._pin_tries = imei, pin, 3
-        self._for_messages, self._stores_reports = for_messages, stores_reports
-        self._keeps_reports = keeps_reports
-        self._functionality, self._verbose = 4 if flight else 1, verbose
+        self._functionality, self._verbose = 4 if dialect.flight else 1, dialect.verbose
         self._ignored: set[str] = set()
         self._prompts: list[float | None] = []  # of the next messages: seconds late, None: never
         self._resettable = False
@@ -68,7 +55,7 @@ class SimulatedModem(Network):
 
     def _reset(self) -> None:
         super()._reset()
-        self._echo, self._numeric_errors, self._reports = True, False, 2 if self._keeps_reports else 0
+        self._echo, self._numeric_errors, self._reports = True, False, 2 if self.dialect.keeps_reports else 0
         self._locked = self._pin is not None
         self._read_from = "SM"
         self._phase, self._started = "0", time.monotonic()

@@ -56,8 +56,6 @@ class Network(Terminal):
         handset: Callable[[str, str], None] | None,
         network_s: float,
         report_s: float,
-        incoming: str,
-        multitasking: bool,
     ) -> None:
         super().__init__(link)
         self.dialect = dialect
@@ -66,9 +64,8 @@ class Network(Terminal):
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
         self.network_s = network_s
         self._handset, self._report_s = handset, report_s
-        self._registered, self._multitasking = 1, multitasking
-        self._incoming, self._keeps_reports = incoming, ""
-        self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}, incoming: {}}
+        self._registered = 1
+        self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}, dialect.incoming: {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
         self._references = itertools.cycle(range(256))
@@ -107,7 +104,7 @@ class Network(Terminal):
 
     def receive(self, sender: str, text: str) -> None:
         """An incoming message from E.164 digits: stored, and announced."""
-        self._do(lambda: self._store(deliver(sender, text), "+CMTI", self._incoming))
+        self._do(lambda: self._store(deliver(sender, text), "+CMTI", self.dialect.incoming))
 
     def fill(self, messages: int = STORAGE, *, drafts: bool = False) -> None:
         """Incoming messages, unannounced, or drafts; once the storage is full, nothing can be sent either."""
@@ -156,7 +153,7 @@ class Network(Terminal):
     def _transmit(self) -> None:
         """The first of the outbox goes to the network, which has one message at a time."""
         submit, handset = self._outbox[0]
-        self._busy = not (self._multitasking or self.dialect.meanwhile)
+        self._busy = not (self.dialect.multitasking or self.dialect.meanwhile)
         if handset.restarts and submit.number not in self._congested:
             self._congested.add(submit.number)
             self._after(self.network_s / 2, self._restart)
@@ -242,7 +239,7 @@ class Network(Terminal):
             self._unacknowledged = self.dialect.acknowledged
             self._say(f"+CDS: {len(pdu) - 1}\r\n{pdu.hex().upper()}")
         elif self._reports == 2:
-            self._store(pdu, "+CDSI", self._keeps_reports or "SR")
+            self._store(pdu, "+CDSI", self.dialect.keeps_reports or "SR")
 
     def _store(self, pdu: bytes, notice: str, storage: str) -> None:
         stored = self._storages[storage]

@@ -29,6 +29,7 @@ from daemon.sqlite import sqlite
 from daemon.store import SqliteStore
 from drivers import DeviceState, DriverError, Uncertain
 from drivers.serial import Driver, Options
+from drivers.simulated_dialect import Dialect
 from drivers.simulated_modem import SimulatedModem
 from drivers.simulated_sms import deliver
 from tests.core.story import request
@@ -344,7 +345,9 @@ def test_a_report_that_the_sim_keeps_is_not_asked_ever_more_often(
             await until(lambda: state(engine, sent) == "delivered")
             return counts
 
-    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, stores_reports=True) as modem:
+    with SimulatedModem(
+        tmp_path / "modem", network_s=0.05, report_s=0.5, dialect=Dialect(stores_reports=True)
+    ) as modem:
         submitted, looks = asyncio.run(story(modem))
     assert submitted <= looks + 1
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.simulated_dialect import Dialect
 from drivers.simulated_modem import SimulatedModem
 from tests.bench.peers import PEERS, QUICK, WATCHFUL, Sender, Work, cpu_s, pinwheel
 from tests.gateway import until
@@ -73,7 +74,9 @@ def _running(
     directory.mkdir(parents=True)
     keeps_reports = "SM" if name in PEERS and work.reports else ""  # they read no +CDS
     with (
-        SimulatedModem(directory / "modem", network_s=0.05, report_s=0.05, keeps_reports=keeps_reports) as modem,
+        SimulatedModem(
+            directory / "modem", network_s=0.05, report_s=0.05, dialect=Dialect(keeps_reports=keeps_reports)
+        ) as modem,
         _sender(name, directory / "sender", modem.port, work) as sender,
     ):
         sender.send("447700900100")

@@ -121,7 +121,7 @@ def test_a_form_that_lacks_something_is_the_last_and_told() -> None:
 @pytest.mark.parametrize("incoming", ["SM", "ME"])
 def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path, incoming: str) -> None:
     news = News()
-    with met(tmp_path, Habits(storages=3), news, incoming=incoming, stores_reports=True) as (modem, driver):
+    with met(tmp_path, Habits(storages=3, incoming=incoming, stores_reports=True), news) as (modem, driver):
         send(ready(driver), sms())
         assert news.first(StatusReport).number == sms().number
         modem.receive("447700900999", "hello")
@@ -131,7 +131,7 @@ def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path,
 
 def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) -> None:
     news = News()
-    with met(tmp_path, Habits(storages=2), news, incoming="ME") as (modem, driver):
+    with met(tmp_path, Habits(storages=2, incoming="ME"), news) as (modem, driver):
         ready(driver)
         modem.receive("447700900999", "hello")
         until(lambda: driver.status().remarks, "it is told", BOUND_S)

@@ -38,6 +38,7 @@ from drivers import (
 )
 from drivers.serial import SIGNS_AN_HOUR, Driver, Options
 from drivers.simulated_commands import ANSWERS, SPECIAL
+from drivers.simulated_dialect import Dialect
 from drivers.simulated_modem import SimulatedModem
 from drivers.simulated_network import HANDSETS, Handset
 from drivers.simulated_sms import status_report
@@ -329,7 +330,7 @@ def test_a_restart_in_mid_send_is_uncertain_and_sets_the_modem_up_again(modem: S
 
 @pytest.fixture
 def eager(tmp_path: Path) -> Iterator[SimulatedModem]:
-    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, multitasking=True) as modem:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, dialect=Dialect(multitasking=True)) as modem:
         yield modem
 
 
@@ -568,7 +569,7 @@ class Glued(SimulatedModem):
 
 @pytest.fixture
 def glued(tmp_path: Path) -> Iterator[Glued]:
-    modem = Glued(tmp_path / "modem", network_s=0.05, report_s=60.0, multitasking=True)
+    modem = Glued(tmp_path / "modem", network_s=0.05, report_s=60.0, dialect=Dialect(multitasking=True))
     with modem:
         yield modem
 
@@ -1019,9 +1020,11 @@ def test_a_modem_whose_settings_always_differ_is_used_all_the_same(
     assert modem.commands["+CNMI"] <= 1 + SIGNS_AN_HOUR
 
 
-@pytest.mark.parametrize("profile", [{"flight": True}, {"verbose": False}], ids=["flight mode", "results in digits"])
-def test_a_modem_with_an_odd_profile_is_brought_to_work(tmp_path: Path, profile: dict[str, Any]) -> None:
-    with SimulatedModem(tmp_path / "modem", network_s=0.05, **profile) as modem, opened(modem.port) as driver:
+@pytest.mark.parametrize(
+    "profile", [Dialect(flight=True), Dialect(verbose=False)], ids=["flight mode", "results in digits"]
+)
+def test_a_modem_with_an_odd_profile_is_brought_to_work(tmp_path: Path, profile: Dialect) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, dialect=profile) as modem, opened(modem.port) as driver:
         send(ready(driver), sms())
 
 
@@ -1082,7 +1085,7 @@ def test_a_modem_that_answers_but_fails_again_and_again_is_restarted(modem: Simu
 def test_a_modem_that_returns_at_another_port_is_known_by_its_imei(tmp_path: Path) -> None:
     ports = [tmp_path / f"ttyUSB{i}" for i in range(4)]
     other = SimulatedModem(ports[0], imei="490154203237518")
-    useless = SimulatedModem(ports[1], for_messages=False)  # of the same stick, and with the same IMEI
+    useless = SimulatedModem(ports[1], dialect=Dialect(for_messages=False))  # of the same stick, and with the same IMEI
     before, after = SimulatedModem(ports[2], network_s=0.05), SimulatedModem(ports[3], network_s=0.05)
     with other, useless, opened(str(tmp_path / "ttyUSB*"), imei="356938035643809") as driver:
         with before:
@@ -1269,7 +1272,9 @@ def test_a_full_storage_is_emptied_into_events_and_sending_goes_on(modem: Simula
 def test_a_sim_that_is_full_while_reports_are_read_is_emptied(tmp_path: Path) -> None:
     news = News()
     with (
-        SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, stores_reports=True) as modem,
+        SimulatedModem(
+            tmp_path / "modem", network_s=0.05, report_s=0.05, dialect=Dialect(stores_reports=True)
+        ) as modem,
         opened(modem.port, news, timing=replace(FAST, health=60)) as driver,
     ):
         send(ready(driver), sms())
@@ -1341,7 +1346,7 @@ def test_what_the_sim_does_not_delete_is_told_once(modem: SimulatedModem, monkey
 
 def test_messages_are_looked_for_where_they_come_in(tmp_path: Path) -> None:
     news = News()
-    with SimulatedModem(tmp_path / "modem", incoming="ME") as modem:
+    with SimulatedModem(tmp_path / "modem", dialect=Dialect(incoming="ME")) as modem:
         modem.receive("447700900999", "early")
         with opened(modem.port, news) as driver:
             ready(driver)
@@ -1360,7 +1365,9 @@ def test_a_stored_report_is_deleted_only_once_it_is_safe(tmp_path: Path) -> None
         return pending[-1]
 
     timing = replace(FAST, keep=BOUND_S)
-    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, stores_reports=True) as modem:
+    with SimulatedModem(
+        tmp_path / "modem", network_s=0.05, report_s=0.05, dialect=Dialect(stores_reports=True)
+    ) as modem:
         driver = Driver("sim1", Options(port=modem.port), timing)
         driver.open(listen)
         send(ready(driver), sms())
@@ -1374,7 +1381,9 @@ def test_a_stored_report_is_deleted_only_once_it_is_safe(tmp_path: Path) -> None
 
 def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path) -> None:
     news = News()
-    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, stores_reports=True) as modem:
+    with SimulatedModem(
+        tmp_path / "modem", network_s=0.05, report_s=0.5, dialect=Dialect(stores_reports=True)
+    ) as modem:
         with opened(modem.port) as driver:
             (reference,) = send(ready(driver), sms()).references
         until(lambda: modem._storages["SR"], "the report", BOUND_S)
@@ -1390,7 +1399,7 @@ def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path)
 
 def test_a_report_that_a_restarted_modem_keeps_as_its_profile_says_is_found(tmp_path: Path) -> None:
     news = News()
-    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, keeps_reports="SM") as modem:
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.5, dialect=Dialect(keeps_reports="SM")) as modem:
         with opened(modem.port) as driver:
             (reference,) = send(ready(driver), sms()).references
         modem.reboot()
@@ -1401,7 +1410,10 @@ def test_a_report_that_a_restarted_modem_keeps_as_its_profile_says_is_found(tmp_
 
 
 def test_a_report_that_is_announced_is_read_where_it_is(tmp_path: Path) -> None:
-    news, modem = News(), SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, stores_reports=True)
+    news, modem = (
+        News(),
+        SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, dialect=Dialect(stores_reports=True)),
+    )
     with modem, opened(modem.port, news, Timing()) as driver:
         (reference,) = send(ready(driver), sms()).references
         assert news.first(StatusReport) == StatusReport(reference, NUMBER, Delivery.DELIVERED, 0, stored=True)
@@ -1425,7 +1437,10 @@ def test_no_more_is_handed_over_while_nothing_can_be_kept(modem: SimulatedModem)
 
 def test_a_report_whose_notice_was_lost_is_found(tmp_path: Path) -> None:
     news = News()
-    with SimulatedModem(tmp_path / "modem", stores_reports=True) as modem, opened(modem.port, news) as driver:
+    with (
+        SimulatedModem(tmp_path / "modem", dialect=Dialect(stores_reports=True)) as modem,
+        opened(modem.port, news) as driver,
+    ):
         ready(driver)
         modem._do(lambda: modem._storages["SR"].update({1: status_report(9, NUMBER, 0)}))
         assert news.first(StatusReport).reference == 9

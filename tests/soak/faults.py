@@ -23,6 +23,7 @@ BACK_WITHIN_S = 5.0
 SETTINGS = "[security]\nrequests_per_second = 0\n"
 UNDER_WAY = ("queued", "sending")
 ANSWERING = Dialect(meanwhile=True)  # commands while the network has a message
+MULTITASKING = Dialect(multitasking=True)  # and the next message, too
 PLAIN = [f"4477009{i:03d}00" for i in range(MESSAGES)]
 
 
@@ -253,16 +254,14 @@ def daemon_killed(scene: Scene) -> None:
 class Fault:
     """name: as the table says it; happen: what makes it; late: so many messages wait until it has happened.
 
-    doubtful: an answer is lost, so that one message may go out twice (`on_uncertain = "resend"`). multitasking: of the
-    modem, which takes the next message meanwhile. dialect: its other habits. noticed_s: at the latest. back_s: from the
-    modem's return to the next message, at the latest.
+    doubtful: an answer is lost, so that one message may go out twice (`on_uncertain = "resend"`). dialect: the
+    modem's habits. noticed_s: at the latest. back_s: from the modem's return to the next message, at the latest.
     """
 
     name: str
     happen: Callable[[Scene], None]
     doubtful: bool = False
     late: int = 0
-    multitasking: bool = False
     dialect: Dialect = STANDARD
     noticed_s: float = float("inf")
     back_s: float = BACK_WITHIN_S
@@ -288,8 +287,8 @@ FAULTS = (
     Fault("the same, of a modem that answers meanwhile", slow_network(120), doubtful=True, dialect=ANSWERING),
     Fault("network slow once, OK after 170 s", slow_network(170), doubtful=True),
     Fault("network slow once, CMS 350 after 135 s", slow_network(135, 350), doubtful=True),
-    Fault("the same, and it takes the next meanwhile", slow_network(45, 350), doubtful=True, multitasking=True),
-    Fault("OK 45 s late, and it takes the next meanwhile", slow_network(45), doubtful=True, multitasking=True),
+    Fault("the same, and it takes the next meanwhile", slow_network(45, 350), doubtful=True, dialect=MULTITASKING),
+    Fault("OK 45 s late, and it takes the next meanwhile", slow_network(45), doubtful=True, dialect=MULTITASKING),
     Fault("no prompt", prompt_missing),
     Fault("prompt 8 s late", prompt_late),
     Fault("garbage on the line", garbage, numbers=["447700900188", *PLAIN[1:]]),
@@ -337,9 +336,7 @@ def run(fault: Fault, directory: Path) -> Outcome:
     """Twelve messages with one fault among them."""
     directory.mkdir()
     port, cut = directory / "modem", directory / "cut"
-    with SimulatedModem(
-        port, network_s=NETWORK_S, report_s=0.2, multitasking=fault.multitasking, dialect=fault.dialect
-    ) as modem:
+    with SimulatedModem(port, network_s=NETWORK_S, report_s=0.2, dialect=fault.dialect) as modem:
         section = modem_section(str(port), more=f'power_cycle = "touch {cut}"\n') + SETTINGS
         with Gateway(directory, section, log_level="info") as gateway:
             scene = Scene(gateway, modem, directory)
