@@ -267,7 +267,7 @@ class Trunk:
         return uuid.uuid5(uuid.NAMESPACE_URL, f"{self._account} {socket.gethostname()}").urn
 
     def _keep(self) -> None:
-        """Write down where we are reached, before a registrar learns of it."""
+        """Write down where we are reached, before it is registered."""
         if self.agent is None or self.agent.registration is None or self._transport is None or self._is_cut_off:
             return
         port = self._transport.local(self.agent.server)[1] if self._kind is Kind.UDP else 0
@@ -279,7 +279,7 @@ class Trunk:
     # --- the end ---
 
     def unregister(self, now: float) -> None:
-        """Take our contact back; `idle` tells when that was answered."""
+        """Take our contact back; `idle` says when that was answered."""
         self._closing = True
         if self.agent is not None and self.agent.registration is not None:
             self.agent.unregister(now)

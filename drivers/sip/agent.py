@@ -71,7 +71,7 @@ class UserAgent:
         return call
 
     def hang_up(self, call: Call, now: float) -> None:
-        """End a call in whatever phase: BYE, or CANCEL as soon as the far end has been heard (9.1)."""
+        """End a call in whatever phase: BYE, or CANCEL once the far end has sent a provisional response (9.1)."""
         self._send_all(call.hang_up(), call, now)
         for pending in list(self._pending.values()):
             if pending.owner is call and pending.transaction.invite and 100 <= pending.transaction.answered < 200:
@@ -147,15 +147,15 @@ class UserAgent:
         times = [pending.transaction.deadline() for pending in self._pending.values()]
         times += [p.cancelled_at + self.timers.give_up for p in self._pending.values() if p.cancelled_at is not None]
         times += [self.registration.due] if self.registration is not None else []
-        unheard = [p for p in self._pending.values() if p.transaction.invite and not p.silence_handled]
-        times += [pending.transaction.started + self.timers.fail_over for pending in unheard]
+        unanswered = [p for p in self._pending.values() if p.transaction.invite and not p.silence_handled]
+        times += [pending.transaction.started + self.timers.fail_over for pending in unanswered]
         times += [*self._ended.values(), *self._refreshes.values(), self._serving.deadline()]
         return min(times)
 
     def _poll_transaction(self, key: tuple[str, str], pending: Pending, now: float) -> None:
         transaction = pending.transaction
         if now >= transaction.started + self.timers.fail_over and not pending.silence_handled:
-            self._unheard(pending, now)
+            self._on_silence(pending, now)
         if transaction.poll(now):
             self._send(transaction.request.encode(), transaction.destination)
         given_up = pending.cancelled_at is not None and now >= pending.cancelled_at + self.timers.give_up
@@ -171,8 +171,8 @@ class UserAgent:
         if pending is not None:
             self.give_up(pending.owner, now)
 
-    def _unheard(self, pending: Pending, now: float) -> None:
-        """Of an INVITE: try the next server; without one, see whether the registrar is there."""
+    def _on_silence(self, pending: Pending, now: float) -> None:
+        """An INVITE without a response: try the next server; without one, see whether the registrar is there."""
         pending.silence_handled = True
         if pending.may_move(len(self.servers)):
             self._move(pending, now)
@@ -338,7 +338,7 @@ class UserAgent:
     def _on_request(self, request: Message, source: Address, now: float) -> None:
         if self._server_side.take(request, source, self.identity.contact, now):
             call = self.calls[request.get("call-id")]
-            if session_timer(request) is not None:  # a refresh of theirs: the time begins anew
+            if session_timer(request) is not None:  # a refresh of theirs: the interval starts again
                 self._refreshes.pop(call.call_id, None)
             self._plan_refresh(call, now)
             self._forget_if_ended(call, now)
@@ -384,10 +384,10 @@ class UserAgent:
 
 
 def seen_at(response: Message) -> str:
-    """ "address:port" of ours as the server saw it, by received and rport of our Via (RFC 3581 4); "" if not told."""
+    """ "address:port" of ours as the server saw it, by received and rport of our Via (RFC 3581 4); "" without."""
     try:
-        told = via_from(response.all("via")[0]).parameters
-        seen = HostPort(bare_host_of(told.get("received", "")), port_of(told.get("rport", "")))
+        via = via_from(response.all("via")[0]).parameters
+        seen = HostPort(bare_host_of(via.get("received", "")), port_of(via.get("rport", "")))
     except Malformed:
         return ""
     return str(seen) if seen.ip is not None else ""

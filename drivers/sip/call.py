@@ -23,7 +23,7 @@ MOST_PHONES = 32  # of one forked call whose early dialogs are kept
 class State(StrEnum):
     """Where a call stands."""
 
-    CALLING = "calling"  # INVITE sent, nothing heard
+    CALLING = "calling"  # INVITE sent, no response yet
     RINGING = "ringing"  # a provisional response came
     SPEAKING = "speaking"  # 200 came, ACK sent
     ENDED = "ended"
@@ -64,7 +64,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """The callee pressed a key, told by INFO."""
+    """The callee pressed a key; its phone says so by INFO."""
 
     digit: str
 
@@ -303,7 +303,7 @@ class Call:
         if not reply.ok:
             return reply
         dialog.retarget(request)
-        self._tell_moved(before, dialog.audio)
+        self._note_move(before, dialog.audio)
         return replace(reply, headers=dialog.agree_timer(request))
 
     def on_ack(self, dialog: Dialog, request: Message) -> None:
@@ -316,22 +316,23 @@ class Call:
         assert self.dialog is not None
         before = self.dialog.audio
         self.dialog.take_change(message)
-        self._tell_moved(before, self.dialog.audio)
+        self._note_move(before, self.dialog.audio)
 
-    def _tell_moved(self, before: FarEnd | None, audio: FarEnd | None) -> None:
+    def _note_move(self, before: FarEnd | None, audio: FarEnd | None) -> None:
         if audio is not None and audio != before and self.state is State.SPEAKING:
             self.events.append(Moved(audio))
 
-    def _end(self, status: int, reason: str, told: Message | None = None, *, by_us: bool = False) -> None:
-        """told: the far end's message that ended it."""
+    def _end(self, status: int, reason: str, message: Message | None = None, *, by_us: bool = False) -> None:
+        """message: the far end's, that ended the call."""
         if self.state is not State.ENDED:
             self.state = State.ENDED
-            cause, retry_after_s = (q850_cause(told), retry_after(told)) if told is not None else (None, None)
+            cause = q850_cause(message) if message is not None else None
+            retry_after_s = retry_after(message) if message is not None else None
             self.events.append(Ended(status, reason, by_us, cause, retry_after_s))
 
 
 def q850_cause(message: Message) -> int | None:
-    """The cause of ITU-T Q.850 in a Reason header (RFC 3326 2), as gateways to the telephone network tell it."""
+    """The cause of ITU-T Q.850 in a Reason header (RFC 3326 2), as gateways to the telephone network send it."""
     for value in message.all("reason"):
         protocol, cause = value.partition(";")[0].strip().upper(), parameters(value).get("cause", "")
         if protocol == "Q.850" and re.fullmatch(r"[0-9]{1,3}", cause):

@@ -1,6 +1,6 @@
 """A request of ours that waits for its answer: whose it is, and which server it went to.
 
-An INVITE of which nothing is heard, or that a server cannot serve, goes to the next server (RFC 3263 4.3).
+An INVITE that a server does not answer, or cannot serve, goes to the next server (RFC 3263 4.3).
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ Owner = Call | Registration | Requester | None
 
 @dataclass(slots=True)
 class Pending:
-    """owner: who sent it, and learns what becomes of it; challengers: of the same request before.
+    """owner: who sent it, and is given the responses; challengers: of the same request before.
 
     hop: how many servers were tried before this one; moved: the next one is being tried instead.
-    silence_handled: nothing was heard of it for long, and that was acted on.
+    silence_handled: nothing came for a while, and that was acted on.
     """
 
     transaction: Transaction
@@ -51,7 +51,7 @@ class Pending:
         return self.moved or call.wants_end or call.state is State.ENDED
 
     def may_move(self, servers: int) -> bool:
-        """Of an INVITE of which nothing was heard: there is a server that was not tried."""
+        """An INVITE without any response, while there is a server that was not tried."""
         call = self.owner
         if not isinstance(call, Call) or not self.transaction.invite or self.unwanted:
             return False

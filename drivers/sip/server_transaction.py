@@ -14,7 +14,7 @@ from drivers.sip.transport import Address
 from drivers.sip.uri import via_from
 
 MAGIC_COOKIE = "z9hG4bK"  # begins a branch that is unique (8.1.1.7)
-MOST = 1000  # transactions; the oldest is forgotten, and answered anew if it comes again
+MOST = 1000  # transactions; beyond that the oldest is forgotten: if its request comes again, it is a new one
 
 Key = tuple[str, ...]
 

@@ -13,7 +13,7 @@ class Timers:
     t1: float = 0.5  # round-trip time estimate
     t2: float = 4.0  # longest interval of non-INVITE retransmissions
     t4: float = 5.0  # how long a datagram may linger in the network
-    fail_over: float = 4.0  # our own: how long an INVITE is left unheard before the next server is tried (RFC 3263 4.3)
+    fail_over: float = 4.0  # our own: after so long without a response an INVITE goes to the next server (RFC 3263 4.3)
 
     @property
     def give_up(self) -> float:
