@@ -112,7 +112,7 @@ class Access:
         peer: Peer | None = http.scope.get("extensions", {}).get(PEER)
         key, secret = _credentials(http, given)
         try:
-            caller = self._caller(peer, _origin(http, peer), key, secret)
+            caller = self._caller(peer, origin_of(peer, http.client.host if http.client else "0.0.0.0"), key, secret)
         except _Rejected:
             if secret:
                 await asyncio.sleep(WRONG_S)
@@ -176,11 +176,11 @@ def _is_of(peer: Peer, account: Account) -> bool:
     return peer.uid in account.uids or (bool(account.gids) and not peer.groups.isdisjoint(account.gids))
 
 
-def _origin(http: HttpRequest, peer: Peer | None) -> str:
+def origin_of(peer: Peer | None, host: str) -> str:
     """Where a call comes from, for limits and the log: a user of this machine, or an address or a network of IPv6."""
     if peer is not None:
         return f"uid {peer.uid}"
-    address = ipaddress.ip_address(http.client.host if http.client else "0.0.0.0")
+    address = ipaddress.ip_address(host.partition("%")[0])
     return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 

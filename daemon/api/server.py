@@ -1,96 +1,88 @@
-"""The wire: uvicorn on the Unix socket and, if configured, on TCP; with limits on what a client may cost.
-
-A connection has HEAD_S seconds to bring a whole head of at most MAX_HEAD octets and BODY_S for its body; one that
-idles is closed. On the Unix socket the kernel's word on the peer goes along with every request.
-"""
+"""The wire: uvicorn on the Unix socket and, if configured, on TCP, with a limit on the connections of each peer."""
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
 from collections.abc import Iterator
-from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from daemon.api.access import PEER, Peer, peer_of
+from daemon.api.access import origin_of
+from daemon.api.connection import IDLE_S, Protocol
+from daemon.api.gate import Gate, Guest
 
-MAX_HEAD = 32 * 1024
-MESSAGE_S = 15.0  # from the first octet of a request to its last
-IDLE_S = 75
+log = logging.getLogger("pinwheel.api")
+
 MAX_CONNECTIONS = 1024
+OF_ONE_USER, OF_ONE_ADDRESS = 512, 256
+HANDSHAKE_S, SHUTDOWN_S = 10.0, 3.0  # of TLS
+ACCEPT_AGAIN_S = 0.2  # when no more files can be opened
 BACKLOG = 512
 GRACE_S = 3
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on the time and size of a request, and the peer in the scope."""
-
-    _deadline: asyncio.TimerHandle | None = None
-    _peer: Peer | None = None
-    _head_octets = 0
-    _in_head = True
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._peer = peer_of(transport.get_extra_info("socket"))
-        self._expect_message()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._message_is_whole()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_octets += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_octets > MAX_HEAD and not self.transport.is_closing():
-            self._refuse(b"431 Request Header Fields Too Large")
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-        if self._deadline is None:
-            self._expect_message()
-        if self._peer is not None:
-            self.scope["extensions"] = {PEER: self._peer}  # type: ignore[dict-item]
-
-    def on_headers_complete(self) -> None:
-        self._in_head, self._head_octets = False, 0
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._in_head = True
-        self._message_is_whole()
-        super().on_message_complete()
-
-    def _expect_message(self) -> None:
-        self._deadline = self.loop.call_later(MESSAGE_S, self._refuse, b"408 Request Timeout")
-
-    def _message_is_whole(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _refuse(self, status: bytes) -> None:
-        if self.transport.is_closing():
-            return
-        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        if not answering:
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        self.transport.close()
 
 
 class _Server(uvicorn.Server):
     """Signals are the daemon's business; and nothing wakes for the Date header: each request brings it up to date."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, gate: Gate) -> None:
         super().__init__(config)
+        self._gate = gate
         self._stopping = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """With TLS connections are accepted here, so that those in their handshake count."""
+        if self.config.ssl is None:
+            return await super().startup(sockets)
+        await self.lifespan.startup()
+        for sock in sockets or []:
+            sock.setblocking(False)
+        accepting = [asyncio.create_task(self._accept(sock, self.config.ssl)) for sock in sockets or []]
+        self.servers = [_Accepting(task) for task in accepting]  # type: ignore[misc]
+        self.started = True
+        return None
+
+    async def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        loop, handshakes = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(sock)
+            except OSError as exc:
+                log.warning("listener=tls error=%r", exc.strerror or str(exc))
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            handshake = loop.create_task(self._shake_hands(connection, origin_of(None, address[0]), tls))
+            handshakes.add(handshake)
+            handshake.add_done_callback(handshakes.discard)
+
+    async def _shake_hands(self, connection: socket.socket, origin: str, tls: ssl.SSLContext) -> None:
+        task = asyncio.current_task()
+        guest = Guest(origin, lambda: True, lambda: task and task.cancel())
+        if not self._gate.enter(guest):
+            connection.close()
+            return
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Protocol(
+                    self._gate,
+                    guest,
+                    config=self.config,
+                    server_state=self.server_state,
+                    app_state=self.lifespan.state,
+                ),
+                connection,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=SHUTDOWN_S,
+            )
+        except (OSError, asyncio.CancelledError):
+            self._gate.leave(guest)
+            connection.close()
 
     async def main_loop(self) -> None:
         await self._stopping.wait()
@@ -104,14 +96,29 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Accepting:
+    """What uvicorn closes when it stops."""
+
+    def __init__(self, task: "asyncio.Task[None]") -> None:
+        self._task = task
+
+    def close(self) -> None:
+        self._task.cancel()
+
+    async def wait_closed(self) -> None:
+        await asyncio.wait([self._task])
+
+
 class Listener:
     """One listening socket and the server on it."""
 
     def __init__(self, app: ASGIApp, sock: socket.socket, tls: tuple[str, str] | None = None) -> None:
         self._socket = sock
+        local = sock.family == socket.AF_UNIX
+        gate = Gate(MAX_CONNECTIONS, OF_ONE_USER if local else OF_ONE_ADDRESS)
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=partial(Protocol, gate),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
@@ -119,14 +126,13 @@ class Listener:
             proxy_headers=False,  # nobody stands between: a forwarded address would be the caller's own word
             server_header=False,
             backlog=BACKLOG,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=GRACE_S,
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
         )
         config.load()
-        self._server = _Server(config)
+        self._server = _Server(config, gate)
 
     async def serve(self) -> None:
         await self._server.serve(sockets=[self._socket])

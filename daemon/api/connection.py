@@ -1,0 +1,142 @@
+"""One HTTP connection: uvicorn's protocol, with limits on what a client may cost.
+
+A connection has MESSAGE_S seconds to bring a whole request, with a head of at most MAX_HEAD octets; one that idles is
+closed. On the Unix socket the kernel's word on the peer goes along with every request.
+"""
+
+import asyncio
+import json
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from daemon.api.access import PEER, Peer, origin_of, peer_of
+from daemon.api.gate import Gate, Guest
+
+MAX_HEAD = 32 * 1024
+MESSAGE_S = 15.0  # from the first octet of a request to its last
+IDLE_S = 75
+LINE_OCTETS = 4  # of a header line beside its name and value
+
+
+class Protocol(HttpToolsProtocol):
+    """A connection of a listener with this gate. guest: it, if it has been let in already, before its TLS handshake."""
+
+    def __init__(self, gate: Gate, guest: Guest | None = None, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._gate = gate
+        self._guest = guest
+        self._deadline: asyncio.TimerHandle | None = None
+        self._peer: Peer | None = None
+        self._received = 0  # octets that came while a head was incomplete
+        self._head = 0  # octets of the head, by its parts
+        self._in_head = True
+        self._refused = False
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._peer = peer_of(transport.get_extra_info("socket"))
+        self._expect_message()
+        if self._guest is not None:
+            self._guest.idle, self._guest.close = lambda: self.idle, transport.abort
+            return
+        origin = origin_of(self._peer, self.client[0] if self.client else "")
+        self._guest = Guest(origin, lambda: self.idle, transport.close)
+        if not self._gate.enter(self._guest):
+            self._refuse(503, "There are too many connections; close some, or try again later.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._guest is not None:
+            self._gate.leave(self._guest)
+        self._refused = True
+        self._message_is_whole()
+        super().connection_lost(exc)
+        # uvicorn leaves its timer running where a connection ends by an error, and all that belongs to it stays.
+        self._unset_keepalive_if_required()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._refused:
+            self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._in_head:
+            self._received += len(data)
+        super().data_received(data)
+        if self._in_head and self._received > MAX_HEAD:
+            self._refuse(431, TOO_LONG)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        if self._deadline is None:
+            self._expect_message()
+        if self._peer is not None:
+            self.scope["extensions"] = {PEER: self._peer}  # type: ignore[dict-item]
+
+    def on_url(self, url: bytes) -> None:
+        self._head += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head += len(name) + len(value) + LINE_OCTETS
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._received = False, 0
+        if self._head > MAX_HEAD:
+            self._refuse(431, TOO_LONG)
+        if not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._message_is_whole()
+        if not self._refused:
+            super().on_message_complete()
+
+    def _expect_message(self) -> None:
+        self._deadline = self.loop.call_later(MESSAGE_S, self._refuse, 408, "The request did not come in time.")
+
+    def _message_is_whole(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """End the connection, with a problem (RFC 9457) unless an answer is under way."""
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused = True
+        if self.idle or not self.cycle.response_started:
+            self.transport.write(_problem(HTTPStatus(status), detail))
+        self.transport.close()
+
+
+TOO_LONG = f"The head of a request has at most {MAX_HEAD} octets."
+
+
+def _problem(status: HTTPStatus, detail: str) -> bytes:
+    body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

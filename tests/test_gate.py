@@ -1,0 +1,220 @@
+"""How many connections there may be, and what a bad one costs: on TLS, on plain TCP and on the Unix socket."""
+
+import contextlib
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from daemon.api.connection import MAX_HEAD
+from daemon.api.gate import Gate, Guest
+from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS
+from tests.gateway import Gateway, until
+from tests.peers.baresip import free_port
+from tests.peers.tls import certificate
+
+# --- the count -------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Connection:
+    """One end of a connection, as the gate sees it."""
+
+    origin: str
+    idle: bool = True
+    closed: bool = False
+
+    def guest(self) -> Guest:
+        def close() -> None:
+            self.closed = True
+
+        return Guest(self.origin, lambda: self.idle, close)
+
+
+def test_who_has_too_many_loses_the_oldest_idle_one_to_the_newest() -> None:
+    gate = Gate(total=10, per_origin=3)
+    own = [Connection("a", idle=idle) for idle in (False, True, True)]
+    assert all(gate.enter(connection.guest()) for connection in own)
+    assert gate.enter(Connection("a", idle=False).guest())
+    assert [connection.closed for connection in own] == [False, True, False]
+    assert gate.enter(Connection("a", idle=False).guest())
+    assert not gate.enter(Connection("a").guest())
+    assert gate.enter(Connection("b").guest())
+
+
+def test_when_there_are_too_many_of_all_whoever_has_the_most_makes_room() -> None:
+    gate = Gate(total=6, per_origin=5)
+    many = [Connection("a") for _ in range(4)]
+    assert all(gate.enter(connection.guest()) for connection in [*many, Connection("b"), Connection("c")])
+    assert gate.enter(Connection("d").guest())
+    assert [connection.closed for connection in many] == [True, False, False, False]
+    for connection in many:
+        connection.idle = False
+    assert not gate.enter(Connection("e").guest())
+
+
+def test_who_leaves_makes_room_once() -> None:
+    gate = Gate(total=2, per_origin=2)
+    first, second = (Connection("a", idle=False).guest() for _ in range(2))
+    assert gate.enter(first)
+    assert gate.enter(second)
+    gate.leave(first)
+    gate.leave(first)
+    assert gate.enter(Connection("b", idle=False).guest())
+    assert not gate.enter(Connection("c").guest())
+
+
+# --- the listener ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tls:
+    gateway: Gateway
+    port: int
+    context: ssl.SSLContext
+
+    def connect(self, source: str = "127.0.0.1", *, handshake: bool = True) -> socket.socket:
+        raw = socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
+        return self.context.wrap_socket(raw, server_hostname="127.0.0.1") if handshake else raw
+
+    def healthy(self, source: str) -> bool:
+        with self.connect(source) as connection:
+            return ask(connection, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 ")
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
+    directory = tmp_path_factory.mktemp("gate")
+    cert, key = certificate(directory)
+    port = free_port("127.0.0.1", socket.SOCK_STREAM)
+    (directory / "secret").write_text("secret")
+    (directory / "secret").chmod(0o600)
+    api = f'[api]\ntcp = "127.0.0.1:{port}"\ntls_cert = "{cert}"\ntls_key = "{key}"\n'
+    account = f'[[account]]\nkey = "acme"\nsecret_file = "{directory}/secret"\n'
+    with Gateway(directory, api + account) as gateway:
+        yield Tls(gateway, port, ssl.create_default_context(cafile=cert))
+
+
+def ask(connection: socket.socket, octets: bytes, *, to_its_end: bool = False) -> bytes:
+    """The first answer; to_its_end: all until the other end closes."""
+    connection.settimeout(30)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(octets)
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            answer += part
+            _, _, body = answer.partition(b"\r\n\r\n")
+            if body.endswith(b"}") and not to_its_end:
+                break
+    return answer
+
+
+def resident_kb(gateway: Gateway) -> int:
+    assert gateway.process is not None
+    return int(Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1]) * 4
+
+
+@pytest.mark.parametrize("handshake", [True, False])
+def test_idle_connections_shut_nobody_out_not_even_their_own_address(tls: Tls, *, handshake: bool) -> None:
+    """There used to be one limit for all: 1,060 idle TLS connections shut others out. Those in their handshake did not
+    count at all."""
+    idle = [tls.connect(handshake=handshake) for _ in range(OF_ONE_ADDRESS + 40)]
+    assert tls.healthy("127.0.0.2")
+    assert tls.healthy("127.0.0.1")
+    for connection in idle:
+        connection.setblocking(False)
+    until(lambda: closed(idle) >= 40, "the oldest are closed", 10)
+    assert closed(idle) <= 60
+    for connection in idle:
+        connection.close()
+
+
+def closed(connections: list[socket.socket]) -> int:
+    count = 0
+    for connection in connections:
+        try:
+            count += connection.recv(1) == b""
+        except (BlockingIOError, ssl.SSLWantReadError):
+            continue
+        except OSError:
+            count += 1
+    return count
+
+
+def test_a_crowd_of_addresses_shuts_nobody_out(tls: Tls) -> None:
+    crowd = [tls.connect(f"127.0.3.{i % 50 + 1}", handshake=False) for i in range(MAX_CONNECTIONS + 36)]
+    assert tls.healthy("127.0.0.2")
+    for connection in crowd:
+        connection.close()
+
+
+def test_clients_that_leave_in_mid_answer_leave_nothing_behind(tls: Tls) -> None:
+    """There used to be a timer of 75 s that held 40 kB of each, without any limit and without credentials."""
+
+    def leave(count: int) -> None:
+        for _ in range(count):
+            connection = tls.connect()
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.close()
+
+    leave(50)  # what grows once
+    before = resident_kb(tls.gateway)
+    leave(250)
+    time.sleep(0.2)
+    assert resident_kb(tls.gateway) - before < 4_000  # it was 10,000
+
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+BODY = b"POST /verify/json HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"
+LONG = {
+    "one line": HEAD + b"X: " + b"y" * 40_000 + b"\r\n\r\n",
+    "many lines": HEAD + b"X: yyyyy\r\n" * 4_000 + b"\r\n",
+    "a long path": b"GET /" + b"y" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "the second of two": BODY + HEAD + b"X: " + b"y" * 40_000 + b"\r\n\r\n",
+    "with a body behind it": b"POST /verify/json HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\nContent-Length: 3\r\n\r\nabc",
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 40])
+@pytest.mark.parametrize("octets", LONG.values(), ids=LONG.keys())
+def test_a_head_of_40_kb_is_refused_however_it_arrives(tls: Tls, octets: bytes, pieces: int) -> None:
+    """There used to be a count of what came before the head was whole: one that came at once was taken."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(tls.gateway.socket))
+        size = -(-len(octets) // pieces)
+        answer = b""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for start in range(0, len(octets), size):
+                connection.sendall(octets[start : start + size])
+                time.sleep(0.001)
+        answer = ask(connection, b"", to_its_end=True)
+    assert problem(answer.rpartition(b"HTTP/1.1 ")[2]) == (431, "Request Header Fields Too Large")
+
+
+def problem(answer: bytes) -> tuple[int, str]:
+    """Status and title of an answer that is a problem."""
+    head, _, body = answer.removeprefix(b"HTTP/1.1 ").partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    document = json.loads(body)
+    assert document["status"] == int(head[:3])
+    assert document["detail"]
+    return document["status"], document["title"]
+
+
+@pytest.mark.parametrize("octets", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", HEAD + b"no colon\r\n\r\n"])
+def test_what_is_no_http_gets_a_problem(tls: Tls, octets: bytes) -> None:
+    with tls.connect() as connection:
+        assert problem(ask(connection, octets)) == (400, "Bad Request")
+
+
+def test_a_head_just_below_the_limit_is_taken(tls: Tls) -> None:
+    with tls.connect() as connection:
+        answer = ask(connection, HEAD + b"X: " + b"y" * (MAX_HEAD - 200) + b"\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 503"))
+    assert b'"reasons"' in answer
