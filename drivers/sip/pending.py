@@ -44,11 +44,14 @@ class Pending:
 
     @property
     def unwanted(self) -> bool:
-        """An INVITE or UPDATE of a call for whose answer nobody waits any more."""
-        call = self.owner
-        if not isinstance(call, Call) or not self.refreshes:
-            return False
-        return self.moved or call.wants_end or call.state is State.ENDED
+        """Nobody waits for its answer any more: an INVITE or UPDATE of a call, a REGISTER of one that is leaving."""
+        match self.owner:
+            case Call() as call:
+                return self.refreshes and (self.moved or call.wants_end or call.state is State.ENDED)
+            case Registration() as registration:
+                return registration.leaving and self.transaction.request.get("expires") != "0"
+            case _:
+                return False
 
     def may_move(self, servers: int) -> bool:
         """An INVITE without any response, while there is a server that was not tried."""

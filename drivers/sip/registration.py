@@ -49,8 +49,8 @@ class Registration:
     refused: bool = False
     """The registrar does not like our account: needs a person (but is tried again)."""
     requester: Requester = field(init=False)
+    leaving: bool = False  # all contacts were taken back; nothing is registered any more
     _removal: Removal = Removal.TOGETHER
-    _leaving: bool = False
     _failures: int = 0
     _expires_s: int = EXPIRES_S
 
@@ -77,7 +77,7 @@ class Registration:
 
     def leave(self) -> Message:
         """Take all contacts back; nothing more is due."""
-        self.due, self._leaving = float("inf"), True
+        self.due, self.leaving = float("inf"), True
         return self._register(*_removed(self.contacts), expires_s=0)
 
     def _register(self, *contacts: tuple[str, str], expires_s: int) -> Message:
@@ -120,7 +120,7 @@ class Registration:
     def _on_removal(self, response: Message, now: float) -> None:
         """Whatever came of it, our contact is next."""
         if response.status < 300:
-            self.contacts = () if self._leaving else tuple(uri for uri in self.contacts if uri not in self.earlier)
+            self.contacts = () if self.leaving else tuple(uri for uri in self.contacts if uri not in self.earlier)
         self._removal = Removal.NONE
         self._be_due(now)
 
@@ -139,7 +139,7 @@ class Registration:
         self._be_due(now)
 
     def _be_due(self, at: float) -> None:
-        self.due = float("inf") if self._leaving else at
+        self.due = float("inf") if self.leaving else at
 
     def _failed(self, problem: str, now: float) -> None:
         self.registered, self.problem, self._removal = False, problem, Removal.TOGETHER

@@ -181,6 +181,19 @@ def test_a_register_that_was_never_answered_is_taken_back_too() -> None:
     assert ours.registration.due == float("inf")
 
 
+def test_a_register_that_is_challenged_after_we_left_is_not_repeated() -> None:
+    ours = ours_at("192.0.2.9:40001")
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    ours.unregister(0.1)
+    ((removal, _),) = sent(ours)
+    challenge = ("www-authenticate", 'Digest realm="x", nonce="y"')
+    for request in (register, removal):
+        ours.receive(reply(request, 401, challenge), FIRST, 0.2)
+    ((signed, _),) = sent(ours)
+    assert (signed.get("expires"), signed.get("authorization")[:6]) == ("0", "Digest")
+
+
 def test_a_probe_that_is_challenged_is_signed() -> None:
     ours = agent()
     ours.probe(0.0)
