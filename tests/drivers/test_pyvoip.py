@@ -17,7 +17,8 @@ import pytest
 from drivers import Audio, Call, CallHandle, CallOutcome, CallPhase, CallResult, DeviceState, Unavailable
 from drivers.g711 import alaw_encode, ulaw_encode
 from drivers.leg import outcome_of
-from drivers.pyvoip import Driver, Options, dialled
+from drivers.pyvoip import Driver, Options
+from drivers.pyvoip.calls import dialled
 from drivers.sip.transaction import Timers
 from tests.peers.baresip import Account, Baresip
 from tests.peers.kamailio import PASSWORD, Kamailio
