@@ -1,6 +1,6 @@
 """The messages that wait for a modem, and which of them goes out next.
 
-Pure: times are arguments, monotonic seconds; randomness there is none. The rule is the earliest deadline that can be
+Pure: times are arguments, monotonic seconds. The rule is the earliest deadline that can be
 met. A message takes a modem about as long as any other, so this order brings the most PINs in time: what cannot arrive
 alive holds nobody up, and what can still wait lets the others go first.
 """

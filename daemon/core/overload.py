@@ -6,7 +6,7 @@ Pure: times are arguments, monotonic seconds.
 from collections import deque
 from dataclasses import dataclass, field
 
-WINDOW_S = 300.0  # what was sent and dropped in it tells how many modems would do
+WINDOW_S = 300.0  # how many modems would do is computed from what was sent and dropped in it
 OVER_S = 60.0  # without a dropped message, and the overload is over
 
 
@@ -24,7 +24,7 @@ class Overload:
 
 @dataclass(slots=True)
 class Load:
-    """Of all modems together. Tell it in the order of time."""
+    """Of all modems together. Messages are counted in the order of time."""
 
     _sent: deque[float] = field(default_factory=deque)
     _dropped: deque[float] = field(default_factory=deque)

@@ -15,7 +15,7 @@ USUAL_COUNTS_S = 60.0
 
 @dataclass(slots=True)
 class Pace:
-    """One modem's. Tell it in the order of time."""
+    """One modem's. Messages are counted in the order of time."""
 
     _taken: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=LAST))  # when, seconds a part
 

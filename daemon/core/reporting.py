@@ -12,7 +12,7 @@ WITHIN_S = 60.0  # a burst of messages is reported when it is over
 
 @dataclass(slots=True)
 class Reporting:
-    """One modem's. Tell it in the order of time. within_s: how long a report may take."""
+    """One modem's. Messages are counted in the order of time. within_s: how long a report may take."""
 
     within_s: float = WITHIN_S
     _first: deque[float] = field(default_factory=deque)  # when the first messages since the last report were taken

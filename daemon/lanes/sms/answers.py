@@ -1,6 +1,7 @@
 """A driver's answer to a message as the attempt's state, and how it is recorded."""
 
 import asyncio
+from dataclasses import dataclass
 
 from daemon.core.model import AttemptState
 from daemon.engine import Engine, Job, Outcome
@@ -13,14 +14,21 @@ ERROR_STATES: dict[type[DriverError], AttemptState] = {
     Uncertain: AttemptState.UNCERTAIN,
 }
 
-Told = tuple[AttemptState, str, str]
-"""A driver's answer as the attempt's state, the message reference, and what an operator should know."""
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a message. reference: TP-MR of its last part; detail: what an operator should know."""
+
+    state: AttemptState
+    reference: str = ""
+    detail: str = ""
 
 
-def told(answer: Receipt | DriverError) -> Told:
+def settlement(answer: Receipt | DriverError) -> Settlement:
     if isinstance(answer, Receipt):
-        return AttemptState.SENT, str(answer.references[-1]), ""
-    return next(state for kind, state in ERROR_STATES.items() if isinstance(answer, kind)), "", str(answer)
+        return Settlement(AttemptState.SENT, str(answer.references[-1]))
+    state = next(state for kind, state in ERROR_STATES.items() if isinstance(answer, kind))
+    return Settlement(state, detail=str(answer))
 
 
 def parts_of(answer: Receipt | DriverError) -> int:
@@ -31,17 +39,16 @@ def parts_of(answer: Receipt | DriverError) -> int:
 
 
 def settle(
-    engine: Engine, slot: ModemSlot, job: Job, judged: Told, parts: int = 1, only: AttemptState | None = None
+    engine: Engine, slot: ModemSlot, job: Job, settled: Settlement, parts: int = 1, only: AttemptState | None = None
 ) -> "asyncio.Future[Outcome]":
-    """Record an answer. parts: that may have gone out; only: as in `Engine.settle`."""
-    state, reference, detail = judged
+    """Record it. parts: that may have gone out; only: as in `Engine.settle`."""
     return engine.settle(
         job.request_id,
         job.step,
-        state,
+        settled.state,
         device=slot.name,
-        reference=reference,
-        detail=detail,
+        reference=settled.reference,
+        detail=settled.detail,
         parts=parts,
         only=only,
     )

@@ -19,7 +19,7 @@ from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import AttemptState
 from daemon.core.overload import Load, Overload
 from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
-from daemon.lanes.sms.answers import settle
+from daemon.lanes.sms.answers import Settlement, settle
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.news import News
 from daemon.lanes.sms.pool import Pool
@@ -175,7 +175,7 @@ class SmsLane:
             self._watch_load()
 
     def _watch_load(self) -> None:
-        """Say once that the modems are overloaded, and once that they are not any more."""
+        """Log once when the modems are overloaded, and once when they are not any more."""
         overload = self.overload
         if self._overloaded != bool(overload):
             self._overloaded = bool(overload)
@@ -188,17 +188,19 @@ class SmsLane:
         try:
             begun = (await beginning).begun(job.step)
             if begun is not None and job.not_after - self._engine.clock.now() < self._least_life:
-                settle(self._engine, slot, job, (AttemptState.DROPPED, "", f"{NOT_ALIVE}: the disk was slow"), parts=0)
+                slow = Settlement(AttemptState.DROPPED, detail=f"{NOT_ALIVE}: the disk was slow")
+                settle(self._engine, slot, job, slow, parts=0)
             elif begun is not None:
                 parts = await self._sender.send(slot, job, *begun)
-        except StoreUnusable:  # told by the store; nothing was sent
+        except StoreUnusable:  # logged by the store; nothing was sent
             slot.rest(STORE_AGAIN_S)
             self._insert(job)
         except Exception:
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
             slot.rest(DEFECT_REST_S)
             if begun is not None:
-                settle(self._engine, slot, job, (AttemptState.FAILED, "", "a defect: report the log"), parts=0)
+                defect = Settlement(AttemptState.FAILED, detail="a defect: report the log")
+                settle(self._engine, slot, job, defect, parts=0)
         finally:
             slot.quota.end(self._engine.clock.now(), job.number, parts)
             slot.busy = False

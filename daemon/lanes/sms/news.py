@@ -9,7 +9,7 @@ from functools import partial
 from daemon.core.model import AttemptState
 from daemon.engine import Engine, Outcome
 from daemon.lanes.news import log_state
-from daemon.lanes.sms.answers import settle, told
+from daemon.lanes.sms.answers import Settlement, settle, settlement
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
@@ -32,12 +32,12 @@ class News:
 
         def listen(event: SmsEvent) -> Future[bool]:
             safe: Future[bool] = Future()
-            loop.call_soon_threadsafe(self._heard, slot, event, safe)
+            loop.call_soon_threadsafe(self._handle, slot, event, safe)
             return safe
 
         return listen
 
-    def _heard(self, slot: ModemSlot, event: SmsEvent, safe: Future[bool]) -> None:
+    def _handle(self, slot: ModemSlot, event: SmsEvent, safe: Future[bool]) -> None:
         """safe: ends once the news is durable, if it has to be."""
         if isinstance(event, IncomingSms):
             log.info("modem=%s incoming=sms", slot.name)
@@ -69,13 +69,13 @@ class News:
             return
         if isinstance(late.answer, Receipt):
             slot.works()
-            settle(self._engine, slot, job, told(late.answer))
+            settle(self._engine, slot, job, settlement(late.answer))
         elif not isinstance(late.answer, Uncertain):
-            state, reference, detail = told(late.answer)
-            if state is AttemptState.QUEUED:  # by now another event may be under way
-                state = AttemptState.FAILED
-            settled = settle(self._engine, slot, job, (state, reference, detail), 0, only=AttemptState.UNCERTAIN)
-            settled.add_done_callback(partial(_take_back, slot))
+            refused = settlement(late.answer)
+            if refused.state is AttemptState.QUEUED:  # by now another event may be under way
+                refused = Settlement(AttemptState.FAILED, detail=refused.detail)
+            recorded = settle(self._engine, slot, job, refused, 0, only=AttemptState.UNCERTAIN)
+            recorded.add_done_callback(partial(_take_back, slot))
 
 
 def _take_back(slot: ModemSlot, settled: "asyncio.Future[Outcome]") -> None:

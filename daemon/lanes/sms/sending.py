@@ -12,7 +12,7 @@ from daemon.core.holds import SEVERAL, Holds
 from daemon.core.model import Attempt, AttemptState, Request
 from daemon.core.overload import Load
 from daemon.engine import Engine, Job
-from daemon.lanes.sms.answers import Told, parts_of, settle, told
+from daemon.lanes.sms.answers import Settlement, parts_of, settle, settlement
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
 from drivers import Deferred, DriverError, Receipt, Sms, Unavailable, Uncertain
@@ -57,7 +57,7 @@ class Sender:
         done: asyncio.Future[int] = loop.create_future()
 
         def answered(answer: Future[Receipt]) -> None:
-            """On the driver's thread. What it tells later, say a late answer, is handled later, too."""
+            """On the driver's thread. What comes after it, say a late answer, is handled after it."""
             loop.call_soon_threadsafe(self._answered, sent, answer, done)
 
         slot.driver.send(sent.sms).add_done_callback(answered)
@@ -74,20 +74,20 @@ class Sender:
             done.set_result(parts)  # first, so that the next message begins in the commit that settles this one
         if isinstance(answer, Uncertain):
             slot.unsettled.append((sent.sms, sent.job))
-        settle(self._engine, slot, sent.job, self._judged(sent, answer), parts)
+        settle(self._engine, slot, sent.job, self._settled(sent, answer), parts)
 
-    def _judged(self, sent: Sent, answer: Receipt | DriverError) -> Told:
+    def _settled(self, sent: Sent, answer: Receipt | DriverError) -> Settlement:
         """The answer as the attempt's state; and what it says of the modem and of the recipient."""
         if isinstance(answer, Receipt):
-            judged = self._taken(sent, answer)
+            settled = self._taken(sent, answer)
         else:
             sent.slot.last_error = (self._engine.clock.now(), str(answer))
-            judged = self._not_taken(sent, answer)
-        late = judged[0] is AttemptState.SENT and self._engine.clock.now() >= sent.job.not_after
-        sent.slot.outcomes[TOO_LATE if late else judged[0]] += 1
-        return judged
+            settled = self._not_taken(sent, answer)
+        late = settled.state is AttemptState.SENT and self._engine.clock.now() >= sent.job.not_after
+        sent.slot.outcomes[TOO_LATE if late else settled.state] += 1
+        return settled
 
-    def _taken(self, sent: Sent, receipt: Receipt) -> Told:
+    def _taken(self, sent: Sent, receipt: Receipt) -> Settlement:
         slot, now = sent.slot, time.monotonic()
         slot.pace.took(now, now - slot.busy_since, len(receipt.references))
         slot.reporting.taken(now)
@@ -99,9 +99,9 @@ class Sender:
         if self._engine.clock.now() < sent.job.not_after:
             self._load.sent(now)
         self._measure(sent.request, receipt)
-        return told(receipt)
+        return settlement(receipt)
 
-    def _not_taken(self, sent: Sent, failure: DriverError) -> Told:
+    def _not_taken(self, sent: Sent, failure: DriverError) -> Settlement:
         slot, now = sent.slot, time.monotonic()
         if isinstance(failure, Deferred | Uncertain):
             slot.pace.took_in_vain(now, now - slot.busy_since)
@@ -113,7 +113,7 @@ class Sender:
             slot.works()
         if not isinstance(failure, Unavailable):
             self._holds.taken(sent.request.number)
-        return told(failure)
+        return settlement(failure)
 
     def _deferred(self, slot: ModemSlot, number: str, failure: Deferred) -> None:
         """The network did not take it: that is the recipient's fault, or, of several in a row, the SIM's."""
@@ -124,7 +124,7 @@ class Sender:
         self._holds.deferred(number, time.monotonic(), str(failure))
 
     def _measure(self, request: Request, receipt: Receipt) -> None:
-        """Tell once what costs more than one SMS."""
+        """Log once what costs more than one SMS."""
         what = (request.locale, request.brand)
         if len(receipt.references) > 1 and what not in self._long:
             self._long.add(what)

@@ -33,7 +33,7 @@ class Duty(StrEnum):
     """What the operator wants of a modem."""
 
     WORKING = "working"
-    PAUSED = "paused"  # sends nothing, hears everything
+    PAUSED = "paused"  # sends nothing, goes on listening
     DRAINED = "drained"  # has finished, and let go of its port
 
 
@@ -74,7 +74,7 @@ class ModemSlot:
         return self.ready and self.rest_until <= now
 
     def watch_quota(self, at: Ms) -> None:
-        """Say once that a limit is reached, and once that it is not any more."""
+        """Log once when a limit is reached, and once when messages go out again."""
         full = self.quota.full(at)
         if full != self.full:
             self.full = full
@@ -87,7 +87,7 @@ class ModemSlot:
         return (UNREPORTED.format(unreported),) if unreported else ()
 
     def watch_reports(self) -> None:
-        """Say once that delivery reports have stopped, and once that they come again."""
+        """Log once when delivery reports have stopped, and once when they come again."""
         remarks = self.remarks
         if self.unreported != bool(remarks):
             self.unreported = bool(remarks)
