@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 from urllib.parse import parse_qsl
 
 import phonenumbers
@@ -31,6 +32,10 @@ from daemon.core.workflows import (
 MISSING, INVALID = 2, 3
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 100
+MAX_NUMBER = 100  # characters
+MAX_E164 = 15  # digits (ITU-T E.164 6.1)
+UNWRITABLE = frozenset({"Cc", "Cs"})
+"""Control characters and lone surrogates. Joiners, marks of direction and odd blanks belong to how people write."""
 
 
 class Mistake(Exception):
@@ -97,11 +102,13 @@ class Parameters:
 def _text(name: str, value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)  # JSON has no whole numbers of its own: 300.0 is 300
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise invalid(name, "must be a text")
     text = str(value).strip() if isinstance(value, str) or abs(value) < 10**40 else "overlong"
-    if not text.isprintable():
-        raise invalid(name, "has characters that cannot be printed")
+    if not text.isprintable() and any(category(character) in UNWRITABLE for character in text):
+        raise invalid(name, "has control characters, or half of a surrogate pair")
     return text
 
 
@@ -111,12 +118,19 @@ def _digits(value: str) -> bool:
 
 async def gather(http: HttpRequest) -> Parameters:
     """All parameters of a request. Raises HttpError for a body that is too large, cut off, or not what it says."""
-    fields: list[tuple[str, Any]] = list(http.query_params.multi_items())
+    fields: list[tuple[str, Any]] = _query_fields(http.scope["query_string"])
     if http.method == "POST":
         fields += _body_fields(http.headers.get("content-type", ""), await _body(http))
     if len(fields) > MAX_FIELDS:
         raise HttpError(413, "Too many parameters", f"A request has at most {MAX_FIELDS} parameters.")
     return Parameters(fields)
+
+
+def _query_fields(query: bytes) -> list[tuple[str, Any]]:
+    try:
+        return _form_fields(query)
+    except ValueError as exc:
+        raise HttpError(400, "Query not readable", "The query is not percent-encoded UTF-8, or too long.") from exc
 
 
 async def _body(http: HttpRequest) -> bytes:
@@ -134,14 +148,23 @@ async def _body(http: HttpRequest) -> bytes:
 def _body_fields(content_type: str, body: bytes) -> list[tuple[str, Any]]:
     kind = content_type.partition(";")[0].strip().lower()
     try:
-        text = body.decode()
-        if kind == "application/json":
-            return _json_fields(text)
-        if kind in ("application/x-www-form-urlencoded", ""):
-            return list(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+        if kind == "application/json" and not _is_form(body):
+            return _json_fields(body.decode())
+        if kind in ("application/x-www-form-urlencoded", "application/json", ""):
+            return _form_fields(body)
     except (ValueError, RecursionError) as exc:
         raise HttpError(400, "Body not readable", f"The body is not what its type {kind or 'form'!r} says.") from exc
     raise HttpError(415, "Body of an unknown type", "Send a form (application/x-www-form-urlencoded) or JSON.")
+
+
+def _form_fields(octets: bytes) -> list[tuple[str, Any]]:
+    """Raises ValueError."""
+    return list(parse_qsl(octets.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+
+
+def _is_form(body: bytes) -> bool:
+    """Whether what is called JSON is a form: the SDK for Python sends such, after any call of its own in JSON."""
+    return b"=" in body and not body.lstrip().startswith((b"{", b"[", b'"'))
 
 
 def _json_fields(text: str) -> list[tuple[str, Any]]:
@@ -191,20 +214,26 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     )
 
 
+LEADING = re.compile(r"\A[^\w+]*(?:0[^\w+]*0)?")  # what stands before the first digits, and the prefix of calls abroad
+
+
 def phone_number(text: str, country: str | None, name: str = "number") -> phonenumbers.PhoneNumber:
     """An international number, or a national one with its country; name: the parameter's. Raises Mistake."""
     if country is not None and country.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise invalid("country", "must be two letters of ISO 3166, such as GB")
-    digits = re.sub(r"[ \-().]", "", text)
-    if not re.fullmatch(r"\+?[0-9]{3,20}", digits, re.ASCII):
+    if len(text) > MAX_NUMBER:
         raise invalid(name, "must be a phone number in international format")
-    if country is None and not digits.startswith("+"):
-        digits = "+" + digits.removeprefix("00")
+    # Marks of direction come along when a number is copied from a page that is written from right to left.
+    written = "".join(character for character in text if category(character) != "Cf").strip()
+    if country is None and not written.startswith(("+", "\uff0b", "tel:")):
+        written = "+" + LEADING.sub("", written, count=1)
     try:
-        number = phonenumbers.parse(digits, country and country.upper())
+        number = phonenumbers.parse(written, country and country.upper())
     except phonenumbers.NumberParseException as exc:
         raise invalid(name, "must be a phone number in international format") from exc
-    if not phonenumbers.is_possible_number(number):
+    if number.extension:
+        raise invalid(name, "must have no extension")
+    if not phonenumbers.is_possible_number(number) or len(e164(number)) > MAX_E164:
         raise invalid(name, "no phone number of that country has so few or so many digits")
     return number
 
