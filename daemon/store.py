@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import queue
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +32,8 @@ T = TypeVar("T")
 CHECKPOINT_OPERATIONS = 1000  # about 16 MiB of log; written back into the file when there is a pause...
 CHECKPOINT_AT_LATEST = 20_000  # ... or without one
 MAX_GROUP = 500
+PRIVATE = 0o600
+SIDE_FILES = ("-wal", "-shm")
 READERS = 2  # threads: a long read holds up no short one
 MAX_CHECKS = 500  # of a request that are shown
 RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit again
@@ -250,10 +254,13 @@ class SqliteStore:
         """Take the lock, migrate, start the writer. Raises StoreUnusable."""
         self._lock = _lock(self._path.with_suffix(".lock"))
         try:
+            for path in (self._path, *(Path(f"{self._path}{more}") for more in SIDE_FILES)):
+                if path == self._path or path.exists():
+                    os.close(_private(path))  # before SQLite has it: its locks would die with this
             self._writer = connect(self._path)
             migrate(self._writer)
             self._reader = connect(self._path, read_only=True)
-        except sqlite.Error as exc:
+        except (sqlite.Error, OSError) as exc:
             self._lock.close()
             raise StoreUnusable(f"cannot open the database {self._path}: {exc}") from exc
         self._readers = ThreadPoolExecutor(READERS, "store-reader", self._open_reader)
@@ -457,10 +464,22 @@ def _end(future: "asyncio.Future[Any]", result: _Result) -> None:
         future.exception()  # it was logged: nobody need await it
 
 
+def _private(path: Path) -> int:
+    """A descriptor of a file, made if it is not there, which nobody else may read, whatever the umask.
+
+    SQLite gives its log and its index the mode of the database. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) not in (PRIVATE, 0o640):  # the operator may have let a group in
+        with contextlib.suppress(PermissionError):  # it is another user's
+            os.fchmod(descriptor, PRIVATE)
+    return descriptor
+
+
 def _lock(path: Path) -> Any:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        handle = path.open("a")
+        handle = os.fdopen(_private(path), "a")
     except OSError as exc:
         raise StoreUnusable(f"cannot write {path}: {exc.strerror}; may this user write to {path.parent}?") from exc
     try:

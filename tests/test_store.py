@@ -311,6 +311,27 @@ def test_everything_is_there_after_closing_and_opening(tmp_path: Path) -> None:
     second.close()
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277])
+@pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o640])
+def test_nobody_else_may_read_the_files_whatever_the_umask(tmp_path: Path, umask: int, before: int | None) -> None:
+    """There used to be files with the mode that the umask left: the numbers of all requests could be read."""
+    path = tmp_path / "p.db"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+    outer = os.umask(umask)
+    try:
+        store = SqliteStore(path)
+        store.open()
+        run(store, insert(named(1)))
+        modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(outer)
+    assert modes.keys() == {"p.db", "p.db-wal", "p.db-shm", "p.lock"}
+    assert set(modes.values()) <= {0o600, 0o640}
+
+
 @pytest.mark.usefixtures("store")
 def test_a_second_daemon_is_kept_out(tmp_path: Path) -> None:
     with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
