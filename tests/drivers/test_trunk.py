@@ -142,6 +142,22 @@ def test_a_bare_name_is_looked_up_as_srv_in_the_order_of_priority() -> None:
         assert dns.asked == ["_sip._udp.trunk.test", "_sips._tcp.elsewhere.test"]
 
 
+def test_what_a_name_server_says_is_read_by_the_grammar_too() -> None:
+    """There used to be targets that made getaddrinfo() raise, which ended all further look-ups."""
+    records = {
+        "_sip._udp.trunk.test": [
+            r"1 1 5060 a\000b.test.",
+            r"1 1 5060 \197\169.test.",
+            "2 1 0 127.0.0.5.",
+            "3 1 5060 .",
+            f"4 1 5060 {'.'.join(['a' * 60] * 4)}.",
+            "9 1 5070 127.0.0.6.",
+        ]
+    }
+    with Dns(records) as dns:
+        assert locate("trunk.test", Kind.UDP, dns.resolver) == (("127.0.0.6", 5070),)
+
+
 @pytest.mark.parametrize(
     ("server", "kind", "found"),
     [
