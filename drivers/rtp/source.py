@@ -8,7 +8,7 @@ The session description says where the callee is. Behind a NAT it sends from els
   host is one that the signalling names.
 - The audio never leaves a source that still sends, except for the address in the description. One that has fallen
   silent is followed to where it sends from now, and returned to when it sends again.
-- When the description changes, the source of before counts as old: its packets may be under way for a while.
+- When the description changes, the source of before is old: while its stream goes on, nothing is learned from it.
 """
 
 from collections.abc import Collection
@@ -18,11 +18,11 @@ from enum import Enum, auto
 Address = tuple[str, int]
 
 NEAR_IN_A_ROW = 5  # packets from a host that the signalling names, or with the SSRC of the callee; 60 ms hold three
-FAR_IN_A_ROW = 25  # from any other: half a second, in which the callee itself has mostly sent something
+FAR_IN_A_ROW = 10  # from any other: 0.2 s, in which the callee itself has mostly sent something
 ROW_S = 0.06  # a row lasts so long at least: a burst proves nothing
 STEP = 4  # of the sequence number within a row: a few packets may be lost
 SILENT_S = 1.0  # a source of which nothing came for so long does not send any more
-OLD_S = 2.0  # for packets of the source of before to arrive
+OLD_S = 2.0  # a pause after which an old stream is over, and what comes from there is a new one
 
 
 class Decision(Enum):
@@ -87,8 +87,7 @@ class Source:
     _last_at: float = 0.0
     _former: Address | None = None  # left because it was silent
     _row: Row | None = None
-    _old: set[Address] = field(default_factory=set)
-    _old_until: float = 0.0
+    _old: dict[Address, float] = field(default_factory=dict)  # sources of before, and when something came from them
 
     @property
     def target(self) -> Address:
@@ -106,8 +105,8 @@ class Source:
             return
         self._row = self._former = None
         if self.current != signalled.address:
-            self._old = {before.address, self.current or before.address}
-            self._old_until, self.current = now + OLD_S, None
+            self._old |= {before.address: now, self.current or before.address: now}
+            self.current = None
 
     def take(self, packet: Facts, now: float) -> Decision:
         """A packet came."""
@@ -123,7 +122,8 @@ class Source:
             return self._follow(packet, now)
         if not self.signalled.symmetric or packet.address in self.signalled.strangers:
             return Decision.IGNORED
-        if packet.address in self._old and now < self._old_until:
+        if now - self._old.get(packet.address, -OLD_S) < OLD_S:
+            self._old[packet.address] = now
             return Decision.IGNORED
         if self._row is None or not self._row.take(packet):
             self._row = Row(packet.address, packet.ssrc, packet.sequence, now)
