@@ -96,7 +96,7 @@ class Source:
 
     def silent(self, now: float) -> bool:
         """Nothing came from the current source for a while."""
-        return self.current is not None and now - self._last_at > SILENT_S
+        return now - self._last_at > SILENT_S
 
     def expect(self, signalled: Signalled, now: float) -> None:
         """The signalling says something new. An address that stays the same keeps the source that was found."""
@@ -111,13 +111,10 @@ class Source:
     def take(self, packet: Facts, now: float) -> Decision:
         """A packet came."""
         if packet.address == self.current:
-            self._last_at, self._row = now, None
-            if packet.payload_type in self.signalled.payload_types:
-                self._ssrc = packet.ssrc
+            self._last_at, self._ssrc, self._row = now, packet.ssrc, None
             return Decision.ACCEPTED
         if packet.payload_type not in self.signalled.payload_types:
-            known = self.current is None and packet.address == self.signalled.address
-            return Decision.ACCEPTED if known else Decision.IGNORED
+            return Decision.ACCEPTED if packet.address == self.signalled.address else Decision.IGNORED
         if packet.address in (self.signalled.address, self._former):
             return self._follow(packet, now)
         if not self.signalled.symmetric or packet.address in self.signalled.strangers:
@@ -130,7 +127,7 @@ class Source:
         return self._follow(packet, now) if self._believed(packet, self._row, now) else Decision.IGNORED
 
     def _believed(self, packet: Facts, row: Row, now: float) -> bool:
-        same = self.current is not None and packet.ssrc == self._ssrc
+        same = packet.ssrc == self._ssrc
         if packet.authentic and self.current is None:
             return True
         near = packet.authentic or same or packet.address[0] in (self.signalled.address[0], *self.signalled.near)
@@ -139,7 +136,7 @@ class Source:
         return self.current is None or same or packet.authentic or self.silent(now)
 
     def _follow(self, packet: Facts, now: float) -> Decision:
-        left_for_another = self.silent(now) and packet.ssrc != self._ssrc and packet.address != self._former
+        left_for_another = self.silent(now) and packet.ssrc != self._ssrc
         self._former = self.current if left_for_another else None
         self.current, self._ssrc, self._last_at, self._row = packet.address, packet.ssrc, now, None
         return Decision.MOVED

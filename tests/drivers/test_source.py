@@ -123,6 +123,19 @@ def test_packets_that_are_lost_or_out_of_order_do_not_break_a_row() -> None:
     assert decisions[-1] is Decision.MOVED
 
 
+def test_after_a_gap_a_row_begins_anew() -> None:
+    room, sender = Room(), Sender(NATTED, 1, sequence=0)
+    room.hear(sender, packets=NEAR_IN_A_ROW - 1)
+    sender.sequence = 500
+    assert room.until_followed(sender) == NEAR_IN_A_ROW
+    room, sequences = Room(), [4 * number for number in range(NEAR_IN_A_ROW)]  # as large a step as may be
+    decisions = [room.source.take(Facts(NATTED, 1, number, 0), 100 + number / 50) for number in sequences]
+    assert decisions[-1] is Decision.MOVED
+    room, sequences = Room(), [5 * number for number in range(100)]
+    decisions = [room.source.take(Facts(NATTED, 1, number, 0), 100 + number / 50) for number in sequences]
+    assert set(decisions) == {Decision.IGNORED}
+
+
 def test_two_in_turn_are_no_row() -> None:
     room = Room()
     assert set(room.hear(Sender(NATTED, 1), Sender((PROXY, 9), 2), packets=100)) == {Decision.IGNORED}
@@ -154,6 +167,18 @@ def test_a_source_that_moves_without_signalling_is_followed_at_once_by_its_ssrc(
     room.hear(callee, packets=50)
     callee.address = FAR
     assert room.until_followed(callee) == NEAR_IN_A_ROW
+
+
+def test_a_late_packet_from_where_the_callee_was_does_not_take_the_audio_back() -> None:
+    room, callee = Room(), Sender(SAID, 1)
+    callee.address = NATTED
+    room.until_followed(callee)
+    late = callee.packet()
+    room.now += 2 * SILENT_S
+    callee.address = FAR
+    assert room.until_followed(callee) == NEAR_IN_A_ROW
+    assert room.source.take(late, room.now) is Decision.IGNORED
+    assert room.source.target == FAR
 
 
 def test_another_sender_is_followed_once_the_source_is_silent() -> None:
