@@ -342,3 +342,11 @@ def test_shorter_than_a_header_other_versions_and_rtcp_are_no_packets() -> None:
     assert [parsed(whole[:length]) for length in range(12)] == [None] * 12
     assert parsed(b"\x40" + whole[1:]) is None
     assert parsed(b"\x80\xc8" + whole[2:]) is None
+
+
+def test_sources_an_extension_and_padding_are_no_payload() -> None:
+    plain = rtp(1, 2, payload=b"")
+    extended = bytes([0x80 | 0x20 | 0x10 | 2]) + plain[1:] + bytes(8) + b"\xbe\xde\x00\x02" + bytes(8)
+    packet = parsed(extended + b"speech" + b"\x00\x00\x03")
+    assert packet is not None
+    assert packet.payload == b"speech"
