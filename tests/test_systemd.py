@@ -66,6 +66,12 @@ def stop(process: "subprocess.Popen[bytes]") -> int:
         process.kill()
 
 
+def listens(path: Path) -> bool:
+    """Whether somebody listens: the path is there a moment before that."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 def test_the_daemon_serves_the_socket_that_systemd_passes(tmp_path: Path, config: Path) -> None:
     if shutil.which("systemd-socket-activate") is None:
         pytest.fail("run: apt-get install systemd")
@@ -73,7 +79,7 @@ def test_the_daemon_serves_the_socket_that_systemd_passes(tmp_path: Path, config
     command = ["systemd-socket-activate", "-l", str(path), sys.executable, "-m", "daemon.main", "--config", str(config)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()})
     try:
-        until(path.exists, "the socket")
+        until(lambda: listens(path), "the socket")
         assert health(Client(path))
         assert not (tmp_path / "own.sock").exists()
     finally:
