@@ -37,7 +37,8 @@ def check(path: Path, user: str) -> bool:
         return False
     config, warnings = inspection.config, len(inspection.findings)
     judged = f"can be used, with {warnings} warning(s)" if warnings else "is good"
-    click.echo(f"{path} {judged}: {len(config.modem)} modem(s), voice {config.voice.driver}")
+    whom = f" for the user {service}" if service else ""
+    click.echo(f"{path} {judged}{whom}: {len(config.modem)} modem(s), voice {config.voice.driver}")
     return True
 
 

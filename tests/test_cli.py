@@ -93,7 +93,9 @@ def test_events_tell_what_happened(gateway: Gateway) -> None:
     assert pinwheel(gateway, "show", told).exit_code == 0
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("modems",), ("prompts", "check"), ("prompts", "check", "en-us")])
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("modems",), ("prompts", "check"), ("prompts", "check", "en-us", "--clips")]
+)
 def test_tables_fit_a_terminal_of_80_columns(gateway: Gateway, arguments: tuple[str, ...]) -> None:
     gateway.client.verify("", number="447700900107", brand="Acme")
     assert max(map(len, pinwheel(gateway, *arguments).output.splitlines())) <= 80
@@ -191,7 +193,18 @@ def test_what_others_wrote_does_not_steer_the_terminal(gateway: Gateway, modem: 
 
 
 @pytest.mark.parametrize(
-    "arguments", [("status",), ("list",), ("modems",), ("events",)], ids=lambda arguments: arguments[0]
+    "arguments",
+    [
+        ("status",),
+        ("list",),
+        ("modems",),
+        ("events",),
+        ("prompts", "check", "en-us"),
+        ("prompts", "texts", "en-us"),
+        ("prompts", "play", "en-us", "1234"),
+        ("reload",),
+    ],
+    ids=lambda arguments: arguments[0],
 )
 def test_every_command_prints_json_before_or_after_its_name(gateway: Gateway, arguments: tuple[str, ...]) -> None:
     def parsed(*words: str) -> list[Any]:

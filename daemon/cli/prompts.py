@@ -109,7 +109,10 @@ def _renderer(name: str) -> ModuleType:
 @click.option("--fresh", is_flag=True, help="Speak everything anew, also what the cache has.")
 @click.option("--replace-imports", is_flag=True, help="Replace your own recordings, too; else they stay.")
 @configured
+@json_flag
+@pass_context
 def render(
+    context: Context,
     locales: tuple[str, ...],
     everything: bool,
     engine: str | None,
@@ -147,7 +150,9 @@ def render(
     if voice and "piper" not in (name, sentences):
         raise click.UsageError("only piper takes --voice; the others choose theirs by the locale")
     order = rendering.Order(speaker, others, _brands(brands or config.prompts.brands), rate, fresh, replace_imports)
-    _render_all([*_wanted(locales, everything, speaker)], order, folder)
+    ready = _render_all([*_wanted(locales, everything, speaker)], order, folder)
+    told = f"{len(ready)} locale(s) ready in {folder}; a running daemon takes them at: {RELOAD}"
+    context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(told))
 
 
 def _brands(brands: Sequence[str]) -> list[str]:
@@ -177,8 +182,11 @@ def _wanted(locales: tuple[str, ...], everything: bool, speaker: Any) -> Iterato
         yield book[locale]
 
 
-def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> None:
-    """One locale after the other; one that fails does not keep the others from it, unless the engine has to rest."""
+def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> list[str]:
+    """One locale after the other; one that fails does not keep the others from it, unless the engine has to rest.
+
+    Returns the locales; raises ClickException if one failed.
+    """
     from daemon.cli.progress import Progress
 
     engines, rendering = _renderer("engines"), _renderer("rendering")
@@ -194,11 +202,11 @@ def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> None:
                 raise click.ClickException(f"{phrases.locale}: {exc}") from exc
             except (engines.EngineFailed, SetUnusable) as exc:
                 failed.append(f"{phrases.locale}: {exc}")
-    ready = len(wanted) - len(failed)
-    if ready:
-        click.echo(f"{ready} locale(s) ready in {directory}; a running daemon takes them at: {RELOAD}")
     if failed:
+        ready = len(wanted) - len(failed)
+        failed += [f"{ready} locale(s) ready in {directory}; a running daemon takes them at: {RELOAD}"] * bool(ready)
         raise click.ClickException("\n".join(failed))
+    return [phrases.locale for phrases in wanted]
 
 
 # --- import ----------------------------------------------------------------------------------------------------
@@ -211,7 +219,11 @@ def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Read and check everything, tell what would happen, and do nothing.")
 @configured
-def import_recordings(source: Path, locale: str | None, dry_run: bool, config: Config, directory: Path | None) -> None:
+@json_flag
+@pass_context
+def import_recordings(
+    context: Context, source: Path, locale: str | None, dry_run: bool, config: Config, directory: Path | None
+) -> None:
     """Make clips of your own recordings in DIR: WAV, FLAC, MP3 or OGG, any rate, mono or stereo.
 
     Files are named after their clips: welcome, again, bye, press_1, question, digit_0 ... digit_9, and welcome-BRAND.
@@ -226,13 +238,15 @@ def import_recordings(source: Path, locale: str | None, dry_run: bool, config: C
             importing.adopt(found, folder)
     except (importing.ImportFailed, SetUnusable) as exc:
         raise click.ClickException(str(exc)) from exc
-    columns = ("locale", "clip", "length", "level", "from", "")
-    table(
-        columns, [(r.locale, r.clip, *_size(r.made), r.path.name, "replaces" if r.replaces else "new") for r in found]
-    )
-    click.echo(
-        "nothing was changed" if dry_run else f"imported into {folder}; a running daemon takes them at: {RELOAD}"
-    )
+    rows = [(r.locale, r.clip, *_size(r.made), r.path.name, "replaces" if r.replaces else "new") for r in found]
+    told = "nothing was changed" if dry_run else f"imported into {folder}; a running daemon takes them at: {RELOAD}"
+    named = [{"locale": r.locale, "clip": r.clip, "from": str(r.path), "replaces": r.replaces} for r in found]
+
+    def human() -> None:
+        table(("locale", "clip", "length", "level", "from", ""), rows)
+        click.echo(told)
+
+    context.show({"clips": named, "directory": str(folder), "changed": not dry_run}, human)
 
 
 def _size(clip: Any) -> tuple[str, str]:
@@ -296,8 +310,8 @@ def _wrong(state: LocaleState) -> str:
 
 
 def _show_clips(states: Sequence[LocaleState]) -> None:
-    columns = ("locale", "clip", "engine", "voice", "length", "level", "from", "what is wrong")
-    table(columns, (row for state in states for row in _clip_rows(state)))
+    columns = ("locale", "clip", "engine", "voice", "length", "level", "from", "problem")
+    table(columns, (row for state in states for row in _clip_rows(state)), ("clip", "voice", "from", "problem"))
 
 
 def _clip_rows(state: LocaleState) -> Iterator[tuple[str, ...]]:
@@ -327,7 +341,10 @@ def _clip_rows(state: LocaleState) -> Iterator[tuple[str, ...]]:
     "--law", type=click.Choice(["ulaw", "alaw"]), default="ulaw", show_default=True, help="As G.711 carries it."
 )
 @configured
+@json_flag
+@pass_context
 def play(
+    context: Context,
     locale: str,
     pin: str,
     brand: str,
@@ -346,7 +363,8 @@ def play(
     audio = [joined(passages) for passages in utterances]
     pcm = b"".join(ulaw_decode(a.pcmu) if law == "ulaw" else alaw_decode(a.pcma) for a in audio)
     stretches = _stretches(utterances)
-    _tell(stretches, pcm)
+    passages = [{"at_s": start, "length_s": end - start, "clip": name} for name, start, end in stretches]
+    context.show({"locale": spoken, "passages": passages}, lambda: _tell(stretches, pcm))
     try:
         if out:
             write_clip(out, pcm)
@@ -407,7 +425,9 @@ LONGEST_BRAND, SOME_PIN, SOME_MINUTES, LONGEST_MINUTES = 18, "123456", 5, 60  # 
 @prompts.command()
 @click.argument("locales", nargs=-1, metavar="[LOCALE...]")
 @click.option("--brand", default="Acme", show_default=True)
-def texts(locales: tuple[str, ...], brand: str) -> None:
+@json_flag
+@pass_context
+def texts(context: Context, locales: tuple[str, ...], brand: str) -> None:
     """The SMS of each LOCALE, or of all: what it says, and whether it fits one part.
 
     ALPHABET, LENGTH (septets of GSM-7 or characters of UCS2) and PARTS are those of the longest case: the brand filled
@@ -417,7 +437,8 @@ def texts(locales: tuple[str, ...], brand: str) -> None:
     for locale in locales:
         if locale not in book:
             raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
-    table(TEXT_COLUMNS, (_text_row(book[locale], brand) for locale in locales or sorted(book)))
+    rows = [_text_row(book[locale], brand) for locale in locales or sorted(book)]
+    context.show([dict(zip(TEXT_COLUMNS, row, strict=True)) for row in rows], lambda: table(TEXT_COLUMNS, rows))
 
 
 def _text_row(phrases: Phrases, brand: str) -> tuple[object, ...]:

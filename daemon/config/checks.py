@@ -50,11 +50,19 @@ def socket_path(value: str) -> str:
 
 
 def socket_place(path: str, _: "Api") -> Iterator[Fault]:
-    if Path(path).is_socket() or (path == str(DEFAULT_SOCKET) and any(map(os.path.exists, SOCKET_UNITS))):
-        return  # systemd has made it, or makes it
+    if Path(path).is_socket():
+        return  # systemd has made it, or it is that of a daemon that runs
+    if path == str(DEFAULT_SOCKET):
+        yield from _made_by_systemd(path)
+        return
     if os.path.lexists(path):
         yield Fault(f"{path} is there and is no socket; name another path", Severity.FATAL)
     yield from writable_directory(Path(path).parent)
+
+
+def _made_by_systemd(path: str) -> Iterator[Fault]:
+    if not any(map(os.path.exists, SOCKET_UNITS)) and any(writable_directory(Path(path).parent)):
+        yield Fault(f"systemd makes {path}: install pinwheel.socket, or name another path", Severity.FATAL)
 
 
 def mode(value: str) -> str:
