@@ -150,10 +150,11 @@ def running(gateway: Gateway, *arguments: str) -> Iterator[subprocess.Popen[str]
 
 
 def test_wait_follows_to_the_end(gateway: Gateway, modem: SimulatedModem) -> None:
-    with running(gateway, "start", "447700900104", "--brand", "Acme", "--wait") as process:
+    with running(gateway, "start", "447700900110", "--brand", "Acme", "--wait") as process:
         assert process.stdout is not None
         request_id = process.stdout.readline().strip()
-        gateway.client.verify("check", request_id=request_id, code=pin_of(modem, "447700900104"))
+        judged = gateway.client.verify("check", request_id=request_id, code=pin_of(modem, "447700900110"))
+        assert judged["status"] == "0"
         told = process.stdout.read()
         assert process.wait() == 0
     assert told.splitlines()[-1].endswith("success")
