@@ -95,12 +95,13 @@ class SmsLane:
     # --- who sends what ---
 
     def _insert(self, job: Job) -> None:
-        left = job.not_after - self._engine.clock.now()
-        if left < self._least_life:
-            self._drop(job, f"it had only {max(in_seconds(left), 0):.0f} s left")
+        late = self._late(job)
+        if late:
+            self._drop(job, late)
             return
-        until = time.monotonic() + self._engine.clock.real_s(left)
-        self._backlog.put(Message(until, self._lengths.parts(job.request), job.number, job))
+        left_s = self._engine.clock.real_s(job.not_after - self._engine.clock.now())
+        parts = self._lengths.parts(job.request)
+        self._backlog.put(Message(time.monotonic() + left_s, parts, job.number, job))
 
     def _dispatch(self) -> None:
         """Drop what cannot be in time any more, and give every free modem the first message that it may send."""
@@ -140,6 +141,11 @@ class SmsLane:
             self._look = asyncio.get_running_loop().call_later(max(look_s, LOOK_AT_MOST_S), self._dispatch)
 
     # --- what comes too late ---
+
+    def _late(self, job: Job) -> str:
+        """Why it is too late for a message, however free and fast a modem; "" while it is not."""
+        left = job.not_after - self._engine.clock.now()
+        return f"it had only {max(in_seconds(left), 0):.0f} s left" if left < self._least_life else ""
 
     def _drop_late(self, now: float) -> None:
         """So no queue grows, and nothing stale bursts out after an outage."""
@@ -187,9 +193,11 @@ class SmsLane:
         parts, begun = 0, None
         try:
             begun = (await beginning).begun(job.step)
-            if begun is not None and job.not_after - self._engine.clock.now() < self._least_life:
-                slow = Settlement(AttemptState.DROPPED, detail=f"{NOT_ALIVE}: the disk was slow")
-                settle(self._engine, slot, job, slow, parts=0)
+            late = self._late(job)  # after a slow disk
+            if begun is not None and late:
+                settle(
+                    self._engine, slot, job, Settlement(AttemptState.DROPPED, detail=f"{NOT_ALIVE}: {late}"), parts=0
+                )
             elif begun is not None:
                 parts = await self._sender.send(slot, job, *begun)
         except StoreUnusable:  # logged by the store; nothing was sent
