@@ -205,7 +205,7 @@ class Trunk:
         if self.agent is None or (moved and not self.agent.calls):
             self.agent = self._begin(servers, now)
         elif set(self.agent.servers) != set(servers):
-            self.agent.servers = list(servers)
+            self.agent.servers[:] = servers
         broken = self.status().state is not DeviceState.READY
         self._look_at = now + (LOOK_AGAIN_BROKEN_S if broken else LOOK_AGAIN_S)
 

@@ -163,7 +163,7 @@ def test_a_call_by_the_second_server_ends_there() -> None:
     ours.poll(4.0)
     invite = sent(ours)[-1][0]
     ours.receive(bare(invite, 200, body=SDP), ODD, 4.1)
-    ours.servers = [SECOND]  # the names were looked up anew
+    ours.servers[:] = [SECOND]  # the names were looked up anew
     ours.hang_up(call, 5.0)
     assert {where for _, where in sent(ours)} == {ODD}
 
