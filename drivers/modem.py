@@ -106,7 +106,7 @@ class Modem:
         self.line, self.timing = line, timing
         self.dialogue = Dialogue(line, timing)
         self.ask = self.dialogue.ask
-        self.dialect = Dialect(self.ask)
+        self.dialect = Dialect(self.reply)
         self._settings: dict[str, str] = {}
 
     def insist(self, command: str, answer: str = "") -> Reply:

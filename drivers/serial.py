@@ -35,11 +35,12 @@ from drivers import (
 from drivers.condition import Condition
 from drivers.line import WRITE_S, Interrupted, Lost, Silent, Wake
 from drivers.modem import RATES, READ_ONLY, Blocked, WrongPort
+from drivers.place import Place, Restarted, Stuck
 from drivers.recovery import Cure, Hourly, Ladder, Port, Search
 from drivers.requests import Job, Question, Requests
 from drivers.sending import Sender
 from drivers.serial_options import Options
-from drivers.session import Place, Restarted, Session, Stuck
+from drivers.session import Session
 from drivers.storage import Storage
 from drivers.timing import Timing
 
