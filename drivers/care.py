@@ -5,7 +5,7 @@ import time
 from drivers import dialect, network
 from drivers.chores import Chore, Chores, Steps
 from drivers.line import Silent
-from drivers.modem import CLEARED, Modem
+from drivers.modem import CLEARED, Identity, Modem
 from drivers.network import Registrations
 from drivers.place import Place, Restarted
 
@@ -16,6 +16,7 @@ class Care:
     def __init__(self, place: Place, modem: Modem) -> None:
         self._place, self._modem, self._timing = place, modem, place.timing
         self.network = Registrations()
+        self._identified = Identity()
         self._acknowledges = False
         self._unacknowledged = 0
         self._started = time.monotonic()
@@ -34,6 +35,12 @@ class Care:
 
     # --- at first ---
 
+    def identify(self) -> Identity:
+        """Which device it is."""
+        self._identified = self._modem.identify()
+        self._place.condition.know(model=self._identified.model, imei=self._identified.imei)
+        return self._identified
+
     def find_network(self) -> None:
         """At once, and only until one domain says that the modem is registered."""
         for command, domain in network.QUERIES:
@@ -42,7 +49,7 @@ class Care:
 
     def set_up(self) -> None:
         """What is not needed for a message, unless it takes long: then it goes on between the messages."""
-        end, steps = time.monotonic() + self._timing.setup, self._set_up()
+        end, steps = self._started + self._timing.setup, self._set_up()
         for waits_for in steps:
             if waits_for is not None or time.monotonic() >= end:
                 break
@@ -53,6 +60,9 @@ class Care:
     def _set_up(self) -> Steps:
         modem, condition = self._modem, self._place.condition
         yield from self._learn_settings()
+        if not self._identified.imei:
+            self.identify()
+            yield None
         for setting in dialect.SETTINGS[dialect.URGENT :]:
             modem.dialect.use(setting)
             yield None
@@ -157,7 +167,7 @@ class Care:
         if time.monotonic() - self._started > self._timing.starting:
             self._retries.every_s = float("inf")
             return
-        if not self._place.condition.now.imei:
+        if not self._identified.imei:
             self.identify()
             yield None
         spoken = self._modem.dialect
@@ -172,11 +182,6 @@ class Care:
     def _tell_remarks(self) -> None:
         place = self._place
         place.condition.know(remarks=(*self._modem.dialect.remarks(), *place.sender.remarks()))
-
-    def identify(self) -> None:
-        """Which device it is."""
-        found = self._modem.identify()
-        self._place.condition.know(model=found.model, imei=found.imei)
 
     def _acknowledge(self) -> Steps:
         """Each report that was told, or the modem tells no more (27.005 3.4.4)."""

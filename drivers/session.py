@@ -25,7 +25,7 @@ from drivers import (
 )
 from drivers.care import Care
 from drivers.line import Interrupted, Line, Silent, Wake
-from drivers.modem import Blocked, Identity, Modem, WrongPort
+from drivers.modem import Blocked, Modem, WrongPort
 from drivers.place import Place, Restarted, Stuck
 from drivers.requests import Job, Question
 from drivers.serial_options import SAME_IMEI
@@ -54,7 +54,7 @@ class Session:
         modem.reply("ATE0")
         modem.dialect.use(dialect.ERRORS)
         self._line.trust_echo()
-        self._recognise(modem.identify())
+        self._recognise()
         if modem.is_asleep() and self._care.believes():
             modem.wake()
         modem.unlock(options.pin_file)
@@ -73,14 +73,15 @@ class Session:
                 return rate
         raise Silent("no baud rate fits")
 
-    def _recognise(self, found: Identity) -> None:
-        """Raises WrongPort unless this is the modem, and the port, that was meant."""
-        wanted, pattern = self._place.options.imei, self._place.options.port
-        if wanted and found.imei[:SAME_IMEI] != wanted[:SAME_IMEI]:
-            raise WrongPort(f"no modem with the IMEI {wanted} at {pattern}")
-        if self._place.searched and not self._modem.takes_messages():
+    def _recognise(self) -> None:
+        """Where it matters. Raises WrongPort unless this is the modem, and the port, that was meant."""
+        wanted, pattern, searched = self._place.options.imei, self._place.options.port, self._place.searched
+        if wanted or searched:
+            found = self._care.identify()
+            if wanted and found.imei[:SAME_IMEI] != wanted[:SAME_IMEI]:
+                raise WrongPort(f"no modem with the IMEI {wanted} at {pattern}")
+        if searched and not self._modem.takes_messages():
             raise WrongPort(f"no port at {pattern} takes messages")
-        self._place.condition.know(model=found.model, imei=found.imei)
 
     def _insist_on_pdu_mode(self) -> None:
         """Without it nothing can be sent; a modem that is still starting refuses it, for a minute at the most."""

@@ -14,7 +14,7 @@ from drivers.timing import Timing
 from tests.drivers.test_serial import BOUND_S, FAST, OTHER, in_state, opened, ready, send, sms
 
 IMEI = "356938035643809"
-HURRIED = replace(FAST, alive=0.1, probe=0.35, command=0.6, prompt=0.5)
+HURRIED = replace(FAST, alive=0.1, probe=0.35, command=0.6, prompt=0.5, setup=30.0)
 
 
 def spoken(tmp_path: Path, timing: Timing, dialect: Dialect, **modem_options: Any) -> SimulatedModem:
