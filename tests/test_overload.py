@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ def states(gateway: Gateway, ids: list[str]) -> list[str]:
         return [] if {"queued", "sending"} & set(found) else found
 
     return list(until(settled, "all are settled"))
+
+
+def history(gateway: Gateway, request_id: str, kind: str) -> list[dict[str, Any]]:
+    """A request's, once it has a line of this kind."""
+    gateway.wait_for(request_id, kind)
+    return list(gateway.request(request_id)["history"])
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def pinwheel(gateway: Gateway, *arguments: str) -> str:
@@ -128,6 +139,20 @@ def test_a_pin_that_is_almost_dead_when_its_event_runs_is_no_sign_of_an_overload
         detail = gateway.request(request_id)["attempts"][1]["detail"]
         assert detail in [f"its PIN would not have arrived alive: it had only {left} s left" for left in (4, 5)]
         assert gateway.client.get("/v1/status")["overload"] == ""
+
+
+def test_a_message_that_the_network_does_not_take_is_tried_for_as_long_as_its_pin_lives(tmp_path: Path) -> None:
+    """There used to be an end after six times, at 130 s of the 300 s that a PIN lives."""
+    with running(tmp_path) as (gateway, (modem,)):
+        modem.refuse(38, times=1000)
+        request_id = gateway.verify("447700900123", workflow_id=6, pin_expiry=60)
+        tried_at = [seconds(line["at"]) for line in history(gateway, request_id, "failed") if line["kind"] == "sending"]
+        (attempt,) = gateway.request(request_id)["attempts"]
+        why = "CMS 38: network out of order"
+        assert attempt["detail"] == f"given up, the network did not take it {len(tried_at)} times: {why}"
+        assert 40 <= seconds(attempt["settled"]) - seconds(attempt["queued"]) <= 60
+        assert gateway.client.get("/v1/status")["overload"] == ""
+        assert modem.accepted == []
 
 
 def test_a_dropped_message_starts_the_call_early_where_the_operator_wants_that(tmp_path: Path) -> None:
