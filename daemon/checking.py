@@ -1,4 +1,4 @@
-"""`pinwheeld --check-config`: what a start would find wrong with the configuration, told at once."""
+"""`pinwheeld --check-config`: what a start would find wrong with the configuration."""
 
 import os
 import pwd

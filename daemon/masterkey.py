@@ -61,7 +61,7 @@ def load(where: Place, known_id: str, live: int) -> bytes:
 def expected(database: Path) -> tuple[str, int]:
     """The id of the key that a database knows, and how many of its requests are in progress; changes nothing.
 
-    ("", 0) where there is no database yet, or where it cannot be read: that is told elsewhere.
+    ("", 0) where there is no database yet, or where it cannot be read: the store and its checks say so.
     """
     from daemon.sqlite import sqlite  # late: who has no database needs no SQLite
 

@@ -1,4 +1,4 @@
-"""Whether a user may read a file, told from its mode bits: for root, who may read everything, on behalf of another."""
+"""Whether a user may read a file, by its mode bits: for root, who may read everything, on behalf of another."""
 
 import os
 import pwd

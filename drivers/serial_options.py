@@ -40,7 +40,7 @@ def _serial_port(port: str, options: "Options") -> Iterator[Fault]:
 
 def _imei(value: str) -> str:
     fits = not value or (value.isascii() and value.isdecimal() and SAME_IMEI <= len(value) <= SAME_IMEI + 2)
-    return "" if fits else f"{value!r} must be the 14 to 16 digits that pinwheel modems show NAME tells"
+    return "" if fits else f"{value!r} must be the 14 to 16 digits that `pinwheel modems show NAME` prints"
 
 
 def _pin_file(value: str) -> str:

@@ -45,9 +45,9 @@ def _bind(value: str) -> str:
         name, port = split_port(value)
     except ValueError as exc:
         return f'{value!r} must be "address:port", e.g. "0.0.0.0:5060": {exc}'
-    if port is None:
-        return f'{value!r} has no port; write "{value}:0" for any, or e.g. "{value}:5060"'
-    return "" if is_address(name) else f'{value!r} must begin with an IP address of ours, or "0.0.0.0" for any'
+    if not is_address(name):
+        return f'{value!r} must be an IP address of ours, or "0.0.0.0" for any, with a port, e.g. "0.0.0.0:5060"'
+    return "" if port is not None else f'{value!r} has no port; write "{value}:0" for any, or e.g. "{value}:5060"'
 
 
 def _our_address(bind: str, options: "Options") -> Iterator[Fault]:

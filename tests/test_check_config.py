@@ -44,6 +44,10 @@ def store(url: str) -> str:
     return f'[store]\nurl = "{url}"\n'
 
 
+def workflow(channel: str) -> str:
+    return f'[[workflow]]\nid = 100\nsteps = [{{channel="{channel}", wait=9}}]'
+
+
 def listener(certificate: str, key: str) -> str:
     return f'{TCP}tls_cert = "{{dir}}/{certificate}"\ntls_key = "{{dir}}/{key}"\n{ACCOUNT}'
 
@@ -76,6 +80,9 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ('[voice]\nserver = "pbx.example"\n', "[voice] server", 'with driver = "pyvoip" only'),
     ('[voice]\ndriver = "asterisk"\n', "[voice] driver", 'it can be "pyvoip" or "none"'),
     ("", "[[modem]] and [voice] driver", "nothing can be sent; add a [[modem]]"),
+    ('[api]\nurl = "sqlite:////var/lib/pinwheel/p.db"\n', "[api] url", "it is one of [store]: write it there"),
+    ('[api]\npassword_file = "/x"\n', "[api] password_file", "it is one of [voice]"),
+    ('port = "/dev/ttyUSB0"\n' + MODEM, "port", "it is a key of [[modem]]"),
     # [api]
     ('[api]\nsocket = "control.sock"\n', "[api] socket", "must be a whole path"),
     (f'[api]\nsocket = "/run/{"x" * 120}"\n', "[api] socket", "take a shorter path"),
@@ -172,12 +179,24 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     (TRUNK + "keepalive_seconds = 86400\n", "[voice] keepalive_seconds", "the most is 3600 s"),
     # [sms], [prompts], [[workflow]], [clock]
     ('[sms]\norigin = "https://example.com/"\n', "[sms] origin", 'a host name such as "example.com"'),
+    ('[prompts]\ndirectory = ""\n', "[prompts] directory", "is missing"),
     ('[prompts]\ndirectory = "prompts"\n', "[prompts] directory", "must be a whole path"),
     ('[prompts]\ndirectory = "{dir}/secret"\n', "[prompts] directory", "is no directory"),
     ('[prompts]\nengine = "festival"\n', "[prompts] engine", "must be one of 'gtts', 'piper', 'espeak'"),
     ('[prompts]\nbrands = ["!!"]\n', "[prompts] brands", "has no letter and no digit"),
     ('[prompts]\nbrands = ["A brand of nineteen"]\n', "[prompts] brands", "more than 18 characters"),
     ("[[workflow]]\nid = 5\nsteps = []\n", "[[workflow]] number 1 id", "the least is 100"),
+    (
+        MODEM + '[[workflow]]\nid = 100\nsteps = [{channel="tts", wait=9}]',
+        "[[workflow]] number 1 steps",
+        "driver is none",
+    ),
+    (
+        LOCAL + '[[workflow]]\nid = 100\nsteps = [{channel="sms", wait=9}]',
+        "[[workflow]] number 1 steps",
+        "no [[modem]]",
+    ),
+    (TRUNK + 'bind = ""\n', "[voice] bind", 'with a port, e.g. "0.0.0.0:5060"'),
     ("[clock]\nspeed = nan\n", "[clock] speed", "is too small"),
 )
 

@@ -49,10 +49,10 @@ def new(context: Context, force: bool, config: "Config") -> None:
         store.set_meta(masterkey.META, masterkey.identity(masterkey.read_key(place.path, private=True)))
     kept = str(aside) if there else ""
     answer = {"key": str(place.path), "old_key": kept, "live_requests": live}
-    context.show(answer, lambda: _told(str(place.path), kept, live))
+    context.show(answer, lambda: _say(str(place.path), kept, live))
 
 
-def _told(path: str, kept: str, live: int) -> None:
+def _say(path: str, kept: str, live: int) -> None:
     click.echo(f"made the master key {path}; back it up with the database")
     if kept:
         click.echo(f"the old one is {kept}; delete it once nothing needs it")

@@ -42,6 +42,10 @@ MAX_UID = 2**32 - 2
 # --- [api] -------------------------------------------------------------------------------------------------
 
 
+def directory(value: str) -> str:
+    return whole_path(value) if value else "is missing; an empty path is no directory"
+
+
 def socket_path(value: str) -> str:
     if not value:
         return "is missing; without it nobody reaches the daemon"
@@ -76,7 +80,7 @@ def users(uids: list[int], _: object) -> Iterator[Fault]:
         try:
             pwd.getpwuid(uid)
         except (KeyError, OverflowError):
-            yield Fault(f"there is no user {uid} (id -u NAME tells one's number)", Severity.WARNING)
+            yield Fault(f"there is no user {uid} (`id -u NAME` prints one's number)", Severity.WARNING)
 
 
 def groups(gids: list[int], _: object) -> Iterator[Fault]:
@@ -84,7 +88,7 @@ def groups(gids: list[int], _: object) -> Iterator[Fault]:
         try:
             grp.getgrgid(gid)
         except (KeyError, OverflowError):
-            yield Fault(f"there is no group {gid} (getent group NAME tells one's number)", Severity.WARNING)
+            yield Fault(f"there is no group {gid} (`getent group NAME` prints one's number)", Severity.WARNING)
 
 
 def listener(value: str) -> str:

@@ -182,7 +182,7 @@ class Prompts:
     directory: str = setting(
         "/var/lib/pinwheel/prompts",
         "Where rendered and imported prompts lie; what is missing there comes from the package.",
-        check=whole_path,
+        check=checks.directory,
         probe=readable_directory,
     )
     engine: str = setting(

@@ -1,6 +1,6 @@
 """Reading the file: TOML, sections, keys, types and bounds.
 
-Everything is read before anything is told, so that all mistakes come out at once, each with file, key and remedy.
+Everything is read before anything is printed, so that all mistakes come out at once, each with file, key and remedy.
 `inspect` looks at the machine, too: as a start and --check-config do. `load` is for who only needs the values.
 """
 
@@ -18,6 +18,7 @@ from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Config, Voice
 from daemon.config.probing import probed
 from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
+from drivers import serial_options, voice_options
 from drivers.settings import Severity
 
 MAX_FILE = 1 << 20  # octets; the shipped file, with all its keys, has 10,000
@@ -181,18 +182,18 @@ TYPE_NAMES = {str: "a text in quotes", int: "a whole number", float: "a number",
 
 def _type_mistake(hint: Any, value: Any, *, quoted: bool) -> str:
     """What is wrong with the type of a value, or ""."""
-    told = f"{value!r} must be" if quoted else "must be"
+    must_be = f"{value!r} must be" if quoted else "must be"
     if get_origin(hint) is list:
         (inner,) = get_args(hint)
         if not isinstance(value, list):
-            return f"{told} a list of {TYPE_NAMES[get_origin(inner) or inner]}"
+            return f"{must_be} a list of {TYPE_NAMES[get_origin(inner) or inner]}"
         return next((m for m in (_type_mistake(inner, v, quoted=quoted) for v in value) if m), "")
     options = tuple(
         get_origin(h) or h for h in (get_args(hint) if get_args(hint) and get_origin(hint) is not dict else (hint,))
     )
     accepted = (*options, int) if float in options else options
     if (isinstance(value, bool) and bool not in options) or not isinstance(value, accepted):
-        return f"{told} {' or '.join(TYPE_NAMES[o] for o in options)}"
+        return f"{must_be} {' or '.join(TYPE_NAMES[o] for o in options)}"
     return ""
 
 
@@ -220,18 +221,37 @@ def _bound_mistakes(f: "dataclasses.Field[Any]", values: list[Any]) -> Iterator[
 # --- names that nobody knows -------------------------------------------------------------------------------
 
 
+USUAL: dict[str, Any] = {"[voice]": voice_options.Options, "[[modem]]": serial_options.Options}
+"""The keys of the drivers that are most likely meant."""
+
+
 def _unknown_section(name: str) -> Finding:
     """A key that stands before the first section has its own remedy."""
-    home = next((s for s, cls in SECTIONS.items() if any(f.name == name for f in fields(cls))), None)
-    if home is not None:
-        return Finding(name, f"it is a key of [{home}]; write it below that line")
+    homes = _sections_with(name)
+    if homes:
+        return Finding(name, f"it is a key of {' and '.join(homes)}; write it below that line")
     return _unknown(f"[{name}]", name, [*SECTIONS, *TABLE_ARRAYS], "section")
 
 
 def _unknown_key(cls: type, where: str, name: str, known: list[str]) -> Finding:
-    if cls is Voice and name in {f.name for f in fields(drivers.load("pyvoip").Options)}:
+    if cls is Voice and name in _names(voice_options.Options):
         return Finding(f"{where} {name}", 'it takes effect with driver = "pyvoip" only; set that in [voice], too')
+    homes = [] if get_close_matches(name, known, 1) else _sections_with(name)
+    if homes:
+        return Finding(f"{where} {name}", f"no such key; it is one of {' and '.join(homes)}: write it there")
     return _unknown(f"{where} {name}", name, known, "key")
+
+
+def _sections_with(key: str) -> list[str]:
+    """The sections that have a key of this name, the usual drivers' keys among theirs."""
+    tables = {f"[{name}]": cls for name, cls in SECTIONS.items()}
+    tables |= {f"[[{name}]]": cls for name, cls in TABLE_ARRAYS.items()}
+    keys = {where: {*_names(cls), *_names(USUAL.get(where))} for where, cls in tables.items()}
+    return [where for where, names in keys.items() if key in names]
+
+
+def _names(cls: Any) -> set[str]:
+    return {f.name for f in fields(cls) if not f.metadata.get("driver")} if cls is not None else set()
 
 
 def _unknown(where: str, name: str, known: list[str], what: str) -> Finding:

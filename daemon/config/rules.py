@@ -22,7 +22,7 @@ def contradictions(config: Config) -> Iterator[Finding]:
     yield from _rows(config)
     yield from _same_port(config)
     for i, row in enumerate(config.workflow, 1):
-        yield from _workflow(row, f"[[workflow]] number {i}")
+        yield from _workflow(row, f"[[workflow]] number {i}", config.channels)
     yield from _nothing_to_send(config)
 
 
@@ -90,7 +90,10 @@ def _may_be_one(one: Any, other: Any) -> bool:
     return any(meets)
 
 
-def _workflow(row: WorkflowRow, where: str) -> Iterator[Finding]:
+def _workflow(row: WorkflowRow, where: str, channels: frozenset[Channel]) -> Iterator[Finding]:
+    if row.steps and channels and not any(step.get("channel") in channels for step in row.steps):
+        devices = "[voice] driver is none" if Channel.SMS in channels else "there is no [[modem]]"
+        yield Finding(f"{where} steps", f"none of them can be sent: {devices}", Severity.ERROR)
     if not 1 <= len(row.steps) <= MOST_STEPS:
         example = '[{ channel = "sms", wait = 60 }]'
         yield Finding(f"{where} steps", f"from 1 to {MOST_STEPS} are needed, e.g. {example}")
