@@ -490,6 +490,27 @@ def test_a_registrar_that_holds_a_contact_that_we_do_not_know_is_asked_again(tmp
             opened.close()
 
 
+class Refuser(DatagramPeer):
+    """Answers 403 to everything."""
+
+    def answer(self, data: bytes) -> bytes:
+        return reply(parse(data), 403)
+
+
+@pytest.mark.parametrize(("kept", "detail"), [((OLD,), "an earlier contact of ours"), ((), "check the account")])
+def test_a_refusal_says_what_it_may_be_about(tmp_path: Path, kept: tuple[str, ...], detail: str) -> None:
+    """There used to be a bug: "check the account" stood there while a contact of before was in the way."""
+    options = account(tmp_path)
+    bindings.write(options["state_file"], Bindings("sip:gateway@127.0.0.3", 0, kept))
+    with Refuser("127.0.0.3") as trunk:
+        opened = Driver("voice", Options(trunk.address, bind="127.0.0.1:0", **options))
+        opened.open(lambda _: None)
+        try:
+            assert detail in state(opened, DeviceState.FAILED)
+        finally:
+            opened.close()
+
+
 def test_a_daemon_that_was_killed_is_registered_at_once_and_takes_its_contact_back(tmp_path: Path) -> None:
     """There used to be a bug: voice was down for 258 s after a restart; a state file beside the database ends that."""
     password = tmp_path / "password"
