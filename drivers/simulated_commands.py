@@ -113,7 +113,8 @@ def cpms(modem: "SimulatedModem", value: str) -> None:
 
 
 def cpms_query(modem: "SimulatedModem", _: str) -> None:
-    counts = [(name, len(modem._storages[name])) for name in (modem._read_from, "SM", modem.dialect.incoming)]
+    told = (modem._read_from, "SM", modem.dialect.told_incoming or modem.dialect.incoming)
+    counts = [(name, len(modem._storages[name])) for name in told]
     modem._say("+CPMS: " + ",".join(f'"{name}",{count},{STORAGE}' for name, count in counts), "OK")
 
 

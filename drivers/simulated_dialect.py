@@ -15,7 +15,8 @@ class Dialect:
     only when the last was acknowledged (AT+CNMA). meanwhile: it answers commands while the network has a message;
     multitasking: it takes the next message then, too. for_messages: False for a port of a stick that answers AT but
     takes none. stores_reports: it knows no +CDS, so that they go to "SR". keeps_reports: where its stored profile keeps
-    them, "" for nowhere (27.005 3.4.1, <ds> 2 or 0). incoming: where it stores messages. flight: its radio is off at
+    them, "" for nowhere (27.005 3.4.1, <ds> 2 or 0). incoming: where it stores messages; told_incoming: where it says
+    that it does, if elsewhere. flight: its radio is off at
     first. verbose: False for a stored profile with results in digits (ATV0).
     """
 
@@ -35,6 +36,7 @@ class Dialect:
     stores_reports: bool = False
     keeps_reports: str = ""
     incoming: str = "SM"
+    told_incoming: str = ""
     flight: bool = False
     verbose: bool = True
     sent: tuple[str, ...] = ("+CMGS: {mr}", "OK")

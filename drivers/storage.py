@@ -38,6 +38,7 @@ class Storage:
     def forget(self) -> None:
         """The session has ended."""
         self._announced: list[tuple[str, int]] = []
+        self._elsewhere: set[str] = set()  # where something came in besides the storage that the modem tells
         self._there = Storages()
         self._read = ""  # the storage that is read now (mem1)
         self._used: int | None = None  # messages in it when it was selected
@@ -54,6 +55,8 @@ class Storage:
     def announced(self, storage: str, index: int) -> None:
         """A notice: there is something."""
         self._announced.append((storage, index))
+        if storage not in (REPORTS, self._there.receiving):
+            self._elsewhere.add(storage)
 
     def read_announced(self, modem: Modem) -> Steps:
         while self._announced:
@@ -68,10 +71,11 @@ class Storage:
 
     def look(self, modem: Modem, *, always: bool = False) -> Steps:
         """For what was not announced."""
-        if self._there.receiving and self._open(modem, REPORTS):
-            yield None
-            if self._used != 0:
-                yield from self._sweep(modem, REPORTS)
+        for storage in (REPORTS, *sorted(self._elsewhere)) if self._there.receiving else ():
+            if self._open(modem, storage):
+                yield None
+                if self._used != 0:
+                    yield from self._sweep(modem, storage)
         if self._open(modem, self._there.receiving):
             yield None
             if always or modem.storages().received != 0:

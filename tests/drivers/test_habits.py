@@ -15,6 +15,7 @@ from drivers.line import Reply
 from drivers.serial import Driver
 from drivers.simulated_dialect import Dialect as Habits
 from drivers.simulated_modem import SimulatedModem
+from drivers.simulated_sms import deliver
 from drivers.timing import Timing
 from tests.drivers.test_serial import BOUND_S, FAST, OTHER, News, in_state, opened, ready, send, sms
 from tests.gateway import until
@@ -138,6 +139,17 @@ def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) ->
         send(driver, sms(OTHER))
     assert driver.status().remarks == ("stored messages: the modem accepts no form of AT+CPMS",)
     assert modem.commands["+CMGR"] == modem.commands["+CMGL"] == 0
+
+
+def test_what_comes_in_elsewhere_than_the_modem_tells_is_found_also_without_a_notice(tmp_path: Path) -> None:
+    news, habits = News(), Habits(incoming="ME", told_incoming="SM")
+    with met(tmp_path, habits, news) as (modem, driver):
+        ready(driver)
+        modem.receive("447700900999", "announced")
+        assert news.first(IncomingSms).text == "announced"
+        modem._do(lambda: modem._storages["ME"].update({7: deliver("447700900999", "quiet")}))
+        assert news.first(IncomingSms, lambda message: message.text == "quiet")
+        until(lambda: not modem._storages["ME"], "it is deleted", BOUND_S)
 
 
 # Without acknowledgements such a modem tells one report, and then no more.
