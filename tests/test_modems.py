@@ -19,6 +19,7 @@ from daemon.core.quota import Limits, Quota
 from daemon.lanes.sms import ModemSlot
 from drivers import Deferred, DriverError, Unavailable, Uncertain
 from drivers.serial import Driver, Options
+from drivers.simulated_dialect import STANDARD, Dialect
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -30,9 +31,10 @@ NUMBER = "447700900100"
 class Pool:
     """A daemon with modems sim1, sim2, ...; more: TOML for each modem."""
 
-    def __init__(self, directory: Path, *more: str, network_s: float = 0.05) -> None:
+    def __init__(self, directory: Path, *more: str, network_s: float = 0.05, dialect: Dialect = STANDARD) -> None:
         self.modems = [
-            SimulatedModem(directory / f"port{i}", network_s=network_s, report_s=0.05) for i in range(len(more))
+            SimulatedModem(directory / f"port{i}", network_s=network_s, report_s=0.05, dialect=dialect)
+            for i in range(len(more))
         ]
         self._stack = ExitStack()
         for modem in self.modems:
@@ -456,6 +458,12 @@ def test_a_modem_is_asked_and_shown(one: Pool) -> None:
     table = one.pinwheel().output.splitlines()
     assert table[0].split() == ["NAME", "STATE", "OPERATOR", "SIGNAL", "QUEUE", "TODAY", "LAST", "ERROR"]
     assert table[1].split() == ["sim1", "ready", "Simulated", "▂▄▆█", "0", "0"]
+
+
+def test_what_a_modem_does_not_do_is_shown(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", dialect=Dialect(unknown=frozenset({"+CNMI"}))) as pool:
+        until(lambda: pool.seen("sim1")["remarks"], "it is noticed")
+        assert "accepts no form of AT+CNMI" in pool.pinwheel("show", "sim1").output
 
 
 def test_an_incoming_message_becomes_an_event_before_the_sim_forgets_it(one: Pool) -> None:
