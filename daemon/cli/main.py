@@ -198,7 +198,7 @@ def status(context: Context) -> None:
     """The daemon, its devices and its requests; exits 1 when nothing can be sent."""
     report = context.client.get("/v1/status")
     context.show(report, lambda: _status(report))
-    click.get_current_context().exit(0 if report["health"] == "ok" else SAID_NO)
+    click.get_current_context().exit(0 if report.get("health", "ok") == "ok" else SAID_NO)
 
 
 @main.command()
@@ -234,8 +234,8 @@ def _reload(done: dict[str, Any]) -> None:
 def _status(report: dict[str, Any]) -> None:
     speed = f", clock {report['clock_speed']:g} times as fast" if report["clock_speed"] != 1 else ""
     click.echo(f"pinwheeld {report['version']}, pid {report['pid']}, up {report['uptime_s']} s{speed}")
-    click.echo(f"health    {report['health']}")
-    for reason in report["reasons"]:
+    click.echo(f"health    {report.get('health', 'unknown: the daemon is older than this command')}")
+    for reason in report.get("reasons", ()):
         tell(f"reason    {reason}")
     click.echo(f"store     {report['store']}")
     counts = ", ".join(f"{count} {status.lower()}" for status, count in report["requests"].items())
