@@ -117,6 +117,44 @@ def test_an_event_on_the_second_on_which_the_pin_expires_sends_a_new_one(store: 
     assert asyncio.run(main()) == ["0 sms A | 60 sms B | 120 expired"] * 20
 
 
+def test_every_check_is_kept_with_its_request(store: SqliteStore, hand: Hand) -> None:
+    """There used to be no test of it: checks could be lost, wrong ones valid, and a search show everybody's."""
+
+    async def main() -> list[list[tuple[bool, str]]]:
+        engine = engine_on(store, hand)
+        ids = [request_id(engine.clock.now()) for _ in range(2)]
+        for number, new_id in enumerate(ids):
+            await engine.start(Caller(), replace(request(6), id=new_id, number=f"44770090012{number}"))
+        found = store.reading.request(ids[1])
+        assert found is not None
+        for new_id, code in ((ids[0], "no"), (ids[1], "no"), (ids[0], "no"), (ids[1], engine.pin(found[1], 1))):
+            await engine.check(Caller(), new_id, code, f"192.0.2.{ids.index(new_id)}")
+        both = await engine.find(Caller(), ids)
+        return [[(check.valid, check.ip_address) for check in checks] for _, checks in both]
+
+    assert asyncio.run(main()) == [
+        [(False, "192.0.2.0"), (False, "192.0.2.0")],
+        [(False, "192.0.2.1"), (True, "192.0.2.1")],
+    ]
+
+
+def test_a_request_of_another_account_is_unknown_to_the_engine(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> list[object]:
+        engine, wanted = engine_on(store, hand), f"{7:032x}"
+        await engine.start(Caller("acme"), replace(request(1), id=wanted, account="acme"))
+        hand.at += 40
+        seen: list[object] = [await engine.find(Caller("bolt"), [wanted])]
+        for ask in (engine.cancel, engine.next_event):
+            seen.append((await ask(Caller("bolt"), wanted)).answer.status)
+        seen.append((await engine.check(Caller(), wanted, "0000", "")).answer.status)
+        busy = await engine.start(Caller("bolt"), replace(request(1), id=f"{8:032x}", account="bolt"))
+        seen.append((busy.answer.status, busy.request))
+        seen.append((await engine.cancel(Caller("acme"), wanted)).answer.status)
+        return seen
+
+    assert asyncio.run(main()) == [[], 6, 6, 6, (10, None), 0]
+
+
 @pytest.mark.parametrize("late_s", [0.0, 0.001, 0.999, 4.999])
 def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: SqliteStore, hand: Hand, late_s: float) -> None:
     async def main() -> list[int]:

@@ -47,6 +47,17 @@ def test_a_key_that_is_no_good_is_refused_with_the_remedy(tmp_path: Path, conten
         load(place(str(path), tmp_path), "", 0)
 
 
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o610, 0o660, 0o606, 0o644, 0o666])
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_key_that_anybody_else_may_touch_is_refused(tmp_path: Path, mode: int, ours: bool) -> None:
+    """There used to be a test of one mode in one place."""
+    path = tmp_path / "key"
+    path.write_bytes(b"k" * 32)
+    path.chmod(mode)
+    with pytest.raises(KeyUnusable, match="others may read it; run: chmod 600"):
+        load(place("" if ours else str(path), tmp_path), "", 0)
+
+
 def test_a_key_file_that_is_missing_is_an_error_not_a_new_key(tmp_path: Path) -> None:
     with pytest.raises(KeyUnusable, match="cannot read the master key"):
         load(place(str(tmp_path / "none"), tmp_path), "", 0)

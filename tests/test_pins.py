@@ -1,6 +1,13 @@
 """PINs are computed, never kept."""
 
+import base64
+import hashlib
+import hmac
+import itertools
+
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from daemon.pins import Pins, same_code
 
@@ -12,6 +19,51 @@ def test_a_pin_is_the_same_every_time_and_has_its_length() -> None:
     assert PINS.pin(REQUEST, 1, 4) == PINS.pin(REQUEST, 1, 4)
     assert len(PINS.pin(REQUEST, 1, 6)) == 6
     assert PINS.pin(REQUEST, 1, 6).isdecimal()
+
+
+KNOWN = [
+    ("0190" * 8, 1, 4, "8238"),
+    ("0190" * 8, 1, 6, "268238"),
+    ("0190" * 8, 2, 4, "1283"),
+    ("0" * 32, 26, 4, "7833"),
+    ("f" * 32, 1, 6, "429710"),
+]
+
+
+@pytest.mark.parametrize(("request_id", "generation", "length", "pin"), KNOWN)
+def test_a_pin_is_the_one_that_was_computed_by_hand(request_id: str, generation: int, length: int, pin: str) -> None:
+    """There used to be no known answer: key and message could change places, and old requests lose their PINs."""
+    assert PINS.pin(request_id, generation, length) == pin
+    assert by_hand(b"k" * 32, request_id, generation, length) == pin
+
+
+def by_hand(key: bytes, request_id: str, generation: int, length: int) -> str:
+    """HOTP as RFC 4226 5.3 writes it down, without a library; PINs that were there before are passed over."""
+    secret = hmac.new(key, b"pin:" + request_id.encode(), hashlib.sha256).digest()
+    seen: list[str] = []
+    for counter in itertools.count():
+        mac = hmac.new(secret, counter.to_bytes(8, "big"), hashlib.sha1).digest()
+        offset = mac[19] & 0xF
+        value = (
+            f"{(int.from_bytes(mac[offset : offset + 4], 'big') & 0x7FFFFFFF) % 10 ** max(length, 6):0{max(length, 6)}}"
+        )
+        if value[-length:] not in seen:
+            seen.append(value[-length:])
+        if len(seen) == generation:
+            return seen[-1]
+    raise AssertionError
+
+
+def test_a_code_is_sealed_under_a_key_of_its_own() -> None:
+    """There used to be no test of it: the key of the PINs could have been the key of the seals."""
+    sealed = base64.b64decode(PINS.seal(REQUEST, "Abc123"))
+    keys = {
+        use: hmac.new(b"k" * 32, use + b":" + REQUEST.encode(), hashlib.sha256).digest() for use in (b"seal", b"pin")
+    }
+    nonce, box, bound_to = sealed[:12], sealed[12:], REQUEST.encode()
+    assert AESGCM(keys[b"seal"]).decrypt(nonce, box, bound_to) == b"Abc123"
+    with pytest.raises(InvalidTag):
+        AESGCM(keys[b"pin"]).decrypt(nonce, box, bound_to)
 
 
 def test_the_pins_of_a_request_are_all_different() -> None:

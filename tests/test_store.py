@@ -78,6 +78,24 @@ def test_an_operation_that_fails_takes_nobody_along(store: SqliteStore) -> None:
     assert store.reading.request(named(2).id) is None
 
 
+def orphan(tx: Transaction) -> None:
+    """What only the COMMIT refuses: an attempt of no request."""
+    tx._db.execute("PRAGMA defer_foreign_keys=ON")
+    tx._save_attempts(999, named(9).attempts)
+
+
+def test_a_commit_that_fails_leaves_no_trace_and_no_transaction(store: SqliteStore) -> None:
+    """There used to be tests of a BEGIN that fails only: without a ROLLBACK nothing could be written ever again."""
+    first, failed = run(store, insert(named(1)), orphan)
+    assert isinstance(first, StoreUnusable)
+    assert isinstance(failed, StoreUnusable)
+    assert store.broken
+    (row,) = run(store, insert(named(2)))
+    assert store.reading.request(named(1).id) is None
+    assert store.reading.request(named(2).id) == (row, named(2))
+    assert not store.broken
+
+
 def test_timers_are_found_by_their_due_time(store: SqliteStore) -> None:
     rows = run(store, *(insert(replace(named(i), due_at=s(i))) for i in range(1, 6)))
     assert store.reading.due(s(2), s(4)) == [(s(2), rows[1]), (s(3), rows[2])]
@@ -296,6 +314,16 @@ def test_checks_and_history_are_kept_in_order(store: SqliteStore) -> None:
     assert [line.kind for line in store.reading.history(0, 10)] == ["check", "started"]
     assert [line.kind for line in store.reading.history(0, 10, named(1).id)] == ["check"]
     assert store.reading.history(1, 10)[0].seq == store.reading.last_seq() == 2
+
+
+def test_the_checks_of_two_requests_are_kept_apart(store: SqliteStore) -> None:
+    """There used to be no test with two: a search could have shown everybody's checks and addresses."""
+    rows = run(store, insert(named(1)), insert(named(2)))
+    for row, valid, address in ((rows[0], False, "192.0.2.1"), (rows[1], True, "192.0.2.2")):
+        run(store, partial(Transaction.add_check, row=row, check=Check(s(1), valid, address)))
+    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
+    assert store.reading.checks(named(2).id) == [Check(s(1), True, "192.0.2.2")]
+    assert store.reading.checks(named(3).id) == []
 
 
 def test_everything_is_there_after_closing_and_opening(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ well-formed request.
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import category
 from urllib.parse import parse_qsl
@@ -181,7 +181,7 @@ def _json_fields(text: str) -> list[tuple[str, Any]]:
 class Start:
     """What a caller of /verify asks for; a None is for the workflow to fill in."""
 
-    number: phonenumbers.PhoneNumber
+    number: phonenumbers.PhoneNumber = field(repr=False)
     brand: str
     locale: str
     sender_id: str
@@ -189,7 +189,7 @@ class Start:
     pin_expiry: Ms | None
     next_event_wait: Ms | None
     workflow_id: int
-    pin_code: str | None
+    pin_code: str | None = field(repr=False)
 
 
 def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:

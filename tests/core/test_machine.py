@@ -127,6 +127,13 @@ def test_a_code_while_no_pin_is_valid_is_wrong_but_not_counted() -> None:
     assert RecordCheck(valid=False) in actions
 
 
+@pytest.mark.parametrize(("correct", "at"), [(True, 5), (False, 5), (True, 300), (False, 300)])
+def test_every_code_is_recorded_as_it_was_judged(correct: bool, at: float) -> None:
+    """There used to be no test of it: a wrong code could be recorded as valid, or none at all."""
+    _, actions = advance(started(request(1)), CodeSubmitted(correct, s(at)))
+    assert [a for a in actions if isinstance(a, RecordCheck)] == [RecordCheck(valid=correct and at < 300)]
+
+
 @pytest.mark.parametrize("event", [CodeSubmitted(True, s(9)), NextRequested(s(9)), CancelRequested(s(9), s(0), 0)])
 def test_nothing_can_be_asked_of_a_finished_request(event: Event) -> None:
     done = after(started(request(1)), CodeSubmitted(True, s(5)))
@@ -156,6 +163,15 @@ def test_a_cancel_drops_what_is_queued() -> None:
 def test_a_trigger_without_events_left_is_refused() -> None:
     only = started(request(6))
     assert answer(advance(only, NextRequested(s(5)))[1]) == 19
+
+
+@pytest.mark.parametrize(
+    ("pin_expiry", "own_pin", "at"), [(60, True, 59.999), (None, True, 400), (60, False, 60), (None, False, 124)]
+)
+def test_a_trigger_is_done_where_there_can_be_a_code(pin_expiry: int | None, own_pin: bool, at: float) -> None:
+    running = started(request(1, pin_expiry=pin_expiry, own_pin=own_pin))
+    moved, actions = advance(running, NextRequested(s(at)))
+    assert (answer(actions), moved.step) == (0, 2)
 
 
 def test_a_trigger_for_a_dead_code_of_the_caller_is_refused() -> None:
@@ -382,6 +398,23 @@ def test_a_pin_whose_life_a_later_event_prolonged_is_not_dead() -> None:
     second = after(started(request(steps=steps)), AttemptStarted(0, s(1)), StepDue(1, s(200)))
     assert second.pin_until == s(500)
     assert after(second, AttemptSettled(0, A.SENT, s(310), "7")).attempts[0].detail == ""
+
+
+@pytest.mark.parametrize("end", [CodeSubmitted(True, s(2)), CancelRequested(s(40), s(30), 2)])
+def test_a_refusal_after_the_end_starts_nothing(end: Event) -> None:
+    """There used to be no test of it: another SMS or call would have followed a success or a cancel."""
+    done = after(started(request(1)), AttemptStarted(0, s(1)), end)
+    refused, actions = advance(done, AttemptSettled(0, A.REFUSED, s(50), move_on=True))
+    assert (refused.status, refused.step, refused.due_at, state(refused)) == (done.status, 1, None, A.REFUSED)
+    assert actions == (Note("refused", 0),)
+
+
+def test_a_refusal_of_an_older_event_starts_no_other() -> None:
+    """There used to be no test of it: the late answer to the first event would have started the third."""
+    second = after(started(request(1)), AttemptStarted(0, s(1)), StepDue(1, s(125)))
+    refused, actions = advance(second, AttemptSettled(0, A.REFUSED, s(130), move_on=True))
+    assert (refused.step, refused.due_at, state(refused)) == (2, s(305), A.REFUSED)
+    assert actions == (Note("refused", 0),)
 
 
 def test_a_message_still_queued_is_dropped_when_the_next_one_is() -> None:

@@ -91,3 +91,42 @@ def _turn(wheel: Wheel, rows: Rows, now: Ms, fired: dict[int, Ms]) -> None:
         if rows.due.get(row, now + Ms(1)) <= now:
             del rows.due[row]
             fired[row] = now
+
+
+def test_a_clock_that_steps_back_fires_nothing_twice_and_loses_nothing() -> None:
+    """There used to be no test of it: a timer that was set for a tick of the past could be lost."""
+    wheel = Wheel(Ms(1000), tick=Ms(50), slots=8)
+    wheel.extend()
+    wheel.set(Ms(1100), 1)
+    assert wheel.expire(Ms(1200)) == [1]
+    assert wheel.expire(Ms(1050)) == []
+    assert wheel.set(Ms(1100), 2)  # due by now, in a tick that has gone
+    assert wheel.next(Ms(1400)) == Ms(1250)
+    assert wheel.expire(Ms(1100)) == []
+    assert wheel.expire(Ms(1250)) == [2]
+    assert wheel.expire(Ms(1300)) == []
+
+
+def test_a_slot_that_has_fired_is_empty_one_revolution_later() -> None:
+    """There used to be no test of it: what had fired would have fired again with each revolution."""
+    wheel = Wheel(Ms(0), tick=Ms(50), slots=8)
+    wheel.extend()
+    for row, due in enumerate((0, 50, 100, 350)):
+        wheel.set(Ms(due), row)
+    assert wheel.expire(Ms(399)) == [0, 1, 2, 3]
+    wheel.extend()
+    assert wheel.next(Ms(750)) == Ms(750)
+    assert wheel.expire(Ms(790)) == []
+
+
+def test_a_stall_longer_than_the_wheel_fires_all_of_it_once_and_the_rest_when_it_is_loaded() -> None:
+    wheel = Wheel(Ms(1_000_000), tick=Ms(50), slots=8)
+    wheel.extend()
+    wheel.set(Ms(1_000_100), 1)
+    assert wheel.expire(Ms(1_009_000)) == [1]
+    assert wheel.half_empty(Ms(1_009_000))
+    since, until = wheel.extend()
+    assert since < until
+    assert wheel.set(until - Ms(1), 2)
+    assert wheel.expire(Ms(1_009_000)) == [2]
+    assert not wheel.set(until, 3)
