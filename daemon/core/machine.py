@@ -82,8 +82,7 @@ def _step_due(request: Request, event: StepDue) -> Result:
         return request, ()
     at = request.due_at if event.at - request.due_at <= PUNCTUAL else event.at
     planned_end = sum((step.wait for step in request.steps[request.step :]), request.due_at)
-    own_pin_died = request.own_pin and request.expiry_given and at >= request.pin_until
-    if own_pin_died or at >= planned_end:
+    if _own_code_died(request, at) or at >= planned_end:
         return _finish(request, Status.EXPIRED, at)
     return _run_step(request, at)
 
@@ -133,12 +132,17 @@ def _pin_and_timer(request: Request, at: Ms, *, renew: bool) -> tuple[Request, M
     return replace(request, generation=generation, wrong=wrong, pin_until=until), due_at
 
 
+def _own_code_died(request: Request, at: Ms) -> bool:
+    """Whether the caller's own code is over, which none can follow: no event may send it any more."""
+    return request.own_pin and request.expiry_given and at >= request.pin_until
+
+
 def _next_requested(request: Request, event: NextRequested) -> Result:
     if request.finished:
         return request, (Answer(NOT_FOUND, GONE),)
     if request.step == len(request.steps):
         return request, (Answer(NOT_NOW, "there are no more events left to trigger for this verification"),)
-    if request.own_pin and request.expiry_given and event.at >= request.pin_until:
+    if _own_code_died(request, event.at):
         return request, (Answer(NOT_NOW, "the code of this verification has expired"),)
     return _run_step(request, event.at)
 
@@ -216,7 +220,8 @@ def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
         settled_at=event.at,
     )
     note = Note(str(state), event.step, detail)
-    current, left = not request.finished and request.step == event.step + 1, request.step < len(request.steps)
+    current = not request.finished and request.step == event.step + 1
+    left = request.step < len(request.steps) and not _own_code_died(request, event.at)
     match event.state:
         case AttemptState.QUEUED:
             settled = replace(settled, tries=attempt.tries - 1)

@@ -409,6 +409,13 @@ def test_a_refusal_after_the_end_starts_nothing(end: Event) -> None:
     assert actions == (Note("refused", 0),)
 
 
+def test_a_refusal_starts_nothing_once_the_callers_own_code_is_dead() -> None:
+    """There used to be a call with a dead code; what holds for any story found it."""
+    sending = after(started(request(1, own_pin=True, pin_expiry=60)), AttemptStarted(0, s(1)))
+    refused, actions = advance(sending, AttemptSettled(0, A.REFUSED, s(60), move_on=True))
+    assert (refused.step, actions) == (1, (Note("refused", 0),))
+
+
 def test_a_refusal_of_an_older_event_starts_no_other() -> None:
     """There used to be no test of it: the late answer to the first event would have started the third."""
     second = after(started(request(1)), AttemptStarted(0, s(1)), StepDue(1, s(125)))
