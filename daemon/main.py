@@ -170,8 +170,7 @@ def assemble(config: Config, path: Path) -> Daemon:
     """Open the store and make the rest. Raises one of UNUSABLE."""
     phrases = load_phrases()
     prompts = _prompts(config)
-    store, key = _opened(config)
-    origin = float(store.meta("clock origin", repr(in_seconds(Clock().now()))))
+    store, key, origin = _opened(config)
     policy = Policy(
         config.security.max_active_per_number,
         seconds(config.security.cancel_after),
@@ -211,18 +210,19 @@ def assemble(config: Config, path: Path) -> Daemon:
     return Daemon(config, path, store, engine, sms, calls)
 
 
-def _opened(config: Config) -> tuple[SqliteStore, bytes]:
-    """The store, and the master key that its requests know. Raises StoreUnusable or KeyUnusable."""
+def _opened(config: Config) -> tuple[SqliteStore, bytes, float]:
+    """The store, the key that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     place = masterkey.place(config.security.key_file, _state_directory(config))
     store = SqliteStore(config.store.path)
     store.open()
     try:
         key = masterkey.load(place, store.reading.meta(masterkey.META) or "", store.reading.live())
         store.set_meta(masterkey.META, masterkey.identity(key))
+        origin = float(store.meta("clock origin", repr(in_seconds(Clock().now()))))
     except BaseException:
         store.close()
         raise
-    return store, key
+    return store, key, origin
 
 
 def _state_directory(config: Config) -> Path:

@@ -306,9 +306,14 @@ class SqliteStore:
             connection.close()
 
     def meta(self, name: str, default: str) -> str:
-        """A lasting setting of this database, set to the default the first time. Only before `submit` is used."""
-        self._writer.execute("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", (name, default))
-        return str(self._writer.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()[0])
+        """A lasting setting of this database, set to the default the first time. Only before `submit` is used.
+
+        Raises StoreUnusable.
+        """
+        known = self.reading.meta(name)
+        if known is None:
+            self.set_meta(name, default)
+        return default if known is None else known
 
     def set_meta(self, name: str, value: str) -> None:
         """Change a lasting setting. Only before `submit` is used. Raises StoreUnusable."""

@@ -457,23 +457,51 @@ print("recovered")
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
-def test_a_log_that_filled_a_small_disk_lets_go_of_it_when_there_is_room_again(tmp_path: Path) -> None:
-    """There used to be a log that kept its size, and a commit that wrote nothing passed for a disk that works."""
+def on_a_small_disk(tmp_path: Path, code: str, ballast: int) -> str:
+    """What a program prints whose argument is a disk of 4 MiB with so many octets on it."""
     program = tmp_path / "program.py"
-    program.write_text(ON_A_SMALL_DISK)
+    program.write_text(code)
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = 'mount -t tmpfs -o size=4m tmpfs "$1" && head -c 2000000 /dev/zero > "$1/ballast" && exec "$2" "$3" "$1"'
+    mount = 'mount -t tmpfs -o size=4m tmpfs "$1" && head -c "$4" /dev/zero > "$1/ballast"; exec "$2" "$3" "$1"'
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", mount, "sh", str(disk), sys.executable, str(program)],
+        ["unshare", "--mount", "sh", "-c", mount, "sh", str(disk), sys.executable, str(program), str(ballast)],
         capture_output=True,
         text=True,
         timeout=60,
         cwd=Path(__file__).parents[1],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
-    assert done.stdout == "recovered\n", done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_log_that_filled_a_small_disk_lets_go_of_it_when_there_is_room_again(tmp_path: Path) -> None:
+    """There used to be a log that kept its size, and a commit that wrote nothing passed for a disk that works."""
+    assert on_a_small_disk(tmp_path, ON_A_SMALL_DISK, 2_000_000) == "recovered\n"
+
+
+FULL_FROM_THE_START = """
+import sys
+from pathlib import Path
+from daemon.store import SqliteStore, StoreUnusable
+
+store = SqliteStore(Path(sys.argv[1]) / "p.db")
+try:
+    store.open()
+    for number in range(100_000):
+        store.set_meta(f"x{number}", "y" * 1000)
+except StoreUnusable as exc:
+    print("refused" if "full" in str(exc) else exc)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+@pytest.mark.parametrize("ballast", [4_194_304, 4_180_000, 2_000_000])
+def test_a_disk_that_is_full_at_a_start_is_said_to_be(tmp_path: Path, ballast: int) -> None:
+    """There used to be a traceback where the first setting could not be written."""
+    assert on_a_small_disk(tmp_path, FULL_FROM_THE_START, ballast) == "refused\n"
 
 
 def test_a_log_that_somebody_reads_is_emptied_when_he_has_done(store: SqliteStore, tmp_path: Path) -> None:
