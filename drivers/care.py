@@ -104,6 +104,10 @@ class Care:
         if self._watch.due == float("inf"):
             self._watch.want(time.monotonic() + self._timing.watch)
 
+    def alive(self) -> None:
+        """It has sent a message."""
+        self._pulse.put_off(time.monotonic())
+
     def must_acknowledge(self, now: float) -> bool:
         """Whether that comes before any message."""
         return self._acks.ready_at(now) <= now

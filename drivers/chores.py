@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 Steps = Iterator[Future[bool] | None]
 
-PATIENCE_S = 3.0  # for how long messages may keep a chore that is due from its next step
+PATIENCE_S = 5.0  # for how long messages may keep a chore that is due from its next step
+SLICE_S = 1.0  # for which chores then go on, or for one step, so that what comes in by the storage keeps pace
 
 
 @dataclass(slots=True)
@@ -31,6 +32,10 @@ class Chore:
     def want(self, now: float) -> None:
         """As soon as may be; one that is under way is done once more."""
         self.due = min(self.due, now)
+
+    def put_off(self, now: float) -> None:
+        """As if it had just been done."""
+        self.due = now + self.every_s
 
     def ready_at(self, now: float) -> float:
         """When its next step can be done: `now` or before, or a later time."""
@@ -56,6 +61,7 @@ class Chores:
     def __init__(self, *chores: Chore) -> None:
         self._chores = chores
         self._kept_since: float | None = None  # from its next step, by messages
+        self._slice_until = float("-inf")
 
     def step(self, now: float) -> bool:
         """One step of the first that can go on; whether there was any."""
@@ -73,7 +79,12 @@ class Chores:
     def starving(self, now: float) -> bool:
         """Whether messages have kept one from its step for too long."""
         if self.next_at(now) > now:
-            self._kept_since = None
-        elif self._kept_since is None:
-            self._kept_since = now
-        return self._kept_since is not None and now - self._kept_since >= PATIENCE_S
+            self._kept_since, self._slice_until = None, float("-inf")
+            return False
+        if now < self._slice_until:
+            return True
+        self._kept_since = now if self._kept_since is None else self._kept_since
+        kept = now - self._kept_since >= PATIENCE_S
+        if kept:
+            self._slice_until = now + SLICE_S
+        return kept

@@ -152,6 +152,7 @@ class Session:
             raise
         else:
             self._place.works()
+            self._care.alive()
             job.future.set_result(receipt)
 
     def _after_trouble(self, *, busy: bool) -> None:

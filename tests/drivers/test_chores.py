@@ -2,7 +2,7 @@
 
 from concurrent.futures import Future
 
-from drivers.chores import PATIENCE_S, Chore, Chores, Steps
+from drivers.chores import PATIENCE_S, SLICE_S, Chore, Chores, Steps
 
 NEVER = float("inf")
 
@@ -72,11 +72,22 @@ def test_a_chore_waits_for_its_future_but_not_for_ever() -> None:
     assert done == [0, 1]
 
 
-def test_messages_keep_a_chore_from_its_step_only_for_a_while() -> None:
-    one = Chores(work := chore([], "w", 2))
+def test_messages_keep_chores_from_their_steps_only_for_a_while() -> None:
+    one = Chores(work := chore([], "w", 9))
     assert not one.starving(0.0)
     work.want(0.0)
     assert not one.starving(1.0)
     assert one.starving(1.0 + PATIENCE_S)
-    one.step(5.0)
-    assert not one.starving(5.0)
+    one.step(6.0)
+    assert one.starving(6.0 + SLICE_S - 0.1)
+    one.step(6.9)
+    assert not one.starving(6.0 + SLICE_S)
+    assert not one.starving(6.9 + PATIENCE_S)
+    assert one.starving(7.0 + PATIENCE_S)
+
+
+def test_a_chore_that_was_put_off_is_due_a_whole_turn_later() -> None:
+    one = Chores(pulse := chore([], "p", 1, every_s=2.0))
+    pulse.want(1.0)
+    pulse.put_off(1.0)
+    assert (one.step(2.9), one.step(3.0)) == (False, True)
