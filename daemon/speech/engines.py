@@ -186,10 +186,16 @@ class Asterisk:
         try:
             return decoded(path.read_bytes())
         except OSError as exc:
-            remedy = f"run: apt install asterisk-core-sounds-{language}-wav"
-            raise EngineFailed(f"asterisk cannot read {path}: {exc.strerror}; {remedy}") from exc
+            raise EngineFailed(f"asterisk cannot read {path}: {exc.strerror}; {self._remedy(language)}") from exc
         except NoSpeech as exc:
             raise EngineFailed(f"asterisk cannot use {path}: {exc}; install its package again") from exc
+
+    def _remedy(self, language: str) -> str:
+        """Debian has the recordings in one package, and the link that names their language in a recommended one."""
+        package = f"asterisk-core-sounds-{language}"
+        recorded, named = any(self._sounds.glob(f"{language}_*/digits/*.wav")), (self._sounds / language).exists()
+        missing = [name for name, there in ((package, named), (f"{package}-wav", recorded)) if not there]
+        return f"run: apt install {' '.join(missing) or f'--reinstall {package}-wav'}"
 
 
 def _program(name: str, arguments: list[str], line: Line) -> tuple[Samples, int]:
