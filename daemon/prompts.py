@@ -38,6 +38,8 @@ RATE = 8000
 FRAME = 160  # 20 ms: a call ends on a whole frame
 OFFER = "press_1"
 NEEDED = ("welcome", "again", "bye", *DIGITS)
+LEVEL_DBFS = -18.0
+"""Active speech level of clips: 4 dB above ITU-T G.169 and RFC 7874 4, since noise at the ear does the most harm."""
 
 
 class PromptsUnusable(Exception):

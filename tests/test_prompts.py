@@ -4,13 +4,24 @@ import json
 import os
 import shutil
 import time
+from array import array
 from pathlib import Path
 
 import pytest
 
 from daemon.core.phrases import BETWEEN_DIGITS_MS, Silence, call_plan
-from daemon.prompts import NEEDED, Passage, PromptLibrary, PromptsUnusable, joined, shipped_prompts, slug, welcome_of
-from daemon.speech.sets import active_dbfs, read_clip
+from daemon.prompts import (
+    LEVEL_DBFS,
+    NEEDED,
+    Passage,
+    PromptLibrary,
+    PromptsUnusable,
+    joined,
+    shipped_prompts,
+    slug,
+    welcome_of,
+)
+from daemon.speech.sets import active_dbfs, digest, read_clip
 from drivers import Audio
 from drivers.g711 import alaw_encode, ulaw_encode
 
@@ -28,7 +39,9 @@ def test_the_shipped_clips_are_what_their_manifest_says() -> None:
     for name, clip in manifest["clips"].items():
         pcm = read_clip(shipped_prompts() / "en-us" / f"{name}.wav")
         assert len(pcm) / 16000 == pytest.approx(clip["seconds"], abs=0.001)
-        assert active_dbfs(pcm) == pytest.approx(-22, abs=1.0), name
+        assert active_dbfs(pcm) == pytest.approx(LEVEL_DBFS, abs=0.1), name
+        assert max(map(abs, array("h", pcm))) < 0.89 * 32767, name
+        assert clip["sha256"] == digest(pcm), name
     assert set(NEEDED) <= set(manifest["clips"])
 
 

@@ -36,7 +36,7 @@ from daemon.prompts import (
     slug,
 )
 from daemon.resources import how_to_install
-from daemon.speech.sets import CLIPS, SetUnusable, active_dbfs, write_clip
+from daemon.speech.sets import CLIPS, SetUnusable, Sound, active_dbfs, write_clip
 from daemon.speech.survey import LocaleState, survey
 from drivers.conversation import Conversation
 from drivers.g711 import alaw_decode, ulaw_decode
@@ -97,7 +97,7 @@ def _renderer(name: str) -> ModuleType:
 @prompts.command()
 @click.argument("locales", nargs=-1, metavar="LOCALE...")
 @click.option("--all", "everything", is_flag=True, help="Every locale that has phrases and that the engine speaks.")
-@click.option("--engine", type=click.Choice(ENGINES), help="Who speaks; default: [prompts] engine.")
+@click.option("--engine", type=click.Choice([*ENGINES, KEEP]), help="Who speaks; default: [prompts] engine.")
 @click.option(
     "--sentences", type=click.Choice([*ENGINES, KEEP]), help="Who speaks all but the digits; default: as those."
 )
@@ -134,14 +134,15 @@ def render(
     asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru}-wav; needs --sentences.
     espeak    All locales but fil-ph, offline. LAST RESORT: HARDLY UNDERSTOOD.
 
-    --sentences keep leaves the sentences that are there and renders only digits. A locale appears whole or not at all;
-    what was rendered once comes from a cache, so that an interrupted run goes on where it stopped.
+    --engine keep asks no engine: the clips that are there, also your own recordings, get the [prompts] level and
+    emphasis. --sentences keep does that with the sentences, and renders only digits. A locale appears whole or not at
+    all; what was rendered once comes from a cache, so that an interrupted run goes on where it stopped.
     """
     engines, rendering = _renderer("engines"), _renderer("rendering")
     folder = _directory(config, directory)
     name = engine or config.prompts.engine
     try:
-        speaker = engines.engine(name, folder, voice if name == "piper" else "")
+        speaker = None if name == KEEP else engines.engine(name, folder, voice if name == "piper" else "")
         others = speaker if sentences in (None, name) else None
         if sentences not in (None, name, KEEP):
             others = engines.engine(sentences, folder, voice if sentences == "piper" else "")
@@ -149,10 +150,17 @@ def render(
         raise click.ClickException(str(exc)) from exc
     if voice and "piper" not in (name, sentences):
         raise click.UsageError("only piper takes --voice; the others choose theirs by the locale")
-    order = rendering.Order(speaker, others, _brands(brands or config.prompts.brands), rate, fresh, replace_imports)
-    ready = _render_all([*_wanted(locales, everything, speaker)], order, folder)
+    if speaker is None and rate != 1:
+        raise click.UsageError("clips that are kept keep their speed; leave --rate out")
+    names = _brands(brands or config.prompts.brands)
+    order = rendering.Order(speaker, others, names, rate, fresh, replace_imports, _sound(config))
+    ready = _render_all([*_wanted(locales, everything, speaker, folder)], order, folder)
     told = f"{len(ready)} locale(s) ready in {folder}; a running daemon takes them at: {RELOAD}"
     context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(told))
+
+
+def _sound(config: Config) -> Sound:
+    return Sound(config.prompts.level, config.prompts.emphasis)
 
 
 def _brands(brands: Sequence[str]) -> list[str]:
@@ -162,20 +170,21 @@ def _brands(brands: Sequence[str]) -> list[str]:
     return list({slug(brand): brand for brand in brands}.values())
 
 
-def _wanted(locales: tuple[str, ...], everything: bool, speaker: Any) -> Iterator[Phrases]:
-    """The phrases of the locales that were asked for."""
+def _wanted(locales: tuple[str, ...], everything: bool, speaker: Any, directory: Path) -> Iterator[Phrases]:
+    """The phrases of the locales that were asked for; all are those that the engine speaks, or that have clips."""
     book = _book().by_locale
     if everything == bool(locales):
         raise click.UsageError("name the locales, or say --all")
     if everything:
-        yield from (book[locale] for locale in sorted(book) if speaker.speaks(locale))
+        speaks = speaker.speaks if speaker else lambda locale: (directory / locale).is_dir()
+        yield from (book[locale] for locale in sorted(book) if speaks(locale))
         return
     for locale in dict.fromkeys(locales):
         if locale not in LOCALES:
             raise click.ClickException(f"no locale {locale!r}; there are {', '.join(sorted(LOCALES))}")
         if locale not in book:
             raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
-        if not speaker.speaks(locale):
+        if speaker and not speaker.speaks(locale):
             raise click.ClickException(
                 f"{speaker.name} has no voice for {locale}; try --engine gtts, or import recordings"
             )
@@ -233,7 +242,7 @@ def import_recordings(
     importing = _renderer("importing")
     folder = _directory(config, directory)
     try:
-        found = importing.recordings(source, locale, folder)
+        found = importing.recordings(source, locale, folder, _sound(config))
         if not dry_run:
             importing.adopt(found, folder)
     except (importing.ImportFailed, SetUnusable) as exc:
@@ -275,7 +284,8 @@ def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Con
     reader = Reader.owner_of(config.store.path.parent) if directory is None else Reader.of(os.geteuid())
     if folders[0].exists() and not os.access(folders[0], os.R_OK | os.X_OK):
         raise click.ClickException(f"you may not read {folders[0]}; check as root")
-    states = survey(locales or sorted(LOCALES), folders, _book().by_locale, config.prompts.brands, reader)
+    wanted = locales or sorted(LOCALES)
+    states = survey(wanted, folders, _book().by_locale, config.prompts.brands, reader, _sound(config))
     context.show([state.json() for state in states], lambda: _show_clips(states) if by_clip else _show_locales(states))
     needed = [state for state in states if locales or state.begun or state.locale == DEFAULT_LOCALE]
     click.get_current_context().exit(0 if all(state.good for state in needed) else SAID_NO)

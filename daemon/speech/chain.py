@@ -13,25 +13,27 @@ import soundfile
 import soxr
 
 from daemon.prompts import RATE
-from daemon.speech.sets import ACTIVE_DB, BLOCK, LONGEST_S, SHORTEST_S
-from daemon.speech.sets import ACTIVE_DBFS as ACTIVE_DBFS
+from daemon.speech.sets import ACTIVE_DB, BLOCK, DEFAULT_SOUND, LONGEST_S, QUIETEST_DBFS, SHORTEST_S, Sound
 
 Samples = npt.NDArray[np.float64]
 
 PEAK = 0.89  # of full scale: what is louder is bent, not cut
+LEVEL_STEPS = 12  # of what bending takes from the level, each step gives most back
+LEVEL_NEAR_DB = 0.05
+EMPHASIS_HZ = (2000.0, 2500.0)  # where it begins, and where it is whole
+EMPHASIS_TAPS = 129
 HIGH_PASS_HZ = 120.0
 TAPS = 511  # hum at 60 Hz goes down by 78 dB
 TRIM_DB = 40.0  # under the loudest 10 ms: silence
 LEAD_BLOCKS, TAIL_BLOCKS = 3, 5  # what is kept around it: the onset of an /f/, the release of a /t/ lie lower still
 FADE = RATE // 200  # 5 ms
-QUIETEST_DBFS = -45.0  # less is an engine that said nothing
 
 
 class NoSpeech(Exception):
     """This is no speech; the text says what it is instead."""
 
 
-def telephone(samples: Samples, rate: int) -> Samples:
+def telephone(samples: Samples, rate: int, sound: Sound = DEFAULT_SOUND) -> Samples:
     """Speech (mono, -1..1, rate in Hz) as a telephone wants it, at 8 kHz. Raises NoSpeech."""
     if not len(samples):
         raise NoSpeech("there are no samples in it")
@@ -42,7 +44,17 @@ def telephone(samples: Samples, rate: int) -> Samples:
     level = active_dbfs(trimmed)
     if not SHORTEST_S <= len(trimmed) / RATE <= LONGEST_S or level < QUIETEST_DBFS:
         raise NoSpeech(f"{len(trimmed) / RATE:.2f} s at {level:.0f} dBFS are no speech")
-    return _faded(_limited(trimmed * 10 ** ((ACTIVE_DBFS - level) / 20)))
+    return _faded(_levelled(_emphasised(trimmed, sound.emphasis_db), sound.level_dbfs))
+
+
+def sounding(pcm: bytes, emphasis_db: float, sound: Sound) -> bytes:
+    """A finished clip (16 bit, 8 kHz, with that emphasis) as it should sound; what is no speech stays as it is."""
+    samples = np.frombuffer(pcm, "<i2") / 32767
+    more_db = sound.emphasis_db - emphasis_db
+    level = active_dbfs(samples)
+    if level < QUIETEST_DBFS or (not more_db and abs(level - sound.level_dbfs) <= LEVEL_NEAR_DB):
+        return pcm
+    return pcm16(_faded(_levelled(_emphasised(samples, more_db), sound.level_dbfs)))
 
 
 def decoded(data: bytes) -> tuple[Samples, int]:
@@ -65,6 +77,32 @@ def active_dbfs(samples: Samples) -> float:
     if not len(levels):
         return -120.0
     return float(10 * np.log10((10 ** (levels[levels > levels.max() - ACTIVE_DB] / 10)).mean()))
+
+
+def _levelled(samples: Samples, dbfs: float) -> Samples:
+    """Speech at that active level, without a sample over PEAK; what the limiter takes from the level is given back."""
+    gain_db = dbfs - active_dbfs(samples)
+    for _ in range(LEVEL_STEPS):
+        limited = _limited(samples * 10 ** (gain_db / 20))
+        short_db = dbfs - active_dbfs(limited)
+        if abs(short_db) < LEVEL_NEAR_DB:
+            break
+        gain_db += short_db
+    return limited
+
+
+def _emphasised(samples: Samples, gain_db: float) -> Samples:
+    """That much more, or less, above 2.5 kHz."""
+    return np.convolve(samples, _shelf(gain_db), mode="same") if gain_db else samples
+
+
+@cache
+def _shelf(gain_db: float) -> Samples:
+    """Linear phase, by frequency sampling; that of -gain_db undoes it."""
+    gains_db = np.interp(np.fft.rfftfreq(512, 1 / RATE), EMPHASIS_HZ, (0.0, gain_db))
+    response = np.fft.fftshift(np.fft.irfft(10 ** (gains_db / 20)))
+    middle, half = len(response) // 2, EMPHASIS_TAPS // 2
+    return np.asarray(response[middle - half : middle + half + 1] * np.hamming(EMPHASIS_TAPS))
 
 
 @cache

@@ -13,6 +13,7 @@ from daemon.speech.sets import (
     IMPORT,
     MANIFEST,
     Made,
+    Sound,
     active_dbfs,
     digest,
     read_manifest,
@@ -46,7 +47,7 @@ class Recording:
     replaces: bool
 
 
-def recordings(source: Path, locale: str | None, directory: Path) -> list[Recording]:
+def recordings(source: Path, locale: str | None, directory: Path, sound: Sound) -> list[Recording]:
     """Read every recording: source/CLIP.ext for a locale, else source/LOCALE/CLIP.ext. Raises ImportFailed."""
     found: list[Recording] = []
     mistakes: list[str] = []
@@ -56,7 +57,7 @@ def recordings(source: Path, locale: str | None, directory: Path) -> list[Record
             mistakes.append(f"cannot import {path}: {taken[0].name} is the same clip; leave one of them out")
             continue
         try:
-            found.append(_recording(where, path, directory))
+            found.append(_recording(where, path, directory, sound))
         except (NoSpeech, OSError) as exc:
             mistakes.append(f"cannot import {path}: {exc}")
     if not found and not mistakes:
@@ -85,16 +86,17 @@ def _files(source: Path, locale: str | None, mistakes: list[str]) -> Iterator[tu
                 mistakes.append(f"cannot import {path}: no such clip; there are {', '.join(CLIPS)}, {BRAND}BRAND")
 
 
-def _recording(locale: str, path: Path, directory: Path) -> Recording:
+def _recording(locale: str, path: Path, directory: Path, sound: Sound) -> Recording:
     if path.stat().st_size > LARGEST:
         raise NoSpeech(f"it has more than {LARGEST // 1_000_000} MB, which is no clip")
     data = path.read_bytes()
     samples, rate = decoded(data)
-    pcm = pcm16(telephone(samples, rate))
+    pcm = pcm16(telephone(samples, rate, sound))
     made = Made(
         IMPORT,
         seconds=round(len(pcm) / 2 / RATE, 3),
         dbfs=round(active_dbfs(pcm), 1),
+        emphasis_db=sound.emphasis_db,
         sha256=digest(pcm),
         source=path.name,
         source_sha256=digest(data),

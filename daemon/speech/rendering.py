@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,14 @@ import soundfile
 
 from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Phrases
 from daemon.prompts import RATE, shipped_prompts, welcome_of
-from daemon.speech.chain import NoSpeech, Samples, decoded, pcm16, telephone
+from daemon.speech.chain import NoSpeech, Samples, decoded, pcm16, sounding, telephone
 from daemon.speech.engines import Engine, EngineFailed, Line
 from daemon.speech.sets import (
+    DEFAULT_SOUND,
     IMPORT,
     Made,
+    SetUnusable,
+    Sound,
     active_dbfs,
     digest,
     read_clip,
@@ -30,22 +33,26 @@ CACHE = ".cache"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to render. sentences: who speaks them; None: those that are there stay. fresh: the cache is not asked.
+    """What to render. digits, sentences: who speaks them; None: those that are there stay, brought to the right sound.
 
-    rate: of the digits. imports: recordings of the operator's own are replaced, too.
+    rate: of the digits. fresh: all is spoken anew. imports: recordings of the operator's own are replaced, too.
     """
 
-    digits: Engine
+    digits: Engine | None
     sentences: Engine | None
     brands: Sequence[str] = ()
     rate: float = 1.0
     fresh: bool = False
     imports: bool = False
+    sound: Sound = DEFAULT_SOUND
+
+    def speaker(self, clip: str) -> Engine | None:
+        return self.digits if clip in DIGITS else self.sentences
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One clip is ready. how: "spoken", "cached" or "kept"."""
+    """One clip is ready. how: "spoken", "cached" or "kept", which is also what only got another level."""
 
     line: Line
     seconds: float
@@ -69,52 +76,83 @@ def render(phrases: Phrases, order: Order, directory: Path, told: Callable[[Rend
         made: dict[str, Made] = {}
         for line in lines(phrases, order):
             if line.clip in kept:
-                folder, made[line.clip] = kept[line.clip]
-                pcm, how = read_clip(folder / f"{line.clip}.wav"), "kept"
+                pcm, made[line.clip] = _sounding(*kept.pop(line.clip), order.sound)
+                how = "kept"
             else:
-                pcm, made[line.clip], how = _clip(line, order, directory / CACHE)
+                pcm, made[line.clip], how = _clip(line, order, directory)
             write_clip(work / f"{line.clip}.wav", pcm)
             told(Rendered(line, len(pcm) / 2 / RATE, how))
+        for name, (path, was) in kept.items():  # welcomes of brands that were not asked for now
+            pcm, made[name] = _sounding(path, was, order.sound)
+            write_clip(work / path.name, pcm)
         write_manifest(work, phrases.locale, made)
     return directory / phrases.locale
 
 
-def _kept(locale: str, order: Order, directory: Path) -> Mapping[str, tuple[Path, Made]]:
-    """The clips that stay as they are, and where they lie."""
+def _kept(locale: str, order: Order, directory: Path) -> dict[str, tuple[Path, Made]]:
+    """The files of the clips that no engine speaks now, and how they came to be."""
     own, shipped = directory / locale, shipped_prompts() / locale
     kept = {}
     for folder in (shipped, own):
         manifest = read_manifest(folder)
         for path in folder.glob("*.wav"):
             made = manifest.get(path.stem, Made(engine=IMPORT, source=path.name))
-            sentence = order.sentences is None and path.stem not in DIGITS
-            if sentence or (made.engine == IMPORT and folder == own and not order.imports):
-                kept[path.stem] = (folder, made)
+            unspoken = order.speaker(path.stem) is None
+            if unspoken or (made.engine == IMPORT and folder == own and not order.imports):
+                kept[path.stem] = (path, made)
     return kept
 
 
-def _clip(line: Line, order: Order, cache: Path) -> tuple[bytes, Made, str]:
+def _sounding(path: Path, made: Made, sound: Sound) -> tuple[bytes, Made]:
+    """A clip that is there, with the level and the emphasis that are wanted now."""
+    was = read_clip(path)
+    pcm = sounding(was, made.emphasis_db, sound)
+    return pcm, made if pcm == was else _measured(made, pcm, sound)
+
+
+def _measured(made: Made, pcm: bytes, sound: Sound) -> Made:
+    return replace(
+        made,
+        seconds=round(len(pcm) / 2 / RATE, 3),
+        dbfs=round(active_dbfs(pcm), 1),
+        emphasis_db=sound.emphasis_db,
+        sha256=digest(pcm),
+    )
+
+
+def _clip(line: Line, order: Order, directory: Path) -> tuple[bytes, Made, str]:
     """The samples of a clip, and how they came to be."""
-    speaker = order.digits if line.clip in DIGITS else order.sentences
+    speaker = order.speaker(line.clip)
     if speaker is None:
-        raise EngineFailed(
-            f"clip {line.clip}: there is none to keep for {line.locale}; name an engine with --sentences"
-        )
+        option = "--engine" if line.clip in DIGITS else "--sentences"
+        raise EngineFailed(f"clip {line.clip}: there is none to keep for {line.locale}; name an engine with {option}")
     made = Made(speaker.name, speaker.voice(line.locale), line.text, speaker.parameters(line), note=speaker.note)
-    path = cache / f"{_key(made)}.flac"
+    path = directory / CACHE / f"{_key(made)}.flac"
     spoken = None if order.fresh else _cached(path)
+    if not order.fresh and not spoken and (found := _spoken_before(directory / line.locale, line.clip, made)):
+        return *_sounding(*found, order.sound), "kept"
     how = "cached" if spoken else "spoken"
     try:
         samples, rate = spoken or speaker.speak(line)
-        pcm = pcm16(telephone(samples, rate))
+        pcm = pcm16(telephone(samples, rate, order.sound))
     except NoSpeech as exc:
         raise EngineFailed(f"clip {line.clip} ({line.text!r}): {speaker.name} gave no speech: {exc}") from exc
     except EngineFailed as exc:
         raise type(exc)(f"clip {line.clip} ({line.text!r}): {exc}") from exc
     if not spoken:
         _cache(path, samples, rate)
-    seconds, dbfs = round(len(pcm) / 2 / RATE, 3), round(active_dbfs(pcm), 1)
-    return pcm, replace(made, seconds=seconds, dbfs=dbfs, sha256=digest(pcm)), how
+    return pcm, _measured(made, pcm, order.sound), how
+
+
+def _spoken_before(folder: Path, clip: str, made: Made) -> tuple[Path, Made] | None:
+    """The clip of that name in a set, if the engine would say the same again and nobody changed the file since."""
+    path = folder / f"{clip}.wav"
+    try:
+        was = read_manifest(folder).get(clip, Made())
+        intact = was.sha256 == digest(read_clip(path))
+    except SetUnusable:
+        return None
+    return (path, was) if intact and _key(was) == _key(made) else None
 
 
 def _key(made: Made) -> str:

@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.phrases import DIGITS, QUESTION, SENTENCES
-from daemon.prompts import RATE
+from daemon.prompts import LEVEL_DBFS, RATE
 from drivers.permissions import Reader
 
 FORMAT = 2
 MANIFEST = "manifest.json"
 BLOCK = RATE // 100  # 10 ms
 ACTIVE_DB = 20.0  # under the loudest 10 ms: somebody speaks
-ACTIVE_DBFS = -22.0  # ITU-T G.169, RFC 7874 4: RMS 2600 of 32767 while somebody speaks
-FAR_DB = 6.0  # from that: no longer one level
+FAR_DB = 3.0  # from the level that is wanted: no longer one level; Pinwheel 0.1 used to make clips 4 dB lower
+QUIETEST_DBFS = -45.0  # less is no speech
 SHORTEST_S, LONGEST_S = 0.15, 20.0
 NOTHING_DBFS = -120.0
 CLIPS = (*SENTENCES, QUESTION, *DIGITS)
@@ -43,10 +43,22 @@ class SetUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """How clips are to sound. level_dbfs: while somebody speaks; emphasis_db: gain above 2.5 kHz."""
+
+    level_dbfs: float = LEVEL_DBFS
+    emphasis_db: float = 0.0
+
+
+DEFAULT_SOUND = Sound()
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """How a clip came to be, as the manifest has it. dbfs: active speech level; sha256: of the samples.
 
-    source, source_sha256: the file of an imported clip. note: what an operator has to know of the engine.
+    emphasis_db: as in Sound. source, source_sha256: the file of an imported clip. note: what an operator has to know
+    of the engine.
     """
 
     engine: str = ""
@@ -55,6 +67,7 @@ class Made:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     dbfs: float = 0.0
+    emphasis_db: float = 0.0
     sha256: str = ""
     source: str = ""
     source_sha256: str = ""
@@ -79,7 +92,7 @@ def write_manifest(folder: Path, locale: str, clips: Mapping[str, Made]) -> None
 
 
 def _brief(made: Made) -> dict[str, Any]:
-    return {key: value for key, value in asdict(made).items() if value not in ("", {})}
+    return {key: value for key, value in asdict(made).items() if value not in ("", {}, 0.0)}
 
 
 # --- a clip --------------------------------------------------------------------------------------------------
@@ -192,7 +205,8 @@ def _exchange(new: Path, target: Path) -> None:
 class ClipState:
     """A clip that is there. shipped: it came with Pinwheel; trouble: why it cannot be used as it is, or "".
 
-    blocked: what keeps the daemon from reading it.
+    mendable: the samples are good, only not as loud or as emphasised as they should be. blocked: what keeps the daemon
+    from reading it.
     """
 
     name: str
@@ -201,13 +215,14 @@ class ClipState:
     dbfs: float
     shipped: bool
     trouble: str
+    mendable: bool = False
     blocked: Path | None = None
 
 
-def clip_states(directories: Sequence[Path], locale: str, reader: Reader) -> dict[str, ClipState]:
+def clip_states(directories: Sequence[Path], locale: str, reader: Reader, sound: Sound) -> dict[str, ClipState]:
     """The clips of a locale as the daemon takes them: the first directory that has one wins; the last is shipped.
 
-    reader: the daemon's user; a clip that it may not read is no clip to it.
+    reader: the daemon's user; a clip that it may not read is no clip to it. sound: how clips should sound.
     """
     found: dict[str, ClipState] = {}
     for directory in directories:
@@ -219,23 +234,34 @@ def clip_states(directories: Sequence[Path], locale: str, reader: Reader) -> dic
             made, shipped = manifest.get(path.stem, Made()), directory == directories[-1]
             if blocked := reader.blocked(path):
                 trouble = f"{reader.name} may not read {blocked}"
-                found.setdefault(path.stem, ClipState(path.stem, made, 0.0, NOTHING_DBFS, shipped, trouble, blocked))
+                found.setdefault(
+                    path.stem, ClipState(path.stem, made, 0.0, NOTHING_DBFS, shipped, trouble, blocked=blocked)
+                )
             else:
-                found.setdefault(path.stem, _clip_state(path, made, broken, shipped=shipped))
+                found.setdefault(path.stem, _clip_state(path, made, broken, sound, shipped=shipped))
     return found
 
 
-def _clip_state(path: Path, made: Made, broken: str, *, shipped: bool) -> ClipState:
+def _clip_state(path: Path, made: Made, broken: str, sound: Sound, *, shipped: bool) -> ClipState:
     try:
         pcm = read_clip(path)
     except SetUnusable as exc:
         return ClipState(path.stem, made, 0.0, NOTHING_DBFS, shipped, str(exc))
     seconds, dbfs = len(pcm) / 2 / RATE, active_dbfs(pcm)
+    other = _other_sound(made, dbfs, sound)
     trouble = broken
     if made.sha256 and made.sha256 != digest(pcm):
         trouble = "changed since it was made"
     if not SHORTEST_S <= seconds <= LONGEST_S:
         trouble = f"{seconds:.2f} s long"
-    if abs(dbfs - ACTIVE_DBFS) > FAR_DB:
-        trouble = f"level {dbfs:.0f} dBFS instead of {ACTIVE_DBFS:.0f}"
-    return ClipState(path.stem, made, seconds, dbfs, shipped, trouble)
+    mendable = bool(other) and not trouble and dbfs >= QUIETEST_DBFS
+    return ClipState(path.stem, made, seconds, dbfs, shipped, other or trouble, mendable)
+
+
+def _other_sound(made: Made, dbfs: float, sound: Sound) -> str:
+    """In what the clip differs from how it should sound; "" if in nothing."""
+    if abs(dbfs - sound.level_dbfs) > FAR_DB:
+        return f"level {dbfs:.0f} dBFS instead of {sound.level_dbfs:.0f}"
+    if made.emphasis_db != sound.emphasis_db:
+        return f"emphasis {made.emphasis_db:g} dB instead of {sound.emphasis_db:g}"
+    return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from daemon.core.phrases import LOCALES, Phrases
 from daemon.prompts import NEEDED, PromptLibrary, welcome_of
-from daemon.speech.sets import CLIPS, IMPORT, ClipState, clip_states
+from daemon.speech.sets import CLIPS, DEFAULT_SOUND, IMPORT, ClipState, Sound, clip_states
 from drivers import Audio
 from drivers.permissions import Reader
 
@@ -46,13 +46,18 @@ def _clip_json(state: ClipState) -> dict[str, Any]:
 
 
 def survey(
-    locales: Sequence[str], folders: Sequence[Path], book: Mapping[str, Phrases], brands: Sequence[str], reader: Reader
+    locales: Sequence[str],
+    folders: Sequence[Path],
+    book: Mapping[str, Phrases],
+    brands: Sequence[str],
+    reader: Reader,
+    sound: Sound = DEFAULT_SOUND,
 ) -> list[LocaleState]:
     """The state of each locale. folders: the operator's, and the shipped one. brands: need a welcome of their own.
 
-    reader: the daemon's user.
+    reader: the daemon's user. sound: how clips should sound.
     """
-    clips = {locale: clip_states(folders, locale, reader) for locale in LOCALES}
+    clips = {locale: clip_states(folders, locale, reader, sound) for locale in LOCALES}
     usable = {name: {clip: s for clip, s in found.items() if s.seconds} for name, found in clips.items()}
     library = PromptLibrary({name: dict.fromkeys(found, Audio(b"", b"")) for name, found in usable.items()})
     return [_state(locale, clips[locale], book.get(locale), library, brands) for locale in locales]
@@ -64,15 +69,21 @@ def _state(
     expected = (*CLIPS, *map(welcome_of, brands))
     missing = [name for name in dict.fromkeys(expected) if name not in clips]
     troubles = [f"{name}: {trouble}" for name, state in clips.items() if (trouble := _trouble(state, phrases))]
-    imported = any(state.made.engine == IMPORT and state.trouble for state in clips.values())
-    mend = f"pinwheel prompts render {locale}" + (" --replace-imports" if imported else "")
-    if phrases is None:
-        mend = f"pinwheel prompts import DIR --locale {locale}"  # there are no phrases that could be rendered
+    mend = _mend(locale, clips, missing, phrases) if missing or troubles else ""
+    return LocaleState(locale, clips, missing, troubles, library.locale_for(locale) or "", mend)
+
+
+def _mend(locale: str, clips: Mapping[str, ClipState], missing: Sequence[str], phrases: Phrases | None) -> str:
+    """The command that mends it."""
     if blocked := next((state.blocked for state in clips.values() if state.blocked), None):
-        mend = f"chmod -R a+rX {blocked.parent if blocked.is_file() else blocked}"
-    return LocaleState(
-        locale, clips, missing, troubles, library.locale_for(locale) or "", mend if missing or troubles else ""
-    )
+        return f"chmod -R a+rX {blocked.parent if blocked.is_file() else blocked}"
+    if phrases is None:
+        return f"pinwheel prompts import DIR --locale {locale}"  # there are no phrases that could be rendered
+    bad = [state for state in clips.values() if _trouble(state, phrases)]
+    if not missing and all(state.mendable for state in bad):
+        return f"pinwheel prompts render {locale} --engine keep"
+    imported = any(state.made.engine == IMPORT and state.trouble and not state.mendable for state in bad)
+    return f"pinwheel prompts render {locale}" + (" --replace-imports" if imported else "")
 
 
 def _trouble(state: ClipState, phrases: Phrases | None) -> str:

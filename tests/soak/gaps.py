@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.core.phrases import BETWEEN_DIGITS_MS, DEFAULT_LOCALE, Clip, Plan, Silence, call_plan
-from daemon.prompts import PromptLibrary, joined
-from daemon.speech.chain import ACTIVE_DBFS
+from daemon.prompts import LEVEL_DBFS, PromptLibrary, joined
 from drivers import Audio
 from drivers.g711 import ulaw_decode
 from tests.soak import voice
@@ -63,5 +62,5 @@ def _with_gap(plan: Plan, gap_ms: int) -> Plan:
 def _noisy(audio: Audio, noise_db: float | None, rng: np.random.Generator) -> bytes:
     samples: npt.NDArray[np.float64] = np.frombuffer(ulaw_decode(audio.pcmu), "<i2").astype(np.float64)
     if noise_db is not None:
-        samples += rng.standard_normal(len(samples)) * 32767 * 10 ** ((ACTIVE_DBFS - noise_db) / 20)
+        samples += rng.standard_normal(len(samples)) * 32767 * 10 ** ((LEVEL_DBFS - noise_db) / 20)
     return np.clip(samples, -32768, 32767).astype("<i2").tobytes()

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.speech import sets
-from daemon.speech.chain import NoSpeech, Samples, active_dbfs, decoded, pcm16, telephone
+from daemon.speech.chain import NoSpeech, Samples, active_dbfs, decoded, pcm16, sounding, telephone
 from tests.speech.voices import RATE, audio_file, hum
 
 
@@ -39,12 +41,41 @@ def test_hum_of_the_mains_goes_and_a_low_voice_stays() -> None:
 
 @pytest.mark.parametrize("level", [0.02, 0.1, 0.5, 0.99])
 def test_every_recording_gets_the_same_level(level: float) -> None:
-    assert active_dbfs(telephone(hum(level=level), RATE)) == pytest.approx(-22, abs=0.2)
+    assert active_dbfs(telephone(hum(level=level), RATE)) == pytest.approx(-18, abs=0.06)
+
+
+@pytest.mark.parametrize("dbfs", [-30.0, -22.0, -18.0, -15.0])
+@pytest.mark.parametrize("emphasis_db", [0.0, 9.0, 12.0])
+def test_the_level_holds_and_nothing_is_clipped_whatever_the_limiter_has_to_do(dbfs: float, emphasis_db: float) -> None:
+    rng = np.random.default_rng(7)
+    bursts = rng.laplace(0, 0.1, RATE) * (1 + np.sin(np.arange(RATE) / 900))  # peaks 15 dB over the level
+    carried = telephone(bursts, RATE, sets.Sound(dbfs, emphasis_db))
+    assert active_dbfs(carried) == pytest.approx(dbfs, abs=0.1)
+    assert np.abs(carried).max() < 0.89
+
+
+def test_emphasis_lifts_what_is_above_2500_hz_and_leaves_what_is_below_2_khz() -> None:
+    low, high = tone(700, 1, 8000, -30), tone(3000, 1, 8000, -30)
+    plain = telephone(low + high, 8000, sets.Sound(-30.0))
+    lifted = telephone(low + high, 8000, sets.Sound(-30.0, 9.0))
+    balance = [power_db(samples, 3000) - power_db(samples, 700) for samples in (plain, lifted)]
+    assert balance[1] - balance[0] == pytest.approx(9, abs=0.3)
+
+
+@given(st.binary(max_size=4000).map(lambda data: data[: len(data) // 2 * 2]), st.sampled_from([-9.0, 0.0, 9.0]))
+def test_any_clip_can_be_levelled_again(pcm: bytes, emphasis_db: float) -> None:
+    levelled = sounding(pcm, emphasis_db, sets.DEFAULT_SOUND)
+    assert len(levelled) == len(pcm)
+
+
+def test_levelling_twice_changes_nothing_more() -> None:
+    once = pcm16(telephone(hum() + noise(1.5, RATE, -40)[: len(hum())], RATE))
+    assert sounding(once, 0.0, sets.DEFAULT_SOUND) == once
 
 
 def test_a_peak_is_bent_and_not_cut() -> None:
     clicks = np.zeros(8000)
-    clicks[::160] = 0.5  # levelled to -22 dBFS they would reach full scale
+    clicks[::160] = 0.5  # levelled to -18 dBFS they would reach full scale
     assert 0.7 < np.abs(telephone(clicks, 8000)).max() < 0.89
 
 
@@ -63,7 +94,7 @@ def test_a_soft_consonant_before_and_after_the_vowel_survives(under_db: float) -
 def test_what_lies_lower_still_is_in_the_margin() -> None:
     quiet, soft, vowel = np.zeros(4000), noise(0.03, 8000, -60), tone(500, 0.3, 8000, -12)
     carried = telephone(np.concatenate([quiet, soft, vowel, quiet]), 8000)
-    gain_db = -22 + 12
+    gain_db = -18 + 12
     onset = carried[80:200]  # behind the fade, before the vowel
     assert 10 * np.log10((onset**2).mean()) == pytest.approx(-60 + gain_db, abs=3)
 

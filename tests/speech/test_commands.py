@@ -164,9 +164,9 @@ def spoil(folder: Path, clip: str, pcm: bytes) -> None:
 @pytest.mark.parametrize(
     ("pcm", "words"),
     [
-        (b"\x10\x00" * 8000, "digit_1: level -66 dBFS instead of -22"),
-        (b"\x00\x0a" * 400, "digit_1: 0.05 s long"),
-        (b"\x00\x0a" * 4000, "digit_1: changed since it was made"),
+        (b"\x10\x00" * 8000, "digit_1: level -66 dBFS instead of -18"),
+        (b"\x00\x10" * 400, "digit_1: 0.05 s long"),
+        (b"\x00\x10" * 4000, "digit_1: changed since it was made"),
     ],
 )
 def test_a_clip_that_is_not_as_it_should_be_is_told_and_the_command_given_mends_it(
@@ -181,6 +181,38 @@ def test_a_clip_that_is_not_as_it_should_be_is_told_and_the_command_given_mends_
     command = done.output.split("pinwheel prompts ")[1].split()
     assert prompts(*command, "--engine", "espeak").exit_code == 0
     assert prompts("check", "en-us").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("level = -24", "level -18 dBFS instead of -24"),
+        ("emphasis = 9", "emphasis 0 dB instead of 9"),
+        ("level = -24\nemphasis = 9", "level -18 dBFS instead of -24"),
+    ],
+)
+def test_clips_that_only_sound_otherwise_are_mended_without_an_engine(
+    prompts: Prompts, tmp_path: Path, keys: str, words: str
+) -> None:
+    render(PHRASES, Order(Hum(), Hum()), tmp_path / "own", lambda _: None)
+    file = str(config(tmp_path, f"[prompts]\n{keys}\n"))
+    done = prompts("check", "en-us", "--config", file)
+    assert done.exit_code == 1
+    assert words in " ".join(done.output.split())
+    command = done.output.split("pinwheel prompts ")[1].split()
+    assert command == ["render", "en-us", "--engine", "keep"]
+    assert prompts(*command, "--config", file).exit_code == 0
+    assert {made.engine for made in read_manifest(tmp_path / "own" / "en-us").values()} == {"hum", "piper"}
+    assert prompts("check", "en-us", "--config", file).exit_code == 0
+
+
+def test_keep_for_all_are_the_locales_that_have_clips_and_one_speed(prompts: Prompts, tmp_path: Path) -> None:
+    render(PHRASES, Order(Hum(), Hum()), tmp_path / "own", lambda _: None)
+    assert "1 locale(s) ready" in prompts("render", "--all", "--engine", "keep").output
+    assert "leave --rate out" in prompts("render", "en-us", "--engine", "keep", "--rate", "0.8").output
+    assert "none to keep for de-de; name an engine with --engine" in (
+        prompts("render", "de-de", "--engine", "keep").output
+    )
 
 
 def test_a_broken_file_and_a_broken_manifest_are_told(prompts: Prompts, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_recordings_of_any_kind_become_a_set_that_can_be_spoken(mine: Path, brin
     assert PromptLibrary.open([tmp_path / "own"]).locales == ["de-de"]
     for name, made in read_manifest(tmp_path / "own" / "de-de").items():
         pcm = read_clip(tmp_path / "own" / "de-de" / f"{name}.wav")
-        assert active_dbfs(pcm) == pytest.approx(-22, abs=0.5)
+        assert active_dbfs(pcm) == pytest.approx(-18, abs=0.1)
         assert len(pcm) / 16000 == pytest.approx(0.58, abs=0.05)
         assert (made.engine, made.sha256) == ("import", digest(pcm))
         assert made.source_sha256 == digest((mine / "de-de" / made.source).read_bytes())
@@ -60,7 +60,7 @@ def test_a_few_clips_are_merged_into_what_is_there(mine: Path, bring: Bring, tmp
     (more / "bye.WAV").write_bytes(audio_file(hum(1.0), 22050, "WAV"))
     (more / "welcome-acme.wav").write_bytes(audio_file(hum(), 22050, "WAV"))
     done = bring(more, "--locale", "de-de")
-    assert "de-de   bye           1.10 s  -22.0 dBFS  bye.WAV           replaces" in done.output
+    assert "de-de   bye           1.10 s  -18.0 dBFS  bye.WAV           replaces" in done.output
     clips = PromptLibrary.open([tmp_path / "own"]).clips["de-de"]
     assert {"bye", "welcome-acme", "digit_9"} < set(clips)
     assert read_clip(tmp_path / "own" / "de-de" / "digit_1.wav") == before
@@ -112,3 +112,13 @@ def test_all_mistakes_come_out_at_once(mine: Path, bring: Bring) -> None:
 def test_a_folder_without_recordings_says_how_they_are_named(bring: Bring, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     assert "LOCALE/CLIP.wav (or give --locale)" in bring(tmp_path / "mine").output
+
+
+def test_recordings_get_the_level_and_the_emphasis_of_the_configuration(
+    mine: Path, bring: Bring, tmp_path: Path
+) -> None:
+    (tmp_path / "pinwheel.toml").write_text("[prompts]\nlevel = -24\nemphasis = 9\n")
+    assert bring(mine, "--config", str(tmp_path / "pinwheel.toml")).exit_code == 0
+    for name, made in read_manifest(tmp_path / "own" / "de-de").items():
+        assert active_dbfs(read_clip(tmp_path / "own" / "de-de" / f"{name}.wav")) == pytest.approx(-24, abs=0.1)
+        assert made.emphasis_db == 9

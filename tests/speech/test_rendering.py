@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import shutil
+from array import array
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,19 @@ from daemon.core.phrases import DIGITS
 from daemon.prompts import PromptLibrary, load_phrases, shipped_prompts
 from daemon.speech.engines import Asterisk, EngineFailed
 from daemon.speech.rendering import Order, Rendered, lines, render
-from daemon.speech.sets import IMPORT, SetUnusable, digest, read_clip, read_manifest, replacing, write_clip
+from daemon.speech.sets import (
+    IMPORT,
+    Made,
+    SetUnusable,
+    Sound,
+    active_dbfs,
+    digest,
+    read_clip,
+    read_manifest,
+    replacing,
+    write_clip,
+    write_manifest,
+)
 from tests.speech.voices import Hum, audio_file, hum
 
 PHRASES = load_phrases().for_locale("en-us")
@@ -45,7 +59,7 @@ def test_the_manifest_tells_how_each_clip_came_to_be(tmp_path: Path) -> None:
     made = read_manifest(tmp_path / "de-de")
     for clip in (made["digit_7"], made["bye"]):
         assert (clip.engine, clip.voice) == ("hum", "de-de at 700 Hz")
-        assert clip.dbfs == pytest.approx(-22, abs=0.5)
+        assert clip.dbfs == pytest.approx(-18, abs=0.1)
     assert made["digit_7"].text == "de seven"
     assert made["digit_7"].parameters == {"rate": 0.8}
     assert made["bye"].parameters == {"rate": 1.0}
@@ -93,6 +107,7 @@ def test_a_cache_that_was_damaged_is_spoken_again(tmp_path: Path) -> None:
     render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
     for path in (tmp_path / ".cache").iterdir():
         path.write_bytes(b"half")
+    shutil.rmtree(tmp_path / "en-us")
     engine = Hum()
     render(PHRASES, Order(engine, engine), tmp_path, nothing)
     assert len(engine.said) == len([*lines(PHRASES, Order(engine, engine))])
@@ -158,3 +173,67 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(SetUnusable, match=r"manifest\.json.*render or import the set again"):
         read_manifest(tmp_path)
+
+
+# --- another level, another emphasis ---------------------------------------------------------------------------
+
+OLD = Sound(level_dbfs=-22.0)
+"""Clips used to be made 4 dB lower, which cost 15 of 52 readings in the noise of a street."""
+
+
+def levels(folder: Path) -> set[float]:
+    return {round(active_dbfs(read_clip(path)), 1) for path in folder.glob("*.wav")}
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_old_clips_are_brought_to_the_level_without_asking_the_engine(tmp_path: Path, cached: bool) -> None:
+    render(GERMAN, Order(Hum(), Hum(), sound=OLD), tmp_path, nothing)
+    assert levels(tmp_path / "de-de") == {-22.0}
+    if not cached:
+        shutil.rmtree(tmp_path / ".cache")
+    engine, told = Hum(), list[Rendered]()
+    render(GERMAN, Order(engine, engine), tmp_path, told.append)
+    assert engine.said == []
+    assert {clip.how for clip in told} == {"cached" if cached else "kept"}
+    assert levels(tmp_path / "de-de") == {-18.0}
+    for name, made in read_manifest(tmp_path / "de-de").items():
+        assert (made.engine, made.dbfs) == ("hum", -18.0)
+        assert made.sha256 == digest(read_clip(tmp_path / "de-de" / f"{name}.wav"))
+
+
+def test_recordings_of_ones_own_get_the_level_too(tmp_path: Path) -> None:
+    render(PHRASES, Order(Hum(), Hum(), ["Globex"], sound=OLD), tmp_path, nothing)
+    clips = {name: Made(IMPORT, dbfs=-22.0) for name in read_manifest(tmp_path / "en-us")}
+    write_manifest(tmp_path / "en-us", "en-us", clips)
+    render(PHRASES, Order(Hum("seven"), Hum()), tmp_path, nothing)
+    assert levels(tmp_path / "en-us") == {-18.0}
+    assert {made.engine for made in read_manifest(tmp_path / "en-us").values()} == {IMPORT}
+
+
+def test_the_welcome_of_a_brand_that_is_not_asked_for_now_stays_where_nothing_is_spoken(tmp_path: Path) -> None:
+    """It used to be lost at the next rendering, also where it was a recording of one's own."""
+    render(PHRASES, Order(Hum(), Hum(), ["Globex"], sound=OLD), tmp_path, nothing)
+    render(PHRASES, Order(None, None), tmp_path, nothing)
+    assert "welcome-globex" in read_manifest(tmp_path / "en-us")
+    assert levels(tmp_path / "en-us") == {-18.0}
+
+
+def test_a_clip_that_was_changed_since_is_spoken_again(tmp_path: Path) -> None:
+    render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+    shutil.rmtree(tmp_path / ".cache")
+    write_clip(tmp_path / "en-us" / "digit_7.wav", bytes(16000))
+    engine = Hum()
+    render(PHRASES, Order(engine, engine), tmp_path, nothing)
+    assert [line.clip for line in engine.said] == ["digit_7"]
+
+
+def test_emphasis_is_taken_back_from_clips_that_are_kept(tmp_path: Path) -> None:
+    render(PHRASES, Order(Hum(), Hum()), tmp_path, nothing)
+    before = read_clip(tmp_path / "en-us" / "digit_7.wav")
+    render(PHRASES, Order(None, None, sound=Sound(emphasis_db=9.0)), tmp_path, nothing)
+    assert {made.emphasis_db for made in read_manifest(tmp_path / "en-us").values()} == {9.0}
+    render(PHRASES, Order(None, None), tmp_path, nothing)
+    after = read_clip(tmp_path / "en-us" / "digit_7.wav")
+    assert {made.emphasis_db for made in read_manifest(tmp_path / "en-us").values()} == {0.0}
+    assert len(after) == len(before)
+    assert max(abs(a - b) for a, b in zip(array("h", before), array("h", after), strict=True)) < 33  # of 32767
