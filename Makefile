@@ -69,7 +69,8 @@ test-installed: $(STAMP)  ## the package in machines that boot Debian 12 and 13,
 	$(VENV)/bin/python -m tests.installed
 
 test: $(STAMP) packages lint bootable  ## lint, types and every test
-	$(VENV)/bin/pytest -n 2 --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
+	$(VENV)/bin/pytest -rs tests/test_installed.py  # alone: it measures times
+	$(VENV)/bin/pytest -n 2 --ignore tests/test_installed.py --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
 soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, outages, PINs heard (2 hours)
 	$(VENV)/bin/python -m tests.soak
