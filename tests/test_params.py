@@ -174,3 +174,20 @@ def test_every_parameter_of_a_start_has_its_effect(gateway: Gateway, *, as_json:
     assert (row["code_length"], row["locale"], row["workflow_id"]) == (6, "de-de", 2)
     assert (row["pin_expiry_ms"], row["expiry_given"]) == (240_000, 1)
     assert row["steps"] == "sms:120000,sms:120000,tts:120000"
+
+
+@pytest.mark.parametrize(
+    ("pin_expiry", "next_event_wait", "life_s", "steps"),
+    [
+        (200, 120, 120, "sms:120000,sms:120000"),  # no multiple of the wait: it becomes the wait
+        (90, None, 90, "sms:120000,sms:180000"),
+        (None, 90, 300, "sms:90000,sms:90000"),
+    ],
+)
+def test_a_pins_life_and_the_wait_do_not_change_places(
+    gateway: Gateway, pin_expiry: int | None, next_event_wait: int | None, life_s: int, steps: str
+) -> None:
+    request_id = gateway.verify(NUMBER, workflow_id=4, pin_expiry=pin_expiry, next_event_wait=next_event_wait)
+    with sqlite3.connect(f"file:{gateway.database}?mode=ro", uri=True) as db:
+        query = "SELECT pin_expiry_ms, steps FROM request WHERE public_id=?"
+        assert db.execute(query, (request_id,)).fetchone() == (life_s * 1000, steps)
