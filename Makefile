@@ -14,7 +14,8 @@ RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools
 BOOT_PACKAGES := debootstrap systemd-container
 PACKAGED := $(shell git ls-files .ci config daemon debian drivers systemd pyproject.toml requirements.lock)
 EARS := .venv-listen
-EARS_PACKAGES := espeak-ng $(patsubst %,asterisk-core-sounds-%-wav,en es fr it ru)
+EARS_PACKAGES := espeak-ng libopencore-amrnb0 libgsm1 \
+	$(foreach language,en es fr it ru,asterisk-core-sounds-$(language) asterisk-core-sounds-$(language)-wav)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears bench packages clean
@@ -72,7 +73,7 @@ test: $(STAMP) packages lint bootable  ## lint, types and every test
 	$(VENV)/bin/pytest -rs tests/test_installed.py  # alone: it measures times
 	$(VENV)/bin/pytest -n 2 --ignore tests/test_installed.py --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
-soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, outages, PINs heard (2 hours)
+soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, outages, PINs heard (3 hours)
 	$(VENV)/bin/python -m tests.soak
 
 ears: $(EARS)/.installed  ## what listens in make soak: a recogniser, an engine, recordings (1 GB)

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.soak import calls, faults, gaps, kills, listening, locales, overload, registrar, storm, trunk
+from tests.soak import calls, faults, gaps, kills, listening, locales, mobile, overload, registrar, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
 CALLS, CALLS_A_SECOND = 500, 20.0
-HEARD, HEARD_ELSEWHERE, COMPARED = 100, 20, 100
+HEARD, HEARD_ELSEWHERE, COMPARED, ON_A_MOBILE = 100, 20, 100, 40
 
 
 def _kills(directory: Path, _: float) -> bool:
@@ -141,6 +141,14 @@ def _listening(directory: Path, _: float) -> bool:
     return listening.campaign(directory, HEARD, HEARD_ELSEWHERE)
 
 
+def _mobile(directory: Path, _: float) -> bool:
+    print(
+        f"{ON_A_MOBILE} random PINs a line on a mobile phone, in a street and in babble, by a recogniser ...",
+        flush=True,
+    )
+    return mobile.campaign(directory, ON_A_MOBILE)
+
+
 def _gaps(directory: Path, _: float) -> bool:
     print(f"gaps between the digits and two speeds, {COMPARED} random PINs each, by a recogniser ...", flush=True)
     return gaps.campaign(directory, COMPARED)
@@ -156,6 +164,7 @@ CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "registrar": _registrar,
     "locales": _locales,
     "listening": _listening,
+    "mobile": _mobile,
     "gaps": _gaps,
 }
 

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 PYTHON = HERE.parents[1] / ".venv-listen/bin/python"
 SEED = 5
 LENGTHS = (4, 6)
+READINGS = 2  # of the PIN in a call
 HEAD = "  ".join(f"{verdict:>9}" for verdict in Verdict) + "  both readings"
 PRIMERS = {
     "en": "Digits are written one by one: 0 1 2 3 4 5 6 7 8 9.",
@@ -45,10 +46,11 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How PINs were heard. twice: those of which each reading was."""
+    """How PINs were heard. twice: both readings were right; wrong_twice: both were the same wrong PIN."""
 
     verdicts: Counter[Verdict]
     twice: int
+    wrong_twice: int
 
     @property
     def right(self) -> int:
@@ -98,16 +100,17 @@ def heard(recogniser: Helper, wav: Path, language: str) -> str:
 
 def score(recogniser: Helper, recordings: Iterable[Recording], language: str) -> Score:
     """Listen to them all, and print what was not heard right."""
-    verdicts, twice = Counter[Verdict](), 0
+    verdicts, twice, wrong_twice = Counter[Verdict](), 0, 0
     for recording in recordings:
         text = heard(recogniser, recording.wav, language)
         hears = hearing(text, language, len(recording.pin))
         verdict = hears.verdict(recording.pin)
         verdicts[verdict] += 1
-        twice += hears.readings == (recording.pin, recording.pin)
+        twice += verdict is Verdict.RIGHT and len(hears.readings) == READINGS
+        wrong_twice += verdict is Verdict.WRONG and len(hears.readings) == READINGS
         if verdict is not Verdict.RIGHT:
             print(f"      {recording.pin}: {text}", flush=True)
-    return Score(verdicts, twice)
+    return Score(verdicts, twice, wrong_twice)
 
 
 def write_wav(path: Path, pcm: bytes) -> Path:

@@ -87,9 +87,14 @@ def _voices(directory: Path) -> Iterator[Voice]:
     texts = load_phrases().for_locale(DEFAULT_LOCALE).spoken
     yield _voice(directory / "espeak", DEFAULT_LOCALE, {name: _espeak(texts[name]) for name in NEEDED})
     for locale in ASTERISK_LOCALES:
-        sounds = ASTERISK / locale.partition("-")[0]
-        recordings = {name: (sounds / f"{sound}.wav").read_bytes() for name, sound in ASTERISK_CLIPS.items()}
-        yield _voice(directory / f"asterisk-{sounds.name}", locale, recordings)
+        yield asterisk_voice(directory, locale)
+
+
+def asterisk_voice(directory: Path, locale: str) -> Voice:
+    """The recordings of Asterisk in that language, through our chain."""
+    sounds = ASTERISK / locale.partition("-")[0]
+    recordings = {name: (sounds / f"{sound}.wav").read_bytes() for name, sound in ASTERISK_CLIPS.items()}
+    return _voice(directory / f"asterisk-{sounds.name}", locale, recordings)
 
 
 def _voice(folder: Path, locale: str, recordings: Mapping[str, bytes]) -> Voice:
