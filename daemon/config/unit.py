@@ -17,7 +17,7 @@ from drivers.settings import Severity
 
 DROP_INS = ("/etc/systemd/system/pinwheel.service", "/etc/systemd/system/pinwheel.service.d", "/run/systemd/system")
 HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}
-TTYS = ("ttyUSB", "ttyACM", "ttyS", "pts/")  # as DeviceAllow= has them
+TTYS = ("ttyUSB", "ttyACM", "ttyS", "ttyAMA", "pts/")  # as DeviceAllow= has them
 EDIT = "in a drop-in (systemctl edit pinwheel)"
 
 

@@ -25,6 +25,7 @@ ADMINISTRATOR = "administrator"
 MEMBER, STRANGER = "member", "stranger"  # a user in the group pinwheel, and one outside
 NUMBER = "447700900123"
 START_S = 30.0
+PATIENCE_S = 60.0  # of a program that has a user waiting
 
 CONFIGURATION = f"""\
 [[modem]]
@@ -148,7 +149,11 @@ class Site:
     @property
     def client(self) -> Client:
         """On the socket, from outside, as root."""
-        return Client(Path(f"/proc/{self.machine.leader}/root{SOCKET}"))
+        return Client(self._socket)
+
+    @property
+    def _socket(self) -> Path:
+        return Path(f"/proc/{self.machine.leader}/root{SOCKET}")
 
     def answers(self) -> bool:
         """Whether the real daemon answers now."""
@@ -221,12 +226,13 @@ class Site:
     def load(self, rate: float) -> Iterator[Load]:
         """Requests at a steady rate by a program that uses curl's way: a connection for each, and patience."""
         load, stop, lock = Load(), threading.Event(), threading.Lock()
+        patient = Client(self._socket, timeout_s=PATIENCE_S)
         threads: list[threading.Thread] = []
 
         def one() -> None:
             began = time.monotonic()
             try:
-                answer = self.client.verify("", number=NUMBER, brand="Acme", workflow_id=6)
+                answer = patient.verify("", number=NUMBER, brand="Acme", workflow_id=6)
                 with lock:
                     if answer["status"] == "0":
                         load.waits_s.append(time.monotonic() - began)
