@@ -1,16 +1,16 @@
 """SIP messages (RFC 3261 section 7): octets in, a `Message` or `Malformed` out; never another exception.
 
-Tolerant in what it reads: compact header names, folded lines, any case, bare LF, a bad line of a header that nobody
-needs. Strict in size. The time that it takes grows as the octets do: a regular expression here has no repeat without a
-small bound, and everything else looks at each character once.
+Tolerant in what it reads: compact header names, folded lines, any case, bare LF, a bad or too long line of a header
+that nobody needs. What is kept is bounded. The time that it takes grows as the octets do: a regular expression here has
+no repeat without a small bound, and everything else looks at each character once.
 """
 
 import re
 from dataclasses import dataclass, field, replace
 
 MAX_DATAGRAM = 65_535
-MAX_HEADERS = 200
-MAX_HEADER = 4096  # characters
+MAX_HEADERS = 200  # that are read; others are passed over
+MAX_HEADER = 8192  # characters; a longer one is passed over
 
 COMPACT = {
     "i": "call-id",
@@ -103,13 +103,11 @@ def parse(data: bytes) -> Message:
 
 
 def _unfolded(head: str) -> list[str]:
-    """The lines of a head, each with its continuations (RFC 3261 7.3.1). Raises Malformed."""
+    """The start line and the headers of a head, each with its continuations (RFC 3261 7.3.1)."""
     lines = head.replace("\r\n", "\n").split("\n")
     if "\n " in head or "\n\t" in head:
         lines = _joined(lines)
-    if len(lines) > MAX_HEADERS or max(map(len, lines)) > MAX_HEADER:
-        raise Malformed("too many headers, or too long a one")
-    return lines
+    return lines[: MAX_HEADERS + 1]
 
 
 def _joined(lines: list[str]) -> list[str]:
@@ -123,20 +121,27 @@ def _joined(lines: list[str]) -> list[str]:
 
 
 LENGTH = re.compile(
-    rb"^(?:content-length|l)[ \t]{0,64}:[ \t]{0,64}([0-9]{1,5})[ \t]{0,64}\r?$", re.MULTILINE | re.IGNORECASE
+    rb"^(?:content-length|l)[ \t]{0,64}:[ \t]{0,64}([0-9]{1,9})[ \t]{0,64}\r?$", re.MULTILINE | re.IGNORECASE
 )
 
 
 class Framer:
-    """Cuts a stream into messages (RFC 3261 18.3), in whatever pieces it comes; each octet is looked at once."""
+    """Cuts a stream into messages (RFC 3261 18.3), in whatever pieces it comes; each octet is looked at once.
+
+    Of a longer body than a datagram holds the rest is passed over: the stream goes on, as it carries other calls, too.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0  # octets in which no head ends
         self._end = 0  # of the first message, once its head is there
+        self._rest = 0  # of a body, behind that
+        self._unwanted = 0  # octets that are still to come and are not kept
 
     def feed(self, data: bytes) -> None:
-        self._buffer += data
+        passed_over = min(len(data), self._unwanted)
+        self._unwanted -= passed_over
+        self._buffer += data[passed_over:]
 
     def take(self) -> bytes:
         """The first whole message; b"" until there is one. Raises Malformed for no SIP stream."""
@@ -145,8 +150,9 @@ class Framer:
         if not self._end or len(self._buffer) < self._end:
             return b""
         data = bytes(self._buffer[: self._end])
-        del self._buffer[: self._end]
-        self._searched = self._end = 0
+        self._unwanted = max(self._end + self._rest - len(self._buffer), 0)
+        del self._buffer[: self._end + self._rest]
+        self._searched = self._end = self._rest = 0
         return data
 
     def _find_end(self) -> None:
@@ -161,15 +167,14 @@ class Framer:
         length = LENGTH.search(self._buffer, 0, head_end)
         if length is None:
             raise Malformed("a message without Content-Length, which a stream needs")
-        if int(length[1]) > MAX_DATAGRAM:
-            raise Malformed("too long a body")
-        self._end = head_end + int(length[1])
+        kept = min(int(length[1]), MAX_DATAGRAM)
+        self._end, self._rest = head_end + kept, int(length[1]) - kept
 
 
 def _start(line: str) -> Message:
     """Without its headers."""
     first, _, rest = line.strip().partition(" ")
-    if CONTROL.search(line):
+    if CONTROL.search(line) or len(line) > MAX_HEADER:
         raise Malformed("not a SIP start line")
     if first.upper() == "SIP/2.0":
         status, _, reason = rest.partition(" ")
@@ -192,7 +197,7 @@ def _header(line: str) -> tuple[str, str] | None:
     name, colon, value = line.partition(":")
     key = name.strip().lower()
     key = COMPACT.get(key, key)
-    if colon and TOKEN.fullmatch(key) and not CONTROL.search(value):
+    if colon and TOKEN.fullmatch(key) and len(value) <= MAX_HEADER and not CONTROL.search(value):
         return key, value.replace("\t", " ").strip()
     if key in NEEDED:
         raise Malformed(f"the header {key} cannot be read")

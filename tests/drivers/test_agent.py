@@ -351,11 +351,25 @@ def test_a_stream_of_anything_gives_messages_or_is_malformed(data: bytes) -> Non
 
 
 def test_a_stream_without_lengths_or_ends_is_malformed() -> None:
-    for stream in (b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n", b"x" * 70_000, b"l: 65536\r\n\r\n"):
+    for stream in (b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n", b"x" * 70_000, b"l: 1000000000\r\n\r\n"):
         framer = Framer()
         framer.feed(stream)
         with pytest.raises(Malformed):
             framer.take()
+
+
+@pytest.mark.parametrize("size", [65_536, 100_000, 1_000_000])
+@pytest.mark.parametrize("piece", [1000, 65_535, 2_000_000])
+def test_a_body_longer_than_a_datagram_does_not_end_the_stream(size: int, piece: int) -> None:
+    """There used to be a bug: one INFO of 100 kB closed the connection to the trunk, with all that waited on it."""
+    head = b"INFO sip:x SIP/2.0\r\nVia: x\r\nl: %d\r\n\r\n"
+    stream = head % size + b"x" * size + head % 3 + b"end"
+    framer, messages = Framer(), []
+    for at in range(0, len(stream), piece):
+        framer.feed(stream[at : at + piece])
+        while message := framer.take():
+            messages.append(message)
+    assert messages == [head % size + b"x" * 65_535, head % 3 + b"end"]
 
 
 def test_timers_are_those_of_the_standard() -> None:

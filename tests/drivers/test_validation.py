@@ -75,6 +75,8 @@ def test_a_body_that_is_too_long_for_its_type_is_refused() -> None:
         "Subject: \x1b[2J",
         "=====",
         "X-Long-Name" * 10 + ": 1",
+        "X-Trace: " + "4711 " * 2000,
+        "X-Trace: 4711\r\n" + " 4711" * 1000 + "\r\n" + " 4711" * 1000,
     ],
 )
 def test_a_bad_line_of_a_header_that_is_not_needed_is_ignored(line: str) -> None:
@@ -82,6 +84,14 @@ def test_a_bad_line_of_a_header_that_is_not_needed_is_ignored(line: str) -> None
     found = written(line, "Allow: BYE")
     assert found.get("allow") == "BYE"
     assert len(found.headers) == len(HEADERS) + 1
+    assert refusal(found) is None
+
+
+def test_headers_beyond_the_first_two_hundred_are_passed_over() -> None:
+    """There used to be a bug: the whole message was dropped, so that an answered call ended as unanswered."""
+    found = written("Allow: BYE", *(f"X-Trace: {number}" for number in range(300)))
+    assert found.get("allow") == "BYE"
+    assert len(found.headers) == 200
     assert refusal(found) is None
 
 
