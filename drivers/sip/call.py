@@ -181,12 +181,16 @@ class Call:
         self._end(response.status, response.reason, response, by_us=self.wants_end)
         return []
 
-    def on_success(self, invite: Message, response: Message, home: Address) -> list[Outgoing]:
-        """A 2xx to INVITE, first or again: an ACK each time (13.2.2.4); BYE at once if the call is not wanted."""
+    def on_success(self, invite: Message, response: Message, home: Address, *, news: bool) -> list[Outgoing]:
+        """A 2xx to INVITE, first or again: an ACK each time (13.2.2.4); BYE at once if the call is not wanted.
+
+        news: the first one to this INVITE. One that comes late knows nothing of what was agreed since.
+        """
         tag = tag_of(response.get("to"))
         if self.dialog is not None and tag == self.dialog.tag:
-            self.dialog.retarget(response)
-            self._change(response)  # what refreshed the session may have moved the audio
+            if news:  # what refreshed the session may have moved the audio
+                self.dialog.retarget(response)
+                self._change(response)
             return [self._ack(self.dialog, invite)]
         if self.dialog is not None or self.state is State.ENDED:  # a second phone, or a late one, of a forked call
             return self.decline(invite, response, home)

@@ -36,6 +36,7 @@ class Dialog:
     rseq: int | None = None  # of the last provisional response that was acknowledged (RFC 3262 4)
     their_cseq: int = 0  # of the far end's last request
     awaits_answer: bool = False  # the far end's ACK holds it, as its INVITE had no offer
+    _first: FarEnd | None = None  # the answer in a provisional response
     _version: int = 1  # of our description (RFC 3264 8)
     _described: bytes = field(default=b"", repr=False)  # the last one after the offer
 
@@ -81,14 +82,16 @@ class Dialog:
         body = description(response)
         if body and self.audio is None:
             with contextlib.suppress(NoAudio):
-                self.audio = answer(body, self.offer)
+                self.audio = self._first = answer(body, self.offer)
 
     def confirm(self, response: Message, made: "Dialog") -> None:
         """A 2xx: the way is that of `made` from now on (13.2.2.4), the session goes on. Raises NoAudio for none."""
         self.route, self.updates, self.refresh_s = made.route, made.updates, made.refresh_s
         self.contact = made.contact or self.contact
         if self.audio is None or description(response):
-            self.audio = answer(description(response), self.offer)
+            found = answer(description(response), self.offer)
+            if self.audio is None or found != self._first:  # repeated, it is older than an UPDATE since
+                self.audio = found
 
     def take_offer(self, request: Message) -> Reply:
         """INVITE or UPDATE of the far end: what we answer (RFC 3264 8, RFC 3311); `audio` is what holds then."""

@@ -210,7 +210,7 @@ class UserAgentClient:
             self._on_late(call, pending, response, now)
         elif invite and 200 <= status < 300:  # again for each that comes
             sent = pending.transaction
-            self.send_all(call.on_success(sent.request, response, sent.destination), call, now)
+            self.send_all(call.on_success(sent.request, response, sent.destination, news=news), call, now)
             self.plan_refresh(call, now)
         elif invite and status < 200:
             if status > 100:  # also of one that is no other news

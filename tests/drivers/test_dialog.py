@@ -99,6 +99,33 @@ def test_an_update_before_the_answer_is_not_forgotten(more: tuple[tuple[str, str
     assert ports(call) == [4444]
 
 
+def test_an_answer_that_repeats_the_first_description_does_not_undo_an_update() -> None:
+    """There used to be a bug: the PIN went to the port of before, as the 200 named that once more."""
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 183, *RELIABLE, body=described(4000)), FIRST, 0.5)
+    ours.receive(asked(call, "UPDATE", 1, body=described(4444)), FIRST, 0.6)
+    ours.receive(reply(invite, 200, body=described(4000)), FIRST, 1.0)
+    assert ports(call) == [4444]
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_answer_that_comes_again_late_does_not_undo_what_was_agreed_since(method: str) -> None:
+    """There used to be a bug: a 200 that was sent again moved the audio back, and the way of a BYE."""
+    ours = agent()
+    call, invite = placed(ours)
+    answer = reply(invite, 200, body=described(4000))
+    ours.receive(answer, FIRST, 1.0)
+    moved = ("contact", "<sip:far@192.0.2.77:5070>")
+    ours.receive(asked(call, method, 1, moved, body=described(4444)), FIRST, 1.2)
+    sent(ours)
+    ours.receive(answer, FIRST, 1.5)
+    assert [message.method for message, _ in sent(ours)] == ["ACK"]
+    ours.hang_up(call, 2.0)
+    assert [address for _, address in sent(ours)] == [("192.0.2.77", 5070)]
+    assert ports(call) == [4000, 4444]
+
+
 def test_an_update_of_one_phone_does_not_move_the_audio_of_another() -> None:
     ours = agent()
     call, invite = placed(ours)

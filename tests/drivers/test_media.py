@@ -255,7 +255,7 @@ def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(far: s
     early = response(183, ("require", "100rel"), ("rseq", "7"), sdp=described(far, law=8))
     home = (FAR_HOST, 5060)
     assert [message.method for message, _ in call.on_early(early, home)] == ["PRACK"]
-    assert [message.method for message, _ in call.on_success(invite, response(200), home)] == ["ACK"]
+    assert [message.method for message, _ in call.on_success(invite, response(200), home, news=True)] == ["ACK"]
     (answered,) = call.events
     assert isinstance(answered, Answered)
     assert (answered.audio.port, answered.audio.payload_type) == (far.getsockname()[1], 8)
