@@ -215,11 +215,16 @@ def test_events_stream_as_they_happen_and_mask_numbers(gateway: Gateway) -> None
     response = connection.getresponse()
     assert response.getheader("Content-Type", "").startswith("text/event-stream")
     request_id = gateway.verify("447700900777")
-    lines: list[str] = []
-    while not any(request_id in line for line in lines):
-        lines.append(response.readline().decode())
+    told: list[dict[str, Any]] = []
+    while not told or told[-1]["kind"] != "sent":  # the whole way of the message, up to where its number was used
+        line = response.readline().decode()
+        assert "447700900777" not in line
+        if line.startswith("data: ") and request_id in line:
+            told.append(json.loads(line.removeprefix("data: ")))
     connection.close()
-    assert "447700900777" not in "".join(lines)
+    assert [line["kind"] for line in told] == ["started", "event", "sending", "sent"]
+    listed = ask(gateway, "GET", "/v1/requests?limit=1")[1]["requests"][0]
+    assert (listed["request_id"], listed["number"]) == (request_id, "4477******77")
 
 
 def test_the_socket_can_be_kept_to_some_users() -> None:

@@ -1,19 +1,24 @@
 """How many connections there may be, and what a bad one costs: on TLS, on plain TCP and on the Unix socket."""
 
+import asyncio
 import contextlib
 import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from daemon.api.connection import MAX_HEAD
 from daemon.api.gate import Gate, Guest
-from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS
+from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS, Listener, tcp_socket
 from tests.gateway import Gateway, until
 from tests.peers.baresip import free_port
 from tests.peers.tls import certificate
@@ -218,3 +223,49 @@ def test_a_head_just_below_the_limit_is_taken(tls: Tls) -> None:
         answer = ask(connection, HEAD + b"X: " + b"y" * (MAX_HEAD - 200) + b"\r\n\r\n")
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 503"))
     assert b'"reasons"' in answer
+
+
+def test_a_request_that_does_not_come_in_time_gets_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a listener in this process, whose patience can be short."""
+    monkeypatch.setattr("daemon.api.connection.MESSAGE_S", 0.2)
+
+    async def slow(listening: socket.socket) -> bytes:
+        listener = Listener(Starlette(), listening)
+        serving = asyncio.create_task(listener.serve())
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(HEAD)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        listener.stop()
+        await serving
+        return answer
+
+    assert problem(asyncio.run(slow(tcp_socket("127.0.0.1:0")))) == (408, "Request Timeout")
+
+
+def test_a_peer_whose_connections_are_all_busy_gets_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.api.server.OF_ONE_ADDRESS", 1)
+
+    async def endless(http: HttpRequest) -> StreamingResponse:
+        async def drip() -> AsyncIterator[bytes]:
+            while not await http.is_disconnected():
+                yield b"."
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(drip())
+
+    async def second(listening: socket.socket) -> bytes:
+        listener = Listener(Starlette(routes=[Route("/healthz", endless)]), listening)
+        serving = asyncio.create_task(listener.serve())
+        busy, hold = await asyncio.open_connection(*listening.getsockname())
+        hold.write(HEAD + b"\r\n")
+        await busy.readuntil(b".")
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        answer = await asyncio.wait_for(reader.read(), 10)
+        for each in (hold, writer):
+            each.close()
+        listener.stop()
+        await serving
+        return answer
+
+    assert problem(asyncio.run(second(tcp_socket("127.0.0.1:0")))) == (503, "Service Unavailable")
