@@ -59,7 +59,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """The answer to a query that was asked beside the command under way."""
+    """The answer to a query that was asked beside the command under way, or before it."""
 
     text: str = field(repr=False)
 
@@ -129,7 +129,8 @@ class Session:
         self._beside = ("", "")  # a query that was asked meanwhile, and the name of its answer
         self._beside_due = 0  # of its answers
         self._beside_ok = False  # its OK is due
-        self._owed_ok = False  # the last line was an older message's +CMGS
+        self._owed_ok = False  # the last line was a late answer of which it is known that OK follows
+        self.watched: frozenset[str] = frozenset()  # names of answers that are an `Aside` where nobody waits for them
         self.echoes = False  # the command under way was echoed
         self.quiet = False  # it has been told not to echo, and does not
 
@@ -235,7 +236,9 @@ class Session:
 
     def _final(self, line: str) -> Final | None:
         """The end of the command under way; without one, a late result of an older command is no news."""
-        owed_ok, self._owed_ok = self._owed_ok, name_of(line) == MESSAGE_REFERENCE != self._answer
+        name = name_of(line)
+        late = name != self._answer and (name == MESSAGE_REFERENCE or name in self.watched)
+        owed_ok, self._owed_ok = self._owed_ok, late
         if self._answer is None or (owed_ok and line == "OK"):
             return None
         final = parse_final(line)
@@ -243,12 +246,14 @@ class Session:
             self._echo, self._answer, self._free_text = "", None, False
         return final
 
-    def _sort(self, line: str, pdu: str) -> Answer | Notice:
+    def _sort(self, line: str, pdu: str) -> Answer | Notice | Aside:
         name = name_of(line)
         free = self._free_text and not is_notice(line) and (line[0] not in NAMED or ":" not in line)
         mine = self._answer is not None and ((name == self._answer != "") or free)
         if mine and not is_unasked_registration(line):
             return Answer(f"{line}\n{pdu}" if pdu else line)
+        if name in self.watched:
+            return Aside(line)
         return Notice(name if is_notice(line) else "", line, pdu)
 
 

@@ -8,6 +8,7 @@ order, so whatever came before the marker's answer was for older commands.
 
 import contextlib
 import time
+from collections import Counter
 from enum import Enum, auto
 
 from drivers import at, causes
@@ -16,9 +17,12 @@ from drivers.timing import Timing
 
 MARKERS = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CSQ", "+CSQ"))
 """Queries that change nothing, and the names that begin their answers; hardly any modem knows none of them."""
+NEVER_UNASKED = frozenset({"+CMEE", "+CMGF"})
+"""Of these names, those that no modem says by itself: the OK behind such a line belongs to it."""
 
 ALIVE_GROWTH = (1.0, 2.5, 1.0, 2.0, 2.0)  # for how much longer each try is waited for: some need 3 s for each answer
 ESCAPE_FROM = 2  # the try that is the first to leave a prompt, at which a killed daemon may have left the modem
+PROBES = 12  # at the most, before a modem that answers anything but markers counts as silent
 QUIET_S = 0.3  # of silence after which a quick modem owes no answer any more
 OWN_S = 1.0  # from an older command's answer to that of a quick modem's marker
 
@@ -37,12 +41,14 @@ class Dialogue:
 
     def __init__(self, line: Line, timing: Timing) -> None:
         self._line, self._timing = line, timing
-        self._late: set[str] = set()  # names of answers that older commands may still get
+        self._late: Counter[str] = Counter()  # answers that older commands may still get, by name
         self._bare: set[str] = set()  # queries that this modem answers with nothing but OK
         self._may_prompt = False
-        self._unmarked = False  # it answers no marker
+        self._unmarked = self._marked = False  # it answers no marker; it has answered one
+        self._heard = _Heard.NOTHING  # after the last marker
         self._turn = 0
         self._slowest_s = 0.0
+        line.watch(NEVER_UNASKED)
 
     def wake(self) -> None:
         """From whatever state the modem is in to one in which it answers. Raises Silent."""
@@ -70,7 +76,7 @@ class Dialogue:
         known = self._unmarked or command in self._bare
         if known or reply.answers or not reply.ok or not (free_text or command.endswith("?")):
             return reply
-        self._late.add("")  # it may be an older command's OK
+        self._late[""] += 1  # it may be an older command's OK
         again = self._ask(command, answer, free_text, timeout_s)
         if again.ok and not again.answers:
             self._bare.add(command)
@@ -82,10 +88,10 @@ class Dialogue:
         try:
             reply = self._line.ask(command, answer, free_text=free_text, timeout_s=timeout_s)
         except Silent:
-            self._late.add(answer)
+            self._late[answer] += 1
             raise
         if reply.final.kind == "NONE":
-            self._late.add(answer)
+            self._late[answer] += 1
         else:
             self._slowest_s = max(self._slowest_s, time.monotonic() - started)
         return reply
@@ -110,72 +116,83 @@ class Dialogue:
 
     def ask_beside(self, query: str, answer: str) -> None:
         """Whether the modem is there, while the network has the message."""
-        self._late.add(answer)
+        self._late[answer] += 1
         self._line.beside(query, answer)
 
     def answered_beside(self, answer: str) -> None:
-        self._late.discard(answer)
+        self._late[answer] -= 1
 
     def give_up(self, answer: str) -> None:
         """No answer to the command under way is waited for any more, though one may come."""
         self._line.give_up()
-        self._late.add(answer)
+        self._late[answer] += 1
 
     # --- in step ---
 
     def in_step(self) -> None:
         """No older command's answer can come any more."""
-        if self._late:
+        if +self._late:
             self.regain()
 
-    def regain(self, tries: int = len(MARKERS)) -> None:
+    def regain(self) -> None:
         """Ask markers until one is answered, or until a modem that knows none is quiet. Raises Silent."""
-        heard: list[_Heard] = []
-        for command, name in self._markers()[:tries]:
-            if self._may_prompt:
-                self._line.escape()
-            repeated = name in self._late
-            heard.append(self._mark(command, name))
-            if heard[-1] is _Heard.OWN:
-                if repeated:
-                    self._await_quiet()
+        silent = strange = 0  # markers in a row without any answer; markers with answers that were not theirs
+        for asked in range(1, PROBES + 1):
+            if self.probe():
+                return
+            silent = silent + 1 if self._heard is _Heard.NOTHING else 0
+            strange += self._heard is not _Heard.NOTHING
+            self._unmarked = not self._marked and strange == asked >= len(MARKERS)
+            if silent == len(MARKERS):
                 break
-        else:
-            if all(each is _Heard.NOTHING for each in heard):
-                raise Silent("no answer to any marker")
-            self._unmarked |= len(heard) == len(MARKERS)
-            self._await_quiet()
-        self._late.clear()
-        self._may_prompt = False
+        raise Silent("no answer to any marker")
 
-    def _markers(self) -> list[tuple[str, str]]:
-        """In turn, first those of which no older answer can come; nothing but AT for a modem that knows none."""
+    def probe(self) -> bool:
+        """Ask one marker; whether the modem has answered it, and so owes nothing any more."""
+        command, name = self._next_marker()
+        if self._may_prompt:
+            self._line.escape()
+        self._heard = self._mark(command, name)
+        in_step = self._heard is _Heard.OWN
+        if self._unmarked and self._heard is not _Heard.NOTHING:
+            self._await_quiet()
+            in_step = True
+        if in_step:
+            self._late.clear()
+            self._may_prompt = False
+        return in_step
+
+    def _next_marker(self) -> tuple[str, str]:
+        """In turn, first one of which no older answer can come; nothing but AT for a modem that knows none."""
         if self._unmarked:
-            return [("AT", "")]
+            return "AT", ""
         turned = [MARKERS[(self._turn + i) % len(MARKERS)] for i in range(len(MARKERS))]
-        return sorted(turned, key=lambda marker: marker[1] in self._late)
+        return min(turned, key=lambda marker: self._late[marker[1]])
 
     def _mark(self, command: str, name: str) -> _Heard:
         self._line.begin(command, name)
-        heard, wait_s = _Heard.NOTHING, self._timing.probe
+        self._late[name] += 1
+        heard, own, wait_s = _Heard.NOTHING, False, self._timing.probe
         latest = time.monotonic() + LISTING_S
         while (event := self._line.next(min(time.monotonic() + wait_s, latest))) is not None:
-            if isinstance(event, at.Answer):
-                heard = _Heard.OWN
+            if isinstance(event, at.Answer | at.Aside):
+                mine = at.name_of(event.text)
+                self._late[mine] -= 1
+                own = own or mine == name
+                heard = _Heard.OTHERS if heard is _Heard.NOTHING else heard
             elif isinstance(event, at.Final):
-                if heard is _Heard.OWN:
-                    return heard
-                if not event.ok and not self._is_late_refusal(event):
+                if own and self._late[name] <= 0:
+                    self._marked = True
+                    return _Heard.OWN
+                if not own and not event.ok and not self._is_late_refusal(event):
                     heard = _Heard.REFUSED
                     break
                 heard = _Heard.OTHERS  # its own is the next, at this modem's pace, or it has none
-                wait_s = min(self._timing.probe, max(OWN_S, 3 * self._slowest_s))
+                wait_s = self._timing.probe if own else min(self._timing.probe, max(OWN_S, 3 * self._slowest_s))
                 self._line.expect(name)
         self._line.give_up()
-        if heard is not _Heard.OWN:
-            self._late.add(name)
-            self._turn += 1
-        return heard
+        self._turn += 1
+        return _Heard.OWN if own else heard  # one without OK, or an answer that it has left out
 
     def _is_late_refusal(self, final: at.Final) -> bool:
         """Whether this error is a message's, which is told to who listens, and not the marker's."""

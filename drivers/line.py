@@ -123,6 +123,10 @@ class Line:
                     return Reply(at.Final("NONE"), answers)
                 raise Silent("no final result")
 
+    def watch(self, names: frozenset[str]) -> None:
+        """Late answers of these names are told by `next`, as an `at.Aside`."""
+        self._session.watched = names
+
     def trust_echo(self) -> None:
         """From now on an echo is a notice, if the last command had none: only a restart brings it back."""
         self._session.quiet = not self._session.echoes

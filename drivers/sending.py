@@ -137,7 +137,7 @@ class Sender:
                 modem.line.expect(at.MESSAGE_REFERENCE, prompt=True)
             elif isinstance(event, at.Final):
                 raise self._not_offered(modem, event)
-            else:
+            elif event is None:
                 self._own_failures += not self._outstanding.any(time.monotonic())  # else it may be busy with that
                 modem.dialogue.regain()
                 raise Unavailable("the modem gave no prompt for the message")
@@ -206,8 +206,7 @@ class Sender:
             self._listen(modem.line, self._outstanding.until)
             self._outstanding.give_up_doubt()
         while self._outstanding.any(time.monotonic()):
-            with contextlib.suppress(Silent):
-                modem.dialogue.regain(tries=1)
+            if modem.dialogue.probe():
                 return
             now = time.monotonic()
             self._answer.attention.asked(now)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import at
-from drivers.at import Answer, Event, Final, Notice, Prompt, Session
+from drivers.at import Answer, Aside, Event, Final, Notice, Prompt, Session
 from drivers.causes import Verdict
 
 MODEM_TALK = st.lists(
@@ -221,3 +221,45 @@ def test_an_error_is_told_in_words() -> None:
 def test_nothing_that_a_modem_says_shows_in_a_repr() -> None:
     events = talk(b"\r\n+CSQ: 4477009,0\r\n\r\n+CDS: 25\r\n4477009A\r\n\r\nOK\r\n")
     assert "4477009" not in repr(events)
+
+
+def beside(octets: bytes, *, echoes: bool = False) -> list[Event]:
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS", prompt=True)
+    session.feed(b"\r\n> ")
+    session.body("00AB")
+    session.quiet = not echoes
+    session.beside("AT+CMEE?", "+CMEE")
+    return session.feed(octets)
+
+
+MINE = [Answer("+CMGS: 7"), Final("OK")]
+
+
+@pytest.mark.parametrize(
+    ("octets", "events"),
+    [
+        (b"\r\n+CMEE: 1\r\n\r\nOK\r\n\r\n+CMGS: 7\r\n\r\nOK\r\n", [Aside("+CMEE: 1"), *MINE]),
+        (b"\r\n+CMGS: 7\r\n\r\n+CMEE: 1\r\n\r\nOK\r\n\r\nOK\r\n", [MINE[0], Aside("+CMEE: 1"), MINE[1]]),
+        (b"\r\n+CMEE: 1\r\n\r\nOK\r\n\r\n+CMS ERROR: 38\r\n", [Aside("+CMEE: 1"), Final("CMS", 38)]),
+    ],
+)
+def test_a_query_beside_a_message_has_its_own_line_and_its_own_ok(octets: bytes, events: list[Event]) -> None:
+    assert beside(octets) == events
+
+
+def test_each_of_several_queries_beside_a_message_has_its_ok() -> None:
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS")
+    for _ in range(2):
+        session.beside("AT+CMEE?", "+CMEE")
+    assert session.feed(b"\r\n+CMEE: 1\r\n\r\nOK\r\n" * 2 + b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [
+        Aside("+CMEE: 1"),
+        Aside("+CMEE: 1"),
+        *MINE,
+    ]
+
+
+def test_the_echo_of_a_query_beside_a_message_is_a_restart_of_a_modem_that_does_not_echo() -> None:
+    assert beside(b"AT+CMEE?\r", echoes=True) == []
+    assert beside(b"AT+CMEE?\r") == [Notice(at.ECHO, "")]

@@ -1,5 +1,6 @@
 """Which command an answer belongs to, with slow modems, late answers and prompts, on a pseudo-terminal."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ def test_a_modem_that_knows_few_queries_is_in_step_all_the_same(tmp_path: Path, 
 @pytest.mark.parametrize("query", ["+CGMM", "+CGSN", "+CREG=1", "+CPIN?", "+CNMI?", "+COPS?"])
 def test_one_late_answer_in_the_middle_shifts_no_other(tmp_path: Path, query: str) -> None:
     spoken(tmp_path, HURRIED, Dialect(late=((query.partition("=")[0], HURRIED.command + 0.1),)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whichever_answers_are_late_each_goes_to_its_own_command(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    commands = ("", "E", "+CMEE", "+CMEE?", "+CMGF?", "+CSQ", "+CGMM", "+CGSN", "+CIMI", "+CNMI", "+CREG?", "+CMMS")
+    late = tuple((command, rng.uniform(0.05, 1.0)) for command in rng.sample(commands, 4))
+    spoken(tmp_path, HURRIED, Dialect(command_s=0.01, late=late))
 
 
 def test_an_ok_too_many_shifts_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,15 @@ def test_a_setting_that_is_refused_at_first_is_made_later(tmp_path: Path, settin
         assert modem.commands["+CGSN"] == 1
 
 
+# "SIM not inserted" used to be believed for half a minute.
+def test_a_sim_that_is_found_late_is_looked_for_soon(tmp_path: Path) -> None:
+    habits = Habits(starting_s=0.5, not_yet=frozenset({"+CPIN?"}), not_yet_error=("CME", 10))
+    with met(tmp_path, habits, timing=replace(TIMING, blocked=30.0)) as (_, driver):
+        in_state(driver, DeviceState.FAILED)
+        assert "no SIM card" in driver.status().detail
+        until(lambda: driver.status().state is DeviceState.READY, "it is found", 5)
+
+
 # --- forms -------------------------------------------------------------------------------------------------------
 
 
