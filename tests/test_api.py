@@ -121,6 +121,7 @@ BAD_HTTP: dict[str, tuple[str, str, Any, Any, set[int]]] = {
     "a body of 10 MB": ("POST", "/verify/json", b"number=" + b"4" * 10_000_000, FORM, {413}),
     "JSON 100,000 deep": ("POST", "/verify/json", "[" * 50_000 + "]" * 50_000, JSON, {400, 413}),
     "no such request": ("GET", "/v1/requests/none", None, None, {404}),
+    "a key of control characters on a view": ("GET", "/v1/status?api_key=%00", None, None, {400}),
     "a limit of words": ("GET", "/v1/requests?limit=many", None, None, {400}),
     "a position of words": ("GET", "/v1/events?after=x&follow=0", None, None, {400}),
 }

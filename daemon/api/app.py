@@ -59,7 +59,12 @@ def guarded(role: Role, handler: Handler) -> Callable[[HttpRequest], Awaitable[R
         if role is Role.OPEN:
             return await handler(Call(http, Parameters(()), Caller()))
         given = await gather(http)
-        return await handler(Call(http, given, await http.app.state.access.admit(role, http, given)))
+        try:
+            return await handler(Call(http, given, await http.app.state.access.admit(role, http, given)))
+        except Mistake as exc:
+            if role is Role.OPERATE:  # whose routes speak HTTP, not the codes of Verify
+                raise HttpError(400, "Bad parameter", str(exc)) from None
+            raise
 
     return endpoint
 
