@@ -120,6 +120,18 @@ def filled(path: str) -> str:
     return path
 
 
+def test_healthz_tells_strangers_on_tcp_whether_but_not_why(ask: Ask, gateway: Gateway) -> None:
+    """It used to name modems, ports and the server of the trunk to whoever reached the listener."""
+    gateway.client.post("/v1/modems/sim1/pause")
+    try:
+        assert "modem sim1 is paused" in str(gateway.health()["reasons"])
+        code, told = ask("", "/healthz", "GET")
+        assert (code, told["status"]) == (503, "nothing can be sent")
+        assert "sim1" not in str(told)
+    finally:
+        gateway.client.post("/v1/modems/sim1/resume")
+
+
 WRONG = [("acme", "wrong"), ("nobody", "x"), ("acme", SECRETS["bolt"]), ("acme", SECRETS["alice"]), ("-", "-")]
 
 

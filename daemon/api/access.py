@@ -71,6 +71,11 @@ def peer_of(sock: socket.socket | None) -> Peer | None:
     return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))))
 
 
+def on_socket(http: HttpRequest) -> bool:
+    """Whether a request came over the Unix socket."""
+    return PEER in http.scope.get("extensions", {})
+
+
 class _Rejected(Exception):
     """The credentials are wrong, or needed and missing."""
 

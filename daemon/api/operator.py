@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from daemon.api.access import on_socket
 from daemon.api.calls import Call
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
@@ -29,10 +30,11 @@ MAX_STREAMS = 64
 async def healthz(call: Call) -> Response:
     """200 while requests can be stored and something can be sent, 503 otherwise; open to whoever reaches the listener.
 
-    reasons: what does not work, such as "voice failed: ..."; also where something else does.
+    reasons: what does not work, such as "voice failed: ..."; also where something else does. On TCP, where nobody
+    gives credentials here, they are left out: they name modems and servers.
     """
     health: Health = call.http.app.state.health
-    trouble, reasons = health.trouble(), health.reasons()
+    trouble, reasons = health.trouble(), health.reasons() if on_socket(call.http) else []
     answer = {"status": trouble or "ok", "reasons": reasons}
     return JSONResponse(answer | {"detail": "; ".join([trouble, *reasons])}, 503) if trouble else JSONResponse(answer)
 
