@@ -141,7 +141,7 @@ class Trunk:
         else:
             self._problem = event.why
             log.warning("voice=trunk connection=lost server=%s because=%r", event.address[0], event.why)
-            agent.on_lost(event.address, event.why, now)
+            agent.on_lost(event.address, event.why, now, stood=event.stood)
 
     def deadline(self) -> float:
         """When `turn` is due by itself (monotonic)."""

@@ -172,14 +172,17 @@ class UserAgent:
             self._client.send_all(call.abandon("no ACK"), call, now)
             self._forget_if_ended(call, now)
 
-    def on_lost(self, address: Address, why: str, now: float) -> None:
-        """A connection is gone: what was sent over it gets no answer (8.1.3.1)."""
+    def on_lost(self, address: Address, why: str, now: float, *, stood: bool = True) -> None:
+        """A connection is gone: what was sent over it gets no answer (8.1.3.1). stood: it had been made."""
+        for call in () if stood else self.calls.values():
+            call.unreachable.add(address)
         ours = address == self.server
         for key, pending in list(self._pending.items()):
             if pending.transaction.destination == address and not pending.transaction.final:
                 del self._pending[key]
-                self._client.fail(pending, why, now)
-                self._settle(pending.owner, now)
+                if not self._client.sent_another_way(pending, now):
+                    self._client.fail(pending, why, now)
+                    self._settle(pending.owner, now)
         if ours and self.registration is not None and self.registration.registered:
             self.registration.on_time_out(why, now)
 

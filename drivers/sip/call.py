@@ -80,7 +80,8 @@ class Call:
     """`identity` calls `uri` offering `sdp`. Methods return the requests to send; `events` collects the news.
 
     early: the dialogs of a call that was not answered yet, by the far end's tag; dialog: the one that was;
-    strangers: where the audio of the other phones of a fork is, which did not answer.
+    strangers: where the audio of the other phones of a fork is, which did not answer; unreachable: addresses to which
+    no connection can be made.
     """
 
     identity: Identity
@@ -92,6 +93,7 @@ class Call:
     early: dict[str, Dialog] = field(default_factory=dict)
     strangers: tuple[Address, ...] = ()
     events: list[CallEvent] = field(default_factory=list)
+    unreachable: set[Address] = field(default_factory=set)
     wants_end: bool = False
     broken: str = ""  # why our own side had to end it
     _rang: bool = False
@@ -126,11 +128,21 @@ class Call:
         """A request to the far end."""
         uri, route = dialog.way()
         request = self.requester.request(method, uri, dialog.to, *headers, route=route, body=body)
-        return request, dialog.next_hop(self.identity.kind.port)
+        return request, self._hop(dialog)
 
     def _ack(self, dialog: Dialog, invite: Message) -> Outgoing:
         uri, route = dialog.way()
-        return self.requester.ack(invite, uri, dialog.to, route), dialog.next_hop(self.identity.kind.port)
+        return self.requester.ack(invite, uri, dialog.to, route), self._hop(dialog)
+
+    def _hop(self, dialog: Dialog) -> Address:
+        """The next one, or where the INVITE went: far ends reached by TCP name addresses that take UDP only."""
+        hop = dialog.next_hop(self.identity.kind.port)
+        return dialog.home if hop in self.unreachable else hop
+
+    def home_of(self, request: Message) -> Address | None:
+        """Where the INVITE went that made the dialog of a request of ours; None outside any."""
+        dialog = self.dialog or self.early.get(tag_of(request.get("to")))
+        return dialog.home if dialog is not None else None
 
     # --- responses; home: where the INVITE went ---
 

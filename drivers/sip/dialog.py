@@ -66,10 +66,12 @@ class Dialog:
     def next_hop(self, default_port: int) -> Address:
         """Where a request goes: to the first router, else to the target.
 
-        Of a name the server knows the way (a look-up would block), and so it does where the target is not known.
+        Of a name the server knows the way (a look-up would block), and so it does where the target is not known, or is
+        of the other kind of IP addresses than we use.
         """
         hop = self.route[0].uri if self.route else self.contact
-        return (hop.at.address(default_port) if hop is not None else None) or self.home
+        found = (hop.at.address(default_port) if hop is not None else None) or self.home
+        return found if (":" in found[0]) == (":" in self.home[0]) else self.home
 
     def retarget(self, message: Message) -> None:
         """Their Contact in what refreshes the dialog is where they are reached from now on (12.2.1.2, 12.2.2)."""

@@ -49,10 +49,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A connection could not be made, or it ended; nothing more is heard from there until something is sent again."""
+    """A connection could not be made, or it ended; nothing more is heard from there until something is sent again.
+
+    stood: it had been made.
+    """
 
     address: Address
     why: str
+    stood: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +339,7 @@ class Streams:
         if len(self._failures) >= MOST_CONNECTIONS:
             self._failures = {address: rest for address, rest in self._failures.items() if now < rest[1]}
         self._failures[connection.address] = (times + 1, now + REST_S[min(times, len(REST_S) - 1)])
-        self._events.append(Lost(connection.address, why))
+        self._events.append(Lost(connection.address, why, connection.ready))
 
 
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)

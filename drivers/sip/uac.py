@@ -175,6 +175,17 @@ class UserAgentClient:
         server = next_after(self.servers, pending.transaction.destination)
         self.request(pending.owner.invite(), server, pending.owner, now).hop = pending.hop + 1
 
+    def sent_another_way(self, pending: Pending, now: float) -> bool:
+        """Whether a request within a call goes where the INVITE went, as no connection can be made to its next hop."""
+        call, sent = pending.owner, pending.transaction
+        if not isinstance(call, Call) or sent.destination not in call.unreachable:
+            return False
+        home = call.home_of(sent.request)
+        if home is None or home == sent.destination:
+            return False
+        self.request(sent.request, home, call, now)
+        return True
+
     # --- responses ---
 
     def take(self, pending: Pending, response: Message, now: float) -> None:

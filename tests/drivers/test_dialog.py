@@ -154,6 +154,7 @@ NO_CONTACT: dict[str, tuple[tuple[str, str], ...]] = {
     "tel:": (("contact", "<tel:+44>"),),
     "not a URI": (("contact", "<sip:[::1%x]>"),),
     "a name": (("contact", "<sip:far@pbx.example>"),),
+    "of the other IP": (("contact", "<sip:far@[2001:db8::1]>"),),
 }
 
 
@@ -174,6 +175,55 @@ def test_without_a_usable_contact_what_follows_goes_where_the_invite_went(contac
     ours.receive(bare(invite, 200, *NO_CONTACT[contact], body=SDP), ODD, 1.0)
     ours.hang_up(call, 2.0)
     assert [(message.method, where) for message, where in sent(ours)] == [("PRACK", ODD), ("ACK", ODD), ("BYE", ODD)]
+
+
+ELSEWHERE = ("192.0.2.3", 5999)
+TO_ELSEWHERE = ("contact", "<sip:far@192.0.2.3:5999>")
+
+
+def destinations(ours: UserAgent) -> list[tuple[str, Address]]:
+    return [(message.method, address) for message, address in sent(ours)]
+
+
+@pytest.mark.parametrize("kind", [Kind.TCP, Kind.TLS])
+def test_what_cannot_be_connected_to_is_reached_where_the_invite_went(kind: Kind) -> None:
+    """There used to be a bug: a Contact that takes UDP only got no ACK and no BYE, so the callee's call never ended."""
+    ours = agent(kind=kind)
+    call, invite = placed(ours)
+    answer = bare(invite, 200, TO_ELSEWHERE, body=SDP)
+    ours.receive(answer, FIRST, 1.0)
+    assert destinations(ours) == [("ACK", ELSEWHERE)]
+    ours.on_lost(ELSEWHERE, "Connection refused", 1.1, stood=False)
+    ours.receive(answer, FIRST, 1.5)
+    assert destinations(ours) == [("ACK", FIRST)]
+    ours.hang_up(call, 2.0)
+    assert destinations(ours) == [("BYE", FIRST)]
+
+
+@pytest.mark.parametrize("method", ["BYE", "PRACK"])
+def test_a_request_that_could_not_be_connected_goes_where_the_invite_went(method: str) -> None:
+    ours = agent(kind=Kind.TCP)
+    call, invite = placed(ours)
+    if method == "PRACK":
+        ours.receive(bare(invite, 183, TO_ELSEWHERE, *RELIABLE), FIRST, 0.5)
+    else:
+        ours.receive(bare(invite, 200, TO_ELSEWHERE, body=SDP), FIRST, 0.5)
+        ours.hang_up(call, 0.6)
+    assert destinations(ours)[-1] == (method, ELSEWHERE)
+    ours.on_lost(ELSEWHERE, "Connection refused", 0.7, stood=False)
+    assert destinations(ours) == [(method, FIRST)]
+    ours.on_lost(FIRST, "Connection refused", 0.8, stood=False)
+    assert destinations(ours) == []
+
+
+def test_a_connection_that_stood_is_made_again() -> None:
+    ours = agent(kind=Kind.TCP)
+    call, invite = placed(ours)
+    ours.receive(bare(invite, 200, TO_ELSEWHERE, body=SDP), FIRST, 1.0)
+    ours.on_lost(ELSEWHERE, "the far end closed the connection", 1.1)
+    sent(ours)
+    ours.hang_up(call, 2.0)
+    assert destinations(ours) == [("BYE", ELSEWHERE)]
 
 
 def test_a_second_phone_without_a_contact_is_hung_up_where_the_invite_went() -> None:
