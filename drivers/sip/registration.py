@@ -7,11 +7,12 @@ over a restart, too, and removed with the next REGISTER (10.2.2).
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import unquote
 
 from drivers.sip.call import retry_after
-from drivers.sip.message import Malformed, Message, parameters, uri_of
+from drivers.sip.message import Message, parameters
 from drivers.sip.requester import Identity, Requester
-from drivers.sip.uri import same, uri_from
+from drivers.sip.uri import Uri, read_uris, same, uri_from
 
 EXPIRES_S = 300
 LEAST_REFRESH_S = 1.0
@@ -19,6 +20,7 @@ BACK_OFF_S = (1.0, 2.0, 4.0, 8.0)  # capped: registered again within 10 s of the
 MOST_GRANTED_S = 86_400  # a longer time is not believed: a registrar that restarts forgets
 LONGEST_PAUSE_S = 60  # whatever a registrar's Retry-After says
 MOST_CONTACTS = 8  # that are remembered, of before
+MOVES, MOVES_S = 3, 10.0  # so many times in so long we say at once that we moved: some NATs show ever new addresses
 SECONDS = re.compile(r"[0-9]{1,10}")
 TRANSIENT = (401, 407, 408, 423)  # of the 4xx: they say nothing about the contacts
 
@@ -52,6 +54,7 @@ class Registration:
     leaving: bool = False  # all contacts were taken back; nothing is registered any more
     _removal: Removal = Removal.TOGETHER
     _failures: int = 0
+    _moved_at: tuple[float, ...] = (-MOVES_S,) * MOVES  # when the last times were, or will be, said
     _expires_s: int = EXPIRES_S
 
     def __post_init__(self) -> None:
@@ -133,10 +136,12 @@ class Registration:
             self._be_due(min(self.due, now))
 
     def move(self, identity: Identity, now: float) -> None:
-        """We are reached elsewhere now: say so at once."""
+        """We are reached elsewhere now: say so at once, but not at each response that shows another address."""
         self.identity = self.requester.identity = identity
         self._removal = Removal.TOGETHER
-        self._be_due(now)
+        if now >= self._moved_at[-1]:
+            self._moved_at = (*self._moved_at[1:], max(now, self._moved_at[0] + MOVES_S))
+        self._be_due(min(self.due, self._moved_at[-1]))
 
     def _be_due(self, at: float) -> None:
         self.due = float("inf") if self.leaving else at
@@ -170,16 +175,20 @@ class Registration:
         return []
 
     def _is_same(self, contact: str) -> bool:
-        try:
-            return same(uri_from(uri_of(contact)), uri_from(self.identity.contact))
-        except Malformed:
-            return False
+        found = contact_uri(contact)
+        return found is not None and same(found, uri_from(self.identity.contact))
 
     def _has_our_instance(self, contact: str) -> bool:
         return bool(self.instance) and parameters(contact).get("+sip.instance", "") == f"<{self.instance}>"
 
     def _has_our_user(self, contact: str) -> bool:
-        return uri_of(contact).lower().startswith(f"sip:{self.identity.user.lower()}@")
+        found = contact_uri(contact)
+        return found is not None and unquote(found.user).lower() == unquote(self.identity.user).lower()
+
+
+def contact_uri(contact: str) -> Uri | None:
+    """None where it holds no sip: URI."""
+    return next((found.uri for found in read_uris([contact])), None)
 
 
 def expires_of(contact: str) -> int | None:

@@ -120,6 +120,34 @@ def test_a_connection_with_another_port_takes_the_contact_along() -> None:
     assert ours.registration.registered
 
 
+def test_a_nat_that_shows_ever_new_addresses_does_not_make_us_storm() -> None:
+    """There used to be a REGISTER for each response to one, 70 a second at a registrar close by."""
+    ours, times, now = ours_at("192.0.2.9:40001"), [], 0.0
+    while now < 60:
+        ours.poll(now)
+        for register, _ in sent(ours):
+            times.append(now)
+            ours.receive(reply(register, 200), FIRST, now)
+            ours.move(f"203.0.113.9:{10_000 + len(times)}", now)
+        now += 0.01
+    assert times[:2] == [0.0, 0.01]
+    assert len(times) <= 3 * 60 / 10 + 1
+    assert ours.registration is not None
+    assert ours.registration.registered
+
+
+def test_a_move_that_has_to_wait_is_said_in_the_end() -> None:
+    ours = ours_at("192.0.2.9:40001")
+    for port in range(40_002, 40_020):
+        ours.move(f"192.0.2.9:{port}", 0.5)
+        ours.poll(0.5)
+        for register, _ in sent(ours):
+            ours.receive(reply(register, 200), FIRST, 0.5)
+    ours.poll(10.5)
+    ((register, _),) = sent(ours)
+    assert register.all("contact")[0] == "<sip:gw@192.0.2.9:40019>"
+
+
 @dataclass
 class OneRead(OneContact):
     """Reads the first Contact of a request only."""
@@ -269,6 +297,8 @@ def granted(*headers: tuple[str, str], kind: Kind = Kind.UDP) -> float:
         f"<sip:gw@192.0.2.7:5060>;expires=3, <{OURS};ob>;expires=10",
         f"<sip:gw@203.0.113.9:62000>;{OUR_INSTANCE};expires=10, <sip:gw@192.0.2.7:5060>;expires=3",
         "<sip:gw@203.0.113.9:62000>;expires=10, <sip:phone@192.0.2.7:5060>;expires=3",
+        "<sip:%67w@203.0.113.9:62000>;expires=10, <sip:phone@192.0.2.7:5060>;expires=3",
+        "<sips:GW@203.0.113.9:62000>;expires=10, sip:phone@192.0.2.7:5060;expires=3",
     ],
 )
 @pytest.mark.parametrize("header", [(), (("expires", "240"),)], ids=["", "Expires"])
