@@ -15,6 +15,7 @@ from drivers.srtp import Keys
 FRAME_MS = 20  # RFC 3551 4.2: the default packet time
 HEARTBEAT_S = 0.25
 MAX_MESSAGE = 4096
+COMFORT_NOISE = 13  # RFC 3389 4; sent instead of silence, also by who did not announce it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Media:
     @property
     def fitting(self) -> frozenset[int]:
         """The payload types that the far end may send."""
-        return frozenset((self.payload_type, *self.laws, *self.events))
+        return frozenset((self.payload_type, *self.laws, *self.events, COMFORT_NOISE))
 
     def to_message(self) -> dict[str, Any]:
         return asdict(self) | {"keys": self.keys.to_message() if self.keys is not None else None}

@@ -214,6 +214,20 @@ def test_a_callee_behind_a_nat_hears_nearly_everything(tmp_path: Path) -> None:
     assert len(hidden.received) < 20  # the host is the one that was told: five packets in a row
 
 
+def test_a_callee_behind_a_nat_that_sends_comfort_noise_only_is_found(tmp_path: Path) -> None:
+    """There used to be a bug: it heard nothing, and the call was called one-way."""
+    with (
+        Talker() as hidden,
+        Talker(payload_type=13) as seen,
+        call(tmp_path, say("200 OK", sdp=told(hidden)), hear("ACK")) as (handle, ours),
+    ):
+        hidden.wait_for(1)
+        seen.talk(ours)
+        ended = result(handle)
+    assert not ended.one_way
+    assert len(seen.received) > len(hidden.received)
+
+
 def test_a_call_in_which_nothing_was_heard_of_the_callee_says_so(tmp_path: Path) -> None:
     """There used to be calls to a dead port that were "delivered" and no more was said."""
     with Talker() as mute, call(tmp_path, say("200 OK", sdp=told(mute)), hear("ACK")) as (handle, _):
