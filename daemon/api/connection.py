@@ -1,7 +1,8 @@
 """One HTTP connection: uvicorn's protocol, with limits on what a client may cost.
 
-A connection has MESSAGE_S seconds to bring a whole request, with a head of at most MAX_HEAD octets; one that idles is
-closed. On the Unix socket the kernel's word on the peer goes along with every request.
+A connection has MESSAGE_S seconds to bring a whole request, with at most MAX_HEAD octets beside its body: the head, the
+marks between chunks, trailers. One that idles is closed. On the Unix socket the kernel's word on the peer goes along
+with every request.
 """
 
 import asyncio
@@ -30,9 +31,8 @@ class Protocol(HttpToolsProtocol):
         self._guest = guest
         self._deadline: asyncio.TimerHandle | None = None
         self._peer: Peer | None = None
-        self._received = 0  # octets that came while a head was incomplete
-        self._head = 0  # octets of the head, by its parts
-        self._in_head = True
+        self._received = 0  # octets of the request beside its body
+        self._head = 0  # octets of the head and of trailers, by their parts
         self._refused = False
 
     @property
@@ -44,6 +44,9 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._peer = peer_of(transport.get_extra_info("socket"))
         self._expect_message()
+        if self._peer is None and self.client is None:  # it has left already
+            transport.abort()
+            return
         if self._guest is not None:
             self._guest.idle, self._guest.close = lambda: self.idle, transport.abort
             return
@@ -69,10 +72,9 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        if self._in_head:
-            self._received += len(data)
+        self._received += len(data)
         super().data_received(data)
-        if self._in_head and self._received > MAX_HEAD:
+        if self._received > MAX_HEAD:
             self._refuse(431, TOO_LONG)
 
     def send_400_response(self, msg: str) -> None:
@@ -96,18 +98,18 @@ class Protocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._received = False, 0
         if self._head > MAX_HEAD:
             self._refuse(431, TOO_LONG)
         if not self._refused:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._received = max(self._received - len(body), 0)
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_head = True
+        self._received = 0
         self._message_is_whole()
         if not self._refused:
             super().on_message_complete()
@@ -130,7 +132,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-TOO_LONG = f"The head of a request has at most {MAX_HEAD} octets."
+TOO_LONG = f"A request has at most {MAX_HEAD} octets beside its body."
 
 
 def _problem(status: HTTPStatus, detail: str) -> bytes:
