@@ -112,6 +112,7 @@ def test_json_of_the_wrong_shape_is_refused(gateway: Gateway, document: Any) -> 
 
 BAD_HTTP: dict[str, tuple[str, str, Any, Any, set[int]]] = {
     "unknown route": ("GET", "/verify/nonsense", None, None, {404}),
+    "a slash too many": ("GET", "/v1/status/", None, None, {404}),  # there used to be a redirection
     "wrong method": ("DELETE", "/verify/json", None, None, {405}),
     "wrong method on a view": ("POST", "/v1/status", "", FORM, {405}),
     "half of a JSON": ("POST", "/verify/json", '{"number": "44', JSON, {400}),

@@ -186,6 +186,7 @@ def origin_of(peer: Peer | None, host: str) -> str:
     if peer is not None:
         return f"uid {peer.uid}"
     address = ipaddress.ip_address(host.partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address  # of a socket for both (RFC 4291 2.5.5.2)
     return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
