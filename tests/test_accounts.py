@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -309,15 +309,17 @@ def test_a_secret_file_that_protects_nothing_is_refused(tmp_path: Path, text: st
 # --- the socket ------------------------------------------------------------------------------------------------
 
 
-def as_user(gateway: Gateway, uid: int, path: str, method: str = "POST", gid: int = 0, **form: Any) -> tuple[int, Any]:
-    """What this user gets, from a child process; gid: its only group."""
+def as_user(
+    gateway: Gateway, uid: int, path: str, method: str = "POST", gid: int = 0, gids: Sequence[int] = (), **form: Any
+) -> tuple[int, Any]:
+    """What this user gets, from a child process; gids: its groups beside its first one."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.setgroups([])
+            os.setgroups(gids)
             os.setgid(gid or uid)
             os.setuid(uid)
             answer = sent(_UnixConnection(gateway.socket, 10), method, path, form, {})
@@ -333,7 +335,7 @@ def as_user(gateway: Gateway, uid: int, path: str, method: str = "POST", gid: in
 
 def started_by(gateway: Gateway, uid: int, key: str = "", gid: int = 0) -> tuple[str, str]:
     """The status, and the account that the request got."""
-    form = {"api_key": key, "api_secret": "-"} if key else {}
+    form: Any = {"api_key": key, "api_secret": "-"} if key else {}
     answer = as_user(gateway, uid, "/verify/json", gid=gid, number=next(NUMBERS), brand="Acme", **form)[1]
     if answer["status"] != "0":
         return answer["status"], ""
@@ -369,6 +371,29 @@ def test_users_of_an_account_do_not_operate_and_see_no_other_request(gateway: Ga
     assert as_user(gateway, MEMBER, "/verify/search/json", request_id=foreign)[1]["status"] == "101"
     assert as_user(gateway, MEMBER, "/verify/search/json", request_id=foreign, api_key="acme")[1]["status"] == "101"
     assert as_user(gateway, STRANGER, "/verify/search/json", gid=GROUP, request_id=foreign, api_key="bolt")[1]["number"]
+
+
+def test_every_group_of_a_process_counts(gateway: Gateway) -> None:
+    """There used to be a look at the first group and the user database only: a service with systemd's
+    SupplementaryGroups= could not name its account, and operated."""
+    form: Any = {"api_key": "bolt", "number": next(NUMBERS), "brand": "Acme", "gids": [CLERK, GROUP]}
+    assert as_user(gateway, STRANGER, "/verify/json", **form)[1]["status"] == "0"
+    assert as_user(gateway, STRANGER, "/v1/status", "GET", gids=[CLERK, GROUP])[0] == 403
+
+
+def test_users_of_different_accounts_that_name_none_share_nothing(gateway: Gateway) -> None:
+    """There used to be one pool of all who name no account: the user of one account was told the request of another's
+    user by status 10, and cancelled it."""
+    number = next(NUMBERS)
+    form: Any = {"number": number, "brand": "Acme", "api_key": "-"}
+    request_id = as_user(gateway, STRANGER, "/verify/json", gid=GROUP, **form)[1]["request_id"]
+    answer = as_user(gateway, MEMBER, "/verify/json", **form)[1]
+    assert (answer["status"], answer["request_id"]) == ("10", "")
+    found: Any = {"request_id": request_id, "api_key": "-"}
+    assert as_user(gateway, MEMBER, "/verify/search/json", **found)[1]["status"] == "101"
+    assert as_user(gateway, MEMBER, "/verify/control/json", cmd="cancel", **found)[1]["status"] == "6"
+    assert as_user(gateway, CLERK, "/verify/search/json", gids=[GROUP], **found)[1]["account_id"] == ""
+    assert gateway.client.verify("control", request_id=request_id, cmd="cancel")["status"] == "0"
 
 
 def test_operators_on_the_socket_can_be_named() -> None:

@@ -25,7 +25,7 @@ from starlette.requests import Request as HttpRequest
 
 from daemon.api.params import HttpError, Mistake, Parameters
 from daemon.config import Account, Api, Operator
-from daemon.core.callers import Caller
+from daemon.core.callers import Caller, unnamed
 from daemon.core.limits import Guesses
 from drivers.checks import own_secret
 
@@ -35,6 +35,7 @@ WRONG = "The api_key or api_secret you supplied is not valid or has been disable
 NEEDED = "Give name and secret of an [[operator]] as HTTP Basic."
 SLOWER = "Throttled: too many wrong secrets came from this address; wait some seconds"
 PEER = "pinwheel.peer"
+SO_PEERGROUPS, MOST_OCTETS = 59, 1024  # socket(7), asm-generic/socket.h; what Python reads at the most: 256 groups
 
 log = logging.getLogger("pinwheel.api")
 
@@ -54,21 +55,33 @@ class Peer:
     pid: int
     uid: int
     gid: int
+    more_gids: frozenset[int] = frozenset()  # its supplementary groups, such as systemd's SupplementaryGroups=
 
     @cached_property
     def groups(self) -> frozenset[int]:
-        """The primary group and those that the user database adds; the kernel tells only the first."""
+        """Those of the process, and those of its user in the database: it may have left these to be of no account."""
+        own = self.more_gids | {self.gid}
         try:
-            return frozenset(os.getgrouplist(pwd.getpwuid(self.uid).pw_name, self.gid))
+            return own.union(os.getgrouplist(pwd.getpwuid(self.uid).pw_name, self.gid))
         except KeyError:
-            return frozenset({self.gid})
+            return own
 
 
 def peer_of(sock: socket.socket | None) -> Peer | None:
     """None for a connection that is no Unix socket."""
     if sock is None or sock.family != socket.AF_UNIX:
         return None
-    return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))))
+    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return Peer(pid, uid, gid, _more_gids(sock))
+
+
+def _more_gids(sock: socket.socket) -> frozenset[int]:
+    """The supplementary groups of a peer; none where there are too many to be told (unix(7))."""
+    try:
+        gids = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_OCTETS)
+    except OSError:
+        return frozenset()
+    return frozenset(gid for (gid,) in struct.iter_unpack("I", gids))
 
 
 def on_socket(http: HttpRequest) -> bool:
@@ -137,7 +150,7 @@ class Access:
         operates = peer is not None and self._operates(peer)
         account = self._accounts.get(key)
         if peer is not None and (self._may_name(peer, account) if account else key not in self._operators):
-            return Caller(key if account else "", operates, origin)
+            return Caller(key if account else "" if operates else self._unnamed(peer), operates, origin)
         if not secret:
             raise _Rejected
         as_operator = self._judge(origin, key, secret)
@@ -171,6 +184,9 @@ class Access:
         if self._operator_uids:
             return peer.uid in self._operator_uids
         return not any(_is_of(peer, account) for account in self._accounts.values())
+
+    def _unnamed(self, peer: Peer) -> str:
+        return unnamed(key for key, account in self._accounts.items() if _is_of(peer, account))
 
     def _may_name(self, peer: Peer, account: Account) -> bool:
         return peer.uid in self._masters or _is_of(peer, account)

@@ -12,7 +12,7 @@ from daemon.api.calls import Call, Handler
 from daemon.api.params import Mistake, Parameters, Start, code_parameter, e164, start_parameters
 from daemon.clock import utc_text
 from daemon.config import Security
-from daemon.core.callers import Caller
+from daemon.core.callers import Caller, account_id
 from daemon.core.limits import Buckets
 from daemon.core.model import Channel, Request, Step
 from daemon.core.workflows import effective_expiry, with_wait
@@ -120,7 +120,7 @@ def search_answer(request: Request, checks: Iterable[Check]) -> Answer:
     """A request as /verify/search tells it. Codes that were tried are not kept, so none is shown."""
     return {
         "request_id": request.id,
-        "account_id": request.account,
+        "account_id": account_id(request.account),
         "status": str(request.status),
         "number": request.number,
         **PRICE,

@@ -1,5 +1,6 @@
 """Who asks: by which account, and whether as an operator."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from daemon.core.model import Request
@@ -7,9 +8,9 @@ from daemon.core.model import Request
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Goes with every command and query. account: "" for none. operator: may look after the gateway itself.
+    """Goes with every command and query. account: its key, or who asks without one (see `unnamed`).
 
-    origin: the address or the user that the call came from.
+    operator: may look after the gateway itself. origin: the address or the user that the call came from.
     """
 
     account: str = ""
@@ -22,3 +23,19 @@ class Caller:
         To anybody else a foreign request does not exist.
         """
         return request.account == self.account or (self.operator and not self.account)
+
+
+MARK = ":"  # no key has one: HTTP Basic could not tell it from the secret
+
+
+def unnamed(keys: Iterable[str]) -> str:
+    """In place of an account where the users of the accounts with these keys name none: "" for users of none.
+
+    So what they start is theirs, and not everybody's who names no account.
+    """
+    return "".join(f"{MARK}{key}" for key in keys)
+
+
+def account_id(account: str) -> str:
+    """The key of an account as it is told; "" where none was named."""
+    return "" if account.startswith(MARK) else account
