@@ -309,16 +309,18 @@ class Calls:
     def _aim(self, leg: Leg, audio: FarEnd) -> None:
         """Send the audio there; a name is looked up first, one at a time for a call, on a thread of its own."""
         leg.audio = audio
-        if leg.looking_up:
-            return
         if audio.named:
-            leg.looking_up = True
-            asked = (leg.number, audio, leg.rtp.family)
-            threading.Thread(target=self._look_up, args=asked, name="media-lookup", daemon=True).start()
+            self._ask_for(leg, audio)
         elif leg.streaming:
             self._audio.pacer.move(leg.number, self._media(leg, audio))
         else:
             self._play(leg, audio)
+
+    def _ask_for(self, leg: Leg, audio: FarEnd) -> None:
+        if not leg.looking_up:
+            leg.looking_up = True
+            asked = (leg.number, audio, leg.rtp.family)
+            threading.Thread(target=self._look_up, args=asked, name="media-lookup", daemon=True).start()
 
     def _look_up(self, number: int, audio: FarEnd, family: socket.AddressFamily) -> None:
         """On a thread of its own."""
@@ -329,7 +331,8 @@ class Calls:
         if leg.ended is not None or leg.audio is None:
             return
         if found.audio is not leg.audio:  # it moved meanwhile
-            self._aim(leg, leg.audio)
+            if leg.audio.named:
+                self._ask_for(leg, leg.audio)
         elif found.host:
             self._aim(leg, replace(found.audio, host=found.host))
         else:
