@@ -112,9 +112,9 @@ async def wait(reason: str, pause: float, config: Path, sockets: list[socket.soc
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:
-    """What changes when somebody saves the file."""
+    """What changes when somebody saves the file, or mends its owner or mode."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return found.st_ctime_ns, found.st_ino, found.st_size

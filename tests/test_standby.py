@@ -117,6 +117,18 @@ def test_clients_are_told_that_the_daemon_does_not_start_and_a_mended_file_ends_
     assert not (service.directory / "failed-starts").exists()
 
 
+def test_a_file_whose_mode_alone_is_mended_ends_the_wait(service: Service) -> None:
+    """There used to be up to 15 s more, since chmod and chgrp leave the time of the last change of its content."""
+    service.config.write_text("[sms]\nno_such_key = 1\n")
+    service.config.chmod(0o600)
+    process = service.start()
+    assert service.ask("/healthz")[0] == 503
+    began = time.monotonic()
+    service.config.chmod(0o640)
+    assert process.wait(max(PAUSES_S) + 5) == 78
+    assert time.monotonic() - began < max(PAUSES_S) / 2
+
+
 def test_a_database_that_cannot_be_opened_is_waited_for_too(service: Service) -> None:
     (service.directory / "pinwheel.db").write_bytes(b"not a database" * 100)
     service.config.write_text(GOOD.format(socket=service.directory / "own.sock", directory=service.directory))
