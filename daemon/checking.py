@@ -63,4 +63,4 @@ def become(user: str) -> None:
     except KeyError:
         raise NoSuchUser(f"there is no user {user!r} to check as") from None
     except PermissionError:
-        raise NoSuchUser(f"only root may check as {user!r}") from None
+        raise NoSuchUser(f"only root may act as {user!r}") from None

@@ -46,7 +46,7 @@ def load(where: Place, known_id: str, live: int) -> bytes:
 
     known_id: of the key that the database knows, or "". live: how many of its requests are in progress.
     """
-    if where.ours and not where.path.exists():
+    if where.ours and not os.path.exists(where.path):
         refuse_if_missed(where, live)
         make(where.path)
     key = read_key(where.path, private=where.private)
@@ -65,9 +65,9 @@ def expected(database: Path) -> tuple[str, int]:
     """
     from daemon.sqlite import sqlite  # late: who has no database needs no SQLite
 
-    if not database.is_file():
+    if not os.path.isfile(database):  # nor where its directory may not be entered
         return "", 0
-    at_rest = not Path(f"{database}-wal").exists()  # else the log holds what is new
+    at_rest = not os.path.exists(f"{database}-wal")  # else the log holds what is new
     try:
         with closing(sqlite.connect(f"{database.absolute().as_uri()}?mode=ro&immutable={at_rest:d}", uri=True)) as db:
             known = db.execute("SELECT value FROM meta WHERE name=?", (META,)).fetchone()
@@ -79,7 +79,7 @@ def expected(database: Path) -> tuple[str, int]:
 
 def check(where: Place, known_id: str, live: int) -> None:
     """Whether `load` would succeed; makes no key. Raises KeyUnusable."""
-    if where.ours and not where.path.exists():
+    if where.ours and not os.path.exists(where.path):
         refuse_if_missed(where, live)
     else:
         load(where, known_id, live)

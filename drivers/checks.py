@@ -3,7 +3,9 @@
 Each really opens, binds or parses what the key names, as the user that it runs as, and sends nothing to a network.
 """
 
+import contextlib
 import errno
+import grp
 import ipaddress
 import os
 import pwd
@@ -21,6 +23,7 @@ MAX_FILE, MAX_SECRET = 4 << 20, 4096  # octets; a longer file is no collection o
 OTHERS = stat.S_IROTH | stat.S_IWOTH
 RENEW = timedelta(days=14)  # before a certificate ends
 HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?", re.ASCII)
+GROUP = "pinwheel"  # of the service and of who may use it
 STATE_DIRECTORY = Path("/var/lib/pinwheel")  # StateDirectory= of the unit: systemd makes it before the first start
 
 
@@ -100,18 +103,27 @@ def content(path: str, at_most: int = MAX_FILE) -> bytes:
     except Unreadable:
         raise
     except OSError as exc:
-        raise Unreadable(_why(path, exc)) from exc
+        raise Unreadable(why_unreadable(path, exc)) from exc
 
 
-def _why(path: str, exc: OSError) -> str:
+def why_unreadable(path: str, exc: OSError) -> str:
+    """What to do about a file that cannot be opened."""
     remedies = {
         errno.ENOENT: f"there is no file {path}; make it, or correct the path",
         errno.EISDIR: f"{path} is a directory; name a file",
         errno.ENOTDIR: f"there is no file {path}; correct the path",
-        errno.EACCES: f"the user {user_name()} may not read {path}; run: chgrp pinwheel {path} && chmod 640 {path},"
-        " and see that its directories may be entered",
+        errno.EACCES: f"the user {user_name()} may not read {path}; {_way_in(path)}",
     }
     return remedies.get(exc.errno or 0, f"cannot read {path}: {exc.strerror}")
+
+
+def _way_in(path: str) -> str:
+    """How the user gets to read a file."""
+    with contextlib.suppress(OSError, KeyError):
+        about = os.stat(path)
+        if about.st_mode & stat.S_IRGRP and grp.getgrgid(about.st_gid).gr_name == GROUP:
+            return f"its group may: run: adduser {user_name()} {GROUP}, and log in again; or be root"
+    return f"run: chgrp {GROUP} {path} && chmod 640 {path}, and see that its directories may be entered"
 
 
 def secret(path: str) -> str:
@@ -158,6 +170,14 @@ def open_to_others(path: str, severity: Severity = Severity.ERROR) -> Iterator[F
         yield Fault(f"every user of this machine may read {path}; run: chmod o= {path}", severity)
 
 
+def writable_by_others(path: Path) -> Iterator[Fault]:
+    """Who may write the configuration decides what the daemon runs (power_cycle)."""
+    with contextlib.suppress(OSError):
+        about = os.stat(path)
+        if stat.S_ISREG(about.st_mode) and about.st_mode & stat.S_IWOTH:
+            yield Fault(f"every user of this machine may write {path}; run: chmod o-w {path}")
+
+
 def readable_directory(path: str, _: object) -> Iterator[Fault]:
     """One that may be absent, but that is a directory and can be read where it is there."""
     if not os.path.lexists(path):
@@ -170,17 +190,38 @@ def readable_directory(path: str, _: object) -> Iterator[Fault]:
         )
 
 
-def writable_directory(path: Path) -> Iterator[Fault]:
+def writable_file(path: Path, severity: Severity) -> Iterator[Fault]:
+    """One that can be read and written, or is not there; its directory is not looked at."""
+    if os.path.isdir(path):
+        yield Fault(f"{path} is a directory; name a file", severity)
+    elif os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
+        yield Fault(f"the user {user_name()} may not write {path}; run: chown {user_name()} {path}", severity)
+
+
+def writable_directory(path: Path, severity: Severity) -> Iterator[Fault]:
     """One that is there and can be written, or that can be made."""
-    if path == STATE_DIRECTORY and not path.exists():
+    if path == STATE_DIRECTORY and not os.path.lexists(path):
         return
     there = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path("/"))
-    if not there.is_dir():
-        yield Fault(f"{there} is no directory", Severity.FATAL)
+    if not os.path.isdir(there):
+        yield Fault(f"{there} is no directory", severity)
     elif not os.access(there, os.W_OK | os.X_OK):
-        what = f"write in {there}" if there == path else f"make {path}"
-        remedy = f"run: install -d -o {user_name()} -m 750 {path}"
-        yield Fault(f"the user {user_name()} may not {what}; {remedy}", Severity.FATAL)
+        yield Fault(f"the user {user_name()} may not {_refused(path, there)}", severity)
+
+
+def _refused(path: Path, there: Path) -> str:
+    """What the user may not do, with the remedy. there: the innermost directory of the path that can be seen.
+
+    A directory that exists may be the system's, such as /etc or /run: the remedy must not take it away from root.
+    """
+    own = f"install -d -o {user_name()} -m 750"
+    if not os.access(there, os.X_OK):
+        return f"enter {there}; name a path elsewhere, e.g. in {STATE_DIRECTORY}"
+    if there != path:
+        return f"make {path}; run: {own} {path}"
+    if path == STATE_DIRECTORY:
+        return f"write in {path}; run: chown {user_name()} {path}"
+    return f"write in {path}; name a path in a directory of its own, made by: {own} {path / 'pinwheel'}"
 
 
 # --- addresses ---------------------------------------------------------------------------------------------

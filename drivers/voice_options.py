@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from drivers.checks import (
     authorities,
@@ -16,6 +17,8 @@ from drivers.checks import (
     secret_file,
     split_port,
     whole_path,
+    writable_directory,
+    writable_file,
 )
 from drivers.settings import Fault, Severity, setting
 from drivers.sip.transport import Kind
@@ -80,6 +83,12 @@ def _sip_user(value: str) -> str:
     if "@" in value:
         return f'{value!r} takes no "@": what follows that is domain; the whole can be auth_username'
     return "" if SIP_USER.fullmatch(value) else f'{value!r} has characters that a SIP user cannot have; e.g. "gateway"'
+
+
+def _state(path: str, _: object) -> Iterator[Fault]:
+    if path:
+        yield from writable_directory(Path(path).parent, Severity.ERROR)
+        yield from writable_file(Path(path), Severity.ERROR)
 
 
 def _password_is_used(path: str, options: "Options") -> Iterator[Fault]:
@@ -200,7 +209,10 @@ class Options:
     register: bool = setting(True, "Register, or rely on the trunk knowing our address.")
     bind: str = setting("0.0.0.0:0", "Our address and SIP port; port 0: any.", check=_bind, probe=_our_address)
     state_file: str = setting(
-        "", "Keeps our SIP port and contacts over a restart; empty: voice.json beside the database.", check=whole_path
+        "",
+        "Keeps our SIP port and contacts over a restart; empty: voice.json beside the database.",
+        check=whole_path,
+        probe=_state,
     )
     rtp_ports: str = setting("40000-49999", "UDP ports for audio.", check=_rtp_ports, probe=_room_for_calls)
     symmetric_rtp: bool = setting(

@@ -176,6 +176,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     (LOCAL + 'transport = "tls"\ntls_key = "{dir}/key.pem"\n', "[voice] tls_key", "set tls_cert"),
     (tls_trunk("cert.pem", "other/key.pem"), "[voice] tls_cert", "does not belong to the certificate"),
     (tls_trunk("ended/cert.pem", "ended/key.pem"), "[voice] tls_cert", "renew it"),
+    (LOCAL + 'state_file = "{dir}"\n', "[voice] state_file", "is a directory; name a file"),
     (TRUNK + "keepalive_seconds = 86400\n", "[voice] keepalive_seconds", "the most is 3600 s"),
     # [sms], [prompts], [[workflow]], [clock]
     ('[sms]\norigin = "https://example.com/"\n', "[sms] origin", 'a host name such as "example.com"'),
@@ -349,6 +350,21 @@ def as_nobody(act: Callable[[], bool], output: Path) -> str:
 
 
 ROOTS = (
+    # There used to be a remedy that gave /etc or /run to the daemon.
+    (
+        '[store]\nurl = "sqlite:////etc/p.db"\n',
+        "[store] url: the user nobody may not write in /etc; name a path in a directory of its own, made by: "
+        "install -d -o nobody -m 750 /etc/pinwheel",
+    ),
+    ('[api]\nsocket = "/run/own.sock"\n', "may not write in /run; name a path in a directory of its own"),
+    # There used to be a traceback for a database in a directory that its user may not enter.
+    ('[store]\nurl = "sqlite:///{dir}/closed/p.db"\n', "[store] url: the user nobody may not enter {dir}/closed; name"),
+    ('[store]\nurl = "sqlite:///{dir}/closed/a/p.db"\n', "[store] url: the user nobody may not enter {dir}/closed"),
+    ('[api]\nsocket = "{dir}/closed/own.sock"\n', "[api] socket: the user nobody may not enter {dir}/closed; name"),
+    ('[security]\nkey_file = "{dir}/closed/key"\n', "[security] key_file: cannot read the master key {dir}/closed/key"),
+    # There used to be no check of state_file.
+    (LOCAL + 'state_file = "{dir}/voice.json"\n', "[voice] state_file: the user nobody may not write in {dir}; name"),
+    (LOCAL + 'state_file = "{dir}/closed/v.json"\n', "[voice] state_file: the user nobody may not enter {dir}/closed"),
     ('[store]\nurl = "sqlite:///{dir}/p.db"\n', "[store] url: the user nobody may not write in {dir}"),
     ('[store]\nurl = "sqlite:///{dir}/deep/er/p.db"\n', "[store] url: the user nobody may not make {dir}/deep/er"),
     ('[api]\nsocket = "{dir}/own.sock"\n', "[api] socket: the user nobody may not write in {dir}"),
@@ -374,6 +390,26 @@ def test_root_checks_with_the_rights_of_the_daemons_user(
     assert told.replace("{dir}", str(public_path)) in as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_a_file_that_the_user_may_not_read_has_the_remedy(public_path: Path, tmp_path: Path) -> None:
+    """There used to be "name another file with --config", which helps nobody whose editor has changed the owner."""
+    path = written(public_path, MODEM)
+    path.chmod(0o600)
+    told = as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
+    assert f"the user nobody may not read {path}; run: chgrp pinwheel {path} && chmod 640 {path}" in told
+
+
+def test_a_file_that_everybody_may_write_is_a_mistake(place: Path) -> None:
+    """There used to be a "good" for a file in which any user of the machine could put a command (power_cycle)."""
+    path = written(place, MODEM, "open.toml")
+    path.chmod(0o666)
+    done = check_config(path)
+    assert (done.exit_code, f"its mode: every user of this machine may write {path}; run: chmod o-w" in done.output) == (
+        1,
+        True,
+    )
+
+
 def test_an_unknown_user_is_a_usage_error(place: Path) -> None:
     arguments = ["--config", str(written(place, MODEM)), "--check-config", "--user", "nobody-of-this-name"]
     done = CliRunner().invoke(main, arguments)
@@ -393,6 +429,7 @@ def test_an_unknown_user_is_a_usage_error(place: Path) -> None:
         ),
         ('[prompts]\ndirectory = "/tmp/prompts"\n', "PrivateTmp", "[prompts] directory"),
         ('[store]\nurl = "sqlite:////srv/p.db"\n', "ReadWritePaths", "[store] url"),
+        (TRUNK + 'state_file = "/srv/voice.json"\n', "ReadWritePaths", "[voice] state_file"),
         ('[[modem]]\nname = "a"\nport = "/dev/null"\n', "DeviceAllow", "[[modem]] number 1 port"),
     ],
 )

@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,9 @@ from drivers.checks import (
     pair,
     printable,
     split_port,
-    user_name,
     whole_path,
     writable_directory,
+    writable_file,
 )
 from drivers.settings import Fault, Severity
 
@@ -54,18 +55,25 @@ def socket_path(value: str) -> str:
 
 
 def socket_place(path: str, _: "Api") -> Iterator[Fault]:
-    if Path(path).is_socket():
+    if _is_socket(path):
         return  # systemd has made it, or it is that of a daemon that runs
     if path == str(DEFAULT_SOCKET):
         yield from _made_by_systemd(path)
         return
     if os.path.lexists(path):
         yield Fault(f"{path} is there and is no socket; name another path", Severity.FATAL)
-    yield from writable_directory(Path(path).parent)
+    yield from writable_directory(Path(path).parent, Severity.FATAL)
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:  # not there, or in a directory that we may not enter
+        return False
 
 
 def _made_by_systemd(path: str) -> Iterator[Fault]:
-    if not any(map(os.path.exists, SOCKET_UNITS)) and any(writable_directory(Path(path).parent)):
+    if not any(map(os.path.exists, SOCKET_UNITS)) and any(writable_directory(Path(path).parent, Severity.FATAL)):
         yield Fault(f"systemd makes {path}: install pinwheel.socket, or name another path", Severity.FATAL)
 
 
@@ -133,17 +141,11 @@ def database_url(value: str) -> str:
 
 
 def database(_: str, store: "Store") -> Iterator[Fault]:
-    yield from writable_directory(store.path.parent)
-    for path in (
-        store.path,
-        *(Path(f"{store.path}{more}") for more in ("-wal", "-shm")),
-        store.path.with_suffix(".lock"),
-    ):
-        if path.is_dir():
-            yield Fault(f"{path} is a directory; name a file", Severity.FATAL)
-        elif path.exists() and not os.access(path, os.R_OK | os.W_OK):
-            yield Fault(f"the user {user_name()} may not write {path}; run: chown {user_name()} {path}", Severity.FATAL)
-    if store.path.is_file() and os.access(store.path, os.R_OK):
+    yield from writable_directory(store.path.parent, Severity.FATAL)
+    beside = (Path(f"{store.path}{more}") for more in ("-wal", "-shm"))
+    for path in (store.path, *beside, store.path.with_suffix(".lock")):
+        yield from writable_file(path, Severity.FATAL)
+    if os.path.isfile(store.path) and os.access(store.path, os.R_OK):
         with store.path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
                 yield Fault(f"{store.path} is no SQLite database; name another file", Severity.FATAL)

@@ -11,6 +11,7 @@ from typing import Any
 from daemon import masterkey
 from daemon.config.findings import Finding
 from daemon.config.keys import Config
+from drivers.checks import user_name
 from drivers.settings import Severity
 
 
@@ -24,6 +25,8 @@ def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
             try:
                 for fault in probe(getattr(section, f.name), section):
                     yield Finding(key, fault.text, fault.severity)
+            except PermissionError as exc:
+                yield Finding(key, f"the user {user_name()} may not look at it: {exc.strerror}", Severity.ERROR)
             except OSError as exc:  # what has just been looked at is gone
                 yield Finding(key, f"cannot look at it: {exc.strerror or exc}; try again", Severity.ERROR)
     if "[security] key_file" not in wrong:

@@ -19,6 +19,7 @@ from daemon.config.probing import probed
 from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
 from drivers import serial_options, voice_options
+from drivers.checks import why_unreadable, writable_by_others
 from drivers.settings import Severity
 
 MAX_FILE = 1 << 20  # octets; the shipped file, with all its keys, has 10,000
@@ -55,7 +56,8 @@ def inspect(path: Path) -> Inspection:
     if not read.readable:
         return read
     wrong = {finding.where for finding in read.findings}
-    return dataclasses.replace(read, findings=(*read.findings, *probed(read.config, wrong)))
+    whole = (Finding("its mode", fault.text, fault.severity) for fault in writable_by_others(path))
+    return dataclasses.replace(read, findings=(*read.findings, *whole, *probed(read.config, wrong)))
 
 
 def load(path: Path) -> Config:
@@ -77,7 +79,7 @@ def _read(path: Path) -> Inspection:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE + 1)
     except OSError as exc:
-        return _nothing(path, f"{exc.strerror}; name another file with --config")
+        return _nothing(path, why_unreadable(str(path), exc))
     if len(octets) > MAX_FILE:
         return _nothing(path, f"it has more than {MAX_FILE} octets: that is another file; name ours with --config")
     try:

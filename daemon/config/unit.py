@@ -36,7 +36,9 @@ def kept_from(config: Config, changes: str) -> Iterator[Finding]:
                 yield from _port(f"{where} port", value, changes)
             elif isinstance(value, str) and value.startswith("/"):
                 yield from _hidden(f"{where} {f.name}", Path(value), changes)
-    yield from _database(config.store.path, changes)
+            if f.name in ("url", "state_file"):
+                path = config.store.path if f.name == "url" else Path(value)
+                yield from _written(f"{where} {f.name}", path, changes)
 
 
 def _hidden(key: str, path: Path, changes: str) -> Iterator[Finding]:
@@ -48,11 +50,11 @@ def _hidden(key: str, path: Path, changes: str) -> Iterator[Finding]:
                 yield Finding(key, text, Severity.ERROR)
 
 
-def _database(path: Path, changes: str) -> Iterator[Finding]:
-    if not path.is_relative_to(STATE_DIRECTORY) and "ReadWritePaths" not in changes and "ProtectSystem" not in changes:
+def _written(key: str, path: Path, changes: str) -> Iterator[Finding]:
+    if path.is_absolute() and not path.is_relative_to(STATE_DIRECTORY) and "ReadWritePaths" not in changes and "ProtectSystem" not in changes:
         remedy = f"move it there, or set ReadWritePaths={path.parent} {EDIT}"
         text = f"the service may write in {STATE_DIRECTORY} only (ProtectSystem= of its unit); {remedy}"
-        yield Finding("[store] url", text, Severity.ERROR)
+        yield Finding(key, text, Severity.ERROR)
 
 
 def _port(key: str, pattern: str, changes: str) -> Iterator[Finding]:
