@@ -12,6 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.checks import user_name
+
 KEY_BYTES = 32
 ID_DIGITS = 16
 CREDENTIAL = "pinwheel-key"
@@ -123,9 +125,9 @@ def read_key(path: Path, *, private: bool) -> bytes:
         key = path.read_bytes()
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as exc:
-        raise KeyUnusable(
-            f"cannot read the master key {path}: {exc.strerror}; restore it, or correct the path"
-        ) from exc
+        refused = isinstance(exc, PermissionError)
+        remedy = f"run: chown {user_name()} {path} && chmod 600 {path}" if refused else "restore it, or correct the path"
+        raise KeyUnusable(f"cannot read the master key {path}: {exc.strerror}; {remedy}") from exc
     if private and mode & 0o077:
         raise KeyUnusable(f"cannot use the master key {path}: others may read it; run: chmod 600 {path}")
     if len(key) < KEY_BYTES:

@@ -369,6 +369,9 @@ ROOTS = (
     ('[store]\nurl = "sqlite:///{dir}/deep/er/p.db"\n', "[store] url: the user nobody may not make {dir}/deep/er"),
     ('[api]\nsocket = "{dir}/own.sock"\n', "[api] socket: the user nobody may not write in {dir}"),
     (TCP + ACCOUNT, "[[account]] number 1 secret_file: the user nobody may not read {dir}/secret; run: chgrp pinwheel"),
+    # There used to be "restore it, or correct the path" for a key that a restore had left to root.
+    ('[security]\nkey_file = "{dir}/secret"\n', "run: chown nobody {dir}/secret && chmod 600 {dir}/secret"),
+    ('[store]\nurl = "sqlite:///{dir}/theirs/p.db"\n', "run: chown nobody {dir}/theirs/key && chmod 600"),
     (
         '[prompts]\ndirectory = "{dir}/closed"\n',
         "[prompts] directory: the user nobody may not read {dir}/closed; run: chmod -R",
@@ -385,6 +388,9 @@ def test_root_checks_with_the_rights_of_the_daemons_user(
     (public_path / "secret").write_text("s3cret")
     (public_path / "secret").chmod(0o600)
     (public_path / "closed").mkdir(mode=0o700)
+    (public_path / "theirs").mkdir()
+    (public_path / "theirs").chmod(0o777)
+    (public_path / "theirs" / "key").touch(mode=0o600)
     os.mknod(public_path / "tty", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     path = written(public_path, toml)
     assert told.replace("{dir}", str(public_path)) in as_nobody(lambda: check(path, "nobody"), tmp_path / "told")

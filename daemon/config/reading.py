@@ -78,6 +78,8 @@ def _read(path: Path) -> Inspection:
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE + 1)
+    except FileNotFoundError as exc:
+        return _nothing(path, f"{exc.strerror}; name another file with --config")
     except OSError as exc:
         return _nothing(path, why_unreadable(str(path), exc))
     if len(octets) > MAX_FILE:
