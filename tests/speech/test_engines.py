@@ -129,7 +129,7 @@ def test_piper_speaks_the_language_of_its_voice(model: Path) -> None:
 
 
 def test_a_piper_that_cannot_speak_says_why(model: Path, tmp_path: Path) -> None:
-    remedy = "cannot speak de-de" if importlib.util.find_spec("piper") else "pip install piper-tts"
+    remedy = "cannot speak de-de" if importlib.util.find_spec("piper") else "bin/pip install piper-tts"
     with pytest.raises(EngineFailed, match=remedy):
         Piper(model).speak(Line("digit_1", "eins", "de-de"))
     with pytest.raises(EngineFailed, match=r"cannot use the voice .*nowhere\.onnx"):
