@@ -33,6 +33,10 @@ PASTED = {
     "with a full-width plus": "\uff0b44 7700 900123",
     "with digits of another script": "\u0664\u0664\u0667\u0667\u0660\u0660\u0669\u0660\u0660\u0661\u0662\u0663",
     "as a link": "tel:+44-7700-900123",
+    "as a link in capitals": "TEL:+447700900123",
+    "with a word before it": "Phone: +44 7700 900123",  # there used to be a plus sign put before the word
+    "with 00 and a plus": "00 +44 7700 900123",
+    "with a code in parentheses": "(+44) 7700 900123",
     "with a byte-order mark": "\ufeff447700900123",
 }
 

@@ -214,6 +214,7 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     )
 
 
+PLUS = frozenset("+\uff0b")
 LEADING = re.compile(r"\A[^\w+]*(?:0[^\w+]*0)?")  # what stands before the first digits, and the prefix of calls abroad
 
 
@@ -225,8 +226,10 @@ def phone_number(text: str, country: str | None, name: str = "number") -> phonen
         raise invalid(name, "must be a phone number in international format")
     # Marks of direction come along when a number is copied from a page that is written from right to left.
     written = "".join(character for character in text if category(character) != "Cf").strip()
-    if country is None and not written.startswith(("+", "\uff0b", "tel:")):
-        written = "+" + LEADING.sub("", written, count=1)
+    if country is None:
+        written = LEADING.sub("", written, count=1)
+        if PLUS.isdisjoint(written):
+            written = "+" + written
     try:
         number = phonenumbers.parse(written, country and country.upper())
     except phonenumbers.NumberParseException as exc:
