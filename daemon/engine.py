@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from daemon.clock import Clock
 from daemon.core import model
@@ -25,6 +25,8 @@ from daemon.pins import Pins, same_code
 from daemon.store import Check, Reading, SqliteStore, StoreUnusable, Transaction
 
 log = logging.getLogger("pinwheel.engine")
+
+T = TypeVar("T")
 
 BUSY_NUMBER = 10
 BUSY = "Concurrent verifications to the same number are not allowed"
@@ -135,12 +137,18 @@ class Engine:
 
         return self._submit(operation)
 
-    async def find(self, caller: Caller, request_ids: Sequence[str]) -> list[tuple[Request, list[Check]]]:
-        """Those of the requests that are the caller's, as they stand, with their checks."""
+    async def find(
+        self, caller: Caller, request_ids: Sequence[str], tell: Callable[[Request, list[Check]], T]
+    ) -> list[T]:
+        """Those of the requests that are the caller's, as they stand, with their checks.
 
-        def query(reading: Reading) -> list[tuple[Request, list[Check]]]:
+        tell: what is to be said of one; it runs on a thread for reading.
+        """
+
+        def query(reading: Reading) -> list[T]:
             rows = [reading.request(request_id) for request_id in request_ids]
-            return [(row[1], reading.checks(row[1].id)) for row in rows if row is not None and caller.owns(row[1])]
+            own = [row[1] for row in rows if row is not None and caller.owns(row[1])]
+            return [tell(request, reading.checks(request.id)) for request in own]
 
         return await self.store.read(query)
 

@@ -57,6 +57,7 @@ def read_all(gateway: Gateway, path: str, times: int, octets: list[int]) -> None
         ("/v1/requests?limit=1000", 20, 10_000),
         (f"/v1/requests/{WITH_ALL}", 20, 10_000),
         (f"/verify/search/json?request_id={WITH_ALL}", 20, 10_000),
+        ("/verify/search/json?" + "&".join([f"request_ids={WITH_ALL}"] * 10), 10, 100_000),
     ],
 )
 def test_a_long_read_holds_nobody_else_up(gateway: Gateway, path: str, times: int, least: int) -> None:
