@@ -179,10 +179,8 @@ class UserAgent:
         ours = address == self.server
         for key, pending in list(self._pending.items()):
             if pending.transaction.destination == address and not pending.transaction.final:
-                del self._pending[key]
-                if not self._client.sent_another_way(pending, now):
-                    self._client.fail(pending, why, now)
-                    self._settle(pending.owner, now)
+                self._client.on_lost(key, pending, why, now)
+                self._settle(pending.owner, now)
         if ours and self.registration is not None and self.registration.registered:
             self.registration.on_time_out(why, now)
 

@@ -79,6 +79,10 @@ class Transaction:
         self.next_at = None if self.reliable else now + self.interval
         return True
 
+    def repeat(self, now: float) -> None:
+        """What was sent did not get through: send it again after a pause, each time a longer one."""
+        self.next_at = now + self.interval
+
     def rest(self) -> None:
         """Send it no more; an answer may still come."""
         self.next_at = None

@@ -175,7 +175,24 @@ class UserAgentClient:
         server = next_after(self.servers, pending.transaction.destination)
         self.request(pending.owner.invite(), server, pending.owner, now).hop = pending.hop + 1
 
-    def sent_another_way(self, pending: Pending, now: float) -> bool:
+    def on_lost(self, key: Key, pending: Pending, why: str, now: float) -> None:
+        """The connection that carried a request is gone. What ends a call is sent again over the next one."""
+        sent, call = pending.transaction, pending.owner
+        del self.pending[key]
+        if self._sent_another_way(pending, now):
+            return
+        if sent.request.method in ("BYE", "CANCEL"):
+            self.pending[key] = pending
+            sent.repeat(now)
+        elif isinstance(call, Call) and call.dialog is None and sent.invite and sent.answered:
+            self.pending[key] = pending
+            pending.moved = True  # it may still be answered
+            self._cancel(pending, now)
+            call.on_time_out(why)
+        else:
+            self.fail(pending, why, now)
+
+    def _sent_another_way(self, pending: Pending, now: float) -> bool:
         """Whether a request within a call goes where the INVITE went, as no connection can be made to its next hop."""
         call, sent = pending.owner, pending.transaction
         if not isinstance(call, Call) or sent.destination not in call.unreachable:

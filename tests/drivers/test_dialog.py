@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Call, Ended, Moved
+from drivers.sip.call import Answered, Call, Ended, Moved, Ringing
 from drivers.sip.message import Message, parameters, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdp import offer
@@ -213,7 +213,40 @@ def test_a_request_that_could_not_be_connected_goes_where_the_invite_went(method
     ours.on_lost(ELSEWHERE, "Connection refused", 0.7, stood=False)
     assert destinations(ours) == [(method, FIRST)]
     ours.on_lost(FIRST, "Connection refused", 0.8, stood=False)
+    assert (method, FIRST) not in destinations(ours)
+
+
+def test_a_call_whose_connection_is_lost_while_it_rings_is_cancelled_over_the_next() -> None:
+    """There used to be phones that rang on, beside those of the next try, and calls that were answered by nobody."""
+    ours = agent(kind=Kind.TLS)
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 180), FIRST, 0.5)
+    ours.on_lost(FIRST, "gone", 1.0)
+    assert [type(event) for event in call.events] == [Ringing, Ended]
+    assert destinations(ours) == [("CANCEL", FIRST)]
+    ours.on_lost(FIRST, "the connection failed a moment ago", 1.0, stood=False)
+    ours.poll(1.4)
     assert destinations(ours) == []
+    ours.poll(1.5)
+    assert destinations(ours) == [("CANCEL", FIRST)]
+    ours.receive(reply(invite, 200, body=SDP), FIRST, 2.0)
+    assert [method for method, _ in destinations(ours)] == ["ACK", "BYE"]
+
+
+def test_a_bye_whose_connection_is_lost_goes_out_over_the_next_until_its_time_is_over() -> None:
+    """There used to be calls that never ended for the callee, as the connection was lost just before."""
+    ours = agent(kind=Kind.TCP)
+    call, _ = answered(ours)
+    ours.hang_up(call, 2.0)
+    times, now = [], 2.0
+    while now < 60:
+        if sent(ours):
+            times.append(now)
+            ours.on_lost(FIRST, "refused", now, stood=False)
+        now += 0.5
+        ours.poll(now)
+    assert times == [2.0, 2.5, 3.5, 5.5, 9.5, 13.5, 17.5, 21.5, 25.5, 29.5, 33.5]
+    assert ours.deadline() == float("inf")
 
 
 def test_a_connection_that_stood_is_made_again() -> None:
