@@ -126,7 +126,9 @@ def read_key(path: Path, *, private: bool) -> bytes:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as exc:
         refused = isinstance(exc, PermissionError)
-        remedy = f"run: chown {user_name()} {path} && chmod 600 {path}" if refused else "restore it, or correct the path"
+        remedy = (
+            f"run: chown {user_name()} {path} && chmod 600 {path}" if refused else "restore it, or correct the path"
+        )
         raise KeyUnusable(f"cannot read the master key {path}: {exc.strerror}; {remedy}") from exc
     if private and mode & 0o077:
         raise KeyUnusable(f"cannot use the master key {path}: others may read it; run: chmod 600 {path}")

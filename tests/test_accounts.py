@@ -416,3 +416,32 @@ def test_operators_on_the_socket_can_be_named() -> None:
 def test_a_caller_on_tcp_is_known_by_its_address_or_network(host: str, origin: str) -> None:
     """There used to be one origin for all of IPv4 on a socket that serves IPv6 too, as systemd makes them."""
     assert origin_of(None, host) == origin
+
+
+UNREADABLE = [
+    b"Basic",
+    b"Basic \xc3\xa9",
+    b"Basic \xff",
+    b"Basic !!!!",
+    b"Basic YWNtZQ",
+    b"Basic /zr+",
+    b"Bearer \xff",
+    b"\xff",
+]
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+def test_an_authorization_that_cannot_be_read_is_none(gateway: Gateway, tcp: str, value: bytes) -> None:
+    """There used to be an internal error, with a traceback in the log, for one that was not ASCII."""
+    headers = {"Authorization": value}
+    assert sent(http.client.HTTPConnection(tcp), "GET", "/v1/status", {}, headers)[0] == 401
+    found = sent(http.client.HTTPConnection(tcp), "GET", "/verify/search/json", {"request_id": "x"}, headers)
+    assert (found[0], found[1]["status"]) == (200, "4")
+    assert "Traceback" not in gateway.log()
+
+
+def test_blanks_round_credentials_do_no_harm(tcp: str) -> None:
+    secret = base64.b64encode(b"acme:" + SECRETS["acme"].encode()).decode()
+    headers = {"Authorization": f"basic  {secret} "}
+    found = sent(http.client.HTTPConnection(tcp), "GET", "/verify/search/json", {"request_id": "x"}, headers)
+    assert found[1]["status"] == "101"

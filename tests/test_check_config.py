@@ -410,7 +410,10 @@ def test_a_file_that_everybody_may_write_is_a_mistake(place: Path) -> None:
     path = written(place, MODEM, "open.toml")
     path.chmod(0o666)
     done = check_config(path)
-    assert (done.exit_code, f"its mode: every user of this machine may write {path}; run: chmod o-w" in done.output) == (
+    assert (
+        done.exit_code,
+        f"its mode: every user of this machine may write {path}; run: chmod o-w" in done.output,
+    ) == (
         1,
         True,
     )

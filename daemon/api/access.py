@@ -6,7 +6,6 @@ an Authorization header, since some clients send a stale one along.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import ipaddress
@@ -224,7 +223,7 @@ def _basic(http: HttpRequest) -> tuple[str, str] | None:
     if scheme.lower() != "basic":
         return None
     try:
-        key, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+        key, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except ValueError:  # a sign that is not ASCII, no base64, no UTF-8
         return None
     return key, secret

@@ -51,7 +51,12 @@ def _hidden(key: str, path: Path, changes: str) -> Iterator[Finding]:
 
 
 def _written(key: str, path: Path, changes: str) -> Iterator[Finding]:
-    if path.is_absolute() and not path.is_relative_to(STATE_DIRECTORY) and "ReadWritePaths" not in changes and "ProtectSystem" not in changes:
+    if (
+        path.is_absolute()
+        and not path.is_relative_to(STATE_DIRECTORY)
+        and "ReadWritePaths" not in changes
+        and "ProtectSystem" not in changes
+    ):
         remedy = f"move it there, or set ReadWritePaths={path.parent} {EDIT}"
         text = f"the service may write in {STATE_DIRECTORY} only (ProtectSystem= of its unit); {remedy}"
         yield Finding(key, text, Severity.ERROR)
