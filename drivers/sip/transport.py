@@ -24,6 +24,7 @@ Address = tuple[str, int]
 CONNECT_S = 5.0  # for a connection, its handshake included
 REST_S = (0.5, 1.0, 2.0, 4.0)  # before the next attempt, after one that failed, two in a row, ...
 READS_A_TURN = 32  # of one socket, so that who sends much does not keep the thread from everything else
+MESSAGES_A_TURN = 64  # of one connection, for the same reason: a read may hold hundreds
 MOST_CONNECTIONS = 256  # far ends name addresses in their Contacts; the one used longest ago makes room
 MAX_WAITING = 1 << 20  # octets that a connection may owe to a far end that does not read
 DEAD_AFTER_MS = 20_000  # unacknowledged octets for so long end a connection (TCP_USER_TIMEOUT, tcp(7))
@@ -190,6 +191,7 @@ class _Connection:
     framer: Framer = field(default_factory=Framer, repr=False)
     wants_write: bool = True
     has_more: bool = False  # it was left in the middle of what there is to read
+    has_whole: bool = False  # of what was read, messages are left; no more is read until these are taken
 
 
 class Streams:
@@ -236,7 +238,7 @@ class Streams:
         return found
 
     def deadline(self) -> float:
-        if self._events or any(connection.has_more for connection in self._connections.values()):
+        if self._events or any(c.has_more or c.has_whole for c in self._connections.values()):
             return 0.0
         return min((c.give_up_at for c in self._connections.values() if not c.ready), default=float("inf"))
 
@@ -322,12 +324,17 @@ class Streams:
             self._selector.modify(connection.sock, events)
 
     def _take(self, connection: _Connection) -> str:
-        """Take the whole messages off the stream; what is wrong with it, or ""."""
+        """Take whole messages off the stream; what is wrong with it, or ""."""
+        connection.has_whole = False
         try:
-            while data := connection.framer.take():
+            for _ in range(MESSAGES_A_TURN):
+                data = connection.framer.take()
+                if not data:
+                    return ""
                 self._events.append(Received(data, connection.address))
         except Malformed as exc:
             return str(exc)
+        connection.has_whole = True
         return ""
 
     def _drop(self, connection: _Connection, why: str) -> None:
@@ -355,6 +362,8 @@ def _flushed(connection: _Connection) -> bool:
 
 def _read(connection: _Connection) -> None:
     """What has come, or a good part of it; raises OSError at the stream's end."""
+    if connection.has_whole:
+        return
     connection.has_more = False
     with contextlib.suppress(*NOT_NOW):
         for _ in range(READS_A_TURN):

@@ -126,6 +126,25 @@ def test_a_connection_to_where_there_is_no_way_is_lost_and_says_so(host: str) ->
         assert {type(each) for each in found} == {Lost}
 
 
+def test_who_sends_much_over_a_connection_does_not_keep_the_thread_from_everything_else() -> None:
+    """There used to be turns of seconds: one read of 2 MB held 16,000 requests, and all were answered in one go."""
+    request = b"OPTIONS sip:x SIP/2.0\r\nl: 0\r\n\r\n"
+    with streams() as opened, socket.create_server(("127.0.0.1", 0)) as server:
+        opened.send(b"x", server.getsockname())
+        server.settimeout(BOUND_S)
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(request * 1000)
+            turns: list[int] = []
+            end = time.monotonic() + BOUND_S
+            while sum(turns) < 1000:
+                assert time.monotonic() < end
+                turns.append(len(opened.receive(time.monotonic())))
+                assert turns[-1] < 64 or opened.deadline() == 0.0
+    assert sum(turns) == 1000
+    assert max(turns) == 64
+
+
 def test_far_ends_that_name_ever_new_addresses_do_not_use_up_our_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """There used to be a connection for each address that a Contact named, for ever."""
     monkeypatch.setattr(transport, "MOST_CONNECTIONS", 4)
