@@ -5,6 +5,7 @@ import contextlib
 import faulthandler
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ log = logging.getLogger("pinwheel")
 
 UNUSABLE = (ConfigErrors, StoreUnusable, KeyUnusable, SocketUnusable, PromptsUnusable, OSError)
 LOOK_S = 5.0  # how often the path of an inherited socket is looked for
+OPEN_FILES = 8192  # as LimitNOFILE of the unit: one for each connection that the listeners take, and all others
 EX_CONFIG, EX_SOFTWARE = 78, 70  # sysexits.h: a start that cannot succeed as things are; a defect of ours
 
 
@@ -284,7 +286,17 @@ def main(path: Path, check_config: bool, user: str, log_level: str) -> None:
             raise click.UsageError(str(exc)) from exc
     faulthandler.enable()  # SIGABRT, which the watchdog sends, writes the stack of every thread to stderr
     journal.log_to(log_level)
+    _allow_open_files()
     raise SystemExit(_serve(path, inherited_sockets(), standby.FailedStarts(os.environ.get("RUNTIME_DIRECTORY", ""))))
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit, which is 1024 in most shells and containers: connections alone could use these up."""
+    with contextlib.suppress(OSError, ValueError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _serve(path: Path, inherited: list[socket.socket], failed: standby.FailedStarts) -> int:

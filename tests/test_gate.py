@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 import ssl
 import struct
@@ -292,3 +293,18 @@ def test_a_peer_whose_connections_are_all_busy_gets_a_problem(monkeypatch: pytes
         return answer
 
     assert problem(asyncio.run(second(tcp_socket("127.0.0.1:0")))) == (503, "Service Unavailable")
+
+
+def test_a_low_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    """There used to be 1024 outside systemd: as many idle connections on TCP, without credentials, shut out the Unix
+    socket and a modem that was plugged in again."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        with Gateway(tmp_path) as gateway:
+            assert gateway.process is not None
+            soft, hard = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert soft == (min(hard, 8192) if hard >= 0 else 8192)
+    assert soft > 2 * MAX_CONNECTIONS
