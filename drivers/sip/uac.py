@@ -186,9 +186,10 @@ class UserAgentClient:
             sent.repeat(now)
         elif isinstance(call, Call) and call.dialog is None and sent.invite and sent.answered:
             self.pending[key] = pending
-            pending.moved = True  # it may still be answered
             self._cancel(pending, now)
-            call.on_time_out(why)
+            if not pending.moved:
+                pending.moved = True  # it may still be answered
+                call.on_time_out(why)
         else:
             self.fail(pending, why, now)
 

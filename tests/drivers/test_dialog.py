@@ -233,6 +233,17 @@ def test_a_call_whose_connection_is_lost_while_it_rings_is_cancelled_over_the_ne
     assert [method for method, _ in destinations(ours)] == ["ACK", "BYE"]
 
 
+def test_a_server_that_was_given_up_and_is_lost_does_not_end_the_call_by_the_next() -> None:
+    ours = agent(FIRST, SECOND, kind=Kind.TCP)
+    call, invite = placed(ours)
+    ours.poll(4.0)
+    ((second, _),) = sent(ours)
+    ours.receive(reply(invite, 180), FIRST, 4.5)
+    ours.on_lost(FIRST, "gone", 5.0)
+    ours.receive(reply(second, 200, body=SDP), SECOND, 6.0)
+    assert [type(event) for event in call.events] == [Answered]
+
+
 def test_a_bye_whose_connection_is_lost_goes_out_over_the_next_until_its_time_is_over() -> None:
     """There used to be calls that never ended for the callee, as the connection was lost just before."""
     ours = agent(kind=Kind.TCP)
