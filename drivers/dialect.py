@@ -66,7 +66,7 @@ SETTINGS = (
 URGENT = 3
 
 SELECT = Command(
-    _plain('AT+CPMS="{storage}"', 'AT+CPMS="{storage}","{writing}","{receiving}"'),
+    _plain('AT+CPMS="{storage}"', 'AT+CPMS="{storage}","{writing}","{receiving}"', 'AT+CPMS="{storage}","{writing}"'),
     "+CPMS",
     "stored messages: the modem accepts no form of AT+CPMS",
 )

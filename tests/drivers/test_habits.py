@@ -128,10 +128,11 @@ def test_a_form_that_lacks_something_is_the_last_and_told() -> None:
 
 
 # AT+CPMS="ME" used to be the only form; where three parameters are wanted, the wrong storage was read.
+@pytest.mark.parametrize("storages", [1, 2, 3])
 @pytest.mark.parametrize("incoming", ["SM", "ME"])
-def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path, incoming: str) -> None:
+def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path, incoming: str, storages: int) -> None:
     news = News()
-    with met(tmp_path, Habits(storages=3, incoming=incoming, stores_reports=True), news) as (modem, driver):
+    with met(tmp_path, Habits(storages=storages, incoming=incoming, stores_reports=True), news) as (modem, driver):
         send(ready(driver), sms())
         assert news.first(StatusReport).number == sms().number
         modem.receive("447700900999", "hello")
@@ -141,7 +142,7 @@ def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path,
 
 def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) -> None:
     news = News()
-    with met(tmp_path, Habits(storages=2, incoming="ME"), news) as (modem, driver):
+    with met(tmp_path, Habits(storages=4, incoming="ME"), news) as (modem, driver):
         ready(driver)
         modem.receive("447700900999", "hello")
         until(lambda: driver.status().remarks, "it is told", BOUND_S)
