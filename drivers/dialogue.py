@@ -23,6 +23,7 @@ NEVER_UNASKED = frozenset({"+CMEE", "+CMGF"})
 ALIVE_GROWTH = (1.0, 2.5, 1.0, 2.0, 2.0)  # for how much longer each try is waited for: some need 3 s for each answer
 ESCAPE_FROM = 2  # the try that is the first to leave a prompt, at which a killed daemon may have left the modem
 PROBES = 12  # at the most, before a modem that answers anything but markers counts as silent
+LONGEST_PROMPT = 4  # times as long as a prompt is waited for at first
 QUIET_S = 0.3  # of silence after which a quick modem owes no answer any more
 OWN_S = 1.0  # from an older command's answer to that of a quick modem's marker
 
@@ -48,6 +49,7 @@ class Dialogue:
         self._heard = _Heard.NOTHING  # after the last marker
         self._turn = 0
         self._slowest_s = 0.0
+        self._prompt_s, self._offered_at = timing.prompt, 0.0
         line.watch(NEVER_UNASKED)
 
     def wake(self) -> None:
@@ -103,16 +105,24 @@ class Dialogue:
         self.in_step()
         self._may_prompt = True
         self._line.begin(command, answer, prompt=True)
+        self._offered_at = time.monotonic()
 
     @property
     def prompt_s(self) -> float:
         """How long the prompt is waited for."""
-        return min(max(self._timing.prompt, 2 * self._slowest_s), max(self._timing.prompt, self._timing.command))
+        return max(self._prompt_s, min(2 * self._slowest_s, self._timing.command))
+
+    def no_prompt(self) -> None:
+        """None has come in time: the next may take longer. Raises Silent."""
+        self._prompt_s = min(2 * self._prompt_s, LONGEST_PROMPT * self._timing.prompt)
+        self.regain()
 
     def submit(self) -> None:
         """Ctrl-Z behind the body."""
         self._line.send()
         self._may_prompt = False
+        if time.monotonic() - self._offered_at < self._timing.prompt:
+            self._prompt_s = self._timing.prompt
 
     def ask_beside(self, query: str, answer: str) -> None:
         """Whether the modem is there, while the network has the message."""

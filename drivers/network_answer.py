@@ -37,9 +37,15 @@ class NetworkAnswer:
             if isinstance(event, at.Answer):
                 with contextlib.suppress(at.Malformed):
                     reference = at.message_reference(event.text)
+                    deadline = min(deadline, time.monotonic() + self._timing.probe)  # its OK may be lost
+            elif event is None and reference is not None:
+                modem.dialogue.give_up(at.MESSAGE_REFERENCE)
+                break
             elif event is None:
                 return None
         self.attention.over()
+        if event is None:
+            return reference
         if event.kind == "ERROR" and not self._says_cms:
             return Uncertain("the modem said ERROR, which may be about the message or not")
         if not event.ok:

@@ -139,7 +139,7 @@ class Sender:
                 raise self._not_offered(modem, event)
             elif event is None:
                 self._own_failures += not self._outstanding.any(time.monotonic())  # else it may be busy with that
-                modem.dialogue.regain()
+                modem.dialogue.no_prompt()
                 raise Unavailable("the modem gave no prompt for the message")
         modem.line.body(part.hex)
 

@@ -1,6 +1,7 @@
 """Which command an answer belongs to, with slow modems, late answers and prompts, on a pseudo-terminal."""
 
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,23 @@ def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(
         in_state(driver, DeviceState.STARTING)
 
 
+# Each message used to be given up after the same few seconds, and such a modem restarted for ever.
+def test_a_modem_whose_prompts_always_come_late_is_given_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = SPECIAL["+CMGS"]
+
+    def late(modem: SimulatedModem, value: str) -> None:
+        time.sleep(1.5 * HURRIED.prompt)  # deaf meanwhile, as a modem that obeys one command at a time
+        offer(modem, value)
+
+    monkeypatch.setitem(SPECIAL, "+CMGS", late)
+    with SimulatedModem(tmp_path / "modem", network_s=0.02) as modem, opened(modem.port, timing=HURRIED) as driver:
+        with pytest.raises(Unavailable, match="no prompt"):
+            send(ready(driver), sms())
+        assert [send(ready(driver), sms()) for _ in range(2)] == [Receipt((0,)), Receipt((1,))]
+
+
 # --- what follows Ctrl-Z -----------------------------------------------------------------------------------------
 
 
@@ -101,6 +119,11 @@ def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(
 def test_ok_may_come_before_the_reference(tmp_path: Path, sent: tuple[str, ...]) -> None:
     modem = spoken(tmp_path, HURRIED, Dialect(sent=sent))
     assert modem.commands["+CMGS"] == 2
+
+
+# A message whose reference came without the OK behind it used to be uncertain, so that it was sent once more.
+def test_the_reference_alone_says_that_the_message_was_sent(tmp_path: Path) -> None:
+    spoken(tmp_path, replace(HURRIED, answer=5.0), Dialect(sent=("+CMGS: {mr}",)))
 
 
 @pytest.mark.parametrize(("known", "kind"), [(False, Uncertain), (True, Unavailable)])
