@@ -195,7 +195,7 @@ def writable_file(path: Path, severity: Severity) -> Iterator[Fault]:
     if os.path.isdir(path):
         yield Fault(f"{path} is a directory; name a file", severity)
     elif os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
-        yield Fault(f"the user {user_name()} may not write {path}; run: chown {user_name()} {path}", severity)
+        yield Fault(_read_only(path) or f"the user {user_name()} may not write {path}; {_chown(path)}", severity)
 
 
 def writable_directory(path: Path, severity: Severity) -> Iterator[Fault]:
@@ -206,7 +206,19 @@ def writable_directory(path: Path, severity: Severity) -> Iterator[Fault]:
     if not os.path.isdir(there):
         yield Fault(f"{there} is no directory", severity)
     elif not os.access(there, os.W_OK | os.X_OK):
-        yield Fault(f"the user {user_name()} may not {_refused(path, there)}", severity)
+        yield Fault(_read_only(there) or f"the user {user_name()} may not {_refused(path, there)}", severity)
+
+
+def _read_only(path: Path) -> str:
+    """No owner and no mode helps on a file system that takes nothing."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return f"{path} is read-only here: its disk, or by ProtectSystem= and StateDirectory= of the unit"
+    return ""
+
+
+def _chown(path: Path) -> str:
+    return f"run: chown {user_name()} {path}"
 
 
 def _refused(path: Path, there: Path) -> str:
@@ -220,7 +232,7 @@ def _refused(path: Path, there: Path) -> str:
     if there != path:
         return f"make {path}; run: {own} {path}"
     if path == STATE_DIRECTORY:
-        return f"write in {path}; run: chown {user_name()} {path}"
+        return f"write in {path}; {_chown(path)}"
     return f"write in {path}; name a path in a directory of its own, made by: {own} {path / 'pinwheel'}"
 
 

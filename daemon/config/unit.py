@@ -5,6 +5,7 @@ Only --check-config for the service looks at this, from outside; the service its
 
 import glob
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +16,8 @@ from daemon.config.probing import sections
 from drivers.checks import STATE_DIRECTORY
 from drivers.settings import Severity
 
-DROP_INS = ("/etc/systemd/system/pinwheel.service", "/etc/systemd/system/pinwheel.service.d", "/run/systemd/system")
+UNITS = [f"{place}/systemd/system/pinwheel.service" for place in ("/run", "/etc")]
+DROP_INS = (*UNITS, *(f"{unit}.d" for unit in UNITS))
 HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}
 TTYS = ("ttyUSB", "ttyACM", "ttyS", "ttyAMA", "pts/")  # as DeviceAllow= has them
 EDIT = "in a drop-in (systemctl edit pinwheel)"
@@ -50,15 +52,23 @@ def _hidden(key: str, path: Path, changes: str) -> Iterator[Finding]:
                 yield Finding(key, text, Severity.ERROR)
 
 
+def state_directories(changes: str) -> list[Path]:
+    """StateDirectory= of the unit, with its drop-ins: each adds to it, an empty one begins again."""
+    found = [STATE_DIRECTORY]
+    for names in re.findall(r"^[ \t]*StateDirectory[ \t]*=(.*)$", changes, re.MULTILINE):
+        found = [*found, *(STATE_DIRECTORY.parent / name.partition(":")[0] for name in names.split())]
+        found = found if names.strip() else []
+    return found
+
+
 def _written(key: str, path: Path, changes: str) -> Iterator[Finding]:
-    if (
-        path.is_absolute()
-        and not path.is_relative_to(STATE_DIRECTORY)
-        and "ReadWritePaths" not in changes
-        and "ProtectSystem" not in changes
-    ):
+    writable = state_directories(changes)
+    if not path.is_absolute() or any(map(path.is_relative_to, writable)):
+        return
+    if "ReadWritePaths" not in changes and "ProtectSystem" not in changes:
         remedy = f"move it there, or set ReadWritePaths={path.parent} {EDIT}"
-        text = f"the service may write in {STATE_DIRECTORY} only (ProtectSystem= of its unit); {remedy}"
+        where = " and ".join(map(str, writable)) or "no directory"
+        text = f"the service may write in {where} only (ProtectSystem= and StateDirectory= of its unit); {remedy}"
         yield Finding(key, text, Severity.ERROR)
 
 
