@@ -147,19 +147,34 @@ def replacing(directory: Path, locale: str) -> Iterator[Path]:
     One process at a time; the old set stays as it is until then.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        _make(directory)
         with _locked(directory / f".{locale}.lock", locale):
             for left in directory.glob(f".{locale}-*"):  # by a run that was killed
                 shutil.rmtree(left, ignore_errors=True)
             work = Path(tempfile.mkdtemp(prefix=f".{locale}-", dir=directory))
             try:
                 yield work
-                work.chmod(0o755)
+                _let_read(work)
                 _exchange(work, directory / locale)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     except OSError as exc:
         raise SetUnusable(f"cannot write to {exc.filename or directory}: {exc.strerror}; see --directory") from exc
+
+
+def _make(directory: Path) -> None:
+    """With its parents; the daemon, another user, may read in what is new, whatever the umask of the caller."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        each.chmod(0o755)
+
+
+def _let_read(folder: Path) -> None:
+    """The daemon reads the clips, whatever the umask of who made them; there is nothing secret in them."""
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 @contextmanager

@@ -100,6 +100,19 @@ def test_a_locale_that_is_being_made_is_left_alone(prompts: Prompts, tmp_path: P
     assert "ready" not in done.output
 
 
+def test_the_daemon_may_read_what_was_made_with_any_umask(tmp_path: Path) -> None:
+    """There used to be clips that only root could read where root's umask was 077, as hardened machines have it."""
+    before = os.umask(0o077)
+    try:
+        with replacing(tmp_path / "new" / "own", "de-de") as work:
+            write_clip(work / "bye.wav", bytes(320))
+    finally:
+        os.umask(before)
+    made = [tmp_path / "new", *(tmp_path / "new").rglob("*[!k]")]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in made}
+    assert modes == {"new": 0o755, "own": 0o755, "de-de": 0o755, "bye.wav": 0o644}
+
+
 def test_google_is_asked_only_for_what_is_new_and_told_apart_when_it_refuses(
     prompts: Prompts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
