@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from daemon.api.operator import MAX_STREAMS
 from daemon.cli import main
 from daemon.cli.context import LEAST_COLUMN, SCREEN, fitted
+from daemon.cli.main import _row
 from drivers.simulated_modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -91,6 +92,13 @@ def test_events_tell_what_happened(gateway: Gateway) -> None:
     day, clock, told, *_ = next(line for line in lines if request_id in line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", f"{day} {clock}")
     assert pinwheel(gateway, "show", told).exit_code == 0
+
+
+@pytest.mark.parametrize(("event", "shown"), [(0, "1/3"), (2, "3/3"), (3, "3/3")])
+def test_no_more_events_are_counted_than_there_are(event: int, shown: str) -> None:
+    """There used to be "in progress 4/3" while the code of the last event could still be typed."""
+    listed = {"request_id": "a", "number": "4477******23", "status": "IN PROGRESS", "submitted": "2026-11-28 18:01:27"}
+    assert _row({**listed, "event": event, "events": 3})[2] == f"in progress {shown}"
 
 
 @pytest.mark.parametrize(
