@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 KEPT = 4096  # buckets that are not full
+NAME = 64  # characters by which names are told apart: whoever guesses makes them up, as long as he likes
 
 K = TypeVar("K", bound=Hashable)
 
@@ -53,17 +54,21 @@ class Guesses:
 
     def may_try(self, place: str, name: str, now: float) -> bool:
         """Whether a secret is looked at."""
-        known = (place, name) in self._good
-        return self._by_name.has((place, name), now) and (known or self._by_place.has(place, now))
+        known = _key(place, name) in self._good
+        return self._by_name.has(_key(place, name), now) and (known or self._by_place.has(place, now))
 
     def wrong(self, place: str, name: str, now: float) -> None:
         """The secret was wrong."""
-        self._by_name.take((place, name), now)
+        self._by_name.take(_key(place, name), now)
         self._by_place.take(place, now)
 
     def right(self, place: str, name: str) -> None:
         """The secret was right."""
-        if (place, name) not in self._good:
-            self._good[place, name] = None
+        if _key(place, name) not in self._good:
+            self._good[_key(place, name)] = None
             if len(self._good) > KEPT:
                 del self._good[next(iter(self._good))]
+
+
+def _key(place: str, name: str) -> tuple[str, str]:
+    return place, name[:NAME]

@@ -93,3 +93,11 @@ def test_names_that_were_right_are_bounded() -> None:
         guesses.right("192.0.2.1", str(i))
         guesses.right("192.0.2.1", str(i))
     assert len(guesses._good) == KEPT
+
+
+def test_a_name_that_was_made_up_is_not_kept_at_its_whole_length() -> None:
+    """There used to be no limit: 60 kB for each wrong name, 4096 times, of somebody who has no credentials."""
+    guesses = Guesses()
+    assert tried(guesses, "place", "x" * 60_000, 0.0) == 10
+    assert tried(guesses, "place", "x" * 60_000 + "y", 0.0) == 0
+    assert tried(guesses, "place", "x" * 63 + "y", 0.0) == 10
