@@ -368,6 +368,18 @@ def removed(site: Site) -> Result:
     return None, "remove kept the data; purge left nothing"
 
 
+def namesake(site: Site) -> Result:
+    """A user of the same name was there before the package: a purge used to delete somebody's account."""
+    machine = site.machine
+    machine.run("useradd", "--create-home", "pinwheel")
+    before = machine.run("getent", "passwd", "pinwheel")
+    site.install()
+    machine.shell("DEBIAN_FRONTEND=noninteractive apt-get purge --yes pinwheel 2>&1")
+    assert machine.try_("getent", "passwd", "pinwheel").stdout == before
+    assert machine.try_("getent", "group", "pinwheel").stdout != ""
+    return None, "somebody's account of the name stays"
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One row of the table. short: also part of `make test`."""
@@ -400,8 +412,9 @@ TRIALS = (
     Trial(clock_stepped),
     Trial(power_cut),
     Trial(removed),
+    Trial(namesake),
 )
-"""In order: each leaves the site as it found it; the last removes the package."""
+"""In order: each leaves the site as it found it; `removed` removes the package, and what follows installs it itself."""
 
 
 def record(directory: Path, site: Site) -> None:
