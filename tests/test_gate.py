@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from daemon.api.connection import MAX_HEAD
 from daemon.api.gate import Gate, Guest
-from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS, Listener, tcp_socket
+from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS, OF_ONE_USER, Listener, tcp_socket
 from tests.gateway import Gateway, until
 from tests.peers.baresip import free_port
 from tests.peers.tls import certificate
@@ -162,6 +162,18 @@ def test_a_crowd_of_addresses_shuts_nobody_out(tls: Tls) -> None:
     crowd = [tls.connect(f"127.0.3.{i % 50 + 1}", handshake=False) for i in range(MAX_CONNECTIONS + 36)]
     assert tls.healthy("127.0.0.2")
     for connection in crowd:
+        connection.close()
+
+
+def test_half_requests_shut_nobody_out(tls: Tls) -> None:
+    """There used to be room for nobody else while their bodies were awaited, which needs no credentials."""
+    half = [socket.socket(socket.AF_UNIX) for _ in range(OF_ONE_USER + 10)]
+    for connection in half:
+        connection.connect(str(tls.gateway.socket))
+        connection.sendall(BODY[:-1])
+    assert tls.gateway.health()["code"] in (200, 503)
+    assert "reasons" in tls.gateway.health()
+    for connection in half:
         connection.close()
 
 

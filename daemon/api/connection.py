@@ -37,8 +37,12 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def idle(self) -> bool:
-        """Nothing is being answered."""
-        return self.cycle is None or self.cycle.response_complete
+        """Nothing is being answered; a request whose body is not whole yet need not be."""
+        return not self._answering or self.cycle.more_body
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -127,7 +131,7 @@ class Protocol(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
-        if self.idle or not self.cycle.response_started:
+        if not self._answering or not self.cycle.response_started:
             self.transport.write(_problem(HTTPStatus(status), detail))
         self.transport.close()
 
