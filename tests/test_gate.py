@@ -193,6 +193,20 @@ def test_clients_that_leave_in_mid_answer_leave_nothing_behind(tls: Tls) -> None
     assert resident_kb(tls.gateway) - before < 4_000  # it was 10,000
 
 
+def test_a_client_that_was_accepted_as_the_daemon_stops_is_answered(tmp_path: Path) -> None:
+    """It used to lose its request: of 1,443 during an upgrade, one."""
+    with Gateway(tmp_path) as gateway, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(gateway.socket))
+        assert gateway.health()  # a later connection was served, so the first one was accepted
+        assert gateway.process is not None
+        gateway.process.terminate()
+        until(lambda: "state=stopping" in gateway.log(), "the stop")
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 ")
+        assert gateway.process.wait(15) == 0
+
+
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 CHUNK = b"POST /verify/json HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3"
 BODY = b"POST /verify/json HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"

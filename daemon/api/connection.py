@@ -19,6 +19,7 @@ from daemon.api.gate import Gate, Guest
 MAX_HEAD = 32 * 1024
 MESSAGE_S = 15.0  # from the first octet of a request to its last
 IDLE_S = 75
+LAST_REQUEST_S = 0.5  # how long a connection that has asked nothing yet may live on when we stop
 LINE_OCTETS = 4  # of a header line beside its name and value
 
 
@@ -34,6 +35,7 @@ class Protocol(HttpToolsProtocol):
         self._received = 0  # octets of the request beside its body
         self._head = 0  # octets of the head and of trailers, by their parts
         self._refused = False
+        self._leaving = False  # we stop: one request more, and its answer
 
     @property
     def idle(self) -> bool:
@@ -106,6 +108,7 @@ class Protocol(HttpToolsProtocol):
             self._refuse(431, TOO_LONG)
         if not self._refused:
             super().on_headers_complete()
+            self.cycle.keep_alive &= not self._leaving
 
     def on_body(self, body: bytes) -> None:
         self._received = max(self._received - len(body), 0)
@@ -117,6 +120,18 @@ class Protocol(HttpToolsProtocol):
         self._message_is_whole()
         if not self._refused:
             super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """We stop. Who was accepted a moment ago may have its first request under way, and is answered, too."""
+        if self.cycle is None:
+            self._leaving = True
+            self.loop.call_later(LAST_REQUEST_S, self._leave)
+        else:
+            super().shutdown()
+
+    def _leave(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
     def _expect_message(self) -> None:
         self._deadline = self.loop.call_later(MESSAGE_S, self._refuse, 408, "The request did not come in time.")
