@@ -215,7 +215,8 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
 
 
 PLUS = frozenset("+\uff0b")
-LEADING = re.compile(r"\A[^\w+]*(?:0[^\w+]*0)?")  # what stands before the first digits, and the prefix of calls abroad
+# What stands before the first digits, and the prefix of calls abroad.
+LEADING = re.compile(r"\A[^\w+]{0,15}(?:0[^\w+]{0,15}0)?")
 
 
 def phone_number(text: str, country: str | None, name: str = "number") -> phonenumbers.PhoneNumber:
