@@ -77,7 +77,7 @@ FINALS = {
 }
 """Final results (V.250 5.7). NO CARRIER, BUSY and NO ANSWER end a dialled call only, and this gateway never dials."""
 
-ERROR_PREFIXES = {"+CME ERROR:": "CME", "+CMS ERROR:": "CMS"}
+ERROR_PREFIXES = {"+CME ERROR": "CME", "+CMS ERROR": "CMS"}
 
 ECHO = "an echo"  # of a command, by a modem that has been told not to
 BANNERS = frozenset(
@@ -300,8 +300,8 @@ def parse_final(line: str) -> Final | None:
     if line in FINALS:
         return Final(FINALS[line])
     for prefix, kind in ERROR_PREFIXES.items():
-        if line.startswith(prefix):
-            rest = line[len(prefix) :].strip()
+        if line.startswith(prefix) and line[len(prefix) :][:1] in ("", " ", ":"):  # some leave the colon out
+            rest = line[len(prefix) :].strip(": ")
             return Final(kind, integer(rest) if is_integer(rest) else causes.code_of(kind, rest))
     return None
 

@@ -100,6 +100,8 @@ def test_the_result_of_a_command_that_was_given_up_is_a_notice() -> None:
     [
         ("+CMS ERROR: 500", Final("CMS", 500)),
         ("+CMS ERROR:38", Final("CMS", 38)),
+        ("+CMS ERROR 500", Final("CMS", 500)),  # without its colon it used to be no result at all: 30 s, then uncertain
+        ("+CME ERROR", Final("CME", None)),
         ("+CMS ERROR: unknown error", Final("CMS", 500)),
         ("+CME ERROR: SIM busy", Final("CME", 14)),
         ("+CME ERROR: (U)SIM PIN required", Final("CME", 11)),
@@ -112,7 +114,7 @@ def test_errors_are_read_as_numbers_and_as_words(line: str, final: Final) -> Non
     assert talk(f"\r\n{line}\r\n".encode()) == [final]
 
 
-@pytest.mark.parametrize("line", ["OKAY", "ERROR-free", "OK computer", "NO CARRIER"])
+@pytest.mark.parametrize("line", ["OKAY", "ERROR-free", "OK computer", "NO CARRIER", "+CMS ERRORS: 1"])
 def test_a_line_that_only_begins_like_a_result_is_none(line: str) -> None:
     assert not [event for event in talk(f"\r\n{line}\r\n".encode()) if isinstance(event, Final)]
 
