@@ -13,7 +13,7 @@ from typing import Any, get_args
 from drivers.srtp import Keys
 
 FRAME_MS = 20  # RFC 3551 4.2: the default packet time
-HEARTBEAT_S = 0.25
+HEARTBEAT_S = 0.4
 MAX_MESSAGE = 4096
 COMFORT_NOISE = 13  # RFC 3389 4; sent instead of silence, also by who did not announce it
 
