@@ -26,7 +26,7 @@ help:  ## this list
 setup: $(STAMP)  ## make the virtual environment
 
 $(STAMP): pyproject.toml requirements-build.lock requirements-test.lock
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tools/debian-packages $(BASE_PACKAGES)
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/debian-packages $(BASE_PACKAGES)
 	@echo "setting up $(VENV) (once, about a minute)..."
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) --require-hashes -r requirements-build.lock
@@ -44,7 +44,7 @@ demo: $(STAMP)  ## verify a number on the simulated modem and phone
 	@$(VENV)/bin/pinwheel demo
 
 packages:
-	@sh tools/debian-packages $(PEER_PACKAGES)
+	@sh .ci/debian-packages $(PEER_PACKAGES)
 
 lint: $(STAMP)  ## ruff and mypy --strict
 	$(VENV)/bin/ruff format --check .
@@ -63,10 +63,10 @@ dist/.%: $(PACKAGED)
 	@DPKG_DEB_COMPRESSOR_TYPE=zstd DPKG_DEB_COMPRESSOR_LEVEL=3 sh .ci/deb $* && touch $@
 
 bootable:
-	@if [ "$$(id -u)" -eq 0 ]; then sh tools/debian-packages $(BOOT_PACKAGES) && $(MAKE) --no-print-directory dist/.bookworm; fi
+	@if [ "$$(id -u)" -eq 0 ]; then sh .ci/debian-packages $(BOOT_PACKAGES) && $(MAKE) --no-print-directory dist/.bookworm; fi
 
 test-installed: $(STAMP)  ## the package in machines that boot Debian 12 and 13, and the time of every recovery (30 minutes)
-	@sh tools/debian-packages $(BOOT_PACKAGES)
+	@sh .ci/debian-packages $(BOOT_PACKAGES)
 	@$(MAKE) --no-print-directory dist/.bookworm dist/.trixie
 	$(VENV)/bin/python -m tests.installed
 
@@ -78,7 +78,7 @@ soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of the
 	$(VENV)/bin/python -m tests.soak
 
 ears: $(EARS)/.installed  ## what listens in make soak: a recogniser, an engine, recordings (1 GB)
-	@sh tools/debian-packages $(EARS_PACKAGES)
+	@sh .ci/debian-packages $(EARS_PACKAGES)
 
 $(EARS)/.installed: tests/soak/recogniser.txt
 	@echo "setting up $(EARS) (once: 300 MB to fetch)..."
@@ -87,7 +87,7 @@ $(EARS)/.installed: tests/soak/recogniser.txt
 	@touch $@
 
 bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls beside sipp and pyVoIP (25 minutes)
-	@sh tools/debian-packages $(RIVAL_PACKAGES)
+	@sh .ci/debian-packages $(RIVAL_PACKAGES)
 	$(VENV)/bin/python -m tests.bench
 
 clean:  ## remove everything that make made

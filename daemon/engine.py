@@ -22,7 +22,7 @@ from daemon.core.quota import MONTH
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
-from daemon.store import Check, Reading, SqliteStore, StoreUnusable, Transaction
+from daemon.store.sqlite import Check, Reading, SqliteStore, StoreUnusable, Transaction
 
 log = logging.getLogger("pinwheel.engine")
 

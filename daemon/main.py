@@ -17,7 +17,7 @@ import phonenumbers
 
 import drivers
 from daemon import config as configuration
-from daemon import journal, masterkey, standby
+from daemon import masterkey
 from daemon.api.app import application
 from daemon.api.server import (
     Listener,
@@ -27,7 +27,6 @@ from daemon.api.server import (
     tls_files,
     unix_socket,
 )
-from daemon.checking import NoSuchUser, check
 from daemon.clock import Clock
 from daemon.config import Config, ConfigErrors
 from daemon.core.milliseconds import in_seconds, seconds
@@ -37,13 +36,15 @@ from daemon.engine import Engine, Policy
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.masterkey import KeyUnusable
+from daemon.operations import journal, standby
+from daemon.operations.checking import NoSuchUser, check
+from daemon.operations.reloading import Reloader
+from daemon.operations.status import Health
+from daemon.operations.systemd import notify, watchdog_interval_s
 from daemon.pins import Pins
-from daemon.prompts import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
-from daemon.reloading import Reloader
+from daemon.prompts.library import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
 from daemon.resources import DEFAULT_CONFIG
-from daemon.status import Health
-from daemon.store import SqliteStore, StoreUnusable
-from daemon.systemd import notify, watchdog_interval_s
+from daemon.store.sqlite import SqliteStore, StoreUnusable
 from daemon.version import VERSION
 from drivers.settings import Severity
 

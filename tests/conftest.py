@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.store import SqliteStore
+from daemon.store.sqlite import SqliteStore
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from daemon.client import Client, HttpProblem, Unreachable
+from daemon.client.connection import Client, HttpProblem, Unreachable
 
 START_S = 20.0
 STOP_S = 20.0

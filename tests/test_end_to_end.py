@@ -4,10 +4,10 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from daemon.listen import heard, spoken_pins
-from daemon.prompts import PromptLibrary, shipped_prompts
-from drivers.simulated_modem import SimulatedModem
-from drivers.simulated_phone import PhoneEvent, SimulatedPhone
+from daemon.prompts.library import PromptLibrary, shipped_prompts
+from drivers.simulated.listening import heard, spoken_pins
+from drivers.simulated.modem import SimulatedModem
+from drivers.simulated.phone import PhoneEvent, SimulatedPhone
 from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
 from tests.peers.baresip import Baresip
 from tests.peers.foreign import ForeignModem

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from daemon.api.params import HttpError, Mistake, Parameters, _body_fields, start_parameters
-from drivers import at, pdu
-from drivers.leg import presentable
+from drivers.pyvoip.leg import presentable
+from drivers.serial import at, pdu
 from drivers.sip.agent import UserAgent
 from drivers.sip.body import description, key_pressed
 from drivers.sip.call import q850_cause
@@ -25,17 +25,23 @@ from drivers.sip.message import Framer, Malformed, Message, parameters, parse, s
 from drivers.sip.sdp import NoAudio, answer, respond
 from drivers.sip.uri import host_port_of, uri_from, via_from
 from drivers.sip.validation import refusal
-from tests.drivers.test_agent import FIRST, SDP, agent, answered, sent
-from tests.drivers.test_malformed import asked
+from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, sent
+from tests.drivers.sip.test_malformed import asked
 from tests.steps import grows_linearly, steps
 
 # --- regular expressions -----------------------------------------------------------------------------------
 
 ROOT = Path(__file__).parent.parent
 OF_OPERATORS = (
-    *("drivers/bindings.py", "drivers/checks.py", "drivers/ports.py", "drivers/voice_options.py"),
-    *("drivers/simulated_modem.py", "drivers/simulated_phone.py", "drivers/rtp/__main__.py"),
-    *("daemon/config", "daemon/speech", "daemon/journal.py", "daemon/prompts.py", "daemon/core/phrases.py"),
+    *("drivers/pyvoip/bindings.py", "drivers/checks.py", "drivers/serial/ports.py", "drivers/pyvoip/options.py"),
+    *("drivers/simulated/modem.py", "drivers/simulated/phone.py", "drivers/rtp/__main__.py"),
+    *(
+        "daemon/config",
+        "daemon/prompts/making",
+        "daemon/operations/journal.py",
+        "daemon/prompts/library.py",
+        "daemon/core/phrases.py",
+    ),
 )
 """What reads only our own files and lines, or serves the demo and the tests."""
 READERS = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import Client, Unreachable
+from daemon.client.connection import Client, Unreachable
 from tests.gateway import health, until
 
 UNITS = Path(__file__).parents[1] / "systemd"

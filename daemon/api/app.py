@@ -19,8 +19,8 @@ from daemon.config import Config
 from daemon.core.callers import Caller
 from daemon.core.limits import Buckets
 from daemon.engine import Engine
-from daemon.reloading import Reloader
-from daemon.status import Health
+from daemon.operations.reloading import Reloader
+from daemon.operations.status import Health
 
 log = logging.getLogger("pinwheel.api")
 

@@ -16,9 +16,9 @@ from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import Request
 from daemon.ids import masked
-from daemon.reloading import Reloader
-from daemon.status import Health
-from daemon.store import HistoryLine, Reading, SqliteStore
+from daemon.operations.reloading import Reloader
+from daemon.operations.status import Health
+from daemon.store.sqlite import HistoryLine, Reading, SqliteStore
 
 PAGE = 100  # events that are read and sent at a time
 MAX_HISTORY = 500

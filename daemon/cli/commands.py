@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from daemon.client import HttpProblem, Unreachable
+from daemon.client.connection import HttpProblem, Unreachable
 
 SAID_NO, UNREACHABLE = 1, 3
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from daemon.cli.commands import SAID_NO
-from daemon.client import Client
+from daemon.client.connection import Client
 
 
 class Context:

@@ -18,9 +18,9 @@ from typing import Any
 
 import click
 
-from daemon.client import Client, Unreachable
-from daemon.listen import heard, spoken_pins
-from daemon.prompts import PromptLibrary, shipped_prompts
+from daemon.client.connection import Client, Unreachable
+from daemon.prompts.library import PromptLibrary, shipped_prompts
+from drivers.simulated.listening import heard, spoken_pins
 
 NUMBER = "+447700900123"  # Ofcom keeps 07700 900000-900999 for drama: nobody has it
 BRAND = "Acme"

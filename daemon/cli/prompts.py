@@ -23,7 +23,7 @@ from daemon.core.phrases import (
     call_plan,
     sms_text,
 )
-from daemon.prompts import (
+from daemon.prompts.library import (
     OFFER,
     RATE,
     Passage,
@@ -35,13 +35,13 @@ from daemon.prompts import (
     shipped_prompts,
     slug,
 )
+from daemon.prompts.making.sets import CLIPS, SetUnusable, Sound, active_dbfs, write_clip
+from daemon.prompts.making.survey import LocaleState, survey
 from daemon.resources import how_to_install
-from daemon.speech.sets import CLIPS, SetUnusable, Sound, active_dbfs, write_clip
-from daemon.speech.survey import LocaleState, survey
-from drivers.conversation import Conversation
-from drivers.g711 import alaw_decode, ulaw_decode
-from drivers.pdu import DCS_GSM7, alphabet, sendable, split, units
+from drivers.codecs.g711 import alaw_decode, ulaw_decode
 from drivers.permissions import Reader
+from drivers.pyvoip.conversation import Conversation
+from drivers.serial.pdu import DCS_GSM7, alphabet, sendable, split, units
 
 ENGINES = ("gtts", "piper", "espeak", "asterisk")
 KEEP = "keep"
@@ -81,11 +81,11 @@ def _book() -> PhraseBook:
 
 
 def _renderer(name: str) -> ModuleType:
-    """A module of daemon.speech; those that touch audio need the extra `render`, pictures need `plot`."""
+    """A module of daemon.prompts.making; those that touch audio need the extra `render`, pictures need `plot`."""
     import importlib
 
     try:
-        return importlib.import_module(f"daemon.speech.{name}")
+        return importlib.import_module(f"daemon.prompts.making.{name}")
     except ImportError as exc:
         extra = "plot" if (exc.name or "").startswith("matplotlib") else "render"
         raise click.ClickException(f"this needs {exc.name}; {how_to_install(extra)}") from exc

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.client import DEFAULT_SOCKET
-from daemon.prompts import slug
+from daemon.client.connection import DEFAULT_SOCKET
+from daemon.prompts.library import slug
 from drivers.checks import (
     bindable,
     is_address,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.client import DEFAULT_SOCKET
+from daemon.client.connection import DEFAULT_SOCKET
 from daemon.config import checks
 from daemon.config.checks import SQLITE_PREFIX
 from daemon.core.milliseconds import seconds
 from daemon.core.model import Channel, Step
 from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
-from daemon.prompts import LEVEL_DBFS
+from daemon.prompts.library import LEVEL_DBFS
 from drivers.checks import readable_directory, secret_file, whole_path
 from drivers.settings import Severity, setting
 

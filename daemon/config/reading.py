@@ -18,8 +18,9 @@ from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Config, Voice
 from daemon.config.probing import probed
 from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
-from drivers import serial_options, voice_options
 from drivers.checks import why_unreadable, writable_by_others
+from drivers.pyvoip import options as voice_options
+from drivers.serial import options as serial_options
 from drivers.settings import Severity
 
 MAX_FILE = 1 << 20  # octets; the shipped file, with all its keys, has 10,000

@@ -1,7 +1,7 @@
 """What became of a call: the attempt's state, and the story that an operator reads."""
 
 from daemon.core.model import AttemptState
-from daemon.prompts import Speech
+from daemon.prompts.library import Speech
 from drivers import CallOutcome, CallResult
 
 CALL_STATES: dict[CallOutcome, AttemptState] = {

@@ -11,8 +11,8 @@ from daemon.core.phrases import speakable
 from daemon.engine import STORE_AGAIN_S, Engine, Job
 from daemon.lanes.news import log_state
 from daemon.lanes.story import judged
-from daemon.prompts import PromptLibrary, PromptsUnusable, Speech
-from daemon.store import StoreUnusable
+from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
+from daemon.store.sqlite import StoreUnusable
 from drivers import (
     Call,
     CallHandle,

@@ -14,10 +14,12 @@ from typing import assert_never
 import phonenumbers
 
 from drivers import Call, CallPhase, DeviceState, TrunkStatus
-from drivers.answering import Verdict
-from drivers.conversation import By, Conversation, Say
 from drivers.guard import guarded
-from drivers.leg import PLAYED_S, Farewells, Handle, Leg
+from drivers.pyvoip.conversation import By, Conversation, Say
+from drivers.pyvoip.leg import PLAYED_S, Farewells, Handle, Leg
+from drivers.pyvoip.locate import media_host
+from drivers.pyvoip.options import Options, rtp_range
+from drivers.pyvoip.trunk import Trunk
 from drivers.rtp import (
     Failed,
     Finished,
@@ -31,11 +33,9 @@ from drivers.rtp import (
     Supervisor,
     hear_only,
 )
+from drivers.rtp.answering import Verdict
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
-from drivers.sip.locate import media_host
 from drivers.sip.sdp import PCMA, FarEnd, new_cryptos, offer
-from drivers.trunk import Trunk
-from drivers.voice_options import Options, rtp_range
 
 SWITCH_PORTS = 50  # tries to find a free RTP port
 

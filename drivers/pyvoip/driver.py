@@ -9,12 +9,12 @@ from dataclasses import replace
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.backoff import Backoff
 from drivers.guard import guarded
-from drivers.leg import Farewells, Handle
+from drivers.pyvoip.leg import Farewells, Handle
+from drivers.pyvoip.locate import locate
+from drivers.pyvoip.options import Options
 from drivers.pyvoip.signalling import Signalling
-from drivers.sip.locate import locate
+from drivers.pyvoip.trunk import Locator
 from drivers.sip.transaction import Timers
-from drivers.trunk import Locator
-from drivers.voice_options import Options
 
 log = logging.getLogger("pinwheel.voice")
 

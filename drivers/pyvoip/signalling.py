@@ -13,12 +13,12 @@ from typing import assert_never
 
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.guard import guarded, place
-from drivers.leg import Farewells, Handle
 from drivers.pyvoip.calls import Calls, Dial, Located
+from drivers.pyvoip.leg import Farewells, Handle
+from drivers.pyvoip.options import Options
+from drivers.pyvoip.trunk import Locator, Trunk
 from drivers.rtp import Supervisor
 from drivers.sip.transaction import Timers
-from drivers.trunk import Locator, Trunk
-from drivers.voice_options import Options
 
 log = logging.getLogger("pinwheel.voice")
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
-from drivers.srtp import Keys
+from drivers.rtp.srtp import Keys
 
 FRAME_MS = 20  # RFC 3551 4.2: the default packet time
 HEARTBEAT_S = 0.4
@@ -92,7 +92,7 @@ class FirstPacket:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Who answered: a verdict of `drivers.answering`."""
+    """Who answered: a verdict of `drivers.rtp.answering`."""
 
     call: int
     verdict: str

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
-from drivers.answering import Listener
+from drivers.rtp.answering import Listener
 from drivers.rtp.messages import (
     HEARTBEAT_S,
     MAX_MESSAGE,
@@ -33,8 +33,8 @@ from drivers.rtp.messages import (
     encoded,
 )
 from drivers.rtp.sockets import hear_only, mark_for_telephony
+from drivers.rtp.srtp import CannotProtect
 from drivers.rtp.stream import FIRST_RTCP_S, Stream
-from drivers.srtp import CannotProtect
 
 NICE = -10  # before other programs of the host; a unit that sets Nice= gives it without being asked
 

@@ -8,12 +8,12 @@ whoever sends now.
 import socket
 from dataclasses import dataclass, field
 
-from drivers.answering import Listener
+from drivers.rtp.answering import Listener
 from drivers.rtp.messages import FirstPacket, Heard, Key, Media, PacerEvent
 from drivers.rtp.packet import Packet, parsed
 from drivers.rtp.sockets import disconnect, hear_all, hear_only
 from drivers.rtp.source import Address, Decision, Facts, Signalled, Source
-from drivers.srtp import Guard
+from drivers.rtp.srtp import Guard
 
 KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
 G711 = (0, 8)  # payload types of PCMU and PCMA

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from drivers.rtp.messages import Media
 from drivers.rtp.packet import HEADER, MARKER, VERSION_2
 from drivers.rtp.receiver import Receiver
-from drivers.srtp import Guard
+from drivers.rtp.srtp import Guard
 
 OCTETS_A_MS = 8  # G.711
 STALL_S = 0.100  # later than this, and the callee hears a gap rather than a burst

@@ -8,13 +8,13 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from drivers.pyvoip.transport import Address
 from drivers.sip.body import key_pressed
 from drivers.sip.dialog import Dialog, dialog_from, tag_of
 from drivers.sip.message import Message, parameters
 from drivers.sip.replies import ABOUT_OURSELVES, OK, UNKNOWN_CALL, Reply
 from drivers.sip.requester import Identity, Requester
 from drivers.sip.sdp import FarEnd, NoAudio
-from drivers.sip.transport import Address
 
 SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
 MOST_PHONES = 32  # of one forked call whose early dialogs are kept

@@ -7,11 +7,11 @@ import contextlib
 import re
 from dataclasses import dataclass, field, replace
 
+from drivers.pyvoip.transport import Address
 from drivers.sip.body import description
 from drivers.sip.message import Message, parameters
 from drivers.sip.replies import NOT_ACCEPTABLE, OK, PENDING, Reply
 from drivers.sip.sdp import FarEnd, NoAudio, answer, offer_again, respond
-from drivers.sip.transport import Address
 from drivers.sip.uri import NameAddr, Uri, read_uris
 
 LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter

@@ -5,12 +5,12 @@ An INVITE that a server does not answer, or cannot serve, goes to the next serve
 
 from dataclasses import dataclass
 
+from drivers.pyvoip.transport import Address
 from drivers.sip.call import Call, State
 from drivers.sip.digest import Realm
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Requester
 from drivers.sip.transaction import Transaction
-from drivers.sip.transport import Address
 
 Owner = Call | Registration | Requester | None
 """Of a request of ours: a bare requester sends probes; a CANCEL has none, as it cannot be challenged (22.1)."""

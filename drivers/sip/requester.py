@@ -3,9 +3,9 @@
 import secrets
 from dataclasses import dataclass, field, replace
 
+from drivers.pyvoip.transport import Kind
 from drivers.sip.digest import CREDENTIALS, Account, Credentials
 from drivers.sip.message import Message
-from drivers.sip.transport import Kind
 
 
 @dataclass(frozen=True, slots=True)

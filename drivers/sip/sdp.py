@@ -13,9 +13,9 @@ from enum import StrEnum
 
 from pyVoIP.RTP import PayloadType
 
+from drivers.rtp.srtp import KEY_OCTETS, Suite
 from drivers.sip.message import Malformed
 from drivers.sip.uri import HostPort, bare_host_of
-from drivers.srtp import KEY_OCTETS, Suite
 
 PCMU, PCMA = int(PayloadType.PCMU), int(PayloadType.PCMA)
 NAMES = {PCMU: "PCMU", PCMA: "PCMA"}

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from drivers.pyvoip.transport import Address
 from drivers.sip.message import Message
-from drivers.sip.transport import Address
 
 
 @dataclass(frozen=True, slots=True)

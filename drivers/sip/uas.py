@@ -6,6 +6,7 @@ Within a dialog of ours an answer is kept for when the request comes again; stra
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drivers.pyvoip.transport import Address, Kind
 from drivers.sip.call import Call
 from drivers.sip.dialog import Dialog
 from drivers.sip.message import Message
@@ -21,7 +22,6 @@ from drivers.sip.replies import (
     way_back,
 )
 from drivers.sip.server_transaction import ServerTransactions
-from drivers.sip.transport import Address, Kind
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote
 
+from drivers.pyvoip.transport import Address
 from drivers.sip.message import Malformed, parameters, uri_of
-from drivers.sip.transport import Address
 
 MOST_HOST, MOST_LABEL = 253, 63  # octets (RFC 1035 2.3.4)
 LABEL = re.compile(rf"[A-Za-z0-9_](?:[A-Za-z0-9_-]{{0,{MOST_LABEL - 2}}}[A-Za-z0-9_])?")

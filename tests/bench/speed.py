@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.simulated_dialect import Dialect
-from drivers.simulated_modem import SimulatedModem
+from drivers.simulated.dialect import Dialect
+from drivers.simulated.modem import SimulatedModem
 from tests.bench.peers import PEERS, QUICK, WATCHFUL, Sender, Work, cpu_s, pinwheel
 from tests.gateway import until
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from drivers.rtp import Media, Pacer
-from drivers.simulated_modem import SimulatedModem
+from drivers.simulated.modem import SimulatedModem
 from tests.bench.peers import cpu_s
 from tests.gateway import Gateway, modem_section
 from tests.peers.baresip import free_port

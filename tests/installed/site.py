@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.client import Client, Unreachable
-from daemon.listen import heard, spoken_pins
-from daemon.prompts import PromptLibrary, shipped_prompts
+from daemon.client.connection import Client, Unreachable
+from daemon.prompts.library import PromptLibrary, shipped_prompts
+from drivers.simulated.listening import heard, spoken_pins
 from tests.gateway import pin_in, until
 from tests.installed.machine import Machine
 

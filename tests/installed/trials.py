@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.client import HttpProblem, Unreachable
+from daemon.client.connection import HttpProblem, Unreachable
 from tests.gateway import until
 from tests.installed.site import CONFIGURATION, NUMBER, SOCKET, STRANGER, Site
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.speech.voices import audio_file, hum
+from tests.daemon.prompts.voices import audio_file, hum
 
 DOMAINS = ("com", "us", "co.uk", "com.au", "co.in", "ca", "fr", "pt", "com.br", "com.mx", "es")
 HOSTS = tuple(f"translate.google.{domain}" for domain in DOMAINS)

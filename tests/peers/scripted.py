@@ -23,7 +23,7 @@ from pathlib import Path
 
 from smspdudecoder.fields import SMSSubmit
 
-from drivers.simulated_sms import status_report
+from drivers.simulated.pdus import status_report
 
 ESC, CTRL_Z, CR = b"\x1b", b"\x1a", b"\r"
 QUIT = "\x00QUIT"

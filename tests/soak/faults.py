@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from daemon.client import Unreachable
-from drivers.simulated_dialect import STANDARD, Dialect
-from drivers.simulated_modem import SimulatedModem
+from daemon.client.connection import Unreachable
+from drivers.simulated.dialect import STANDARD, Dialect
+from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, until
 
 MESSAGES = 12

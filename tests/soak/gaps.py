@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.core.phrases import BETWEEN_DIGITS_MS, DEFAULT_LOCALE, Clip, Plan, Silence, call_plan
-from daemon.prompts import LEVEL_DBFS, PromptLibrary, joined
+from daemon.prompts.library import LEVEL_DBFS, PromptLibrary, joined
 from drivers import Audio
-from drivers.g711 import ulaw_decode
+from drivers.codecs.g711 import ulaw_decode
 from tests.soak import voice
 from tests.soak.ears import HEAD, SEED, Helper, Recording, random_pins, score, write_wav
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.client import HttpProblem, Unreachable
-from drivers.simulated_modem import SimulatedModem
+from daemon.client.connection import HttpProblem, Unreachable
+from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, until
 
 CLIENTS = 3

@@ -15,11 +15,11 @@ from pathlib import Path
 from queue import Queue
 
 from daemon.core.phrases import DEFAULT_LOCALE, DIGITS
-from daemon.prompts import FRAME, NEEDED, RATE, PromptLibrary, load_phrases, shipped_prompts
-from daemon.speech.chain import decoded, pcm16, telephone
+from daemon.prompts.library import FRAME, NEEDED, RATE, PromptLibrary, load_phrases, shipped_prompts
+from daemon.prompts.making.chain import decoded, pcm16, telephone
 from drivers import Audio
-from drivers.g711 import alaw_decode, ulaw_decode
-from tests.drivers.test_pyvoip import dial, driver, result
+from drivers.codecs.g711 import alaw_decode, ulaw_decode
+from tests.drivers.pyvoip.test_driver import dial, driver, result
 from tests.peers.baresip import Account, Baresip
 from tests.soak.ears import HEAD, LENGTHS, Helper, Recording, random_pins, read_wav, score, write_wav
 

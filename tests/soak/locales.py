@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.prompts import load_phrases
+from daemon.prompts.library import load_phrases
 
 
 @dataclass(frozen=True, slots=True)

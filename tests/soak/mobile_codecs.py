@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-from daemon.prompts import FRAME
+from daemon.prompts.library import FRAME
 
 AMR_MODES = {"AMR 4.75": 0, "AMR 12.2": 7}
 AMR_NO_DATA = b"\x7c"  # the frame type that stands for a lost frame (RFC 4867 4.3.2): the decoder conceals it

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drivers.simulated_modem import SimulatedModem
+from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, until
 
 REQUESTS = 60

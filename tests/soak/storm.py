@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.simulated_modem import SimulatedModem
+from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section
 from tests.soak.kills import SETTINGS, UNDER_WAY, Load, settled
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from daemon.core.phrases import DEFAULT_LOCALE, DIGITS, QUESTION, SENTENCES
-from daemon.prompts import RATE, load_phrases, shipped_prompts
-from daemon.speech.chain import decoded, pcm16, sounding, telephone
-from daemon.speech.sets import Sound, active_dbfs, digest
+from daemon.prompts.library import RATE, load_phrases, shipped_prompts
+from daemon.prompts.making.chain import decoded, pcm16, sounding, telephone
+from daemon.prompts.making.sets import Sound, active_dbfs, digest
 from tests.soak.ears import Helper, write_wav
 from tests.soak.stretch import vowel_stretched
 

@@ -2,7 +2,7 @@
 
 from daemon.core.model import Request
 from daemon.lanes.sms.sending import SmsText
-from drivers import pdu
+from drivers.serial import pdu
 
 KEPT = 1000
 LONGEST_PIN = "0" * 10  # of a caller's own, which is sealed

@@ -1,0 +1,126 @@
+"""The client side of the socket, for the commands: HTTP over AF_UNIX with the standard library."""
+
+import http.client
+import json
+import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from daemon.client.unreachable import explained
+
+DEFAULT_SOCKET = Path("/run/pinwheel/control.sock")
+TIMEOUT_S = 10.0  # for an answer: a restart takes less, and a commit much less
+FOLLOW_S = 45.0  # of silence on an event stream, which says every 15 s that it is still there
+NOT_STARTED = "pinwheel-not-started"  # a header of what answers in place of a daemon that does not start
+
+
+class Unreachable(Exception):
+    """No daemon answers; the text says where and what to do."""
+
+
+class HttpProblem(Exception):
+    """The daemon refused the request itself. body: its whole answer."""
+
+    def __init__(self, status: int, detail: str, body: dict[str, Any]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = body
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("pinwheel", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = self._stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+    def wait_for_more(self, timeout_s: float) -> None:
+        """How long the next octets may take, also of an answer after which the connection has let go of its socket."""
+        self._stream.settimeout(timeout_s)
+
+
+class Client:
+    """Calls to the daemon behind one socket; a connection each."""
+
+    def __init__(self, path: Path, timeout_s: float = TIMEOUT_S) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def verify(self, call: str, **parameters: str | int | None) -> dict[str, Any]:
+        """A Verify call: "", "check", "search" or "control"; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        path = "/verify/" + (f"{call}/" if call else "") + "json"
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._read("POST", path, urlencode(given), headers)
+
+    def get(self, path: str, **query: str | int) -> dict[str, Any]:
+        """An operator's route, e.g. get("/v1/requests", limit=10)."""
+        return self._read("GET", quote(path) + (f"?{urlencode(query)}" if query else ""))
+
+    def post(self, path: str, *, timeout_s: float = TIMEOUT_S, **form: str | int) -> dict[str, Any]:
+        """An operator's order, e.g. post("/v1/modems/sim1/pause")."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._read("POST", quote(path), urlencode(form), headers, timeout_s)
+
+    def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Generator[dict[str, Any], None, None]:
+        """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away, or is stopped."""
+        position = {"after": after} if after is not None else {"last": last}
+        path = "/v1/events?" + urlencode({**position, "follow": int(follow)})
+        connection, response = self._send("GET", path, None, {}, self._timeout_s)
+        connection.wait_for_more(FOLLOW_S if follow else self._timeout_s)
+        try:
+            if response.status >= 400:
+                raise _problem(response)
+            for line in response:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+            if follow:
+                raise Unreachable(f"the daemon at {self._path} has stopped")
+        except (OSError, ValueError, http.client.HTTPException) as exc:
+            raise Unreachable(f"the daemon at {self._path} went away: {exc}") from exc
+        finally:
+            connection.close()
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        headers: dict[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> dict[str, Any]:
+        connection, response = self._send(method, path, body, headers or {}, timeout_s or self._timeout_s)
+        try:
+            if response.status >= 400:
+                raise _problem(response)
+            document: dict[str, Any] = json.loads(response.read())
+        except (OSError, ValueError, http.client.HTTPException) as exc:
+            raise Unreachable(f"cannot understand what answers at {self._path}; is that a Pinwheel socket?") from exc
+        finally:
+            connection.close()
+        return document
+
+    def _send(
+        self, method: str, path: str, body: str | None, headers: dict[str, str], timeout_s: float
+    ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
+        connection = _UnixConnection(self._path, timeout_s)
+        try:
+            connection.request(method, path, body, headers | {"Connection": "close"})
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as exc:
+            connection.close()
+            raise Unreachable(explained(self._path, exc)) from exc
+        if response.getheader(NOT_STARTED):
+            connection.close()
+            raise Unreachable(f"cannot reach the daemon at {self._path}: {response.getheader(NOT_STARTED)}")
+        return connection, response
+
+
+def _problem(response: http.client.HTTPResponse) -> HttpProblem:
+    body: dict[str, Any] = json.loads(response.read())
+    return HttpProblem(response.status, body.get("detail", response.reason), body)

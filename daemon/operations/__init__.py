@@ -1,0 +1,1 @@
+"""What an operator runs and sees: the start, the journal, the state, reloading."""

@@ -1,0 +1,1 @@
+"""The rows, and the way to them."""

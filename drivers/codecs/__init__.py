@@ -1,0 +1,1 @@
+"""The codecs of telephony: G.711 audio, the alphabets of SMS."""

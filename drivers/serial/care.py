@@ -1,0 +1,197 @@
+"""What a driver asks its modem for itself: settings, network, signs of life. Each is a chore, done between messages."""
+
+import time
+
+from drivers.serial import dialects, network
+from drivers.serial.chores import Chore, Chores, Steps
+from drivers.serial.line import Silent
+from drivers.serial.modem import CLEARED, Identity, Modem
+from drivers.serial.network import Registrations
+from drivers.serial.place import Place, Restarted
+
+
+class Care:
+    """Of one modem in one session. Steps, and what is asked at once, may raise what ends the session."""
+
+    def __init__(self, place: Place, modem: Modem) -> None:
+        self._place, self._modem, self._timing = place, modem, place.timing
+        self.network = Registrations()
+        self._identified = Identity()
+        self._acknowledges = False
+        self._unacknowledged = 0
+        self._started = time.monotonic()
+        self._pulses = 0
+        never, keep_s = float("inf"), place.timing.keep
+        self._acks = Chore(self._acknowledge, never)
+        self._watch = Chore(self._ask_registrations, never)
+        self._pulse = Chore(self._feel_pulse, place.timing.pulse)
+        self._announced = Chore(lambda: place.storage.read_announced(modem), never, keep_s)
+        self._setup = Chore(self._set_up, never, keep_s)
+        self._retries = Chore(self._retry_settings, place.timing.retry_settings)
+        self._health = Chore(self._look_around, place.timing.health, keep_s)
+        self.chores = Chores(
+            self._acks, self._watch, self._pulse, self._announced, self._setup, self._retries, self._health
+        )
+
+    # --- at first ---
+
+    def identify(self) -> Identity:
+        """Which device it is."""
+        self._identified = self._modem.identify()
+        self._place.condition.know(model=self._identified.model, imei=self._identified.imei)
+        return self._identified
+
+    def find_network(self) -> None:
+        """At once, and only until one domain says that the modem is registered."""
+        for command, domain in network.QUERIES:
+            if self._ask_registration(command, domain) in network.REGISTERED:
+                break
+
+    def set_up(self) -> None:
+        """What is not needed for a message, unless it takes long: then it goes on between the messages."""
+        end, steps = self._started + self._timing.setup, self._set_up()
+        for waits_for in steps:
+            if waits_for is not None or time.monotonic() >= end:
+                break
+        self._setup.work = lambda: steps
+        self._setup.want(time.monotonic())
+        self._pulse.want(time.monotonic() + self._timing.pulse)
+
+    def _set_up(self) -> Steps:
+        modem, condition = self._modem, self._place.condition
+        yield from self._learn_settings()
+        if not self._identified.imei:
+            self.identify()
+            yield None
+        for setting in dialects.SETTINGS[dialects.URGENT :]:
+            modem.dialect.use(setting)
+            yield None
+        self._learn_acknowledging()
+        yield None
+        condition.know(imsi=modem.imsi())
+        yield from self._look_at_network()
+        yield from self._place.storage.begin(modem)
+        self._tell_remarks()
+        now = time.monotonic()
+        self._retries.want(now + self._timing.retry_settings)
+        self._health.want(now + self._timing.health)
+
+    def _learn_settings(self) -> Steps:
+        """Those by which a restart shows."""
+        self._modem.forget_settings()
+        for command, answer in CLEARED:
+            self._modem.learn_setting(command, answer)
+            yield None
+
+    def _learn_acknowledging(self) -> None:
+        told = self._modem.acknowledges()
+        self._acknowledges = not self._modem.dialect.knows(dialects.PHASE) if told is None else told
+        self._acks.want(time.monotonic())
+
+    # --- what the modem has said by itself ---
+
+    def reported(self) -> None:
+        """A report, or a message, that wants an acknowledgement of some modems."""
+        self._unacknowledged += 1
+        self._acks.want(time.monotonic())
+
+    def announced(self) -> None:
+        """Something has been stored."""
+        self._announced.want(time.monotonic())
+
+    def lost_network(self) -> None:
+        """Some modems do not say by themselves when they are back."""
+        if self._watch.due == float("inf"):
+            self._watch.want(time.monotonic() + self._timing.watch)
+
+    def alive(self) -> None:
+        """It has sent a message."""
+        self._pulse.put_off(time.monotonic())
+
+    def must_acknowledge(self, now: float) -> bool:
+        """Whether that comes before any message."""
+        return self._acks.ready_at(now) <= now
+
+    def notice_restart(self) -> None:
+        """Of a modem that has no banner. Raises Restarted."""
+        if self._modem.has_changed() and self.believes():
+            raise Restarted
+
+    def believes(self) -> bool:
+        """Whether a sign of a restart is followed: there are only so many in an hour."""
+        now, signs = time.monotonic(), self._place.signs
+        believed = signs.allows(now)
+        if believed:
+            signs.add(now)
+        return believed
+
+    # --- chores ---
+
+    def _feel_pulse(self) -> Steps:
+        """Whether it answers at all, and by the settings that a restart clears, whether it has restarted."""
+        queries = self._modem.signs_of_life or [("AT", "")]
+        command, answer = queries[self._pulses % len(queries)]
+        self._pulses += 1
+        try:
+            told = self._modem.ask(command, answer, timeout_s=self._timing.probe).answers
+        except Silent:
+            self._modem.dialogue.regain()
+        else:
+            if any(self._modem.differs(line) for line in told[:1]):
+                self.notice_restart()
+        yield None
+
+    def _look_around(self) -> Steps:
+        self.notice_restart()
+        yield None
+        yield from self._look_at_network()
+        yield from self._place.storage.look(self._modem)
+        self._tell_remarks()
+
+    def _look_at_network(self) -> Steps:
+        """Registration, signal, operator."""
+        yield from self._ask_registrations()
+        operator = self._modem.operator() if self.network.registered else ""
+        yield None
+        self._place.condition.know(signal_dbm=self._modem.signal_dbm(), operator=operator)
+
+    def _ask_registrations(self) -> Steps:
+        for command, domain in network.QUERIES:
+            self._ask_registration(command, domain)
+            yield None
+
+    def _ask_registration(self, command: str, domain: str) -> int | None:
+        status = self._modem.registration(command, domain)
+        if status is not None:
+            self.network.told(domain, status)
+        return status
+
+    def _retry_settings(self) -> Steps:
+        """What it has refused, perhaps because it was still starting."""
+        if time.monotonic() - self._started > self._timing.starting:
+            self._retries.every_s = float("inf")
+            return
+        if not self._identified.imei:
+            self.identify()
+            yield None
+        spoken = self._modem.dialect
+        before = spoken.refused()
+        for setting in before:
+            spoken.retry(setting)
+            yield None
+        if spoken.refused() != before:
+            yield from self._learn_settings()
+        self._tell_remarks()
+
+    def _tell_remarks(self) -> None:
+        place = self._place
+        place.condition.know(remarks=(*self._modem.dialect.remarks(), *place.sender.remarks()))
+
+    def _acknowledge(self) -> Steps:
+        """Each report that was told, or the modem tells no more (27.005 3.4.4)."""
+        while self._unacknowledged and self._acknowledges:
+            self._unacknowledged -= 1
+            if not self._modem.dialect.use(dialects.ACKNOWLEDGE).ok:  # it does not want it, or not any more
+                self._unacknowledged = 0
+                self._acknowledges = self._modem.dialect.knows(dialects.ACKNOWLEDGE)
+            yield None

@@ -1,0 +1,218 @@
+"""Which command an answer belongs to: one command at a time, and only its own answer counts.
+
+A modem that was too slow answers after the time-out; if that answer were taken for the next command's, every later
+answer would belong to the command before. So after each time-out, and where an answer lacks its line, the next command
+waits until the modem has answered a marker: a query whose answer begins with a name of its own. Modems answer in
+order, so whatever came before the marker's answer was for older commands.
+"""
+
+import contextlib
+import time
+from collections import Counter
+from enum import Enum, auto
+
+from drivers.serial import at, causes
+from drivers.serial.line import LISTING_S, Line, Reply, Silent
+from drivers.serial.timing import Timing
+
+MARKERS = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CSQ", "+CSQ"))
+"""Queries that change nothing, and the names that begin their answers; hardly any modem knows none of them."""
+NEVER_UNASKED = frozenset({"+CMEE", "+CMGF"})
+"""Of these names, those that no modem says by itself: the OK behind such a line belongs to it."""
+
+ALIVE_GROWTH = (1.0, 2.5, 1.0, 2.0, 2.0)  # for how much longer each try is waited for: some need 3 s for each answer
+ESCAPE_FROM = 2  # the try that is the first to leave a prompt, at which a killed daemon may have left the modem
+PROBES = 12  # at the most, before a modem that answers anything but markers counts as silent
+LONGEST_PROMPT = 4  # times as long as a prompt is waited for at first
+QUIET_S = 0.3  # of silence after which a quick modem owes no answer any more
+OWN_S = 1.0  # from an older command's answer to that of a quick modem's marker
+
+
+class _Heard(Enum):
+    """What came after a marker."""
+
+    OWN = auto()  # its answer
+    REFUSED = auto()  # an error, perhaps an older command's
+    OTHERS = auto()  # older commands' answers only
+    NOTHING = auto()
+
+
+class Dialogue:
+    """The commands of one session. Every method may raise what ends one: Lost, Silent, Interrupted."""
+
+    def __init__(self, line: Line, timing: Timing) -> None:
+        self._line, self._timing = line, timing
+        self._late: Counter[str] = Counter()  # answers that older commands may still get, by name
+        self._bare: set[str] = set()  # queries that this modem answers with nothing but OK
+        self._may_prompt = False
+        self._unmarked = self._marked = False  # it answers no marker; it has answered one
+        self._heard = _Heard.NOTHING  # after the last marker
+        self._turn = 0
+        self._slowest_s = 0.0
+        self._prompt_s, self._offered_at = timing.prompt, 0.0
+        line.watch(NEVER_UNASKED)
+
+    def wake(self) -> None:
+        """From whatever state the modem is in to one in which it answers. Raises Silent."""
+        started = time.monotonic()
+        for attempt in range(self._timing.alive_tries):
+            if attempt >= ESCAPE_FROM:
+                self._line.escape()
+            # A stored profile may have results in digits, or none (V.250 6.2.5, 6.2.6).
+            command = "ATQ0V1" if attempt % 2 else "AT"
+            with contextlib.suppress(Silent):
+                self._line.ask(command, timeout_s=self._timing.alive * ALIVE_GROWTH[attempt % len(ALIVE_GROWTH)])
+                break
+        else:
+            raise Silent("no answer to AT")
+        self._slowest_s = time.monotonic() - started
+        self.regain()
+        self._slowest_s = 0.0
+
+    # --- commands ---
+
+    def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float | None = None) -> Reply:
+        """A command and its own answer. answer, free_text: as of `Line.ask`."""
+        timeout_s = timeout_s or self._timing.command
+        reply = self._ask(command, answer, free_text, timeout_s)
+        known = self._unmarked or command in self._bare
+        if known or reply.answers or not reply.ok or not (free_text or command.endswith("?")):
+            return reply
+        self._late[""] += 1  # it may be an older command's OK
+        again = self._ask(command, answer, free_text, timeout_s)
+        if again.ok and not again.answers:
+            self._bare.add(command)
+        return again
+
+    def _ask(self, command: str, answer: str, free_text: bool, timeout_s: float) -> Reply:
+        self.in_step()
+        started = time.monotonic()
+        try:
+            reply = self._line.ask(command, answer, free_text=free_text, timeout_s=timeout_s)
+        except Silent:
+            self._late[answer] += 1
+            raise
+        if reply.final.kind == "NONE":
+            self._late[answer] += 1
+        else:
+            self._slowest_s = max(self._slowest_s, time.monotonic() - started)
+        return reply
+
+    # --- messages ---
+
+    def offer(self, command: str, answer: str) -> None:
+        """Begin a command that asks for a body by a prompt."""
+        self.in_step()
+        self._may_prompt = True
+        self._line.begin(command, answer, prompt=True)
+        self._offered_at = time.monotonic()
+
+    @property
+    def prompt_s(self) -> float:
+        """How long the prompt is waited for."""
+        return max(self._prompt_s, min(2 * self._slowest_s, self._timing.command))
+
+    def no_prompt(self) -> None:
+        """None has come in time: the next may take longer. Raises Silent."""
+        self._prompt_s = min(2 * self._prompt_s, LONGEST_PROMPT * self._timing.prompt)
+        self.regain()
+
+    def submit(self) -> None:
+        """Ctrl-Z behind the body."""
+        self._line.send()
+        self._may_prompt = False
+        if time.monotonic() - self._offered_at < self._timing.prompt:
+            self._prompt_s = self._timing.prompt
+
+    def ask_beside(self, query: str, answer: str) -> None:
+        """Whether the modem is there, while the network has the message."""
+        self._late[answer] += 1
+        self._line.beside(query, answer)
+
+    def answered_beside(self, answer: str) -> None:
+        self._late[answer] -= 1
+
+    def give_up(self, answer: str) -> None:
+        """No answer to the command under way is waited for any more, though one may come."""
+        self._line.give_up()
+        self._late[answer] += 1
+
+    # --- in step ---
+
+    def in_step(self) -> None:
+        """No older command's answer can come any more."""
+        if +self._late:
+            self.regain()
+
+    def regain(self) -> None:
+        """Ask markers until one is answered, or until a modem that knows none is quiet. Raises Silent."""
+        silent = strange = 0  # markers in a row without any answer; markers with answers that were not theirs
+        for asked in range(1, PROBES + 1):
+            if self.probe():
+                return
+            silent = silent + 1 if self._heard is _Heard.NOTHING else 0
+            strange += self._heard is not _Heard.NOTHING
+            self._unmarked = not self._marked and strange == asked >= len(MARKERS)
+            if silent == len(MARKERS):
+                break
+        raise Silent("no answer to any marker")
+
+    def probe(self) -> bool:
+        """Ask one marker; whether the modem has answered it, and so owes nothing any more."""
+        command, name = self._next_marker()
+        if self._may_prompt:
+            self._line.escape()
+        self._heard = self._mark(command, name)
+        in_step = self._heard is _Heard.OWN
+        if self._unmarked and self._heard is not _Heard.NOTHING:
+            self._await_quiet()
+            in_step = True
+        if in_step:
+            self._late.clear()
+            self._may_prompt = False
+        return in_step
+
+    def _next_marker(self) -> tuple[str, str]:
+        """In turn, first one of which no older answer can come; nothing but AT for a modem that knows none."""
+        if self._unmarked:
+            return "AT", ""
+        turned = [MARKERS[(self._turn + i) % len(MARKERS)] for i in range(len(MARKERS))]
+        return min(turned, key=lambda marker: self._late[marker[1]])
+
+    def _mark(self, command: str, name: str) -> _Heard:
+        self._line.begin(command, name)
+        self._late[name] += 1
+        heard, own, wait_s = _Heard.NOTHING, False, self._timing.probe
+        latest = time.monotonic() + LISTING_S
+        while (event := self._line.next(min(time.monotonic() + wait_s, latest))) is not None:
+            if isinstance(event, at.Answer | at.Aside):
+                mine = at.name_of(event.text)
+                self._late[mine] -= 1
+                own = own or mine == name
+                heard = _Heard.OTHERS if heard is _Heard.NOTHING else heard
+            elif isinstance(event, at.Final):
+                if own and self._late[name] <= 0:
+                    self._marked = True
+                    return _Heard.OWN
+                if not own and not event.ok and not self._is_late_refusal(event):
+                    heard = _Heard.REFUSED
+                    break
+                heard = _Heard.OTHERS  # its own is the next, at this modem's pace, or it has none
+                wait_s = self._timing.probe if own else min(self._timing.probe, max(OWN_S, 3 * self._slowest_s))
+                self._line.expect(name)
+        self._line.give_up()
+        self._turn += 1
+        return _Heard.OWN if own else heard  # one without OK, or an answer that it has left out
+
+    def _is_late_refusal(self, final: at.Final) -> bool:
+        """Whether this error is a message's, which is told to who listens, and not the marker's."""
+        if final.kind != "CMS" or final.code in causes.OF_COMMAND:
+            return False
+        self._line.overhear(at.Notice("+CMS ERROR", f"+CMS ERROR: {final.code}"))
+        return True
+
+    def _await_quiet(self) -> None:
+        quiet_s = max(QUIET_S, 2 * self._slowest_s)
+        latest = time.monotonic() + 4 * quiet_s
+        while (now := time.monotonic()) < min(quiet := self._line.heard_at + quiet_s, latest):
+            self._line.idle(min(quiet, now + quiet_s))

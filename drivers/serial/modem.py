@@ -1,0 +1,265 @@
+"""The questions that one asks a GSM modem: who it is, whether its SIM is open, whether it has a network.
+
+What makers do differently is in the tables here; `session` decides when to ask and what follows. Every answer
+may be missing: only the final result to AT and PDU mode are insisted on.
+"""
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+
+from drivers.checks import Unreadable
+from drivers.serial import at
+from drivers.serial.dialects import STILL_BUSY, Dialect
+from drivers.serial.dialogue import Dialogue
+from drivers.serial.line import Line, Reply, Silent
+from drivers.serial.options import sim_pin
+from drivers.serial.timing import Timing
+
+
+class Blocked(Exception):
+    """The modem answers but cannot work before somebody has done something; the text says what."""
+
+
+class WrongPort(Exception):
+    """What answers here is not the modem that was asked for, or its port for something else than messages."""
+
+
+# --- dialects ------------------------------------------------------------------------------------------------
+
+RATES = (115200, 9600, 460800, 57600, 38400, 19200, 230400, 921600)
+"""For baudrate = "auto", the likely first."""
+
+TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
+    ('AT+CPINR="SIM PIN"', "+CPINR", 1),  # 27.007 8.65
+    ('AT+QPINC="SC"', "+QPINC", 1),  # Quectel
+    ("AT+SPIC", "+SPIC", 0),  # SIMCom
+    ("AT^SPIC", "^SPIC", 0),  # Siemens, Cinterion
+    ("AT#PCT", "#PCT", 0),  # Telit
+    ("AT+UPINCNT", "+UPINCNT", 0),  # u-blox
+    ("AT+CPINC?", "+CPINC", 0),  # Sierra Wireless
+    ("AT^CPIN?", "^CPIN", 1),  # Huawei
+)
+"""How makers tell the SIM PIN's tries left: command, name of the answer, which parameter."""
+ALL_TRIES = 3  # of a SIM on which nobody has failed
+
+NOT_READY = "NOT READY"  # what some say instead
+NO_SIM = frozenset({10, 310})
+REMOVED = frozenset({"NOT INSERTED", "SIM REMOVED"})  # what some say instead
+OF_SIM = frozenset({*range(10, 19), *range(310, 319)})  # locked, busy or not there
+OPEN = frozenset({"READY", "", "SIM PIN2", "SIM PUK2"})  # the second PIN is for other things (27.007 8.3)
+
+CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CNMI?", "+CNMI"), ("AT+CFUN?", "+CFUN"))
+"""Settings that a restart, or flight mode, changes, and what answers: not every modem has a banner that tells."""
+
+READ_ONLY = frozenset(
+    {"AT", "ATI", "AT+CSQ", "AT+CESQ", "AT+CREG?", "AT+CGREG?", "AT+CEREG?", "AT+COPS?", "AT+CGATT?", "AT+CEER"}
+    | {"AT+CGMI", "AT+CGMM", "AT+CGMR", "AT+CGSN", "AT+CIMI", "AT+CCID", "AT+QCCID", "AT+ICCID", "AT^ICCID?"}
+    | {"AT+CPIN?", "AT+CFUN?", "AT+CMEE?", "AT+CLAC", "AT+CBC", "AT+CCLK?", "AT+CSCA?", "AT+CSMS?", "AT+CGSMS?"}
+    | {"AT+CMMS?", "AT+CMGF?", "AT+CNMI?", "AT+CNMI=?", "AT+CPMS?", "AT+CPMS=?", "AT+CMGS=?", "AT+CSCS?"}
+    | {
+        "AT^SYSINFO",
+        "AT^SYSINFOEX",
+        "AT^HCSQ?",
+        "AT+QNWINFO",
+        "AT+QCSQ",
+        "AT+CPSI?",
+        "AT#RFSTS",
+        "AT+UCGED?",
+        "AT^SMONI",
+    }
+)
+"""What an operator may ask (`pinwheel modems at`): it changes nothing and shows nobody's messages."""
+
+
+IMEI = re.compile(r"[0-9]{14,17}")  # a check digit or the software's version behind 14 digits (3GPP 23.003 6.2)
+IMSI = re.compile(r"[0-9]{6,15}")  # 23.003 2.2
+
+
+@dataclass(frozen=True, slots=True)
+class Storages:
+    """Where messages are written and received (<mem2>, <mem3> of 27.005 3.2.2), and how many were received.
+
+    known: False of a modem that does not tell, which may not know the command at all; received: None if unknown.
+    """
+
+    known: bool = False
+    writing: str = ""
+    receiving: str = ""
+    received: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What names the device and its SIM; "" where it does not say."""
+
+    model: str = ""
+    imei: str = ""
+    imsi: str = ""
+
+
+class Modem:
+    """A modem on an open line. Every method may raise what ends a session: Lost, Silent, Interrupted."""
+
+    def __init__(self, line: Line, timing: Timing) -> None:
+        self.line, self.timing = line, timing
+        self.dialogue = Dialogue(line, timing)
+        self.ask = self.dialogue.ask
+        self.dialect = Dialect(self.reply)
+        self._settings: dict[str, str] = {}
+
+    def insist(self, command: str, answer: str = "") -> Reply:
+        """Ask again while the SIM is busy, as it is for seconds after it was started."""
+        end = time.monotonic() + self.timing.starting
+        while True:
+            reply = self.ask(command, answer)
+            busy = reply.final.code in STILL_BUSY or any(NOT_READY in line for line in reply.answers)
+            if not busy or time.monotonic() >= end:
+                return reply
+            self.line.idle(time.monotonic() + self.timing.busy)
+
+    # --- who it is ---
+
+    def identify(self) -> Identity:
+        model = self._text("AT+CGMM").strip('"')
+        imei = IMEI.search(self._text("AT+CGSN"))
+        return Identity(model, imei[0] if imei else "")
+
+    def imsi(self) -> str:
+        """Who the SIM is (27.007 5.6); only once it is open."""
+        imsi = IMSI.search(self._text("AT+CIMI"))
+        return imsi[0] if imsi else ""
+
+    def _text(self, command: str) -> str:
+        """The one line of its answer, without the name that some put before it."""
+        name = at.answer_name(command)
+        reply = self.reply(command, name, free_text=True)
+        if reply.final.kind == "NONE":  # it came too late; who it is matters enough to ask once more
+            reply = self.reply(command, name, free_text=True)
+        answers = reply.answers
+        return answers[0].removeprefix(f"{name}:").strip() if answers else ""
+
+    def takes_messages(self) -> bool:
+        """Whether this port is for AT+CMGS; a stick has others, say for diagnostics, that answer AT, too."""
+        reply = self.ask("AT+CMGS=?")
+        return reply.ok or reply.final.code in OF_SIM
+
+    # --- the SIM ---
+
+    def is_asleep(self) -> bool:
+        """In flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
+        return any(at.fields(line)[0] in ("0", "4") for line in self.told("AT+CFUN?", "+CFUN"))
+
+    def wake(self) -> None:
+        self.ask("AT+CFUN=1")
+
+    def unlock(self, pin_file: str) -> None:
+        """Enter the SIM's PIN, where one is wanted, all tries are left and we were given it. Raises Blocked."""
+        state = self._sim_state()
+        if state == "SIM PIN":
+            self._enter_pin(pin_file)
+        elif state not in OPEN:
+            raise Blocked(f"the SIM wants {state}: put it into a phone and unlock it there")
+
+    def _sim_state(self) -> str:
+        """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem that cannot tell (27.007 8.3)."""
+        reply = self.insist("AT+CPIN?", "+CPIN")
+        state = at.fields(reply.answers[0])[0] if reply.answers else ""
+        if reply.final.code in NO_SIM or state in REMOVED:
+            raise Blocked("no SIM card: insert one")
+        return state
+
+    def _enter_pin(self, pin_file: str) -> None:
+        if not pin_file:
+            raise Blocked("the SIM wants its PIN: set pin_file")
+        left = self._tries_left()
+        if left is None:
+            raise Blocked("the SIM wants its PIN, and the modem cannot tell the tries left: remove the PIN in a phone")
+        if left < ALL_TRIES:
+            raise Blocked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
+        try:
+            pin = sim_pin(pin_file)
+        except Unreadable as exc:
+            raise Blocked(f"cannot use pin_file: {exc}") from None
+        if not self.ask(f'AT+CPIN="{pin}"').ok:
+            raise Blocked("the SIM refuses the PIN in pin_file: enter the right one in a phone, correct pin_file")
+        if self._sim_state() not in OPEN:
+            raise Blocked("the SIM is still locked after its PIN")
+
+    def _tries_left(self) -> int | None:
+        for command, answer, place in TRIES_LEFT:
+            reply = self.ask(command, answer)
+            with contextlib.suppress(at.Malformed, IndexError):
+                return at.integer(at.fields(reply.answers[0])[place])
+        return None
+
+    # --- how it is ---
+
+    def told(self, command: str, answer: str) -> list[str]:
+        """The lines of an answer that is not needed; none where it does not know it, or does not come by it in time."""
+        return self.reply(command, answer).answers
+
+    def reply(self, command: str, answer: str = "", *, free_text: bool = False) -> Reply:
+        """Of what is not insisted on: "NONE" where it does not come in time, though the modem still answers."""
+        try:
+            return self.ask(command, answer, free_text=free_text)
+        except Silent:
+            self.dialogue.regain()
+            return Reply(at.Final("NONE"))
+
+    def learn_setting(self, command: str, answer: str) -> None:
+        """What stands in one of CLEARED, now that all is set up."""
+        told = self.told(command, answer)
+        if told:
+            self._settings[answer] = told[0]
+
+    def forget_settings(self) -> None:
+        self._settings.clear()
+
+    @property
+    def signs_of_life(self) -> list[tuple[str, str]]:
+        """Queries that it is known to answer, and by whose answers a restart shows."""
+        return [(command, answer) for command, answer in CLEARED if answer in self._settings]
+
+    def differs(self, line: str) -> bool:
+        """Whether this answer to one of them is another than when all was set up."""
+        known = self._settings.get(at.name_of(line))
+        return known is not None and line != known
+
+    def has_changed(self) -> bool:
+        """Whether it has restarted since, or its SIM is locked or gone."""
+        reply = self.reply("AT+CPIN?", "+CPIN")
+        if reply.final.code in NO_SIM or any(at.fields(line)[0] not in OPEN for line in reply.answers[:1]):
+            return True
+        return any(self.differs(line) for query in self.signs_of_life for line in self.told(*query)[:1])
+
+    def registration(self, command: str, answer: str) -> int | None:
+        """<stat> of one domain, of `network.QUERIES`; None where it does not tell."""
+        with contextlib.suppress(at.Malformed, IndexError):
+            return at.registration(self.told(command, answer)[0])
+        return None
+
+    def acknowledges(self) -> bool | None:
+        """Whether each report is to be acknowledged: the service of phase 2+ (27.005 3.2.1); None: it does not tell."""
+        told = self.told("AT+CSMS?", "+CSMS")
+        return at.fields(told[0])[0] == "1" if told else None
+
+    def signal_dbm(self) -> int | None:
+        with contextlib.suppress(at.Malformed, IndexError):
+            return at.signal_dbm(self.told("AT+CSQ", "+CSQ")[0])
+        return None
+
+    def operator(self) -> str:
+        """To be asked of a registered modem: one that searches may answer after minutes only."""
+        with contextlib.suppress(IndexError):
+            return at.fields(self.told("AT+COPS?", "+COPS")[0])[2]
+        return ""
+
+    def storages(self) -> Storages:
+        reply = self.reply("AT+CPMS?", "+CPMS")
+        with contextlib.suppress(at.Malformed, IndexError):
+            told = at.fields(reply.answers[0])
+            writing, receiving = (3, 6) if len(told) > 7 else (0, 0)
+            return Storages(True, told[writing], told[receiving], at.integer(told[receiving + 1]))
+        return Storages(known=reply.final.kind in ("OK", "NONE"))

@@ -1,0 +1,45 @@
+"""What outlives a session with a modem, and how a session ends that has nothing to do with its port."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from drivers import SmsEvent
+from drivers.serial.condition import Condition
+from drivers.serial.options import Options
+from drivers.serial.requests import Requests
+from drivers.serial.search import Hourly
+from drivers.serial.sending import Sender
+from drivers.serial.storage import Storage
+from drivers.serial.timing import Timing
+
+
+class Restarted(Exception):
+    """The modem has just started, or its SIM is locked or gone: all is to be set up again."""
+
+
+class Stuck(Exception):
+    """The modem answers, but message after message fails for a reason of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What outlives a session. searched: the port is one of a pattern.
+
+    tell: hears the news of the modem; wait: until a future is done, or the driver is closed, for a bounded time.
+    works: is called when a message was sent.
+    """
+
+    name: str
+    options: Options
+    timing: Timing
+    searched: bool
+    condition: Condition
+    requests: Requests
+    storage: Storage
+    sender: Sender
+    signs: Hourly
+    tell: Callable[[SmsEvent], Future[bool]]
+    wait: Callable[[Future[bool]], object]
+    closing: Callable[[], bool]
+    works: Callable[[], None]

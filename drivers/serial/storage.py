@@ -1,0 +1,153 @@
+"""A SIM's storage of messages and reports (3GPP 27.005 3.2.2): what came is handed over, and only then deleted.
+
+What +CMTI and +CDSI announce is read at once. A notice can be lost, so one looks now and then, too; a full SIM receives
+no more, and with some modems sends no more. Every look is a chore, so that messages to be sent go first.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import replace
+
+from drivers import IncomingSms, StatusReport
+from drivers.serial import at, dialects, pdu
+from drivers.serial.chores import Steps
+from drivers.serial.modem import Modem, Storages
+
+log = logging.getLogger("pinwheel.modem")
+
+REPORTS = "SR"  # where status reports may lie by themselves (27.005 3.1)
+
+Take = Callable[[StatusReport | IncomingSms], Future[bool] | None]
+"""Hands a message over; the future ends in whether it is safe, None: it is."""
+
+
+class _NotKept(Exception):
+    """Who listens cannot make a message safe now."""
+
+
+class Storage:
+    """One modem's. `begin` at each session's start; the other methods within one."""
+
+    def __init__(self, name: str, take: Take) -> None:
+        self._name, self._take = name, take
+        self._unreadable: set[int] = set()
+        self._safe: set[tuple[int, str]] = set()  # handed over, but the SIM did not delete it: index and answer
+        self.forget()
+
+    def forget(self) -> None:
+        """The session has ended."""
+        self._announced: list[tuple[str, int]] = []
+        self._elsewhere: set[str] = set()  # where something came in besides the storage that the modem tells
+        self._there = Storages()
+        self._read = ""  # the storage that is read now (mem1)
+        self._used: int | None = None  # messages in it when it was selected
+        self._missing: set[str] = set()
+
+    def begin(self, modem: Modem) -> Steps:
+        self._there = modem.storages()
+        yield None
+        if self._there.receiving:
+            self._open(modem, self._there.receiving)
+            yield None
+        yield from self.look(modem, always=True)
+
+    def announced(self, storage: str, index: int) -> None:
+        """A notice: there is something."""
+        self._announced.append((storage, index))
+        if storage not in (REPORTS, self._there.receiving):
+            self._elsewhere.add(storage)
+
+    def read_announced(self, modem: Modem) -> Steps:
+        while self._announced:
+            storage, index = self._announced.pop(0)
+            if not self._open(modem, storage):
+                log.warning("modem=%s storage=%r cannot be selected: what came there is not read", self._name, storage)
+                continue
+            yield None
+            for answer in modem.dialect.use(dialects.READ, index=index).answers:
+                with contextlib.suppress(_NotKept):  # the next look finds it
+                    yield from self._hand_over(modem, storage, index, answer)
+
+    def look(self, modem: Modem, *, always: bool = False) -> Steps:
+        """For what was not announced."""
+        for storage in (REPORTS, *sorted(self._elsewhere)) if self._there.receiving else ():
+            if self._open(modem, storage):
+                yield None
+                if self._used != 0:
+                    yield from self._sweep(modem, storage)
+        if self._open(modem, self._there.receiving):
+            yield None
+            if always or modem.storages().received != 0:
+                yield from self._sweep(modem, self._there.receiving)
+
+    def make_room(self, modem: Modem, wait: Callable[[Future[bool]], object]) -> bool:
+        """Whether it helps to wait: False where the storage is full of what did not come for us."""
+        home = self._there.receiving
+        steps = self._sweep(modem, home)
+        while self._open(modem, home):
+            try:
+                waits_for = next(steps)
+            except StopIteration as end:
+                return bool(end.value)
+            if waits_for is not None:
+                wait(waits_for)
+        return False
+
+    def _sweep(self, modem: Modem, storage: str) -> Generator[Future[bool] | None, None, bool]:
+        """Take everything, until something cannot be kept; returns whether there was anything to take."""
+        deleted = False
+        for answer in modem.dialect.use(dialects.LIST).answers:
+            try:
+                index = at.integer(at.fields(answer)[0])
+                deleted |= yield from self._hand_over(modem, storage, index, answer)
+            except at.Malformed:
+                continue
+            except _NotKept:
+                return True
+        return deleted
+
+    def _open(self, modem: Modem, storage: str) -> bool:
+        """Whether this is the storage that is read from now on."""
+        if storage == self._read or not self._there.known:  # a modem that does not know the command has but one
+            return True
+        if storage in self._missing:
+            return False
+        there = self._there
+        reply = modem.dialect.use(
+            dialects.SELECT, storage=storage, writing=there.writing or storage, receiving=there.receiving or storage
+        )
+        if not reply.ok:
+            self._missing.add(storage)
+            return False
+        self._read, self._used = storage, None
+        with contextlib.suppress(at.Malformed):
+            self._used = at.integer(at.fields("".join(reply.answers[:1]))[0])
+        return True
+
+    def _hand_over(
+        self, modem: Modem, storage: str, index: int, answer: str
+    ) -> Generator[Future[bool] | None, None, bool]:
+        """Returns whether it is deleted; what nobody can read stays where it is. Raises _NotKept."""
+        message = (index, answer.partition("\n")[2])
+        if message not in self._safe:
+            try:
+                found = pdu.decode(message[1])
+            except pdu.PduError as exc:
+                if index not in self._unreadable:
+                    log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self._name, index, exc)
+                self._unreadable.add(index)
+                return False
+            told = self._take(replace(found, stored=True))
+            if told is not None:
+                yield told
+                if not (told.done() and told.result()):
+                    raise _NotKept
+            self._safe.add(message)
+            yield None
+        deleted = self._open(modem, storage) and modem.dialect.use(dialects.DELETE, index=index).ok
+        if deleted:
+            self._safe.discard(message)
+        yield None
+        return deleted

@@ -1,0 +1,120 @@
+"""Tells which clips a recording holds, by comparing waveforms: what the callee heard, judged from the far end.
+
+Pure Python, so that the demo needs no more than the daemon does. It knows only the clips it is given: it finds the
+beginnings of sounds in the recording, lays every clip against each, and takes the best if it fits well enough.
+"""
+
+import math
+import wave
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import mul
+from pathlib import Path
+
+from drivers import Audio
+from drivers.codecs.g711 import ulaw_decode
+
+RATE = 8000
+BLOCK = RATE // 200  # 5 ms
+HUSH_BLOCKS = 8  # 40 ms of silence before a sound make it a beginning
+ABOVE_NOISE_DB = 12.0
+QUIETEST_DBFS = -50.0
+SLACK = RATE // 60  # how exactly the beginning of a sound is noticed: 17 ms
+GLANCE_STRIDE, GLANCE_SAMPLES = 16, RATE * 6 // 10  # to find the likeliest: few samples of a clip's first 0.6 s
+ALIKE = 0.1  # of correlation: clips may begin with the same words, as the welcomes of several brands do
+LOOK_STRIDE = 3  # to make sure of it, over its whole length
+GOOD_ENOUGH = 0.45  # correlation; different words stay below 0.25
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A clip in a recording; UNKNOWN for a sound that is none. score: correlation, 0..1."""
+
+    name: str
+    at_s: float
+    score: float
+
+
+def heard(wav: Path, clips: Mapping[str, Audio]) -> list[Heard]:
+    """What a recording (8 kHz, 16 bit, mono) holds, in order. Raises ValueError for another kind of file."""
+    samples = _read(wav)
+    patterns = {name: array("h", ulaw_decode(audio.pcmu)) for name, audio in clips.items()}
+    found: list[Heard] = []
+    until = 0
+    threshold = _threshold(samples)
+    onsets = {name: next(_beginnings(pattern, threshold), 0) for name, pattern in patterns.items()}
+    for start in _beginnings(samples, threshold):
+        if start < until:
+            continue
+        item = _best(samples, start, patterns, onsets)
+        found.append(item)
+        if item.name != UNKNOWN:
+            until = round(item.at_s * RATE) + len(patterns[item.name]) - BLOCK * HUSH_BLOCKS
+    return found
+
+
+def spoken_pins(found: Sequence[Heard]) -> list[str]:
+    """The runs of digits between other clips: ["4711", "4711"] for a PIN that was said twice."""
+    told = "".join(item.name.removeprefix("digit_") if item.name.startswith("digit_") else " " for item in found)
+    return told.split()
+
+
+def _read(wav: Path) -> "array[int]":
+    with wave.open(str(wav)) as file:
+        if (file.getframerate(), file.getsampwidth(), file.getnchannels()) != (RATE, 2, 1):
+            raise ValueError(f"cannot listen to {wav}: it must be 8 kHz, 16 bit, mono")
+        return array("h", file.readframes(file.getnframes()))
+
+
+def _levels(samples: "array[int]") -> list[float]:
+    return [_level(samples[i : i + BLOCK]) for i in range(0, len(samples) - BLOCK + 1, BLOCK)]
+
+
+def _threshold(samples: "array[int]") -> float:
+    """What counts as sound, in dB of full scale."""
+    levels = sorted(_levels(samples)) or [0.0]
+    return max(levels[len(levels) // 5] + ABOVE_NOISE_DB, QUIETEST_DBFS)
+
+
+def _beginnings(samples: "array[int]", threshold: float) -> Iterator[int]:
+    """Where sound follows silence, in samples."""
+    quiet = HUSH_BLOCKS
+    for number, level in enumerate(_levels(samples)):
+        if level < threshold:
+            quiet += 1
+            continue
+        if quiet >= HUSH_BLOCKS:
+            yield number * BLOCK
+        quiet = 0
+
+
+def _level(block: Sequence[int]) -> float:
+    """dB of full scale."""
+    return 10 * math.log10(max(sum(map(mul, block, block)) / len(block) / 32768**2, 1e-12))
+
+
+def _best(samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"], onsets: Mapping[str, int]) -> Heard:
+    """The clip that fits best where a sound begins; a clip's own sound may begin some way into it."""
+    glances = {name: _glance(samples, start - onsets[name], pattern) for name, pattern in patterns.items()}
+    best = max(fit for fit, _ in glances.values())
+    likely = ((begin, name) for name, (fit, begin) in glances.items() if fit > best - ALIKE)
+    score, begin, name = max((_fit(samples, begin, patterns[name], LOOK_STRIDE), begin, name) for begin, name in likely)
+    return Heard(name, begin / RATE, score) if score > GOOD_ENOUGH else Heard(UNKNOWN, start / RATE, score)
+
+
+def _glance(samples: "array[int]", start: int, pattern: "array[int]") -> tuple[float, int]:
+    """How well a clip's first part fits about there, and where exactly."""
+    begins = range(max(start - SLACK, 0), start + SLACK)
+    glanced = pattern[:GLANCE_SAMPLES]
+    return max(((_fit(samples, begin, glanced, GLANCE_STRIDE), begin) for begin in begins), default=(0.0, 0))
+
+
+def _fit(samples: "array[int]", begin: int, pattern: "array[int]", stride: int) -> float:
+    return _correlation(samples[begin : begin + len(pattern) : stride], pattern[::stride])
+
+
+def _correlation(a: Sequence[int], b: Sequence[int]) -> float:
+    power = sum(map(mul, a, a)) * sum(map(mul, b, b))
+    return sum(map(mul, a, b)) / math.sqrt(power) if power else 0.0

@@ -1,0 +1,541 @@
+"""`pinwheeld --check-config`: every mistake is named with file, key and remedy, and what it calls good starts.
+
+There used to be a dozen files that it called good, and with which the daemon or a device did not work.
+"""
+
+import json
+import math
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.config import SECTIONS, inspect, parse
+from daemon.config.unit import kept_from
+from daemon.main import EX_CONFIG, _serve, main
+from daemon.operations.checking import check
+from daemon.operations.standby import FailedStarts
+from drivers.pyvoip.options import Options
+from drivers.settings import Severity
+from tests.gateway import until
+from tests.peers.tls import certificate
+
+SHIPPED = Path(__file__).parents[3] / "config" / "pinwheel.toml"
+MODEM = '[[modem]]\nname = "sim1"\nport = "{dir}/port"\n'
+TRUNK = '[voice]\ndriver = "pyvoip"\nserver = "192.0.2.1"\n'
+LOCAL = '[voice]\ndriver = "pyvoip"\nserver = "127.0.0.2"\nbind = "127.0.0.1:0"\n'
+ACCOUNT = '[[account]]\nkey = "abcd"\nsecret_file = "{dir}/secret"\n'
+TCP = '[api]\ntcp = "127.0.0.1:8790"\n'
+FOREIGN = '[api]\ntcp = "192.0.2.77:8790"\ntls_cert = "{dir}/cert.pem"\ntls_key = "{dir}/key.pem"\n'
+
+
+def store(url: str) -> str:
+    return f'[store]\nurl = "{url}"\n'
+
+
+def workflow(channel: str) -> str:
+    return f'[[workflow]]\nid = 100\nsteps = [{{channel="{channel}", wait=9}}]'
+
+
+def listener(certificate: str, key: str) -> str:
+    return f'{TCP}tls_cert = "{{dir}}/{certificate}"\ntls_key = "{{dir}}/{key}"\n{ACCOUNT}'
+
+
+def tls_trunk(certificate: str, key: str) -> str:
+    return f'{LOCAL}transport = "tls"\ntls_cert = "{{dir}}/{certificate}"\ntls_key = "{{dir}}/{key}"\n'
+
+
+MISTAKES: tuple[tuple[str, str, str], ...] = (
+    # no TOML, with what people usually mean
+    ("\ufeff" + MODEM, "line 1", "save it as UTF-8 without BOM"),
+    ("[[modem]]\nname = \u201csim1\u201d\n", "[[modem]] name: line 2", "write plain ones"),
+    ("[clock]\nspeed = fast\n", "[clock] speed: line 2", 'a text stands in quotes: "..."'),
+    ("[prompts]\ndirectory = /srv/prompts\n", "[prompts] directory: line 2", "a text stands in quotes"),
+    ("[sms]\nflash = True\n", "[sms] flash: line 2", "write true or false"),
+    ("[api]\nsocket_mode = 0660\n", "[api] socket_mode: line 2", 'put it in quotes: "0660"'),
+    ("[security]\ncancel_after = 30s\n", "[security] cancel_after: line 2", "write the number alone"),
+    ('[sms]\norigin: "example.com"\n', "[sms] origin: line 2", "write = in place of"),
+    ('[sms]\norigin = "example.com\n', "[sms] origin: line 2", "the closing quote is missing"),
+    ("[sms\nflash = true\n", "line 1", "the closing ] is missing"),
+    ("[sms]\nflash =\n", "[sms] flash: line 2", "the value is missing"),
+    ("; a comment\n[sms]\n", "line 1", "comments begin with #"),
+    ("[sms]\nflash = true\nflash = false\n", "[sms] flash: line 3", "twice"),
+    ('[sms]\nflash = true\n[sms]\norigin = "a.example"\n', "[sms]: line 3", "put its keys together"),
+    ('[voice]\ncaller_id = "A\\B"\n', "[voice] caller_id: line 2", "a backslash in a text is written twice"),
+    # sections and keys
+    ('socket = "/run/x.sock"\n' + MODEM, "socket", "it is a key of [api]"),
+    ("[apy]\n", "[apy]", "did you mean 'api'?"),
+    ('[api]\nsocet = "/x"\n', "[api] socet", "did you mean 'socket'?"),
+    ('[voice]\nserver = "pbx.example"\n', "[voice] server", 'with driver = "pyvoip" only'),
+    ('[voice]\ndriver = "asterisk"\n', "[voice] driver", 'it can be "pyvoip" or "none"'),
+    ("", "[[modem]] and [voice] driver", "nothing can be sent; add a [[modem]]"),
+    ('[api]\nurl = "sqlite:////var/lib/pinwheel/p.db"\n', "[api] url", "it is one of [store]: write it there"),
+    ('[api]\npassword_file = "/x"\n', "[api] password_file", "it is one of [voice]"),
+    ('port = "/dev/ttyUSB0"\n' + MODEM, "port", "it is a key of [[modem]]"),
+    # [api]
+    ('[api]\nsocket = "control.sock"\n', "[api] socket", "must be a whole path"),
+    (f'[api]\nsocket = "/run/{"x" * 120}"\n', "[api] socket", "take a shorter path"),
+    ('[api]\nsocket = "{dir}/secret"\n', "[api] socket", "is there and is no socket"),
+    ('[api]\nsocket_mode = "rw-rw----"\n', "[api] socket_mode", 'an octal mode such as "0660"'),
+    ('[api]\nsocket_mode = "0060"\n', "[api] socket_mode", "keeps the daemon's own user out"),
+    ("[api]\nallow_uids = [-1]\n", "[api] allow_uids", "the least is 0"),
+    ('[api]\ntcp = "8790"\n' + ACCOUNT, "[api] tcp", 'must be "address:port"'),
+    ('[api]\ntcp = "127.0.0.1:99999"\n' + ACCOUNT, "[api] tcp", "a port is a number up to 65535"),
+    ('[api]\ntcp = "::1:8790"\n' + ACCOUNT, "[api] tcp", "an IPv6 address stands in brackets"),
+    ('[api]\ntcp = "gateway:8790"\n' + ACCOUNT, "[api] tcp", "must begin with an IP address"),
+    ('[api]\ntcp = "0.0.0.0:8790"\n' + ACCOUNT, "[api] tcp", "so it needs tls_cert and tls_key"),
+    (FOREIGN + ACCOUNT, "[api] tcp", "no address of this machine"),
+    (TCP, "[api] tcp", "needs at least one [[account]]"),
+    (TCP + 'tls_cert = "{dir}/cert.pem"\n' + ACCOUNT, "[api] tls_key", "is missing; give both"),
+    (listener("none.pem", "key.pem"), "[api] tls_cert", "there is no file {dir}/none.pem"),
+    (listener("cert.pem", "other/key.pem"), "[api] tls_cert", "does not belong to the certificate"),
+    (listener("secret", "key.pem"), "[api] tls_cert", "no PEM certificate with its private key"),
+    (TRUNK + 'username = "a@pbx.example"\n', "[voice] username", "what follows that is domain"),
+    (listener("cert.pem", "locked.pem"), "[api] tls_cert", "wants a passphrase; run: openssl pkey"),
+    (listener("ended/cert.pem", "ended/key.pem"), "[api] tls_cert", "renew it"),
+    (listener("early/cert.pem", "early/key.pem"), "[api] tls_cert", "is the clock right?"),
+    (listener("cert.pem", "open.pem"), "[api] tls_cert", "run: chmod o= {dir}/open.pem"),
+    # [store], [security]
+    (store("sqlite:///pinwheel.db"), "[store] url", "which makes four slashes"),
+    (store("postgresql://pinwheel:hunter2@db/pinwheel"), "[store] url", 'must start with "sqlite:///"'),
+    (store("sqlite:///{dir}/p.db?mode=ro"), "[store] url", "without options"),
+    (store("sqlite:///{dir}"), "[store] url", "is a directory; name a file"),
+    (store("sqlite:///{dir}/secret/p.db"), "[store] url", "{dir}/secret is no directory"),
+    (store("sqlite:///{dir}/secret"), "[store] url", "is no SQLite database"),
+    ('[security]\nkey_file = "key"\n', "[security] key_file", "must be a whole path"),
+    ('[security]\nkey_file = "{dir}/none"\n', "[security] key_file", "No such file"),
+    ('[security]\nkey_file = "{dir}/secret"\n', "[security] key_file", "needs 32; run: head -c 32"),
+    ('[security]\nallow_prefixes = ["+44"]\n', "[security] allow_prefixes", 'digits without "+"'),
+    ('[security]\nallow_prefixes = ["0044"]\n', "[security] allow_prefixes", "must begin with a country code"),
+    ('[security]\nallow_prefixes = ["447"]\ndeny_prefixes = ["44"]\n', "[security] deny_prefixes", "remove one"),
+    # [[account]]
+    (TCP + '[[account]]\nsecret_file = "{dir}/secret"\n', "[[account]] number 1 key", "is missing"),
+    (TCP + ACCOUNT + ACCOUNT, "[[account]] number 2 key", "is taken; each account needs its own"),
+    (TCP + ACCOUNT.replace("abcd", "a:b"), "[[account]] number 1 key", 'must not have a ":"'),
+    (TCP + ACCOUNT.replace('secret"', 'none"'), "[[account]] number 1 secret_file", "make it, or correct the path"),
+    (ACCOUNT.replace('secret"', 'none"'), "[[account]] number 1 secret_file", "make it, or correct the path"),
+    (TCP + ACCOUNT.replace('secret"', 'empty"'), "[[account]] number 1 secret_file", "write the secret into it"),
+    (TCP + ACCOUNT.replace('secret"', 'open"'), "[[account]] number 1 secret_file", "run: chmod o= {dir}/open"),
+    (TCP + ACCOUNT.replace('secret"', 'latin1"'), "[[account]] number 1 secret_file", "is not text in UTF-8"),
+    (TCP + ACCOUNT.replace('secret"', 'lines"'), "[[account]] number 1 secret_file", "only the secret may stand"),
+    (TCP + ACCOUNT.replace('/secret"', '"'), "[[account]] number 1 secret_file", "is a directory; name a file"),
+    (TCP + ACCOUNT.replace('secret"', 'fifo"'), "[[account]] number 1 secret_file", "is no regular file"),
+    # [[modem]]
+    ('[[modem]]\nport = "/dev/ttyUSB0"\n', "[[modem]] number 1 name", 'is missing; e.g. name = "sim1"'),
+    ('[[modem]]\nname = "sim1"\n', "[[modem]] number 1 port", "is missing"),
+    ('[[modem]]\nname = "sim1"\nport = "ttyUSB0"\n', "[[modem]] number 1 port", 'or "/dev/ttyUSB0"'),
+    ('[[modem]]\nname = "sim1"\nport = "{dir}/secret"\n', "[[modem]] number 1 port", "is no serial port"),
+    (MODEM + "pin_file = 4711\n", "[[modem]] number 1 pin_file", "must be a text in quotes"),
+    (MODEM + 'pin_file = "{dir}/none"\n', "[[modem]] number 1 pin_file", "make it, or correct the path"),
+    (MODEM + 'pin_file = "{dir}/secret"\n', "[[modem]] number 1 pin_file", "a PIN of 4 to 8 digits"),
+    (MODEM + 'power_cycle = "uhub-control -a"\n', "[[modem]] number 1 power_cycle", "no program uhub-control"),
+    (MODEM + "hourly_limit = -1\n", "[[modem]] number 1 hourly_limit", "the least is 0"),
+    # [voice]
+    ('[voice]\ndriver = "pyvoip"\n', "[voice] server", "is missing"),
+    (TRUNK.replace("192.0.2.1", "192.0.2.400"), "[voice] server", "is no IP address"),
+    (TRUNK.replace("192.0.2.1", "sip:pbx.example:5060"), "[voice] server", "must be a name or an address"),
+    (TRUNK.replace("192.0.2.1", "2001:db8::1"), "[voice] server", "an IPv6 address stands in brackets"),
+    (TRUNK.replace("192.0.2.1", "[2001:db8::1]"), "[voice] bind", 'take "[::]:0"'),
+    (TRUNK + 'transport = "sctp"\n', "[voice] transport", "must be one of 'udp', 'tcp', 'tls'"),
+    (TRUNK + 'bind = "127.0.0.1"\n', "[voice] bind", 'has no port; write "127.0.0.1:0"'),
+    (TRUNK + 'bind = "127.0.0.1:5060"\n', "[voice] bind", "is loopback, which 192.0.2.1 cannot be reached from"),
+    (TRUNK + 'bind = "192.0.2.77:5060"\n', "[voice] bind", "is no address of this machine"),
+    (TRUNK + 'rtp_ports = "49999-40000"\n', "[voice] rtp_ports", 'is backwards; write "40000-49999"'),
+    (TRUNK + 'rtp_ports = "40001-49999"\n', "[voice] rtp_ports", "must begin with an even port"),
+    (TRUNK + 'rtp_ports = "40000"\n', "[voice] rtp_ports", 'must be "LOW-HIGH"'),
+    (
+        TRUNK + 'rtp_ports = "40000-40009"\n',
+        "[voice] rtp_ports",
+        'enough for 5 calls, and max_calls is 50; e.g. "40000-40099"',
+    ),
+    (TRUNK + 'rtp_ports = "40000-70000"\n', "[voice] rtp_ports", "between 1024 and 65535"),
+    (TRUNK + 'dial = "{number}"\n', "[voice] dial", "there is no '{number}'; there are {e164}"),
+    (TRUNK + 'dial = "0{e164"\n', "[voice] dial", "there is no '{'"),
+    (TRUNK + 'dial = "+4420"\n', "[voice] dial", "would call the same number for everybody"),
+    (TRUNK + 'password_file = "hunter2"\n', "[voice] password_file", "must be a whole path"),
+    (TRUNK + 'username = "a"\npassword_file = "{dir}/none"\n', "[voice] password_file", "make it, or correct the path"),
+    (TRUNK + 'username = "a"\npassword_file = "{dir}/open"\n', "[voice] password_file", "run: chmod o="),
+    (TRUNK + 'password_file = "{dir}/secret"\n', "[voice] password_file", "set username"),
+    (TRUNK + 'username = "a b"\n', "[voice] username", "characters that a SIP user cannot have"),
+    (TRUNK + 'caller_id = "a\\r\\nb: c"\n', "[voice] caller_id", "must be one line"),
+    (TRUNK + 'domain = "sip.example/x"\n', "[voice] domain", "must be a host name or an address"),
+    (TRUNK + 'external_address = "auto"\ntransport = "tcp"\n', "[voice] external_address", "write the address itself"),
+    (TRUNK + 'tls_ca = "{dir}/cert.pem"\n', "[voice] tls_ca", 'it is used only with transport = "tls"'),
+    (LOCAL + 'transport = "tls"\ntls_ca = "{dir}/secret"\n', "[voice] tls_ca", "holds no PEM certificate"),
+    (LOCAL + 'transport = "tls"\ntls_key = "{dir}/key.pem"\n', "[voice] tls_key", "set tls_cert"),
+    (tls_trunk("cert.pem", "other/key.pem"), "[voice] tls_cert", "does not belong to the certificate"),
+    (tls_trunk("ended/cert.pem", "ended/key.pem"), "[voice] tls_cert", "renew it"),
+    (LOCAL + 'state_file = "{dir}"\n', "[voice] state_file", "is a directory; name a file"),
+    (TRUNK + "keepalive_seconds = 86400\n", "[voice] keepalive_seconds", "the most is 3600 s"),
+    # [sms], [prompts], [[workflow]], [clock]
+    ('[sms]\norigin = "https://example.com/"\n', "[sms] origin", 'a host name such as "example.com"'),
+    ('[prompts]\ndirectory = ""\n', "[prompts] directory", "is missing"),
+    ('[prompts]\ndirectory = "prompts"\n', "[prompts] directory", "must be a whole path"),
+    ('[prompts]\ndirectory = "{dir}/secret"\n', "[prompts] directory", "is no directory"),
+    ('[prompts]\nengine = "festival"\n', "[prompts] engine", "must be one of 'gtts', 'piper', 'espeak'"),
+    ('[prompts]\nbrands = ["!!"]\n', "[prompts] brands", "has no letter and no digit"),
+    ('[prompts]\nbrands = ["A brand of nineteen"]\n', "[prompts] brands", "more than 18 characters"),
+    ("[[workflow]]\nid = 5\nsteps = []\n", "[[workflow]] number 1 id", "the least is 100"),
+    (
+        MODEM + '[[workflow]]\nid = 100\nsteps = [{channel="tts", wait=9}]',
+        "[[workflow]] number 1 steps",
+        "driver is none",
+    ),
+    (
+        LOCAL + '[[workflow]]\nid = 100\nsteps = [{channel="sms", wait=9}]',
+        "[[workflow]] number 1 steps",
+        "no [[modem]]",
+    ),
+    (TRUNK + 'bind = ""\n', "[voice] bind", 'with a port, e.g. "0.0.0.0:5060"'),
+    ("[clock]\nspeed = nan\n", "[clock] speed", "is too small"),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with files of every sort."""
+    folder = tmp_path_factory.mktemp("files")
+    contents = {"secret": b"s3cret\n", "empty": b"\n", "open": b"s3cret", "latin1": b"\xe9t\xe9", "lines": b"a\nb\n"}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+        (folder / name).chmod(0o600)
+    (folder / "open").chmod(0o644)
+    os.mkfifo(folder / "fifo")
+    certificate(folder)
+    for name, days in {"other": (-1, 30), "ended": (-9, -2), "early": (2, 9)}.items():
+        (folder / name).mkdir()
+        certificate(folder / name, from_day=days[0], to_day=days[1])
+    encrypt = ["openssl", "pkey", "-in", "key.pem", "-aes256", "-passout", "pass:x", "-out", "locked.pem"]
+    subprocess.run(encrypt, cwd=folder, check=True, capture_output=True)
+    (folder / "open.pem").write_bytes((folder / "key.pem").read_bytes())
+    return folder
+
+
+def written(folder: Path, toml: str, name: str = "pinwheel.toml") -> Path:
+    path = folder / name
+    path.write_text(toml.replace("{dir}", str(folder)))
+    return path
+
+
+def check_config(path: Path) -> Result:
+    return CliRunner().invoke(main, ["--config", str(path), "--check-config"])
+
+
+@pytest.mark.parametrize(("toml", "key", "remedy"), MISTAKES, ids=map(str, range(len(MISTAKES))))
+def test_a_mistake_is_named_with_file_key_and_remedy(place: Path, toml: str, key: str, remedy: str) -> None:
+    path = written(place, toml)
+    done = check_config(path)
+    remedy = remedy.replace("{dir}", str(place))
+    told = [line for line in done.output.splitlines() if line.startswith(f"cannot use {path}: {key}")]
+    assert any(remedy in line for line in told), done.output
+    assert done.exit_code == 1
+    assert "good" not in done.output
+    for never in ("s3cret", "hunter2", "4711", "<Kind"):
+        assert never not in done.output
+
+
+@pytest.mark.parametrize("toml", [row[0] for row in MISTAKES], ids=map(str, range(len(MISTAKES))))
+def test_a_start_refuses_what_the_check_calls_fatal(place: Path, toml: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The same code runs at both; what is not fatal is logged, and the daemon starts."""
+    path = written(place, toml)
+    inspection = inspect(path)
+    assert inspection.mistakes
+    if any(finding.severity is Severity.FATAL for finding in inspection.findings):
+        assert _serve(path, [], FailedStarts("")) == EX_CONFIG
+        assert all(str(mistake) in caplog.text for mistake in inspection.mistakes)
+
+
+GOOD = (
+    MODEM,
+    listener("cert.pem", "key.pem") + tls_trunk("cert.pem", "key.pem") + 'tls_ca = "{dir}/cert.pem"\n',
+    '[api]\ntcp = "localhost:8790"\n' + ACCOUNT + LOCAL + 'username = "a"\npassword_file = "{dir}/secret"\n'
+    'dial = "00{digits}"\ncaller_id = "Acme"\nrtp_ports = "40000-40099"\n'
+    '[prompts]\ndirectory = "{dir}/none"\nbrands = ["Ω Ltd"]\n',
+)
+
+
+@pytest.mark.parametrize("toml", GOOD)
+def test_what_the_check_accepts_starts(tmp_path: Path, place: Path, toml: str) -> None:
+    more = f'socket = "{tmp_path}/own.sock"\n'
+    api = toml.replace("[api]\n", f"[api]\n{more}") if "[api]" in toml else f"[api]\n{more}{toml}"
+    path = written(place, api + store(f"sqlite:///{tmp_path}/p.db"), "good.toml")
+    done = check_config(path)
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "daemon.main", "--config", str(path)], stderr=log)
+    try:
+        until(lambda: "state=ready" in (tmp_path / "log").read_text() or process.poll() is not None, "the start")
+        assert process.poll() is None, (tmp_path / "log").read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+
+
+def test_what_only_may_be_wrong_is_a_warning(place: Path) -> None:
+    done = check_config(written(place, MODEM))
+    assert done.exit_code == 0
+    assert f"warning: {place}/pinwheel.toml: [[modem]] number 1 port: there is no port" in done.output
+    assert "can be used, with 1 warning(s)" in done.output
+
+
+def test_a_port_in_use_is_a_warning(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sip:
+        sip.bind(("127.0.0.1", 0))
+        tcp = TCP.replace("8790", str(taken.getsockname()[1])) + ACCOUNT
+        done = check_config(written(place, tcp + LOCAL.replace(":0", f":{sip.getsockname()[1]}")))
+    assert done.exit_code == 0, done.output
+    assert done.output.count("is in use now") == 2
+
+
+def test_what_breaks_one_part_only_is_logged_at_a_start(tmp_path: Path, place: Path) -> None:
+    """An expired certificate, or a SIM's PIN that cannot be read, does not keep the rest from its work."""
+    toml = listener("ended/cert.pem", "ended/key.pem") + MODEM + 'pin_file = "{dir}/none"\n'
+    toml = toml.replace("8790", "0").replace("[api]", f'[api]\nsocket = "{tmp_path}/own.sock"')
+    toml = toml.replace(":0", ":18790") + store(f"sqlite:///{tmp_path}/p.db")
+    path = written(place, toml, "part.toml")
+    assert check_config(path).exit_code == 1
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "daemon.main", "--config", str(path)], stderr=log)
+    try:
+        until(lambda: "state=ready" in (tmp_path / "log").read_text() or process.poll() is not None, "the start")
+        told = (tmp_path / "log").read_text()
+        assert process.poll() is None, told
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+    for key in ("[api] tls_cert", "[[modem]] number 1 pin_file"):
+        assert f"ERROR pinwheel config={path} mistake={key!r:.{len(key) + 1}}" in told
+
+
+def test_several_mistakes_come_out_at_once(place: Path) -> None:
+    toml = '[api]\nsocet = "/x"\n[clock]\nspeed = "fast"\n[[modem]]\nname = "sim1"\n'
+    toml += '[prompts]\ndirectory = "{dir}/secret"\n'
+    done = check_config(written(place, toml))
+    for part in ("[api] socet", "[clock] speed", "[[modem]] number 1 port", "[prompts] directory"):
+        assert f"cannot use {place}/pinwheel.toml: {part}" in done.output
+
+
+def test_the_shipped_file_needs_only_a_device() -> None:
+    done = check_config(SHIPPED)
+    assert [line.split("; ")[0] for line in done.output.splitlines()] == [
+        f"cannot use {SHIPPED}: [[modem]] and [voice] driver: nothing can be sent"
+    ]
+
+
+# --- as another user ---------------------------------------------------------------------------------------
+
+
+def as_nobody(act: Callable[[], bool], output: Path) -> str:
+    """What the check prints as the user nobody: in a process of its own, which cannot go back."""
+    with output.open("w") as file:
+        pid = os.fork()
+        if pid == 0:
+            sys.stdout = sys.stderr = file
+            done = act()
+            file.flush()
+            os._exit(0 if done else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    return output.read_text()
+
+
+ROOTS = (
+    # There used to be a remedy that gave /etc or /run to the daemon.
+    (
+        '[store]\nurl = "sqlite:////etc/p.db"\n',
+        "[store] url: the user nobody may not write in /etc; name a path in a directory of its own, made by: "
+        "install -d -o nobody -m 750 /etc/pinwheel",
+    ),
+    ('[api]\nsocket = "/run/own.sock"\n', "may not write in /run; name a path in a directory of its own"),
+    # There used to be a traceback for a database in a directory that its user may not enter.
+    ('[store]\nurl = "sqlite:///{dir}/closed/p.db"\n', "[store] url: the user nobody may not enter {dir}/closed; name"),
+    ('[store]\nurl = "sqlite:///{dir}/closed/a/p.db"\n', "[store] url: the user nobody may not enter {dir}/closed"),
+    ('[api]\nsocket = "{dir}/closed/own.sock"\n', "[api] socket: the user nobody may not enter {dir}/closed; name"),
+    ('[security]\nkey_file = "{dir}/closed/key"\n', "[security] key_file: cannot read the master key {dir}/closed/key"),
+    # There used to be no check of state_file.
+    (LOCAL + 'state_file = "{dir}/voice.json"\n', "[voice] state_file: the user nobody may not write in {dir}; name"),
+    (LOCAL + 'state_file = "{dir}/closed/v.json"\n', "[voice] state_file: the user nobody may not enter {dir}/closed"),
+    ('[store]\nurl = "sqlite:///{dir}/p.db"\n', "[store] url: the user nobody may not write in {dir}"),
+    ('[store]\nurl = "sqlite:///{dir}/deep/er/p.db"\n', "[store] url: the user nobody may not make {dir}/deep/er"),
+    ('[api]\nsocket = "{dir}/own.sock"\n', "[api] socket: the user nobody may not write in {dir}"),
+    (TCP + ACCOUNT, "[[account]] number 1 secret_file: the user nobody may not read {dir}/secret; run: chgrp pinwheel"),
+    # There used to be "restore it, or correct the path" for a key that a restore had left to root.
+    ('[security]\nkey_file = "{dir}/secret"\n', "run: chown nobody {dir}/secret && chmod 600 {dir}/secret"),
+    ('[store]\nurl = "sqlite:///{dir}/theirs/p.db"\n', "run: chown nobody {dir}/theirs/key && chmod 600"),
+    (
+        '[prompts]\ndirectory = "{dir}/closed"\n',
+        "[prompts] directory: the user nobody may not read {dir}/closed; run: chmod -R",
+    ),
+    ('[[modem]]\nname = "a"\nport = "{dir}/tty"\n', "[[modem]] number 1 port: the user nobody may not open {dir}/tty"),
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize(("toml", "told"), ROOTS)
+def test_root_checks_with_the_rights_of_the_daemons_user(
+    public_path: Path, tmp_path: Path, toml: str, told: str
+) -> None:
+    (public_path / "secret").write_text("s3cret")
+    (public_path / "secret").chmod(0o600)
+    (public_path / "closed").mkdir(mode=0o700)
+    (public_path / "theirs").mkdir()
+    (public_path / "theirs").chmod(0o777)
+    (public_path / "theirs" / "key").touch(mode=0o600)
+    os.mknod(public_path / "tty", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    path = written(public_path, toml)
+    inspect(path)  # imports what is imported late: nobody may not read a checkout that is ours alone
+    assert told.replace("{dir}", str(public_path)) in as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_a_file_that_the_user_may_not_read_has_the_remedy(public_path: Path, tmp_path: Path) -> None:
+    """There used to be "name another file with --config", which helps nobody whose editor has changed the owner."""
+    path = written(public_path, MODEM)
+    path.chmod(0o600)
+    told = as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
+    assert f"the user nobody may not read {path}; run: chgrp pinwheel {path} && chmod 640 {path}" in told
+
+
+def test_a_file_that_everybody_may_write_is_a_mistake(place: Path) -> None:
+    """There used to be a "good" for a file in which any user of the machine could put a command (power_cycle)."""
+    path = written(place, MODEM, "open.toml")
+    path.chmod(0o666)
+    done = check_config(path)
+    assert (
+        done.exit_code,
+        f"its mode: every user of this machine may write {path}; run: chmod o-w" in done.output,
+    ) == (
+        1,
+        True,
+    )
+
+
+def test_an_unknown_user_is_a_usage_error(place: Path) -> None:
+    arguments = ["--config", str(written(place, MODEM)), "--check-config", "--user", "nobody-of-this-name"]
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, "there is no user" in done.output) == (2, True)
+
+
+# --- under the unit ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("toml", "directive", "told"),
+    [
+        (
+            '[voice]\ndriver = "pyvoip"\nserver = "a"\ntls_ca = "/home/a"\n',
+            "ProtectHome",
+            "[voice] tls_ca",
+        ),
+        ('[prompts]\ndirectory = "/tmp/prompts"\n', "PrivateTmp", "[prompts] directory"),
+        ('[store]\nurl = "sqlite:////srv/p.db"\n', "ReadWritePaths", "[store] url"),
+        (TRUNK + 'state_file = "/srv/voice.json"\n', "ReadWritePaths", "[voice] state_file"),
+        ('[[modem]]\nname = "a"\nport = "/dev/null"\n', "DeviceAllow", "[[modem]] number 1 port"),
+    ],
+)
+def test_what_the_unit_hides_from_the_service_is_a_mistake(toml: str, directive: str, told: str) -> None:
+    """There used to be a "good" for what only the sandbox forbids."""
+    config = parse(toml, Path("pinwheel.toml"))
+    (found,) = kept_from(config, changes="")
+    assert (found.where, directive in found.text, "systemctl edit" in found.text) == (told, True, True)
+    assert list(kept_from(config, changes=f"[Service]\n{directive}=...")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "directory", "mistakes"),
+    [
+        ("[Service]\nStateDirectory=other\n", "other", 0),
+        ("[Service]\nStateDirectory=other\n", "pinwheel", 0),
+        ("[Service]\nStateDirectory=\nStateDirectory=other more:link\n", "more", 0),
+        ("[Service]\nStateDirectory=\n StateDirectory = other\n", "pinwheel", 1),
+        ("[Service]\nStateDirectory=\n", "pinwheel", 1),
+        ("[Service]\n# StateDirectory=other\n", "other", 1),
+    ],
+)
+def test_state_directories_of_a_drop_in_count(changes: str, directory: str, mistakes: int) -> None:
+    """There used to be a "good" for the database in a directory that a drop-in had taken away, and none for its own."""
+    config = parse(store(f"sqlite:////var/lib/{directory}/p.db"), Path("pinwheel.toml"))
+    assert [finding.where for finding in kept_from(config, changes)] == ["[store] url"] * mistakes
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_no_owner_is_advised_where_the_disk_is_read_only(tmp_path: Path) -> None:
+    """There used to be a chown as the remedy, which no read-only disk takes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    path = written(tmp_path, MODEM + store(f"sqlite:///{disk}/p.db"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], check=True)
+    try:
+        told = check_config(path).output
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert f"[store] url: {disk} is read-only here" in told
+    assert "install -d" not in told
+
+
+def test_the_unit_hides_nothing_of_the_shipped_file() -> None:
+    assert list(kept_from(inspect(SHIPPED).config, changes="")) == []
+
+
+# --- anything at all ---------------------------------------------------------------------------------------
+
+KEYS = [f"{section}.{f.name}" for section, cls in SECTIONS.items() for f in fields(cls)]
+VALUES = st.one_of(
+    st.text(max_size=40),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.booleans(),
+    st.lists(st.one_of(st.integers(-9, 9), st.text(max_size=9)), max_size=3),
+    st.sampled_from(["", "/", "127.0.0.1:1", "[::1]:1", "sqlite:////x", "0660", "auto", "{e164}", "4000-4099"]),
+)
+
+
+def toml_of(value: object) -> str:
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
+    return json.dumps(value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([f.name for f in fields(Options)]), VALUES, max_size=4),
+    st.sampled_from(KEYS),
+    VALUES,
+)
+def test_any_value_of_any_key_is_judged(place: Path, voice: dict[str, object], key: str, value: object) -> None:
+    """A configuration or findings, never another exception; and messages of one line."""
+    section, _, name = key.partition(".")
+    lines = [f"{name} = {toml_of(value)}" for name, value in voice.items()]
+    toml = "\n".join(['[voice]\ndriver = "pyvoip"', *lines])
+    if section != "voice":
+        toml += f"\n[{section}]\n{name} = {toml_of(value)}\n"
+    for finding in inspect(written(place, toml.encode(errors="replace").decode(), "any.toml")).findings:
+        assert finding.text
+        assert "\n" not in str(finding)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_file_is_judged(place: Path, content: bytes) -> None:
+    path = place / "any.toml"
+    path.write_bytes(content)
+    for finding in inspect(path).findings:
+        assert finding.text
+
+
+def test_a_line_of_a_million_characters_is_judged_in_good_time(place: Path) -> None:
+    started = time.monotonic()
+    for part in ("a", '"', "[", "= ", "a = 'x' ", "\u201c", " ", "a = 1s ", "#\n"):
+        inspect(written(place, part * (1_000_000 // len(part)), "long.toml"))
+    assert time.monotonic() - started < 30
+    assert "that is another file" in check_config(Path("/dev/zero")).output

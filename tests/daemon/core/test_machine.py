@@ -1,0 +1,455 @@
+"""What each event does to a request, and what it no longer does."""
+
+from dataclasses import replace
+
+import pytest
+
+from daemon.core.machine import GONE, advance
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import (
+    Answer,
+    AttemptSettled,
+    AttemptStarted,
+    AttemptState,
+    CancelRequested,
+    Channel,
+    ClearTimer,
+    CodeSubmitted,
+    Deliver,
+    Event,
+    NextRequested,
+    Note,
+    RecordCheck,
+    Request,
+    Requested,
+    SetTimer,
+    Status,
+    Step,
+    StepDue,
+    StopDelivery,
+)
+from tests.daemon.core.story import due, request, started
+
+A = AttemptState
+
+
+def state(request: Request, step: int = 0) -> AttemptState:
+    return request.attempts[step].state
+
+
+def answer(actions: tuple[object, ...]) -> int:
+    (status,) = [action.status for action in actions if isinstance(action, Answer)]
+    return status
+
+
+def after(request: Request, *events: Event) -> Request:
+    for event in events:
+        request, _ = advance(request, event)
+    return request
+
+
+def sent(request: Request, step: int = 0) -> Request:
+    return after(request, AttemptStarted(step, s(1)), AttemptSettled(step, A.SENT, s(1)))
+
+
+# --- start, timers ---
+
+
+def test_a_start_delivers_sets_its_timer_and_answers_0() -> None:
+    running, actions = advance(request(1), Requested(at=s(0)))
+    assert actions == (
+        Note("event", 0, "sms A"),
+        Deliver(0, Channel.SMS, 1, s(300)),
+        SetTimer(1, s(125)),
+        Answer(0),
+    )
+    assert running.status is Status.IN_PROGRESS
+
+
+def test_a_timer_that_lost_the_race_is_ignored() -> None:
+    moved = after(started(request(1)), NextRequested(at=s(100)))
+    assert advance(moved, StepDue(1, s(125))) == (moved, ())
+
+
+def test_a_timer_that_fires_early_is_ignored() -> None:
+    running = started(request(1))
+    assert advance(running, StepDue(1, s(124.9))) == (running, ())
+
+
+def test_a_timer_of_a_finished_request_is_ignored() -> None:
+    done = after(started(request(1)), CodeSubmitted(True, s(5)))
+    assert advance(done, StepDue(1, s(125))) == (done, ())
+
+
+# --- codes ---
+
+
+def test_the_right_code_ends_everything() -> None:
+    done, actions = advance(started(request(1)), CodeSubmitted(True, s(5)))
+    assert (done.status, done.due_at, done.finalized_at) == (Status.SUCCESS, None, s(5))
+    assert state(done) is A.DROPPED
+    assert actions == (
+        Note("dropped", 0),
+        Answer(0),
+        RecordCheck(valid=True),
+        Note("success"),
+        ClearTimer(),
+        StopDelivery(),
+    )
+
+
+def test_a_wrong_code_changes_the_count_and_nothing_else() -> None:
+    running = started(request(1))
+    wrong, actions = advance(running, CodeSubmitted(False, s(5)))
+    assert wrong == replace(running, wrong=1)
+    assert answer(actions) == 16
+
+
+def test_the_third_wrong_code_fails_the_request() -> None:
+    twice = after(started(request(1)), CodeSubmitted(False, s(5)), CodeSubmitted(False, s(6)))
+    failed, actions = advance(twice, CodeSubmitted(False, s(7)))
+    assert failed.status is Status.FAILED
+    assert answer(actions) == 17
+    assert StopDelivery() in actions
+
+
+def test_a_new_pin_starts_a_new_count() -> None:
+    twice = after(started(request(1)), CodeSubmitted(False, s(5)), CodeSubmitted(False, s(6)), StepDue(1, s(125)))
+    assert twice.wrong == 2
+    assert after(twice, StepDue(2, s(305))).wrong == 0
+
+
+def test_a_code_while_no_pin_is_valid_is_wrong_but_not_counted() -> None:
+    running = started(request(1, pin_expiry=60))
+    same, actions = advance(running, CodeSubmitted(True, s(60)))
+    assert same is running
+    assert answer(actions) == 16
+    assert RecordCheck(valid=False) in actions
+
+
+@pytest.mark.parametrize(("correct", "at"), [(True, 5), (False, 5), (True, 300), (False, 300)])
+def test_every_code_is_recorded_as_it_was_judged(correct: bool, at: float) -> None:
+    """There used to be no test of it: a wrong code could be recorded as valid, or none at all."""
+    _, actions = advance(started(request(1)), CodeSubmitted(correct, s(at)))
+    assert [a for a in actions if isinstance(a, RecordCheck)] == [RecordCheck(valid=correct and at < 300)]
+
+
+@pytest.mark.parametrize("event", [CodeSubmitted(True, s(9)), NextRequested(s(9)), CancelRequested(s(9), s(0), 0)])
+def test_nothing_can_be_asked_of_a_finished_request(event: Event) -> None:
+    done = after(started(request(1)), CodeSubmitted(True, s(5)))
+    assert advance(done, event) == (done, (Answer(6, GONE),))
+
+
+# --- control ---
+
+
+@pytest.mark.parametrize(("at", "status"), [(29.9, 19), (30.0, 0), (124.9, 0)])
+def test_a_cancel_waits_for_30_seconds(at: float, status: int) -> None:
+    assert answer(advance(started(request(1)), CancelRequested(s(at), s(30), 2))[1]) == status
+
+
+def test_a_cancel_comes_too_late_after_the_second_event() -> None:
+    second = after(started(request(1)), StepDue(1, s(125)))
+    assert answer(advance(second, CancelRequested(s(126), s(30), 2))[1]) == 19
+    assert after(second, CancelRequested(s(126), s(30), 0)).status is Status.CANCELLED
+
+
+def test_a_cancel_drops_what_is_queued() -> None:
+    cancelled, actions = advance(started(request(1)), CancelRequested(s(40), s(30), 2))
+    assert (cancelled.status, state(cancelled)) == (Status.CANCELLED, A.DROPPED)
+    assert actions[-2:] == (ClearTimer(), StopDelivery())
+
+
+def test_a_trigger_without_events_left_is_refused() -> None:
+    only = started(request(6))
+    assert answer(advance(only, NextRequested(s(5)))[1]) == 19
+
+
+@pytest.mark.parametrize(
+    ("pin_expiry", "own_pin", "at"), [(60, True, 59.999), (None, True, 400), (60, False, 60), (None, False, 124)]
+)
+def test_a_trigger_is_done_where_there_can_be_a_code(pin_expiry: int | None, own_pin: bool, at: float) -> None:
+    running = started(request(1, pin_expiry=pin_expiry, own_pin=own_pin))
+    moved, actions = advance(running, NextRequested(s(at)))
+    assert (answer(actions), moved.step) == (0, 2)
+
+
+def test_a_trigger_for_a_dead_code_of_the_caller_is_refused() -> None:
+    dead = started(request(1, own_pin=True, pin_expiry=60))
+    assert answer(advance(dead, NextRequested(s(60)))[1]) == 19
+
+
+# --- deliveries ---
+
+
+def test_an_attempt_is_counted_when_it_starts() -> None:
+    sending, actions = advance(started(request(1)), AttemptStarted(0, s(1), "sim1"))
+    attempt = sending.attempts[0]
+    assert (attempt.state, attempt.tries, attempt.device) == (A.SENDING, 1, "sim1")
+    assert actions == (Note("sending", 0),)
+
+
+def test_an_attempt_starts_only_once() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    assert advance(sending, AttemptStarted(0, s(2))) == (sending, ())
+
+
+def test_an_attempt_whose_pin_died_in_the_queue_is_dropped() -> None:
+    late = after(started(request(1)), AttemptStarted(0, s(300)))
+    assert (state(late), late.attempts[0].tries) == (A.DROPPED, 0)
+
+
+def test_an_attempt_that_does_not_exist_is_ignored() -> None:
+    running = started(request(1))
+    assert advance(running, AttemptStarted(2, s(1))) == (running, ())
+
+
+def test_a_delivery_report_completes_what_was_sent() -> None:
+    done = after(sent(started(request(1))), AttemptSettled(0, A.DELIVERED, s(3)))
+    assert state(done) is A.DELIVERED
+    assert advance(done, AttemptSettled(0, A.FAILED, s(4))) == (done, ())
+
+
+def test_what_was_not_sent_is_queued_again_without_costing_a_try() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again, actions = advance(sending, AttemptSettled(0, A.QUEUED, s(2), detail="no network"))
+    assert (state(again), again.attempts[0].tries) == (A.QUEUED, 0)
+    assert Deliver(0, Channel.SMS, 1, s(300)) in actions
+
+
+def test_what_was_not_sent_before_its_pin_died_is_given_up() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    given_up, actions = advance(sending, AttemptSettled(0, A.QUEUED, s(300)))
+    assert state(given_up) is A.DROPPED
+    assert not [a for a in actions if isinstance(a, Deliver)]
+
+
+def test_what_was_not_sent_before_the_end_is_given_up() -> None:
+    done = after(started(request(1)), AttemptStarted(0, s(1)), CodeSubmitted(True, s(2)))
+    given_up, actions = advance(done, AttemptSettled(0, A.QUEUED, s(3)))
+    assert state(given_up) is A.DROPPED
+    assert not [a for a in actions if isinstance(a, Deliver)]
+
+
+def test_an_uncertain_attempt_goes_out_once_more_if_the_policy_says_so() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again, actions = advance(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    assert state(again) is A.QUEUED
+    assert Deliver(0, Channel.SMS, 1, s(300)) in actions
+    twice = after(again, AttemptStarted(0, s(3)), AttemptSettled(0, A.UNCERTAIN, s(4), resend=True))
+    assert (state(twice), twice.attempts[0].tries) == (A.UNCERTAIN, 2)
+
+
+@pytest.mark.parametrize("news", [A.SENT, A.DELIVERED])
+def test_late_news_of_the_first_try_spares_the_second(news: A) -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    told = after(again, AttemptSettled(0, news, s(3), reference="7"))
+    assert (state(told), told.attempts[0].reference) == (news, "7")
+    assert after(told, AttemptStarted(0, s(4))) == told
+
+
+@pytest.mark.parametrize(
+    "given_up",
+    [
+        AttemptStarted(0, s(300)),  # its PIN has died
+        AttemptSettled(0, A.DROPPED, s(300)),
+        CodeSubmitted(True, s(4)),
+        StepDue(1, s(125)),  # another message goes out instead
+    ],
+)
+def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_given_up(given_up: Event) -> None:
+    sending = after(started(request(4)), AttemptStarted(0, s(1)))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    done = after(again, given_up)
+    assert done.attempts[0].state is A.UNCERTAIN
+    assert after(done, AttemptSettled(0, A.DELIVERED, s(310))).attempts[0].state is A.DELIVERED
+
+
+def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_refused() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3)))
+    refused = after(again, AttemptSettled(0, A.REFUSED, s(4), detail="CMS 197"))
+    assert (state(refused), refused.attempts[0].detail) == (A.UNCERTAIN, "CMS 197")
+    assert state(after(refused, AttemptSettled(0, A.DELIVERED, s(5)))) is A.DELIVERED
+
+
+def test_what_may_have_gone_out_fails_only_by_a_report() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1), "sim1"))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3), "sim2"))
+    given_up = after(again, AttemptSettled(0, A.FAILED, s(4), detail="given up"))
+    assert state(given_up) is A.UNCERTAIN
+    assert state(after(given_up, AttemptSettled(0, A.FAILED, s(5), "7", device="sim2"))) is A.FAILED
+
+
+def test_a_reference_belongs_to_the_modem_whose_word_it_is() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1), "sim1"))
+    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), device="sim1", resend=True))
+    elsewhere = after(again, AttemptStarted(0, s(3), "sim2"))
+    late = after(elsewhere, AttemptSettled(0, A.SENT, s(4), "7", device="sim1"))
+    assert (late.attempts[0].device, late.attempts[0].reference) == ("sim1", "7")
+    unanswered = after(elsewhere, AttemptSettled(0, A.UNCERTAIN, s(4), device="sim1"))
+    assert unanswered.attempts[0].device == "sim2"
+
+
+def test_there_is_no_news_of_what_was_never_tried() -> None:
+    queued = started(request(1))
+    assert after(queued, AttemptSettled(0, A.DELIVERED, s(3))) == queued
+
+
+def test_an_uncertain_attempt_stays_uncertain_if_the_policy_says_never() -> None:
+    uncertain = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2)))
+    assert state(uncertain) is A.UNCERTAIN
+    assert state(after(uncertain, AttemptSettled(0, A.DELIVERED, s(9)))) is A.DELIVERED
+
+
+def test_an_uncertain_attempt_is_not_repeated_once_its_pin_died() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    assert state(after(sending, AttemptSettled(0, A.UNCERTAIN, s(300), resend=True))) is A.UNCERTAIN
+
+
+def test_an_uncertain_attempt_is_not_repeated_once_the_next_event_ran() -> None:
+    moved = after(started(request(1)), AttemptStarted(0, s(1)), StepDue(1, s(125)))
+    assert state(after(moved, AttemptSettled(0, A.UNCERTAIN, s(130), resend=True))) is A.UNCERTAIN
+
+
+def test_a_refusal_keeps_the_schedule() -> None:
+    refused = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.REFUSED, s(2)))
+    assert (state(refused), refused.step, refused.due_at) == (A.REFUSED, 1, s(125))
+
+
+def test_a_refusal_starts_the_next_event_where_the_operator_wants_that() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)))
+    moved, actions = advance(sending, AttemptSettled(0, A.REFUSED, s(2), move_on=True))
+    assert (moved.step, moved.due_at) == (2, s(182))
+    assert Deliver(1, Channel.TTS, 1, s(300)) in actions
+
+
+def test_a_refusal_of_the_last_event_waits_for_the_end() -> None:
+    last = after(started(request(6)), AttemptStarted(0, s(1)), AttemptSettled(0, A.REFUSED, s(2), move_on=True))
+    assert (last.step, last.due_at) == (1, s(300))
+
+
+def test_a_dropped_message_keeps_the_schedule() -> None:
+    dropped = after(started(request(1)), AttemptSettled(0, A.DROPPED, s(45)))
+    assert (state(dropped), dropped.step, dropped.due_at) == (A.DROPPED, 1, s(125))
+
+
+def test_a_dropped_message_starts_the_next_event_with_a_pin_that_lives_where_the_operator_wants_that() -> None:
+    """The dropped one had little of its life left, and nobody has it."""
+    moved, actions = advance(
+        started(request(1, pin_expiry=60)), AttemptSettled(0, A.DROPPED, s(45), detail="overloaded", move_on=True)
+    )
+    assert (moved.step, moved.due_at) == (2, s(225))
+    assert Deliver(1, Channel.TTS, 2, s(105)) in actions
+    late = after(moved, AttemptSettled(0, A.DROPPED, s(46), move_on=True))
+    assert late == moved
+
+
+def test_a_pin_that_may_be_out_is_not_replaced_by_a_dropped_message() -> None:
+    sending = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    moved, actions = advance(sending, AttemptSettled(0, A.DROPPED, s(45), move_on=True))
+    assert state(moved) is A.UNCERTAIN
+    assert Deliver(1, Channel.TTS, 1, s(300)) in actions
+
+
+def test_a_callers_own_pin_is_never_replaced() -> None:
+    _, actions = advance(started(request(1, own_pin=True)), AttemptSettled(0, A.DROPPED, s(45), move_on=True))
+    assert any(isinstance(action, Deliver) and action.generation == 1 for action in actions)
+
+
+def test_what_may_have_gone_out_stays_uncertain_when_the_network_takes_no_second_try() -> None:
+    again = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    assert state(after(again, AttemptSettled(0, A.FAILED, s(290), detail="given up"))) is A.UNCERTAIN
+
+
+@pytest.mark.parametrize(
+    ("news", "at", "detail"),
+    [
+        (A.SENT, 59, ""),
+        (A.SENT, 60, "after the PIN's death"),
+        (A.DELIVERED, 60, "after the PIN's death"),
+        (A.UNCERTAIN, 60, ""),
+    ],
+)
+def test_a_message_that_arrives_after_its_pins_death_says_so(news: A, at: int, detail: str) -> None:
+    """It used to count as delivered, though nobody can use it."""
+    sending = after(started(request(1, pin_expiry=60)), AttemptStarted(0, s(1)))
+    arrived, actions = advance(sending, AttemptSettled(0, news, s(at), "7"))
+    assert arrived.attempts[0].detail == detail
+    assert Note(str(news), 0, detail) in actions
+
+
+def test_a_report_that_comes_late_says_nothing_of_when_the_message_was_taken() -> None:
+    sending = after(started(request(1, pin_expiry=60)), AttemptStarted(0, s(1)))
+    in_time = after(sending, AttemptSettled(0, A.SENT, s(59), "7"), AttemptSettled(0, A.DELIVERED, s(70), "7"))
+    late = after(sending, AttemptSettled(0, A.SENT, s(61), "7"), AttemptSettled(0, A.DELIVERED, s(70), "7"))
+    assert [told.attempts[0].detail for told in (in_time, late)] == ["", "after the PIN's death"]
+
+
+def test_the_story_of_a_call_that_ends_after_its_pins_death_is_kept() -> None:
+    sending = after(started(request(7, pin_expiry=60)), AttemptStarted(0, s(50)))
+    answered = after(sending, AttemptSettled(0, A.DELIVERED, s(61), detail="answered"))
+    assert answered.attempts[0].detail == "answered, after the PIN's death"
+
+
+def test_a_pin_whose_life_a_later_event_prolonged_is_not_dead() -> None:
+    steps = (Step(Channel.SMS, s(200)), Step(Channel.SMS, s(300)))
+    second = after(started(request(steps=steps)), AttemptStarted(0, s(1)), StepDue(1, s(200)))
+    assert second.pin_until == s(500)
+    assert after(second, AttemptSettled(0, A.SENT, s(310), "7")).attempts[0].detail == ""
+
+
+@pytest.mark.parametrize("end", [CodeSubmitted(True, s(2)), CancelRequested(s(40), s(30), 2)])
+def test_a_refusal_after_the_end_starts_nothing(end: Event) -> None:
+    """There used to be no test of it: another SMS or call would have followed a success or a cancel."""
+    done = after(started(request(1)), AttemptStarted(0, s(1)), end)
+    refused, actions = advance(done, AttemptSettled(0, A.REFUSED, s(50), move_on=True))
+    assert (refused.status, refused.step, refused.due_at, state(refused)) == (done.status, 1, None, A.REFUSED)
+    assert actions == (Note("refused", 0),)
+
+
+def test_a_refusal_starts_nothing_once_the_callers_own_code_is_dead() -> None:
+    """There used to be a call with a dead code; what holds for any story found it."""
+    sending = after(started(request(1, own_pin=True, pin_expiry=60)), AttemptStarted(0, s(1)))
+    refused, actions = advance(sending, AttemptSettled(0, A.REFUSED, s(60), move_on=True))
+    assert (refused.step, actions) == (1, (Note("refused", 0),))
+
+
+def test_a_refusal_of_an_older_event_starts_no_other() -> None:
+    """There used to be no test of it: the late answer to the first event would have started the third."""
+    second = after(started(request(1)), AttemptStarted(0, s(1)), StepDue(1, s(125)))
+    refused, actions = advance(second, AttemptSettled(0, A.REFUSED, s(130), move_on=True))
+    assert (refused.step, refused.due_at, state(refused)) == (2, s(305), A.REFUSED)
+    assert actions == (Note("refused", 0),)
+
+
+def test_a_message_still_queued_is_dropped_when_the_next_one_is() -> None:
+    second = after(started(request(4)), StepDue(1, s(120)))
+    assert [a.state for a in second.attempts] == [A.DROPPED, A.QUEUED]
+
+
+def test_a_message_still_queued_with_the_same_pin_stands_beside_a_call() -> None:
+    second = after(started(request(1)), StepDue(1, s(125)))
+    assert [a.state for a in second.attempts] == [A.QUEUED, A.QUEUED]
+
+
+def test_a_message_with_an_old_pin_is_dropped() -> None:
+    third = after(started(request(1)), StepDue(1, s(125)), StepDue(2, s(305)))
+    assert [a.state for a in third.attempts] == [A.DROPPED, A.DROPPED, A.QUEUED]
+
+
+def test_what_was_on_the_wire_at_the_end_is_still_recorded() -> None:
+    done = after(started(request(1)), AttemptStarted(0, s(1)), CodeSubmitted(True, s(2)))
+    assert state(done) is A.SENDING
+    assert state(after(done, AttemptSettled(0, A.SENT, s(3)))) is A.SENT
+
+
+def test_the_channels_of_a_request_are_those_of_its_workflow() -> None:
+    assert request(1).channels == {Channel.SMS, Channel.TTS}
+    assert request(4).channels == {Channel.SMS}
+
+
+def test_the_end_of_the_last_wait_expires_the_request() -> None:
+    only = started(request(6))
+    assert after(only, due(only)).status is Status.EXPIRED

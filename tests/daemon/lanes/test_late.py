@@ -1,0 +1,487 @@
+"""An answer that comes late, and a database that cannot be written for a while: what the record says in the end.
+
+The lane, the engine and the store are the daemon's own, in this process, so that the driver's patience can be short.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.clock import Clock
+from daemon.config import Modem
+from daemon.core.callers import Caller
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import AttemptState, Channel, Request, Step
+from daemon.core.quota import DAY
+from daemon.core.reporting import Reporting
+from daemon.engine import Engine, Policy
+from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
+from daemon.pins import Pins
+from daemon.store.schema import sqlite
+from daemon.store.sqlite import SqliteStore
+from drivers import DeviceState, DriverError, Uncertain
+from drivers.serial.driver import Driver, Options
+from drivers.simulated.dialect import Dialect
+from drivers.simulated.modem import SimulatedModem
+from drivers.simulated.pdus import deliver
+from tests.daemon.core.story import request
+from tests.drivers.serial.test_driver import FAST
+
+SLOW_S = 1.2  # FAST gives an answer half of that
+OVER = {"delivered", "failed", "refused"}
+NUMBER = "447700900123"
+
+
+def plain(_: Request, pin: str) -> str:
+    return f"Acme code: {pin}."
+
+
+@asynccontextmanager
+async def running(
+    store: SqliteStore, modem: SimulatedModem, *, resend: bool = False, text: SmsText = plain, speed: float = 1.0
+) -> AsyncIterator[Engine]:
+    engine = Engine(store, Clock(speed), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
+    driver = Driver("sim1", Options(port=modem.port), FAST)
+    lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=99))], text)
+    lane.open()
+    try:
+        await until(lambda: lane.pool.slots[0].ready)
+        yield engine
+    finally:
+        await lane.close()
+
+
+def lane_of(engine: Engine) -> tuple[SmsLane, ModemSlot]:
+    lane = engine.lanes[Channel.SMS]
+    assert isinstance(lane, SmsLane)
+    return lane, lane.pool.slots[0]
+
+
+def state(engine: Engine, request_id: str) -> str:
+    found = engine.store.reading.request(request_id)
+    assert found is not None
+    return found[1].attempts[0].state
+
+
+def counted(engine: Engine) -> tuple[int, int]:
+    """Messages of today: in memory, and in the database."""
+    slot = lane_of(engine)[1]
+    return slot.quota.used(engine.clock.now()).day, len(engine.store.reading.sent_by("sim1", s(0)))
+
+
+@contextmanager
+def locked(directory: Path, store: SqliteStore) -> Iterator[None]:
+    """Nothing can be written."""
+    store._writer.execute("PRAGMA busy_timeout=0")
+    with closing(sqlite.connect(str(directory / "pinwheel.db"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def start(engine: Engine, number: str) -> str:
+    """A request of one SMS."""
+    plan = request(steps=(Step(Channel.SMS, s(300)),))
+    new = replace(plan, created_at=engine.clock.now(), id=f"{int(number):032x}", number=number)
+    await engine.start(Caller(), new)
+    return new.id
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def lost(engine: Engine, modem: SimulatedModem, *, accepted: bool) -> str:
+    """A request whose SMS is never answered by the modem, nor reported; whether it was sent."""
+    modem.lose_answer(accepted)
+    request_id = await start(engine, "447700900186")
+    await until(lambda: state(engine, request_id) == "uncertain" and lane_of(engine)[1].ready)
+    return request_id
+
+
+async def told(engine: Engine, request_id: str) -> list[str]:
+    """What the history says of the delivery of a request, up to its end."""
+    kinds: list[str] = []
+    async with asyncio.timeout(20):
+        while not OVER & set(kinds):
+            await engine.wait_for_news(0.2)
+            kinds = [line.kind for line in engine.store.reading.history(0, 100, request_id)]
+    return [kind for kind in kinds if kind not in ("started", "event")]
+
+
+@pytest.mark.parametrize(
+    ("resend", "error", "expected", "arrived"),
+    [
+        (False, None, ["sending", "uncertain", "sent", "delivered"], 1),
+        (True, None, ["sending", "uncertain", "sent", "delivered"], 1),  # what waited to go out again does not
+        (False, 350, ["sending", "uncertain", "failed"], 0),
+        (True, 350, ["sending", "uncertain", "sending", "uncertain", "sent", "delivered"], 1),
+    ],
+)
+def test_a_late_answer_corrects_the_record_and_nothing_goes_out_twice(
+    tmp_path: Path, store: SqliteStore, *, resend: bool, error: int | None, expected: list[str], arrived: int
+) -> None:
+    async def story(modem: SimulatedModem) -> list[str]:
+        async with running(store, modem, resend=resend) as engine:
+            return await told(engine, await start(engine, NUMBER))
+
+    with SimulatedModem(tmp_path / "modem", network_s=SLOW_S, report_s=0.05) as modem:
+        if error is not None:
+            modem.refuse(error)
+        assert asyncio.run(story(modem)) == expected
+        assert len(modem.accepted) == arrived
+
+
+def test_a_database_that_cannot_be_written_for_a_while_loses_no_message_and_no_answer(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    async def story(modem: SimulatedModem) -> list[list[str]]:
+        async with running(store, modem) as engine:
+            requests = [await start(engine, number) for number in (NUMBER, "447700900145")]
+            await until(lambda: modem.commands["+CMGS"])  # the first is on the wire, the second waits
+            with locked(tmp_path, store):
+                await until(lambda: modem.accepted and store.broken)
+            return [await told(engine, each) for each in requests]
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.3, report_s=0.05) as modem:
+        told_of = asyncio.run(story(modem))
+        assert [(kinds[0], kinds[-1]) for kinds in told_of] == [("sending", "delivered")] * 2
+        assert [number for number, _ in modem.accepted] == [NUMBER, "447700900145"]
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(
+    tmp_path: Path, store: SqliteStore, *, resend: bool
+) -> None:
+    async def story(modem: SimulatedModem) -> str:
+        async with running(store, modem, resend=resend) as engine:
+            sent = await start(engine, "447700900186")  # has no report
+            await until(lambda: modem._outbox)
+            await asyncio.sleep(FAST.answer - 0.2)
+            time.sleep(0.6)  # meanwhile the driver gives up, and hears the answer
+            await until(lambda: state(engine, sent) == "sent")
+            await asyncio.sleep(0.5)  # long enough to go out again
+            return state(engine, sent)
+
+    with SimulatedModem(tmp_path / "modem", network_s=FAST.answer + 0.2) as modem:
+        assert asyncio.run(story(modem)) == "sent"
+        assert len(modem.accepted) == 1
+
+
+def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> list[tuple[int, int]]:
+        async with running(store, modem) as engine:
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "uncertain")
+            before = counted(engine)
+            await told(engine, sent)
+            return [before, counted(engine)]
+
+    with SimulatedModem(tmp_path / "modem", network_s=SLOW_S) as modem:
+        modem.refuse(350)
+        assert asyncio.run(story(modem)) == [(1, 1), (0, 0)]
+
+
+def test_a_late_refusal_waits_until_its_message_is_known_as_uncertain(tmp_path: Path, store: SqliteStore) -> None:
+    disk = threading.Event()
+
+    async def story(modem: SimulatedModem) -> tuple[str, tuple[int, int]]:
+        async with running(store, modem) as engine:
+            _, slot = lane_of(engine)
+            sent = await start(engine, NUMBER)
+            await until(lambda: modem._outbox)
+            slow = store.submit(lambda _: disk.wait(20))
+            await until(lambda: not slot.ready)
+            await until(lambda: slot.ready)  # it has told all
+            assert state(engine, sent) == "sending"
+            disk.set()
+            await slow
+            await told(engine, sent)
+            return state(engine, sent), counted(engine)
+
+    with SimulatedModem(tmp_path / "modem", network_s=SLOW_S) as modem:
+        modem.refuse(350)
+        assert asyncio.run(story(modem)) == ("failed", (0, 0))
+
+
+def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            test = asyncio.ensure_future(lane.tests.send(slot, "447700900180", 0))
+            await until(lambda: modem._outbox)
+            with locked(tmp_path, store):
+                with pytest.raises(DriverError):
+                    await test
+                await until(lambda: store.broken)
+            await until(lambda: counted(engine) == (0, 0))
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.3) as modem:
+        asyncio.run(story(modem))
+
+
+def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            await lost(engine, modem, accepted=True)
+            assert counted(engine) == (1, 1)
+            modem.lose_answer(False)
+            with pytest.raises(Uncertain):
+                await lane.tests.send(slot, "447700900186", 0)
+            assert counted(engine) == (2, 2)
+
+    weeks_ago = Clock().now() - s(20 * 24 * 3600)
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        asyncio.run(story(modem))
+        store._writer.execute("UPDATE sent SET at_ms = ?", (weeks_ago,))
+
+        async def later() -> None:
+            async with running(store, modem) as engine:
+                slot = lane_of(engine)[1]
+                await until(lambda: slot.ready)
+                sent = await start(engine, NUMBER)
+                await until(lambda: state(engine, sent) in ("sent", "delivered"))
+                assert len(engine.store.reading.sent_by("sim1", s(0))) == 3
+                used = slot.quota.used(engine.clock.now())
+                assert (used.day, used.recipients) == (1, 2)
+
+        asyncio.run(later())
+
+
+def test_the_report_of_a_request_is_credited_although_a_test_was_refused(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "sent")
+            modem.refuse(21)
+            with pytest.raises(DriverError):
+                await lane.tests.send(slot, NUMBER, 0)  # the report comes meanwhile
+            await until(lambda: state(engine, sent) == "delivered")
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.4, report_s=0.2) as modem:
+        asyncio.run(story(modem))
+
+
+def test_the_late_answer_to_a_test_is_no_requests(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            unsent = await lost(engine, modem, accepted=False)
+            modem.network_s = SLOW_S
+            with pytest.raises(Uncertain):
+                await lane.tests.send(slot, "447700900286", 0)
+            await until(lambda: slot.ready)
+            assert state(engine, unsent) == "uncertain"
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        asyncio.run(story(modem))
+        assert [number for number, _ in modem.accepted] == ["447700900286"]
+
+
+def test_a_text_that_cannot_be_made_fails_its_message_alone(tmp_path: Path, store: SqliteStore) -> None:
+    def text(request: Request, pin: str) -> str:
+        if request.number == NUMBER:
+            raise LookupError("a defect")
+        return plain(request, pin)
+
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem, text=text) as engine:
+            bad = await start(engine, NUMBER)
+            await until(lambda: state(engine, bad) == AttemptState.FAILED)
+            assert counted(engine) == (0, 0)
+            lane_of(engine)[1].rest_until = 0.0
+            good = await start(engine, "447700900145")
+            await until(lambda: state(engine, good) == AttemptState.DELIVERED)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+def test_what_comes_while_nothing_can_be_written_is_recorded_later(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem):
+            with locked(tmp_path, store):
+                pdu = deliver("447700900999", "by the line")
+                modem.say(f"+CMT: ,{len(pdu) - 1}\r\n{pdu.hex().upper()}")
+                modem.receive("447700900999", "by the SIM")
+                await until(lambda: store.broken and modem.commands["+CMGR"])
+                await asyncio.sleep(0.5)
+                assert modem.commands["+CMGD"] == 0
+            await until(lambda: sum(line.kind == "incoming" for line in store.reading.history(0, 9)) == 2)
+            await until(lambda: modem.commands["+CMGD"] == 1)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+def test_a_report_that_the_sim_keeps_is_not_asked_ever_more_often(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(modem: SimulatedModem) -> tuple[int, int]:
+        async with running(store, modem) as engine:
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "sent")
+            submit, submitted = store.submit, []
+
+            def counting(*operation: Any) -> Any:
+                submitted.append(operation)
+                return submit(*operation)
+
+            monkeypatch.setattr(store, "submit", counting)
+            with locked(tmp_path, store):
+                await until(lambda: modem.commands["+CMGL"] >= 8)
+                counts = len(submitted), modem.commands["+CMGL"]
+            await until(lambda: state(engine, sent) == "delivered")
+            return counts
+
+    with SimulatedModem(
+        tmp_path / "modem", network_s=0.05, report_s=0.5, dialect=Dialect(stores_reports=True)
+    ) as modem:
+        submitted, looks = asyncio.run(story(modem))
+    assert submitted <= looks + 1
+
+
+def test_delivery_reports_that_stop_are_told_and_so_are_they_when_they_come_again(
+    tmp_path: Path, store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some sticks give what they say by themselves to another tty."""
+
+    async def story(modem: SimulatedModem) -> list[tuple[str, ...]]:
+        async with running(store, modem) as engine:
+            slot = lane_of(engine)[1]
+            slot.reporting = Reporting(within_s=0.0)
+            told = []
+            for place in range(12):
+                sent = await start(engine, f"4477009001{place:02}86")  # has no report
+                await until(partial(lambda sent: state(engine, sent) == "sent", sent))
+                told.append(slot.remarks)
+            await start(engine, NUMBER)
+            await until(lambda: not slot.remarks)
+            return told
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        told = asyncio.run(story(modem))
+    assert told[8] == ()
+    assert told[11] == (
+        "no delivery report in 12 messages: the network sends none, or the modem gives them to another port",
+    )
+    assert [record.message for record in caplog.records if "reports=" in record.message] == [
+        f"modem=sim1 reports={told[9][0]!r}",
+        "modem=sim1 reports='they come again'",
+    ]
+
+
+def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> str:
+        async with running(store, modem) as engine:
+            await start(engine, "447700900181")
+            await until(lambda: lane_of(engine)[1].deferred)
+            return repr(lane_of(engine)[1])
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        assert "4477009" not in asyncio.run(story(modem))
+
+
+def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: Path, store: SqliteStore) -> None:
+    """The PIN lives for 300 s of the clock, 1.5 s here; `sending` was decided in time, and durable too late."""
+    disk = threading.Event()
+
+    async def story(modem: SimulatedModem) -> tuple[str, str, tuple[int, int]]:
+        async with running(store, modem, speed=200) as engine:
+            lane, slot = lane_of(engine)
+            slot.duty = Duty.PAUSED
+            request_id = await start(engine, NUMBER)
+            slot.duty = Duty.WORKING
+            lane._dispatch()
+            store.submit(lambda _: disk.wait(20))  # in one commit with the beginning
+            await asyncio.sleep(1.5)
+            disk.set()
+            await until(lambda: state(engine, request_id) == "dropped")
+            found = engine.store.reading.request(request_id)
+            assert found is not None
+            return found[1].attempts[0].detail, found[1].attempts[0].device, counted(engine)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        told = asyncio.run(story(modem))
+        assert told == ("its PIN would not have arrived alive: it had only 0 s left", "sim1", (0, 0))
+        assert modem.accepted == []
+
+
+def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> int:
+        async with running(store, modem) as engine:
+            requests = [await start(engine, f"4477009001{ending}86") for ending in range(10, 20)]
+            commits: list[str] = []
+            store._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+            await until(lambda: all(state(engine, request) == "sent" for request in requests))
+            return len(commits)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.1) as modem:
+        assert asyncio.run(story(modem)) <= 11
+
+
+def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            tested = await lane.tests.send(slot, NUMBER, 5)
+            modem.count_from(tested.references[0])
+            sent = await start(engine, NUMBER)
+            await until(lambda: state(engine, sent) == "delivered")
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.1) as modem:
+        asyncio.run(story(modem))
+
+
+def test_what_a_clock_counted_that_was_ahead_is_not_counted_for_ever(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        now = Clock().now()
+        store._writer.execute("INSERT INTO sent VALUES ('sim1', ?, '447700900199')", (now + s(99 * 24 * 3600),))
+        async with running(store, modem) as engine:
+            quota = lane_of(engine)[1].quota
+            assert (quota.used(engine.clock.now()).hour, quota.used(engine.clock.now() + DAY).hour) == (1, 0)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
+        asyncio.run(story(modem))
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_drained_modem_is_resumed_also_if_it_was_away(tmp_path: Path, store: SqliteStore, *, away: bool) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            if away:
+                modem.unplug()
+                await until(lambda: slot.driver.status().state is DeviceState.ABSENT)
+            await lane.pool.set_duty(slot, Duty.DRAINED)
+            if away:
+                modem.replug()
+            assert slot.driver.status().state is DeviceState.CLOSED
+            await lane.pool.set_duty(slot, Duty.WORKING)
+            await until(lambda: slot.ready)
+
+    with SimulatedModem(tmp_path / "modem") as modem:
+        asyncio.run(story(modem))
+
+
+def test_a_modem_that_did_not_let_go_of_its_port_is_resumed_once_it_has(tmp_path: Path, store: SqliteStore) -> None:
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            slot.driver.close()  # and what was resumed before that changed nothing
+            await lane.pool.set_duty(slot, Duty.WORKING)
+            await until(lambda: slot.ready)
+
+    with SimulatedModem(tmp_path / "modem") as modem:
+        asyncio.run(story(modem))

@@ -1,0 +1,29 @@
+"""Voice whose signalling is dead says so where people and monitors look."""
+
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.engine import Engine, Policy
+from daemon.lanes.voice import Manner, VoiceLane
+from daemon.operations.status import Health
+from daemon.pins import Pins
+from daemon.prompts.library import PromptLibrary
+from daemon.store.sqlite import SqliteStore
+from drivers.pyvoip import Driver, Options
+from tests.drivers.pyvoip.test_guards import astray
+from tests.gateway import until
+
+
+def test_signalling_that_is_dead_shows_in_status_and_health(tmp_path: Path) -> None:
+    """There used to be a daemon whose signalling was dead for good, "ready" in status and healthy."""
+    store = SqliteStore(tmp_path / "pinwheel.db")
+    driver = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray)
+    engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
+    health = Health(engine, None, VoiceLane(engine, driver, PromptLibrary({}), Manner(), max_calls=1, a_second=1))
+    driver.open(lambda _: None)
+    try:
+        until(lambda: health.trouble() == "voice is dead", "a health check that fails")
+        assert "signalling died" in health.reasons()[0]
+        assert health.voice()["state"] == "failed"
+    finally:
+        driver.close()

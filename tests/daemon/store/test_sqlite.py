@@ -1,0 +1,517 @@
+"""The store: durable, grouped, isolated, locked."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.core.machine import advance
+from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import (
+    AttemptSettled,
+    AttemptStarted,
+    AttemptState,
+    Channel,
+    CodeSubmitted,
+    Event,
+    Request,
+    Step,
+    StepDue,
+)
+from daemon.store.schema import MIGRATIONS, empty_log, sqlite
+from daemon.store.sqlite import Check, SqliteStore, StoreUnusable, Transaction
+from tests.daemon.core.story import request, started
+
+Operation = Callable[[Transaction], Any]
+
+
+def run(store: SqliteStore, *operations: Operation) -> list[Any]:
+    """The results of operations submitted together; exceptions are results."""
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(store.submit(operation) for operation in operations), return_exceptions=True)
+
+    return asyncio.run(main())
+
+
+def insert(new: Request) -> Operation:
+    return lambda tx: tx.insert(new)
+
+
+def named(number: int) -> Request:
+    return replace(started(request(1)), id=f"{number:032x}")
+
+
+def test_a_request_comes_back_as_it_went_in(store: SqliteStore) -> None:
+    sending, _ = advance(named(1), AttemptStarted(0, s(1), "sim1"))
+    (row,) = run(store, insert(sending))
+    assert store.reading.request(sending.id) == (row, sending)
+    assert store.reading.request_by_row(row) == (row, sending)
+
+
+def test_an_update_writes_request_and_attempts(store: SqliteStore) -> None:
+    before = named(1)
+    (row,) = run(store, insert(before))
+    for event in (StepDue(1, s(125)), AttemptStarted(1, s(126)), CodeSubmitted(True, s(127))):
+        after, _ = advance(before, event)
+        run(store, partial(Transaction.update, row=row, before=before, after=after))
+        assert store.reading.request(before.id) == (row, after)
+        before = after
+
+
+def test_an_operation_that_fails_takes_nobody_along(store: SqliteStore) -> None:
+    def fail(tx: Transaction) -> None:
+        tx.insert(named(2))
+        raise ValueError("half done")
+
+    first, failed, third = run(store, insert(named(1)), fail, insert(named(3)))
+    assert isinstance(failed, ValueError)
+    assert (first, third) == (1, 2)
+    assert store.reading.request(named(2).id) is None
+
+
+def orphan(tx: Transaction) -> None:
+    """What only the COMMIT refuses: an attempt of no request."""
+    tx._db.execute("PRAGMA defer_foreign_keys=ON")
+    tx._save_attempts(999, named(9).attempts)
+
+
+def test_a_commit_that_fails_leaves_no_trace_and_no_transaction(store: SqliteStore) -> None:
+    """There used to be tests of a BEGIN that fails only: without a ROLLBACK nothing could be written ever again."""
+    first, failed = run(store, insert(named(1)), orphan)
+    assert isinstance(first, StoreUnusable)
+    assert isinstance(failed, StoreUnusable)
+    assert store.broken
+    (row,) = run(store, insert(named(2)))
+    assert store.reading.request(named(1).id) is None
+    assert store.reading.request(named(2).id) == (row, named(2))
+    assert not store.broken
+
+
+def test_timers_are_found_by_their_due_time(store: SqliteStore) -> None:
+    rows = run(store, *(insert(replace(named(i), due_at=s(i))) for i in range(1, 6)))
+    assert store.reading.due(s(2), s(4)) == [(s(2), rows[1]), (s(3), rows[2])]
+    done, _ = advance(replace(named(2), due_at=s(2)), CodeSubmitted(True, s(1)))
+    run(store, lambda tx: tx.update(rows[1], named(2), done))
+    assert store.reading.due(s(2), s(4)) == [(s(3), rows[2])]
+
+
+def test_active_requests_of_a_number_are_known(store: SqliteStore) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
+    run(store, insert(named(1)), insert(done))
+    assert store.reading.active_for("447700900123") == [named(1)]
+    assert store.reading.counts() == {"IN PROGRESS": 1, "SUCCESS": 1}
+
+
+def test_unsettled_requests_are_known(store: SqliteStore) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
+    rows = run(store, insert(named(1)), insert(done))
+    assert store.reading.unsettled() == rows[:1]
+
+
+def test_what_a_modem_sent_is_counted_for_its_quota(store: SqliteStore) -> None:
+    def sent(tx: Transaction) -> None:
+        for at, device, number in ((1.0, "sim1", "a"), (2.0, "sim2", "b"), (3.0, "sim1", "b"), (4.0, "sim1", "a")):
+            tx.add_sent(s(at), device, number, forget=s(0))
+
+    run(store, sent)
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b"), (s(4), "a")]
+    assert store.reading.sent_by("sim1", s(3)) == [(s(3), "b"), (s(4), "a")]
+    run(store, lambda tx: tx.take_back_sent("sim1", "a"), lambda tx: tx.take_back_sent("sim1", "c"))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b")]
+    run(store, lambda tx: tx.add_sent(s(9), "sim1", "c", forget=s(2)))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(3), "b"), (s(9), "c")]
+    assert store.reading.sent_by("sim2", s(0)) == [(s(2), "b")]
+
+
+def old_database(path: Path, migrations: int, *statements: str) -> None:
+    """A database of an older version: the first migrations only, and what it wrote."""
+    old = sqlite.connect(str(path), isolation_level=None)
+    old.execute("CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
+    for name, changes in MIGRATIONS[:migrations]:
+        for statement in changes:
+            old.execute(statement)
+        old.execute("INSERT INTO migration VALUES (?, '')", (name,))
+    for statement in statements:
+        old.execute(statement)
+    old.close()
+
+
+OLD_REQUEST = (
+    "INSERT INTO request VALUES (7, '00000000000000000000000000000001', '447700900123', 'Acme', 'en-gb', 4, 1,"
+    " 'sms:60,tts:60,tts:300', 60, 1, 1700000000.4564, '', 'VERIFY', 'acme', 'IN PROGRESS', 1, 1, 1700000060.4564, 2,"
+    " 1700000060456, 1700000000.4564, 1700000000.4564, NULL)"
+)
+OLD_ATTEMPT = (
+    "INSERT INTO attempt VALUES (7, 0, 'sms', 1, 1700000060.4564, 1700000000.4564, 'sent', 1, 'sim1', '17', '',"
+    " 1700000003.9876)"
+)
+
+
+def test_what_was_sent_before_quotas_had_a_table_is_counted(tmp_path: Path) -> None:
+    unsent = OLD_ATTEMPT.replace("(7, 0,", "(7, 1,").replace("'sim1'", "''")
+    old_database(tmp_path / "p.db", 2, OLD_REQUEST, OLD_ATTEMPT, unsent)
+    store = SqliteStore(tmp_path / "p.db")
+    store.open()
+    assert store.reading.sent_by("sim1", s(0)) == [(Ms(1700000003988), "447700900123")]
+    store.close()
+
+
+def test_a_database_of_seconds_loses_nothing_when_it_becomes_one_of_milliseconds(tmp_path: Path) -> None:
+    """There used to be seconds beside a rounded `due_ms`: what had died in that millisecond was still sent."""
+    lines = (
+        """INSERT INTO "check" VALUES (5, 7, 1700000009.0014, 0, '192.0.2.1')""",
+        "INSERT INTO history VALUES (90, 1700000000.4564, '00000000000000000000000000000001', 'event', 0, 'sms A')",
+        "INSERT INTO sent VALUES ('sim1', 1700000003.9876, '447700900123')",
+        "INSERT INTO meta VALUES ('clock origin', '1690000000.25')",
+    )
+    old_database(tmp_path / "p.db", 3, OLD_REQUEST, OLD_ATTEMPT, *lines)
+    store = SqliteStore(tmp_path / "p.db")
+    store.open()
+    wanted = "00000000000000000000000000000001"
+    found = store.reading.request(wanted)
+    assert found is not None
+    row, kept = found
+    assert (row, kept.steps[0], kept.pin_expiry, kept.wrong) == (7, Step(Channel.SMS, s(60)), s(60), 2)
+    assert kept.created_at == kept.first_event_at == kept.last_event_at == Ms(1700000000456)
+    assert kept.due_at == kept.pin_until == kept.attempts[0].not_after == Ms(1700000060456)
+    assert kept.attempts[0].settled_at == Ms(1700000003988)
+    assert kept.finalized_at is None
+    assert store.reading.checks(wanted) == [Check(Ms(1700000009001), False, "192.0.2.1")]
+    assert [(line.seq, line.at) for line in store.reading.history(0, 9)] == [(90, Ms(1700000000456))]
+    assert store.reading.sent_by("sim1", s(0)) == [(Ms(1700000003988), "447700900123")]
+    assert store.meta("clock origin", "") == "1690000000.25"
+    assert store.reading.due(s(0), s(2e9)) == [(Ms(1700000060456), 7)]
+    assert store._writer.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert store._writer.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    running, _ = advance(kept, StepDue(1, Ms(1700000060500)))
+    assert (running.step, running.generation) == (2, 2)
+    (seq,) = run(store, lambda tx: tx.add_history(s(0), "", "later", None, ""))
+    assert seq == 91
+    store.close()
+
+
+def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
+    sent = [
+        advance(
+            advance(named(i), AttemptStarted(0, s(1), "sim1"))[0], AttemptSettled(0, AttemptState.SENT, s(2), str(i))
+        )[0]
+        for i in (1, 2)
+    ]
+    rows = run(store, *map(insert, sent))
+    assert store.reading.attempt_reported("447700900123", "1", "sim1", s(0)) == (rows[0], 0)
+    assert store.reading.attempt_reported("447700900123", "1", "sim2", s(0)) is None  # which counts by itself
+    assert store.reading.attempt_reported("447700900123", "9", "sim1", s(0)) is None
+    assert store.reading.attempt_reported("447700900145", "1", "sim1", s(0)) is None
+    assert store.reading.attempt_reported("07700900123", "2", "sim1", s(0)) == (rows[1], 0)  # in national form
+    assert store.reading.attempt_reported("07700900123", "9", "sim1", s(0)) is None
+    assert store.reading.attempt_reported("900123", "1", "sim1", s(0)) is None
+
+
+def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: SqliteStore) -> None:
+    sent = advance(
+        advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], AttemptSettled(0, AttemptState.SENT, s(2), "7")
+    )[0]
+    newer = replace(sent, id=named(2).id, attempts=(replace(sent.attempts[0], queued_at=s(50)),))
+    older = replace(sent, id=named(3).id, attempts=(replace(sent.attempts[0], queued_at=s(-50)),))
+    rows = run(store, insert(sent), insert(newer), insert(older))
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(-100)) == (rows[1], 0)
+
+
+def test_a_message_that_was_never_sent_has_no_report(store: SqliteStore) -> None:
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    back = advance(sending, AttemptSettled(0, AttemptState.QUEUED, s(2)))[0]
+    run(store, insert(back))
+    assert (back.attempts[0].device, back.attempts[0].tries) == ("sim1", 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) is None
+
+
+def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: SqliteStore) -> None:
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    uncertain = advance(sending, AttemptSettled(0, AttemptState.UNCERTAIN, s(2), resend=True))[0]
+    rows = run(store, insert(uncertain), insert(named(2)))
+    assert uncertain.attempts[0].state is AttemptState.QUEUED
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == (rows[0], 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim2", s(0)) is None
+
+
+ANSWERED = AttemptSettled(0, AttemptState.SENT, s(2), "9", device="sim1")
+LOST = AttemptSettled(0, AttemptState.UNCERTAIN, s(2), device="sim1")
+
+
+@pytest.mark.parametrize(
+    ("story", "credited"),
+    [
+        ([], True),  # it is being sent
+        ([LOST], True),
+        ([replace(LOST, resend=True)], True),  # queued once more
+        ([replace(LOST, resend=True), AttemptStarted(0, s(3), "sim1")], True),
+        ([AttemptSettled(0, AttemptState.REFUSED, s(2))], False),
+        ([AttemptSettled(0, AttemptState.FAILED, s(2))], False),
+        ([ANSWERED], False),  # by another reference
+    ],
+)
+def test_a_report_whose_reference_nobody_knows_is_credited_to_a_message_that_may_have_gone_out(
+    store: SqliteStore, story: list[Event], *, credited: bool
+) -> None:
+    message = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    for event in story:
+        message = advance(message, event)[0]
+    (row,) = run(store, insert(message))
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == ((row, 0) if credited else None)
+
+
+def test_a_report_with_a_known_reference_is_not_credited_to_a_newer_message_without_an_answer(
+    store: SqliteStore,
+) -> None:
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    sent, _ = advance(sending, ANSWERED)
+    newer = replace(sending, id=named(2).id, attempts=(replace(sending.attempts[0], queued_at=s(50)),))
+    rows = run(store, insert(sent), insert(newer))
+    assert store.reading.attempt_reported("447700900123", "9", "sim1", s(0)) == (rows[0], 0)
+    assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == (rows[1], 0)
+
+
+def test_a_report_of_a_number_in_national_form_is_credited_to_the_newest_message_of_its_modem(
+    store: SqliteStore,
+) -> None:
+    """TP-MR wraps: an older message to the same number had the same one."""
+    sent, _ = advance(advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], ANSWERED)
+    attempt = sent.attempts[0]
+    others = [
+        replace(sent, id=named(i).id, attempts=(replace(attempt, queued_at=s(at), device=device),))
+        for i, at, device in [(2, 50, "sim1"), (3, 20, "sim1"), (4, 90, "sim2"), (5, 95, "")]
+    ]
+    rows = run(store, insert(sent), *map(insert, others))
+    assert store.reading.attempt_reported("07700900123", "9", "sim1", s(0)) == (rows[1], 0)
+    assert store.reading.attempt_reported("07700900123", "9", "sim1", s(51)) is None
+    assert store.reading.attempt_reported("07700900123", "9", "", s(0)) is None
+
+
+def test_a_lasting_setting_is_changed(store: SqliteStore) -> None:
+    assert store.reading.meta("duty") is None
+    run(store, lambda tx: tx.set_meta("duty", "paused"), lambda tx: tx.set_meta("duty", "working"))
+    assert store.reading.meta("duty") == "working"
+
+
+def test_checks_and_history_are_kept_in_order(store: SqliteStore) -> None:
+    (row,) = run(store, insert(named(1)))
+    run(
+        store,
+        lambda tx: tx.add_check(row, Check(s(1), False, "192.0.2.1")),
+        lambda tx: tx.add_history(s(1), named(1).id, "check", None, "wrong"),
+        lambda tx: tx.add_history(s(2), "other", "started", 0, ""),
+    )
+    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
+    assert [line.kind for line in store.reading.history(0, 10)] == ["check", "started"]
+    assert [line.kind for line in store.reading.history(0, 10, named(1).id)] == ["check"]
+    assert store.reading.history(1, 10)[0].seq == store.reading.last_seq() == 2
+
+
+def test_the_checks_of_two_requests_are_kept_apart(store: SqliteStore) -> None:
+    """There used to be no test with two: a search could have shown everybody's checks and addresses."""
+    rows = run(store, insert(named(1)), insert(named(2)))
+    for row, valid, address in ((rows[0], False, "192.0.2.1"), (rows[1], True, "192.0.2.2")):
+        run(store, partial(Transaction.add_check, row=row, check=Check(s(1), valid, address)))
+    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
+    assert store.reading.checks(named(2).id) == [Check(s(1), True, "192.0.2.2")]
+    assert store.reading.checks(named(3).id) == []
+
+
+def test_everything_is_there_after_closing_and_opening(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "p.db")
+    first.open()
+    run(first, insert(named(1)))
+    assert first.meta("clock origin", "5") == "5"
+    first.close()
+    second = SqliteStore(tmp_path / "p.db")
+    second.open()
+    assert second.reading.request(named(1).id) == (1, named(1))
+    assert second.meta("clock origin", "6") == "5"
+    second.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277])
+@pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o640])
+def test_nobody_else_may_read_the_files_whatever_the_umask(tmp_path: Path, umask: int, before: int | None) -> None:
+    """There used to be files with the mode that the umask left: the numbers of all requests could be read."""
+    path = tmp_path / "p.db"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+    outer = os.umask(umask)
+    try:
+        store = SqliteStore(path)
+        store.open()
+        run(store, insert(named(1)))
+        modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(outer)
+    assert modes.keys() == {"p.db", "p.db-wal", "p.db-shm", "p.lock"}
+    assert set(modes.values()) <= {0o600, 0o640}
+
+
+@pytest.mark.usefixtures("store")
+def test_a_second_daemon_is_kept_out(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
+        SqliteStore(tmp_path / "pinwheel.db").open()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.db").write_bytes(b"certainly not SQLite" * 100)
+    with pytest.raises(StoreUnusable, match="cannot open the database"):
+        SqliteStore(tmp_path / "p.db").open()
+
+
+def test_a_database_of_a_newer_pinwheel_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.db"
+    store = SqliteStore(path)
+    store.open()
+    store.close()
+    db = sqlite.connect(str(path))
+    db.execute("INSERT INTO migration VALUES ('9999 the future', '')")
+    db.commit()
+    db.close()
+    with pytest.raises(StoreUnusable, match="newer Pinwheel"):
+        SqliteStore(path).open()
+
+
+@pytest.mark.usefixtures("store")
+def test_migrations_are_recorded_and_run_once(tmp_path: Path) -> None:
+    db = sqlite.connect(f"file:{tmp_path}/pinwheel.db?mode=ro", uri=True)
+    assert [name for (name,) in db.execute("SELECT name FROM migration")] == [name for name, _ in MIGRATIONS]
+    db.close()
+
+
+def test_readers_cannot_write(store: SqliteStore) -> None:
+    with pytest.raises(sqlite.OperationalError):
+        store._reader.execute("DELETE FROM request")
+
+
+def test_the_sqlite_in_use_is_past_the_wal_reset_bug() -> None:
+    assert sqlite.sqlite_version_info >= (3, 51, 3)
+
+
+def test_what_is_submitted_in_one_turn_of_the_loop_shares_a_commit(store: SqliteStore) -> None:
+    commits: list[str] = []
+    store._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    run(store, *(insert(named(i)) for i in range(100)))
+    assert len(commits) == 1
+
+
+def test_what_follows_a_commit_happens_also_when_nobody_waits_any_more(store: SqliteStore) -> None:
+    async def main() -> int:
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        store.submit(insert(named(1)), told.set_result).cancel()
+        return await asyncio.wait_for(told, 10)
+
+    assert asyncio.run(main()) == 1
+
+
+# --- a disk that is full -----------------------------------------------------------------------------------
+
+ON_A_SMALL_DISK = """
+import asyncio, os, sys
+from pathlib import Path
+from daemon.store.schema import sqlite
+from daemon.store.sqlite import SqliteStore, StoreUnusable
+from tests.gateway import until
+from tests.daemon.store.test_sqlite import insert, named
+
+disk = Path(sys.argv[1])
+store = SqliteStore(disk / "p.db")
+store.open()
+
+async def fill():
+    for number in range(100_000):
+        try:
+            await store.submit(insert(named(number)))
+        except StoreUnusable:
+            return number
+
+def log(): return os.stat(disk / "p.db-wal").st_size
+
+async def main():
+    stored = await fill()
+    assert stored > 50, stored
+    assert store.broken and log() > 1_000_000, log()
+    await store.submit(lambda _: None)  # as the watchdog does
+    assert store.broken
+    (disk / "ballast").unlink()
+    await asyncio.to_thread(until, lambda: not store.broken and log() == 0, "the log lets go of the disk")
+    assert len(store.reading.requests(active_only=True, limit=100_000)) == stored
+    await store.submit(insert(named(100_001)))
+
+asyncio.run(main())
+store.close()
+print("recovered")
+"""
+
+
+def on_a_small_disk(tmp_path: Path, code: str, ballast: int) -> str:
+    """What a program prints whose argument is a disk of 4 MiB with so many octets on it."""
+    program = tmp_path / "program.py"
+    program.write_text(code)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = 'mount -t tmpfs -o size=4m tmpfs "$1" && head -c "$4" /dev/zero > "$1/ballast"; exec "$2" "$3" "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, "sh", str(disk), sys.executable, str(program), str(ballast)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_log_that_filled_a_small_disk_lets_go_of_it_when_there_is_room_again(tmp_path: Path) -> None:
+    """There used to be a log that kept its size, and a commit that wrote nothing passed for a disk that works."""
+    assert on_a_small_disk(tmp_path, ON_A_SMALL_DISK, 2_000_000) == "recovered\n"
+
+
+FULL_FROM_THE_START = """
+import sys
+from pathlib import Path
+from daemon.store.sqlite import SqliteStore, StoreUnusable
+
+store = SqliteStore(Path(sys.argv[1]) / "p.db")
+try:
+    store.open()
+    for number in range(100_000):
+        store.set_meta(f"x{number}", "y" * 1000)
+except StoreUnusable as exc:
+    print("refused" if "full" in str(exc) else exc)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+@pytest.mark.parametrize("ballast", [4_194_304, 4_180_000, 2_000_000])
+def test_a_disk_that_is_full_at_a_start_is_said_to_be(tmp_path: Path, ballast: int) -> None:
+    """There used to be a traceback where the first setting could not be written."""
+    assert on_a_small_disk(tmp_path, FULL_FROM_THE_START, ballast) == "refused\n"
+
+
+def test_a_log_that_somebody_reads_is_emptied_when_he_has_done(store: SqliteStore, tmp_path: Path) -> None:
+    reader = sqlite.connect(str(tmp_path / "pinwheel.db"), isolation_level=None)
+    run(store, insert(named(1)))
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM request").fetchone()
+    run(store, insert(named(2)))
+    assert not empty_log(store._writer)
+    reader.execute("COMMIT")
+    reader.close()
+    assert empty_log(store._writer)
+    assert (tmp_path / "pinwheel.db-wal").stat().st_size == 0

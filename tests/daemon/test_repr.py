@@ -1,0 +1,40 @@
+"""What must not be told does not show when a value is printed, as in a traceback or a debug line."""
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+
+import daemon
+import drivers
+from tests.daemon.core.story import request
+
+TELLING = {"number", "numbers", "recipient", "pin", "pin_code", "code", "sealed_pin", "secret", "password", "pdu"}
+NUMBER = "447700900123"
+
+
+def dataclasses_of_the_product() -> Iterator[type]:
+    for package in (daemon, drivers):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                found = vars(importlib.import_module(module.name)).values()
+                mine = [each for each in found if isinstance(each, type) and each.__module__ == module.name]
+                yield from (each for each in mine if dataclasses.is_dataclass(each))
+
+
+@pytest.mark.parametrize(
+    "kind", list(dataclasses_of_the_product()), ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
+)
+def test_no_field_that_may_hold_a_number_or_a_secret_shows(kind: type) -> None:
+    """There used to be a test of none, and values that showed theirs."""
+    fields = dataclasses.fields(kind)
+    texts = [field for field in fields if field.name.strip("_") in TELLING and field.type not in (int, "int")]
+    shown = [field.name for field in texts if field.repr and field.type != int | None]
+    assert shown == []
+
+
+def test_a_request_prints_no_number() -> None:
+    assert NUMBER not in repr(request(1, own_pin=True))
+    assert "sealed" not in repr(request(1, own_pin=True)).replace("sealed_pin", "")

@@ -1,0 +1,297 @@
+"""What a far end writes, or a mistake of ours, ends one call at most; what is dead says so and is begun again."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from selectors import DefaultSelector
+
+import pytest
+
+from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
+from drivers.pyvoip import Driver, Options, transport
+from drivers.pyvoip.locate import locate
+from drivers.pyvoip.transport import Address, Kind, Lost, Streams
+from drivers.pyvoip.trunk import Locator
+from drivers.sip.call import Answered, Ended
+from drivers.sip.message import Message, parse
+from drivers.sip.registration import Registration
+from drivers.sip.sdp import offer
+from drivers.sip.transaction import Timers
+from tests.drivers.pyvoip.test_driver import BOUND_S, NUMBER, dial, driver, result, tone
+from tests.drivers.pyvoip.test_signalling import far_end
+from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, placed, reply, sent
+
+HOSTILE = (
+    *("[::1%" + "é" * 70 + "]", "[::1%lo]", "127.0.0.8\0", "sbc\0.example", "[::1\0]", "[", "%", "é" * 70, "a" * 300),
+    *("127.0.0.8:0", "127.0.0.8:99999", "127.0.0.8:٣", "0.0.0.0", "255.255.255.255", "224.0.0.1", "[::1]", "1.2.3"),
+)
+"""Hosts of URIs that a far end may write."""
+
+
+def answer_with(
+    request: Message, peer: socket.socket, status: int, *headers: tuple[str, str], sdp: bytes = b""
+) -> bytes:
+    host, port = peer.getsockname()
+    kept = [(name, value) for name, value in request.headers if name in ("via", "from", "call-id", "cseq")]
+    to = request.get("to") if "tag=" in request.get("to") else request.get("to") + ";tag=far"
+    contact = [] if any(name == "contact" for name, _ in headers) else [("contact", f"<sip:far@{host}:{port}>")]
+    return Message((*kept, ("to", to), *contact, *headers), sdp, status=status, reason="Whatever").encode()
+
+
+class Callee:
+    """A far end on a socket that answers what a test tells it to."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self.peer = peer
+        self.address = "{}:{}".format(*peer.getsockname())
+        self._calls: set[str] = set()
+        self._came: list[Message] = []
+
+    def methods(self, invite: Message) -> list[str]:
+        """All that came of a call."""
+        return [message.method for message in self._came if message.get("call-id") == invite.get("call-id")]
+
+    def _next(self) -> tuple[Message, tuple[str, int]]:
+        data, source = self.peer.recvfrom(65_535)
+        self._came.append(parse(data))
+        return self._came[-1], source
+
+    def invited(self) -> tuple[Message, tuple[str, int]]:
+        """The first INVITE of the next call."""
+        while True:
+            message, source = self._next()
+            if message.method == "INVITE" and message.get("call-id") not in self._calls:
+                self._calls.add(message.get("call-id"))
+                return message, source
+
+    def asked(self, method: str, invite: Message) -> tuple[Message, tuple[str, int]]:
+        """The next request of a method within a call."""
+        while True:
+            message, source = self._next()
+            if (message.method, message.get("call-id")) == (method, invite.get("call-id")):
+                return message, source
+
+    def answer(self, *headers: tuple[str, str], ringing: bool = False) -> Message:
+        """Take the next call; ringing: after saying that it rings."""
+        invite, source = self.invited()
+        if ringing:
+            self.peer.sendto(answer_with(invite, self.peer, 180), source)
+        host = self.peer.getsockname()[0]
+        self.peer.sendto(answer_with(invite, self.peer, 200, *headers, sdp=offer(host, 9, 1)), source)
+        return invite
+
+    def hear_bye(self, invite: Message) -> None:
+        bye, source = self.asked("BYE", invite)
+        self.peer.sendto(answer_with(bye, self.peer, 200), source)
+
+
+@pytest.mark.parametrize("header", ["contact", "record-route"])
+def test_no_host_that_a_far_end_writes_ends_more_than_its_own_call(header: str) -> None:
+    """There used to be hosts that made sendto() raise, which ended voice until the daemon was restarted."""
+    with far_end() as peer:
+        callee = Callee(peer)
+        with driver(callee.address, Timers(t1=0.05)) as opened:
+            signalling = opened._signalling
+            for bad in HOSTILE:
+                handle, _ = dial(opened, tone(0.1))
+                callee.answer((header, f"<sip:far@{bad};lr>"))
+                handle.hang_up()
+                result(handle)
+            handle, _ = dial(opened, tone(0.1, 0.1))
+            callee.hear_bye(callee.answer())
+            assert result(handle).outcome is CallOutcome.ANSWERED
+            assert opened._signalling is signalling
+
+
+@contextmanager
+def streams() -> Iterator[Streams]:
+    with DefaultSelector() as selector:
+        opened = Streams("127.0.0.1", selector)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@pytest.mark.parametrize("host", ["::1", "255.255.255.255", "224.0.0.1", "0.0.0.0", "240.0.0.1"])
+def test_a_connection_to_where_there_is_no_way_is_lost_and_says_so(host: str) -> None:
+    with streams() as opened:
+        opened.send(b"x", (host, 9))
+        end = time.monotonic() + BOUND_S
+        while not (found := opened.receive(time.monotonic())):
+            assert time.monotonic() < end
+        assert {type(each) for each in found} == {Lost}
+
+
+def test_who_sends_much_over_a_connection_does_not_keep_the_thread_from_everything_else() -> None:
+    """There used to be turns of seconds: one read of 2 MB held 16,000 requests, and all were answered in one go."""
+    request = b"OPTIONS sip:x SIP/2.0\r\nl: 0\r\n\r\n"
+    with streams() as opened, socket.create_server(("127.0.0.1", 0)) as server:
+        opened.send(b"x", server.getsockname())
+        server.settimeout(BOUND_S)
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(request * 1000)
+            turns: list[int] = []
+            end = time.monotonic() + BOUND_S
+            while sum(turns) < 1000:
+                assert time.monotonic() < end
+                turns.append(len(opened.receive(time.monotonic())))
+                assert turns[-1] < 64 or opened.deadline() == 0.0
+    assert sum(turns) == 1000
+    assert max(turns) == 64
+
+
+def test_far_ends_that_name_ever_new_addresses_do_not_use_up_our_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There used to be a connection for each address that a Contact named, for ever."""
+    monkeypatch.setattr(transport, "MOST_CONNECTIONS", 4)
+    with streams() as opened, ExitStack() as listening:
+        servers = [listening.enter_context(socket.create_server(("127.0.0.8", 0))) for _ in range(9)]
+        first, *others = (server.getsockname() for server in servers)
+        for other in others:
+            opened.send(b"x", first)
+            opened.send(b"x", other)
+        assert list(opened._connections) == [others[-3], others[-2], first, others[-1]]
+
+
+# --- mistakes of ours --------------------------------------------------------------------------------------
+
+
+def test_a_mistake_in_one_call_ends_it_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """What a call is made of is taken away, as a mistake of ours may do; then its far end says something."""
+    ours = agent()
+    call, invite = placed(ours)
+    other, _ = answered(ours)
+    response = reply(invite, 200, body=SDP)
+    ours.receive(response, FIRST, 1.0)
+    call.requester.identity = None  # type: ignore[assignment]
+    ours.receive(response, FIRST, 2.0)
+    assert call.call_id not in ours.calls
+    assert [type(event) for event in call.events] == [Answered, Ended]
+    assert call.broken == "internal error"
+    sent(ours)
+    ours.hang_up(other, 3.0)
+    assert [message.method for message, _ in sent(ours)] == ["BYE"]
+    assert "error=AttributeError at=requester.py:" in caplog.text
+
+
+def test_a_mistake_in_a_registration_lets_it_begin_again() -> None:
+    ours = agent()
+    ours.registration = Registration(ours.identity, "sip:trunk.example")
+    ours.registration.requester.identity = None  # type: ignore[assignment]
+    ours.poll(0.0)
+    assert (ours.registration.problem, ours.registration.due) == ("internal error", 1.0)
+    ours.registration.requester.identity = ours.identity
+    ours.poll(1.0)
+    assert [message.method for message, _ in sent(ours)] == ["REGISTER"]
+
+
+@pytest.mark.parametrize("at", [CallPhase.DIALLING, CallPhase.RINGING, CallPhase.ANSWERED])
+def test_a_listener_that_raises_costs_its_own_call_only(at: CallPhase) -> None:
+    """There used to be one thread for all calls that any of them could end."""
+
+    def broken(phase: CallPhase) -> None:
+        if phase is at:
+            raise LookupError("a mistake of whoever listens")
+
+    with far_end() as peer:
+        callee = Callee(peer)
+        with driver(callee.address) as opened:
+            signalling = opened._signalling
+            first, phases = dial(opened, tone(0.1, 0.1))
+            first_invite = callee.answer()
+            phases.wait_for(CallPhase.ANSWERED)
+            handle = opened.call(Call(NUMBER, tone(0.1)), broken)
+            if at is not CallPhase.DIALLING:
+                callee.answer(ringing=True)
+            assert (result(handle).outcome, result(handle).reason) == (CallOutcome.FAILED, "internal error")
+            callee.hear_bye(first_invite)
+            assert result(first).outcome is CallOutcome.ANSWERED
+            assert opened._signalling is signalling
+            assert opened.status().calls == 0
+
+
+# --- the watch ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def watched(server: str, bind: str = "127.0.0.1:0", locate: Locator = locate) -> Iterator[Driver]:
+    opened = Driver(
+        "voice", Options(server, register=False, bind=bind), locate=locate, check_s=0.2
+    )  # so that a thread may end in peace
+    opened.open(lambda _: None)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def state(opened: Driver, wanted: DeviceState, *, alive: bool = True) -> str:
+    """Wait for it; the detail."""
+    end = time.monotonic() + BOUND_S
+    while (status := opened.status()).state is not wanted or status.alive is not alive:
+        assert time.monotonic() < end, status
+        time.sleep(0.01)
+    return status.detail
+
+
+def astray(_: str, __: Kind) -> tuple[Address, ...]:
+    """A locator that breaks its word, so that the thread that trusts it dies."""
+    return (("127.0.0.1", "no port"),)  # type: ignore[return-value]
+
+
+def test_signalling_that_dies_says_so_and_is_tried_again_until_it_lives() -> None:
+    """There used to be a watch that died of what had ended its thread, while status still said "ready"."""
+    with far_end() as peer:
+        mended, address = threading.Event(), peer.getsockname()
+        locator: Locator = lambda *asked: (address,) if mended.is_set() else astray(*asked)  # noqa: E731
+        with watched(Callee(peer).address, "0.0.0.0:0", locator) as opened:
+            assert "died" in state(opened, DeviceState.FAILED, alive=False)
+            handle, _ = dial(opened, tone(0.1))
+            with pytest.raises(Unavailable):
+                result(handle)
+            mended.set()
+            state(opened, DeviceState.READY)
+
+
+def test_signalling_that_dies_at_once_is_replaced_ever_less_often(caplog: pytest.LogCaptureFixture) -> None:
+    opened = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray, check_s=0.02)
+    opened.open(lambda _: None)
+    time.sleep(1.5)  # some 70 looks
+    opened.close()
+    assert 3 <= sum("begun again" in record.getMessage() for record in caplog.records) <= 7
+
+
+def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
+    """There used to be a watch that sent what was left by itself, beside a thread that could wake up at any time."""
+    release, woken = threading.Event(), threading.Event()
+
+    def stuck(phase: CallPhase) -> None:
+        if phase is CallPhase.ANSWERED:
+            release.wait(BOUND_S)
+            woken.set()
+
+    with far_end() as peer, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        callee = Callee(peer)
+        probe.bind(("127.0.0.1", 0))
+        bind = f"127.0.0.1:{probe.getsockname()[1]}"
+        probe.close()
+        with watched(callee.address, bind) as opened:
+            state(opened, DeviceState.READY)
+            old = opened._signalling
+            assert old is not None
+            handle = opened.call(Call(NUMBER, tone(0.1)), stuck)
+            invite = callee.answer()
+            assert result(handle).reason == "signalling stopped responding"
+            state(opened, DeviceState.READY)
+            callee.hear_bye(invite)  # of the new one, by the same port
+            release.set()
+            old._thread.join(BOUND_S)
+            assert woken.is_set()
+            assert not old._thread.is_alive()
+            second, _ = dial(opened, tone(0.1, 0.1))
+            callee.hear_bye(callee.answer())
+            assert result(second).outcome is CallOutcome.ANSWERED
+            assert callee.methods(invite).count("BYE") == 1

@@ -1,0 +1,267 @@
+"""The AT parser: any bytes, in any pieces, with notices anywhere."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.serial import at
+from drivers.serial.at import Answer, Aside, Event, Final, Notice, Prompt, Session
+from drivers.serial.causes import Verdict
+
+MODEM_TALK = st.lists(
+    st.sampled_from(
+        [
+            b"\r\nOK\r\n",
+            b"\r\nERROR\r\n",
+            b"\r\n> ",
+            b"\r\n+CMGS: 7\r\n",
+            b"\r\n+CMS ERROR: 500\r\n",
+            b"\r\n+CDS: 25\r\n0006\r\n",
+            b"\r\nRING\r\n",
+            b"AT+CSQ\r",
+            b"\r\n+CSQ: 21,0\r\n",
+            b"\x00\xff\xfe",
+            b"+CREG: 1\r\n",
+        ]
+    ).flatmap(lambda known: st.one_of(st.just(known), st.binary(max_size=20)))
+).map(b"".join)
+
+
+def talk(octets: bytes, command: str = "AT+CSQ", answer: str = "+CSQ", *, prompt: bool = False) -> list[Event]:
+    session = Session()
+    session.command(command, answer, prompt=prompt)
+    return session.feed(octets)
+
+
+@given(MODEM_TALK, st.data())
+def test_the_pieces_in_which_octets_come_change_nothing(octets: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=8)))
+    whole = talk(octets, "AT+CMGS=20", "+CMGS", prompt=True)
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS", prompt=True)
+    pieces = [octets[a:b] for a, b in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
+    assert [event for piece in pieces for event in session.feed(piece)] == whole
+
+
+@given(st.binary(max_size=500))
+def test_any_octets_give_events_and_end_at_most_once(octets: bytes) -> None:
+    assert sum(isinstance(event, Final) for event in talk(octets)) <= 1
+
+
+def test_a_line_without_an_end_does_not_grow_for_ever() -> None:
+    session = Session()
+    session.feed(b"x" * 1_000_000)
+    assert len(session._buffer) <= at.LINE_LIMIT
+    assert session.feed(b"\r\n\r\nRING\r\n") == [Notice("RING", "RING")]
+
+
+@pytest.mark.parametrize("echo", [b"", b"AT+CSQ\r"])
+def test_an_answer_ends_with_ok_whether_the_modem_echoes_or_not(echo: bytes) -> None:
+    assert talk(echo + b"\r\n+CSQ: 21,0\r\n\r\nOK\r\n") == [Answer("+CSQ: 21,0"), Final("OK")]
+
+
+def test_a_report_in_the_middle_of_an_answer_is_no_part_of_it() -> None:
+    events = talk(b'\r\n+CDS: 25\r\n0006AB\r\n\r\n+CMTI: "SM",3\r\n\r\n+CSQ: 9,0\r\nRING\r\n\r\nOK\r\n')
+    assert events == [
+        Notice("+CDS", "+CDS: 25", "0006AB"),
+        Notice("+CMTI", '+CMTI: "SM",3'),
+        Answer("+CSQ: 9,0"),
+        Notice("RING", "RING"),
+        Final("OK"),
+    ]
+
+
+def test_a_report_whose_pdu_is_lost_does_not_swallow_the_next_line() -> None:
+    assert talk(b"\r\n+CDS: 25\r\n\r\nOK\r\n") == [Notice("+CDS", "+CDS: 25", ""), Final("OK")]
+
+
+def test_a_listed_message_comes_with_its_pdu() -> None:
+    events = talk(b"\r\n+CMGL: 3,1,,5\r\n000401\r\n\r\nOK\r\n", "AT+CMGL=4", "+CMGL")
+    assert events == [Answer("+CMGL: 3,1,,5\n000401"), Final("OK")]
+
+
+def test_a_prompt_is_seen_without_a_line_end() -> None:
+    assert talk(b"AT+CMGS=20\r\r\n> ", "AT+CMGS=20", "+CMGS", prompt=True) == [Prompt()]
+
+
+def test_a_prompt_that_nobody_asked_for_is_none() -> None:
+    assert Prompt() not in talk(b"\r\n> \r\nOK\r\n")
+
+
+def test_the_result_of_a_command_that_was_given_up_is_a_notice() -> None:
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS")
+    session.forget()
+    assert session.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Notice("+CMGS", "+CMGS: 7"), Notice("", "OK")]
+
+
+@pytest.mark.parametrize(
+    ("line", "final"),
+    [
+        ("+CMS ERROR: 500", Final("CMS", 500)),
+        ("+CMS ERROR:38", Final("CMS", 38)),
+        ("+CMS ERROR 500", Final("CMS", 500)),  # without its colon it used to be no result at all: 30 s, then uncertain
+        ("+CME ERROR", Final("CME", None)),
+        ("+CMS ERROR: unknown error", Final("CMS", 500)),
+        ("+CME ERROR: SIM busy", Final("CME", 14)),
+        ("+CME ERROR: (U)SIM PIN required", Final("CME", 11)),
+        ("+CMS ERROR: something of its own", Final("CMS", None)),
+        ("+CMS ERROR: 99999999999", Final("CMS", None)),
+        ("COMMAND NOT SUPPORT", Final("ERROR")),
+    ],
+)
+def test_errors_are_read_as_numbers_and_as_words(line: str, final: Final) -> None:
+    assert talk(f"\r\n{line}\r\n".encode()) == [final]
+
+
+@pytest.mark.parametrize("line", ["OKAY", "ERROR-free", "OK computer", "NO CARRIER", "+CMS ERRORS: 1"])
+def test_a_line_that_only_begins_like_a_result_is_none(line: str) -> None:
+    assert not [event for event in talk(f"\r\n{line}\r\n".encode()) if isinstance(event, Final)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reference"), [("+CMGS: 7", 7), ('+CMGS: 255,"26/11/24,13:00:00+00"', 255), ("+CMGS:0", 0)]
+)
+def test_a_reference_may_come_with_a_time_stamp(line: str, reference: int) -> None:
+    assert at.message_reference(line) == reference
+
+
+@pytest.mark.parametrize("line", ["+CMGS: ", "+CMGS: x", "+CMGS: 99999999999999"])
+def test_a_reference_that_is_none_is_our_own_error(line: str) -> None:
+    with pytest.raises(at.Malformed):
+        at.message_reference(line)
+
+
+# There used to be a look at whether the second parameter is a number: an area code without letters made stat 42.
+@pytest.mark.parametrize(
+    ("line", "status", "unasked"),
+    [
+        ("+CREG: 5", 5, True),
+        ("+CREG: 2,1", 1, False),
+        ("+CREG: 0, 10", 10, False),
+        ('+CREG: 1,"00A1","B2"', 1, True),
+        ('+CREG: 1,"0042","01AB"', 1, True),
+        ("+CREG: 1,0042,01AB", 1, True),
+        ("+CREG: 5,0042,01234567,7", 5, True),
+        ("+CREG: 1,42,17", 1, True),
+        ("+CREG: 2,1,0042,01AB", 1, False),
+        ("+CREG: 2,3,,", 3, False),
+        ('+CEREG: 2,5,"1","2"', 5, False),
+        ('+CEREG: 5,9,"1A2B","01234567",7,,,"00","00"', 9, False),
+        ('+CEREG: 11,"1A2B","01234567",7', 11, True),
+    ],
+)
+def test_a_registration_is_read_asked_for_or_not(line: str, status: int, *, unasked: bool) -> None:
+    assert at.registration(line) == status
+    assert at.is_unasked_registration(line) is unasked
+
+
+@pytest.mark.parametrize("line", ["+CREG: 42", "+CREG: 1,12", "+CREG: ", "+CREG: x", "+CREG: ,,"])
+def test_a_registration_that_is_none_is_our_own_error(line: str) -> None:
+    with pytest.raises(at.Malformed):
+        at.registration(line)
+
+
+def test_a_registration_notice_is_no_answer_to_the_question() -> None:
+    events = talk(b"\r\n+CREG: 2\r\n\r\n+CREG: 1,5\r\n\r\nOK\r\n", "AT+CREG?", "+CREG")
+    assert events == [Notice("+CREG", "+CREG: 2"), Answer("+CREG: 1,5"), Final("OK")]
+
+
+@pytest.mark.parametrize(
+    ("final", "verdict"),
+    [
+        (Final("CMS", 1), Verdict.REFUSED),
+        (Final("CMS", 38), Verdict.DEFERRED),
+        (Final("CMS", 8), Verdict.DEFERRED),
+        (Final("CMS", 28), Verdict.DEFERRED),
+        (Final("CMS", 21), Verdict.DEFERRED),  # as a SIM without credit says
+        (Final("CMS", 304), Verdict.DEFERRED),
+        (Final("CMS", 197), Verdict.REFUSED),
+        (Final("CMS", 332), Verdict.UNCERTAIN),
+        (Final("CMS", 9999), Verdict.DEFERRED),
+        (Final("CMS"), Verdict.DEFERRED),
+        (Final("CME", 14), Verdict.LATER),
+        (Final("CME", 9999), Verdict.LATER),
+        (Final("CME"), Verdict.LATER),
+        (Final("ERROR"), Verdict.LATER),
+    ],
+)
+def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, verdict: Verdict) -> None:
+    assert at.verdict(final) is verdict
+
+
+@pytest.mark.parametrize("between", ["RING", '+CMTI: "SM",3', "+CREG: 5", "^RSSI: 12"])
+def test_a_notice_between_a_report_and_its_pdu_loses_neither(between: str) -> None:
+    session = at.Session()
+    events = session.feed(f"\r\n+CDS: 25\r\n\r\n{between}\r\n00AB\r\n".encode())
+    assert [(event.name, event.pdu) for event in events if isinstance(event, at.Notice)] == [
+        (at.name_of(between), ""),
+        ("+CDS", "00AB"),
+    ]
+
+
+def test_an_echo_is_a_notice_of_a_modem_that_does_not_echo() -> None:
+    session = at.Session()
+    session.command("AT+CMEE=1")
+    assert session.feed(b"AT+CMEE=1\r\r\nOK\r\n") == [Final("OK")]
+    assert session.echoes
+    session.quiet = True
+    session.command("AT+CSQ", "+CSQ")
+    assert session.feed(b"AT+CSQ\r")[0].name in at.BANNERS  # type: ignore[union-attr]
+    session.body("0041")
+    assert session.feed(b"0041\r") == []
+
+
+def test_an_error_is_told_in_words() -> None:
+    assert at.cause(Final("CMS", 38)) == "CMS 38: network out of order"
+    assert at.cause(Final("CMS", 9999)) == "CMS 9999: unknown cause"
+    assert at.cause(Final("CMS", 310)) == "CMS 310: SIM not inserted; insert the SIM"
+    assert at.cause(Final("ERROR")) == "ERROR"
+    assert at.cause(Final("OK")) == "OK"
+
+
+def test_nothing_that_a_modem_says_shows_in_a_repr() -> None:
+    events = talk(b"\r\n+CSQ: 4477009,0\r\n\r\n+CDS: 25\r\n4477009A\r\n\r\nOK\r\n")
+    assert "4477009" not in repr(events)
+
+
+def beside(octets: bytes, *, echoes: bool = False) -> list[Event]:
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS", prompt=True)
+    session.feed(b"\r\n> ")
+    session.body("00AB")
+    session.quiet = not echoes
+    session.beside("AT+CMEE?", "+CMEE")
+    return session.feed(octets)
+
+
+MINE = [Answer("+CMGS: 7"), Final("OK")]
+
+
+@pytest.mark.parametrize(
+    ("octets", "events"),
+    [
+        (b"\r\n+CMEE: 1\r\n\r\nOK\r\n\r\n+CMGS: 7\r\n\r\nOK\r\n", [Aside("+CMEE: 1"), *MINE]),
+        (b"\r\n+CMGS: 7\r\n\r\n+CMEE: 1\r\n\r\nOK\r\n\r\nOK\r\n", [MINE[0], Aside("+CMEE: 1"), MINE[1]]),
+        (b"\r\n+CMEE: 1\r\n\r\nOK\r\n\r\n+CMS ERROR: 38\r\n", [Aside("+CMEE: 1"), Final("CMS", 38)]),
+    ],
+)
+def test_a_query_beside_a_message_has_its_own_line_and_its_own_ok(octets: bytes, events: list[Event]) -> None:
+    assert beside(octets) == events
+
+
+def test_each_of_several_queries_beside_a_message_has_its_ok() -> None:
+    session = Session()
+    session.command("AT+CMGS=20", "+CMGS")
+    for _ in range(2):
+        session.beside("AT+CMEE?", "+CMEE")
+    assert session.feed(b"\r\n+CMEE: 1\r\n\r\nOK\r\n" * 2 + b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [
+        Aside("+CMEE: 1"),
+        Aside("+CMEE: 1"),
+        *MINE,
+    ]
+
+
+def test_the_echo_of_a_query_beside_a_message_is_a_restart_of_a_modem_that_does_not_echo() -> None:
+    assert beside(b"AT+CMEE?\r", echoes=True) == []
+    assert beside(b"AT+CMEE?\r") == [Notice(at.ECHO, "")]

@@ -1,0 +1,174 @@
+"""A modem that says nothing: mute, restarted, or waiting for a slow network?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+
+from drivers import StatusReport, Uncertain
+from drivers.serial import pdu
+from drivers.serial.attention import ASKED, PATIENCE, Attention, Meanwhile, Patience
+from drivers.serial.driver import Driver
+from drivers.serial.timing import Timing
+from drivers.simulated.dialect import Dialect
+from drivers.simulated.modem import SimulatedModem
+from tests.drivers.serial.test_driver import BOUND_S, FAST, OTHER, News, opened, ready, send, sms
+from tests.gateway import until
+
+# --- what is known of a modem -------------------------------------------------------------------------------------
+
+
+def waited(one: Attention, until_s: float, *, answers: bool = False) -> float | None:
+    """One message of which the network says nothing for so long; when the modem counts as mute, if it does."""
+    one.begin(0.0)
+    while one.due <= until_s:
+        now = one.due
+        if one.mute(now):
+            return now
+        one.asked(now)
+        if answers:
+            one.answered(now)
+    return None
+
+
+def test_a_modem_that_answers_is_known_by_the_first_message() -> None:
+    one = Attention(PATIENCE)
+    one.begin(0.0)
+    assert one.due == PATIENCE.first[0]
+    one.asked(PATIENCE.first[0])
+    one.answered(PATIENCE.first[0])
+    one.over()
+    assert one.meanwhile is Meanwhile.ANSWERS
+
+
+def test_a_modem_that_answers_the_query_after_the_message_waits_for_the_network() -> None:
+    one = Attention(PATIENCE)
+    one.begin(0.0)
+    one.asked(PATIENCE.first[0])
+    one.over()
+    assert one.meanwhile is Meanwhile.WAITS
+
+
+def test_a_network_that_is_quicker_than_the_query_tells_nothing() -> None:
+    one = Attention(PATIENCE)
+    one.begin(0.0)
+    one.over()
+    assert one.meanwhile is Meanwhile.UNKNOWN
+
+
+def test_several_unanswered_queries_make_a_modem_mute() -> None:
+    one, unknown, waiting = (Attention(PATIENCE) for _ in range(3))
+    one.meanwhile, waiting.meanwhile = Meanwhile.ANSWERS, Meanwhile.WAITS
+    assert PATIENCE.mute <= (waited(one, 100) or 0) <= PATIENCE.mute + PATIENCE.every
+    assert PATIENCE.unknown <= (waited(unknown, 100) or 0) <= PATIENCE.unknown + PATIENCE.every
+    assert waited(waiting, 1000) is None
+    assert ASKED * PATIENCE.every <= PATIENCE.mute
+
+
+@pytest.mark.parametrize("known", Meanwhile)
+def test_a_slow_network_never_makes_a_modem_mute_that_answers(known: Meanwhile) -> None:
+    one = Attention(PATIENCE)
+    one.meanwhile = known
+    assert waited(one, 1000, answers=True) is None
+
+
+# --- on the wire -------------------------------------------------------------------------------------------------
+
+ANSWERING = Dialect(meanwhile=True)
+TIMING = replace(
+    FAST,
+    alive=0.1,
+    alive_tries=2,
+    probe=0.2,
+    answer=3.0,
+    listen=8.0,
+    pulse=0.2,
+    health=60.0,
+    cure=(0.3, 0.3),
+    attention=Patience((0.1, 0.15, 0.4), 0.15, 0.8, 1.2),
+)
+
+
+@contextmanager
+def working(
+    tmp_path: Path, dialect: Dialect, news: News | None = None, timing: Timing = TIMING, **options: Any
+) -> Iterator[tuple[SimulatedModem, Driver]]:
+    """A modem by which a message has been sent."""
+    with (
+        SimulatedModem(tmp_path / "modem", network_s=0.3, report_s=0.02, dialect=dialect) as modem,
+        opened(modem.port, news, timing, **options) as driver,
+    ):
+        send(ready(driver), sms())
+        yield modem, driver
+
+
+def test_a_modem_that_falls_mute_while_the_network_has_a_message_gets_its_power_cut_soon(tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    with working(tmp_path, ANSWERING, power_cycle=f"touch {cut}") as (modem, driver):
+        future = driver.send(sms(OTHER))
+        until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+        modem.hang(True)
+        with pytest.raises(Uncertain):
+            future.result(2.5)  # before it would have been uncertain for want of the network's answer
+        until(cut.exists, "the power is cut", BOUND_S)
+        modem.hang(False)
+        modem.reboot()
+        send(ready(driver), sms())
+
+
+@pytest.mark.parametrize("dialect", [ANSWERING, Dialect()], ids=["answers", "waits"])
+@pytest.mark.parametrize("slow_s", [2.0, 4.5])
+def test_a_slow_network_is_no_mute_modem(tmp_path: Path, dialect: Dialect, slow_s: float) -> None:
+    cut = tmp_path / "cut"
+    with working(tmp_path, dialect, power_cycle=f"touch {cut}") as (modem, driver):
+        modem.network_s = slow_s
+        future = driver.send(sms(OTHER))
+        until(lambda: len(modem.accepted) == 2, "the network takes it", BOUND_S)
+        modem.network_s = 0.05
+        assert isinstance(future.exception(BOUND_S), Uncertain | None)
+        send(ready(driver), sms())
+    assert modem.commands["+CFUN"] == 0
+    assert not cut.exists()
+
+
+@pytest.mark.parametrize("dialect", [ANSWERING, Dialect()], ids=["answers", "waits"])
+def test_a_restart_without_a_banner_is_noticed_while_the_network_has_a_message(
+    tmp_path: Path, dialect: Dialect
+) -> None:
+    with working(tmp_path, dialect) as (modem, driver):
+        future = driver.send(sms(OTHER))
+        until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+        modem.reboot(banner=False, echo=False)
+        with pytest.raises(Uncertain, match="restarted"):
+            future.result(2.5)
+        until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
+        send(ready(driver), sms())
+
+
+def test_a_mute_modem_and_a_restart_are_noticed_while_nothing_is_sent(tmp_path: Path) -> None:
+    cut, news = tmp_path / "cut", News()
+    with working(tmp_path, Dialect(), news, power_cycle=f"touch {cut}") as (modem, driver):
+        modem.reboot(banner=False, echo=False)
+        until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", 5)
+        send(ready(driver), sms(OTHER))
+        news.first(StatusReport, lambda report: report.number == OTHER)
+        modem.hang(True)
+        until(cut.exists, "the power is cut", 5)
+
+
+# A daemon that was killed used to find such a modem silent, and to restart it in the middle of the message.
+def test_a_modem_that_is_busy_with_the_message_of_a_killed_daemon_is_not_reset(tmp_path: Path) -> None:
+    with SimulatedModem(tmp_path / "modem", network_s=3.0) as modem:
+        with serial.Serial(modem.port) as killed:
+            (part,) = pdu.encode_submit(sms(), 0)
+            killed.write(f"AT+CMGS={part.length}\r".encode())
+            until(lambda: modem._body is not None, "the prompt", BOUND_S)
+            killed.write(part.hex.encode() + b"\x1a")
+            until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+        with opened(modem.port, timing=replace(TIMING, cure=(0.0,))) as driver:
+            assert ready(driver) is driver
+    assert modem.commands["+CFUN"] == 0

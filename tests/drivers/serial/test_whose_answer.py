@@ -1,0 +1,105 @@
+"""Whose answer it is, when an older message is unanswered."""
+
+import pytest
+
+from drivers import Delivery, Refused, StatusReport
+from drivers.serial.whose_answer import Doubt, References
+
+OLDER, NEWER = "447700900123", "447700900145"
+NO = Refused("CMS 1: unassigned number")
+
+
+def counted(*references: int) -> References:
+    count = References()
+    for reference in references:
+        count.told(reference)
+    return count
+
+
+def report(reference: int, number: str) -> StatusReport:
+    return StatusReport(reference, number, Delivery.DELIVERED, 0)
+
+
+def doubt(first: int | Refused = 7, expected: int | None = None) -> Doubt:
+    return Doubt(OLDER, NEWER, first, expected)
+
+
+@pytest.mark.parametrize(
+    ("references", "following"),
+    [((), None), ((7,), None), ((7, 8), 9), ((254, 255), 0), ((255, 0), 1), ((7, 9), None), ((0, 0), None)],
+)
+def test_what_follows_is_known_of_a_modem_that_counts(references: tuple[int, ...], following: int | None) -> None:
+    assert counted(*references).following == following
+
+
+@pytest.mark.parametrize(("first", "second"), [(7, 8), (NO, 8), (7, NO)])
+def test_of_two_answers_the_first_is_the_older_messages(first: int | Refused, second: int | Refused) -> None:
+    found = doubt(first)
+    assert found.open
+    found.second = second
+    assert not found.open
+    assert found.answers() == (first, second)
+
+
+@pytest.mark.parametrize(("first", "expected"), [(8, 7), (0, 255)])
+def test_a_reference_that_skips_the_older_messages_is_the_newer_ones(first: int, expected: int) -> None:
+    found = doubt(first, expected)
+    assert not found.open
+    assert found.answers() == (None, first)
+
+
+@pytest.mark.parametrize(("first", "expected"), [(7, 7), (9, 7), (7, None), (NO, 7)])
+def test_any_other_reference_leaves_the_doubt_open(first: int | Refused, expected: int | None) -> None:
+    assert doubt(first, expected).open
+
+
+def test_a_report_tells_whose_reference_it_is() -> None:
+    found = doubt()
+    found.reported(report(7, NEWER))
+    assert not found.open
+    assert found.answers() == (None, 7)
+
+
+def test_once_a_report_gives_it_to_the_older_message_the_newer_one_is_waited_for() -> None:
+    found = doubt()
+    found.reported(report(7, OLDER))
+    assert found.open
+    assert found.answers() == (7, None)
+    found.second = 8
+    assert found.answers() == (7, 8)
+
+
+def test_reports_of_other_messages_tell_nothing() -> None:
+    found = doubt()
+    found.reported(report(8, NEWER))
+    found.reported(report(7, "447700900199"))
+    assert found.open
+    assert found.answers() == (None, None)
+
+
+def test_a_report_of_a_message_that_went_out_again_is_the_newer_ones() -> None:
+    same = Doubt(OLDER, OLDER, 7)
+    assert same.open
+    same.reported(report(7, OLDER))
+    assert same.answers() == (None, 7)
+
+
+@pytest.mark.parametrize("first", [7, NO])
+def test_an_answer_that_stays_alone_proves_nothing(first: int | Refused) -> None:
+    assert doubt(first).answers() == (None, None)
+
+
+def test_a_modem_is_not_known_to_count_after_a_message_without_a_reference() -> None:
+    count = counted(7, 8)
+    count.lost_count()
+    assert count.following is None
+    count.told(10)
+    assert count.following is None
+    count.told(11)
+    assert count.following == 12
+
+
+def test_no_recipient_shows_in_a_repr() -> None:
+    found = doubt()
+    found.reported(report(7, NEWER))
+    assert "4477" not in repr(found)
