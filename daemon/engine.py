@@ -22,7 +22,10 @@ from daemon.core.quota import MONTH
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
-from daemon.store.sqlite import Check, Reading, SqliteStore, StoreUnusable, Transaction
+from daemon.store.contract import Check, StoreUnusable
+from daemon.store.sqlite.reading import Reading
+from daemon.store.sqlite.store import SqliteStore
+from daemon.store.sqlite.transaction import Transaction
 
 log = logging.getLogger("pinwheel.engine")
 

@@ -44,7 +44,8 @@ from daemon.operations.systemd import notify, watchdog_interval_s
 from daemon.pins import Pins
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
 from daemon.resources import DEFAULT_CONFIG
-from daemon.store.sqlite import SqliteStore, StoreUnusable
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.store import SqliteStore
 from daemon.version import VERSION
 from drivers.settings import Severity
 

@@ -65,7 +65,7 @@ def expected(database: Path) -> tuple[str, int]:
 
     ("", 0) where there is no database yet, or where it cannot be read: the store and its checks say so.
     """
-    from daemon.store.schema import sqlite  # late: who has no database needs no SQLite
+    from daemon.store.sqlite.library import sqlite  # late: who has no database needs no SQLite
 
     if not os.path.isfile(database):  # nor where its directory may not be entered
         return "", 0

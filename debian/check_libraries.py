@@ -17,7 +17,7 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from daemon.store.schema import sqlite
+from daemon.store.sqlite.library import sqlite
 
 RTP = bytes.fromhex("8000000100000002000000030405060708")
 

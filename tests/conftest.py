@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.store.sqlite import SqliteStore
+from daemon.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from daemon.api.params import HttpError, Mistake, Parameters, e164, phone_number
 from daemon.api.verify import admit
 from daemon.config import Security
 from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
-from daemon.store.sqlite import StoreUnusable
+from daemon.store.contract import StoreUnusable
 from drivers import DriverError, Refused
 
 ASK_S = 20.0

@@ -18,7 +18,9 @@ from daemon.core.model import Request
 from daemon.ids import masked
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
-from daemon.store.sqlite import HistoryLine, Reading, SqliteStore
+from daemon.store.contract import HistoryLine
+from daemon.store.sqlite.reading import Reading
+from daemon.store.sqlite.store import SqliteStore
 
 PAGE = 100  # events that are read and sent at a time
 MAX_HISTORY = 500

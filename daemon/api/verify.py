@@ -19,7 +19,7 @@ from daemon.core.model import Channel, Request, Step
 from daemon.core.workflows import effective_expiry, with_wait
 from daemon.engine import Engine, Outcome, event_id
 from daemon.ids import request_id
-from daemon.store.sqlite import Check, StoreUnusable
+from daemon.store.contract import Check, StoreUnusable
 
 COSTLY = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
 """Numbers whose owner earns by each message and call: only where a prefix allows them (toll fraud)."""

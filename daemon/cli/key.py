@@ -15,7 +15,7 @@ from daemon.cli.context import Context, json_flag, pass_context
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.masterkey import Place
-    from daemon.store.sqlite import SqliteStore
+    from daemon.store.sqlite.store import SqliteStore
 
 
 @click.group()
@@ -80,7 +80,8 @@ def _opened(config: "Config") -> "Iterator[tuple[SqliteStore, Place]]":
     """The database and the place of the key, as the user whose they are; raises ClickException."""
     from daemon import masterkey
     from daemon.operations.checking import NoSuchUser, become
-    from daemon.store.sqlite import SqliteStore, StoreUnusable
+    from daemon.store.contract import StoreUnusable
+    from daemon.store.sqlite.store import SqliteStore
 
     state = config.store.path.parent
     store = SqliteStore(config.store.path)

@@ -12,7 +12,7 @@ from daemon.engine import STORE_AGAIN_S, Engine, Job
 from daemon.lanes.news import log_state
 from daemon.lanes.story import judged
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
-from daemon.store.sqlite import StoreUnusable
+from daemon.store.contract import StoreUnusable
 from drivers import (
     Call,
     CallHandle,

@@ -10,7 +10,7 @@ from daemon.core.milliseconds import Ms
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
 from daemon.lanes.voice import VoiceLane
-from daemon.store.sqlite import Reading
+from daemon.store.sqlite.reading import Reading
 from daemon.version import VERSION
 from drivers import DeviceState
 

@@ -14,7 +14,7 @@ from daemon.core.model import AttemptState, Channel, Request
 from daemon.engine import Engine, Job, Policy
 from daemon.ids import request_id
 from daemon.pins import Pins
-from daemon.store.sqlite import SqliteStore
+from daemon.store.sqlite.store import SqliteStore
 from tests.daemon.core.story import REFERENCE, request
 
 LATE_S = 0.05  # a timer fires within a tick of the wheel

@@ -26,7 +26,7 @@ from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
 from daemon.lanes.sms.slots import DEFECT_REST_S, Duty, ModemSlot
 from daemon.lanes.sms.testing import Tests
-from daemon.store.sqlite import StoreUnusable
+from daemon.store.contract import StoreUnusable
 from drivers import SmsDriver
 
 log = logging.getLogger("pinwheel.lanes")

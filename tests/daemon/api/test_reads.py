@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 
 from daemon.client.connection import _UnixConnection
-from daemon.store.schema import connect
-from daemon.store.sqlite import MAX_CHECKS
+from daemon.store.contract import MAX_CHECKS
+from daemon.store.sqlite.library import connect
 from tests.gateway import Gateway
 
 SIZES = {"requests": 200_000, "events": 250_000, "checks": 20_000}

@@ -36,8 +36,9 @@ from daemon.core.model import (
     StepDue,
 )
 from daemon.core.workflows import WORKFLOWS
-from daemon.store.schema import connect, migrate
-from daemon.store.sqlite import Transaction
+from daemon.store.sqlite.library import connect
+from daemon.store.sqlite.schema import migrate
+from daemon.store.sqlite.transaction import Transaction
 from tests.daemon.core.story import request
 
 waits = st.none() | st.integers(60, 900)

@@ -25,8 +25,8 @@ from daemon.core.reporting import Reporting
 from daemon.engine import Engine, Policy
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
-from daemon.store.schema import sqlite
-from daemon.store.sqlite import SqliteStore
+from daemon.store.sqlite.library import sqlite
+from daemon.store.sqlite.store import SqliteStore
 from drivers import DeviceState, DriverError, Uncertain
 from drivers.serial.driver import Driver, Options
 from drivers.simulated.dialect import Dialect

@@ -8,7 +8,7 @@ from daemon.lanes.voice import Manner, VoiceLane
 from daemon.operations.status import Health
 from daemon.pins import Pins
 from daemon.prompts.library import PromptLibrary
-from daemon.store.sqlite import SqliteStore
+from daemon.store.sqlite.store import SqliteStore
 from drivers.pyvoip import Driver, Options
 from tests.drivers.pyvoip.test_guards import astray
 from tests.gateway import until

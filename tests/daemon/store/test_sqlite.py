@@ -26,8 +26,11 @@ from daemon.core.model import (
     Step,
     StepDue,
 )
-from daemon.store.schema import MIGRATIONS, empty_log, sqlite
-from daemon.store.sqlite import Check, SqliteStore, StoreUnusable, Transaction
+from daemon.store.contract import Check, StoreUnusable
+from daemon.store.sqlite.library import empty_log, sqlite
+from daemon.store.sqlite.schema import MIGRATIONS
+from daemon.store.sqlite.store import SqliteStore
+from daemon.store.sqlite.transaction import Transaction
 from tests.daemon.core.story import request, started
 
 Operation = Callable[[Transaction], Any]
@@ -422,8 +425,9 @@ def test_what_follows_a_commit_happens_also_when_nobody_waits_any_more(store: Sq
 ON_A_SMALL_DISK = """
 import asyncio, os, sys
 from pathlib import Path
-from daemon.store.schema import sqlite
-from daemon.store.sqlite import SqliteStore, StoreUnusable
+from daemon.store.sqlite.library import sqlite
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.store import SqliteStore
 from tests.gateway import until
 from tests.daemon.store.test_sqlite import insert, named
 
@@ -485,7 +489,8 @@ def test_a_log_that_filled_a_small_disk_lets_go_of_it_when_there_is_room_again(t
 FULL_FROM_THE_START = """
 import sys
 from pathlib import Path
-from daemon.store.sqlite import SqliteStore, StoreUnusable
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]) / "p.db")
 try:

@@ -1,30 +1,8 @@
-"""SQLite itself: which library, which settings, and the migrations.
-
-pysqlite3 brings a SQLite past the WAL-reset bug (fixed in 3.51.3); sqlite-utils takes the same one, and that matters:
-two SQLite libraries on one file in one process lose each other's locks.
-"""
-
-from pathlib import Path
-from typing import Any
+"""The tables, and every migration that led to them."""
 
 import sqlite_utils
-import sqlite_utils.utils
 
-sqlite: Any = sqlite_utils.utils.sqlite3  # type: ignore[attr-defined]  # pysqlite3 where it is installed
-Connection = Any  # of that library
-
-LOG_LIMIT = 32 << 20  # octets of the write-ahead log that are kept once they are in the file
-PATIENCE_MS, NO_PATIENCE_MS = 5000, 100  # with others who hold the database; where nothing depends on it
-PRAGMAS = (
-    f"PRAGMA busy_timeout={PATIENCE_MS}",
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA wal_autocheckpoint=0",
-    f"PRAGMA journal_size_limit={LOG_LIMIT}",
-    "PRAGMA trusted_schema=OFF",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-16384",
-)
+from daemon.store.sqlite.library import Connection, sqlite
 
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -149,32 +127,6 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
-
-
-def connect(path: Path, *, read_only: bool = False) -> Connection:
-    """A connection in autocommit mode; transactions are written out. Raises sqlite.Error."""
-    if read_only:
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        reader = sqlite.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-        reader.execute("PRAGMA query_only=ON")
-        return reader
-    writer = sqlite.connect(str(path), isolation_level=None, check_same_thread=False, cached_statements=64)
-    for pragma in PRAGMAS:
-        writer.execute(pragma).fetchall()
-    return writer
-
-
-def empty_log(writer: Connection) -> bool:
-    """Fold the write-ahead log into the file and give its room back; whether nobody was reading it meanwhile.
-
-    Raises sqlite.Error, for one where the file itself has no room to grow.
-    """
-    writer.execute(f"PRAGMA busy_timeout={NO_PATIENCE_MS}")
-    try:
-        busy, _, _ = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        writer.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
-    return not busy
 
 
 def migrate(connection: Connection) -> None:

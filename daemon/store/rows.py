@@ -1,0 +1,69 @@
+"""Requests and attempts as rows: the columns, and the way there and back."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from daemon.core.milliseconds import Ms
+from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
+
+REQUEST_COLUMNS = (
+    "public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_ms, expiry_given, created_ms,"
+    " sealed_pin, sender_id, account, status, step, generation, pin_until_ms, wrong, due_ms, first_event_ms,"
+    " last_event_ms, finalized_ms"
+)
+ATTEMPT_COLUMNS = (
+    "step, channel, generation, not_after_ms, queued_ms, state, tries, device, reference, detail, settled_ms"
+)
+
+
+def columns(r: Request) -> tuple[Any, ...]:
+    steps = ",".join(f"{step.channel}:{step.wait}" for step in r.steps)
+    fixed = (r.id, r.number, r.brand, r.locale, r.code_length, r.workflow_id, steps, r.pin_expiry, r.expiry_given)
+    return (*fixed, r.created_at, r.sealed_pin, r.sender_id, r.account, *changing_columns(r))
+
+
+def changing_columns(r: Request) -> tuple[Any, ...]:
+    """The columns that events change."""
+    dates = (r.first_event_at, r.last_event_at, r.finalized_at)
+    return (r.status, r.step, r.generation, r.pin_until, r.wrong, r.due_at, *dates)
+
+
+def request_of(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
+    (public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry, expiry_given, created_at) = row[:10]
+    (sealed_pin, sender_id, account, status, step, generation, pin_until, wrong, due_at) = row[10:19]
+    return Request(
+        id=public_id,
+        number=number,
+        brand=brand,
+        locale=locale,
+        code_length=code_length,
+        workflow_id=workflow_id,
+        steps=tuple(_steps(steps)),
+        pin_expiry=pin_expiry,
+        expiry_given=bool(expiry_given),
+        created_at=created_at,
+        sealed_pin=sealed_pin,
+        sender_id=sender_id,
+        account=account,
+        status=Status(status),
+        step=step,
+        generation=generation,
+        pin_until=pin_until,
+        wrong=wrong,
+        due_at=due_at,
+        first_event_at=row[19],
+        last_event_at=row[20],
+        finalized_at=row[21],
+        attempts=attempts,
+    )
+
+
+def _steps(text: str) -> Iterator[Step]:
+    for part in text.split(","):
+        channel, wait = part.split(":")
+        yield Step(Channel(channel), Ms(int(wait)))
+
+
+def attempt_of(row: Sequence[Any]) -> Attempt:
+    (step, channel, generation, not_after, queued_at, state, *rest) = row
+    return Attempt(step, Channel(channel), generation, not_after, queued_at, AttemptState(state), *rest)
