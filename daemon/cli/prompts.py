@@ -38,10 +38,10 @@ from daemon.prompts.library import (
 from daemon.prompts.making.sets import CLIPS, SetUnusable, Sound, active_dbfs, write_clip
 from daemon.prompts.making.survey import LocaleState, survey
 from daemon.resources import how_to_install
+from drivers.codecs import gsm7
 from drivers.codecs.g711 import alaw_decode, ulaw_decode
 from drivers.permissions import Reader
 from drivers.pyvoip.conversation import Conversation
-from drivers.serial.pdu import DCS_GSM7, alphabet, sendable, split, units
 
 ENGINES = ("gtts", "piper", "espeak", "asterisk")
 KEEP = "keep"
@@ -454,7 +454,7 @@ def texts(context: Context, locales: tuple[str, ...], brand: str) -> None:
 def _text_row(phrases: Phrases, brand: str) -> tuple[object, ...]:
     filled = brand.ljust(LONGEST_BRAND, "x")
     cases = (sms_text(phrases, filled, SOME_PIN, minutes) for minutes in range(1, LONGEST_MINUTES + 1))
-    longest = sendable(max(cases, key=len))
-    dcs = alphabet(longest)
-    cells = ("GSM-7" if dcs == DCS_GSM7 else "UCS2", sum(units(longest, dcs)), len(split(longest, dcs)))
+    longest = gsm7.sendable(max(cases, key=len))
+    alphabet = gsm7.alphabet(longest)
+    cells = (alphabet, sum(gsm7.units(longest, alphabet)), len(gsm7.split(longest, alphabet)))
     return (phrases.locale, phrases.language, *cells, sms_text(phrases, brand, SOME_PIN, SOME_MINUTES))

@@ -1,6 +1,21 @@
-"""The SMS driver for GSM modems on a serial port (3GPP 27.005, PDU mode)."""
+"""The SMS driver for GSM modems on a serial port (3GPP 27.005, PDU mode).
 
-from drivers.serial.driver import Driver
+The driver is imported when it is first used: a command that only reads the configuration does not load pyserial.
+"""
+
+from typing import TYPE_CHECKING
+
 from drivers.serial.options import Options
 
+if TYPE_CHECKING:
+    from drivers.serial.driver import Driver
+
 __all__ = ["Driver", "Options"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Driver":
+        from drivers.serial.driver import Driver
+
+        return Driver
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,8 @@
 """SMS PDUs (3GPP 23.040): SUBMIT is built; STATUS-REPORT and DELIVER are read.
 
-`gsmmodem.pdu` packs septets and concatenation, and has the tables. What it gets wrong is done here: the type of number,
-the validity period, the choice and splitting of the alphabet, UCS2 beyond the Basic Multilingual Plane, 0x5F of GSM-7,
-and all that a network sends: it must be read whatever it is, since what cannot be read stays in the SIM until that is
-full. What the standard calls UCS2, phones write and read as UTF-16: a character beyond that plane is a surrogate pair.
+`gsmmodem.pdu` packs septets and concatenation; alphabet and parts are chosen by `drivers.codecs.gsm7`. What the library
+gets wrong is done here: the type of number, the validity period, UCS2 beyond the Basic Multilingual Plane, 0x5F of GSM-7,
+and all that a network sends. Every PDU has to be read: an unreadable one stays in the SIM until the SIM is full.
 """
 
 import math
@@ -12,13 +11,14 @@ from dataclasses import dataclass, field
 from gsmmodem import pdu as codec
 
 from drivers import Delivery, IncomingSms, Sms, StatusReport
+from drivers.codecs import gsm7
+from drivers.codecs.gsm7 import Alphabet
 
 SUBMIT, VP_RELATIVE, UDHI, SRR = 0x01, 0x10, 0x40, 0x20  # first octet (23.040 9.2.3.1, 9.2.3.3, 9.2.3.23, 9.2.3.5)
 INTERNATIONAL, UNKNOWN = 0x91, 0x81  # type of number, ISDN numbering plan (23.040 9.1.2.5)
 DCS_GSM7, DCS_8BIT, DCS_UCS2 = 0x00, 0x04, 0x08  # 23.038 4
 DCS_CLASS_0 = 0x10  # beside the alphabet: to be shown at once, and kept nowhere (23.038 4)
-UNITS_ALONE = {DCS_GSM7: 160, DCS_UCS2: 70}  # septets or UTF-16 code units in a message of one part
-UNITS_EACH = {DCS_GSM7: 153, DCS_UCS2: 67}  # in each of several, beside a 6-octet header
+DCS = {Alphabet.GSM7: DCS_GSM7, Alphabet.UCS2: DCS_UCS2}
 MAX_PARTS = 255
 MAX_DIGITS = 15  # E.164 6.1
 SHORT_CODE = range(3, 7)  # digits of a number that the network itself resolves; no E.164 number is so short
@@ -26,7 +26,6 @@ MTI_DELIVER, MTI_STATUS_REPORT = (0, 3), 2  # service centre to mobile; a reserv
 NUMBER_KIND, ALPHANUMERIC = 0x70, 0x50  # type of number (9.1.2.5)
 DIGITS = "0123456789*#abc"  # of semi-octets; 15 fills up (9.1.2.3)
 LENGTH_OF_PARTS = {0x00: 3, 0x08: 4}  # of concatenation, with a reference of 8 and of 16 bits
-SEPTET_ESCAPE = 0x1B
 VALIDITY_STEPS = (  # of TP-VP: the last value, the one before the first, its seconds, the step's (23.040 9.2.3.12.1)
     (143, -1, 0, 5 * 60),
     (167, 143, 12 * 3600, 30 * 60),
@@ -34,10 +33,6 @@ VALIDITY_STEPS = (  # of TP-VP: the last value, the one before the first, its se
     (255, 192, 0, 7 * 24 * 3600),
 )
 LONGEST_VALIDITY = 255  # 63 weeks
-LAST_OF_BMP = 0xFFFF  # the Basic Multilingual Plane of Unicode
-BASIC = codec.GSM7_BASIC.replace("`", "§")  # 23.038 6.2.1; the codec has ` where § belongs
-EXTENSION = {ord(septet): char for char, septet in codec.GSM7_EXTENDED.items() if char != "\xff"}
-EXTENSION |= {0x0A: "\n", SEPTET_ESCAPE: " "}  # a page break, and what is reserved for another table (6.2.1.1)
 
 
 class PduError(Exception):
@@ -62,55 +57,11 @@ def encode_submit(sms: Sms, reference: int = 0) -> list[SubmitPdu]:
     """
     if not (sms.number.isascii() and sms.number.isdigit() and SHORT_CODE[0] <= len(sms.number) <= MAX_DIGITS):
         raise PduError("cannot send to a number that is neither E.164 digits nor a short code")
-    dcs, parts = in_parts(sms.text)
+    alphabet, parts = gsm7.in_parts(sms.text)
     if len(parts) > MAX_PARTS:
         raise PduError(f"cannot send a message of {len(parts)} parts: {MAX_PARTS} is the most")
     headers = [_concatenation(reference, len(parts), number) for number in range(1, len(parts) + 1)]
-    return [_submit(sms, dcs, *part) for part in zip(parts, headers, strict=True)]
-
-
-def in_parts(text: str) -> tuple[int, list[str]]:
-    """The data coding scheme of a text, and its parts."""
-    text = sendable(text)
-    dcs = alphabet(text)
-    return dcs, split(text, dcs)
-
-
-def sendable(text: str) -> str:
-    """The text with "?" for half a surrogate pair, which is no character."""
-    return text.encode("utf-16", "replace").decode("utf-16")
-
-
-def alphabet(text: str) -> int:
-    """The data coding scheme: GSM-7 if every character has a place there, else UCS2."""
-    return DCS_GSM7 if all(_septets(char) for char in text) else DCS_UCS2
-
-
-def _septets(char: str) -> int:
-    """How many septets a character takes (23.038 6.2.1); 0 if it has none."""
-    if char in BASIC:
-        return int(BASIC.index(char) != SEPTET_ESCAPE)
-    return 2 if char in EXTENSION.values() else 0
-
-
-def units(text: str, dcs: int) -> list[int]:
-    """What each character takes of UNITS_ALONE: septets, or one UTF-16 code unit, or the two of a surrogate pair."""
-    return [_septets(char) if dcs == DCS_GSM7 else 1 + (ord(char) > LAST_OF_BMP) for char in text]
-
-
-def split(text: str, dcs: int) -> list[str]:
-    """The text in parts that fit, no escape pair and no surrogate pair cut."""
-    sizes = units(text, dcs)
-    if sum(sizes) <= UNITS_ALONE[dcs]:
-        return [text]
-    parts, used = [""], 0
-    for char, size in zip(text, sizes, strict=True):
-        if used + size > UNITS_EACH[dcs]:
-            parts.append("")
-            used = 0
-        parts[-1] += char
-        used += size
-    return parts
+    return [_submit(sms, alphabet, *part) for part in zip(parts, headers, strict=True)]
 
 
 def _concatenation(reference: int, parts: int, number: int) -> bytes:
@@ -123,19 +74,19 @@ def _concatenation(reference: int, parts: int, number: int) -> bytes:
     return bytes([len(encoded)]) + encoded
 
 
-def _submit(sms: Sms, dcs: int, part: str, header: bytes) -> SubmitPdu:
+def _submit(sms: Sms, alphabet: Alphabet, part: str, header: bytes) -> SubmitPdu:
     first = SUBMIT | VP_RELATIVE | SRR | (UDHI if header else 0)
     kind = UNKNOWN if len(sms.number) in SHORT_CODE else INTERNATIONAL
     address = bytes([len(sms.number), kind]) + bytes(codec.encodeSemiOctets(sms.number))
-    length, data = _user_data(part, dcs, header)
-    coding = dcs | (DCS_CLASS_0 if sms.flash else 0)
+    length, data = _user_data(part, alphabet, header)
+    coding = DCS[alphabet] | (DCS_CLASS_0 if sms.flash else 0)
     tpdu = bytes([first, 0]) + address + bytes([0, coding, relative_validity(sms.validity_s), length]) + data
     return SubmitPdu((b"\x00" + tpdu).hex().upper(), len(tpdu))
 
 
-def _user_data(part: str, dcs: int, header: bytes) -> tuple[int, bytes]:
+def _user_data(part: str, alphabet: Alphabet, header: bytes) -> tuple[int, bytes]:
     """TP-UDL, in septets or octets by the alphabet, and TP-UD (9.2.3.16, 9.2.3.24)."""
-    if dcs == DCS_UCS2:
+    if alphabet is Alphabet.UCS2:
         data = header + part.encode("utf-16-be")
         return len(data), data
     septets = codec.encodeGsm7(part.replace("§", "`"))
@@ -187,7 +138,7 @@ def _status_report(octets: bytes) -> StatusReport:
 def _address(length: int, kind: int, octets: bytes) -> str:
     """Digits, the low nibble first, or a name in GSM-7 (9.1.2.3, 9.1.2.5). length: in semi-octets."""
     if kind & NUMBER_KIND == ALPHANUMERIC:
-        return _gsm7(octets, 0, length * 4 // 7)
+        return gsm7.unpack(octets, 0, length * 4 // 7)
     semi_octets = [nibble for octet in octets for nibble in (octet & 0x0F, octet >> 4)]
     return "".join(DIGITS[nibble] for nibble in semi_octets[:length] if nibble < len(DIGITS))
 
@@ -213,24 +164,11 @@ def _text(dcs: int, length: int, data: bytes, header: int) -> str:
     """The text behind a header of so many octets. length: TP-UDL, in septets or octets by the alphabet (9.2.3.16)."""
     if dcs == DCS_GSM7:
         first = -(-header * 8 // 7)  # the header is filled up to whole septets
-        return _gsm7(data, first, min(length, len(data) * 8 // 7) - first)
+        return gsm7.unpack(data, first, min(length, len(data) * 8 // 7) - first)
     body = data[header:length]
     if dcs == DCS_8BIT:
         return body.decode("latin-1")
     return body.decode("utf-16-be", "replace")
-
-
-def _gsm7(octets: bytes, first: int, count: int) -> str:
-    """`count` septets from number `first` on, the lowest bits first (23.038 6.1.2.1)."""
-    packed, text, escaped = int.from_bytes(octets, "little"), "", False
-    for number in range(first, first + count):
-        septet = packed >> (7 * number) & 0x7F
-        if septet == SEPTET_ESCAPE and not escaped:
-            escaped = True
-            continue
-        text += EXTENSION.get(septet, BASIC[septet]) if escaped else BASIC[septet]  # unknown: the basic one (6.2.1.1)
-        escaped = False
-    return text
 
 
 def _part(header: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from daemon.core.model import Request
 from daemon.lanes.sms.sending import SmsText
-from drivers.serial import pdu
+from drivers.codecs import gsm7
 
 KEPT = 1000
 LONGEST_PIN = "0" * 10  # of a caller's own, which is sealed
@@ -23,7 +23,7 @@ class Lengths:
             if len(self._known) >= KEPT:
                 self._known.clear()
             try:
-                self._known[what] = len(pdu.in_parts(self._text(request, pin))[1])
+                self._known[what] = len(gsm7.in_parts(self._text(request, pin))[1])
             except LookupError:
                 return 1
         return self._known[what]

@@ -15,16 +15,16 @@ from daemon.cli import main
 from daemon.core.phrases import DIGITS, LOCALES, Direction, Phrases, sms_text
 from daemon.prompts.library import load_phrases
 from daemon.resources import config_path
-from drivers.serial.pdu import DCS_GSM7, DCS_UCS2, UNITS_ALONE, alphabet, split, units
+from drivers.codecs.gsm7 import UNITS_ALONE, Alphabet, alphabet, split, units
 
 BOOK = load_phrases().by_locale
 EVERY = sorted(LOCALES)
 MINUTES = range(1, 61)
 LONGEST_BRAND = "Acme Verifications"
 ALPHABETS = {
-    DCS_GSM7: "cy-cy cy-gb da-dk de-de en-au en-gb en-in en-us es-es es-mx es-us fi-fi fil-ph fr-ca fr-fr id-id it-it "
-    "nb-no nl-nl pl-pl ro-ro sv-se tr-tr",
-    DCS_UCS2: "ar-xa cs-cz el-gr hi-in hu-hu is-is ja-jp ko-kr pt-br pt-pt ru-ru th-th vi-vn yue-cn zh-cn zh-tw",
+    Alphabet.GSM7: "cy-cy cy-gb da-dk de-de en-au en-gb en-in en-us es-es es-mx es-us fi-fi fil-ph fr-ca fr-fr id-id "
+    "it-it nb-no nl-nl pl-pl ro-ro sv-se tr-tr",
+    Alphabet.UCS2: "ar-xa cs-cz el-gr hi-in hu-hu is-is ja-jp ko-kr pt-br pt-pt ru-ru th-th vi-vn yue-cn zh-cn zh-tw",
 }
 
 
@@ -53,10 +53,10 @@ def test_every_locale_of_the_reference_has_a_file() -> None:
 def test_the_longest_sms_is_one_part_in_its_alphabet(locale: str) -> None:
     assert len(LONGEST_BRAND) == 18
     for text in every_text(locale):
-        dcs = alphabet(text)
-        assert locale in ALPHABETS[dcs].split(), text
-        assert sum(units(text, dcs)) <= UNITS_ALONE[dcs]
-        assert split(text, dcs) == [text]
+        needed = alphabet(text)
+        assert locale in ALPHABETS[needed].split(), text
+        assert sum(units(text, needed)) <= UNITS_ALONE[needed]
+        assert split(text, needed) == [text]
 
 
 @pytest.mark.parametrize("locale", EVERY)
