@@ -1,7 +1,7 @@
 """SMS PDUs (3GPP 23.040): SUBMIT is built; STATUS-REPORT and DELIVER are read.
 
-`gsmmodem.pdu` packs septets and concatenation; alphabet and parts are chosen by `drivers.codecs.gsm7`. What the library
-gets wrong is done here: the type of number, the validity period, UCS2 beyond the Basic Multilingual Plane, 0x5F of GSM-7,
+`gsmmodem.pdu` packs septets and concatenation; `drivers.codecs.gsm7` chooses alphabet and parts. What the library does
+wrong is done here: the type of number, the validity period, UCS2 beyond the Basic Multilingual Plane, 0x5F of GSM-7,
 and all that a network sends. Every PDU has to be read: an unreadable one stays in the SIM until the SIM is full.
 """
 
