@@ -12,7 +12,7 @@ BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core linphone-cli sip-tester kamailio kamailio-tls-modules openssl systemd
 RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools
 BOOT_PACKAGES := debootstrap systemd-container
-PACKAGED := $(shell git ls-files .ci config daemon debian drivers systemd pyproject.toml requirements.lock)
+PACKAGED := $(shell git ls-files .ci '*.md' config daemon debian drivers systemd pyproject.toml requirements.lock)
 EARS := .venv-listen
 EARS_PACKAGES := espeak-ng libopencore-amrnb0 libgsm1 \
 	$(foreach language,en es fr it ru,asterisk-core-sounds-$(language) asterisk-core-sounds-$(language)-wav)
