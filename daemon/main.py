@@ -196,20 +196,20 @@ def assemble(config: Config, path: Path) -> Daemon:
             engine, modems, text, flash=config.sms.flash, least_life_s=config.sms.least_life
         )
     if config.voice.driver != "none":
-        options = config.voice.options
-        if not options.state_file:
+        voice, options = config.voice, config.voice.options
+        if getattr(options, "state_file", None) == "":
             options = replace(options, state_file=str(_state_directory(config) / "voice.json"))
-        driver = drivers.load(config.voice.driver).Driver(config.voice.driver, options)
+        driver = drivers.load(voice.driver).Driver(voice.driver, options)
         manner = Manner(
-            options.ring_seconds,
-            options.repeats,
-            options.confirm == "press1",
-            options.limit_seconds,
-            options.machine == "hangup",
+            voice.ring_seconds,
+            voice.repeats,
+            voice.confirm == "press1",
+            voice.limit_seconds,
+            voice.machine == "hangup",
         )
         _tell_prompts(config, prompts)
         engine.lanes[Channel.TTS] = calls = VoiceLane(
-            engine, driver, prompts, manner, max_calls=options.max_calls, a_second=options.calls_per_second
+            engine, driver, prompts, manner, max_calls=voice.max_calls, a_second=voice.calls_per_second
         )
     return Daemon(config, path, store, engine, sms, calls)
 

@@ -1,8 +1,13 @@
 """The contract between the daemon and its devices.
 
 A driver is one module of this package, named as `driver = "..."` in the configuration. It has two names:
-`Options`, a frozen dataclass whose fields are the driver's own configuration keys, and `Driver`, built from
-(name, Options) and satisfying `SmsDriver` or `VoiceDriver`. The constructor does no work: `open()` opens.
+`Options`, a frozen dataclass whose fields are the driver's own configuration keys, each declared by
+`drivers.settings.setting`, and `Driver`, built from (name, Options) and satisfying `SmsDriver` or `VoiceDriver`. The
+constructor does no work: `open()` opens.
+
+How calls are made (how long it rings, how many at a time) is configured for the gateway and comes with each `Call`.
+Two names in the `Options` of a voice driver have a meaning, if they are there: an empty `state_file` is replaced by a
+path beside the database, where the driver may write; `room_for(calls)` yields a `Fault` if so many at a time cannot be.
 
 Rules. A driver knows nothing of requests, queues or PINs. It never blocks its caller: work is answered through
 a future, news through the listener, which a driver may call from any thread. A device that is missing or broken

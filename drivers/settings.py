@@ -20,10 +20,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a probe found, with the remedy. It never repeats what may be a secret."""
+    """What a probe found, with the remedy. It never repeats what may be a secret.
+
+    key: which key of the section must be changed, where it is not the one that was probed.
+    """
 
     text: str
     severity: Severity = Severity.ERROR
+    key: str = ""
 
 
 Check = Callable[[str], str]

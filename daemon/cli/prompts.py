@@ -393,9 +393,9 @@ def _call(locale: str, pin: str, brand: str, config: Config, directory: Path) ->
         spoken = library.speech(locale, pin, brand).locale
     except (ValueError, PromptsUnusable) as exc:
         raise click.ClickException(str(exc)) from exc
-    options, clips = config.voice.options, library.clips[spoken]
-    offer = OFFER in clips and (options is None or options.repeats > 0)
-    asked = QUESTION in clips and options is not None and options.confirm == "press1"
+    clips = library.clips[spoken]
+    offer = OFFER in clips and config.voice.repeats > 0
+    asked = QUESTION in clips and config.voice.confirm == "press1"
     wait = Silence(round(Conversation().key_s * 1000))
     plans = [QUESTION_PLAN] * asked + [call_plan(pin, offer=offer)] + [(wait,), BYE_PLAN] * offer
     return spoken, [library.passages(spoken, plan, brand) for plan in plans]

@@ -28,7 +28,7 @@ from drivers.checks import (
 from drivers.settings import Fault, Severity
 
 if TYPE_CHECKING:
-    from daemon.config.keys import Api, Security, Store
+    from daemon.config.keys import Api, Security, Store, Voice
 
 SQLITE_PREFIX = "sqlite:///"
 SQLITE_HEADER = b"SQLite format 3\0"
@@ -185,6 +185,12 @@ def brand(value: str) -> str:
     if not slug(value):
         return f"{value!r} has no letter and no digit, so that no clip can be named after it"
     return "" if len(value) <= MAX_BRAND else f"{value!r} has more than {MAX_BRAND} characters; no request can name it"
+
+
+def room_for_calls(calls: int, voice: "Voice") -> Iterator[Fault]:
+    """Whether the driver can make so many at a time, where it has something to say to that."""
+    if hasattr(voice.options, "room_for"):
+        yield from voice.options.room_for(calls)
 
 
 def speed(value: float, _: object) -> Iterator[Fault]:

@@ -175,6 +175,21 @@ class SmsSection:
 @dataclass(frozen=True, slots=True)
 class Voice:
     driver: str = setting("none", 'The driver that makes calls: "pyvoip" or "none".')
+    ring_seconds: int = setting(30, "How long it may ring.", unit="s", low=1, high=300)
+    repeats: int = setting(2, "How often 1 may be pressed to hear it again; 0: not offered.", low=0, high=9)
+    confirm: str = setting(
+        "none",
+        'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
+        choices=("none", "press1"),
+    )
+    machine: str = setting(
+        "speak",
+        'What to do when a machine seems to answer, by its greeting or beep, a guess: "speak" or "hangup".',
+        choices=("speak", "hangup"),
+    )
+    limit_seconds: int = setting(120, "The longest call, from its answer.", unit="s", low=10, high=600)
+    max_calls: int = setting(50, "Calls at a time.", low=1, high=1000, probe=checks.room_for_calls)
+    calls_per_second: int = setting(5, "Calls begun in a second; ask your provider for its limit.", low=1, high=100)
     options: Any = field(default=None, metadata={"driver": True})
 
 

@@ -24,7 +24,7 @@ def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
                 continue
             try:
                 for fault in probe(getattr(section, f.name), section):
-                    yield Finding(key, fault.text, fault.severity)
+                    yield Finding(f"{where} {fault.key or f.name}", fault.text, fault.severity)
             except PermissionError as exc:
                 yield Finding(key, f"the user {user_name()} may not look at it: {exc.strerror}", Severity.ERROR)
             except OSError as exc:  # what has just been looked at is gone

@@ -158,11 +158,8 @@ def _rtp_ports(value: str) -> str:
     return ""
 
 
-def _room_for_calls(value: str, options: "Options") -> Iterator[Fault]:
+def _apart_from_sip(value: str, options: "Options") -> Iterator[Fault]:
     ports = rtp_range(value)
-    if len(ports) < options.max_calls:
-        wide = f"{ports[0]}-{ports[0] + 2 * options.max_calls - 1}"
-        yield Fault(f'{value} is enough for {len(ports)} calls, and max_calls is {options.max_calls}; e.g. "{wide}"')
     _, port = split_port(options.bind)
     if port and ports[0] <= port <= ports[-1] + 1:
         yield Fault(f"the port of bind, {port}, lies among them; move one of the two", Severity.WARNING)
@@ -186,7 +183,7 @@ def _caller_id(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The keys of [voice]."""
+    """The keys of [voice] that are the trunk's; how calls are made is the gateway's to say (`drivers.Call`)."""
 
     server: str = setting(
         "", "Registrar and proxy; a bare name is looked up as SRV, too.", required=True, check=_server
@@ -214,7 +211,7 @@ class Options:
         check=whole_path,
         probe=_state,
     )
-    rtp_ports: str = setting("40000-49999", "UDP ports for audio.", check=_rtp_ports, probe=_room_for_calls)
+    rtp_ports: str = setting("40000-49999", "UDP ports for audio.", check=_rtp_ports, probe=_apart_from_sip)
     symmetric_rtp: bool = setting(
         True, "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."
     )
@@ -244,18 +241,11 @@ class Options:
         low=0,
         high=MAX_KEEPALIVE_S,
     )
-    ring_seconds: int = setting(30, "How long it may ring.", unit="s", low=1, high=300)
-    repeats: int = setting(2, "How often 1 may be pressed to hear it again; 0: not offered.", low=0, high=9)
-    confirm: str = setting(
-        "none",
-        'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
-        choices=("none", "press1"),
-    )
-    machine: str = setting(
-        "speak",
-        'What to do when a machine seems to answer, by its greeting or beep, a guess: "speak" or "hangup".',
-        choices=("speak", "hangup"),
-    )
-    limit_seconds: int = setting(120, "The longest call, from its answer.", unit="s", low=10, high=600)
-    max_calls: int = setting(50, "Calls at a time.", low=1, high=1000)
-    calls_per_second: int = setting(5, "Calls begun in a second; ask your provider for its limit.", low=1, high=100)
+
+    def room_for(self, calls: int) -> Iterator[Fault]:
+        """Whether there are ports for so many calls at a time."""
+        ports = rtp_range(self.rtp_ports)
+        if len(ports) < calls:
+            wide = f"{ports[0]}-{ports[0] + 2 * calls - 1}"
+            text = f'{self.rtp_ports} is enough for {len(ports)} calls, and max_calls is {calls}; e.g. "{wide}"'
+            yield Fault(text, key="rtp_ports")

@@ -43,7 +43,7 @@ def campaign(directory: Path, calls: int, a_second: float) -> Result:
     )
     try:
         time.sleep(1)
-        with driver(f"{HOST}:{port}", max_calls=1000) as opened:
+        with driver(f"{HOST}:{port}") as opened:
             result(dial(opened, tone(0.1))[0])
             before, memory, cpu_s = left(), memory_mb(), time.process_time()
             speech, started = tone(EACH_S - 0.5), time.monotonic()

@@ -68,7 +68,6 @@ def campaign(directory: Path, minutes: float) -> Result:
             username="gateway",
             password_file=str(directory / "password"),
             bind="127.0.0.1:0",
-            max_calls=500,
         )
         opened = Driver("voice", options)
         opened.open(lambda _: None)
