@@ -1,5 +1,5 @@
-# `make demo` and `make test` are all that a new machine needs. Everything lands in .venv, except the Debian packages
-# named here, which are installed when you are root and named when you are not.
+# A new machine needs only `make demo` and `make test`. Everything is written to this folder, except the Debian packages named
+# here: as root they are installed, otherwise their names are printed.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
@@ -20,10 +20,10 @@ EARS_PACKAGES := espeak-ng libopencore-amrnb0 libgsm1 \
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears bench packages clean
 
-help:  ## this list
+help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: $(STAMP)  ## make the virtual environment
+setup: $(STAMP)  ## make the virtual environment .venv with everything that tests need
 
 $(STAMP): pyproject.toml requirements-build.lock requirements-test.lock
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/debian-packages $(BASE_PACKAGES)
@@ -34,13 +34,13 @@ $(STAMP): pyproject.toml requirements-build.lock requirements-test.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-lock:  ## renew the lock files: the newest versions that pyproject.toml allows, with their hashes
+lock:  ## renew requirements*.lock: the newest versions that pyproject.toml allows, with their hashes
 	@test -x $(LOCK_VENV)/bin/uv || { $(PYTHON) -m venv $(LOCK_VENV) && $(LOCK_VENV)/bin/pip install --quiet uv; }
 	echo 'setuptools>=68' | $(COMPILE) -o requirements-build.lock -
 	$(COMPILE) --extra test -o requirements-test.lock pyproject.toml
 	$(COMPILE) --extra render --constraint requirements-test.lock -o requirements.lock pyproject.toml
 
-demo: $(STAMP)  ## verify a number on the simulated modem and phone
+demo: $(STAMP)  ## verify a number on a simulated modem and a simulated phone
 	@$(VENV)/bin/pinwheel demo
 
 packages:
@@ -51,33 +51,33 @@ lint: $(STAMP)  ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-deb:  ## the Debian package in dist/, for the release that this machine runs or RELEASE=bookworm|trixie
+deb:  ## build the Debian package in dist/, for this machine's release or RELEASE=bookworm|trixie
 	@sh .ci/deb $(RELEASE)
 
-deb-check:  ## that two builds of the commit are equal, and lintian finds nothing (RELEASE as above)
+deb-check:  ## build the committed package twice: both must be equal, and lintian must find nothing (RELEASE as for deb)
 	@sh .ci/deb-check $(RELEASE)
 
-# What is tested is what is installed: where a tree can be booted (root), the package for Debian 12 is part of make test.
-# Its compression is the quick one: to give the package away, make deb.
+# make test also tests the installed package for Debian 12, on machines that can boot a tree of it (as root). This package is
+# compressed quickly, not well: to publish one, use make deb.
 dist/.%: $(PACKAGED)
 	@DPKG_DEB_COMPRESSOR_TYPE=zstd DPKG_DEB_COMPRESSOR_LEVEL=3 sh .ci/deb $* && touch $@
 
 bootable:
 	@if [ "$$(id -u)" -eq 0 ]; then sh .ci/debian-packages $(BOOT_PACKAGES) && $(MAKE) --no-print-directory dist/.bookworm; fi
 
-test-installed: $(STAMP)  ## the package in machines that boot Debian 12 and 13, and the time of every recovery (30 minutes)
+test-installed: $(STAMP)  ## install the package in Debian 12 and 13 that boot, and time every recovery (root, 30 minutes)
 	@sh .ci/debian-packages $(BOOT_PACKAGES)
 	@$(MAKE) --no-print-directory dist/.bookworm dist/.trixie
 	$(VENV)/bin/python -m tests.installed
 
-test: $(STAMP) packages lint bootable  ## lint, types and every test
+test: $(STAMP) packages lint bootable  ## lint, types and every test (under 12 minutes on 2 cores)
 	$(VENV)/bin/pytest -rs tests/test_installed.py  # alone: it measures times
 	$(VENV)/bin/pytest -n 2 --ignore tests/test_installed.py --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
 
-soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, a storm of them, 500 calls, outages, PINs heard (3 hours)
+soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, overload, 500 calls, outages, speech (3 hours)
 	$(VENV)/bin/python -m tests.soak
 
-ears: $(EARS)/.installed  ## what listens in make soak: a recogniser, an engine, recordings (1 GB)
+ears: $(EARS)/.installed  ## install what make soak listens with: a speech recogniser, espeak-ng, recordings (1 GB)
 	@sh .ci/debian-packages $(EARS_PACKAGES)
 
 $(EARS)/.installed: tests/soak/recogniser.txt
@@ -86,9 +86,9 @@ $(EARS)/.installed: tests/soak/recogniser.txt
 	@$(EARS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(STAMP)  ## speed beside gammu-smsd and smstools3, pacing of calls beside sipp and pyVoIP (25 minutes)
+bench: $(STAMP)  ## compare SMS speed with gammu-smsd and smstools3, and audio timing with sipp and pyVoIP (25 minutes)
 	@sh .ci/debian-packages $(RIVAL_PACKAGES)
 	$(VENV)/bin/python -m tests.bench
 
-clean:  ## remove everything that make made
+clean:  ## remove everything that make has made here
 	rm -rf $(VENV) $(LOCK_VENV) $(EARS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

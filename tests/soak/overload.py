@@ -17,11 +17,11 @@ SETTINGS = "[security]\nrequests_per_second = 0\n"
 
 @dataclass
 class Outcome:
-    """lives_s: of each PIN, when the network took its message; told: what status said at the end."""
+    """lives_s: of each PIN, when the network took its message; status: the overload of /v1/status at the end."""
 
     lives_s: list[float] = field(default_factory=list)
     dropped: int = 0
-    told: str = ""
+    status: str = ""
 
     @property
     def alive(self) -> int:
