@@ -17,13 +17,14 @@ import pytest
 from daemon.api.params import HttpError, Mistake, Parameters, _body_fields, start_parameters
 from drivers.pyvoip.leg import presentable
 from drivers.serial import at, pdu
+from drivers.sip.address import host_port_of
 from drivers.sip.agent import UserAgent
 from drivers.sip.body import description, key_pressed
 from drivers.sip.call import q850_cause
 from drivers.sip.digest import challenges
 from drivers.sip.message import Framer, Malformed, Message, parameters, parse, split, unquoted, uri_of
 from drivers.sip.sdp import NoAudio, answer, respond
-from drivers.sip.uri import host_port_of, uri_from, via_from
+from drivers.sip.uri import uri_from, via_from
 from drivers.sip.validation import refusal
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, sent
 from tests.drivers.sip.test_malformed import asked

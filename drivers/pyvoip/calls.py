@@ -20,22 +20,14 @@ from drivers.pyvoip.leg import PLAYED_S, Farewells, Handle, Leg
 from drivers.pyvoip.locate import media_host
 from drivers.pyvoip.options import Options, rtp_range
 from drivers.pyvoip.trunk import Trunk
-from drivers.rtp import (
-    Failed,
-    Finished,
-    FirstPacket,
-    Heard,
-    Key,
-    Media,
-    PacerEvent,
-    PacerGone,
-    Stopped,
-    Supervisor,
-    hear_only,
-)
 from drivers.rtp.answering import Verdict
+from drivers.rtp.messages import Failed, Finished, FirstPacket, Heard, Key, Media, PacerEvent, Stopped
+from drivers.rtp.pacer import PacerGone
+from drivers.rtp.sockets import hear_only
+from drivers.rtp.supervisor import Supervisor
 from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
-from drivers.sip.sdp import PCMA, FarEnd, new_cryptos, offer
+from drivers.sip.sdes import new_cryptos
+from drivers.sip.sdp import PCMA, FarEnd, offer
 
 SWITCH_PORTS = 50  # tries to find a free RTP port
 

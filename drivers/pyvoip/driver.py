@@ -14,7 +14,7 @@ from drivers.pyvoip.locate import locate
 from drivers.pyvoip.options import Options
 from drivers.pyvoip.signalling import Signalling
 from drivers.pyvoip.trunk import Locator
-from drivers.sip.transaction import Timers
+from drivers.sip.address import Timers
 
 log = logging.getLogger("pinwheel.voice")
 

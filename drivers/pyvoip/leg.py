@@ -12,9 +12,9 @@ from pyVoIP.SIP import SIPStatus
 
 from drivers import Call, CallHandle, CallOutcome, CallPhase, CallResult, Unavailable
 from drivers.pyvoip.conversation import Conversation, Say
-from drivers.pyvoip.transport import Address
-from drivers.rtp import Finished, Media, Stopped
+from drivers.rtp.messages import Finished, Media, Stopped
 from drivers.rtp.srtp import Keys
+from drivers.sip.address import Address
 from drivers.sip.call import Call as SipCall
 from drivers.sip.call import Ended
 from drivers.sip.sdp import TELEPHONE_EVENT, FarEnd

@@ -12,9 +12,8 @@ import dns.exception
 import dns.resolver
 from dns.rdtypes.IN.SRV import SRV
 
-from drivers.pyvoip.transport import Address, Kind
+from drivers.sip.address import Address, HostPort, Kind, host_of, host_port_of
 from drivers.sip.message import Malformed
-from drivers.sip.uri import HostPort, host_of, host_port_of
 
 LOOKUP_S = 5.0
 SERVICES = {Kind.UDP: "_sip._udp", Kind.TCP: "_sip._tcp", Kind.TLS: "_sips._tcp"}

@@ -20,8 +20,8 @@ from drivers.checks import (
     writable_directory,
     writable_file,
 )
-from drivers.pyvoip.transport import Kind
 from drivers.settings import Fault, Severity, setting
+from drivers.sip.address import Kind
 
 PLACEHOLDERS = ("{e164}", "{digits}", "{national}", "{00}")
 SIP_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/%#-]*", re.ASCII)  # RFC 3261 25.1, and # as in *31#

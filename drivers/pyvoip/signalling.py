@@ -17,8 +17,8 @@ from drivers.pyvoip.calls import Calls, Dial, Located
 from drivers.pyvoip.leg import Farewells, Handle
 from drivers.pyvoip.options import Options
 from drivers.pyvoip.trunk import Locator, Trunk
-from drivers.rtp import Supervisor
-from drivers.sip.transaction import Timers
+from drivers.rtp.supervisor import Supervisor
+from drivers.sip.address import Timers
 
 log = logging.getLogger("pinwheel.voice")
 

@@ -13,13 +13,11 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from drivers.checks import content, load_pair
+from drivers.sip.address import Address, Kind
 from drivers.sip.message import MAX_DATAGRAM, Framer, Malformed
-
-Address = tuple[str, int]
 
 CONNECT_S = 5.0  # for a connection, its handshake included
 REST_S = (0.5, 1.0, 2.0, 4.0)  # before the next attempt, after one that failed, two in a row, ...
@@ -29,23 +27,6 @@ MOST_CONNECTIONS = 256  # far ends name addresses in their Contacts; the one use
 MAX_WAITING = 1 << 20  # octets that a connection may owe to a far end that does not read
 DEAD_AFTER_MS = 20_000  # unacknowledged octets for so long end a connection (TCP_USER_TIMEOUT, tcp(7))
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
-
-
-class Kind(StrEnum):
-    """Of transport, as [voice] transport and the Via header name it."""
-
-    UDP = "udp"
-    TCP = "tcp"
-    TLS = "tls"
-
-    @property
-    def reliable(self) -> bool:
-        return self is not Kind.UDP
-
-    @property
-    def port(self) -> int:
-        """The default (RFC 3261 19.1.2)."""
-        return 5061 if self is Kind.TLS else 5060
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,13 @@ from drivers.pyvoip import bindings
 from drivers.pyvoip.bindings import Bindings
 from drivers.pyvoip.locate import NotFound
 from drivers.pyvoip.options import LEARN, Options
-from drivers.pyvoip.transport import Address, Datagrams, Kind, Lost, Received, Streams, Tls, Transport, interface_of
+from drivers.pyvoip.transport import Datagrams, Lost, Received, Streams, Tls, Transport, interface_of
+from drivers.sip.address import Address, HostPort, Kind, Timers, host_port_of
 from drivers.sip.agent import UserAgent
 from drivers.sip.digest import Account
 from drivers.sip.message import Malformed
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
-from drivers.sip.transaction import Timers
-from drivers.sip.uri import HostPort, host_port_of
 
 log = logging.getLogger("pinwheel.voice")
 

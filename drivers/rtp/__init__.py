@@ -9,23 +9,3 @@ leaves in clear, and what is not the far end's is not heard. It ends when the dr
 `Pacer` is the driver's side of one process, `Supervisor` starts the next one when that ends; `python -m drivers.rtp FD`
 is the process.
 """
-
-from drivers.rtp.messages import Failed, Finished, FirstPacket, Heard, Key, Media, PacerEvent, Stopped
-from drivers.rtp.pacer import Pacer, PacerGone
-from drivers.rtp.sockets import hear_only
-from drivers.rtp.supervisor import Supervisor
-
-__all__ = [
-    "Failed",
-    "Finished",
-    "FirstPacket",
-    "Heard",
-    "Key",
-    "Media",
-    "Pacer",
-    "PacerEvent",
-    "PacerGone",
-    "Stopped",
-    "Supervisor",
-    "hear_only",
-]

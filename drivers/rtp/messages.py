@@ -15,6 +15,7 @@ from drivers.rtp.srtp import Keys
 FRAME_MS = 20  # RFC 3551 4.2: the default packet time
 HEARTBEAT_S = 0.4
 MAX_MESSAGE = 4096
+PLAINLY = "--plainly"  # an argument of the process: ask the kernel for no favours
 COMFORT_NOISE = 13  # RFC 3389 4; sent instead of silence, also by who did not announce it
 
 

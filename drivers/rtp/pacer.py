@@ -13,6 +13,7 @@ from drivers.processes import ending, last_line
 from drivers.rtp.messages import (
     HEARTBEAT_S,
     MAX_MESSAGE,
+    PLAINLY,
     Alive,
     Media,
     Message,
@@ -32,7 +33,6 @@ START_S = 10.0  # for the process's first sign of life
 END_S = 0.5  # for the end of a process that closed its channel
 BACKLOG_S = 0.1  # how long a full channel is waited for
 STDERR_KEPT = 8192  # octets
-PLAINLY = "--plainly"  # an argument of the process: ask the kernel for no favours
 
 
 class PacerGone(Exception):

@@ -1,20 +1,12 @@
 """SRTP (RFC 3711) with keys from SDP (RFC 4568). libsrtp does it; it is imported only where a call needs it."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Self
+
+from drivers.sip.sdes import Suite
 
 if TYPE_CHECKING:
     from pylibsrtp import Session
-
-KEY_OCTETS = 30  # a master key of 128 bits and a master salt of 112 (RFC 4568 6.2, table 1)
-
-
-class Suite(StrEnum):
-    """Crypto suites (RFC 4568 6.2), in the order of our preference: the authentication tag has 80 or 32 bits."""
-
-    SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
-    SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
 
 
 class CannotProtect(Exception):

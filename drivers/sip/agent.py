@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from drivers.guard import guarded
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address, Timers
 from drivers.sip.call import Call, State
 from drivers.sip.dialog import session_timer
 from drivers.sip.message import Malformed, Message, parse
@@ -17,7 +17,6 @@ from drivers.sip.pending import Owner, Pending
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity, Requester
 from drivers.sip.server_transaction import ServerTransactions
-from drivers.sip.transaction import Timers
 from drivers.sip.uac import Key, UserAgentClient
 from drivers.sip.uas import UserAgentServer
 from drivers.sip.validation import for_us

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address
 from drivers.sip.body import key_pressed
 from drivers.sip.dialog import Dialog, dialog_from, tag_of
 from drivers.sip.message import Message, parameters

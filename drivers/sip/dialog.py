@@ -7,7 +7,7 @@ import contextlib
 import re
 from dataclasses import dataclass, field, replace
 
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address
 from drivers.sip.body import description
 from drivers.sip.message import Message, parameters
 from drivers.sip.replies import NOT_ACCEPTABLE, OK, PENDING, Reply

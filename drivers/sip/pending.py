@@ -5,7 +5,7 @@ An INVITE that a server does not answer, or cannot serve, goes to the next serve
 
 from dataclasses import dataclass
 
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address
 from drivers.sip.call import Call, State
 from drivers.sip.digest import Realm
 from drivers.sip.registration import Registration

@@ -5,7 +5,7 @@ Nothing here changes a call; the agent asks the call what a request does to it.
 
 from dataclasses import dataclass, replace
 
-from drivers.pyvoip.transport import Address, Kind
+from drivers.sip.address import Address, Kind
 from drivers.sip.body import SDP, description
 from drivers.sip.message import Malformed, Message, split
 from drivers.sip.uri import via_from

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass, field, replace
 
-from drivers.pyvoip.transport import Kind
+from drivers.sip.address import Kind
 from drivers.sip.digest import CREDENTIALS, Account, Credentials
 from drivers.sip.message import Message
 

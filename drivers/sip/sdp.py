@@ -4,18 +4,15 @@ What a far end describes is taken apart once, in one pass over its lines. With k
 and nothing without the far end's key is usable.
 """
 
-import re
-import secrets
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pyVoIP.RTP import PayloadType
 
-from drivers.rtp.srtp import KEY_OCTETS, Suite
+from drivers.sip.address import HostPort, bare_host_of
 from drivers.sip.message import Malformed
-from drivers.sip.uri import HostPort, bare_host_of
+from drivers.sip.sdes import Crypto, cryptos_in
 
 PCMU, PCMA = int(PayloadType.PCMU), int(PayloadType.PCMA)
 NAMES = {PCMU: "PCMU", PCMA: "PCMA"}
@@ -45,18 +42,6 @@ MIRRORED = {
     Direction.INACTIVE: Direction.INACTIVE,
 }
 """The answer to each (RFC 3264 6.1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Crypto:
-    """One a=crypto line (RFC 4568 4). key: master key and salt of who wrote it."""
-
-    tag: int
-    suite: Suite
-    key: bytes = field(repr=False)
-
-    def __str__(self) -> str:
-        return f"a=crypto:{self.tag} {self.suite} inline:{b64encode(self.key).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +77,6 @@ class FarEnd:
 
 
 # --- what we say -------------------------------------------------------------------------------------------
-
-
-def new_cryptos() -> tuple[Crypto, ...]:
-    """A key for each suite that we can do, for one call."""
-    return tuple(Crypto(tag, suite, secrets.token_bytes(KEY_OCTETS)) for tag, suite in enumerate(Suite, 1))
 
 
 def offer(host: str, port: int, session: int, cryptos: tuple[Crypto, ...] = ()) -> bytes:
@@ -200,7 +180,7 @@ class Section:
 
 def answer(body: bytes, offered: bytes) -> FarEnd:
     """What the far end made of our offer. Raises NoAudio."""
-    ours = tuple(_cryptos(_sections(offered)[1]))
+    ours = tuple(cryptos_in(_sections(offered)[1].attributes.get("crypto", ())))
     return _usable(_sections(body), (PCMU, PCMA), ours, same_tag=True)[1]
 
 
@@ -314,20 +294,9 @@ def _rtcp_port(stream: Section, port: int) -> int:
     return rtcp_port if rtcp_port is not None and rtcp_port < 65536 else 0
 
 
-CRYPTO = re.compile(rf"([0-9]{{1,9}}) ({'|'.join(Suite)}) inline:([A-Za-z0-9+/]{{40}})(?:\|(?:2\^)?[0-9]{{1,20}})?")
-
-
-def _cryptos(stream: Section) -> Iterator[Crypto]:
-    """The crypto lines that we can do: no key identifier, no parameters that would change how packets look."""
-    for value in stream.attributes.get("crypto", ()):
-        found = CRYPTO.fullmatch(value)
-        if found is not None:
-            yield Crypto(int(found[1]), Suite(found[2]), b64decode(found[3]))
-
-
 def _agreed(stream: Section, ours: tuple[Crypto, ...], *, same_tag: bool) -> tuple[Crypto | None, Crypto | None]:
     """The first of its keys that goes with one of ours (RFC 4568 5.1.2, 5.1.3), and ours."""
-    for theirs in _cryptos(stream):
+    for theirs in cryptos_in(stream.attributes.get("crypto", ())):
         for mine in ours:
             if mine.suite is theirs.suite and (mine.tag == theirs.tag or not same_tag):
                 return mine, theirs

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address, Timers
 from drivers.sip.message import Malformed, Message, parameters
-from drivers.sip.transaction import Timers
 from drivers.sip.uri import via_from
 
 MAGIC_COOKIE = "z9hG4bK"  # begins a branch that is unique (8.1.1.7)

@@ -2,28 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address, Timers
 from drivers.sip.message import Message
-
-
-@dataclass(frozen=True, slots=True)
-class Timers:
-    """Seconds; the defaults are those of RFC 3261 table 4."""
-
-    t1: float = 0.5  # round-trip time estimate
-    t2: float = 4.0  # longest interval of non-INVITE retransmissions
-    t4: float = 5.0  # how long a datagram may linger in the network
-    fail_over: float = 4.0  # our own: after so long without a response an INVITE goes to the next server (RFC 3263 4.3)
-
-    @property
-    def give_up(self) -> float:
-        """Timers B, F, H: no answer at all."""
-        return 64 * self.t1
-
-    @property
-    def linger(self) -> float:
-        """Timer D: how long a final response to INVITE may come again."""
-        return 64 * self.t1
 
 
 @dataclass(slots=True)

@@ -7,13 +7,13 @@ the next one; a session that is ours to keep up is refreshed in time.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.pyvoip.transport import Address, Kind
+from drivers.sip.address import Address, HostPort, Kind, Timers, bare_host_of, port_of
 from drivers.sip.call import Call, Outgoing, State
 from drivers.sip.message import Malformed, Message
 from drivers.sip.pending import Owner, Pending, demote, next_after
 from drivers.sip.registration import Registration
-from drivers.sip.transaction import Timers, Transaction, acknowledge, cancel
-from drivers.sip.uri import HostPort, bare_host_of, port_of, via_from
+from drivers.sip.transaction import Transaction, acknowledge, cancel
+from drivers.sip.uri import via_from
 
 GLARE_S = 3.0  # until an offer that crossed theirs is made again; 2.1 to 4 for who began the call (14.1)
 

@@ -6,7 +6,7 @@ Within a dialog of ours an answer is kept for when the request comes again; stra
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.pyvoip.transport import Address, Kind
+from drivers.sip.address import Address, Kind
 from drivers.sip.call import Call
 from drivers.sip.dialog import Dialog
 from drivers.sip.message import Message

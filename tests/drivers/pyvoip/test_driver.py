@@ -19,7 +19,7 @@ from drivers.codecs.g711 import alaw_encode, ulaw_encode
 from drivers.pyvoip import Driver, Options
 from drivers.pyvoip.calls import dialled
 from drivers.pyvoip.leg import outcome_of
-from drivers.sip.transaction import Timers
+from drivers.sip.address import Timers
 from tests.peers.baresip import Account, Baresip
 from tests.peers.kamailio import PASSWORD, Kamailio
 from tests.peers.sipp import Sipp, refuses, rings_until_cancelled

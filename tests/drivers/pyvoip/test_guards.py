@@ -12,13 +12,13 @@ import pytest
 from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options, transport
 from drivers.pyvoip.locate import locate
-from drivers.pyvoip.transport import Address, Kind, Lost, Streams
+from drivers.pyvoip.transport import Lost, Streams
 from drivers.pyvoip.trunk import Locator
+from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.call import Answered, Ended
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdp import offer
-from drivers.sip.transaction import Timers
 from tests.drivers.pyvoip.test_driver import BOUND_S, NUMBER, dial, driver, result, tone
 from tests.drivers.pyvoip.test_signalling import far_end
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, placed, reply, sent

@@ -16,7 +16,7 @@ import pytest
 from daemon.prompts.library import shipped_prompts
 from drivers import Audio, Call, CallHandle, CallOutcome, CallPhase
 from drivers.pyvoip import Driver
-from drivers.rtp import Pacer
+from drivers.rtp.pacer import Pacer
 from drivers.sip.call import Answered
 from drivers.sip.call import Call as SipCall
 from drivers.sip.message import Message

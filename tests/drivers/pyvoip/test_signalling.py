@@ -13,10 +13,10 @@ import pytest
 
 from drivers import Call, CallOutcome, CallPhase, CallResult
 from drivers.pyvoip import Driver
+from drivers.sip.address import Timers
 from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parse
 from drivers.sip.sdp import offer
-from drivers.sip.transaction import Timers
 from tests.drivers.pyvoip.test_driver import NUMBER, Phases, dial, driver, result, tone
 from tests.peers.sipp import Sipp, ask, hear, hear_answer, pause, say, script
 

@@ -15,9 +15,8 @@ import pytest
 from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options
 from drivers.pyvoip.locate import NotFound, locate
-from drivers.pyvoip.transport import Kind
+from drivers.sip.address import Kind, Timers
 from drivers.sip.message import Message, parse
-from drivers.sip.transaction import Timers
 from tests.drivers.pyvoip.test_driver import BOUND_S, NUMBER, TONE_HZ, crossings, dial, driver, heard, result, tone
 from tests.peers.baresip import Account, Baresip, free_port
 from tests.peers.datagrams import DatagramPeer

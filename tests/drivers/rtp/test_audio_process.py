@@ -21,9 +21,10 @@ from drivers.processes import ending, last_line
 from drivers.pyvoip import Driver, Options
 from drivers.rtp.messages import KINDS, VERSION, Failed, Media, Play, decoded, encoded, greeting, version_of
 from drivers.rtp.process import refused
-from drivers.rtp.srtp import Keys, Suite
+from drivers.rtp.srtp import Keys
 from drivers.rtp.supervision import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
 from drivers.simulated.phone import SimulatedPhone
+from drivers.sip.sdes import Suite
 from tests.drivers.pyvoip.test_driver import BOUND_S, dial, result, tone
 from tests.gateway import Gateway, until, voice_section
 

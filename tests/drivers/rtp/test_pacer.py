@@ -15,8 +15,10 @@ from itertools import pairwise
 import pytest
 
 from drivers.codecs.g711 import ulaw_encode
-from drivers.rtp import Failed, Finished, FirstPacket, Heard, Key, Media, Pacer, PacerEvent, PacerGone, Stopped
-from drivers.rtp.srtp import Guard, Keys, Suite
+from drivers.rtp.messages import Failed, Finished, FirstPacket, Heard, Key, Media, PacerEvent, Stopped
+from drivers.rtp.pacer import Pacer, PacerGone
+from drivers.rtp.srtp import Guard, Keys
+from drivers.sip.sdes import Suite
 from tests.peers.talker import Talker, rtp
 
 FRAME = 160

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.pyvoip.transport import Address, Kind
+from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import Answered, Call, Ended, Keyed, Ringing
 from drivers.sip.digest import Account
@@ -16,7 +16,6 @@ from drivers.sip.message import Framer, Malformed, Message, parse
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
 from drivers.sip.sdp import offer
-from drivers.sip.transaction import Timers
 
 FIRST, SECOND = ("192.0.2.1", 5060), ("192.0.2.2", 5060)
 SDP = offer("192.0.2.9", 40000, 1)

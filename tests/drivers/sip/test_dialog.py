@@ -2,12 +2,12 @@
 
 import pytest
 
-from drivers.pyvoip.transport import Address, Kind
-from drivers.rtp.srtp import KEY_OCTETS, Suite
+from drivers.sip.address import Address, Kind
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import Answered, Call, Ended, Moved, Ringing
 from drivers.sip.message import Message, parameters, parse
 from drivers.sip.registration import Registration
+from drivers.sip.sdes import KEY_OCTETS, Suite
 from drivers.sip.sdp import offer
 from tests.drivers.sip.test_agent import FIRST, SDP, SECOND, agent, answered, asked, placed, reply, sent, statuses
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import CallOutcome, CallPhase
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import Call, Ended
 from drivers.sip.message import Malformed, Message, parse

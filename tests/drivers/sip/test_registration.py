@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from drivers import DeviceState
 from drivers.pyvoip import Driver, Options, bindings
 from drivers.pyvoip.bindings import Bindings
-from drivers.pyvoip.transport import Kind
+from drivers.sip.address import Kind
 from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parameters, parse, uri_of
 from drivers.sip.registration import Registration

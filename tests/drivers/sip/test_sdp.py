@@ -7,18 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.rtp.srtp import Suite
-from drivers.sip.sdp import (
-    Crypto,
-    Direction,
-    FarEnd,
-    NoAudio,
-    answer,
-    new_cryptos,
-    offer,
-    offer_again,
-    respond,
-)
+from drivers.sip.sdes import Crypto, Suite, new_cryptos
+from drivers.sip.sdp import Direction, FarEnd, NoAudio, answer, offer, offer_again, respond
 
 PLAIN = offer("192.0.2.1", 40000, 7)
 CRYPTOS = new_cryptos()

@@ -2,10 +2,9 @@
 
 import pytest
 
-from drivers.pyvoip.transport import Address
+from drivers.sip.address import Address, Timers
 from drivers.sip.message import Message
 from drivers.sip.server_transaction import MOST, ServerTransactions, key
-from drivers.sip.transaction import Timers
 
 FAR = ("192.0.2.1", 5060)
 TIMERS = Timers()

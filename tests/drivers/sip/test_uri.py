@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.sip.address import HostPort, host_port_of
 from drivers.sip.message import Malformed
-from drivers.sip.uri import HostPort, host_port_of, read_uris, same, uri_from, via_from
+from drivers.sip.uri import read_uris, same, uri_from, via_from
 
 USABLE = {
     "192.0.2.1": HostPort("192.0.2.1"),
