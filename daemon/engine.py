@@ -15,9 +15,10 @@ from typing import Protocol, TypeVar, assert_never
 from daemon.clock import Clock
 from daemon.core import model
 from daemon.core.callers import Caller
-from daemon.core.machine import GONE, NOT_FOUND, advance
+from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms, seconds
-from daemon.core.model import Action, Answer, Attempt, AttemptState, Channel, Event, Request
+from daemon.core.model import Action, Attempt, AttemptState, Channel, Event, Reply, Request
+from daemon.core.outcomes import Busy, Outcome, Unknown
 from daemon.core.quota import MONTH
 from daemon.core.wheel import Wheel
 from daemon.ids import masked
@@ -31,8 +32,6 @@ log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
 
-BUSY_NUMBER = 10
-BUSY = "Concurrent verifications to the same number are not allowed"
 STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
 CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
 IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
@@ -82,16 +81,17 @@ class Lane(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an event led to. row is 0 where nothing was stored."""
+class Result:
+    """What a command led to. row is 0 where nothing was stored."""
 
     row: int
     request: Request | None
     actions: tuple[Action, ...]
 
     @property
-    def answer(self) -> Answer:
-        return next((a for a in self.actions if isinstance(a, Answer)), Answer(NOT_FOUND, GONE))
+    def outcome(self) -> Outcome:
+        """How it ended for the caller."""
+        return next((a.outcome for a in self.actions if isinstance(a, Reply)), Unknown())
 
     def begun(self, step: int) -> tuple[Request, Attempt] | None:
         """What a device may send now; None if the delivery is no longer wanted."""
@@ -101,8 +101,8 @@ class Outcome:
         return (self.request, attempt) if attempt and attempt.state is AttemptState.SENDING else None
 
 
-NOTHING = Outcome(0, None, ())
-UNKNOWN = Outcome(0, None, (Answer(NOT_FOUND, GONE),))
+NOTHING = Result(0, None, ())
+UNKNOWN = Result(0, None, (Reply(Unknown()),))
 
 
 class Engine:
@@ -121,18 +121,18 @@ class Engine:
 
     # --- what callers ask ---
 
-    def start(self, caller: Caller, request: Request) -> "asyncio.Future[Outcome]":
-        """Store a new request and run its first event; answers 10 while the number has too many running.
+    def start(self, caller: Caller, request: Request) -> "asyncio.Future[Result]":
+        """Store a new request and run its first event; `Busy` while the number has too many running.
 
-        Those of all accounts count; the outcome has the newest that is the caller's own, if one is.
+        Those of all accounts count; the outcome names the newest that is the caller's own, if one is.
         """
 
-        def operation(tx: Transaction) -> Outcome:
+        def operation(tx: Transaction) -> Result:
             at = self.clock.now()
             active = tx.active_for(request.number)
             if self.policy.max_active_per_number and len(active) >= self.policy.max_active_per_number:
                 own = next((running for running in reversed(active) if caller.owns(running)), None)
-                return Outcome(0, own, (Answer(BUSY_NUMBER, BUSY),))
+                return Result(0, None, (Reply(Busy(None if own is None else own.id)),))
             started, actions = advance(replace(request, created_at=at), model.Requested(at))
             row = tx.insert(started)
             tx.add_history(at, request.id, "started", None, f"workflow {request.workflow_id}, {request.locale}")
@@ -155,7 +155,7 @@ class Engine:
 
         return await self.store.read(query)
 
-    def check(self, caller: Caller, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Outcome]":
+    def check(self, caller: Caller, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Result]":
         """Judge a code against the PIN of the request."""
 
         def event(request: Request, at: Ms) -> Event:
@@ -164,11 +164,11 @@ class Engine:
 
         return self._apply(caller, request_id, event, ip_address)
 
-    def cancel(self, caller: Caller, request_id: str) -> "asyncio.Future[Outcome]":
+    def cancel(self, caller: Caller, request_id: str) -> "asyncio.Future[Result]":
         limits = (self.policy.cancel_after, self.policy.cancel_before_event)
         return self._apply(caller, request_id, lambda _, at: model.CancelRequested(at, *limits))
 
-    def next_event(self, caller: Caller, request_id: str) -> "asyncio.Future[Outcome]":
+    def next_event(self, caller: Caller, request_id: str) -> "asyncio.Future[Result]":
         return self._apply(caller, request_id, lambda _, at: model.NextRequested(at))
 
     def pin(self, request: Request, generation: int) -> str:
@@ -182,10 +182,10 @@ class Engine:
 
     # --- what lanes tell ---
 
-    def begin(self, request_id: str, step: int, device: str) -> "asyncio.Future[Outcome]":
-        """Make it durable that a device is about to be used, an SMS counted for it; `Outcome.begun` tells for what."""
+    def begin(self, request_id: str, step: int, device: str) -> "asyncio.Future[Result]":
+        """Make it durable that a device is about to be used, an SMS counted for it; `Result.begun` tells for what."""
 
-        def operation(tx: Transaction) -> Outcome:
+        def operation(tx: Transaction) -> Result:
             found = tx.request(request_id)
             if found is None:
                 return UNKNOWN
@@ -209,13 +209,13 @@ class Engine:
         detail: str = "",
         parts: int = 1,
         only: AttemptState | None = None,
-    ) -> "asyncio.Future[Outcome]":
+    ) -> "asyncio.Future[Result]":
         """Record what became of a delivery. device: whose word it is; parts: that it may have sent, for its quota.
 
         only: unless the delivery is in this state, nothing is recorded.
         """
 
-        def operation(tx: Transaction) -> Outcome:
+        def operation(tx: Transaction) -> Result:
             found = tx.request(request_id)
             if found is None:
                 return UNKNOWN
@@ -233,10 +233,10 @@ class Engine:
 
         return self._submit(operation, insist=True)
 
-    def count(self, device: str, number: str, *, sent: bool) -> "asyncio.Future[Outcome]":
+    def count(self, device: str, number: str, *, sent: bool) -> "asyncio.Future[Result]":
         """A message that belongs to no request is about to go out, or was not sent after all."""
 
-        def operation(tx: Transaction) -> Outcome:
+        def operation(tx: Transaction) -> Result:
             at = self.clock.now()
             if sent:
                 tx.add_sent(at, device, number, at - MONTH)
@@ -256,13 +256,13 @@ class Engine:
         detail: str,
         *,
         insist: bool = True,
-    ) -> "asyncio.Future[Outcome]":
+    ) -> "asyncio.Future[Result]":
         """Record what a status report says, for the newest message that it can mean; no action where there is none.
 
         insist: False where the device tells it again until it is recorded.
         """
 
-        def operation(tx: Transaction) -> Outcome:
+        def operation(tx: Transaction) -> Result:
             reported = tx.attempt_reported(number, reference, device, since)
             found = tx.request_by_row(reported[0]) if reported else None
             if reported is None or found is None:
@@ -287,19 +287,19 @@ class Engine:
 
     def note(
         self, request_id: str, step: int | None, kind: str, detail: str = "", *, insist: bool = False
-    ) -> "asyncio.Future[Outcome]":
+    ) -> "asyncio.Future[Result]":
         """Add a line to the history that changes nothing. request_id: "" for what belongs to no request."""
 
-        def operation(tx: Transaction) -> Outcome:
+        def operation(tx: Transaction) -> Result:
             tx.add_history(self.clock.now(), request_id, kind, step, detail)
             return NOTHING
 
         return self._submit(operation, insist=insist)
 
-    def remember(self, name: str, value: str) -> "asyncio.Future[Outcome]":
+    def remember(self, name: str, value: str) -> "asyncio.Future[Result]":
         """Set a lasting setting that is not the configuration's."""
 
-        def operation(tx: Transaction) -> Outcome:
+        def operation(tx: Transaction) -> Result:
             tx.set_meta(name, value)
             return NOTHING
 
@@ -367,7 +367,7 @@ class Engine:
         for due_at, row in timers:
             self._wheel.set(due_at, row)
 
-    def _fire(self, row: int, tx: Transaction) -> Outcome:
+    def _fire(self, row: int, tx: Transaction) -> Result:
         found = tx.request_by_row(row)
         at = self.clock.now()
         if found is None or found[1].due_at is None or found[1].due_at > at:
@@ -378,8 +378,8 @@ class Engine:
 
     def _apply(
         self, caller: Caller, request_id: str, make_event: MakeEvent, ip_address: str = ""
-    ) -> "asyncio.Future[Outcome]":
-        def operation(tx: Transaction) -> Outcome:
+    ) -> "asyncio.Future[Result]":
+        def operation(tx: Transaction) -> Result:
             found = tx.request(request_id)
             if found is None or not caller.owns(found[1]):
                 return UNKNOWN
@@ -390,27 +390,25 @@ class Engine:
 
     def _advance(
         self, tx: Transaction, row: int, before: Request, event: Event, at: Ms, ip_address: str = ""
-    ) -> Outcome:
+    ) -> Result:
         after, actions = advance(before, event)
         tx.update(row, before, after)
         return self._record(tx, row, after, actions, at, ip_address)
 
     def _record(
         self, tx: Transaction, row: int, request: Request, actions: tuple[Action, ...], at: Ms, ip_address: str = ""
-    ) -> Outcome:
+    ) -> Result:
         for action in actions:
             if isinstance(action, model.Note):
                 tx.add_history(at, request.id, action.kind, action.step, action.detail)
             elif isinstance(action, model.RecordCheck):
                 tx.add_check(row, Check(at, action.valid, ip_address))
-        return Outcome(row, request, actions)
+        return Result(row, request, actions)
 
-    def _submit(
-        self, operation: Callable[[Transaction], Outcome], *, insist: bool = False
-    ) -> "asyncio.Future[Outcome]":
+    def _submit(self, operation: Callable[[Transaction], Result], *, insist: bool = False) -> "asyncio.Future[Result]":
         """insist: again while the store cannot be used: what time or a device has done must not be forgotten."""
 
-        def again(done: "asyncio.Future[Outcome]") -> None:
+        def again(done: "asyncio.Future[Result]") -> None:
             if not done.cancelled() and isinstance(done.exception(), StoreUnusable):
                 asyncio.get_running_loop().call_later(STORE_AGAIN_S, partial(self._submit, operation, insist=True))
 
@@ -419,7 +417,7 @@ class Engine:
             future.add_done_callback(again)
         return future
 
-    def _committed(self, outcome: Outcome) -> None:
+    def _committed(self, outcome: Result) -> None:
         self._news.set()
         self._news = asyncio.Event()
         if outcome.row and outcome.request is not None:
@@ -444,7 +442,7 @@ class Engine:
                     action.step,
                     action.detail,
                 )
-            case model.ClearTimer() | model.RecordCheck() | model.Answer():
+            case model.ClearTimer() | model.RecordCheck() | model.Reply():
                 pass  # the row has no due time any more; the rest was stored or is the caller's
             case _:
                 assert_never(action)

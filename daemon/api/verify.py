@@ -9,6 +9,7 @@ from typing import Any
 import phonenumbers
 from starlette.responses import JSONResponse, Response
 
+from daemon.api import v1
 from daemon.api.calls import Call, Handler
 from daemon.api.params import Mistake, Parameters, Start, code_parameter, e164, start_parameters
 from daemon.clock import utc_text
@@ -16,15 +17,15 @@ from daemon.config import Security
 from daemon.core.callers import Caller, account_id
 from daemon.core.limits import Buckets
 from daemon.core.model import Channel, Request, Step
+from daemon.core.outcomes import Accepted, Busy, Outcome
 from daemon.core.workflows import effective_expiry, with_wait
-from daemon.engine import Engine, Outcome, event_id
+from daemon.engine import Engine, event_id
 from daemon.ids import request_id
 from daemon.store.contract import Check, StoreUnusable
 
 COSTLY = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
 """Numbers whose owner earns by each message and call: only where a prefix allows them (toll fraud)."""
 
-OK, THROTTLED, INTERNAL, UNPROCESSABLE, DENIED, NETWORK, TOO_MANY_IDS, NOT_FOUND = 0, 1, 5, 6, 7, 15, 18, 101
 PRICE = {"price": "0.00000000", "currency": "EUR"}
 MAX_SEARCH = 10
 
@@ -43,35 +44,34 @@ class Verify:
 
     async def start(self, given: Parameters, caller: Caller) -> Answer:
         if not self.starts.take((caller.account, caller.origin), monotonic()):
-            raise Mistake(THROTTLED, "Throttled: too many requests a second; slow down and try again")
+            raise mistake(v1.THROTTLED)
         wanted = start_parameters(given, self.workflows)
         self._admit(wanted)
         request = self._request(wanted, caller.account)
-        outcome = await self.engine.start(caller, request)
-        if outcome.answer.status != OK:
-            running = outcome.request.id if outcome.request else ""
-            return {"request_id": running, **_refused(outcome)}
-        return {"request_id": request.id, "status": "0"}
+        outcome = (await self.engine.start(caller, request)).outcome
+        if isinstance(outcome, Busy):
+            return {"request_id": outcome.own or "", **_said(outcome)}
+        return {"request_id": request.id, **_said(outcome)}
 
     async def check(self, given: Parameters, caller: Caller) -> Answer:
         wanted, code = given.required("request_id"), code_parameter(given)
-        outcome = await self.engine.check(caller, wanted, code, (given.text("ip_address") or "")[:45])
-        if outcome.answer.status != OK or outcome.request is None:
-            return {"request_id": wanted, **_refused(outcome)}
-        last = event_id(wanted, outcome.request.step - 1)
-        return {"request_id": wanted, "event_id": last, "status": "0", **PRICE}
+        done = await self.engine.check(caller, wanted, code, (given.text("ip_address") or "")[:45])
+        if not isinstance(done.outcome, Accepted) or done.request is None:
+            return {"request_id": wanted, **_said(done.outcome)}
+        last = event_id(wanted, done.request.step - 1)
+        return {"request_id": wanted, "event_id": last, **_said(done.outcome), **PRICE}
 
     async def search(self, given: Parameters, caller: Caller) -> Response:
         """Each request is written out on a thread, with up to 500 checks, so that it holds nobody up."""
         one = given.text("request_id")
         several = given.texts("request_ids")
         if one is None and not several:
-            raise Mistake(2, "Your request is incomplete and missing the mandatory parameter `request_id`")
+            raise mistake(v1.NO_REQUEST_ID)
         if len(several) > MAX_SEARCH:
-            raise Mistake(TOO_MANY_IDS, "Too many request_ids provided")
+            raise mistake(v1.TOO_MANY_IDS)
         told = await self.engine.find(caller, [one] if one else several, _search_text)
         if not told:
-            raise Mistake(NOT_FOUND, "No response found")
+            raise mistake(v1.NONE_FOUND)
         text = told[0] if one else '{"verification_requests":[' + ",".join(told) + "]}"
         return Response(text, media_type="application/json")
 
@@ -79,11 +79,9 @@ class Verify:
         wanted, command = given.required("request_id"), given.required("cmd")
         commands = {"cancel": self.engine.cancel, "trigger_next_event": self.engine.next_event}
         if command not in commands:
-            raise Mistake(3, "Invalid value for parameter `cmd`: must be cancel or trigger_next_event")
-        outcome = await commands[command](caller, wanted)
-        if outcome.answer.status != OK:
-            return _refused(outcome)
-        return {"status": "0", "command": command}
+            raise mistake(v1.WRONG_CMD)
+        outcome = (await commands[command](caller, wanted)).outcome
+        return {**_said(outcome), "command": command} if isinstance(outcome, Accepted) else _said(outcome)
 
     def _admit(self, wanted: Start) -> None:
         """The operator's rules on where may be sent, and by what."""
@@ -91,7 +89,7 @@ class Verify:
         steps = self.workflows[wanted.workflow_id]
         if self.channels.isdisjoint(step.channel for step in steps):
             need = " or ".join(sorted({WANTING[step.channel] for step in steps}))
-            raise Mistake(UNPROCESSABLE, f"Workflow {wanted.workflow_id} could not be processed: it needs {need}")
+            raise mistake(v1.unprocessable(wanted.workflow_id, need))
 
     def _request(self, wanted: Start, account: str) -> Request:
         new_id = request_id(self.engine.clock.now())
@@ -115,8 +113,17 @@ class Verify:
 WANTING = {Channel.SMS: "a modem, and none is configured", Channel.TTS: "a voice driver, and none is configured"}
 
 
-def _refused(outcome: Outcome) -> Answer:
-    return {"status": str(outcome.answer.status), "error_text": outcome.answer.reason}
+def mistake(sentence: v1.Sentence) -> Mistake:
+    """The exception that ends in this answer."""
+    return Mistake(int(sentence.code), sentence.text)
+
+
+def _said(outcome: Outcome) -> Answer:
+    return _answer(v1.sentence(outcome))
+
+
+def _answer(sentence: v1.Sentence) -> Answer:
+    return {"status": str(int(sentence.code)), **({"error_text": sentence.text} if sentence.text else {})}
 
 
 def _search_text(request: Request, checks: Iterable[Check]) -> str:
@@ -160,7 +167,7 @@ def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Answer | Res
             empty = {"request_id": ""} if verb is Verify.start else {}
             return JSONResponse({**empty, "status": str(exc.status), "error_text": str(exc)})
         except StoreUnusable:
-            return JSONResponse({"status": str(INTERNAL), "error_text": "Internal error: the request was not stored"})
+            return JSONResponse(_answer(v1.NOT_STORED))
 
     return handler
 
@@ -169,11 +176,9 @@ def admit(security: Security, number: phonenumbers.PhoneNumber) -> None:
     """Raises Mistake for a number to which the operator lets nothing be sent."""
     digits = e164(number)
     if any(digits.startswith(prefix) for prefix in security.deny_prefixes):
-        raise Mistake(DENIED, "The number you are trying to verify is on the deny list")
+        raise mistake(v1.DENIED)
     allowed = any(digits.startswith(prefix) for prefix in security.allow_prefixes)
     if security.allow_prefixes and not allowed:
-        raise Mistake(NETWORK, "The destination number is not in a supported network")
+        raise mistake(v1.UNSUPPORTED)
     if not allowed and phonenumbers.number_type(number) in COSTLY:
-        raise Mistake(
-            NETWORK, "The destination number is not in a supported network: premium-rate numbers are not served"
-        )
+        raise mistake(v1.PREMIUM)

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from daemon.core.milliseconds import Ms, in_seconds, seconds
+from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
     BY_EARLIER_TRY,
     MOVES,
     Action,
-    Answer,
     Attempt,
     AttemptSettled,
     AttemptStarted,
@@ -28,6 +27,7 @@ from daemon.core.model import (
     NextRequested,
     Note,
     RecordCheck,
+    Reply,
     Request,
     Requested,
     SetTimer,
@@ -35,20 +35,22 @@ from daemon.core.model import (
     StepDue,
     StopDelivery,
 )
+from daemon.core.outcomes import (
+    Accepted,
+    CodeExpired,
+    EventHasRun,
+    Gone,
+    NothingMore,
+    TooEarly,
+    WrongCode,
+    WrongTooOften,
+)
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
 PUNCTUAL = seconds(5)
 ARRIVED = frozenset({AttemptState.SENT, AttemptState.DELIVERED})
 AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use
 MAX_TRIES = 2  # an uncertain delivery goes out once more at the most
-
-OK = 0
-NOT_FOUND = 6
-WRONG_CODE = 16
-WRONG_TOO_OFTEN = 17
-NOT_NOW = 19
-
-GONE = "The requested verification was not found or it has been verified already"
 
 Result = tuple[Request, tuple[Action, ...]]
 
@@ -108,7 +110,7 @@ def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Result:
         Note("event", attempt.step, f"{step.channel} {pin_letter(pinned.generation)}"),
         Deliver(attempt.step, step.channel, attempt.generation, attempt.not_after),
         SetTimer(running.step, due_at),
-        Answer(OK),
+        Reply(Accepted()),
     )
 
 
@@ -139,22 +141,22 @@ def _own_code_died(request: Request, at: Ms) -> bool:
 
 def _next_requested(request: Request, event: NextRequested) -> Result:
     if request.finished:
-        return request, (Answer(NOT_FOUND, GONE),)
+        return request, (Reply(Gone()),)
     if request.step == len(request.steps):
-        return request, (Answer(NOT_NOW, "there are no more events left to trigger for this verification"),)
+        return request, (Reply(NothingMore()),)
     if _own_code_died(request, event.at):
-        return request, (Answer(NOT_NOW, "the code of this verification has expired"),)
+        return request, (Reply(CodeExpired()),)
     return _run_step(request, event.at)
 
 
 def _cancel_requested(request: Request, event: CancelRequested) -> Result:
     if request.finished:
-        return request, (Answer(NOT_FOUND, GONE),)
+        return request, (Reply(Gone()),)
     if event.at < request.created_at + event.after:
-        return request, (Answer(NOT_NOW, f"cannot be cancelled within the first {in_seconds(event.after):g} seconds"),)
+        return request, (Reply(TooEarly(event.after)),)
     if event.before_event and request.step >= event.before_event:
-        return request, (Answer(NOT_NOW, f"cannot be cancelled once event {event.before_event} has run"),)
-    return _finish(request, Status.CANCELLED, event.at, Answer(OK))
+        return request, (Reply(EventHasRun(event.before_event)),)
+    return _finish(request, Status.CANCELLED, event.at, Reply(Accepted()))
 
 
 def _finish(request: Request, status: Status, at: Ms, *answer: Action) -> Result:
@@ -168,20 +170,20 @@ def _finish(request: Request, status: Status, at: Ms, *answer: Action) -> Result
 
 def _code_submitted(request: Request, event: CodeSubmitted) -> Result:
     if request.finished:
-        return request, (Answer(NOT_FOUND, GONE),)
-    wrong_code = Answer(WRONG_CODE, "The code inserted does not match the expected value")
+        return request, (Reply(Gone()),)
     if event.at >= request.pin_until:
-        return request, (wrong_code, RecordCheck(valid=False), Note("check", detail="no valid PIN at this time"))
+        return request, (
+            Reply(WrongCode()),
+            RecordCheck(valid=False),
+            Note("check", detail="no valid PIN at this time"),
+        )
     if event.correct:
-        return _finish(request, Status.SUCCESS, event.at, Answer(OK), RecordCheck(valid=True))
+        return _finish(request, Status.SUCCESS, event.at, Reply(Accepted()), RecordCheck(valid=True))
     counted = replace(request, wrong=request.wrong + 1)
     record = (RecordCheck(valid=False), Note("check", detail=f"wrong code {counted.wrong} of {WRONG_CODES_ALLOWED}"))
     if counted.wrong < WRONG_CODES_ALLOWED:
-        return counted, (wrong_code, *record)
-    return _finish(counted, Status.FAILED, event.at, Answer(WRONG_TOO_OFTEN, TOO_OFTEN), *record)
-
-
-TOO_OFTEN = "A wrong code was provided too many times"
+        return counted, (Reply(WrongCode()), *record)
+    return _finish(counted, Status.FAILED, event.at, Reply(WrongTooOften()), *record)
 
 
 # --- deliveries --------------------------------------------------------------------------------------------

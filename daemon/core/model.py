@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from daemon.core.milliseconds import EPOCH, Ms
+from daemon.core.outcomes import Outcome
 
 
 class Channel(StrEnum):
@@ -241,11 +242,10 @@ class RecordCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the caller is told: a status code of VERIFY-API and its reason."""
+class Reply:
+    """Tell the caller how the command ended."""
 
-    status: int
-    reason: str = ""
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,4 +257,4 @@ class Note:
     detail: str = ""
 
 
-Action = Deliver | SetTimer | ClearTimer | StopDelivery | RecordCheck | Answer | Note
+Action = Deliver | SetTimer | ClearTimer | StopDelivery | RecordCheck | Reply | Note

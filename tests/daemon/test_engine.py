@@ -11,6 +11,7 @@ from daemon.core.callers import Caller
 from daemon.core.machine import pin_letter
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import AttemptState, Channel, Request
+from daemon.core.outcomes import Accepted, Busy, Outcome, Unknown, WrongCode
 from daemon.engine import Engine, Job, Policy
 from daemon.ids import request_id
 from daemon.pins import Pins
@@ -156,20 +157,20 @@ def test_a_request_of_another_account_is_unknown_to_the_engine(store: SqliteStor
         hand.at += 40
         seen: list[object] = [await engine.find(Caller("bolt"), [wanted], lambda found, _: found)]
         for ask in (engine.cancel, engine.next_event):
-            seen.append((await ask(Caller("bolt"), wanted)).answer.status)
-        seen.append((await engine.check(Caller(), wanted, "0000", "")).answer.status)
+            seen.append((await ask(Caller("bolt"), wanted)).outcome)
+        seen.append((await engine.check(Caller(), wanted, "0000", "")).outcome)
         busy = await engine.start(Caller("bolt"), replace(request(1), id=f"{8:032x}", account="bolt"))
-        seen.append((busy.answer.status, busy.request))
-        seen.append((await engine.cancel(Caller("acme"), wanted)).answer.status)
+        seen.append(busy.outcome)
+        seen.append((await engine.cancel(Caller("acme"), wanted)).outcome)
         return seen
 
-    assert asyncio.run(main()) == [[], 6, 6, 6, (10, None), 0]
+    assert asyncio.run(main()) == [[], Unknown(), Unknown(), Unknown(), Busy(own=None), Accepted()]
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.001, 0.999, 4.999])
 def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: SqliteStore, hand: Hand, late_s: float) -> None:
-    async def main() -> list[int]:
-        engine, statuses = engine_on(store, hand), []
+    async def main() -> list[Outcome]:
+        engine, outcomes = engine_on(store, hand), []
         for left_ms in (1, 0):
             new = replace(request(6, pin_expiry=60), id=request_id(engine.clock.now()), number=f"44770090012{left_ms}")
             hand.at += 0.4564
@@ -178,7 +179,7 @@ def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: SqliteStor
             assert found is not None
             pin = engine.pin(found[1], 1)
             hand.at = in_seconds(found[1].pin_until - Ms(left_ms)) + (late_s if not left_ms else 0.0001)
-            statuses.append((await engine.check(Caller(), new.id, pin, "")).answer.status)
-        return statuses
+            outcomes.append((await engine.check(Caller(), new.id, pin, "")).outcome)
+        return outcomes
 
-    assert asyncio.run(main()) == [0, 16]
+    assert asyncio.run(main()) == [Accepted(), WrongCode()]

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from daemon.core.model import AttemptState
-from daemon.engine import Engine, Job, Outcome
+from daemon.engine import Engine, Job, Result
 from daemon.lanes.sms.slots import ModemSlot
 from drivers import DriverError, Receipt, Refused, Unavailable, Uncertain
 
@@ -40,7 +40,7 @@ def parts_of(answer: Receipt | DriverError) -> int:
 
 def settle(
     engine: Engine, slot: ModemSlot, job: Job, settled: Settlement, parts: int = 1, only: AttemptState | None = None
-) -> "asyncio.Future[Outcome]":
+) -> "asyncio.Future[Result]":
     """Record it. parts: that may have gone out; only: as in `Engine.settle`."""
     return engine.settle(
         job.request_id,

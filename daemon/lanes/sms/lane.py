@@ -18,7 +18,7 @@ from daemon.core.holds import Holds
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import AttemptState
 from daemon.core.overload import Load, Overload
-from daemon.engine import STORE_AGAIN_S, Engine, Job, Outcome
+from daemon.engine import STORE_AGAIN_S, Engine, Job, Result
 from daemon.lanes.sms.answers import Settlement, settle
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.news import News
@@ -170,11 +170,11 @@ class SmsLane:
         else:
             self._drop(job, f"{limits[0]} is reached" if limits else "no modem was ready")
 
-    def _drop(self, job: Job, why: str) -> "asyncio.Future[Outcome]":
+    def _drop(self, job: Job, why: str) -> "asyncio.Future[Result]":
         detail = f"{NOT_ALIVE}: {why}"
         return self._engine.settle(job.request_id, job.step, AttemptState.DROPPED, detail=detail)
 
-    def _count_dropped(self, working: int, dropped: "asyncio.Future[Outcome]") -> None:
+    def _count_dropped(self, working: int, dropped: "asyncio.Future[Result]") -> None:
         """Unless it was no longer wanted."""
         if not dropped.cancelled() and dropped.exception() is None and dropped.result().actions:
             self._load.dropped(time.monotonic(), working)
@@ -189,7 +189,7 @@ class SmsLane:
 
     # --- one message ---
 
-    async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Outcome]") -> None:
+    async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Result]") -> None:
         parts, begun = 0, None
         try:
             begun = (await beginning).begun(job.step)

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from daemon.core.model import AttemptState
-from daemon.engine import Engine, Outcome
+from daemon.engine import Engine, Result
 from daemon.lanes.news import log_state
 from daemon.lanes.sms.answers import Settlement, settle, settlement
 from daemon.lanes.sms.reports import credit
@@ -78,13 +78,13 @@ class News:
             recorded.add_done_callback(partial(_take_back, slot))
 
 
-def _take_back(slot: ModemSlot, settled: "asyncio.Future[Outcome]") -> None:
+def _take_back(slot: ModemSlot, settled: "asyncio.Future[Result]") -> None:
     """What was not sent after all does not count."""
     if not settled.cancelled() and settled.exception() is None and settled.result().actions:
         slot.quota.take_back()
 
 
-def _when_durable(safe: Future[bool], committed: "asyncio.Future[Outcome] | None") -> None:
+def _when_durable(safe: Future[bool], committed: "asyncio.Future[Result] | None") -> None:
     if committed is None:
         safe.set_result(True)
     else:

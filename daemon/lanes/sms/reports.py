@@ -4,7 +4,7 @@ import asyncio
 
 from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptState
-from daemon.engine import Engine, Outcome
+from daemon.engine import Engine, Result
 from daemon.lanes.sms.slots import ModemSlot
 from drivers import Delivery, StatusReport
 
@@ -13,7 +13,7 @@ REPORTED = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: Attempt
 """A network that still tries is no news."""
 
 
-def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Outcome] | None":
+def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Result] | None":
     """Credit a delivery report to the newest message that it can mean."""
     state = REPORTED.get(report.delivery)
     if state is None:
@@ -27,6 +27,6 @@ def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Fu
     return credited
 
 
-def _count(slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Outcome]") -> None:
+def _count(slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Result]") -> None:
     if credited.exception() is None and credited.result().actions:
         slot.outcomes[state] += 1

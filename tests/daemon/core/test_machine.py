@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.machine import GONE, advance
+from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
-    Answer,
     AttemptSettled,
     AttemptStarted,
     AttemptState,
@@ -20,6 +19,7 @@ from daemon.core.model import (
     NextRequested,
     Note,
     RecordCheck,
+    Reply,
     Request,
     Requested,
     SetTimer,
@@ -27,6 +27,17 @@ from daemon.core.model import (
     Step,
     StepDue,
     StopDelivery,
+)
+from daemon.core.outcomes import (
+    Accepted,
+    CodeExpired,
+    EventHasRun,
+    Gone,
+    NothingMore,
+    Outcome,
+    TooEarly,
+    WrongCode,
+    WrongTooOften,
 )
 from tests.daemon.core.story import due, request, started
 
@@ -37,9 +48,9 @@ def state(request: Request, step: int = 0) -> AttemptState:
     return request.attempts[step].state
 
 
-def answer(actions: tuple[object, ...]) -> int:
-    (status,) = [action.status for action in actions if isinstance(action, Answer)]
-    return status
+def reply(actions: tuple[object, ...]) -> Outcome:
+    (outcome,) = [action.outcome for action in actions if isinstance(action, Reply)]
+    return outcome
 
 
 def after(request: Request, *events: Event) -> Request:
@@ -55,13 +66,13 @@ def sent(request: Request, step: int = 0) -> Request:
 # --- start, timers ---
 
 
-def test_a_start_delivers_sets_its_timer_and_answers_0() -> None:
+def test_a_start_delivers_sets_its_timer_and_is_accepted() -> None:
     running, actions = advance(request(1), Requested(at=s(0)))
     assert actions == (
         Note("event", 0, "sms A"),
         Deliver(0, Channel.SMS, 1, s(300)),
         SetTimer(1, s(125)),
-        Answer(0),
+        Reply(Accepted()),
     )
     assert running.status is Status.IN_PROGRESS
 
@@ -90,7 +101,7 @@ def test_the_right_code_ends_everything() -> None:
     assert state(done) is A.DROPPED
     assert actions == (
         Note("dropped", 0),
-        Answer(0),
+        Reply(Accepted()),
         RecordCheck(valid=True),
         Note("success"),
         ClearTimer(),
@@ -102,14 +113,14 @@ def test_a_wrong_code_changes_the_count_and_nothing_else() -> None:
     running = started(request(1))
     wrong, actions = advance(running, CodeSubmitted(False, s(5)))
     assert wrong == replace(running, wrong=1)
-    assert answer(actions) == 16
+    assert reply(actions) == WrongCode()
 
 
 def test_the_third_wrong_code_fails_the_request() -> None:
     twice = after(started(request(1)), CodeSubmitted(False, s(5)), CodeSubmitted(False, s(6)))
     failed, actions = advance(twice, CodeSubmitted(False, s(7)))
     assert failed.status is Status.FAILED
-    assert answer(actions) == 17
+    assert reply(actions) == WrongTooOften()
     assert StopDelivery() in actions
 
 
@@ -123,7 +134,7 @@ def test_a_code_while_no_pin_is_valid_is_wrong_but_not_counted() -> None:
     running = started(request(1, pin_expiry=60))
     same, actions = advance(running, CodeSubmitted(True, s(60)))
     assert same is running
-    assert answer(actions) == 16
+    assert reply(actions) == WrongCode()
     assert RecordCheck(valid=False) in actions
 
 
@@ -137,20 +148,20 @@ def test_every_code_is_recorded_as_it_was_judged(correct: bool, at: float) -> No
 @pytest.mark.parametrize("event", [CodeSubmitted(True, s(9)), NextRequested(s(9)), CancelRequested(s(9), s(0), 0)])
 def test_nothing_can_be_asked_of_a_finished_request(event: Event) -> None:
     done = after(started(request(1)), CodeSubmitted(True, s(5)))
-    assert advance(done, event) == (done, (Answer(6, GONE),))
+    assert advance(done, event) == (done, (Reply(Gone()),))
 
 
 # --- control ---
 
 
-@pytest.mark.parametrize(("at", "status"), [(29.9, 19), (30.0, 0), (124.9, 0)])
-def test_a_cancel_waits_for_30_seconds(at: float, status: int) -> None:
-    assert answer(advance(started(request(1)), CancelRequested(s(at), s(30), 2))[1]) == status
+@pytest.mark.parametrize(("at", "outcome"), [(29.9, TooEarly(s(30))), (30.0, Accepted()), (124.9, Accepted())])
+def test_a_cancel_waits_for_30_seconds(at: float, outcome: Outcome) -> None:
+    assert reply(advance(started(request(1)), CancelRequested(s(at), s(30), 2))[1]) == outcome
 
 
 def test_a_cancel_comes_too_late_after_the_second_event() -> None:
     second = after(started(request(1)), StepDue(1, s(125)))
-    assert answer(advance(second, CancelRequested(s(126), s(30), 2))[1]) == 19
+    assert reply(advance(second, CancelRequested(s(126), s(30), 2))[1]) == EventHasRun(2)
     assert after(second, CancelRequested(s(126), s(30), 0)).status is Status.CANCELLED
 
 
@@ -162,7 +173,7 @@ def test_a_cancel_drops_what_is_queued() -> None:
 
 def test_a_trigger_without_events_left_is_refused() -> None:
     only = started(request(6))
-    assert answer(advance(only, NextRequested(s(5)))[1]) == 19
+    assert reply(advance(only, NextRequested(s(5)))[1]) == NothingMore()
 
 
 @pytest.mark.parametrize(
@@ -171,12 +182,12 @@ def test_a_trigger_without_events_left_is_refused() -> None:
 def test_a_trigger_is_done_where_there_can_be_a_code(pin_expiry: int | None, own_pin: bool, at: float) -> None:
     running = started(request(1, pin_expiry=pin_expiry, own_pin=own_pin))
     moved, actions = advance(running, NextRequested(s(at)))
-    assert (answer(actions), moved.step) == (0, 2)
+    assert (reply(actions), moved.step) == (Accepted(), 2)
 
 
 def test_a_trigger_for_a_dead_code_of_the_caller_is_refused() -> None:
     dead = started(request(1, own_pin=True, pin_expiry=60))
-    assert answer(advance(dead, NextRequested(s(60)))[1]) == 19
+    assert reply(advance(dead, NextRequested(s(60)))[1]) == CodeExpired()
 
 
 # --- deliveries ---

@@ -18,7 +18,6 @@ from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     Action,
-    Answer,
     AttemptSettled,
     AttemptStarted,
     AttemptState,
@@ -29,6 +28,7 @@ from daemon.core.model import (
     Event,
     NextRequested,
     RecordCheck,
+    Reply,
     Request,
     Requested,
     SetTimer,
@@ -255,7 +255,7 @@ def test_three_wrong_codes_for_one_pin_end_it(request: Request, story: list[Happ
 @given(requests, stories)
 def test_every_caller_gets_one_answer(request: Request, story: list[Happening]) -> None:
     for _, event, _, actions in told(request, story):
-        answers = [action for action in actions if isinstance(action, Answer)]
+        answers = [action for action in actions if isinstance(action, Reply)]
         if isinstance(event, Requested | CodeSubmitted | CancelRequested | NextRequested):
             assert len(answers) == 1
 
