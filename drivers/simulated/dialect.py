@@ -9,7 +9,8 @@ class Dialect:
 
     command_s: how long each answer takes. first_s: more for the very first. late: commands, without their parameters,
     that take so many seconds the first time. unknown: commands that end in an error. muted_by_escape: ESC in front of
-    a command makes it mute for ever, as ofono's phonesim. sent: what it says of a message that was sent, with {mr}.
+    a command makes it mute for ever, as ofono's phonesim. prompt_s: how much longer each prompt takes.
+    sent: what it says of a message that was sent, with {mr}.
     starting_s: how long after its start it refuses the commands `not_yet`, with the error `not_yet_error`. storages:
     how many parameters AT+CPMS takes. acknowledged: it tells reports only in phase 2+ (AT+CSMS=1), and the next one
     only when the last was acknowledged (AT+CNMA). meanwhile: it answers commands while the network has a message;
@@ -25,6 +26,7 @@ class Dialect:
     late: tuple[tuple[str, float], ...] = ()
     unknown: frozenset[str] = frozenset()
     muted_by_escape: bool = False
+    prompt_s: float = 0.0
     starting_s: float = 0.0
     not_yet: frozenset[str] = frozenset()
     not_yet_error: tuple[str, int] = ("ERROR", 0)

@@ -11,12 +11,13 @@ mode, SIM toolkit, multiplexing (27.010), and calls beyond RING.
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 
 from drivers.simulated.commands import ACCEPTED, ANSWERS, SPECIAL, WITHOUT_SIM
 from drivers.simulated.dialect import STANDARD, Dialect
-from drivers.simulated.network import Network
+from drivers.simulated.network import HANDSETS, Handset, Network
 
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 BOOT_S = 0.3  # from a restart to the banner; real modems need 5 to 30
@@ -29,7 +30,7 @@ class SimulatedModem(Network):
 
     link: a name for the port that outlives an unplugging. handset: hears (number, text) of whole messages.
     network_s: how long the network takes for a message; report_s: until the handset's report comes. dialect: its
-    habits.
+    habits. handsets: by the last two digits of a number.
     """
 
     def __init__(
@@ -42,14 +43,17 @@ class SimulatedModem(Network):
         imei: str = "356938035643809",
         pin: str | None = None,
         dialect: Dialect = STANDARD,
+        handsets: Mapping[str, Handset] = HANDSETS,
     ) -> None:
         super().__init__(link, dialect, handset, network_s, report_s)
+        self._handsets = handsets
         self.commands: Counter[str] = Counter()
         self._late = {"": dialect.first_s, **dict(dialect.late)}
         self._imei, self._pin, self._pin_tries = imei, pin, 3
         self._functionality, self._verbose = 4 if dialect.flight else 1, dialect.verbose
         self._ignored: set[str] = set()
         self._prompts: list[float | None] = []  # of the next messages: seconds late, None: never
+        self._scripted: dict[str, Iterator[tuple[str, ...]]] = {}  # answers instead of its own
         self._resettable = False
         self._reset()
 
@@ -96,9 +100,31 @@ class SimulatedModem(Network):
         """Never answer it, such as "+COPS?"."""
         self._do(lambda: self._ignored.add(command))
 
+    def answer(self, command: str, *lines: str, times: int = 0) -> None:
+        """What a command, such as "+CSQ", is answered with instead; times: only so often, then comes the next of these.
+
+        times 0: for ever.
+        """
+
+        def script() -> None:
+            answers = repeat(lines, times) if times else repeat(lines)
+            self._scripted[command] = chain(self._scripted.get(command, ()), answers)
+
+        self._do(script)
+
     def delay_prompt(self, seconds: float | None) -> None:
         """The next message's prompt comes late, or (None) never."""
         self._do(lambda: self._prompts.append(seconds))
+
+    @property
+    def prompted(self) -> bool:
+        """It waits for the body of a message."""
+        return self._body is not None
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What commands have set: +CMEE, and the fourth parameter of +CNMI."""
+        return {"+CMEE": int(self._numeric_errors), "+CNMI": self._reports}
 
     # --- octets and lines ---
 
@@ -149,7 +175,7 @@ class SimulatedModem(Network):
     def _take(self, line: str) -> None:
         """Obey the command, after as long as this modem needs; no other meanwhile."""
         name, _, _ = line[2:].partition("=")
-        wait_s = self.dialect.command_s + self._late.pop(name, 0.0)
+        wait_s = self.dialect.command_s + self._late.pop(name, 0.0) + self.dialect.prompt_s * (name == "+CMGS")
         if not wait_s:
             self._command(line)
             return
@@ -183,6 +209,10 @@ class SimulatedModem(Network):
             name += rest
         self.commands[name] += 1
         if name in self._ignored:
+            return
+        scripted = next(self._scripted.get(name, iter(())), None)
+        if scripted is not None:
+            self._say(*scripted)
             return
         if name in self.dialect.unknown:
             self._error("CME", 4)

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,7 @@ class Network(Terminal):
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
         self._references = itertools.cycle(range(256))
+        self._handsets: Mapping[str, Handset] = HANDSETS
         self._errors: list[tuple[str, int, str]] = []  # kind, code, and to which number ("": any)
         self._answers_lost: list[bool] = []  # of the next messages: was it sent?
 
@@ -133,6 +134,24 @@ class Network(Terminal):
         """The next message's answer never comes; whether it was sent."""
         self._do(lambda: self._answers_lost.append(accepted))
 
+    def keep(self, storage: str, pdu: bytes) -> None:
+        """A message lies in a storage ("SM", "SR", ...), unannounced."""
+
+        def put() -> None:
+            self._put_into(self._storages[storage], pdu)
+
+        self._do(put)
+
+    @property
+    def stored(self) -> dict[str, tuple[bytes, ...]]:
+        """The PDUs in each storage that has some."""
+        return {name: tuple(pdus.values()) for name, pdus in self._storages.items() if pdus}
+
+    @property
+    def sending(self) -> int:
+        """How many messages it has taken whose end it has not told."""
+        return len(self._outbox)
+
     # --- messages ---
 
     def _submit(self, body: bytes, length: int) -> None:
@@ -146,7 +165,7 @@ class Network(Terminal):
         if len(octets) - 1 - octets[0] != length:
             self._error("CMS", 304)
             return
-        self._outbox.append((submit, HANDSETS.get(submit.number[-2:], PLAIN)))
+        self._outbox.append((submit, self._handsets.get(submit.number[-2:], PLAIN)))
         if len(self._outbox) == 1:
             self._transmit()
 
@@ -242,7 +261,11 @@ class Network(Terminal):
             self._store(pdu, "+CDSI", self.dialect.keeps_reports or "SR")
 
     def _store(self, pdu: bytes, notice: str, storage: str) -> None:
-        stored = self._storages[storage]
-        index = next(number for number in itertools.count(1) if number not in stored)
-        stored[index] = pdu
+        index = self._put_into(self._storages[storage], pdu)
         self._say(f'{notice}: "{storage}",{index}')
+
+    @staticmethod
+    def _put_into(storage: dict[int, bytes], pdu: bytes) -> int:
+        index = next(number for number in itertools.count(1) if number not in storage)
+        storage[index] = pdu
+        return index

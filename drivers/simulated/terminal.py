@@ -74,8 +74,8 @@ class Terminal:
         self._do(self._plug)
 
     def noise(self, octets: bytes) -> None:
-        """Garbage on the wire."""
-        self._do(lambda: self._write(octets))
+        """Octets on the wire, also of a modem that hangs."""
+        self._do(lambda: self._put(octets))
 
     # --- the thread ---
 
@@ -133,7 +133,11 @@ class Terminal:
         self._timers.clear()
 
     def _write(self, octets: bytes) -> None:
-        if self._master >= 0 and not self._mute:
+        if not self._mute:
+            self._put(octets)
+
+    def _put(self, octets: bytes) -> None:
+        if self._master >= 0:
             with contextlib.suppress(OSError):  # nobody reads: a full buffer loses octets, as a UART does
                 os.write(self._master, octets)
 

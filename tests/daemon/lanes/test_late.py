@@ -165,7 +165,7 @@ def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(
     async def story(modem: SimulatedModem) -> str:
         async with running(store, modem, resend=resend) as engine:
             sent = await start(engine, "447700900186")  # has no report
-            await until(lambda: modem._outbox)
+            await until(lambda: modem.sending)
             await asyncio.sleep(FAST.answer - 0.2)
             time.sleep(0.6)  # meanwhile the driver gives up, and hears the answer
             await until(lambda: state(engine, sent) == "sent")
@@ -198,7 +198,7 @@ def test_a_late_refusal_waits_until_its_message_is_known_as_uncertain(tmp_path: 
         async with running(store, modem) as engine:
             _, slot = lane_of(engine)
             sent = await start(engine, NUMBER)
-            await until(lambda: modem._outbox)
+            await until(lambda: modem.sending)
             slow = store.submit(lambda _: disk.wait(20))
             await until(lambda: not slot.ready)
             await until(lambda: slot.ready)  # it has told all
@@ -218,7 +218,7 @@ def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
             test = asyncio.ensure_future(lane.tests.send(slot, "447700900180", 0))
-            await until(lambda: modem._outbox)
+            await until(lambda: modem.sending)
             with locked(tmp_path, store):
                 with pytest.raises(DriverError):
                     await test

@@ -1,32 +1,33 @@
 """Which command an answer belongs to, with slow modems, late answers and prompts, on a pseudo-terminal."""
 
 import random
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+import serial
 
 from drivers import Deferred, DeviceState, DriverError, Receipt, Unavailable, Uncertain
 from drivers.serial.timing import Timing
-from drivers.simulated.commands import SPECIAL
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from tests.drivers.serial.test_driver import BOUND_S, FAST, OTHER, in_state, opened, ready, send, sms
+from tests.gateway import until
 
 IMEI = "356938035643809"
 HURRIED = replace(FAST, alive=0.1, probe=0.35, command=0.6, prompt=0.5, setup=30.0)
 
 
-def spoken(tmp_path: Path, timing: Timing, dialect: Dialect, **modem_options: Any) -> SimulatedModem:
+def spoken(
+    tmp_path: Path, timing: Timing, dialect: Dialect, script: Callable[[SimulatedModem], None] = lambda _: None
+) -> SimulatedModem:
     """The modem, after two messages; each answer went to its own command."""
-    with (
-        SimulatedModem(tmp_path / "modem", network_s=0.02, dialect=dialect, **modem_options) as modem,
-        opened(modem.port, timing=timing) as driver,
-    ):
-        assert [send(ready(driver), sms(to)) for to in ("447700900123", OTHER)] == [Receipt((0,)), Receipt((1,))]
-        status = driver.status()
+    with SimulatedModem(tmp_path / "modem", network_s=0.02, dialect=dialect) as modem:
+        script(modem)
+        with opened(modem.port, timing=timing) as driver:
+            assert [send(ready(driver), sms(to)) for to in ("447700900123", OTHER)] == [Receipt((0,)), Receipt((1,))]
+            status = driver.status()
     assert (status.model, status.imei, status.imsi) == ("simulated modem", IMEI, "234150999999999")
     assert [number for number, _ in modem.accepted] == ["447700900123", OTHER]
     return modem
@@ -62,10 +63,8 @@ def test_whichever_answers_are_late_each_goes_to_its_own_command(tmp_path: Path,
     spoken(tmp_path, HURRIED, Dialect(command_s=0.01, late=late))
 
 
-def test_an_ok_too_many_shifts_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    too_many = iter(["OK"])
-    monkeypatch.setitem(SPECIAL, "+CGSN", lambda modem, _: modem._say(*too_many, IMEI, "OK"))
-    spoken(tmp_path, HURRIED, Dialect())
+def test_an_ok_too_many_shifts_no_answer(tmp_path: Path) -> None:
+    spoken(tmp_path, HURRIED, Dialect(), lambda modem: modem.answer("+CGSN", "OK", IMEI, "OK", times=1))
 
 
 # Each probe used to be ESC AT CR, which ofono's phonesim takes for an unknown command, and is mute from then on.
@@ -75,19 +74,19 @@ def test_no_command_begins_with_escape(tmp_path: Path) -> None:
 
 def test_a_prompt_at_which_a_killed_daemon_left_the_modem_is_left(tmp_path: Path) -> None:
     with SimulatedModem(tmp_path / "modem", network_s=0.02) as modem:
-        modem._do(lambda: setattr(modem, "_body", 20))
+        with serial.Serial(modem.port) as killed:
+            killed.write(b"AT+CMGS=20\r")
+            until(lambda: modem.prompted, "the prompt", BOUND_S)
         with opened(modem.port, timing=HURRIED) as driver:
             assert send(ready(driver), sms()) == Receipt((0,))
 
 
-def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(SPECIAL, "+CMGS", lambda modem, _: modem._say("OK"))
+def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(tmp_path: Path) -> None:
     with (
         SimulatedModem(tmp_path / "modem") as modem,
         opened(modem.port, timing=replace(HURRIED, cure=(0.1,))) as driver,
     ):
+        modem.answer("+CMGS", "OK")
         for _ in range(3):
             with pytest.raises(Unavailable, match="OK instead of a prompt"):
                 send(ready(driver), sms())
@@ -95,17 +94,12 @@ def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(
 
 
 # Each message used to be given up after the same few seconds, and such a modem restarted for ever.
-def test_a_modem_whose_prompts_always_come_late_is_given_longer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    offer = SPECIAL["+CMGS"]
-
-    def late(modem: SimulatedModem, value: str) -> None:
-        time.sleep(1.5 * HURRIED.prompt)  # deaf meanwhile, as a modem that obeys one command at a time
-        offer(modem, value)
-
-    monkeypatch.setitem(SPECIAL, "+CMGS", late)
-    with SimulatedModem(tmp_path / "modem", network_s=0.02) as modem, opened(modem.port, timing=HURRIED) as driver:
+def test_a_modem_whose_prompts_always_come_late_is_given_longer(tmp_path: Path) -> None:
+    dialect = Dialect(prompt_s=1.5 * HURRIED.prompt)
+    with (
+        SimulatedModem(tmp_path / "modem", network_s=0.02, dialect=dialect) as modem,
+        opened(modem.port, timing=HURRIED) as driver,
+    ):
         with pytest.raises(Unavailable, match="no prompt"):
             send(ready(driver), sms())
         assert [send(ready(driver), sms()) for _ in range(2)] == [Receipt((0,)), Receipt((1,))]

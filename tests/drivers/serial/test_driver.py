@@ -38,10 +38,9 @@ from drivers.serial import pdu
 from drivers.serial import search as recovery
 from drivers.serial.driver import SIGNS_AN_HOUR, Driver, Options
 from drivers.serial.timing import Timing
-from drivers.simulated.commands import ANSWERS, SPECIAL
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
-from drivers.simulated.network import HANDSETS, Handset
+from drivers.simulated.network import Handset
 from drivers.simulated.pdus import status_report
 from tests.gateway import until
 from tests.peers.foreign import DIALECTS, ForeignModem
@@ -502,17 +501,17 @@ def test_a_modem_that_was_restarted_by_us_owes_nothing(modem: SimulatedModem) ->
 
 
 def test_a_modem_that_cannot_tell_its_signal_is_used_again(
-    modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch
+    modem: SimulatedModem,
 ) -> None:
-    monkeypatch.delitem(ANSWERS, "+CSQ")
+    modem.answer("+CSQ", "+CME ERROR: 4")
     with opened(modem.port, timing=replace(FAST, listen=60.0)) as driver:
         modem.lose_answer(True)
         lost(ready(driver), sms(SILENT_HANDSET))
     assert modem.commands["+CSQ"] < 10
 
 
-def test_a_modem_that_hardly_tells_its_storage_is_used(modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SPECIAL, "+CPMS?", lambda modem, _: modem._say('+CPMS: "SM"', "OK"))
+def test_a_modem_that_hardly_tells_its_storage_is_used(modem: SimulatedModem) -> None:
+    modem.answer("+CPMS?", '+CPMS: "SM"', "OK")
     with opened(modem.port) as driver:
         send(ready(driver), sms())
 
@@ -667,11 +666,11 @@ def test_a_message_whose_second_part_has_no_answer_may_be_two_sms(modem: Simulat
 
 
 def test_reports_that_are_quicker_than_the_last_answer_are_told(
-    modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setitem(HANDSETS, "83", Handset("says so after its report", extra_s=0.3))
-    news = News()
-    with opened(modem.port, news) as driver:
+    late = {"83": Handset("says so after its report", extra_s=0.3)}
+    news, modem = News(), SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, handsets=late)
+    with modem, opened(modem.port, news) as driver:
         references = send(ready(driver), sms("447700900183", text="x" * 200)).references
         assert news.first(StatusReport).reference == references[-1]
 
@@ -680,7 +679,7 @@ def test_closing_lets_the_message_on_the_wire_finish(modem: SimulatedModem) -> N
     modem.network_s = 0.5
     with opened(modem.port) as driver:
         future = ready(driver).send(sms())
-        until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+        until(lambda: modem.sending, "it is on the wire", BOUND_S)
         driver.close()
         assert future.result(0) == Receipt((0,))
 
@@ -1010,9 +1009,10 @@ def test_flight_mode_is_left_again(modem: SimulatedModem) -> None:
 
 
 def test_a_modem_whose_settings_always_differ_is_used_all_the_same(
-    modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch
+    modem: SimulatedModem,
 ) -> None:
-    monkeypatch.setitem(SPECIAL, "+CNMI?", lambda self, _: self._say(f"+CNMI: {random.random()}", "OK"))
+    for place in range(200):
+        modem.answer("+CNMI?", f"+CNMI: {place / 7}", "OK", times=1)
     with opened(modem.port, timing=replace(FAST, health=0.05)) as driver:
         until(lambda: modem.commands["+CNMI?"] > 12, "it is asked often", BOUND_S)
         for _ in range(5):
@@ -1334,8 +1334,8 @@ def test_closing_waits_no_longer_for_who_listens_than_for_the_wire(modem: Simula
     assert not [thread for thread in threading.enumerate() if thread.name == "modem-sim1"]
 
 
-def test_what_the_sim_does_not_delete_is_told_once(modem: SimulatedModem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SPECIAL, "+CMGD", lambda modem, _: modem._error("CMS", 320))
+def test_what_the_sim_does_not_delete_is_told_once(modem: SimulatedModem) -> None:
+    modem.answer("+CMGD", "+CMS ERROR: 320")
     news = News()
     with opened(modem.port, news) as driver:
         ready(driver)
@@ -1386,7 +1386,7 @@ def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path)
     ) as modem:
         with opened(modem.port) as driver:
             (reference,) = send(ready(driver), sms()).references
-        until(lambda: modem._storages["SR"], "the report", BOUND_S)
+        until(lambda: modem.stored, "the report", BOUND_S)
         modem.receive("447700900999", "hello")
         with opened(modem.port, news, Timing()) as driver:
             ready(driver)
@@ -1394,7 +1394,7 @@ def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path)
             assert news.first(IncomingSms).text == "hello"
             modem.receive("447700900999", "again")
             news.first(IncomingSms, lambda message: message.text == "again")
-        assert not any(modem._storages.values())
+        assert modem.stored == {}
 
 
 def test_a_report_that_a_restarted_modem_keeps_as_its_profile_says_is_found(tmp_path: Path) -> None:
@@ -1403,10 +1403,10 @@ def test_a_report_that_a_restarted_modem_keeps_as_its_profile_says_is_found(tmp_
         with opened(modem.port) as driver:
             (reference,) = send(ready(driver), sms()).references
         modem.reboot()
-        until(lambda: modem._storages["SM"], "the report", BOUND_S)
+        until(lambda: modem.stored, "the report", BOUND_S)
         with opened(modem.port, news):
             assert news.first(StatusReport).reference == reference
-        assert not any(modem._storages.values())
+        assert modem.stored == {}
 
 
 def test_a_report_that_is_announced_is_read_where_it_is(tmp_path: Path) -> None:
@@ -1442,7 +1442,7 @@ def test_a_report_whose_notice_was_lost_is_found(tmp_path: Path) -> None:
         opened(modem.port, news) as driver,
     ):
         ready(driver)
-        modem._do(lambda: modem._storages["SR"].update({1: status_report(9, NUMBER, 0)}))
+        modem.keep("SR", status_report(9, NUMBER, 0))
         assert news.first(StatusReport).reference == 9
 
 
@@ -1469,7 +1469,7 @@ def test_chatter_is_not_an_answer_for_ever(modem: SimulatedModem) -> None:
         modem.hang(True)
         future = driver.ask("ATI")
         for _ in range(100):
-            os.write(modem._master, b"\r\ntick\r\n")
+            modem.noise(b"\r\ntick\r\n")
             time.sleep(0.05)
             if future.done():
                 return

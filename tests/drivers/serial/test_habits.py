@@ -67,7 +67,7 @@ def test_a_setting_that_is_refused_at_first_is_made_later(tmp_path: Path, settin
     news, habits = News(), Habits(starting_s=0.8, not_yet=frozenset({setting}))
     with met(tmp_path, habits, news) as (modem, driver):
         ready(driver)
-        until(lambda: modem._numeric_errors and modem._reports == 1, "all settings are made", BOUND_S)
+        until(lambda: modem.settings == {"+CMEE": 1, "+CNMI": 1}, "all settings are made", BOUND_S)
         until(lambda: driver.status().remarks == (), "nothing is lacking", BOUND_S)
         send(driver, sms())
         assert news.first(StatusReport)
@@ -138,7 +138,7 @@ def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path,
         assert news.first(StatusReport).number == sms().number
         modem.receive("447700900999", "hello")
         assert news.first(IncomingSms).text == "hello"
-        assert not any(modem._storages.values())
+        assert modem.stored == {}
 
 
 def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) -> None:
@@ -158,9 +158,9 @@ def test_what_comes_in_elsewhere_than_the_modem_tells_is_found_also_without_a_no
         ready(driver)
         modem.receive("447700900999", "announced")
         assert news.first(IncomingSms).text == "announced"
-        modem._do(lambda: modem._storages["ME"].update({7: deliver("447700900999", "quiet")}))
+        modem.keep("ME", deliver("447700900999", "quiet"))
         assert news.first(IncomingSms, lambda message: message.text == "quiet")
-        until(lambda: not modem._storages["ME"], "it is deleted", BOUND_S)
+        until(lambda: not modem.stored, "it is deleted", BOUND_S)
 
 
 # Without acknowledgements such a modem tells one report, and then no more.

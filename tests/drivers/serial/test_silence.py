@@ -110,7 +110,7 @@ def test_a_modem_that_falls_mute_while_the_network_has_a_message_gets_its_power_
     cut = tmp_path / "cut"
     with working(tmp_path, ANSWERING, power_cycle=f"touch {cut}") as (modem, driver):
         future = driver.send(sms(OTHER))
-        until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+        until(lambda: modem.sending, "it is on the wire", BOUND_S)
         modem.hang(True)
         with pytest.raises(Uncertain):
             future.result(2.5)  # before it would have been uncertain for want of the network's answer
@@ -141,7 +141,7 @@ def test_a_restart_without_a_banner_is_noticed_while_the_network_has_a_message(
 ) -> None:
     with working(tmp_path, dialect) as (modem, driver):
         future = driver.send(sms(OTHER))
-        until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+        until(lambda: modem.sending, "it is on the wire", BOUND_S)
         modem.reboot(banner=False, echo=False)
         with pytest.raises(Uncertain, match="restarted"):
             future.result(2.5)
@@ -166,9 +166,9 @@ def test_a_modem_that_is_busy_with_the_message_of_a_killed_daemon_is_not_reset(t
         with serial.Serial(modem.port) as killed:
             (part,) = pdu.encode_submit(sms(), 0)
             killed.write(f"AT+CMGS={part.length}\r".encode())
-            until(lambda: modem._body is not None, "the prompt", BOUND_S)
+            until(lambda: modem.prompted, "the prompt", BOUND_S)
             killed.write(part.hex.encode() + b"\x1a")
-            until(lambda: modem._outbox, "it is on the wire", BOUND_S)
+            until(lambda: modem.sending, "it is on the wire", BOUND_S)
         with opened(modem.port, timing=replace(TIMING, cure=(0.0,))) as driver:
             assert ready(driver) is driver
     assert modem.commands["+CFUN"] == 0
