@@ -18,7 +18,7 @@ EARS_PACKAGES := espeak-ng libopencore-amrnb0 libgsm1 \
 	$(foreach language,en es fr it ru,asterisk-core-sounds-$(language) asterisk-core-sounds-$(language)-wav)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears bench packages clean
+.PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears bench mutate packages clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -89,6 +89,9 @@ $(EARS)/.installed: tests/soak/recogniser.txt
 bench: $(STAMP)  ## compare SMS speed with gammu-smsd and smstools3, and audio timing with sipp and pyVoIP (25 minutes)
 	@sh .ci/debian-packages $(RIVAL_PACKAGES)
 	$(VENV)/bin/python -m tests.bench
+
+mutate: $(STAMP)  ## change the code in small ways and name what no test notices, with scores (30 minutes)
+	$(VENV)/bin/python -m tests.mutate
 
 clean:  ## remove everything that make has made here
 	rm -rf $(VENV) $(LOCK_VENV) $(EARS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

@@ -1,0 +1,125 @@
+"""`make mutate`: whether the tests notice changes of the code. Prints scores, and the changes that no test noticed.
+
+`python -m tests.mutate daemon.core.wheel` tries all mutants of one module.
+"""
+
+import argparse
+import importlib
+import os
+import random
+import sys
+import time
+import tomllib
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import hypothesis
+
+from tests.mutate.operators import Module, Mutant
+from tests.mutate.running import Fate, Outcome, Plan, run
+from tests.mutate.targets import TARGETS
+
+MINUTES = 30.0
+SAMPLE = 40
+EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+HEAD = (
+    f"{'module':34}{'mutants':>8}{'killed':>8}{'survived':>10}{'equivalent':>12}{'not run':>9}{'score':>8}{'goal':>7}"
+)
+# Not ours, and slow to import: a copy of this process has them already.
+WARM = (
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "phonenumbers",
+    "pyotp",
+    "serial",
+    "sqlite_utils",
+    "starlette.requests",
+)
+
+Key = tuple[str, str, str, str]
+
+
+def _equivalent() -> dict[Key, str]:
+    """Mutants that do what the code does, each with the reason."""
+    entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
+    return {(x["module"], x["where"], x["before"], x["after"]): x["why"] for x in entries}
+
+
+def _warm() -> None:
+    for name in WARM:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    hypothesis.settings.register_profile(
+        "mutate",
+        database=None,
+        deadline=None,
+        derandomize=True,
+        phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+        suppress_health_check=tuple(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("mutate")
+
+
+def _print_row(name: str, outcome: Outcome, equivalent: int, goal: float) -> float:
+    """Returns the score."""
+    count = Counter(outcome.fates.values())
+    tried = count[Fate.KILLED] + count[Fate.SURVIVED]
+    score = count[Fate.KILLED] / tried if tried else 1.0
+    numbers = f"{tried + count[Fate.NOT_RUN] + equivalent:>8}{count[Fate.KILLED]:>8}{count[Fate.SURVIVED]:>10}"
+    print(f"{name:34}{numbers}{equivalent:>12}{count[Fate.NOT_RUN]:>9}{score:>8.0%}{goal:>7.0%}", flush=True)
+    return score
+
+
+def _print_survivors(module: Module, mutants: list[Mutant], outcome: Outcome) -> None:
+    path = module.path.relative_to(Path.cwd())
+    for mutant in mutants:
+        if outcome.fates[mutant.number] is Fate.SURVIVED:
+            seen = "" if outcome.tests_of(mutant) else ", no test comes here"
+            print(f"\n{path}:{mutant.lines[0]} {mutant.where} ({mutant.operator}{seen})")
+            print("\n".join(f"  - {line}" for line in mutant.before.splitlines()))
+            print("\n".join(f"  + {line}" for line in mutant.after.splitlines()))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Mutants of the code, and whether the tests notice them.")
+    parser.add_argument("module", nargs="*", choices=[*TARGETS, []], help="without one: all, a sample of each")
+    parser.add_argument("--sample", type=int, help=f"mutants of a module (default: all of named ones, else {SAMPLE})")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample and the order (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="after which none begins (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="at a time (default: %(default)s)")
+    parser.add_argument("--every", action="store_true", help="run every test of a mutant; name those that never fail")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = _arguments()
+    plan = Plan(given.workers, time.monotonic() + given.minutes * 60, given.every)
+    sample = given.sample or (None if given.module else SAMPLE)
+    equivalent = _equivalent()
+    _warm()
+    met, shown = True, []
+    print(HEAD, flush=True)
+    for name in given.module or TARGETS:
+        module = Module(name)
+        known = {mutant.key for mutant in module.mutants}
+        stale = [key for key in equivalent if key[0] == name and key not in known]
+        mutants = random.Random(given.seed).sample(module.mutants, min(sample or 10**9, len(module.mutants)))
+        tried = [mutant for mutant in mutants if mutant.key not in equivalent]
+        outcome = run(TARGETS[name], module, tried, plan)
+        score = _print_row(name, outcome, len(mutants) - len(tried), TARGETS[name].goal)
+        met &= score >= TARGETS[name].goal and not stale
+        shown.append((module, sorted(tried, key=lambda mutant: mutant.number), outcome, stale))
+    for module, tried, outcome, stale in shown:
+        _print_survivors(module, tried, outcome)
+        for test in outcome.failing:
+            print(f"\nfails without a mutant: {test}")
+        for _, where, before, after in stale:
+            print(f"\nequivalent.toml: there is no such mutant any more: {module.name} {where}: {before} -> {after}")
+        if given.every:
+            for test in sorted(outcome.tests.keys() - outcome.kills.keys()):
+                print(f"\nno mutant of {module.name} makes it fail: {test}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
