@@ -52,6 +52,32 @@ def test_an_idle_wheel_names_the_time_it_was_asked_about() -> None:
     assert wheel.next(Ms(99_000)) == Ms(99_000)
 
 
+@pytest.mark.parametrize(
+    ("until", "told"), [(1199, 1199), (1200, 1200), (1249, 1249), (1250, 1250), (1299, 1250), (2000, 1250)]
+)
+def test_the_next_timer_is_named_and_none_that_is_later_than_was_asked(until: int, told: int) -> None:
+    wheel = Wheel(Ms(1000), tick=Ms(50), slots=8)
+    wheel.extend()
+    wheel.set(Ms(1250), 7)
+    assert wheel.next(Ms(until)) == Ms(told)
+
+
+def test_the_last_timer_before_the_edge_is_named_too() -> None:
+    wheel = Wheel(Ms(1000), tick=Ms(50), slots=8)
+    _, edge = wheel.extend()
+    wheel.set(edge - Ms(1), 7)
+    assert wheel.next(Ms(2000)) == edge - Ms(1)
+
+
+def test_what_is_loaded_when_it_is_due_fires_at_once() -> None:
+    wheel = Wheel(Ms(0), tick=Ms(50), slots=8)
+    wheel.extend()
+    assert wheel.expire(Ms(400)) == []
+    wheel.extend()
+    wheel.set(Ms(400), 7)
+    assert wheel.expire(Ms(400)) == [7]
+
+
 def test_the_wheel_wants_more_once_half_of_it_has_passed() -> None:
     wheel = Wheel(Ms(1000), tick=Ms(50), slots=8)
     wheel.extend()
