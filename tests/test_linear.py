@@ -35,7 +35,7 @@ from tests.steps import grows_linearly, steps
 ROOT = Path(__file__).parent.parent
 OF_OPERATORS = (
     *("drivers/pyvoip/bindings.py", "drivers/checks.py", "drivers/serial/ports.py", "drivers/pyvoip/options.py"),
-    *("drivers/simulated/modem.py", "drivers/simulated/phone.py", "drivers/rtp/__main__.py"),
+    *("drivers/simulated/modem.py", "drivers/simulated/phone", "drivers/rtp/__main__.py"),
     *(
         "daemon/config",
         "daemon/prompts/making",

@@ -1,0 +1,77 @@
+"""Session descriptions (RFC 4566) as the phone answers them (RFC 3264)."""
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drivers.codecs import g711
+from drivers.simulated.phone.message import Address, octets_of, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A G.711 law: its name, static payload type and functions."""
+
+    name: str
+    payload_type: int
+    decode: Callable[[bytes], bytes]
+    encode: Callable[[bytes], bytes]
+
+
+CODECS = {
+    "0": Codec("PCMU", 0, g711.ulaw_decode, g711.ulaw_encode),
+    "8": Codec("PCMA", 8, g711.alaw_decode, g711.alaw_encode),
+}
+DIRECTIONS = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+WITHOUT_OFFER = b"m=audio 9 RTP/AVP 0 8\r\n"  # an INVITE without one: our answer is the offer (RFC 3261 13.2.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the caller offers. sections: the m= parts; chosen: which of them we take."""
+
+    sections: tuple[str, ...]
+    chosen: int
+    codec: Codec
+    events: str  # payload type of telephone-event, or ""
+    audio: Address
+
+
+def read_offer(body: bytes, force: str) -> Offer | None:
+    """The first audio stream in a law of ours, or None. `force`: take only this one ("pcma")."""
+    session, *sections = re.split(r"(?:^|\r?\n)(?=m=)", text_of(body or WITHOUT_OFFER))
+    for chosen, section in enumerate(sections):
+        media = re.match(r"m=audio ([1-9][0-9]{0,4}) RTP/AVP((?: [0-9]{1,3})+)", section)
+        types = media[2].split() if media else []
+        laws = [CODECS[number] for number in types if number in CODECS]
+        laws = [law for law in laws if law.name.lower() == (force or law.name).lower()]
+        if media is not None and laws:
+            host = _found(r"c=IN IP4 ([0-9.]+)", section) or _found(r"c=IN IP4 ([0-9.]+)", session)
+            events = _found(r"a=rtpmap:([0-9]+) telephone-event/8000", section)
+            return Offer(tuple(sections), chosen, laws[0], events, (host, int(media[1])))
+    return None
+
+
+def write_answer(offer: Offer, host: str, port: int) -> bytes:
+    """One section for each that was offered, in order; those that we do not take have port 0 (RFC 3264 6)."""
+    serial = secrets.randbelow(10**9)
+    lines = ["v=0", f"o=phone {serial} 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0"]
+    for number, section in enumerate(offer.sections):
+        refused = re.sub(r"^(m=\S+) \S+", r"\1 0", section.splitlines()[0])
+        lines += _audio(offer, section, port) if number == offer.chosen else [refused]
+    return octets_of("\r\n".join([*lines, ""]))
+
+
+def _audio(offer: Offer, section: str, port: int) -> list[str]:
+    law, events = offer.codec, offer.events
+    direction = DIRECTIONS.get(_found(r"a=(sendonly|recvonly|inactive)\b", section), "sendrecv")
+    lines = [f"m=audio {port} RTP/AVP {law.payload_type}{' ' * bool(events)}{events}"]
+    lines += [f"a=rtpmap:{law.payload_type} {law.name}/8000"]
+    lines += [f"a=rtpmap:{events} telephone-event/8000", f"a=fmtp:{events} 0-15"] if events else []
+    return [*lines, "a=ptime:20", f"a={direction}"]
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(f"^{pattern}", text, re.MULTILINE)
+    return match[1] if match else ""
