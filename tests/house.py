@@ -39,11 +39,6 @@ EXCEPTIONS: Mapping[str, str] = {}
 KNOWN: tuple[str, ...] = (
     "daemon.cli.demo imports drivers.simulated.listening",
     "daemon.cli.prompts imports drivers.pyvoip.conversation",
-    "daemon.cli.prompts imports drivers.serial.pdu",
-    "daemon.config.checks imports daemon.config.keys imports daemon.config.checks",
-    "daemon.config.reading imports drivers.pyvoip.options",
-    "daemon.config.reading imports drivers.serial.options",
-    "daemon.lanes.sms.lengths imports drivers.serial.pdu",
     "daemon.operations.standby imports daemon.api.server",
     "daemon.prompts.making.engines imports daemon.prompts.making.google imports daemon.prompts.making.engines",
     "daemon/cli/prompts.py",

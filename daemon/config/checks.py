@@ -11,7 +11,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from daemon.client.connection import DEFAULT_SOCKET
 from daemon.prompts.library import slug
@@ -26,9 +26,6 @@ from drivers.checks import (
     writable_file,
 )
 from drivers.settings import Fault, Severity
-
-if TYPE_CHECKING:
-    from daemon.config.keys import Api, Security, Store, Voice
 
 SQLITE_PREFIX = "sqlite:///"
 SQLITE_HEADER = b"SQLite format 3\0"
@@ -54,7 +51,7 @@ def socket_path(value: str) -> str:
     return whole_path(value) or (f"has more than {MAX_SOCKET_PATH} octets; take a shorter path" if too_long else "")
 
 
-def socket_place(path: str, _: "Api") -> Iterator[Fault]:
+def socket_place(path: str, _: object) -> Iterator[Fault]:
     if _is_socket(path):
         return  # systemd has made it, or it is that of a daemon that runs
     if path == str(DEFAULT_SOCKET):
@@ -111,14 +108,24 @@ def listener(value: str) -> str:
     return "" if host == "localhost" or is_address(host) else f'{value!r} must begin with an IP address or "localhost"'
 
 
-def listens(value: str, _: "Api") -> Iterator[Fault]:
+def listens(value: str, _: object) -> Iterator[Fault]:
     if value:
         host, port = split_port(value)
         address = "127.0.0.1" if host == "localhost" else host
         yield from bindable(address, port or 0, socket.SOCK_STREAM, Severity.FATAL)
 
 
-def certificate(path: str, api: "Api") -> Iterator[Fault]:
+class Listening(Protocol):
+    """What a certificate is for, of [api]."""
+
+    @property
+    def tcp(self) -> str: ...
+
+    @property
+    def tls_key(self) -> str: ...
+
+
+def certificate(path: str, api: Listening) -> Iterator[Fault]:
     if path and api.tls_key:
         yield from pair(path, api.tls_key, Severity.FATAL)
     if path and not api.tcp:
@@ -140,15 +147,21 @@ def database_url(value: str) -> str:
     return ""
 
 
-def database(_: str, store: "Store") -> Iterator[Fault]:
-    yield from writable_directory(store.path.parent, Severity.FATAL)
-    beside = (Path(f"{store.path}{more}") for more in ("-wal", "-shm"))
-    for path in (store.path, *beside, store.path.with_suffix(".lock")):
-        yield from writable_file(path, Severity.FATAL)
-    if os.path.isfile(store.path) and os.access(store.path, os.R_OK):
-        with store.path.open("rb") as file:
+def database_file(url: str) -> Path:
+    """The file of a SQLite database."""
+    return Path(url.removeprefix(SQLITE_PREFIX))
+
+
+def database(url: str, _: object) -> Iterator[Fault]:
+    path = database_file(url)
+    yield from writable_directory(path.parent, Severity.FATAL)
+    beside = (Path(f"{path}{more}") for more in ("-wal", "-shm"))
+    for each in (path, *beside, path.with_suffix(".lock")):
+        yield from writable_file(each, Severity.FATAL)
+    if os.path.isfile(path) and os.access(path, os.R_OK):
+        with path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
-                yield Fault(f"{store.path} is no SQLite database; name another file", Severity.FATAL)
+                yield Fault(f"{path} is no SQLite database; name another file", Severity.FATAL)
 
 
 def prefix(value: str) -> str:
@@ -157,7 +170,14 @@ def prefix(value: str) -> str:
     return "" if value[0] != "0" else f'{value!r} must begin with a country code, e.g. "44" for "0044"'
 
 
-def denied(prefixes: list[str], security: "Security") -> Iterator[Fault]:
+class Allowing(Protocol):
+    """What may be denied, of [security]."""
+
+    @property
+    def allow_prefixes(self) -> list[str]: ...
+
+
+def denied(prefixes: list[str], security: Allowing) -> Iterator[Fault]:
     for allowed in security.allow_prefixes:
         if by := next((each for each in prefixes if allowed.startswith(each)), None):
             yield Fault(f"{by!r} denies all that allow_prefixes allows by {allowed!r}; remove one of the two")
@@ -187,7 +207,7 @@ def brand(value: str) -> str:
     return "" if len(value) <= MAX_BRAND else f"{value!r} has more than {MAX_BRAND} characters; no request can name it"
 
 
-def room_for_calls(calls: int, voice: "Voice") -> Iterator[Fault]:
+def room_for_calls(calls: int, voice: Any) -> Iterator[Fault]:
     """Whether the driver can make so many at a time, where it has something to say to that."""
     if hasattr(voice.options, "room_for"):
         yield from voice.options.room_for(calls)

@@ -9,7 +9,6 @@ from typing import Any
 
 from daemon.client.connection import DEFAULT_SOCKET
 from daemon.config import checks
-from daemon.config.checks import SQLITE_PREFIX
 from daemon.core.milliseconds import seconds
 from daemon.core.model import Channel, Step
 from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
@@ -68,7 +67,7 @@ class Store:
 
     @property
     def path(self) -> Path:
-        return Path(self.url.removeprefix(SQLITE_PREFIX))
+        return checks.database_file(self.url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,6 @@ from daemon.config.probing import probed
 from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
 from drivers.checks import why_unreadable, writable_by_others
-from drivers.pyvoip import options as voice_options
-from drivers.serial import options as serial_options
 from drivers.settings import Severity
 
 MAX_FILE = 1 << 20  # octets; the shipped file, with all its keys, has 10,000
@@ -162,7 +160,8 @@ def _options_class(cls: type, content: dict[str, Any], where: str, found: list[F
         known = '"pyvoip" or "none"' if cls is Voice else '"serial"'
         found.append(Finding(f"{where} driver", f"{exc}; it can be {known}"))
     except ImportError as exc:
-        needs = f"{driver!r} needs the Python package {exc.name!r}; install it beside Pinwheel"
+        package = str(exc.name).partition(".")[0]
+        needs = f"{driver!r} needs the Python package {package!r}; install it beside Pinwheel"
         found.append(Finding(f"{where} driver", needs))
     return None
 
@@ -226,8 +225,8 @@ def _bound_mistakes(f: "dataclasses.Field[Any]", values: list[Any]) -> Iterator[
 # --- names that nobody knows -------------------------------------------------------------------------------
 
 
-USUAL: dict[str, Any] = {"[voice]": voice_options.Options, "[[modem]]": serial_options.Options}
-"""The keys of the drivers that are most likely meant."""
+USUAL = {"[voice]": "pyvoip", "[[modem]]": "serial"}
+"""The drivers that are most likely meant."""
 
 
 def _unknown_section(name: str) -> Finding:
@@ -239,7 +238,7 @@ def _unknown_section(name: str) -> Finding:
 
 
 def _unknown_key(cls: type, where: str, name: str, known: list[str]) -> Finding:
-    if cls is Voice and name in _names(voice_options.Options):
+    if cls is Voice and name in _names_of_usual(where):
         return Finding(f"{where} {name}", 'it takes effect with driver = "pyvoip" only; set that in [voice], too')
     homes = [] if get_close_matches(name, known, 1) else _sections_with(name)
     if homes:
@@ -251,12 +250,20 @@ def _sections_with(key: str) -> list[str]:
     """The sections that have a key of this name, the usual drivers' keys among theirs."""
     tables = {f"[{name}]": cls for name, cls in SECTIONS.items()}
     tables |= {f"[[{name}]]": cls for name, cls in TABLE_ARRAYS.items()}
-    keys = {where: {*_names(cls), *_names(USUAL.get(where))} for where, cls in tables.items()}
+    keys = {where: {*_names(cls), *_names_of_usual(where)} for where, cls in tables.items()}
     return [where for where, names in keys.items() if key in names]
 
 
 def _names(cls: Any) -> set[str]:
-    return {f.name for f in fields(cls) if not f.metadata.get("driver")} if cls is not None else set()
+    return {f.name for f in fields(cls) if not f.metadata.get("driver")}
+
+
+def _names_of_usual(where: str) -> set[str]:
+    """The keys of the driver that is most likely meant in a section; none where it lacks a library."""
+    try:
+        return _names(drivers.load(USUAL[where]).Options) if where in USUAL else set()
+    except ImportError:
+        return set()
 
 
 def _unknown(where: str, name: str, known: list[str], what: str) -> Finding:

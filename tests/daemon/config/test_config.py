@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -159,3 +161,28 @@ def test_a_port_may_lie_in_the_pattern_of_a_modem_with_an_imei(other: str) -> No
 def test_two_modems_may_share_a_pattern_if_each_has_its_imei() -> None:
     one, other = (modem(f'imei = "{IMEI[:-1]}{last}"', name=last, port="/dev/tty*") for last in "12")
     assert len(parse(one + other, HERE).modem) == 2
+
+
+WITHOUT_PYVOIP = """
+import sys
+from pathlib import Path
+
+sys.modules["pyVoIP"] = None
+from daemon.config import ConfigErrors, parse
+
+try:
+    parse(sys.stdin.read(), Path("pinwheel.toml"))
+except ConfigErrors as exc:
+    print(exc)
+"""
+
+
+def test_a_driver_without_its_library_costs_its_own_keys_only() -> None:
+    """The keys of the usual drivers used to be imported with the configuration, whatever it said."""
+    text = '[api]\npassword_file = "/x"\n[voice]\ndriver = "pyvoip"\n' + modem()
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PYVOIP], input=text, capture_output=True, text=True, check=True
+    )
+    assert "[api] password_file: no such key; the keys are" in done.stdout
+    assert "[voice] driver: 'pyvoip' needs the Python package 'pyVoIP'" in done.stdout
+    assert len(done.stdout.splitlines()) == 2
