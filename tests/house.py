@@ -40,7 +40,6 @@ KNOWN: tuple[str, ...] = (
     "daemon.cli.demo imports drivers.simulated.listening",
     "daemon.cli.prompts imports drivers.pyvoip.conversation",
     "daemon.operations.standby imports daemon.api.server",
-    "daemon.prompts.making.engines imports daemon.prompts.making.google imports daemon.prompts.making.engines",
     "daemon/cli/prompts.py",
     "daemon/cli/prompts.py render",
     "daemon/engine.py",

@@ -35,6 +35,7 @@ from daemon.prompts.library import (
     shipped_prompts,
     slug,
 )
+from daemon.prompts.making.engines.contract import EngineFailed, EngineRests
 from daemon.prompts.making.sets import CLIPS, SetUnusable, Sound, active_dbfs, write_clip
 from daemon.prompts.making.survey import LocaleState, survey
 from daemon.resources import how_to_install
@@ -138,7 +139,7 @@ def render(
     emphasis. --sentences keep does that with the sentences, and renders only digits. A locale appears whole or not at
     all; what was rendered once comes from a cache, so that an interrupted run goes on where it stopped.
     """
-    engines, rendering = _renderer("engines"), _renderer("rendering")
+    engines, rendering = _renderer("engines.choice"), _renderer("rendering")
     folder = _directory(config, directory)
     name = engine or config.prompts.engine
     try:
@@ -146,7 +147,7 @@ def render(
         others = speaker if sentences in (None, name) else None
         if sentences not in (None, name, KEEP):
             others = engines.engine(sentences, folder, voice if sentences == "piper" else "")
-    except engines.EngineFailed as exc:
+    except EngineFailed as exc:
         raise click.ClickException(str(exc)) from exc
     if voice and "piper" not in (name, sentences):
         raise click.UsageError("only piper takes --voice; the others choose theirs by the locale")
@@ -198,7 +199,7 @@ def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> list[
     """
     from daemon.cli.progress import Progress
 
-    engines, rendering = _renderer("engines"), _renderer("rendering")
+    rendering = _renderer("rendering")
     failed: list[str] = []
     for speaker in dict.fromkeys(filter(None, (order.digits, order.sentences))):
         if speaker.note:
@@ -207,9 +208,9 @@ def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> list[
         for phrases in wanted:
             try:
                 rendering.render(phrases, order, directory, progress.rendered)
-            except engines.EngineRests as exc:
+            except EngineRests as exc:
                 raise click.ClickException(f"{phrases.locale}: {exc}") from exc
-            except (engines.EngineFailed, SetUnusable) as exc:
+            except (EngineFailed, SetUnusable) as exc:
                 failed.append(f"{phrases.locale}: {exc}")
     if failed:
         ready = len(wanted) - len(failed)

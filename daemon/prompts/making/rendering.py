@@ -12,7 +12,7 @@ import soundfile
 from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Phrases
 from daemon.prompts.library import RATE, shipped_prompts, welcome_of
 from daemon.prompts.making.chain import NoSpeech, Samples, decoded, pcm16, sounding, telephone
-from daemon.prompts.making.engines import Engine, EngineFailed, Line
+from daemon.prompts.making.engines.contract import Engine, EngineFailed, Line
 from daemon.prompts.making.sets import (
     DEFAULT_SOUND,
     IMPORT,

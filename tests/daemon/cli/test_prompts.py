@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.core.phrases import LOCALES
 from daemon.prompts.library import PromptLibrary, load_phrases, shipped_prompts
-from daemon.prompts.making.google import Gtts
-from daemon.prompts.making.pace import Pace
+from daemon.prompts.making.engines.google import Gtts
+from daemon.prompts.making.engines.pace import Pace
 from daemon.prompts.making.rendering import Order, render
 from daemon.prompts.making.sets import read_manifest, replacing, write_clip
 from drivers.codecs.g711 import alaw_decode, ulaw_decode

@@ -7,7 +7,11 @@ import pytest
 
 from daemon.core.phrases import DIGITS, LOCALES
 from daemon.prompts.making.chain import active_dbfs, telephone
-from daemon.prompts.making.engines import Asterisk, EngineFailed, Espeak, Line, Piper, engine
+from daemon.prompts.making.engines.asterisk import Asterisk
+from daemon.prompts.making.engines.choice import engine
+from daemon.prompts.making.engines.contract import EngineFailed, Line
+from daemon.prompts.making.engines.espeak import Espeak
+from daemon.prompts.making.engines.piper import Piper
 from tests.daemon.prompts.voices import audio_file, hum
 
 

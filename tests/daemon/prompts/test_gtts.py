@@ -9,9 +9,9 @@ import pytest
 from daemon.core.phrases import LOCALES
 from daemon.prompts.library import load_phrases
 from daemon.prompts.making.chain import telephone
-from daemon.prompts.making.engines import EngineFailed, EngineRests, Line
-from daemon.prompts.making.google import Gtts
-from daemon.prompts.making.pace import INTERVAL_S, Pace, TooSoon
+from daemon.prompts.making.engines.contract import EngineFailed, EngineRests, Line
+from daemon.prompts.making.engines.google import Gtts
+from daemon.prompts.making.engines.pace import INTERVAL_S, Pace, TooSoon
 from daemon.prompts.making.rendering import Order, render
 from tests.peers.google import CUT, HOSTS, SLOW, Google, trusted
 from tests.peers.tls import certificate

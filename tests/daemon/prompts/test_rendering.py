@@ -11,7 +11,8 @@ import pytest
 
 from daemon.core.phrases import DIGITS
 from daemon.prompts.library import PromptLibrary, load_phrases, shipped_prompts
-from daemon.prompts.making.engines import Asterisk, EngineFailed
+from daemon.prompts.making.engines.asterisk import Asterisk
+from daemon.prompts.making.engines.contract import EngineFailed
 from daemon.prompts.making.rendering import Order, Rendered, lines, render
 from daemon.prompts.making.sets import (
     IMPORT,

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from daemon.prompts.making.chain import Samples
-from daemon.prompts.making.engines import EngineFailed, Line
+from daemon.prompts.making.engines.contract import EngineFailed, Line
 
 RATE = 22050
 

@@ -1,7 +1,7 @@
 """eSpeak NG by its C interface (speak_lib.h), as a program of its own: text in, WAV out.
 
-`python espeak.py LOCALE WORDS_A_MINUTE`. Its own process, because the library keeps its state in globals, may crash or
-hang on odd input, and finds its data by a path of at most 160 octets, which a relative one always is.
+`python espeak_program.py LOCALE WORDS_A_MINUTE`. Its own process, because the library keeps its state in globals, may
+crash or hang on odd input, and finds its data by a path of at most 160 octets, which a relative one always is.
 """
 
 import ctypes

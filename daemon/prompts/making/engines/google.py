@@ -14,8 +14,8 @@ import requests
 from gtts import gTTS
 
 from daemon.prompts.making.chain import NoSpeech, Samples, decoded
-from daemon.prompts.making.engines import EngineFailed, EngineRests, Line
-from daemon.prompts.making.pace import Pace, TooSoon
+from daemon.prompts.making.engines.contract import EngineFailed, EngineRests, Line
+from daemon.prompts.making.engines.pace import Pace, TooSoon
 
 URL = "https://translate.google.{domain}/_/TranslateWebserverUi/data/batchexecute"
 TIMEOUTS_S = (5.0, 15.0)

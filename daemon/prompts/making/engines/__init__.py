@@ -1,0 +1,1 @@
+"""What speaks clips, one file an engine."""
