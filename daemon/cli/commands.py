@@ -19,7 +19,7 @@ PLACES: Mapping[str, str] = {
     "demo": "daemon.cli.demo",
     "key": "daemon.cli.key",
     "modems": "daemon.cli.modems",
-    "prompts": "daemon.cli.prompts",
+    "prompts": "daemon.cli.prompts.group",
 }
 """Commands that live in a module of their own, under their name there."""
 

