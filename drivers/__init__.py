@@ -176,6 +176,9 @@ class SmsDriver(Protocol):
 
 # --- voice -------------------------------------------------------------------------------------------------
 
+KEY_S = 4.0
+"""How long a driver waits for a key after an utterance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audio:

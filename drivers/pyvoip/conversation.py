@@ -6,6 +6,8 @@ Pure: times are arguments, in seconds. The driver plays what it is told to and r
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from drivers import KEY_S
+
 YES = "1"
 ASKS = 2  # times for the question before the PIN; a voicemail never answers it
 KEYS_KEPT = 16
@@ -33,12 +35,11 @@ class Conversation:
     """The methods return what to say now; `over` says that one may hang up.
 
     asks: a key must be pressed before the PIN is said. listens: nothing is said before it is known who answered.
-    repeats: how often it may be asked for again; key_s: how long a key is waited for after an utterance.
+    repeats: how often it may be asked for again.
     """
 
     asks: bool = False
     repeats: int = 0
-    key_s: float = 4.0
     listens: bool = False
     said: Say = Say.SPEECH
     over: bool = False
@@ -69,7 +70,7 @@ class Conversation:
             case Say.BYE:
                 self.over = True
             case Say.QUESTION:
-                self.waits_until = now + self.key_s
+                self.waits_until = now + KEY_S
             case Say.SPEECH | Say.AGAIN:
                 return self._after_the_pin(now)
         return None
@@ -108,7 +109,7 @@ class Conversation:
             self._repeated += 1
             return self._say(Say.AGAIN)
         if self._repeated < self.repeats:
-            self.waits_until = now + self.key_s
+            self.waits_until = now + KEY_S
             return None
         if self.repeats:
             return self._say(Say.BYE)

@@ -11,8 +11,8 @@ from daemon.config import Config
 from daemon.core.phrases import BYE_PLAN, QUESTION, QUESTION_PLAN, Silence, call_plan
 from daemon.prompts.library import OFFER, RATE, Passage, PromptLibrary, PromptsUnusable, joined, shipped_prompts
 from daemon.prompts.making.sets import active_dbfs, write_clip
+from drivers import KEY_S
 from drivers.codecs.g711 import alaw_decode, ulaw_decode
-from drivers.pyvoip.conversation import Conversation
 
 
 @click.command()
@@ -74,7 +74,7 @@ def _call(locale: str, pin: str, brand: str, config: Config, directory: Path) ->
     clips = library.clips[spoken]
     offer = OFFER in clips and config.voice.repeats > 0
     asked = QUESTION in clips and config.voice.confirm == "press1"
-    wait = Silence(round(Conversation().key_s * 1000))
+    wait = Silence(round(KEY_S * 1000))
     plans = [QUESTION_PLAN] * asked + [call_plan(pin, offer=offer)] + [(wait,), BYE_PLAN] * offer
     return spoken, [library.passages(spoken, plan, brand) for plan in plans]
 
