@@ -62,16 +62,11 @@ def render(
     emphasis. --sentences keep does that with the sentences, and renders only digits. A locale appears whole or not at
     all; what was rendered once comes from a cache, so that an interrupted run goes on where it stopped.
     """
-    engines, rendering = making("engines.choice"), making("rendering")
+    rendering = making("rendering")
     folder = directory_of(config, directory)
     name = engine or config.prompts.engine
-    try:
-        speaker = None if name == KEEP else engines.engine(name, folder, voice if name == "piper" else "")
-        others = speaker if sentences in (None, name) else None
-        if sentences not in (None, name, KEEP):
-            others = engines.engine(sentences, folder, voice if sentences == "piper" else "")
-    except EngineFailed as exc:
-        raise click.ClickException(str(exc)) from exc
+    speaker = _speaker(name, folder, voice)
+    others = speaker if sentences in (None, name) else _speaker(sentences, folder, voice)
     if voice and "piper" not in (name, sentences):
         raise click.UsageError("only piper takes --voice; the others choose theirs by the locale")
     if speaker is None and rate != 1:
@@ -81,6 +76,16 @@ def render(
     ready = _render_all([*_wanted(locales, everything, speaker, folder)], order, folder)
     told = f"{len(ready)} locale(s) ready in {folder}; a running daemon takes them at: {RELOAD}"
     context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(told))
+
+
+def _speaker(name: str, folder: Path, voice: str) -> Any:
+    """The engine of that name; None for KEEP."""
+    if name == KEEP:
+        return None
+    try:
+        return making("engines.choice").engine(name, folder, voice if name == "piper" else "")
+    except EngineFailed as exc:
+        raise click.ClickException(str(exc)) from exc
 
 
 def _brands(brands: Sequence[str]) -> list[str]:
