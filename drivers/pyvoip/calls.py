@@ -342,5 +342,5 @@ class Calls:
         leg.streaming = True
 
     def _media(self, leg: Leg, far: FarEnd) -> Media:
-        servers = self._trunk.agent.servers if self._trunk.agent is not None else []
+        servers = self._trunk.agent.servers.addresses if self._trunk.agent is not None else []
         return leg.media(far, symmetric=self._options.symmetric_rtp, near=tuple(host for host, _ in servers))

@@ -24,6 +24,7 @@ from drivers.pyvoip.transport import Datagrams, Lost, Received, Streams, Tls, Tr
 from drivers.sip.address import Address, HostPort, Kind, Timers, host_port_of
 from drivers.sip.agent import UserAgent
 from drivers.sip.digest import Account
+from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
@@ -204,8 +205,8 @@ class Trunk:
         moved = self.interface != interface_of(_bind_address(self._options.bind)[0], servers[0])
         if self.agent is None or (moved and not self.agent.calls):
             self.agent = self._begin(servers, now)
-        elif set(self.agent.servers) != set(servers):
-            self.agent.servers[:] = servers
+        else:
+            self.agent.servers.found(servers)
         broken = self.status().state is not DeviceState.READY
         self._look_at = now + (LOOK_AGAIN_BROKEN_S if broken else LOOK_AGAIN_S)
 
@@ -244,7 +245,7 @@ class Trunk:
         name = options.auth_username or options.username
         account = Account(name, password) if name else None
         identity = caller(options, user, self._domain, self._kind, account)
-        agent = UserAgent(identity, servers, self._timers)
+        agent = UserAgent(identity, Servers(servers), self._timers)
         if options.register:
             ours = Identity(self._account, user, "", self._kind, account=account)
             contacts = self._kept.contacts if self._kept is not None else ()

@@ -12,12 +12,15 @@ from drivers.guard import guarded
 from drivers.sip.address import Address, Timers
 from drivers.sip.call import Call, State
 from drivers.sip.dialog import session_timer
+from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message, parse
 from drivers.sip.pending import Owner, Pending
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity, Requester
+from drivers.sip.requests import Requests
 from drivers.sip.server_transaction import ServerTransactions
-from drivers.sip.uac import Key, UserAgentClient
+from drivers.sip.session_timers import SessionTimers
+from drivers.sip.uac import UserAgentClient
 from drivers.sip.uas import UserAgentServer
 from drivers.sip.validation import for_us
 
@@ -26,27 +29,25 @@ log = logging.getLogger("pinwheel.sip")
 
 @dataclass(slots=True)
 class UserAgent:
-    """servers: where requests without a route go, the one in use first; a change is made in place.
-
-    It owns the tables; the client and the server side work on them.
-    """
+    """servers: where requests without a route go; outbox: what is to be sent, by whoever owns the transport."""
 
     identity: Identity
-    servers: list[Address]
+    servers: Servers
     timers: Timers = field(default_factory=Timers)
     registration: Registration | None = None
     outbox: list[tuple[bytes, Address]] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
-    _pending: dict[Key, Pending] = field(default_factory=dict)
-    _refreshes: dict[str, float] = field(default_factory=dict)
     _ended: dict[str, float] = field(default_factory=dict)
+    _sessions: SessionTimers = field(default_factory=SessionTimers)
+    _requests: Requests = field(init=False)
     _client: UserAgentClient = field(init=False)
     _serving: ServerTransactions = field(init=False)
     _server: UserAgentServer = field(init=False)
 
     def __post_init__(self) -> None:
-        kind, tables = self.identity.kind, (self.servers, self._pending, self._refreshes)
-        self._client = UserAgentClient(kind, self.timers, *tables, self._send, self._suspect)
+        kind = self.identity.kind
+        self._requests = Requests(kind, self.timers, self._send)
+        self._client = UserAgentClient(self.servers, self._requests, self._sessions, self._suspect)
         self._serving = ServerTransactions(self.timers, kind.reliable, self._send)
         self._server = UserAgentServer(kind, self.calls, self._serving, self._client.refreshing)
 
@@ -62,7 +63,7 @@ class UserAgent:
 
     @property
     def server(self) -> Address:
-        return self.servers[0]
+        return self.servers.first
 
     @property
     def seen_at(self) -> str:
@@ -77,12 +78,12 @@ class UserAgent:
     @property
     def probing(self) -> bool:
         """A probe waits for its answer."""
-        return self._client.probing
+        return self._requests.probing
 
     @property
     def idle(self) -> bool:
         """No request of ours waits for a final response."""
-        return self._client.idle
+        return self._requests.idle
 
     # --- orders ---
 
@@ -96,7 +97,7 @@ class UserAgent:
         """Start a call; follow its `events`."""
         call = Call(self.identity, uri, sdp)
         self.calls[call.call_id] = call
-        self._client.request(call.invite(), self.server, call, now)
+        self._requests.start(call.invite(), self.server, call, now)
         return call
 
     def hang_up(self, call: Call, now: float) -> None:
@@ -117,20 +118,21 @@ class UserAgent:
         owner.broken = "internal error"
         with guarded("hang up"):
             self.hang_up(owner, now)
-        self._client.forget(owner)
-        for kept in (self.calls, self._ended, self._refreshes):
+        self._requests.drop_all(owner)
+        self._sessions.forget(owner)
+        for kept in (self.calls, self._ended):
             kept.pop(owner.call_id, None)
         owner.on_time_out(owner.broken)
 
     def probe(self, now: float) -> None:
         """OPTIONS to the server in use (11.1): it holds a NAT open, and an answer of any kind says that it is there."""
         requester, uri = Requester(self.identity), f"sip:{self.identity.uri.rpartition('@')[2]}"
-        self._client.request(requester.request("OPTIONS", uri, f"<{uri}>"), self.server, requester, now)
+        self._requests.start(requester.request("OPTIONS", uri, f"<{uri}>"), self.server, requester, now)
 
     def unregister(self, now: float) -> None:
         """Take our contacts back; `idle` says when that was answered."""
         if self.registration is not None and self.registration.contacts:
-            self._client.request(self.registration.leave(), self.server, self.registration, now)
+            self._requests.start(self.registration.leave(), self.server, self.registration, now)
 
     # --- time ---
 
@@ -138,15 +140,14 @@ class UserAgent:
         """Send what is due, and give up on what has had its time."""
         if self.registration is not None and now >= self.registration.due:
             with guarded("registration", partial(self.give_up, self.registration, now)):
-                self._client.request(self.registration.request(), self.server, self.registration, now)
-        for key, pending in list(self._pending.items()):
-            with guarded("transaction", partial(self._forget_transaction, key, now)):
-                self._client.advance(key, pending, now)
+                self._requests.start(self.registration.request(), self.server, self.registration, now)
+        for pending in self._requests:
+            with guarded("transaction", partial(self._forget_transaction, pending, now)):
+                self._client.advance(pending, now)
                 self._settle(pending.owner, now)
-        for call_id, due in list(self._refreshes.items()):
-            if now >= due:
-                with guarded("refresh", partial(self.give_up, self.calls[call_id], now)):
-                    self._client.refresh(self.calls[call_id], now)
+        for call_id in self._sessions.due(now):
+            with guarded("refresh", partial(self.give_up, self.calls[call_id], now)):
+                self._client.refresh(self.calls[call_id], now)
         for call_id in self._serving.poll(now):
             call = self.calls.get(call_id)
             with guarded("no ACK", partial(self.give_up, call, now)):
@@ -157,13 +158,13 @@ class UserAgent:
     def deadline(self) -> float:
         """When `poll` has something to do next."""
         registration = self.registration.due if self.registration is not None else float("inf")
-        return min([registration, self._client.deadline(), self._serving.deadline(), *self._ended.values()])
+        parts = (self._requests.deadline(), self._sessions.deadline(), self._serving.deadline())
+        return min([registration, *parts, *self._ended.values()])
 
-    def _forget_transaction(self, key: Key, now: float) -> None:
+    def _forget_transaction(self, pending: Pending, now: float) -> None:
         """It failed in a way that nobody foresaw: its owner, too."""
-        pending = self._pending.pop(key, None)
-        if pending is not None:
-            self.give_up(pending.owner, now)
+        self._requests.drop(pending)
+        self.give_up(pending.owner, now)
 
     def _abandon(self, call: Call | None, now: float) -> None:
         """Nobody acknowledged our 2xx to a re-INVITE (13.3.1.4)."""
@@ -176,9 +177,9 @@ class UserAgent:
         for call in () if stood else self.calls.values():
             call.unreachable.add(address)
         ours = address == self.server
-        for key, pending in list(self._pending.items()):
+        for pending in self._requests:
             if pending.transaction.destination == address and not pending.transaction.final:
-                self._client.on_lost(key, pending, why, now)
+                self._client.on_lost(pending, why, now)
                 self._settle(pending.owner, now)
         if ours and self.registration is not None and self.registration.registered:
             self.registration.on_time_out(why, now)
@@ -200,12 +201,12 @@ class UserAgent:
 
     def _owner(self, message: Message) -> Owner:
         """Whom a message belongs to."""
-        pending = self._pending.get((message.branch, message.cseq[1]))
+        pending = self._requests.answered_by(message)
         return self.calls.get(message.get("call-id")) or (pending.owner if pending is not None else None)
 
     def _on_response(self, response: Message, now: float) -> None:
-        pending = self._pending.get((response.branch, response.cseq[1]))
-        if pending is not None and response.cseq[0] == pending.transaction.request.cseq[0]:
+        pending = self._requests.answered_by(response)
+        if pending is not None:
             self._client.take(pending, response, now)
             self._settle(pending.owner, now)
 
@@ -213,8 +214,8 @@ class UserAgent:
         if self._server.take(request, source, self.identity.contact, now):
             call = self.calls[request.get("call-id")]
             if session_timer(request) is not None:  # a refresh of theirs: the interval starts again
-                self._refreshes.pop(call.call_id, None)
-            self._client.plan_refresh(call, now)
+                self._sessions.begin_again(call, now)
+            self._sessions.plan(call, now)
             self._forget_if_ended(call, now)
 
     # --- the end of a call ---
@@ -226,6 +227,6 @@ class UserAgent:
     def _forget_if_ended(self, call: Call, now: float) -> None:
         """Keep an ended call long enough to answer what still comes for it."""
         if call.state is State.ENDED:
-            self._refreshes.pop(call.call_id, None)
+            self._sessions.forget(call)
         if call.state is State.ENDED and call.call_id in self.calls:  # not of one that is forgotten already
             self._ended.setdefault(call.call_id, now + self.timers.linger)

@@ -237,10 +237,9 @@ class Call:
         """Nobody answered the INVITE at all."""
         self._end(0, why, by_us=self.wants_end)
 
-    def on_refreshed(self, status: int) -> None:
-        """A final response of 300 and above to a request that kept the session up (RFC 4028 7.4, RFC 3261 12.2.1.2)."""
-        if status in (408, 481):
-            self._end(status, "the call was gone")
+    def on_gone(self) -> None:
+        """The far end does not know the call any more (RFC 3261 12.2.1.2)."""
+        self._end(481, "the call was gone")
 
     # --- our wishes ---
 

@@ -152,7 +152,7 @@ def forgets_all(agent: UserAgent) -> bool:
     now = time.monotonic()
     for later_s in (100, 200, 300):
         agent.poll(now + later_s)
-    return [agent.calls, agent._pending, agent._ended, agent._refreshes] == [{}] * 4
+    return (agent.calls, agent.idle, agent.deadline()) == ({}, True, float("inf"))
 
 
 def play(directory: Path, scenario: str, **options: Any) -> CallResult:

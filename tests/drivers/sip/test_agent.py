@@ -12,6 +12,7 @@ from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import Answered, Call, Ended, Keyed, Ringing
 from drivers.sip.digest import Account
+from drivers.sip.failover import Servers
 from drivers.sip.message import Framer, Malformed, Message, parse
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
@@ -23,7 +24,7 @@ SDP = offer("192.0.2.9", 40000, 1)
 
 def agent(*servers: Address, kind: Kind = Kind.UDP) -> UserAgent:
     identity = Identity("sip:gw@trunk.example", "gw", "192.0.2.9:5060", kind, account=Account("gw", "secret"))
-    return UserAgent(identity, list(servers or (FIRST,)))
+    return UserAgent(identity, Servers(list(servers or (FIRST,))))
 
 
 def sent(from_agent: UserAgent) -> list[tuple[Message, Address]]:
@@ -263,6 +264,32 @@ def test_a_call_that_the_far_end_no_longer_knows_is_over() -> None:
     assert [event.status for event in call.events if isinstance(event, Ended)] == [481]
     ours.poll(500.0)
     assert sent(ours) == []
+
+
+@pytest.mark.parametrize("allow", ["INVITE, UPDATE", "INVITE"])
+@pytest.mark.parametrize("answer", [None, 408])
+def test_a_refresh_that_times_out_ends_the_call_with_a_bye(allow: str, answer: int | None) -> None:
+    """RFC 4028 10. There used to be a call that went on after an UPDATE without a response, and no BYE after any."""
+    ours = agent()
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", allow))
+    ours.poll(46.0)
+    ((refresh, _),) = sent(ours)
+    if answer is None:
+        ours.poll(78.0)
+    else:
+        ours.receive(reply(refresh, answer), FIRST, 46.1)
+    assert [message.method for message, _ in sent(ours)][-1] == "BYE"
+    assert [event.status for event in call.events if isinstance(event, Ended)] == [408]
+
+
+def test_a_refresh_whose_connection_is_lost_is_made_again_over_the_next() -> None:
+    ours = agent(kind=Kind.TCP)
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", "INVITE, UPDATE"))
+    ours.poll(46.0)
+    ours.on_lost(FIRST, "gone", 46.1)
+    ours.poll(49.2)
+    assert [message.method for message, _ in sent(ours)] == ["UPDATE", "UPDATE"]
+    assert [type(event) for event in call.events] == [Answered]
 
 
 def test_a_refresh_that_is_challenged_goes_out_again_signed() -> None:

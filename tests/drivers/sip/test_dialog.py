@@ -284,7 +284,7 @@ def test_a_call_by_the_second_server_ends_there() -> None:
     ours.poll(4.0)
     invite = sent(ours)[-1][0]
     ours.receive(bare(invite, 200, body=SDP), ODD, 4.1)
-    ours.servers[:] = [SECOND]  # the names were looked up anew
+    ours.servers.found([SECOND])  # the names were looked up anew
     ours.hang_up(call, 5.0)
     assert {where for _, where in sent(ours)} == {ODD}
 
@@ -675,7 +675,7 @@ def test_a_cancelled_invite_that_nobody_ends_is_forgotten() -> None:
     assert [event.by_us for event in call.events if isinstance(event, Ended)] == [True]
     for second in range(34, 140):
         ours.poll(float(second))
-    assert (ours.calls, ours._pending, ours.deadline()) == ({}, {}, float("inf"))
+    assert (ours.calls, ours.idle, ours.deadline()) == ({}, True, float("inf"))
 
 
 def test_a_lost_connection_lets_the_call_go_to_the_next_server() -> None:
@@ -745,7 +745,7 @@ def test_a_call_under_way_is_not_moved_when_its_reinvite_is_not_answered() -> No
     for second in range(45, 90):
         ours.poll(float(second))
     messages = sent(ours)
-    assert {(message.method, where) for message, where in messages if message.method} == {("INVITE", FIRST)}
+    assert {(message.method, where) for message, where in messages} == {("INVITE", FIRST), ("BYE", FIRST)}
     assert [event.status for event in call.events if isinstance(event, Ended)] == [408]
 
 

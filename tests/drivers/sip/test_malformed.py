@@ -151,7 +151,7 @@ def test_a_call_ends_once_and_is_forgotten_whatever_the_far_end_says(said: list[
         count = lived(ours, call, invite, said)
     assert [type(event) for event in call.events].count(Ended) == 1
     assert type(call.events[-1]) is Ended
-    assert [ours.calls, ours._pending, ours._ended, ours._refreshes] == [{}] * 4
+    assert (ours.calls, ours.idle, ours.deadline()) == ({}, True, float("inf"))
     assert count <= MOST_SENT
 
 
