@@ -62,7 +62,6 @@ KNOWN: tuple[str, ...] = (
     "drivers/sip/agent.py UserAgent",
     "drivers/sip/call.py Call",
     "drivers/sip/dialog.py Dialog",
-    "drivers/sip/uac.py UserAgentClient",
 )
 """What breaks a rule and is being mended."""
 

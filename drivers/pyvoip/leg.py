@@ -13,10 +13,11 @@ from pyVoIP.SIP import SIPStatus
 from drivers import Call, CallHandle, CallOutcome, CallPhase, CallResult, Unavailable
 from drivers.pyvoip.conversation import Conversation, Say
 from drivers.rtp.messages import Finished, Media, Stopped
-from drivers.rtp.srtp import Keys
+from drivers.rtp.srtp import Keys, Profile
 from drivers.sip.address import Address
 from drivers.sip.call import Call as SipCall
 from drivers.sip.call import Ended
+from drivers.sip.sdes import Suite
 from drivers.sip.sdp import TELEPHONE_EVENT, FarEnd
 
 REASON_KEPT = 80  # characters
@@ -41,6 +42,7 @@ OUTCOMES: dict[int, CallOutcome] = {
 }
 """Final responses and what an operator calls them; the rest goes by its class."""
 CLASSES = {5: CallOutcome.UNREACHABLE}
+PROFILES = {Suite.SHA1_80: Profile.SHA1_80, Suite.SHA1_32: Profile.SHA1_32}
 
 
 def outcome_of(status: int) -> CallOutcome:
@@ -145,7 +147,7 @@ class Leg:
 
         Keys come by our number for them, or by theirs: not all keep RFC 3264 6.1.
         """
-        keys = Keys(far.ours.suite, far.ours.key, far.theirs.key) if far.ours and far.theirs else None
+        keys = Keys(PROFILES[far.ours.suite], far.ours.key, far.theirs.key) if far.ours and far.theirs else None
         return Media(
             far.payload_type,
             (far.host, far.port),

@@ -1,12 +1,18 @@
-"""SRTP (RFC 3711) with keys from SDP (RFC 4568). libsrtp does it; it is imported only where a call needs it."""
+"""SRTP (RFC 3711) with keys that the signalling agreed on. libsrtp does it, imported only where a call needs it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Self
-
-from drivers.sip.sdes import Suite
 
 if TYPE_CHECKING:
     from pylibsrtp import Session
+
+
+class Profile(StrEnum):
+    """How packets are protected, by its name in RFC 5764 4.1.2: the authentication tag has 80 or 32 bits."""
+
+    SHA1_80 = "SRTP_AES128_CM_HMAC_SHA1_80"
+    SHA1_32 = "SRTP_AES128_CM_HMAC_SHA1_32"
 
 
 class CannotProtect(Exception):
@@ -17,17 +23,17 @@ class CannotProtect(Exception):
 class Keys:
     """Master key and salt of each direction; ours protects what we send."""
 
-    suite: Suite
+    profile: Profile
     ours: bytes = field(repr=False)
     theirs: bytes = field(repr=False)
 
     def to_message(self) -> dict[str, str]:
-        return {"suite": self.suite, "ours": self.ours.hex(), "theirs": self.theirs.hex()}
+        return {"profile": self.profile, "ours": self.ours.hex(), "theirs": self.theirs.hex()}
 
     @classmethod
     def from_message(cls, message: dict[str, str]) -> Self:
         ours, theirs = (bytes.fromhex(message[name]) for name in ("ours", "theirs"))
-        return cls(Suite(message["suite"]), ours, theirs)
+        return cls(Profile(message["profile"]), ours, theirs)
 
 
 class Guard:
@@ -38,7 +44,7 @@ class Guard:
             import pylibsrtp
         except ImportError as exc:
             raise CannotProtect("SRTP needs the Python package pylibsrtp") from exc
-        self._library, self._suite = pylibsrtp, keys.suite
+        self._library, self._profile = pylibsrtp, keys.profile
         outbound = self._session(keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
         self.protect, self.protect_rtcp = outbound.protect, outbound.protect_rtcp
         self.expect(keys.theirs)
@@ -50,11 +56,11 @@ class Guard:
     def _session(self, key: bytes, which: int) -> "Session":
         policy = self._library.Policy
         profiles = {
-            Suite.SHA1_80: policy.SRTP_PROFILE_AES128_CM_SHA1_80,
-            Suite.SHA1_32: policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+            Profile.SHA1_80: policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+            Profile.SHA1_32: policy.SRTP_PROFILE_AES128_CM_SHA1_32,
         }
         try:
-            return self._library.Session(policy(key, which, srtp_profile=profiles[self._suite]))
+            return self._library.Session(policy(key, which, srtp_profile=profiles[self._profile]))
         except (self._library.Error, ValueError) as exc:
             raise CannotProtect("libsrtp does not take these keys") from exc
 

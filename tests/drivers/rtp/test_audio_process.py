@@ -21,10 +21,9 @@ from drivers.processes import ending, last_line
 from drivers.pyvoip import Driver, Options
 from drivers.rtp.messages import KINDS, VERSION, Failed, Media, Play, decoded, encoded, greeting, version_of
 from drivers.rtp.process import refused
-from drivers.rtp.srtp import Keys
+from drivers.rtp.srtp import Keys, Profile
 from drivers.rtp.supervision import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
 from drivers.simulated.phone import SimulatedPhone
-from drivers.sip.sdes import Suite
 from tests.drivers.pyvoip.test_driver import BOUND_S, dial, result, tone
 from tests.gateway import Gateway, until, voice_section
 
@@ -138,7 +137,7 @@ def test_the_last_line_is_short_and_printable(output: bytes, line: str) -> None:
 
 
 def test_messages_arrive_as_they_were_sent() -> None:
-    keys = Keys(Suite.SHA1_80, b"ours", b"theirs")
+    keys = Keys(Profile.SHA1_80, b"ours", b"theirs")
     media = Media(8, ("127.0.0.1", 4000), True, 4001, (101, 96), 30, True, keys)
     for message in (Play(1, media, 2, True, False), Play(1, Media(0), 0, False, True), Failed(3, "why")):
         assert decoded(encoded(message)) == message

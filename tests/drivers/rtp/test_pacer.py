@@ -17,8 +17,7 @@ import pytest
 from drivers.codecs.g711 import ulaw_encode
 from drivers.rtp.messages import Failed, Finished, FirstPacket, Heard, Key, Media, PacerEvent, Stopped
 from drivers.rtp.pacer import Pacer, PacerGone
-from drivers.rtp.srtp import Guard, Keys
-from drivers.sip.sdes import Suite
+from drivers.rtp.srtp import Guard, Keys, Profile
 from tests.peers.talker import Talker, rtp
 
 FRAME = 160
@@ -567,23 +566,23 @@ class Secret:
     far: Guard
 
     @classmethod
-    def of(cls, suite: Suite) -> "Secret":
+    def of(cls, suite: Profile) -> "Secret":
         ours, theirs = os.urandom(30), os.urandom(30)
         return cls(Keys(suite, ours, theirs), Guard(Keys(suite, theirs, ours)))
 
 
-@pytest.mark.parametrize("suite", list(Suite))
-def test_nothing_leaves_in_clear(pacer: Pacer, line: Line, suite: Suite) -> None:
+@pytest.mark.parametrize("suite", list(Profile))
+def test_nothing_leaves_in_clear(pacer: Pacer, line: Line, suite: Profile) -> None:
     secret, audio = Secret.of(suite), os.urandom(FRAME * 10)
     pacer.play(1, line.near, Media(0, keys=secret.keys), audio)
     assert event(pacer, line) == Finished(1, 0, 0.2)
-    tag = 10 if suite is Suite.SHA1_80 else 4
+    tag = 10 if suite is Profile.SHA1_80 else 4
     assert {len(data) for _, data in line.packets} == {12 + FRAME + tag}
     assert b"".join(secret.far.unprotect(data)[12:] for _, data in line.packets) == audio
 
 
 def test_a_stranger_neither_moves_the_audio_nor_presses_keys(pacer: Pacer, line: Line) -> None:
-    secret = Secret.of(Suite.SHA1_80)
+    secret = Secret.of(Profile.SHA1_80)
     media = Media(0, line.far.getsockname(), symmetric=True, events=(101,), keys=secret.keys)
     with other_far_end() as stranger:
         pacer.play(1, line.near, media, bytes(FRAME * 500))
@@ -600,10 +599,10 @@ def test_a_stranger_neither_moves_the_audio_nor_presses_keys(pacer: Pacer, line:
 
 def test_the_new_key_of_a_move_counts_and_the_old_one_no_more(pacer: Pacer, line: Line) -> None:
     """No test used to notice when the key of a re-INVITE was ignored."""
-    before = Secret.of(Suite.SHA1_80)
+    before = Secret.of(Profile.SHA1_80)
     theirs = os.urandom(30)
-    keys = Keys(Suite.SHA1_80, before.keys.ours, theirs)
-    after = Guard(Keys(Suite.SHA1_80, theirs, before.keys.ours))
+    keys = Keys(Profile.SHA1_80, before.keys.ours, theirs)
+    after = Guard(Keys(Profile.SHA1_80, theirs, before.keys.ours))
     pacer.play(1, line.near, Media(0, events=(101,), keys=before.keys), bytes(FRAME * 500))
     line.far.sendto(before.far.protect(telephone_event(1, 1000)), line.near.getsockname())
     assert event(pacer, line) == Key(1, "1")
@@ -616,7 +615,7 @@ def test_the_new_key_of_a_move_counts_and_the_old_one_no_more(pacer: Pacer, line
 
 
 def test_reports_are_protected_too(pacer: Pacer) -> None:
-    secret = Secret.of(Suite.SHA1_80)
+    secret = Secret.of(Profile.SHA1_80)
     with other_far_end() as far, other_far_end() as far_rtcp, other_far_end() as near, other_far_end() as near_rtcp:
         media = Media(8, far.getsockname(), rtcp_port=far_rtcp.getsockname()[1], keys=secret.keys)
         pacer.play(1, near, media, bytes(FRAME * 500), rtcp=near_rtcp)
@@ -629,7 +628,7 @@ def test_reports_are_protected_too(pacer: Pacer) -> None:
 
 
 def test_keys_that_are_no_good_send_nothing(pacer: Pacer, line: Line) -> None:
-    pacer.play(1, line.near, Media(0, keys=Keys(Suite.SHA1_80, b"short", b"short")), bytes(FRAME * 10))
+    pacer.play(1, line.near, Media(0, keys=Keys(Profile.SHA1_80, b"short", b"short")), bytes(FRAME * 10))
     assert event(pacer, line) == Failed(1, "libsrtp does not take these keys")
     assert line.packets == []
 
