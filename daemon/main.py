@@ -27,6 +27,7 @@ from daemon.api.server import (
     tls_files,
     unix_socket,
 )
+from daemon.cli.commands import Program
 from daemon.clock import Clock
 from daemon.config import Config, ConfigErrors
 from daemon.core.milliseconds import in_seconds, seconds
@@ -255,7 +256,7 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
         daemon.store.close()
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option(
     "--config",
     "path",

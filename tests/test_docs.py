@@ -86,7 +86,7 @@ def step(group: click.Group, words: list[str]) -> tuple[click.Group, click.Comma
 def test_every_command_in_a_document_exists_with_its_options(call: str) -> None:
     """`one A | other B` are two commands of one group."""
     program, _, rest = call.partition(" ")
-    group = {"pinwheel": pinwheel, "pinwheeld": pinwheeld}[program]
+    group: click.Command = {"pinwheel": pinwheel, "pinwheeld": pinwheeld}[program]
     for words in map(shlex.split, rest.split(" | ")):
         if isinstance(group, click.Group):
             group, command, arguments = step(group, words)
