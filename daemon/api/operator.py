@@ -15,10 +15,9 @@ from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import Request
-from daemon.ids import masked
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
-from daemon.store.contract import HistoryLine
+from daemon.store.contract import MAX_CHECKS
 from daemon.store.sqlite.reading import Reading
 from daemon.store.sqlite.store import SqliteStore
 
@@ -67,10 +66,9 @@ async def requests(call: Call) -> Response:
     active_only = http.query_params.get("active") == "1"
 
     def query(reading: Reading) -> Response:
-        found = reading.requests(active_only=active_only, limit=limit)
-        return JSONResponse({"requests": [summary(request) for request in found]})
+        return _json('{"requests":' + reading.listing.requests(active_only=active_only, limit=limit) + "}")
 
-    return await _read(http, query)
+    return await _browse(http, query)
 
 
 async def request(call: Call) -> Response:
@@ -80,19 +78,25 @@ async def request(call: Call) -> Response:
         found = reading.request(wanted)
         if found is None:
             raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
-        history = [told(line) for line in reading.history(0, MAX_HISTORY, wanted)]
-        checks = [
-            {"at": zoned_text(c.at), "valid": c.valid, "ip_address": c.ip_address} for c in reading.checks(wanted)
-        ]
-        return JSONResponse({**details(found[1]), "checks": checks, "history": history})
+        row, request = found
+        checks, history = reading.listing.checks_of(row, MAX_CHECKS), reading.listing.history_of(wanted, MAX_HISTORY)
+        return _json(f'{_dumps(details(request))[:-1]},"checks":{checks},"history":{history}}}')
 
-    return await _read(call.http, query)
+    return await _browse(call.http, query)
 
 
-async def _read(http: HttpRequest, query: Callable[[Reading], Response]) -> Response:
+async def _browse(http: HttpRequest, query: Callable[[Reading], Response]) -> Response:
     """An answer that is read and written out on a thread: its size holds nobody up."""
     store: SqliteStore = http.app.state.engine.store
-    return await store.read(query)
+    return await store.browse(query)
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")
+
+
+def _dumps(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 async def events(call: Call) -> Response:
@@ -101,7 +105,7 @@ async def events(call: Call) -> Response:
     streams: set[object] = http.app.state.streams
     if len(streams) >= MAX_STREAMS:
         raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
-    last = await http.app.state.engine.store.read(Reading.last_seq)
+    last = await http.app.state.engine.store.browse(Reading.last_seq)
     after = http.headers.get("last-event-id") or http.query_params.get("after")
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise HttpError(400, "Bad position", "Last-Event-ID and ?after= take the id of an event.")
@@ -118,7 +122,7 @@ async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterat
         yield ": pinwheel events\n\n"
         while not http.app.state.stopping.is_set():
             news = engine.news
-            after, text = await engine.store.read(partial(_page, after))
+            after, text = await engine.store.browse(partial(_page, after))
             if not text and not follow:
                 return
             yield text or ": still here\n\n"
@@ -129,37 +133,7 @@ async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterat
 
 
 def _page(after: int, reading: Reading) -> tuple[int, str]:
-    """The next lines of the event stream as they go out, "" if there are none, and the position behind them."""
-    lines = reading.history(after, PAGE)
-    text = "".join(f"id: {line.seq}\nevent: {line.kind}\ndata: {json.dumps(told(line))}\n\n" for line in lines)
-    return (lines[-1].seq if lines else after), text
-
-
-def told(line: HistoryLine) -> dict[str, Any]:
-    return {
-        "seq": line.seq,
-        "at": zoned_text(line.at),
-        "request_id": line.request_id,
-        "kind": line.kind,
-        "step": line.step,
-        "detail": line.detail,
-    }
-
-
-def summary(request: Request) -> dict[str, Any]:
-    """A request in a list; its number is masked."""
-    return {
-        "request_id": request.id,
-        "number": masked(request.number),
-        "brand": request.brand,
-        "status": str(request.status),
-        "workflow_id": request.workflow_id,
-        "event": request.step,
-        "events": len(request.steps),
-        "submitted": zoned_text(request.created_at),
-        "due": zoned_text(request.due_at),
-        "finalized": zoned_text(request.finalized_at),
-    }
+    return reading.listing.events(after, PAGE)
 
 
 def details(request: Request) -> dict[str, Any]:
@@ -177,7 +151,20 @@ def details(request: Request) -> dict[str, Any]:
         }
         for a in request.attempts
     ]
-    return {**summary(request), "number": request.number, "locale": request.locale, "attempts": attempts}
+    return {
+        "request_id": request.id,
+        "number": request.number,
+        "brand": request.brand,
+        "status": str(request.status),
+        "workflow_id": request.workflow_id,
+        "event": request.step,
+        "events": len(request.steps),
+        "submitted": zoned_text(request.created_at),
+        "due": zoned_text(request.due_at),
+        "finalized": zoned_text(request.finalized_at),
+        "locale": request.locale,
+        "attempts": attempts,
+    }
 
 
 def _whole(http: HttpRequest, name: str, default: int) -> int:

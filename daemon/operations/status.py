@@ -10,7 +10,6 @@ from daemon.core.milliseconds import Ms
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
 from daemon.lanes.voice import VoiceLane
-from daemon.store.sqlite.reading import Reading
 from daemon.version import VERSION
 from drivers import DeviceState
 
@@ -38,7 +37,7 @@ class Health:
             "health": self.trouble() or "ok",
             "reasons": self.reasons(),
             "store": "the last write failed" if self.engine.store.broken else "ok",
-            "requests": await self.engine.store.read(Reading.counts),
+            "requests": await self.engine.store.counts.get(),
             "overload": str((self.sms and self.sms.overload) or ""),
             "modems": self.modems(),
             "voice": self.voice(),

@@ -8,6 +8,7 @@ from daemon.core.model import Request
 from daemon.store.contract import MAX_CHECKS, Check, HistoryLine
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, request_of
 from daemon.store.sqlite.library import Connection
+from daemon.store.sqlite.listing import Listing
 from drivers import NATIONAL_DIGITS
 
 SELECT_REQUEST = f"SELECT id, {REQUEST_COLUMNS} FROM request"  # noqa: S608
@@ -20,6 +21,7 @@ class Reading:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
+        self.listing = Listing(connection)
 
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""
@@ -27,14 +29,6 @@ class Reading:
 
     def request_by_row(self, row: int) -> tuple[int, Request] | None:
         return self._one(f"{SELECT_REQUEST} WHERE id=?", row)
-
-    def requests(self, *, active_only: bool, limit: int) -> list[Request]:
-        """Newest first."""
-        # The index has the running ones only; SQLite's planner would look through the finished ones, too.
-        running = "SELECT id FROM request INDEXED BY request_active WHERE status='IN PROGRESS' ORDER BY id DESC LIMIT ?"
-        where = f" WHERE id IN ({running}) ORDER BY id DESC" if active_only else " ORDER BY id DESC LIMIT ?"
-        rows = self._db.execute(SELECT_REQUEST + where, (limit,)).fetchall()
-        return [self._assemble(row)[1] for row in rows]
 
     def active_for(self, number: str) -> list[Request]:
         """The requests of a number that run, the oldest first."""

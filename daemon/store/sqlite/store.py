@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.store.contract import StoreUnusable
+from daemon.store.costly import Costly
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, connect, empty_log, sqlite
 from daemon.store.sqlite.reading import Reading
@@ -32,7 +33,7 @@ T = TypeVar("T")
 CHECKPOINT_OPERATIONS = 1000  # about 16 MiB of log; written back into the file when there is a pause...
 CHECKPOINT_AT_LATEST = 20_000  # ... or without one
 MAX_GROUP = 500
-READERS = 2  # threads: a long read holds up no short one
+READERS, OPERATORS_READERS = 1, 1  # threads: what operators look at holds up no request, and costs one core at most
 RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit again
 RECOVERY = "INSERT OR REPLACE INTO meta (name, value) VALUES ('last recovery', ?)"
 
@@ -46,12 +47,14 @@ class SqliteStore:
         self._turns: queue.SimpleQueue[list[_Operation] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._readers: ThreadPoolExecutor | None = None
+        self._operators_readers: ThreadPoolExecutor | None = None
         self._connections: list[Connection] = []  # of the reading threads
         self._reading = threading.local()  # each reading thread's Reading
         self._lock: Any = None
         self._since_checkpoint = 0
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
         self.broken = False
+        self.counts = Costly(lambda: self.browse(Reading.counts))
 
     def open(self) -> None:
         """Take the lock, migrate, start the writer. Raises StoreUnusable."""
@@ -67,6 +70,7 @@ class SqliteStore:
             self._lock.close()
             raise StoreUnusable(f"cannot open the database {self._path}: {exc}") from exc
         self._readers = ThreadPoolExecutor(READERS, "store-reader", self._open_reader)
+        self._operators_readers = ThreadPoolExecutor(OPERATORS_READERS, "store-operators", self._open_reader)
         self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -94,6 +98,10 @@ class SqliteStore:
         """
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, query)
 
+    async def browse(self, query: Callable[[Reading], T]) -> T:
+        """As `read`, for what operators look at, which may take long: no request waits for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._operators_readers, self._read, query)
+
     def _read(self, query: Callable[[Reading], T]) -> T:
         return query(self._reading.of_thread)
 
@@ -103,8 +111,9 @@ class SqliteStore:
         self._reading.of_thread = Reading(connection)
 
     def _close_readers(self) -> None:
-        if self._readers is not None:
-            self._readers.shutdown(cancel_futures=True)
+        for readers in (self._readers, self._operators_readers):
+            if readers is not None:
+                readers.shutdown(cancel_futures=True)
         for connection in (self._reader, *self._connections):
             connection.close()
 

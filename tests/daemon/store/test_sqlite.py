@@ -452,7 +452,7 @@ async def main():
     assert store.broken
     (disk / "ballast").unlink()
     await asyncio.to_thread(until, lambda: not store.broken and log() == 0, "the log lets go of the disk")
-    assert len(store.reading.requests(active_only=True, limit=100_000)) == stored
+    assert store.reading.live() == stored
     await store.submit(insert(named(100_001)))
 
 asyncio.run(main())
