@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from daemon.api.access import on_socket
 from daemon.api.calls import Call
@@ -102,34 +103,44 @@ def _dumps(value: dict[str, Any]) -> str:
 async def events(call: Call) -> Response:
     """Server-sent events: behind Last-Event-ID or ?after=SEQ, or ?last=N lines back; ?follow=0 ends at the end."""
     http = call.http
-    streams: set[object] = http.app.state.streams
-    if len(streams) >= MAX_STREAMS:
-        raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
     last = await http.app.state.engine.store.browse(Reading.last_seq)
     after = http.headers.get("last-event-id") or http.query_params.get("after")
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise HttpError(400, "Bad position", "Last-Event-ID and ?after= take the id of an event.")
     start = int(after) if after is not None else max(last - _whole(http, "last", 0), 0)
-    body = _stream(http, start, follow=http.query_params.get("follow") != "0")
-    return StreamingResponse(body, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    streams: set[EventStream] = http.app.state.streams
+    if len(streams) >= MAX_STREAMS:
+        raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
+    stream = EventStream(_stream(http, start, follow=http.query_params.get("follow") != "0"), streams)
+    streams.add(stream)
+    return stream
+
+
+class EventStream(StreamingResponse):
+    """Leaves the set of open streams when it ends, also if it ends before its first line."""
+
+    def __init__(self, lines: AsyncIterator[str], open_streams: "set[EventStream]") -> None:
+        super().__init__(lines, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._open_streams = open_streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._open_streams.discard(self)
 
 
 async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterator[str]:
-    engine, streams = http.app.state.engine, http.app.state.streams
-    ticket = object()
-    streams.add(ticket)
-    try:
-        yield ": pinwheel events\n\n"
-        while not http.app.state.stopping.is_set():
-            news = engine.news
-            after, text = await engine.store.browse(partial(_page, after))
-            if not text and not follow:
-                return
-            yield text or ": still here\n\n"
-            if not text:
-                await engine.wait_for_news(KEEP_ALIVE_S, news)
-    finally:
-        streams.discard(ticket)
+    engine = http.app.state.engine
+    yield ": pinwheel events\n\n"
+    while not http.app.state.stopping.is_set():
+        news = engine.news
+        after, text = await engine.store.browse(partial(_page, after))
+        if not text and not follow:
+            return
+        yield text or ": still here\n\n"
+        if not text:
+            await engine.wait_for_news(KEEP_ALIVE_S, news)
 
 
 def _page(after: int, reading: Reading) -> tuple[int, str]:

@@ -6,6 +6,7 @@ well-formed request.
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -147,6 +148,7 @@ async def _body(http: HttpRequest) -> bytes:
 
 def _body_fields(content_type: str, body: bytes) -> list[tuple[str, Any]]:
     kind = content_type.partition(";")[0].strip().lower()
+    body = body.removeprefix(BOM_UTF8)  # which a parser may ignore (RFC 8259 8.1)
     try:
         if kind == "application/json" and not _is_form(body):
             return _json_fields(body.decode())

@@ -6,12 +6,14 @@ import os
 import socket
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.api.operator import MAX_STREAMS
 from daemon.client.connection import _UnixConnection
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, public_directory, until
@@ -227,6 +229,48 @@ def test_events_stream_as_they_happen_and_mask_numbers(gateway: Gateway) -> None
     assert [line["kind"] for line in told] == ["started", "event", "sending", "sent"]
     listed = ask(gateway, "GET", "/v1/requests?limit=1")[1]["requests"][0]
     assert (listed["request_id"], listed["number"]) == (request_id, "4477******77")
+
+
+STREAM = b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def first_octets(gateway: Gateway) -> bytes:
+    """Of the answer to one who asks for the event stream."""
+    with connected(gateway) as sock:
+        sock.settimeout(10)
+        sock.sendall(STREAM)
+        return sock.recv(12)
+
+
+def test_no_more_event_streams_are_served_than_the_limit_says(gateway: Gateway) -> None:
+    """There used to be 70 of 64, where they came at once: each was counted only when its first line went out."""
+    for _ in range(2):  # those of the first turn leave room for those of the second
+        streams = [connected(gateway) for _ in range(MAX_STREAMS + 6)]
+        for sock in streams:
+            sock.settimeout(10)
+            sock.sendall(STREAM)
+        heads = Counter(sock.recv(12) for sock in streams)
+        for sock in streams:
+            sock.close()
+        assert heads == {b"HTTP/1.1 200": MAX_STREAMS, b"HTTP/1.1 503": 6}
+        until(lambda: first_octets(gateway) == b"HTTP/1.1 200", "there is room")
+
+
+def test_a_stream_that_is_given_up_at_once_takes_no_room(gateway: Gateway) -> None:
+    for _ in range(3 * MAX_STREAMS):
+        with connected(gateway) as sock:
+            sock.sendall(STREAM)
+
+    until(lambda: first_octets(gateway) == b"HTTP/1.1 200", "there is room")
+
+
+@pytest.mark.parametrize("headers", [JSON, FORM, None], ids=["JSON", "form", "no type"])
+def test_a_byte_order_mark_before_a_body_is_ignored(gateway: Gateway, headers: Any) -> None:
+    """There used to be a 400 for the JSON of programs that write one (RFC 8259 8.1)."""
+    json_body, form = json.dumps({"request_id": "x=y", "code": "1234"}), "request_id=x%3Dy&code=1234"
+    body = b"\xef\xbb\xbf" + (json_body if headers is JSON else form).encode()
+    code, answer = ask(gateway, "POST", "/verify/check/json", body, headers)
+    assert (code, answer["request_id"], answer["status"]) == (200, "x=y", "6")
 
 
 def test_the_socket_can_be_kept_to_some_users() -> None:
