@@ -57,8 +57,6 @@ KNOWN: tuple[str, ...] = (
     "drivers/serial/session.py",
     "drivers/simulated/modem.py SimulatedModem",
     "drivers/simulated/network.py Network",
-    "drivers/simulated/phone/device.py",
-    "drivers/simulated/phone/device.py SimulatedPhone",
     "drivers/sip/agent.py UserAgent",
     "drivers/sip/call.py Call",
     "drivers/sip/dialog.py Dialog",

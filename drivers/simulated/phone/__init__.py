@@ -5,6 +5,6 @@ shares no SIP code with the client that it judges, and is strict where real phon
 header are dropped, an ACK counts only in its dialog, audio counts only in the payload type that was agreed.
 """
 
-from drivers.simulated.phone.device import PhoneEvent as PhoneEvent
 from drivers.simulated.phone.device import SimulatedPhone as SimulatedPhone
+from drivers.simulated.phone.events import PhoneEvent as PhoneEvent
 from drivers.simulated.phone.handsets import HANDSETS as HANDSETS

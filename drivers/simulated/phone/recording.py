@@ -6,9 +6,8 @@ import wave
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drivers.simulated.phone.sdp import Codec
+from drivers.simulated.phone.sdp import RATE, Codec
 
-RATE = 8000
 MAX_FRAMES = 30_000  # ten minutes
 MAX_JUMP = {16: 3000, 32: 60 * RATE}  # RFC 3550 A.1: a sequence number or timestamp that leaps further is nonsense
 

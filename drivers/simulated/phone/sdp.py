@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from drivers.codecs import g711
 from drivers.simulated.phone.message import Address, octets_of, text_of
 
+RATE = 8000  # samples a second of G.711
+
 
 @dataclass(frozen=True, slots=True)
 class Codec:
