@@ -35,7 +35,7 @@ from tests.steps import grows_linearly, steps
 ROOT = Path(__file__).parent.parent
 OF_OPERATORS = (
     *("drivers/pyvoip/bindings.py", "drivers/checks.py", "drivers/serial/ports.py", "drivers/pyvoip/options.py"),
-    *("drivers/simulated/modem.py", "drivers/simulated/phone", "drivers/rtp/__main__.py"),
+    "drivers/rtp/__main__.py",
     *(
         "daemon/config",
         "daemon/prompts/making",
@@ -44,7 +44,7 @@ OF_OPERATORS = (
         "daemon/core/phrases.py",
     ),
 )
-"""What reads only our own files and lines, or serves the demo and the tests."""
+"""What reads only our own files and lines."""
 READERS = [
     path
     for path in sorted(path.relative_to(ROOT) for top in ("drivers", "daemon") for path in (ROOT / top).rglob("*.py"))

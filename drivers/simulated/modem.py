@@ -22,7 +22,7 @@ from drivers.simulated.network import HANDSETS, Handset, Network
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 BOOT_S = 0.3  # from a restart to the banner; real modems need 5 to 30
 DIGITS = {"OK": "0", "ERROR": "4"}  # V.250 5.7.1
-NAME = re.compile(r"([+^#$*&]?[A-Z]*)(.*)")
+NAME = re.compile(r"[+^#$*&]?[A-Z]{0,32}")
 
 
 class SimulatedModem(Network):
@@ -204,7 +204,7 @@ class SimulatedModem(Network):
             return
         found = NAME.match(line[2:])
         assert found is not None
-        name, rest = found[1].upper(), found[2]
+        name, rest = found[0].upper(), line[2 + found.end() :]
         if rest in ("?", "=?"):
             name += rest
         self.commands[name] += 1

@@ -31,7 +31,7 @@ class Guard:
 
     def check(self, request: Message, header: str) -> tuple[bool, bool]:
         """(may pass, nonce is stale)."""
-        found = re.findall(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))', request.first(header))
+        found = re.findall(r'(\w{1,32})\s{0,8}=\s{0,8}(?:"([^"]{0,256})"|([^\s,"]{1,256}))', request.first(header))
         fields = {name.lower(): quoted or bare for name, quoted, bare in found}
         right = secrets.compare_digest(octets_of(fields.get("response", "")), self._response(request, fields).encode())
         if not right or fields.get("uri") != request.uri or fields.get("qop") != "auth":

@@ -63,7 +63,7 @@ class Message:
 def read_message(data: bytes) -> Message | None:
     """One datagram; None if it is no SIP message. Never raises."""
     head, end, body = data.partition(b"\r\n\r\n")
-    start, *lines = re.sub(r"\r\n[ \t]+", " ", text_of(head)).split("\r\n")
+    start, *lines = re.sub(r"\r\n[ \t]{1,64}", " ", text_of(head)).split("\r\n")
     headers = tuple((COMPACT.get(name, name), value) for name, value in map(_header, lines))
     message = _started(start, headers, body)
     if not end or message is None or any(not message.first(name) for name in MANDATORY):
@@ -82,7 +82,7 @@ def _started(line: str, headers: tuple[tuple[str, str], ...], body: bytes) -> Me
     uri, _, version = rest.partition(" ")
     if first == "SIP/2.0" and re.fullmatch(r"[1-6][0-9]{2}", uri):
         return Message("", "", int(uri), headers, body)
-    if version == "SIP/2.0" and re.fullmatch(r"[A-Z]+", first):
+    if version == "SIP/2.0" and re.fullmatch(r"[A-Z]{1,32}", first):
         return Message(first, uri, 0, headers, body)
     return None
 
@@ -102,13 +102,14 @@ def octets_of(text: str) -> bytes:
 
 
 def tag_of(value: str) -> str:
-    match = re.search(r";\s*tag\s*=\s*([^;,\s]+)", value.rpartition(">")[2])
+    match = re.search(r";\s{0,8}tag\s{0,8}=\s{0,8}([^;,\s]{1,256})", value.rpartition(">")[2])
     return match[1] if match else ""
 
 
 def uri_of(value: str) -> str:
-    match = re.search(r"<([^>]+)>", value)
-    return match[1] if match else value.partition(";")[0].strip()
+    _, opened, rest = value.partition("<")
+    inside, closed, _ = rest.partition(">")
+    return inside if opened and closed and inside else value.partition(";")[0].strip()
 
 
 def digits_of(uri: str) -> str:
@@ -126,10 +127,10 @@ def address_of(uri: str, default: Address) -> Address:
 def via_back(request: Message, source: Address) -> tuple[list[str], Address]:
     """The Vias of a response, and where it goes: to the source if rport asks for it, else to the sent-by port."""
     first, comma, others = request.first("via").partition(",")
-    asked = re.search(r";\s*rport\s*(?=;|$)", first)
+    asked = re.search(r";\s{0,8}rport\s{0,8}(?=;|$)", first)
     if asked:
         first = f"{first[: asked.start()]};rport={source[1]}{first[asked.end() :]}"
-    sent_by = re.match(r"\S+\s+[^\s:;]+(?::([0-9]{1,5}))?", first)
+    sent_by = re.match(r"\S{1,64}\s{1,8}[^\s:;]{1,256}(?::([0-9]{1,5}))?", first)
     port = source[1] if asked else int(sent_by[1] or 5060) if sent_by else 5060
     vias = [f"{first};received={source[0]}{comma}{others}", *request.every("via")[1:]]
     return vias, (source[0], port)
@@ -145,5 +146,5 @@ def dialog_of(request: Message) -> DialogKey:
 
 
 def transaction_of(request: Message, method: str) -> TransactionKey:
-    branch = re.search(r";\s*branch\s*=\s*([^;,\s]+)", request.first("via"))
+    branch = re.search(r";\s{0,8}branch\s{0,8}=\s{0,8}([^;,\s]{1,256})", request.first("via"))
     return branch[1] if branch else "", request.first("call-id"), request.cseq, method

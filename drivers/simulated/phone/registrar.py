@@ -33,7 +33,7 @@ class Registrar:
         if not self.passes(request, source):
             return
         whose, contact = uri_of(request.first("to")), request.first("contact")
-        asked = re.search(r";\s*expires\s*=\s*([0-9]{1,9})", contact.rpartition(">")[2])
+        asked = re.search(r";\s{0,8}expires\s{0,8}=\s{0,8}([0-9]{1,9})", contact.rpartition(">")[2])
         seconds = int(asked[1]) if asked else int(re.sub(r"[^0-9]", "", request.first("expires"))[:9] or DEFAULT_S)
         if contact and seconds:
             self._contacts[whose] = uri_of(contact)
