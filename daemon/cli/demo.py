@@ -1,7 +1,7 @@
-"""`pinwheel demo`: the main job on simulated devices, told step by step.
+"""`pinwheel demo`: one verification on simulated devices, step by step.
 
 Nothing here is staged: it starts the daemon and the simulated devices as processes of their own, speaks to the daemon
-through its socket like any client, and tells what the handset showed and what the phone recorded.
+through its socket like any client, and prints what the handset showed and what the phone recorded.
 """
 
 import contextlib
@@ -211,7 +211,7 @@ def _walk(client: Client, devices: Devices) -> None:
 
 
 def _listen(wav: Path) -> str:
-    """Tell what the callee heard, from the recording alone; the PIN in it."""
+    """Print what the callee heard, by the recording alone; returns the PIN in it."""
     clips = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
     found = heard(wav, clips)
     pins = spoken_pins(found)

@@ -20,20 +20,24 @@ if TYPE_CHECKING:
 
 @click.group()
 def key() -> None:
-    """The master key of the PINs, with the daemon stopped.
+    """Replace the master key of the PINs; the daemon must be stopped.
 
     The key lies beside the database, or where [security] key_file says. Back it up with the database: without it, no
-    PIN that was sent can be judged.
+    PIN that was sent can be checked.
     """
 
 
 @key.command()
-@click.option("--force", is_flag=True, help="Give up the PINs that live requests have sent, and set the old key aside.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Make the PINs that live requests have sent invalid, and keep the old key under another name.",
+)
 @configuration_option
 @json_flag
 @pass_context
 def new(context: Context, force: bool, config: "Config") -> None:
-    """Make a new key; refuses while there is one, or while live requests need the one that is gone."""
+    """Make a new key; refuses if there is a key, or if live requests need the one that is missing."""
     from daemon import masterkey
 
     with _opened(config) as (store, place):
@@ -41,7 +45,9 @@ def new(context: Context, force: bool, config: "Config") -> None:
         if there and not force:
             raise click.ClickException(f"there is a key at {place.path}; --force sets it aside and makes another")
         if live and not force:
-            raise click.ClickException(f"{live} live request(s) need the key that is gone: restore it, or say --force")
+            raise click.ClickException(
+                f"{live} live request(s) need the key that is missing: restore it, or use --force"
+            )
         aside = place.path.with_name(f"{place.path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
         if there:
             place.path.rename(aside)
@@ -57,7 +63,7 @@ def _say(path: str, kept: str, live: int) -> None:
     if kept:
         click.echo(f"the old one is {kept}; delete it once nothing needs it")
     if live:
-        click.echo(f"the PINs that {live} live request(s) have sent are no longer right; their next ones are")
+        click.echo(f"the PINs that {live} live request(s) have sent are no longer valid; their next ones are")
 
 
 @key.command()
@@ -65,14 +71,14 @@ def _say(path: str, kept: str, live: int) -> None:
 @json_flag
 @pass_context
 def adopt(context: Context, config: "Config") -> None:
-    """Take the key that is there, though live requests were started with another: their PINs are given up."""
+    """Use the key that is there, although live requests need another: their PINs become invalid."""
     from daemon import masterkey
 
     with _opened(config) as (store, place):
         live = store.reading.live()
         store.set_meta(masterkey.META, "")
     answer = {"key": str(place.path), "live_requests": live}
-    context.show(answer, lambda: click.echo("the next start takes the key that it finds"))
+    context.show(answer, lambda: click.echo("the next start uses the key that is there"))
 
 
 @contextmanager

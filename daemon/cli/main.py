@@ -46,14 +46,14 @@ def main(ctx: click.Context, socket: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("number")
-@click.option("--brand", required=True, help="Who asks, 1-18 characters; part of the text and of the call.")
-@click.option("--workflow", type=int, help="1-7, or one of the configured; default 1: SMS, call, call.")
-@click.option("--lang", help="Locale such as en-gb; default: by the number's country.")
+@click.option("--brand", required=True, help="Your brand, 1-18 characters: the SMS and the call name it.")
+@click.option("--workflow", type=int, help="1-7, or the id of a [[workflow]]; default 1: SMS, call, call.")
+@click.option("--lang", help="Language, such as en-gb; default: that of the number's country.")
 @click.option("--country", help="For a national number: its country, such as GB.")
 @click.option("--code-length", type=int, help="4 or 6 digits; default 4.")
-@click.option("--pin-expiry", type=int, help="Life of a PIN in seconds, 60-3600; default 300.")
+@click.option("--pin-expiry", type=int, help="How long a PIN is valid, 60-3600 seconds; default 300.")
 @click.option("--next-event-wait", type=int, help="Seconds between events, 60-900; default by workflow.")
-@click.option("--wait", is_flag=True, help="Stay, and tell what happens, until the request ends.")
+@click.option("--wait", is_flag=True, help="Stay and print what happens until the request ends.")
 @json_flag
 @pass_context
 def start(
@@ -86,7 +86,7 @@ def start(
 
 
 def _follow(context: Context, request_id: str) -> None:
-    """Tell the request's history until it ends; exits 1 unless it was verified, 3 if the daemon stops first."""
+    """Print the request's history until it ends; exits 1 unless it was verified, 3 if the daemon stops first."""
     seen = 0
     for line in context.client.get(f"/v1/requests/{request_id}")["history"]:
         _tell(context, line)
@@ -99,7 +99,7 @@ def _follow(context: Context, request_id: str) -> None:
             if line["kind"] in FINAL:
                 click.get_current_context().exit(0 if line["kind"] == "success" else SAID_NO)
     except Unreachable as exc:
-        raise Unreachable(f"{exc}; what became of it: pinwheel show {request_id}") from None
+        raise Unreachable(f"{exc}; to see how it went on: pinwheel show {request_id}") from None
 
 
 def _tell(context: Context, line: dict[str, Any], request_id: str = "") -> None:
@@ -115,7 +115,7 @@ def _tell(context: Context, line: dict[str, Any], request_id: str = "") -> None:
 @json_flag
 @pass_context
 def check(context: Context, request_id: str, code: str) -> None:
-    """Judge the CODE that the person typed for the request ID; exits 1 if it is wrong."""
+    """Check the CODE that the person typed for the request ID; exits 1 if it is wrong."""
     answer = context.client.verify("check", request_id=request_id, code=code)
     context.answer(answer, lambda: click.echo("verified"))
 
@@ -167,7 +167,7 @@ def _show(context: Context, found: dict[str, Any]) -> None:
 @json_flag
 @pass_context
 def list_requests(context: Context, active: bool, limit: int) -> None:
-    """The newest requests; numbers are masked (show ID has them whole)."""
+    """The newest requests; numbers are masked (show ID prints them in full)."""
     found = context.client.get("/v1/requests", active=int(active), limit=limit)["requests"]
     columns = ("request_id", "number", "status", "submitted")
     context.show(found, lambda: table(columns, map(_row, found), flexible=("status",)))
@@ -183,11 +183,11 @@ def _row(request: dict[str, Any]) -> tuple[str, ...]:
 
 @main.command()
 @click.option("--follow", is_flag=True, help="Stay and print what happens.")
-@click.option("--last", type=click.IntRange(0), default=20, show_default=True, help="Begin so many lines back.")
+@click.option("--last", type=click.IntRange(0), default=20, show_default=True, help="Begin with this many past events.")
 @json_flag
 @pass_context
 def events(context: Context, follow: bool, last: int) -> None:
-    """What has happened, a line each; `show ID` takes the ids."""
+    """What has happened, one event a line; `show ID` takes the ids."""
     for line in context.client.events(follow=follow, last=last):
         _tell(context, line, line["request_id"])
 
@@ -206,10 +206,10 @@ def status(context: Context) -> None:
 @json_flag
 @pass_context
 def reload(context: Context) -> None:
-    """Take the prompts anew, and tell which keys of the configuration have changed and need a restart.
+    """Load the prompts again, and print the changed keys of the configuration that need a restart.
 
-    Waits until it is done. Exits 1 if it failed: the configuration has a mistake, or prompts are broken; what was in
-    use stays.
+    Waits until it is done. Exits 1 if it failed, because the configuration has a mistake or prompts are broken; the
+    prompts in use stay.
     """
     try:
         done = context.client.post("/v1/reload", timeout_s=RELOAD_S)

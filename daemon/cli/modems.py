@@ -18,12 +18,12 @@ TEST_S = 30
 @pass_context
 @click.pass_context
 def modems(ctx: click.Context, context: Context) -> None:
-    """The modems: state, operator, signal, queue, messages of the last day, and what was wrong last.
+    """The modems: state, operator, signal, queue, messages of the last day, and the last error.
 
     \b
     pinwheel modems                               the table
     pinwheel modems test sim1 --to +447700900123  does this SIM send?
-    pinwheel modems pause sim1                    send nothing by it until: resume
+    pinwheel modems pause sim1                    send no PIN by it until you resume it
     """
     if ctx.invoked_subcommand is None:
         found = context.client.get("/v1/modems")["modems"]
@@ -97,11 +97,11 @@ def _order(name: str, help: str, told: str) -> None:
         context.show(answer, lambda: click.echo(told.format(modem)))
 
 
-_order("pause", "Send no PIN by the modem NAME until it is resumed; it goes on listening.", "{} is paused")
+_order("pause", "Send no PIN by the modem NAME until it is resumed; it still receives.", "{} is paused")
 _order(
     "drain",
-    "Let the modem NAME finish, then let go of its port; it may be unplugged, or used by another program.",
-    "{} has let go of its port",
+    "Let the modem NAME finish, then close its port: you may unplug it, or use it with another program.",
+    "{} has closed its port",
 )
 _order("resume", "Use the modem NAME again.", "{} is in use")
 
@@ -113,7 +113,7 @@ _order("resume", "Use the modem NAME again.", "{} is in use")
 @json_flag
 @pass_context
 def test(context: Context, name: str, number: str, wait: int) -> None:
-    """Send a test SMS by the modem NAME, and wait for its delivery report; exits 1 if that says that it failed.
+    """Send a test SMS by the modem NAME, and wait for its delivery report; exits 1 if the report says that it failed.
 
     It belongs to no request.
     """
@@ -124,7 +124,7 @@ def test(context: Context, name: str, number: str, wait: int) -> None:
 
 
 def _told(answer: dict[str, Any], wait: int) -> None:
-    click.echo(f"the network took it after {answer['sent_s']:.1f} s ({answer['parts']} part)")
+    click.echo(f"the network accepted it after {answer['sent_s']:.1f} s ({answer['parts']} part)")
     if answer["report"] is None:
         click.echo(f"no delivery report within {wait} s: the phone may be off, or the network sends none")
     elif answer["report"] == "trying":
@@ -139,9 +139,9 @@ def _told(answer: dict[str, Any], wait: int) -> None:
 @json_flag
 @pass_context
 def ask(context: Context, name: str, command: str) -> None:
-    """Ask the modem NAME a COMMAND that changes nothing, such as AT+CSQ; exits 1 if it is no answer but an error.
+    """Send the modem NAME a COMMAND that changes nothing, such as AT+CSQ; exits 1 if its answer is an error.
 
-    A wrong one lists those that are allowed.
+    If the COMMAND is not allowed, those that are allowed are listed.
     """
     answer = context.client.post(f"/v1/modems/{name}/at", command=command)
     context.show(answer, lambda: tell(*answer["answer"]))

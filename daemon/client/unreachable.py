@@ -1,4 +1,4 @@
-"""Why the daemon cannot be reached, and the command that mends it."""
+"""Why the daemon cannot be reached, and the command that helps."""
 
 import errno
 import grp
@@ -9,7 +9,7 @@ from pathlib import Path
 SERVICE_GROUP = "pinwheel"
 NOT_STARTED = "the daemon is not running, or does not start: systemctl status pinwheel, journalctl -u pinwheel"
 SILENT = "nobody answers: the daemon does not start, or hangs: journalctl -u pinwheel"
-NO_LONGER = "it ended before it answered: does it start? journalctl -u pinwheel"
+NO_LONGER = "it stopped before it answered: does it start? journalctl -u pinwheel"
 
 
 def explained(path: Path, exc: Exception) -> str:

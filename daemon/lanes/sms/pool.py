@@ -50,7 +50,7 @@ class Pool:
         raise NoSuchModem(f"there is no modem {name!r}; there are: {', '.join(s.name for s in self.slots)}")
 
     async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
-        """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has let go of its port."""
+        """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has closed its port."""
         async with slot.turn:
             await self._engine.remember(duty_key(slot), duty)
             before, slot.duty = slot.duty, duty

@@ -352,7 +352,7 @@ def test_a_paused_modem_sends_nothing_until_it_is_resumed(one: Pool) -> None:
 
 
 def test_a_drained_modem_lets_go_of_its_port(one: Pool) -> None:
-    assert one.pinwheel("drain", "sim1").output == "sim1 has let go of its port\n"
+    assert one.pinwheel("drain", "sim1").output == "sim1 has closed its port\n"
     with serial.Serial(one.modems[0].port, exclusive=True):
         assert one.seen("sim1")["state"] == "drained"
     for command in (("at", "sim1", "AT"), ("test", "sim1", "--to", f"+{NUMBER}")):
@@ -377,7 +377,7 @@ def test_a_modem_that_is_resumed_while_it_drains_is_used_again(tmp_path: Path) -
 
 def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
     told = one.pinwheel("test", "sim1", "--to", f"+{NUMBER}")
-    assert "the network took it after" in told.output, told.output
+    assert "the network accepted it after" in told.output, told.output
     assert "delivered after" in told.output
     assert one.modems[0].accepted == [(NUMBER, "Pinwheel: a test of the modem sim1.")]
     unheard = one.pinwheel("test", "sim1", "--to", "+447700900186", "--wait", "0")
