@@ -31,6 +31,7 @@ COUNTRIES: Mapping[str, tuple[str, ...]] = {
     "fr-fr": ("BE", "CI", "CM", "MC", "SN"),
     "en-gb": ("GB", "IE", "MT", "ZA"),
     "en-au": ("NZ",),
+    "en-in": ("IN",),
     "en-us": ("CA", "US"),
     "el-gr": ("CY",),
     "yue-cn": ("HK", "MO"),
@@ -41,9 +42,8 @@ COUNTRIES: Mapping[str, tuple[str, ...]] = {
 }
 # fmt: on
 """Countries whose main locale does not end in their own code, and those that share an ending with another."""
-SHADOWED = ("cy-cy", "cy-gb", "en-gb", "en-us", "es-us", "hi-in", "yue-cn", "zh-cn")
 REGION_LOCALES: Mapping[str, str] = {
-    **{locale.rpartition("-")[2].upper(): locale for locale in LOCALES if locale not in SHADOWED},
+    **{locale.rpartition("-")[2].upper(): locale for locale in LOCALES},
     **{region: locale for locale, regions in COUNTRIES.items() for region in regions},
 }
 """The main locale of a country; all others get the default."""

@@ -1,13 +1,21 @@
+import unicodedata
 from copy import deepcopy
 from typing import Any
 
+import phonenumbers
 import pytest
+from babel.languages import get_official_languages
 
 from daemon.core.phrases import (
+    BYE_PLAN,
     CLIPS,
+    COUNTRIES,
+    DIGIT_STYLES,
     LOCALES,
+    REGION_LOCALES,
     BadPhrases,
     Clip,
+    Plan,
     Silence,
     again_plan,
     call_plan,
@@ -17,6 +25,7 @@ from daemon.core.phrases import (
     sms_text,
 )
 from daemon.core.plurals import RULES
+from daemon.resources import config_path
 
 GOOD: dict[str, Any] = {
     "language": "Test",
@@ -149,7 +158,20 @@ def test_only_ascii_digits_can_be_spoken(pin: str) -> None:
 
 @pytest.mark.parametrize(
     ("region", "locale"),
-    [pair.split() for pair in ("GB en-gb", "us en-us", "DE de-de", "AT de-de", "MX es-mx", "CY el-gr", "HK yue-cn")],
+    [
+        pair.split()
+        for pair in (
+            "GB en-gb",
+            "us en-us",
+            "IN en-in",
+            "CN zh-cn",
+            "DE de-de",
+            "AT de-de",
+            "MX es-mx",
+            "CY el-gr",
+            "HK yue-cn",
+        )
+    ],
 )
 def test_a_country_has_a_main_locale(region: str, locale: str) -> None:
     assert locale_for_region(region) == locale
@@ -183,6 +205,47 @@ def test_only_chinese_stands_in_for_chinese() -> None:
 
 def test_all_locales_of_the_reference_are_known() -> None:
     assert len(LOCALES) == 39
+
+
+def test_each_locale_has_a_file_of_its_own() -> None:
+    assert {path.stem for path in config_path("phrases").glob("*.toml")} == LOCALES
+
+
+def test_a_country_hears_a_language_that_it_calls_its_own() -> None:
+    """CLDR knows which those are; Cantonese is written as Chinese there."""
+    for region, locale in REGION_LOCALES.items():
+        language = locale.partition("-")[0].replace("yue", "zh")
+        official = get_official_languages(region, regional=True, de_facto=True)
+        assert region == "XA" or language in {name.partition("_")[0] for name in official}, region
+
+
+def test_the_countries_of_the_table_are_countries_and_their_locales_are_known() -> None:
+    regions = [region for regions in COUNTRIES.values() for region in regions]
+    assert set(regions) <= phonenumbers.SUPPORTED_REGIONS
+    assert len(regions) == len(set(regions))
+    assert COUNTRIES.keys() <= LOCALES
+
+
+@pytest.mark.parametrize("style", DIGIT_STYLES)
+def test_digits_are_in_the_order_of_their_values(style: str) -> None:
+    assert [unicodedata.digit(character) for character in DIGIT_STYLES[style]] == list(range(10))
+
+
+@pytest.mark.parametrize("plan", [call_plan("0123456789"), call_plan("1", offer=True), again_plan("1"), BYE_PLAN])
+def test_a_call_says_only_what_a_locale_has_clips_of(plan: Plan) -> None:
+    assert {part.name for part in plan if isinstance(part, Clip)} <= set(CLIPS)
+
+
+def test_a_file_is_read_into_the_fields_of_its_names() -> None:
+    found = phrases_from("xx-xx", GOOD)
+    assert (found.locale, found.language, found.plural, found.direction, found.digits) == (
+        "xx-xx",
+        "Test",
+        "one",
+        "ltr",
+        "ascii",
+    )
+    assert (found.sms, found.minutes, found.spoken) == (GOOD["sms"]["text"], GOOD["sms"]["minutes"], GOOD["spoken"])
 
 
 def test_an_offer_takes_the_place_of_the_goodbye() -> None:
