@@ -11,6 +11,7 @@ import sys
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,13 +37,21 @@ WARM = (
     "starlette.requests",
 )
 
+ANY = "*"
+NEAR = 60  # characters on either side of a change that are shown
+
 Key = tuple[str, str, str, str]
 
 
-def _equivalent() -> dict[Key, str]:
-    """Mutants that do what the code does, each with the reason."""
+def _equivalent() -> set[Key]:
+    """Keys of mutants that do what the code does; one with ANY is for every change of a statement."""
     entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
-    return {(x["module"], x["where"], x["before"], x["after"]): x["why"] for x in entries}
+    assert all(entry["why"] for entry in entries)
+    return {(x["module"], x.get("where", ""), x["before"], x.get("after", ANY)) for x in entries}
+
+
+def _keys(mutant: Mutant) -> set[Key]:
+    return {mutant.key, (*mutant.key[:3], ANY)}
 
 
 def _warm() -> None:
@@ -76,8 +85,23 @@ def _print_survivors(module: Module, mutants: list[Mutant], outcome: Outcome) ->
         if outcome.fates[mutant.number] is Fate.SURVIVED:
             seen = "" if outcome.tests_of(mutant) else ", no test comes here"
             print(f"\n{path}:{mutant.lines[0]} {mutant.where} ({mutant.operator}{seen})")
-            print("\n".join(f"  - {line}" for line in mutant.before.splitlines()))
-            print("\n".join(f"  + {line}" for line in mutant.after.splitlines()))
+            print("\n".join(f"  {sign} {line}" for sign, line in _difference(mutant.before, mutant.after)))
+
+
+def _in_common(left: str, right: str) -> int:
+    """How many characters from the first on."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
+def _difference(before: str, after: str) -> Iterator[tuple[str, str]]:
+    """As lines with a sign, shortened to what is near the change."""
+    start = _in_common(before, after)
+    end = min(_in_common(before[::-1], after[::-1]), len(before) - start, len(after) - start)
+    for sign, text in (("-", before), ("+", after)):
+        first, last = max(start - NEAR, 0), min(len(text) - end + NEAR, len(text))
+        shown = "..." * (first > 0) + text[first:last] + "..." * (last < len(text))
+        yield from ((sign, line) for line in shown.splitlines())
 
 
 def _arguments() -> argparse.Namespace:
@@ -101,10 +125,10 @@ def main() -> int:
     print(HEAD, flush=True)
     for name in given.module or TARGETS:
         module = Module(name)
-        known = {mutant.key for mutant in module.mutants}
+        known = set().union(*map(_keys, module.mutants))
         stale = [key for key in equivalent if key[0] == name and key not in known]
         mutants = random.Random(given.seed).sample(module.mutants, min(sample or 10**9, len(module.mutants)))
-        tried = [mutant for mutant in mutants if mutant.key not in equivalent]
+        tried = [mutant for mutant in mutants if equivalent.isdisjoint(_keys(mutant))]
         outcome = run(TARGETS[name], module, tried, plan)
         score = _print_row(name, outcome, len(mutants) - len(tried), TARGETS[name].goal)
         met &= score >= TARGETS[name].goal and not stale

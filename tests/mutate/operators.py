@@ -233,7 +233,7 @@ def _changed(node: ast.AST, place: _Place, parent: ast.AST, name: str) -> Iterat
         case ast.Constant():
             for value in _other_constants(node.value, place.worded):
                 yield "constant", ast.Constant(value)
-        case ast.BoolOp(op=op, values=values):
+        case ast.BoolOp(op=op, values=values) if not place.worded:
             yield "and/or", ast.BoolOp(ast.Or() if isinstance(op, ast.And) else ast.And(), values)
             for left_out in range(len(values)):
                 kept = values[:left_out] + values[left_out + 1 :]

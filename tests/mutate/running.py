@@ -10,6 +10,7 @@ import ast
 import gc
 import importlib
 import os
+import runpy
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from tests.mutate.startup import sitecustomize
 from tests.mutate.targets import Target
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no")
+IMPORT = "import"
 LONGEST_S = 1200.0  # for all tests of one module, without a mutant
 PATIENCE, LEAST_S, IMPORTS_S = 5.0, 2.0, 20.0  # so many times as long as without it, and at least
 
@@ -60,9 +62,13 @@ class Reached:
 
 @dataclass(slots=True)
 class Outcome:
-    """Of one module. failing: tests that fail without any mutant; kills: by test, how many mutants it killed."""
+    """Of one module. failing: tests that fail without any mutant; kills: by test, how many mutants it killed.
+
+    imported: the lines that run when the module is imported, those of functions that it calls then too.
+    """
 
     fates: dict[int, Fate]
+    imported: frozenset[int] = frozenset()
     tests: dict[str, Reached] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
@@ -74,17 +80,20 @@ class Outcome:
 
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that may notice it, the quickest first."""
-        found = [name for name, test in self.tests.items() if _reaches(test, mutant)]
-        return sorted(found, key=lambda name: (self.tests[name].lines is None, self.tests[name].seconds))
+        everywhere = self.at_import(mutant)
+        found = [
+            name
+            for name, test in self.tests.items()
+            if test.lines is None or everywhere or any(line in mutant.lines for line in test.lines)
+        ]
+        return sorted(found, key=lambda name: (not self.tests[name].lines, self.tests[name].seconds))
+
+    def at_import(self, mutant: Mutant) -> bool:
+        """Whether it changes what happens when the module is imported."""
+        return not mutant.in_function or not self.imported.isdisjoint(mutant.lines)
 
     def seconds(self, mutant: Mutant) -> float:
         return sum(self.tests[name].seconds for name in self.tests_of(mutant))
-
-
-def _reaches(test: Reached, mutant: Mutant) -> bool:
-    if test.lines is None or (test.lines and not mutant.in_function):
-        return True
-    return any(line in mutant.lines for line in test.lines)
 
 
 def run(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan) -> Outcome:
@@ -113,7 +122,7 @@ def _in_place(target: Target, module: Module, mutants: Sequence[Mutant], plan: P
 
     found = forks.once(collect, 2 * LONGEST_S + max(plan.until - time.monotonic(), 0.0))
     outcome.tests = {name: Reached(*test) for name, test in found["tests"].items()}
-    outcome.failing = found["failing"]
+    outcome.failing, outcome.imported = found["failing"], frozenset(found["imported"])
     for mutant in mutants:
         if str(mutant.number) in found["failed"]:
             outcome.told(mutant, found["failed"][str(mutant.number)])
@@ -160,8 +169,9 @@ class _Tests:
 def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan: Plan) -> Any:
     """failed: by the mutant's number."""
     importlib.import_module(module.name)
-    learnt = forks.once(lambda: _learn(tests, module.path), LONGEST_S)
-    outcome = Outcome({}, {name: Reached(*test) for name, test in learnt["tests"].items()})
+    learnt = forks.once(lambda: _learn(tests, module), LONGEST_S)
+    tests_by_name = {name: Reached(*test) for name, test in learnt["tests"].items()}
+    outcome = Outcome({}, frozenset(learnt["imported"]), tests_by_name)
 
     def attempt(mutant: Mutant, _: Path) -> list[str]:
         mutant.apply()
@@ -172,14 +182,15 @@ def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan
         span_s = outcome.seconds(mutant) * PATIENCE
         return Limit(span_s + LEAST_S, span_s + IMPORTS_S)
 
-    reached = [mutant for mutant in mutants if outcome.tests_of(mutant)]
+    reached = [mutant for mutant in mutants if outcome.tests_of(mutant) and not outcome.at_import(mutant)]
     tried = forks.each(reached, attempt, limit, plan.workers, plan.until)
     return {**learnt, "failed": {mutant.number: failed for mutant, failed in tried}}
 
 
-def _learn(tests: _Tests, path: Path) -> Any:
+def _learn(tests: _Tests, module: Module) -> Any:
     """Run all tests without a mutant. tests: by name, seconds and lines of the ones that pass."""
-    watch = coverage.Coverage(data_file=None, config_file=False, include=[str(path)])
+    path = str(module.path)
+    watch = coverage.Coverage(data_file=None, config_file=False, include=[path])
     begun: dict[str, float] = {}
 
     def before(name: str) -> None:
@@ -187,11 +198,13 @@ def _learn(tests: _Tests, path: Path) -> Any:
         begun[name] = time.monotonic()
 
     watch.start()
+    watch.switch_context(IMPORT)
+    runpy.run_path(path, run_name=module.name)
     failing = list(tests.run(tests.names(), before, every=True))
     ends = [*list(begun.values())[1:], time.monotonic()]
     watch.stop()
     lines: dict[str, list[int]] = {}
-    for line, names in watch.get_data().contexts_by_lineno(str(path)).items():
+    for line, names in watch.get_data().contexts_by_lineno(path).items():
         for name in names:
             lines.setdefault(name, []).append(line)
     passing = {
@@ -199,7 +212,7 @@ def _learn(tests: _Tests, path: Path) -> Any:
         for (name, start), end in zip(begun.items(), ends, strict=True)
         if name not in failing
     }
-    return {"tests": passing, "failing": failing}
+    return {"tests": passing, "failing": failing, "imported": lines.get(IMPORT, [])}
 
 
 def _replace_functions(mutated: CodeType) -> None:

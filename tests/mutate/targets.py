@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 PURE, OTHERS = 0.90, 0.80
-CORE = "tests/daemon/core/"
+CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drivers/serial/", "tests/drivers/sip/"
+MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
+CONFIG = "tests/daemon/config/test_config.py"
+REPR = "tests/daemon/test_repr.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +20,11 @@ class Target:
 
 TARGETS: dict[str, Target] = {
     "daemon.pins": Target(PURE, ("tests/daemon/test_pins.py",)),
-    "daemon.core.backlog": Target(PURE, (CORE + "test_backlog.py",)),
+    "daemon.core.backlog": Target(PURE, (CORE + "test_backlog.py", REPR)),
     "daemon.core.callers": Target(PURE, (CORE + "test_callers.py",)),
     "daemon.core.holds": Target(PURE, (CORE + "test_holds.py", CORE + "test_backlog.py")),
     "daemon.core.limits": Target(PURE, (CORE + "test_limits.py",)),
-    "daemon.core.milliseconds": Target(PURE, (CORE + "test_quota.py",)),
+    "daemon.core.milliseconds": Target(PURE, (CORE + "test_milliseconds.py", CORE + "test_timelines.py")),
     "daemon.core.overload": Target(PURE, (CORE + "test_overload.py",)),
     "daemon.core.pace": Target(PURE, (CORE + "test_pace.py", CORE + "test_backlog.py")),
     "daemon.core.phrases": Target(PURE, (CORE + "test_phrases.py",)),
@@ -29,5 +32,21 @@ TARGETS: dict[str, Target] = {
     "daemon.core.quota": Target(PURE, (CORE + "test_quota.py",)),
     "daemon.core.reporting": Target(PURE, (CORE + "test_reporting.py",)),
     "daemon.core.wheel": Target(PURE, (CORE + "test_wheel.py",)),
-    "daemon.core.workflows": Target(PURE, (CORE + "test_timelines.py", CORE + "test_machine.py")),
+    "daemon.core.workflows": Target(
+        PURE, (CORE + "test_timelines.py", CORE + "test_machine.py", API + "test_start.py", CONFIG)
+    ),
+    "daemon.api.access": Target(PURE, (API + "test_access.py", REPR)),
+    "daemon.api.params": Target(PURE, (API + "test_start.py", API + "test_gather.py", API + "test_params.py", REPR)),
+    "drivers.sip.digest": Target(PURE, (SIP + "test_digest.py", SIP + "test_agent.py", REPR)),
+    "drivers.serial.at": Target(
+        OTHERS, (SERIAL + "test_at.py", SERIAL + "test_dialogue.py", SERIAL + "test_habits.py")
+    ),
+    "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),
+    "drivers.sip.message": Target(
+        OTHERS, (SIP + "test_malformed.py", SIP + "test_agent.py", SIP + "test_validation.py")
+    ),
+    "drivers.sip.uri": Target(OTHERS, (SIP + "test_uri.py",)),
+    "drivers.sip.sdp": Target(OTHERS, (SIP + "test_sdp.py",)),
+    "drivers.sip.call": Target(OTHERS, (SIP + "test_dialog.py", SIP + "test_agent.py")),
+    "drivers.sip.transaction": Target(OTHERS, (SIP + "test_agent.py", SIP + "test_dialog.py")),
 }
