@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from daemon.api.access import Role, origin_of
+from daemon.api.access import Role
 from daemon.api.app import ROUTES
 from daemon.client.connection import _UnixConnection
 from drivers.simulated.modem import SimulatedModem
@@ -402,20 +402,6 @@ def test_operators_on_the_socket_can_be_named() -> None:
         codes = [as_user(gateway, uid, "/v1/status", "GET")[0] for uid in (CLERK, STRANGER, 0)]
         assert codes == [200, 403, 200]
         assert as_user(gateway, STRANGER, "/verify/search/json", request_id="none")[1]["status"] == "101"
-
-
-@pytest.mark.parametrize(
-    ("host", "origin"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-    ],
-)
-def test_a_caller_on_tcp_is_known_by_its_address_or_network(host: str, origin: str) -> None:
-    """There used to be one origin for all of IPv4 on a socket that serves IPv6 too, as systemd makes them."""
-    assert origin_of(None, host) == origin
 
 
 UNREADABLE = [

@@ -1,0 +1,104 @@
+"""Parameters as they come over HTTP: query, form or JSON, whole or in pieces."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from daemon.api.params import HttpError, Parameters, gather
+
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+def gathered(
+    query: bytes = b"", *parts: bytes, kind: str | None = FORM, method: str = "POST", whole: bool = True
+) -> Parameters:
+    """parts: of the body; whole: the client does not go away after them."""
+    headers = [] if kind is None else [(b"content-type", kind.encode())]
+    messages: list[Any] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    messages.append({"type": "http.request", "body": b""} if whole else {"type": "http.disconnect"})
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    scope = {"type": "http", "method": method, "query_string": query, "headers": headers, "path": "/verify/json"}
+    return asyncio.run(gather(Request(scope, receive)))
+
+
+def refusal(*given: Any, **more: Any) -> tuple[int, str]:
+    with pytest.raises(HttpError) as told:
+        gathered(*given, **more)
+    return told.value.status, told.value.title
+
+
+def values(given: Parameters, names: str = "ab") -> Sequence[str | None]:
+    return [given.text(name) for name in names]
+
+
+def test_query_and_body_are_one_and_the_body_comes_last() -> None:
+    assert values(gathered(b"a=1&b=2", b"b=", b"3")) == ["1", "3"]
+    assert values(gathered(b"a=1&b=2", b'{"b": "3"}', kind=JSON)) == ["1", "3"]
+
+
+def test_a_get_has_no_body() -> None:
+    assert values(gathered(b"a=1", b"b=3", method="GET")) == ["1", None]
+
+
+@pytest.mark.parametrize("kind", [JSON, "Application/JSON", "application/json; charset=utf-8", " application/json ;"])
+def test_json_is_an_object_with_a_field_for_each_parameter(kind: str) -> None:
+    assert values(gathered(b"", b'{"a": "1", "b": [2, 3]}', kind=kind)) == ["1", "3"]
+    assert values(gathered(b"", b" ", kind=kind)) == [None, None]
+
+
+@pytest.mark.parametrize("kind", [FORM, None, "", JSON, FORM.upper() + "; charset=utf-8"])
+def test_a_form_is_read_whatever_it_is_called(kind: str | None) -> None:
+    """The SDK for Python calls it JSON after any call of its own in JSON."""
+    assert values(gathered(b"", b"a=1&b=%C3%A4", kind=kind)) == ["1", "ä"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1]", b'"a=1"', b"1", b"null", b"{", b'{"a": "=', b"[a=1]", b"\xff", b" \n[=", b"[" * 60_000]
+)
+def test_what_is_called_json_and_is_none_is_refused(body: bytes) -> None:
+    assert refusal(b"", body, kind=JSON) == (400, "Body not readable")
+
+
+@pytest.mark.parametrize("text", [b"a=%ff", b"a=%ed%a0%80", b"a=\xff"])
+def test_what_is_not_utf_8_is_refused(text: bytes) -> None:
+    assert refusal(text) == (400, "Query not readable")
+    assert refusal(b"", text) == (400, "Body not readable")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data"])
+def test_other_types_are_refused(kind: str) -> None:
+    assert refusal(b"", b"a=1", kind=kind) == (415, "Body of an unknown type")
+    assert refusal(b"", b'{"a": 1}', kind=kind) == (415, "Body of an unknown type")
+
+
+def test_json_that_is_called_a_form_is_a_form_without_parameters() -> None:
+    assert values(gathered(b"", b'{"a": "1"}', kind=FORM)) == [None, None]
+
+
+def test_a_body_has_at_most_64_kib() -> None:
+    most = b"a=" + b"1" * (64 * 1024 - 2)
+    assert len(gathered(b"", most[:1000], most[1000:]).required("a")) == 64 * 1024 - 2
+    assert refusal(b"", most, b"1") == (413, "Body too large")
+
+
+def test_a_body_that_is_cut_off_is_refused() -> None:
+    assert refusal(b"", b"a=1", whole=False) == (400, "Body cut off")
+
+
+def test_a_request_has_at_most_100_parameters() -> None:
+    """Empty ones too, in query and body together."""
+    sixty, forty = (b"&".join([b"x="] * count) for count in (60, 40))
+    assert values(gathered(sixty, forty + b"&a=1", kind=FORM, method="GET")) == [None, None]
+    gathered(sixty, forty)
+    assert refusal(sixty, forty + b"&a=1") == (413, "Too many parameters")
+    assert refusal(b"&".join([b"x="] * 101)) == (400, "Query not readable")
+    many = json.dumps({str(number): "" for number in range(100)}).encode()
+    gathered(b"", many, kind=JSON)
+    assert refusal(b"a=1", many, kind=JSON) == (413, "Too many parameters")
