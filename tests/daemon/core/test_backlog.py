@@ -90,9 +90,17 @@ def test_a_held_recipient_lets_the_others_go_first_and_is_tried_again_sooner_whe
     assert waiting.look_again_s(NOW) == 1
 
 
+def test_a_recipient_whom_all_modems_failed_goes_before_one_that_is_held() -> None:
+    holds = Holds()
+    for _ in range(4):
+        holds.deferred("b", NOW - 5, "CMS 38")  # for 30 s while others wait, else for 4 s
+    assert order(backlog(message(90, "a"), message(60, "b"), holds=holds), modem(failed=("a", "b"))) == "ab"
+
+
 def test_the_next_look_is_when_the_first_message_can_be_late() -> None:
     assert backlog().look_again_s(NOW) == float("inf")
     assert backlog(message(60), message(30)).look_again_s(NOW) == 20
+    assert backlog(message(30, parts=3)).look_again_s(NOW) == 20
     holds = Holds()
     holds.deferred("b", NOW - 10, "CMS 38")
     assert backlog(message(30), message(60, "b"), holds=holds).look_again_s(NOW) == 20
@@ -110,12 +118,26 @@ def test_while_all_modems_are_slow_what_has_most_time_left_is_tried() -> None:
     assert order(backlog(message(60, "b")), modem(5, 5, 55, allows=lambda _: False)) == ""
 
 
+def test_a_hold_of_a_moment_is_one_while_all_modems_are_slow() -> None:
+    holds = Holds()
+    holds.deferred("b", NOW - 1.5, "CMS 38")
+    assert order(backlog(message(60, "b"), holds=holds), modem(5, 5, 55)) == ""
+
+
+@pytest.mark.parametrize(("lives_s", "parts", "goes"), [(15, 1, "a"), (14.9, 1, ""), (25, 3, "a"), (24.9, 3, "")])
+def test_while_all_modems_are_slow_it_is_tried_where_it_is_in_time_as_usual(
+    lives_s: float, parts: int, goes: str
+) -> None:
+    assert order(backlog(message(lives_s, "a", parts=parts)), modem(5, 5, 55)) == goes
+
+
 def test_only_what_no_modem_can_bring_in_time_is_dropped() -> None:
-    waiting = backlog(message(14, "a"), message(15, "b"), message(24, "c", parts=3), message(25, "d", parts=3))
+    long = message(20, "e", parts=2), message(24, "c", parts=3), message(25, "d", parts=3)
+    waiting = backlog(message(14, "a"), message(15, "b"), *long)
     paces = [modem(30).pace, modem(5, 5, 40).pace]
     assert [late.job for late in waiting.drop_late(NOW, paces)] == ["a", "c"]
     assert waiting.drop_late(NOW, paces) == []
-    assert len(waiting) == 2
+    assert len(waiting) == 3
 
 
 def test_without_modems_a_message_is_kept_until_its_pin_is_almost_dead() -> None:

@@ -28,6 +28,7 @@ def test_a_request_is_its_accounts_and_of_an_operator_who_names_none(
 
 def test_users_of_accounts_who_name_none_are_apart_from_all_others() -> None:
     assert unnamed([]) == Caller().account
+    assert unnamed(["acme", "bolt"]) == ":acme:bolt"  # as requests in a database have it
     of_acme, of_both = Caller(unnamed(["acme"])), Caller(unnamed(["acme", "bolt"]))
     started = replace(request(1), account=of_acme.account)
     assert [caller.owns(started) for caller in (of_acme, of_both, Caller("acme"), Caller())] == [True, *[False] * 3]

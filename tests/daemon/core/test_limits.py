@@ -75,6 +75,7 @@ def test_a_secret_is_guessed_ten_times_at_once_and_then_every_three_seconds() ->
 def test_guesses_at_many_names_are_limited_too() -> None:
     guesses = Guesses()
     assert sum(tried(guesses, "192.0.2.1", f"name{i}", 0.0, 1) for i in range(200)) == 30
+    assert sum(tried(guesses, "192.0.2.1", f"other{i}", 10.0, 1) for i in range(200)) == 10
 
 
 @pytest.mark.parametrize("place", ["192.0.2.1", "192.0.2.2"])
@@ -100,4 +101,5 @@ def test_a_name_that_was_made_up_is_not_kept_at_its_whole_length() -> None:
     guesses = Guesses()
     assert tried(guesses, "place", "x" * 60_000, 0.0) == 10
     assert tried(guesses, "place", "x" * 60_000 + "y", 0.0) == 0
+    assert tried(guesses, "place", "x" * 64 + "y", 0.0) == 0
     assert tried(guesses, "place", "x" * 63 + "y", 0.0) == 10

@@ -53,3 +53,10 @@ def test_what_was_sent_more_than_five_minutes_ago_says_nothing_of_the_modems_nee
     one.sent(399)
     one.dropped(400, 1)
     assert str(one.overload(400)) == "overloaded: 1 dropped, 2 modems would do"
+
+
+@pytest.mark.parametrize(("at", "wanted"), [(399.9, "2 modems"), (400.0, "no number of modems")])
+def test_what_was_sent_counts_for_five_minutes(at: float, wanted: str) -> None:
+    one = load(10, 0)
+    one.dropped(at, 1)
+    assert str(one.overload(at)) == f"overloaded: 1 dropped, {wanted} would do"

@@ -16,8 +16,8 @@ def test_nothing_is_assumed_of_a_modem_that_has_sent_nothing() -> None:
 
 
 def test_the_slowest_and_the_median_of_the_last_five_count() -> None:
-    one = pace(90, 5, 5, 7, 30, 6)
-    assert (one.slow_s(100), one.usual_s(100)) == (30, 6)
+    one = pace(90, 40, 5, 7, 9, 6)
+    assert (one.slow_s(100), one.usual_s(100)) == (40, 7)
 
 
 def test_one_slow_message_does_not_change_what_is_usual() -> None:
@@ -45,3 +45,5 @@ def test_a_message_that_was_not_taken_counts_only_if_it_was_slow() -> None:
     assert one.slow_s(100) == 5
     one.took_in_vain(100, 30)
     assert one.slow_s(100) == 30
+    one.took_in_vain(100, 30)  # no slower than what is known
+    assert one.usual_s(100) == 5

@@ -28,6 +28,13 @@ def test_any_report_ends_it() -> None:
     assert (one.unreported(359), one.unreported(360)) == (0, 10)
 
 
+def test_the_minute_is_counted_from_the_tenth_message() -> None:
+    one = Reporting()
+    for second in range(10):
+        one.taken(100 + second)
+    assert (one.unreported(168.9), one.unreported(169)) == (0, 10)
+
+
 def test_later_messages_put_nothing_off() -> None:
     one = reporting(10)
     one.taken(159)

@@ -1,5 +1,8 @@
 """Digest authentication by the examples of RFC 7616 3.9.1."""
 
+import re
+from hashlib import md5
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +37,73 @@ def test_the_examples_of_the_standard(monkeypatch: pytest.MonkeyPatch, algorithm
     assert name == "authorization"
     assert f'response="{response}"' in value
     assert "nc=00000001" in value
+
+
+def fields(header: str) -> dict[str, str]:
+    """Those of credentials, with their quotes."""
+    assert header.startswith("Digest ")
+    return dict(re.findall(r'(\w+)=("[^"]*"|[^,]*)(?:, |\Z)', header.removeprefix("Digest ")))
+
+
+@pytest.mark.parametrize(("opaque", "more"), [("", {}), ("FQhe/qaU", {"opaque": '"FQhe/qaU"'})])
+def test_credentials_have_the_fields_of_the_standard_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, opaque: str, more: dict[str, str]
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: CNONCE)
+    asked = Challenge(407, REALM, NONCE, "MD5", "auth", opaque, stale=False)
+    name, value = credentials(asked, ACCOUNT, "GET", "/dir/index.html")
+    assert name == "proxy-authorization"
+    assert fields(value) == {
+        "username": '"Mufasa"',
+        "realm": f'"{REALM}"',
+        "nonce": f'"{NONCE}"',
+        "uri": '"/dir/index.html"',
+        "response": '"8ca523f5e9506fed4657c9700eebdbec"',
+        "algorithm": "MD5",
+        "qop": "auth",
+        "nc": "00000001",
+        "cnonce": f'"{CNONCE}"',
+        **more,
+    }
+
+
+def test_a_server_of_rfc_2069_gets_no_count_and_a_response_without_one() -> None:
+    met = Credentials(ACCOUNT)
+    met.take(refused(f'Digest realm="{REALM}", nonce="{NONCE}", opaque="o"'), ())
+    [(_, value)] = met.headers("INVITE", "sip:a@b")
+    ha1, ha2 = (md5(text.encode()).hexdigest() for text in (f"Mufasa:{REALM}:Circle of Life", "INVITE:sip:a@b"))
+    assert fields(value) == {
+        "username": '"Mufasa"',
+        "realm": f'"{REALM}"',
+        "nonce": f'"{NONCE}"',
+        "uri": '"sip:a@b"',
+        "response": f'"{md5(f"{ha1}:{NONCE}:{ha2}".encode()).hexdigest()}"',
+        "algorithm": "MD5",
+        "opaque": '"o"',
+    }
+
+
+def test_a_challenge_is_read_with_all_that_it_names_and_nothing_that_it_does_not() -> None:
+    (bare,) = challenges(refused('Digest nonce="n"'))
+    assert bare == Challenge(401, "", "n", "MD5", "", "", stale=False)
+    (whole,) = challenges(refused('Digest realm="r", nonce="n", opaque="o", stale=True, algorithm=sha-256, qop="auth"'))
+    assert whole == Challenge(401, "r", "n", "SHA-256", "auth", "o", stale=True)
+
+
+def test_without_an_account_or_a_challenge_nothing_is_signed() -> None:
+    nobody, met = Credentials(None), Credentials(ACCOUNT)
+    assert nobody.take(refused(*OFFERED), ()) == ()
+    assert nobody.headers("INVITE", "sip:a@b") == ()
+    assert met.take(Message((), status=200), ()) == ()
+    assert met.headers("INVITE", "sip:a@b") == ()
+
+
+def test_what_was_forgotten_signs_nothing_and_is_news_again() -> None:
+    met = Credentials(ACCOUNT)
+    assert met.take(refused(*OFFERED), ()) == ((401, REALM),)
+    met.forget()
+    assert met.headers("REGISTER", "sip:r") == ()
+    assert met.take(refused(*OFFERED), ()) == ((401, REALM),)
 
 
 def test_each_use_of_a_nonce_is_counted() -> None:
