@@ -64,7 +64,7 @@ class Network(Terminal):
         self.moments: list[tuple[str, float]] = []  # ("AT+CMGS" or "accepted", monotonic): for measuring
         self.network_s = network_s
         self._handset, self._report_s = handset, report_s
-        self._registered = 1
+        self._registered, self._stalled = 1, False
         self._storages: dict[str, dict[int, bytes]] = {"SM": {}, "SR": {}, dialect.incoming: {}}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
         self._congested: set[str] = set()
@@ -76,6 +76,7 @@ class Network(Terminal):
     def _reset(self) -> None:
         super()._reset()
         self._busy, self._reports, self._unacknowledged = False, 0, False
+        self._kept: Callable[[], None] | None = None  # what happens to the message that the network holds
         self._outbox: list[tuple[Submit, Handset]] = []  # the first is with the network
 
     def _say(self, *lines: str) -> None:
@@ -130,6 +131,16 @@ class Network(Terminal):
         """The next messages, to this number if one is given, end in this error."""
         self._do(lambda: self._errors.extend([(kind, code, number)] * times))
 
+    def stall(self, stalled: bool) -> None:
+        """The network keeps what it gets, and says nothing, until this is over."""
+
+        def change() -> None:
+            self._stalled, kept, self._kept = stalled, self._kept, None
+            if kept is not None:
+                kept()
+
+        self._do(change)
+
     def lose_answer(self, accepted: bool) -> None:
         """The next message's answer never comes; whether it was sent."""
         self._do(lambda: self._answers_lost.append(accepted))
@@ -180,6 +191,9 @@ class Network(Terminal):
             self._after(self.network_s, lambda: self._network_answers(submit, handset))
 
     def _network_answers(self, submit: Submit, handset: Handset) -> None:
+        if self._stalled:
+            self._kept = partial(self._network_answers, submit, handset)
+            return
         error = self._network_error(submit, handset)
         lost = None if error or not self._answers_lost else self._answers_lost.pop(0)
         if lost is False:  # within the modem, which does not count it

@@ -32,6 +32,7 @@ class Terminal:
         self._order = itertools.count()
         self._master = self._slave = -1
         self._mute = self._stopping = False
+        self._gathered: bytearray | None = None
 
     def _reset(self) -> None:
         """What a start forgets."""
@@ -72,6 +73,19 @@ class Terminal:
     def replug(self) -> None:
         """Back, under the same link."""
         self._do(self._plug)
+
+    def gather(self, on: bool) -> None:
+        """Keep what it says, and let it out in one piece when this is over."""
+
+        def change() -> None:
+            gathered, self._gathered = self._gathered, bytearray() if on else None
+            self._put(bytes(gathered or b""))
+
+        self._do(change)
+
+    @property
+    def gathered(self) -> bytes:
+        return bytes(self._gathered or b"")
 
     def noise(self, octets: bytes) -> None:
         """Octets on the wire, also of a modem that hangs."""
@@ -137,7 +151,9 @@ class Terminal:
             self._put(octets)
 
     def _put(self, octets: bytes) -> None:
-        if self._master >= 0:
+        if self._gathered is not None:
+            self._gathered += octets
+        elif self._master >= 0:
             with contextlib.suppress(OSError):  # nobody reads: a full buffer loses octets, as a UART does
                 os.write(self._master, octets)
 

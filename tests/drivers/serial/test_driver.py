@@ -544,70 +544,48 @@ def test_a_report_gives_the_first_answer_to_the_older_message(eager: SimulatedMo
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
 
 
-class Glued(SimulatedModem):
-    """Holds back what it says, and then says it at once."""
-
-    holding, held = False, b""
-
-    def _write(self, octets: bytes) -> None:
-        if self.holding:
-            self.held += octets
-        else:
-            super()._write(octets)
-
-    def hold(self) -> None:
-        self._do(lambda: setattr(self, "holding", True))
-
-    def release(self) -> None:
-        def say() -> None:
-            self.holding = False
-            self._write(self.held)
-
-        self._do(say)
-
-
 @pytest.fixture
-def glued(tmp_path: Path) -> Iterator[Glued]:
-    modem = Glued(tmp_path / "modem", network_s=0.05, report_s=60.0, dialect=Dialect(multitasking=True))
+def glued(tmp_path: Path) -> Iterator[SimulatedModem]:
+    modem = SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=60.0, dialect=Dialect(multitasking=True))
     with modem:
         yield modem
 
 
-def test_two_answers_in_one_read_go_to_their_messages(glued: Glued) -> None:
+def test_two_answers_in_one_read_go_to_their_messages(glued: SimulatedModem) -> None:
     news, older = News(), sms()
     with opened(glued.port, news, PATIENT) as driver:
         owed(driver, glued, older, 1.5)
         future = driver.send(sms(OTHER))
-        until(lambda: glued.commands["+CMGS"] == 2 and len(glued._outbox) == 2, "it is on the wire", BOUND_S)
-        glued.hold()
-        until(lambda: len(glued.accepted) == 2 and not glued._outbox, "both are answered", BOUND_S)
-        glued.release()
+        until(lambda: glued.commands["+CMGS"] == 2 and glued.sending == 2, "it is on the wire", BOUND_S)
+        glued.gather(True)
+        until(lambda: len(glued.accepted) == 2 and not glued.sending, "both are answered", BOUND_S)
+        glued.gather(False)
         assert future.result(BOUND_S) == Receipt((1,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
 
 
-def test_a_prompt_in_one_read_with_an_older_answer_is_seen(glued: Glued) -> None:
+def test_a_prompt_in_one_read_with_an_older_answer_is_seen(glued: SimulatedModem) -> None:
     news, older = News(), sms(SILENT_HANDSET)
     with opened(glued.port, news, replace(PATIENT, prompt=3.0)) as driver:
         owed(driver, glued, older, 2.0)
-        glued.hold()
+        glued.gather(True)
         glued.delay_prompt(1.2)
         future = driver.send(sms(OTHER))
-        until(lambda: b">" in glued.held and b"+CMGS" in glued.held, "the answer and the prompt", BOUND_S)
-        glued.release()
+        until(lambda: b">" in glued.gathered and b"+CMGS" in glued.gathered, "the answer and the prompt", BOUND_S)
+        glued.gather(False)
         assert future.result(BOUND_S) == Receipt((1,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
 
 
-def test_an_answer_just_before_a_restart_counts(glued: Glued) -> None:
+def test_an_answer_just_before_a_restart_counts(glued: SimulatedModem) -> None:
     with opened(glued.port) as driver:
         glued.network_s = 0.3
         future = ready(driver).send(sms())
-        until(lambda: glued._outbox, "it is on the wire", BOUND_S)
-        glued.hold()
-        until(lambda: glued.accepted and not glued._outbox, "it is answered", BOUND_S)
+        until(lambda: glued.sending, "it is on the wire", BOUND_S)
+        glued.gather(True)
+        until(lambda: glued.accepted and not glued.sending, "it is answered", BOUND_S)
         glued.say("RDY")
-        glued.release()
+        glued.gather(False)
         assert future.result(BOUND_S) == Receipt((0,))
 
 
