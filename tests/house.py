@@ -46,10 +46,6 @@ KNOWN: tuple[str, ...] = (
     "daemon/lanes/voice.py",
     "daemon/main.py",
     "drivers.simulated.commands imports drivers.simulated.modem imports drivers.simulated.commands",
-    "drivers/pyvoip/calls.py Calls",
-    "drivers/pyvoip/leg.py Leg",
-    "drivers/pyvoip/signalling.py Signalling",
-    "drivers/pyvoip/trunk.py Trunk",
     "drivers/rtp/stream.py Stream",
     "drivers/serial/at.py Session",
     "drivers/serial/care.py Care",
@@ -58,7 +54,7 @@ KNOWN: tuple[str, ...] = (
     "drivers/simulated/modem.py SimulatedModem",
     "drivers/simulated/network.py Network",
     "drivers/sip/agent.py UserAgent",
-    "drivers/sip/call.py Call",
+    "drivers/sip/call.py OutgoingCall",
     "drivers/sip/dialog.py Dialog",
 )
 """What breaks a rule and is being mended."""

@@ -118,7 +118,7 @@ def test_an_import_that_goes_where_it_must_not_is_named(source: str, target: str
         ("daemon.lanes.voice", "drivers"),
         ("daemon.lanes.voice", "drivers.settings"),
         ("daemon.prompts.library", "drivers.codecs.g711"),
-        ("drivers.pyvoip.leg", "drivers.guard"),
+        ("drivers.pyvoip.calls", "drivers.guard"),
         ("drivers.checks", "drivers.settings"),
     ],
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.params import HttpError, Mistake, Parameters, _body_fields, start_parameters
-from drivers.pyvoip.leg import presentable
+from drivers.pyvoip.outcome import presentable
 from drivers.serial import at, pdu
 from drivers.sip.address import host_port_of
 from drivers.sip.agent import UserAgent

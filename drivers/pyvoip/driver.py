@@ -1,4 +1,4 @@
-"""One SIP account: its signalling, and a watch over that."""
+"""One SIP account: a generation of signalling, and a watch that starts the next one where the thread is lost."""
 
 import logging
 import threading
@@ -7,22 +7,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
-from drivers.backoff import Backoff
 from drivers.guard import guarded
-from drivers.pyvoip.leg import Farewells, Handle
+from drivers.pyvoip.handle import Farewells, Handle
 from drivers.pyvoip.locate import locate
 from drivers.pyvoip.options import Options
+from drivers.pyvoip.setting import Locator, Setting
 from drivers.pyvoip.signalling import Signalling
-from drivers.pyvoip.trunk import Locator
+from drivers.pyvoip.sip_port import SipPort
+from drivers.pyvoip.watch import Watch
 from drivers.sip.address import Timers
 
 log = logging.getLogger("pinwheel.voice")
 
-STILL_LOOKS = 5  # without a turn in between, a second apart, and the thread is given up
-
 
 class Driver:
-    """One SIP account: its signalling, and a watch over that."""
+    """The watch reports the calls of a lost generation and starts the next; it touches no agent and no socket."""
 
     def __init__(
         self,
@@ -34,19 +33,17 @@ class Driver:
         check_s: float = 1.0,
     ) -> None:
         self.name = name
-        self._options = options
-        self._timers = timers or Timers()
-        self._locate = locate
+        self._port = SipPort()
+        self._setting = Setting(name, options, timers or Timers(), locate, self._port, lambda _: None)
         self._check_s = check_s
-        self._listener: Callable[[StateChanged], None] = lambda _: None
         self._signalling: Signalling | None = None
         self._closing = threading.Event()
         self._watch_thread: threading.Thread | None = None
 
     def open(self, listener: Callable[[StateChanged], None]) -> None:
-        self._listener = listener
+        self._setting = replace(self._setting, listener=listener)
         self._closing.clear()
-        self._start()
+        self._start(1)
         watch = threading.Thread(target=self._watch, name="voice-watch", daemon=True)
         watch.start()
         self._watch_thread = watch  # not before: one that has not started yet looks like one that died
@@ -60,7 +57,7 @@ class Driver:
 
     def status(self) -> TrunkStatus:
         if self._signalling is None:
-            return TrunkStatus(DeviceState.CLOSED, server=self._options.server)
+            return TrunkStatus(DeviceState.CLOSED, server=self._setting.options.server)
         status = self._signalling.status()
         watched = self._watch_thread is None or self._watch_thread.is_alive()
         if status.alive and not watched:
@@ -74,34 +71,25 @@ class Driver:
         self._watch_thread.join()
         self._watch_thread = None
         self._signalling.close()
+        self._port.close()
 
-    def _start(self, farewells: Farewells = ()) -> None:
-        """What the listener asks of us must be there before it hears anything."""
-        self._signalling = Signalling(self.name, self._options, self._timers, self._locate, self._listener, farewells)
+    def _start(self, generation: int, farewells: Farewells = ()) -> None:
+        """What the listener asks of us must be there before it gets any news."""
+        self._signalling = Signalling(self._setting, generation, farewells)
         self._signalling.open()
 
     def _watch(self) -> None:
-        """Replace signalling that has died, or has not moved at several looks (not for so long: a suspended host).
-
-        What dies again at once is replaced ever less often.
-        """
-        watched, turns, still = self._signalling, -1, 0
-        backoff, began, not_before = Backoff(self._check_s), time.monotonic(), 0.0
+        """Where the next generation cannot be started, the next look tries again."""
+        watch = Watch(self._check_s)
         while not self._closing.wait(self._check_s):
             with guarded("watch"):
-                signalling = self._signalling
-                assert signalling is not None
-                same = signalling is watched and signalling.turns == turns
-                watched, turns, still = signalling, signalling.turns, still + 1 if same else 0
-                now = time.monotonic()
-                if (still >= STILL_LOOKS or signalling.dead) and now >= not_before:
-                    not_before, began = now + backoff.pause(now - began), now
-                    self._replace(signalling)
+                lost = self._signalling
+                assert lost is not None
+                if watch.look(lost.generation, lost.pulse.turns, time.monotonic(), dead=lost.dead):
+                    self._replace(lost)
 
-    def _replace(self, signalling: Signalling) -> None:
-        """Where the new one cannot be started, the next look tries again."""
-        log.error("voice=%s signalling=%s calls=%s: begun again", self.name, *signalling.trouble())
-        farewells = signalling.abandon()
+    def _replace(self, lost: Signalling) -> None:
+        farewells = lost.abandon()
         with guarded("status"):
-            self._listener(StateChanged())
-        self._start(farewells)
+            self._setting.listener(StateChanged())
+        self._start(lost.generation + 1, farewells)

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import queue
 import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +12,14 @@ from typing import assert_never
 
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.guard import guarded, place
-from drivers.pyvoip.calls import Calls, Dial, Located
-from drivers.pyvoip.leg import Farewells, Handle
-from drivers.pyvoip.options import Options
-from drivers.pyvoip.trunk import Locator, Trunk
+from drivers.pyvoip.audio import Audio, Located
+from drivers.pyvoip.calls import Calls, Dial
+from drivers.pyvoip.handle import Farewells, Handle
+from drivers.pyvoip.lease import Lease
+from drivers.pyvoip.setting import Setting
+from drivers.pyvoip.trunk import Trunk
 from drivers.rtp.supervisor import Supervisor
-from drivers.sip.address import Timers
+from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.voice")
 
@@ -41,41 +42,37 @@ class Close:
 Command = Dial | HangUp | Close | Located
 
 
-class Signalling:
-    """The thread, what it owns, and what others may ask of it; `abandon` is for when it no longer answers.
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What the thread publishes in each turn, at least once a second. turns: so far; at: when (monotonic)."""
 
-    Only the thread uses the agent. What fails inside one call ends that call. A thread that fails as a whole hangs up
-    its calls itself before it ends; one that hangs has its sockets closed, so that it can do nothing when it wakes up,
-    and its successor sends what it left for that: its `farewells`.
+    turns: int
+    at: float
+    status: TrunkStatus
+
+
+class Signalling:
+    """One generation: the thread, what it owns, and what others may ask of it.
+
+    Only the thread uses agent and sockets. What fails inside one call ends that call. A thread that fails as a whole
+    hangs up its calls itself before it ends. One that hangs is left alone: `abandon` ends its lease, so that it can do
+    nothing when it wakes up, and the next generation sends what it left for that: its `farewells`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        options: Options,
-        timers: Timers,
-        locate: Locator,
-        listener: Callable[[StateChanged], None],
-        farewells: Farewells = (),
-    ) -> None:
-        self.turns = 0  # goes up while the thread lives, at least once a second
-        self._name = name
-        self._options = options
-        self._listener = listener
-        self._turned_at = time.monotonic()
+    def __init__(self, setting: Setting, generation: int, farewells: Farewells = ()) -> None:
+        self.generation = generation
+        self.pulse = Pulse(0, time.monotonic(), TrunkStatus(DeviceState.STARTING, server=setting.options.server))
+        self._setting = setting
         self._farewells = farewells
+        self._lease = Lease()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._status = TrunkStatus(DeviceState.STARTING, server=options.server)
         self._closing_at: float | None = None
-        self._abandoned = False
-        self._over = False
         self._selector = selectors.DefaultSelector()
-        self._audio = Supervisor(name, self._selector)
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._trunk = Trunk(options, timers, self._selector, self._rouse, locate)
-        self._calls = Calls(options, self._trunk, self._audio, self._ask)
+        self._wake = Wake()
+        self._supervisor = Supervisor(setting.name, self._selector, self._lease.fileno())
+        self._trunk = Trunk(setting, self._lease, self._selector, self._wake)
+        audio = Audio(setting.options, self._trunk, self._supervisor, self._ask)
+        self._calls = Calls(setting.options, self._trunk, self._lease, self._supervisor, audio)
         self._thread = threading.Thread(target=self._run, name="voice", daemon=True)
 
     # --- for other threads ---
@@ -90,11 +87,12 @@ class Signalling:
 
     def status(self) -> TrunkStatus:
         """Also of a thread that is dead or hangs."""
-        status = replace(self._status, calls=len(self._calls))
+        pulse = self.pulse
+        status = replace(pulse.status, calls=len(self._calls.if_lost))
         if self.dead:
             return replace(status, state=DeviceState.FAILED, detail="signalling died; it is started again", alive=False)
-        still = not self._over and time.monotonic() > self._turned_at + STILL_S
-        if still or self._abandoned:
+        still = self._lease.ended or time.monotonic() > pulse.at + STILL_S
+        if still and self._thread.is_alive():
             return replace(status, state=DeviceState.FAILED, detail="signalling does not respond", alive=False)
         return status
 
@@ -102,33 +100,39 @@ class Signalling:
         self._ask(Close())
         self._thread.join(CLOSE_S + 3)
 
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; whether it came."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
     @property
     def dead(self) -> bool:
+        """The thread has ended, though nobody closed it."""
         return not self._thread.is_alive() and self._closing_at is None
 
-    def trouble(self) -> tuple[str, int]:
-        """What is wrong with it, for the log, and how many calls that costs."""
-        return "died" if self.dead else "stuck", len(self._calls)
-
     def abandon(self) -> Farewells:
-        """The thread does not come back: report its calls, and take from it what it could still do harm with.
+        """For the watch: this generation is over, its calls are reported as lost.
 
-        For the watch's thread. The agent is left alone; a thread that wakes up finds every socket closed. Returns what
-        is to be sent so that the far ends know.
+        Returns what is to be sent so that the far ends know.
         """
-        self._abandoned = True
-        self._over = True
-        farewells = self._calls.report_lost("signalling stopped responding")
+        self._lease.end()
+        lost = self._calls.if_lost
+        log.error(
+            "voice=%s signalling=%s calls=%s: the next generation starts",
+            self._setting.name,
+            "died" if self.dead else "stuck",
+            len(lost),
+        )
+        for each in lost:
+            each.handle.settle(each.result)
         self._refuse_waiting()
-        if self._thread.is_alive():
-            self._close_all(self._trunk.cut_off)
-        return self._farewells + farewells
+        return self._farewells + tuple(farewell for each in lost for farewell in each.farewells)
 
     def _ask(self, command: Command) -> None:
         self._commands.put(command)
-        if self._over:  # looked at after the put: nobody is left waiting
+        if self._lease.ended:  # looked at after the put: nobody is left waiting
             self._refuse_waiting()
-        self._rouse()
+        self._wake()
 
     def _refuse_waiting(self) -> None:
         """Commands that nobody obeys any more."""
@@ -138,51 +142,43 @@ class Signalling:
                 if isinstance(command, Dial):
                     command.handle.refuse("the trunk is not ready")
 
-    def _rouse(self) -> None:
-        with contextlib.suppress(OSError):  # full: it is awake anyway; closed: nobody is there
-            self._wake_out.send(b"!")
-
     # --- the thread ---
 
     def _run(self) -> None:
         try:
-            self._selector.register(self._wake_in, selectors.EVENT_READ)
-            while not self._abandoned and not self._closed():
+            self._selector.register(self._wake, selectors.EVENT_READ)
+            while not self._lease.ended and not self._closed():
                 self._turn()
-        except Exception as exc:  # noqa: BLE001 - the watch starts another thread
-            if not self._abandoned:  # else it found its sockets closed
-                log.error("voice=%s signalling=failed error=%s at=%s", self._name, type(exc).__name__, place(exc))
+        except Exception as exc:  # noqa: BLE001 - the end of the thread; the watch starts the next generation
+            if not self._lease.ended:
+                log.error(
+                    "voice=%s signalling=failed error=%s at=%s", self._setting.name, type(exc).__name__, place(exc)
+                )
         finally:
             self._release()
 
     def _turn(self) -> None:
-        self.turns += 1
-        now = self._turned_at = time.monotonic()
+        now = time.monotonic()
         self._trunk.turn(now)
-        self._audio.turn(now)
+        self._supervisor.turn(now)
         if self._farewells and self._trunk.agent is not None:
             self._trunk.agent.outbox += self._farewells
             self._farewells = ()
         self._calls.turn(now)
         self._trunk.send()
-        self._set_status(self._current_status())
+        self._publish(self._current_status(), now)
         self._selector.select(min(max(self._deadline() - time.monotonic(), 0), 1.0))
-        self._read_wake()
-        if not self._abandoned:  # while a command held us up
-            self._trunk.receive(time.monotonic())
-            self._calls.read_audio()
+        self._wake.clear()
+        self._obey()
+        self._trunk.receive(time.monotonic())
+        self._calls.read_audio()
 
     def _deadline(self) -> float:
-        return min(self._trunk.deadline(), self._audio.deadline(), self._calls.deadline())
-
-    def _read_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._wake_in.recv(4096)
-        self._obey()
+        return min(self._trunk.deadline(), self._supervisor.deadline(), self._calls.deadline())
 
     def _obey(self) -> None:
         with contextlib.suppress(queue.Empty):
-            while not self._abandoned:
+            while not self._lease.ended:
                 self._do(self._commands.get_nowait())
 
     def _do(self, command: Command) -> None:
@@ -202,18 +198,18 @@ class Signalling:
 
     def _current_status(self) -> TrunkStatus:
         """The trunk's, but without audio there are no calls."""
-        status = self._trunk.status()
-        if self._audio.problem:
-            return replace(status, state=DeviceState.FAILED, detail=f"voice failed: {self._audio.problem}")
-        if status.state is DeviceState.READY and not self._audio.ready:
+        status, audio = self._trunk.status(), self._supervisor
+        if audio.problem:
+            return replace(status, state=DeviceState.FAILED, detail=f"voice failed: {audio.problem}")
+        if status.state is DeviceState.READY and not audio.ready:
             return replace(status, state=DeviceState.STARTING, detail="the audio process is starting")
         return status
 
-    def _set_status(self, status: TrunkStatus) -> None:
-        changed = (status.state, status.detail) != (self._status.state, self._status.detail)
-        self._status = status
-        if changed:
-            self._listener(StateChanged())
+    def _publish(self, status: TrunkStatus, now: float) -> None:
+        before, self.pulse = self.pulse, Pulse(self.pulse.turns + 1, now, status)
+        changed = (status.state, status.detail) != (before.status.state, before.status.detail)
+        if changed and not self._lease.ended:
+            self._setting.listener(StateChanged())
 
     # --- the end ---
 
@@ -231,19 +227,16 @@ class Signalling:
         return quiet or time.monotonic() > self._closing_at + CLOSE_S
 
     def _release(self) -> None:
-        """On the thread itself, as the last thing: what is left ends here, and the far ends are told once."""
-        self._over = True
+        """On the thread itself, as the last thing: what is left ends here, unless the lease ended before."""
         self._calls.end("" if self._closing_at is not None else "signalling stopped responding")
-        with guarded("send"):
-            self._trunk.send()
-        self._close_all(self._trunk.close)
-        self._refuse_waiting()
+        for work in (self._trunk.send, self._trunk.close, self._supervisor.close):
+            with guarded("close"):
+                work()
         with guarded("status"):
-            self._set_status(TrunkStatus(DeviceState.CLOSED, server=self._options.server))
-
-    def _close_all(self, close_trunk: Callable[[], None]) -> None:
-        """Sockets and processes. Two threads may do this at a time; what the other one has closed is closed."""
-        closing = (self._audio.close, close_trunk, self._selector.close, self._wake_in.close, self._wake_out.close)
-        for close in closing:
+            closed = TrunkStatus(DeviceState.CLOSED, server=self._setting.options.server)
+            self._publish(closed, time.monotonic())
+        self._lease.end()
+        self._refuse_waiting()
+        for close in (self._selector.close, self._wake.close, self._lease.close):
             with guarded("close"):
                 close()

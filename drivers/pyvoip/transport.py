@@ -76,12 +76,12 @@ def interface_of(bind: str, server: Address) -> str:
     """The address of ours from which `server` is reached: that of `bind`, or the one that the kernel would take."""
     if bind not in ("", "0.0.0.0", "::"):
         return bind
-    with socket.socket(_family(server[0]), socket.SOCK_DGRAM) as probe:
+    with socket.socket(family_of(server[0]), socket.SOCK_DGRAM) as probe:
         probe.connect(server)
         return str(probe.getsockname()[0])
 
 
-def _family(host: str) -> socket.AddressFamily:
+def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
@@ -89,18 +89,13 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 class Datagrams:
-    """One UDP socket for everything. Raises OSError where the port is taken."""
+    """One UDP socket, already bound, for everything. interface: our address as it stands in messages."""
 
     kind = Kind.UDP
 
-    def __init__(self, bind: Address, interface: str, selector: selectors.BaseSelector) -> None:
+    def __init__(self, sock: socket.socket, interface: str, selector: selectors.BaseSelector) -> None:
         self._selector = selector
-        self._socket = socket.socket(_family(interface), socket.SOCK_DGRAM)
-        try:
-            self._socket.bind(bind)
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = sock
         self._socket.setblocking(False)
         self._local = (interface, int(self._socket.getsockname()[1]))
         selector.register(self._socket, selectors.EVENT_READ)
@@ -131,9 +126,10 @@ class Datagrams:
         return float("inf")
 
     def close(self) -> None:
+        """The descriptor; others of the same socket stay open, so it is taken out of the selector first."""
         if self._socket.fileno() >= 0:
-            self._socket.close()
             self._selector.unregister(self._socket)
+            self._socket.close()
 
 
 # --- TCP and TLS -------------------------------------------------------------------------------------------
@@ -240,7 +236,7 @@ class Streams:
             return None
         if len(self._connections) >= MOST_CONNECTIONS:
             self._drop(next(iter(self._connections.values())), "too many connections")
-        sock = socket.socket(_family(self._interface), socket.SOCK_STREAM)
+        sock = socket.socket(family_of(self._interface), socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             sock.bind((self._interface, 0))  # so that our port is known, for the Contact, before the far end answers

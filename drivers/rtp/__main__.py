@@ -3,4 +3,4 @@ import sys
 from drivers.rtp.messages import PLAINLY
 from drivers.rtp.process import main
 
-main(int(sys.argv[1]), plainly=PLAINLY in sys.argv[2:])
+main(*(int(word) for word in sys.argv[1:] if word != PLAINLY), plainly=PLAINLY in sys.argv)

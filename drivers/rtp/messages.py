@@ -92,7 +92,7 @@ class FirstPacket:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Judged:
     """Who answered: a verdict of `drivers.rtp.answering`."""
 
     call: int
@@ -107,7 +107,7 @@ class Failed:
     why: str
 
 
-PacerEvent = Finished | Stopped | Key | FirstPacket | Heard | Failed
+PacerEvent = Finished | Stopped | Key | FirstPacket | Judged | Failed
 
 
 # --- orders --------------------------------------------------------------------------------------------------

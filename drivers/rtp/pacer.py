@@ -54,17 +54,19 @@ class Pacer:
         self._heard_at = self._read_at = 0.0
         self._broken = False
 
-    def open(self, *, plainly: bool = False) -> None:
+    def open(self, *, plainly: bool = False, lifeline: int | None = None) -> None:
         """Start the process; returns at once. Raises OSError when none can be started.
 
-        plainly: it is not to ask the kernel for favours.
+        plainly: it is not to ask the kernel for favours. lifeline: the reading end of a pipe; when its other end is
+        closed, the process ends, also where our thread hangs and its channel stays open.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-P", "-m", "drivers.rtp", str(theirs.fileno()), *([PLAINLY] if plainly else [])]
+            inherited = [theirs.fileno(), *([] if lifeline is None else [lifeline])]
+            command = [sys.executable, "-P", "-m", "drivers.rtp", *map(str, inherited), *([PLAINLY] if plainly else [])]
             try:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()]
+                    command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=inherited
                 )
             except OSError:
                 ours.close()

@@ -32,7 +32,7 @@ from drivers.rtp.messages import (
     decoded,
     encoded,
 )
-from drivers.rtp.sockets import hear_only, mark_for_telephony
+from drivers.rtp.sockets import accept_only, mark_for_telephony
 from drivers.rtp.srtp import CannotProtect
 from drivers.rtp.stream import FIRST_RTCP_S, Stream
 
@@ -42,8 +42,9 @@ NICE = -10  # before other programs of the host; a unit that sets Nice= gives it
 class Process:
     """The pacer's main loop: sleep until a frame is due or the driver says something."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, lifeline: int | None = None) -> None:
         self._channel = channel
+        self._lifeline = [] if lifeline is None else [lifeline]
         self._streams: dict[int, Stream] = {}
         self._queue: list[tuple[float, int]] = []
         self._heartbeat_due = 0.0
@@ -51,7 +52,7 @@ class Process:
         self._by_socket: dict[int, Stream] = {}
 
     def run(self) -> None:
-        """Until the driver is gone."""
+        """Until the driver is gone, or nothing holds the other end of the lifeline."""
         while True:
             now = time.monotonic()
             self._send_due(now)
@@ -60,10 +61,11 @@ class Process:
                 self._heartbeat_due = now + HEARTBEAT_S
             due = min(self._queue[0][0] if self._queue else float("inf"), self._heartbeat_due)
             channel, listening = self._channel.fileno(), self._listening.fileno()
-            readable, _, _ = select.select([channel, listening], [], [], max(due - time.monotonic(), 0))
+            waiting = [channel, listening, *self._lifeline]
+            readable, _, _ = select.select(waiting, [], [], max(due - time.monotonic(), 0))
             if listening in readable:
                 self._read_far_ends()
-            if channel in readable and not self._command():
+            if not {*self._lifeline}.isdisjoint(readable) or (channel in readable and not self._command()):
                 return
 
     def _send_due(self, now: float) -> None:
@@ -139,7 +141,7 @@ class Process:
             stream.far.ear = Listener(now)
         for rtcp in others:
             stream.rtcp, stream.rtcp_due = rtcp, now + FIRST_RTCP_S
-            hear_only(rtcp, ())
+            accept_only(rtcp, ())
         for each in (sock, *others):
             each.setblocking(False)
             mark_for_telephony(each)
@@ -229,12 +231,15 @@ def refused(favours: dict[str, Callable[[], None]]) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def main(descriptor: int, *, plainly: bool) -> None:
-    """descriptor: of the inherited channel. plainly: ask for no favours, as a process before was killed for that."""
+def main(channel_fd: int, lifeline: int | None = None, *, plainly: bool) -> None:
+    """channel_fd, lifeline: inherited, as of `Pacer.open`.
+
+    plainly: ask for no favours, as a process before was killed for that.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # it ends with the driver, after the last goodbye
         signal.signal(number, signal.SIG_IGN)
     missing = tuple(f"{name}: forbidden" for name in FAVOURS) if plainly else refused(FAVOURS)
     gc.disable()  # nothing here makes cycles, and a collection would be heard
-    channel = socket.socket(fileno=descriptor)
+    channel = socket.socket(fileno=channel_fd)
     channel.send(encoded(Ready(VERSION, missing)))
-    Process(channel).run()
+    Process(channel, lifeline).run()

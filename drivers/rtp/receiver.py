@@ -9,11 +9,11 @@ import socket
 from dataclasses import dataclass, field
 
 from drivers.rtp.answering import Listener
-from drivers.rtp.messages import FirstPacket, Heard, Key, Media, PacerEvent
+from drivers.rtp.messages import FirstPacket, Judged, Key, Media, PacerEvent
 from drivers.rtp.packet import Packet, parsed
-from drivers.rtp.sockets import disconnect, hear_all, hear_only
+from drivers.rtp.sockets import accept_all, accept_only, disconnect
 from drivers.rtp.source import Address, Decision, Facts, Signalled, Source
-from drivers.rtp.srtp import Guard
+from drivers.rtp.srtp import SrtpContext
 
 KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
 G711 = (0, 8)  # payload types of PCMU and PCMA
@@ -27,7 +27,7 @@ class Receiver:
     call: int
     sock: socket.socket
     media: Media
-    guard: Guard | None = None
+    guard: SrtpContext | None = None
     ear: Listener | None = None
     target: Address | None = None
     _source: Source | None = None
@@ -35,7 +35,7 @@ class Receiver:
     _received: bool = False  # a packet of the callee has come
     _last_event: tuple[int, int] = field(default=(-1, 0))  # SSRC and time stamp of the last key
 
-    def aim(self, media: Media, guard: Guard | None, now: float) -> None:
+    def aim(self, media: Media, guard: SrtpContext | None, now: float) -> None:
         """The signalling says where the callee is. Raises OSError where there is no way to it.
 
         A callee that holds the call gets nothing, so its address (0.0.0.0, or that of its music) does not count.
@@ -79,10 +79,10 @@ class Receiver:
     def _filter(self) -> None:
         """Only what somebody wants to hear wakes us."""
         if self._looking or self.ear is not None or not self._received:
-            hear_all(self.sock)
+            accept_all(self.sock)
         else:
             port = self.target[1] if self.target is not None else 0
-            hear_only(self.sock, self.media.events, every=SAMPLE, port=port)
+            accept_only(self.sock, self.media.events, every=SAMPLE, port=port)
 
     def turn(self, now: float) -> None:
         """Time passed: a source that has fallen silent may have moved."""
@@ -94,12 +94,12 @@ class Receiver:
         self.ear = None
         self._filter()
 
-    def judged(self, verdict: str | None) -> Heard | None:
+    def judged(self, verdict: str | None) -> Judged | None:
         """What there is to report of a verdict."""
         if verdict is None:
             return None
         self.stop_listening()
-        return Heard(self.call, verdict)
+        return Judged(self.call, verdict)
 
     def take(self, data: bytes, address: Address, now: float) -> list[PacerEvent]:
         """Take a datagram."""
@@ -122,7 +122,7 @@ class Receiver:
         events = [FirstPacket(self.call) if first else None, self._content(packet, now)]
         return [event for event in events if event is not None]
 
-    def _content(self, packet: Packet, now: float) -> Key | Heard | None:
+    def _content(self, packet: Packet, now: float) -> Key | Judged | None:
         if packet.payload_type in self.media.events:
             return self._key(packet)
         if self.ear is not None and packet.payload_type in G711:

@@ -12,7 +12,7 @@ SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 UDP_HEADER = 8
 
 
-def hear_only(sock: socket.socket, payload_types: tuple[int, ...], *, every: int = 0, port: int = 0) -> None:
+def accept_only(sock: socket.socket, payload_types: tuple[int, ...], *, every: int = 0, port: int = 0) -> None:
     """Let only packets of these payload types through. every: and of all others one in so many, a power of two.
 
     So SRTP stays in step, too: the index of its packets must not run away unseen (RFC 3711 3.3.1). port: what comes
@@ -37,7 +37,7 @@ def hear_only(sock: socket.socket, payload_types: tuple[int, ...], *, every: int
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)
 
 
-def hear_all(sock: socket.socket) -> None:
+def accept_all(sock: socket.socket) -> None:
     """Take the filter off."""
     with contextlib.suppress(OSError):  # there was none
         sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)

@@ -36,7 +36,7 @@ class Keys:
         return cls(Profile(message["profile"]), ours, theirs)
 
 
-class Guard:
+class SrtpContext:
     """One stream each way. Raises CannotProtect."""
 
     def __init__(self, keys: Keys) -> None:

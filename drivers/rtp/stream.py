@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from drivers.rtp.messages import Media
 from drivers.rtp.packet import HEADER, MARKER, VERSION_2
 from drivers.rtp.receiver import Receiver
-from drivers.rtp.srtp import Guard
+from drivers.rtp.srtp import SrtpContext
 
 OCTETS_A_MS = 8  # G.711
 STALL_S = 0.100  # later than this, and the callee hears a gap rather than a burst
@@ -34,7 +34,7 @@ class Stream:
     due: float
     utterance: int = 0
     hold: bool = False
-    guard: Guard | None = None
+    guard: SrtpContext | None = None
     far: Receiver = field(init=False)
     told: bool = False  # that it is finished
     rtcp: socket.socket | None = None
@@ -100,7 +100,7 @@ class Stream:
     def aim(self, media: Media, now: float) -> None:
         """Send like this from now on. Raises OSError where there is no way, CannotProtect for bad keys."""
         if media.keys is not None and self.guard is None:
-            self.guard = Guard(media.keys)
+            self.guard = SrtpContext(media.keys)
         elif media.keys is not None and self.guard is not None and media.keys != self.media.keys:
             self.guard.expect(media.keys.theirs)
         self.media = media

@@ -12,12 +12,16 @@ log = logging.getLogger("pinwheel.voice")
 
 
 class Supervisor:
-    """Not thread-safe: the thread that owns the selector owns it. `pacer` is for use while `ready`."""
+    """Not thread-safe: the thread that owns the selector owns it. `pacer` is for use while `ready`.
 
-    def __init__(self, name: str, selector: selectors.BaseSelector) -> None:
+    lifeline: as of `Pacer.open`.
+    """
+
+    def __init__(self, name: str, selector: selectors.BaseSelector, lifeline: int | None = None) -> None:
         self.pacer = Pacer()
         self._name = name
         self._selector = selector
+        self._lifeline = lifeline
         self._course = Supervision()
         self._missing: tuple[str, ...] = ()  # as it was logged
 
@@ -35,7 +39,7 @@ class Supervisor:
         if now < self._course.start_at:
             return
         try:
-            self.pacer.open(plainly=self._course.plainly)
+            self.pacer.open(plainly=self._course.plainly, lifeline=self._lifeline)
         except OSError as exc:
             self._note_end(PacerGone(f"the audio process cannot be started: {exc.strerror}"))
             return

@@ -10,7 +10,7 @@ from functools import partial
 
 from drivers.guard import guarded
 from drivers.sip.address import Address, Timers
-from drivers.sip.call import Call, State
+from drivers.sip.call import OutgoingCall, State
 from drivers.sip.dialog import session_timer
 from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message, parse
@@ -36,7 +36,7 @@ class UserAgent:
     timers: Timers = field(default_factory=Timers)
     registration: Registration | None = None
     outbox: list[tuple[bytes, Address]] = field(default_factory=list)
-    calls: dict[str, Call] = field(default_factory=dict)
+    calls: dict[str, OutgoingCall] = field(default_factory=dict)
     _ended: dict[str, float] = field(default_factory=dict)
     _sessions: SessionTimers = field(default_factory=SessionTimers)
     _requests: Requests = field(init=False)
@@ -93,19 +93,19 @@ class UserAgent:
         if self.registration is not None:
             self.registration.move(replace(self.registration.identity, host=host), now)
 
-    def call(self, uri: str, sdp: bytes, now: float) -> Call:
+    def call(self, uri: str, sdp: bytes, now: float) -> OutgoingCall:
         """Start a call; follow its `events`."""
-        call = Call(self.identity, uri, sdp)
+        call = OutgoingCall(self.identity, uri, sdp)
         self.calls[call.call_id] = call
         self._requests.start(call.invite(), self.server, call, now)
         return call
 
-    def hang_up(self, call: Call, now: float) -> None:
+    def hang_up(self, call: OutgoingCall, now: float) -> None:
         """End a call in whatever phase."""
         self._client.hang_up(call, now)
         self._forget_if_ended(call, now)
 
-    def farewells(self, call: Call) -> tuple[tuple[bytes, Address], ...]:
+    def farewells(self, call: OutgoingCall) -> tuple[tuple[bytes, Address], ...]:
         """BYE or CANCEL as `hang_up` would send it now, for somebody else to send if we no longer can."""
         return self._client.farewells(call)
 
@@ -113,7 +113,7 @@ class UserAgent:
         """Something failed that nobody foresaw: a call is hung up and forgotten, a registration begins again."""
         if isinstance(owner, Registration):
             owner.on_time_out("internal error", now)
-        if not isinstance(owner, Call):
+        if not isinstance(owner, OutgoingCall):
             return
         owner.broken = "internal error"
         with guarded("hang up"):
@@ -166,7 +166,7 @@ class UserAgent:
         self._requests.drop(pending)
         self.give_up(pending.owner, now)
 
-    def _abandon(self, call: Call | None, now: float) -> None:
+    def _abandon(self, call: OutgoingCall | None, now: float) -> None:
         """Nobody acknowledged our 2xx to a re-INVITE (13.3.1.4)."""
         if call is not None:
             self._client.send_all(call.abandon("no ACK"), call, now)
@@ -221,10 +221,10 @@ class UserAgent:
     # --- the end of a call ---
 
     def _settle(self, owner: Owner, now: float) -> None:
-        if isinstance(owner, Call):
+        if isinstance(owner, OutgoingCall):
             self._forget_if_ended(owner, now)
 
-    def _forget_if_ended(self, call: Call, now: float) -> None:
+    def _forget_if_ended(self, call: OutgoingCall, now: float) -> None:
         """Keep an ended call long enough to answer what still comes for it."""
         if call.state is State.ENDED:
             self._sessions.forget(call)

@@ -76,7 +76,7 @@ Outgoing = tuple[Message, Address]
 
 
 @dataclass(slots=True)
-class Call:
+class OutgoingCall:
     """`identity` calls `uri` offering `sdp`. Methods return the requests to send; `events` collects the news.
 
     early: the dialogs of a call that was not answered yet, by the far end's tag; dialog: the one that was;

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from drivers.sip.call import Call, State
+from drivers.sip.call import OutgoingCall, State
 from drivers.sip.client_transaction import ClientTransaction
 from drivers.sip.digest import Realm
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Requester
 
-Owner = Call | Registration | Requester | None
+Owner = OutgoingCall | Registration | Requester | None
 """Of a request of ours: a bare requester sends probes; a CANCEL has none, as it cannot be challenged (22.1)."""
 
 
@@ -38,7 +38,7 @@ class Pending:
     @property
     def requester(self) -> Requester | None:
         """Who signs it."""
-        return self.owner.requester if isinstance(self.owner, Call | Registration) else self.owner
+        return self.owner.requester if isinstance(self.owner, OutgoingCall | Registration) else self.owner
 
     @property
     def passed_on(self) -> bool:
@@ -47,7 +47,7 @@ class Pending:
     @property
     def begins_call(self) -> bool:
         """An INVITE of a call that was not answered yet."""
-        return isinstance(self.owner, Call) and self.transaction.invite and self.owner.dialog is None
+        return isinstance(self.owner, OutgoingCall) and self.transaction.invite and self.owner.dialog is None
 
     @property
     def offers(self) -> bool:
@@ -57,13 +57,18 @@ class Pending:
     @property
     def refreshes(self) -> bool:
         """It keeps up the session of a call that was answered (RFC 4028)."""
-        return isinstance(self.owner, Call) and self.owner.dialog is not None and self.offers and not self.passed_on
+        return (
+            isinstance(self.owner, OutgoingCall)
+            and self.owner.dialog is not None
+            and self.offers
+            and not self.passed_on
+        )
 
     @property
     def unwanted(self) -> bool:
         """Nobody waits for its answer any more: an INVITE or UPDATE of a call, a REGISTER of one that is leaving."""
         match self.owner:
-            case Call() as call:
+            case OutgoingCall() as call:
                 return self.offers and (self.passed_on or call.wants_end or call.state is State.ENDED)
             case Registration() as registration:
                 return registration.leaving and self.transaction.request.get("expires") != "0"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.sip.address import Address, HostPort, bare_host_of, port_of
-from drivers.sip.call import Call, Outgoing, State
+from drivers.sip.call import Outgoing, OutgoingCall, State
 from drivers.sip.client_transaction import acknowledge, cancel
 from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message
@@ -35,7 +35,7 @@ class UserAgentClient:
 
     # --- sending ---
 
-    def send_all(self, messages: list[Outgoing], call: Call, now: float) -> None:
+    def send_all(self, messages: list[Outgoing], call: OutgoingCall, now: float) -> None:
         """Requests within a dialog."""
         for message, destination in messages:
             if message.method == "ACK":  # no transaction: it goes out once for each 2xx (13.2.2.4)
@@ -43,13 +43,13 @@ class UserAgentClient:
             else:
                 self.requests.start(message, destination, call, now)
 
-    def hang_up(self, call: Call, now: float) -> None:
+    def hang_up(self, call: OutgoingCall, now: float) -> None:
         """BYE, or CANCEL once the far end has sent a provisional response (9.1)."""
         self.send_all(call.hang_up(), call, now)
         for pending in self.requests.ringing(call):
             self.requests.cancel(pending, now)
 
-    def farewells(self, call: Call) -> tuple[tuple[bytes, Address], ...]:
+    def farewells(self, call: OutgoingCall) -> tuple[tuple[bytes, Address], ...]:
         """What `hang_up` would send, without sending or counting it."""
         if call.state is State.SPEAKING:
             bye, destination = call.farewell()
@@ -57,13 +57,13 @@ class UserAgentClient:
         ringing = [pending.transaction for pending in self.requests.ringing(call)]
         return tuple((cancel(each.request).encode(), each.destination) for each in ringing)
 
-    def refresh(self, call: Call, now: float) -> None:
+    def refresh(self, call: OutgoingCall, now: float) -> None:
         """Keep a session up that is ours to keep (RFC 4028 7.2)."""
         self.sessions.begin_again(call, now)
         if call.state is State.SPEAKING:
             self.send_all([call.refresh()], call, now)
 
-    def refreshing(self, call: Call) -> bool:
+    def refreshing(self, call: OutgoingCall) -> bool:
         """A re-INVITE or UPDATE of ours waits for its answer."""
         return any(pending.refreshes and not pending.transaction.final for pending in self.requests.of(call))
 
@@ -80,7 +80,7 @@ class UserAgentClient:
         """Call by way of that server, if there is one; what still comes from the one before is turned down."""
         if server is None:
             return False
-        assert isinstance(pending.owner, Call)
+        assert isinstance(pending.owner, OutgoingCall)
         self.requests.start(pending.owner.invite(), server, pending.owner, now).hop = pending.hop + 1
         return True
 
@@ -91,10 +91,10 @@ class UserAgentClient:
             self.servers.demote(sent.destination)
         if isinstance(owner, Registration):
             owner.on_time_out(why, now)
-        elif isinstance(owner, Call) and pending.begins_call and not pending.passed_on:
+        elif isinstance(owner, OutgoingCall) and pending.begins_call and not pending.passed_on:
             if not self._by_next(pending, self.servers.on_failure(pending), now):
                 owner.on_time_out(why)
-        elif isinstance(owner, Call) and pending.refreshes:
+        elif isinstance(owner, OutgoingCall) and pending.refreshes:
             self.send_all(owner.abandon("no response to the session refresh"), owner, now)
         elif sent.request.method == "OPTIONS":
             self.silent = True
@@ -106,12 +106,12 @@ class UserAgentClient:
             return
         if sent.request.method in ("BYE", "CANCEL"):
             sent.repeat(now)
-        elif isinstance(call, Call) and pending.begins_call and sent.status:
+        elif isinstance(call, OutgoingCall) and pending.begins_call and sent.status:
             self.requests.cancel(pending, now)
             if not pending.passed_on:
                 pending.attempt = Attempt.PASSED_ON  # it may still be answered
                 call.on_time_out(why)
-        elif isinstance(call, Call) and pending.refreshes:
+        elif isinstance(call, OutgoingCall) and pending.refreshes:
             self.requests.drop(pending)
             self.sessions.try_again(call, now)
         else:
@@ -121,7 +121,7 @@ class UserAgentClient:
     def _sent_another_way(self, pending: Pending, now: float) -> bool:
         """Whether a request within a call goes where the INVITE went, as no connection can be made to its next hop."""
         call, sent = pending.owner, pending.transaction
-        if not isinstance(call, Call) or sent.destination not in call.unreachable:
+        if not isinstance(call, OutgoingCall) or sent.destination not in call.unreachable:
             return False
         home = call.home_of(sent.request)
         if home is None or home == sent.destination:
@@ -142,9 +142,9 @@ class UserAgentClient:
             self.requests.send(ack.encode(), sent.destination)
         if news and self._challenged(pending, response, now):
             return
-        if isinstance(owner, Call) and sent.invite:
+        if isinstance(owner, OutgoingCall) and sent.invite:
             self._on_invite_response(owner, pending, response, now, news=news)
-        elif isinstance(owner, Call) and news and response.status >= 300:
+        elif isinstance(owner, OutgoingCall) and news and response.status >= 300:
             self._on_dialog_refusal(owner, pending, response, now)
         elif isinstance(owner, Registration) and news and response.status >= 200:
             if response.status == 503:  # it cannot serve: the next one is asked (RFC 3263 4.3)
@@ -162,7 +162,9 @@ class UserAgentClient:
             repeated.hop, repeated.challengers = pending.hop, (*pending.challengers, *realms)
         return bool(realms)
 
-    def _on_invite_response(self, call: Call, pending: Pending, response: Message, now: float, *, news: bool) -> None:
+    def _on_invite_response(
+        self, call: OutgoingCall, pending: Pending, response: Message, now: float, *, news: bool
+    ) -> None:
         sent, status = pending.transaction, response.status
         if pending.passed_on:
             self._on_late(call, pending, response, now)
@@ -176,7 +178,9 @@ class UserAgentClient:
         elif news:
             self._on_dialog_refusal(call, pending, response, now)
 
-    def _on_provisional(self, call: Call, pending: Pending, response: Message, now: float, *, news: bool) -> None:
+    def _on_provisional(
+        self, call: OutgoingCall, pending: Pending, response: Message, now: float, *, news: bool
+    ) -> None:
         if response.status > 100:  # also of one that is no other news
             self.send_all(call.on_early(response, pending.transaction.destination), call, now)
         if news:
@@ -184,13 +188,13 @@ class UserAgentClient:
         if news and call.wants_end:
             self.requests.cancel(pending, now)
 
-    def _on_refusal(self, call: Call, pending: Pending, response: Message, now: float) -> None:
+    def _on_refusal(self, call: OutgoingCall, pending: Pending, response: Message, now: float) -> None:
         if response.status == 503 and self._by_next(pending, self.servers.on_unavailable(pending), now):
             return
         for invite in call.on_final(response):
             self.requests.start(invite, pending.transaction.destination, call, now).hop = pending.hop
 
-    def _on_late(self, call: Call, pending: Pending, response: Message, now: float) -> None:
+    def _on_late(self, call: OutgoingCall, pending: Pending, response: Message, now: float) -> None:
         """From a server whose place the next one has taken."""
         if response.status < 200:
             self.requests.cancel(pending, now)
@@ -198,7 +202,7 @@ class UserAgentClient:
             sent = pending.transaction
             self.send_all(call.decline(sent.request, response, sent.destination), call, now)
 
-    def _on_dialog_refusal(self, call: Call, pending: Pending, response: Message, now: float) -> None:
+    def _on_dialog_refusal(self, call: OutgoingCall, pending: Pending, response: Message, now: float) -> None:
         """300 and above to a request within the call (RFC 4028 10, RFC 3261 14.1)."""
         if not pending.refreshes:
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.sip.address import Address, Kind
-from drivers.sip.call import Call
+from drivers.sip.call import OutgoingCall
 from drivers.sip.dialog import Dialog
 from drivers.sip.message import Message
 from drivers.sip.replies import (
@@ -29,9 +29,9 @@ class UserAgentServer:
     """calls: by Call-ID; refreshing: whether a request of ours that changes the call's session is under way."""
 
     kind: Kind
-    calls: dict[str, Call]
+    calls: dict[str, OutgoingCall]
     transactions: ServerTransactions
-    refreshing: Callable[[Call], bool]
+    refreshing: Callable[[OutgoingCall], bool]
 
     def take(self, request: Message, source: Address, contact: str, now: float) -> bool:
         """One request; whether it may have changed a dialog of ours. contact: our URI."""
@@ -63,7 +63,7 @@ class UserAgentServer:
         dialog.their_cseq = number
         return None
 
-    def _reply(self, call: Call, dialog: Dialog, request: Message) -> Reply:
+    def _reply(self, call: OutgoingCall, dialog: Dialog, request: Message) -> Reply:
         early = call.dialog is None
         if early and request.method == "BYE":  # not a callee's to send (15)
             return UNKNOWN_CALL

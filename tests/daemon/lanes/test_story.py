@@ -8,7 +8,7 @@ from daemon.core.model import AttemptState
 from daemon.lanes.story import judged
 from daemon.prompts.library import Speech
 from drivers import Audio, CallOutcome, CallResult
-from drivers.pyvoip.leg import presentable
+from drivers.pyvoip.outcome import presentable
 
 SPEECH = Speech("en-us", Audio(b"", b""), first_end_s=5.0, second_end_s=9.0)
 A, O = AttemptState, CallOutcome  # noqa: E741

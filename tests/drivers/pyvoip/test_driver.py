@@ -18,7 +18,7 @@ from drivers import Audio, Call, CallHandle, CallOutcome, CallPhase, CallResult,
 from drivers.codecs.g711 import alaw_encode, ulaw_encode
 from drivers.pyvoip import Driver, Options
 from drivers.pyvoip.calls import dialled
-from drivers.pyvoip.leg import outcome_of
+from drivers.pyvoip.outcome import outcome_of
 from drivers.sip.address import Timers
 from tests.peers.baresip import Account, Baresip
 from tests.peers.kamailio import PASSWORD, Kamailio
@@ -105,7 +105,7 @@ def crossings(samples: list[int]) -> int:
 
 
 def pacer_pid() -> int:
-    """The audio process of this process's one driver."""
+    """The one audio process of this process's drivers that lives."""
     children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
     (pid,) = (pid for pid in children if b"drivers.rtp" in Path(f"/proc/{pid}/cmdline").read_bytes())
     return int(pid)

@@ -12,14 +12,14 @@ import pytest
 from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options, transport
 from drivers.pyvoip.locate import locate
+from drivers.pyvoip.setting import Locator
 from drivers.pyvoip.transport import Lost, Streams
-from drivers.pyvoip.trunk import Locator
 from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.call import Answered, Ended
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdp import offer
-from tests.drivers.pyvoip.test_driver import BOUND_S, NUMBER, dial, driver, result, tone
+from tests.drivers.pyvoip.test_driver import BOUND_S, NUMBER, dial, driver, pacer_pid, result, tone
 from tests.drivers.pyvoip.test_signalling import far_end
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, placed, reply, sent
 
@@ -261,7 +261,7 @@ def test_signalling_that_dies_at_once_is_replaced_ever_less_often(caplog: pytest
     opened.open(lambda _: None)
     time.sleep(1.5)  # some 70 looks
     opened.close()
-    assert 3 <= sum("begun again" in record.getMessage() for record in caplog.records) <= 7
+    assert 3 <= sum("the next generation starts" in record.getMessage() for record in caplog.records) <= 7
 
 
 def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
@@ -280,17 +280,17 @@ def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
         probe.close()
         with watched(callee.address, bind) as opened:
             state(opened, DeviceState.READY)
-            old = opened._signalling
+            old, old_audio = opened._signalling, pacer_pid()
             assert old is not None
             handle = opened.call(Call(NUMBER, tone(0.1)), stuck)
             invite = callee.answer()
             assert result(handle).reason == "signalling stopped responding"
             state(opened, DeviceState.READY)
             callee.hear_bye(invite)  # of the new one, by the same port
+            assert pacer_pid() != old_audio  # which has ended, and plays no more, though its thread still hangs
             release.set()
-            old._thread.join(BOUND_S)
+            assert old.join(BOUND_S)
             assert woken.is_set()
-            assert not old._thread.is_alive()
             second, _ = dial(opened, tone(0.1, 0.1))
             callee.hear_bye(callee.answer())
             assert result(second).outcome is CallOutcome.ANSWERED

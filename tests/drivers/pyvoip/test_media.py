@@ -15,10 +15,7 @@ import pytest
 
 from daemon.prompts.library import shipped_prompts
 from drivers import Audio, Call, CallHandle, CallOutcome, CallPhase
-from drivers.pyvoip import Driver
-from drivers.rtp.pacer import Pacer
-from drivers.sip.call import Answered
-from drivers.sip.call import Call as SipCall
+from drivers.sip.call import Answered, OutgoingCall
 from drivers.sip.message import Message
 from drivers.sip.requester import Identity
 from drivers.sip.sdp import offer
@@ -30,6 +27,7 @@ from tests.drivers.pyvoip.test_driver import (
     dial,
     driver,
     heard,
+    pacer_pid,
     result,
     tone,
     wait_until_ready,
@@ -264,7 +262,7 @@ def response(status: int, *headers: tuple[str, str], sdp: str = "") -> Message:
 
 
 def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(far: socket.socket) -> None:
-    call = SipCall(Identity("sip:us@y", "us", "127.0.0.1:5060"), "sip:x@y", offer("127.0.0.1", 40000, 1))
+    call = OutgoingCall(Identity("sip:us@y", "us", "127.0.0.1:5060"), "sip:x@y", offer("127.0.0.1", 40000, 1))
     invite = call.invite()
     early = response(183, ("require", "100rel"), ("rseq", "7"), sdp=described(far, law=8))
     home = (FAR_HOST, 5060)
@@ -349,26 +347,20 @@ def test_a_person_who_says_a_word_hears_the_pin(tmp_path: Path) -> None:
 # --- a process in trouble --------------------------------------------------------------------------------------------
 
 
-def pacer_of(opened: Driver) -> Pacer:
-    assert opened._signalling is not None
-    return opened._signalling._audio.pacer
-
-
 def test_an_audio_process_that_hangs_ends_its_calls_within_a_second(tmp_path: Path) -> None:
     with Baresip(tmp_path) as peer, driver(peer.address) as opened:
         handle, phases = dial(opened, tone(20.0))
         phases.wait_for(CallPhase.ANSWERED)
         time.sleep(0.3)  # let it start to play
-        process = pacer_of(opened)._process
-        assert process is not None
+        pid = pacer_pid()
         before = len(os.listdir("/proc/self/fd"))
-        os.kill(process.pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGSTOP)
         stopped_at = time.monotonic()
         ended = result(handle)
         assert time.monotonic() - stopped_at < 1.5
         assert (ended.outcome, ended.reason) == (CallOutcome.FAILED, "the audio process hangs")
-        assert process.poll() is not None
         wait_until_ready(opened)
+        assert pacer_pid() != pid
         assert result(dial(opened, tone(0.2))[0]).outcome is CallOutcome.ANSWERED
         assert len(os.listdir("/proc/self/fd")) <= before - 2  # the two ports of the call
 

@@ -286,7 +286,7 @@ def test_a_trunk_that_falls_silent_is_noticed_and_used_again_when_it_is_back() -
 # --- the watch ---------------------------------------------------------------------------------------------
 
 
-def test_signalling_that_hangs_is_begun_again_and_its_calls_are_reported(tmp_path: Path) -> None:
+def test_signalling_that_hangs_is_replaced_and_its_calls_are_reported(tmp_path: Path) -> None:
     release = threading.Event()
     with Baresip(tmp_path) as peer:
         opened = Driver("voice", Options(peer.address, register=False, bind="127.0.0.1:0"), check_s=0.1)
@@ -306,7 +306,7 @@ def test_signalling_that_hangs_is_begun_again_and_its_calls_are_reported(tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_signalling_that_dies_is_begun_again(tmp_path: Path) -> None:
+def test_signalling_that_dies_is_replaced(tmp_path: Path) -> None:
     def broken(_: CallPhase) -> None:
         raise LookupError("a mistake of whoever listens")
 

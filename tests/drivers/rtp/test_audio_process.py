@@ -24,7 +24,7 @@ from drivers.rtp.process import refused
 from drivers.rtp.srtp import Keys, Profile
 from drivers.rtp.supervision import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
 from drivers.simulated.phone import SimulatedPhone
-from tests.drivers.pyvoip.test_driver import BOUND_S, dial, result, tone
+from tests.drivers.pyvoip.test_driver import BOUND_S, dial, pacer_pid, result, tone
 from tests.gateway import Gateway, until, voice_section
 
 ROOT = Path(__file__).parents[3]
@@ -298,10 +298,9 @@ def test_a_process_that_has_not_reported_yet_takes_no_calls(tmp_path: Path, monk
 
 
 def test_a_process_that_is_killed_is_replaced_and_said_to_be_gone(caplog: pytest.LogCaptureFixture) -> None:
-    with opened() as (driver, states):
+    with opened() as (_, states):
         states.wait_for(DeviceState.READY)
-        assert driver._signalling is not None
-        os.kill(driver._signalling._audio.pacer.pid, signal.SIGKILL)
+        os.kill(pacer_pid(), signal.SIGKILL)
         assert states.wait_for(DeviceState.FAILED) == "voice failed: the audio process was killed by SIGKILL"
         states.wait_for(DeviceState.READY, times=2)
     assert sum("audio=failed" in record.getMessage() for record in caplog.records) == 1

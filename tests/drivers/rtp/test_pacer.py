@@ -15,9 +15,9 @@ from itertools import pairwise
 import pytest
 
 from drivers.codecs.g711 import ulaw_encode
-from drivers.rtp.messages import Failed, Finished, FirstPacket, Heard, Key, Media, PacerEvent, Stopped
+from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, Media, PacerEvent, Stopped
 from drivers.rtp.pacer import Pacer, PacerGone
-from drivers.rtp.srtp import Guard, Keys, Profile
+from drivers.rtp.srtp import Keys, Profile, SrtpContext
 from tests.peers.talker import Talker, rtp
 
 FRAME = 160
@@ -563,12 +563,12 @@ class Secret:
     """The far end's side of SRTP, by libsrtp."""
 
     keys: Keys
-    far: Guard
+    far: SrtpContext
 
     @classmethod
     def of(cls, suite: Profile) -> "Secret":
         ours, theirs = os.urandom(30), os.urandom(30)
-        return cls(Keys(suite, ours, theirs), Guard(Keys(suite, theirs, ours)))
+        return cls(Keys(suite, ours, theirs), SrtpContext(Keys(suite, theirs, ours)))
 
 
 @pytest.mark.parametrize("suite", list(Profile))
@@ -602,7 +602,7 @@ def test_the_new_key_of_a_move_counts_and_the_old_one_no_more(pacer: Pacer, line
     before = Secret.of(Profile.SHA1_80)
     theirs = os.urandom(30)
     keys = Keys(Profile.SHA1_80, before.keys.ours, theirs)
-    after = Guard(Keys(Profile.SHA1_80, theirs, before.keys.ours))
+    after = SrtpContext(Keys(Profile.SHA1_80, theirs, before.keys.ours))
     pacer.play(1, line.near, Media(0, events=(101,), keys=before.keys), bytes(FRAME * 500))
     line.far.sendto(before.far.protect(telephone_event(1, 1000)), line.near.getsockname())
     assert event(pacer, line) == Key(1, "1")
@@ -684,7 +684,7 @@ def test_a_beep_is_heard_and_then_no_speech_any_more(pacer: Pacer, line: Line) -
     beep = ulaw_encode(
         b"".join(round(6000 * math.sin(n * 0.7)).to_bytes(2, "little", signed=True) for n in range(8000))
     )
-    assert speak(pacer, line, beep) == Heard(1, "machine")
+    assert speak(pacer, line, beep) == Judged(1, "machine")
     line.far.sendto(telephone_event(5, 1), line.near.getsockname())
     assert event(pacer, line) == Key(1, "5")
     pacer.say(1, bytes(FRAME), utterance=2)
@@ -692,7 +692,7 @@ def test_a_beep_is_heard_and_then_no_speech_any_more(pacer: Pacer, line: Line) -
 
 
 def test_silence_is_a_person_also_where_nothing_is_sent(pacer: Pacer, line: Line) -> None:
-    assert speak(pacer, line, b"") == Heard(1, "person")
+    assert speak(pacer, line, b"") == Judged(1, "person")
 
 
 # --- a process in trouble --------------------------------------------------------------------------------------------

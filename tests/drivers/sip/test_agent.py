@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Call, Ended, Keyed, Ringing
+from drivers.sip.call import Answered, Ended, Keyed, OutgoingCall, Ringing
 from drivers.sip.digest import Account
 from drivers.sip.failover import Servers
 from drivers.sip.message import Framer, Malformed, Message, parse
@@ -41,13 +41,13 @@ def reply(request: Message, status: int, *headers: tuple[str, str], body: bytes 
     return Message(fields, body, status=status, reason="Whatever").encode()
 
 
-def placed(from_agent: UserAgent, now: float = 0.0) -> tuple[Call, Message]:
+def placed(from_agent: UserAgent, now: float = 0.0) -> tuple[OutgoingCall, Message]:
     call = from_agent.call("sip:+44@trunk.example", SDP, now)
     ((invite, _),) = sent(from_agent)
     return call, invite
 
 
-def answered(from_agent: UserAgent, *headers: tuple[str, str]) -> tuple[Call, Message]:
+def answered(from_agent: UserAgent, *headers: tuple[str, str]) -> tuple[OutgoingCall, Message]:
     """A call that was answered at 1.0, and its ACK."""
     call, invite = placed(from_agent)
     from_agent.receive(reply(invite, 200, *headers, body=SDP), FIRST, 1.0)
@@ -460,7 +460,13 @@ def test_a_registrar_that_asks_for_patience_gets_a_minute_of_it_at_the_most() ->
 
 
 def asked(
-    call: Call, method: str, cseq: int, *headers: tuple[str, str], body: bytes = b"", tag: str = "far", branch: str = ""
+    call: OutgoingCall,
+    method: str,
+    cseq: int,
+    *headers: tuple[str, str],
+    body: bytes = b"",
+    tag: str = "far",
+    branch: str = "",
 ) -> bytes:
     """A request of the far end within the call."""
     kept = (

@@ -4,7 +4,7 @@ import pytest
 
 from drivers.sip.address import Address, Kind
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Call, Ended, Moved, Ringing
+from drivers.sip.call import Answered, Ended, Moved, OutgoingCall, Ringing
 from drivers.sip.message import Message, parameters, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdes import KEY_OCTETS, Suite
@@ -26,7 +26,7 @@ def bare(request: Message, status: int, *headers: tuple[str, str], body: bytes =
     return Message((*kept, to, *headers), body, status=status, reason="Whatever").encode()
 
 
-def ports(call: Call) -> list[int]:
+def ports(call: OutgoingCall) -> list[int]:
     """Where audio goes, in order."""
     return [event.audio.port for event in call.events if isinstance(event, Answered | Moved)]
 
@@ -158,7 +158,7 @@ NO_CONTACT: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def placed_at_an_address(ours: UserAgent) -> tuple[Call, Message]:
+def placed_at_an_address(ours: UserAgent) -> tuple[OutgoingCall, Message]:
     """A call as of a driver whose server is given as address:port."""
     call = ours.call("sip:+44@192.0.2.1", SDP, 0.0)
     ((invite, _),) = sent(ours)

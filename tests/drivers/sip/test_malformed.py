@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from drivers import CallOutcome, CallPhase
 from drivers.sip.address import Address
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Call, Ended
+from drivers.sip.call import Ended, OutgoingCall
 from drivers.sip.message import Malformed, Message, parse
 from tests.drivers.pyvoip.test_driver import dial, driver, result, tone
 from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE, agent_of, far_end
@@ -112,7 +112,7 @@ class Mistakes(logging.Handler):
         raise AssertionError(record.getMessage())
 
 
-def lived(ours: UserAgent, call: Call, invite: Message, said: list[tuple[str, int]]) -> int:
+def lived(ours: UserAgent, call: OutgoingCall, invite: Message, said: list[tuple[str, int]]) -> int:
     """A call through what the far end says, one message a second, whole (seed 0) or damaged; the messages it sent."""
     count, now, last = 0, 0.0, invite
     for name, seed in said:

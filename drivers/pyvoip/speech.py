@@ -1,0 +1,51 @@
+"""What one call says: the utterances of its conversation as G.711 octets, and how much of them was played. Pure."""
+
+from dataclasses import dataclass, field
+
+from drivers import Call, CallOutcome, CallResult
+from drivers.pyvoip.conversation import Conversation, Say
+from drivers.rtp.messages import Finished, Stopped
+
+
+def conversation(call: Call) -> Conversation:
+    """What is to be said in a call, and when."""
+    repeats = call.repeats if call.again is not None else 0
+    return Conversation(call.question is not None, repeats, listens=call.hang_up_on_machine)
+
+
+@dataclass(slots=True)
+class Speech:
+    """law: "pcmu" or "pcma", by the first answer; said: the last is utterance number len(said).
+
+    streaming: an audio process plays it; received: a packet of the callee has come.
+    """
+
+    call: Call
+    talk: Conversation
+    law: str = "pcmu"
+    said: list[Say] = field(default_factory=list)
+    played_s: float = 0.0
+    streaming: bool = False
+    received: bool = False
+
+    def say(self, say: Say) -> bytes:
+        """The octets of the next utterance."""
+        self.said.append(say)
+        wanted = {
+            Say.NOTHING: None,
+            Say.QUESTION: self.call.question,
+            Say.SPEECH: self.call.audio,
+            Say.AGAIN: self.call.again,
+            Say.BYE: self.call.bye,
+        }[say]
+        return bytes(getattr(wanted, self.law)) if wanted is not None else b""
+
+    def played(self, event: Finished | Stopped) -> bool:
+        """Note how much was played; whether the pacer has come to the end of what was said last."""
+        if self.said[event.utterance - 1] is Say.SPEECH:
+            self.played_s = event.played_s
+        return isinstance(event, Finished) and event.utterance == len(self.said)
+
+    def failed(self, why: str) -> CallResult:
+        """Our side failed, at whatever point of the call."""
+        return CallResult(CallOutcome.FAILED, reason=why, played_s=self.played_s, keys=self.talk.keys)
