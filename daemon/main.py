@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-import phonenumbers
 
 import drivers
 from daemon import config as configuration
@@ -27,7 +26,6 @@ from daemon.api.server import (
     tls_files,
     unix_socket,
 )
-from daemon.cli.commands import Program
 from daemon.clock import Clock
 from daemon.config import Config, ConfigErrors
 from daemon.core.milliseconds import in_seconds, seconds
@@ -43,6 +41,7 @@ from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
 from daemon.operations.systemd import notify, watchdog_interval_s
 from daemon.pins import Pins
+from daemon.program import Program
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, load_phrases, shipped_prompts
 from daemon.resources import DEFAULT_CONFIG
 from daemon.store.contract import StoreUnusable
@@ -166,6 +165,10 @@ def _tell_prompts(config: Config, prompts: PromptLibrary) -> None:
 
 def _likely_locales(prefixes: Sequence[str]) -> set[str]:
     """The locales of the countries whose numbers are allowed, where only some are."""
+    if not prefixes:
+        return set()
+    import phonenumbers  # late: most configurations allow all
+
     codes = {int(prefix[:digits]) for prefix in prefixes for digits in (1, 2, 3)}
     regions = (region for code in codes for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ()))
     return {locale_for_region(region) for region in regions}

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 DEFAULT_CONFIG = Path("/etc/pinwheel/pinwheel.toml")
-
+DEFAULT_SOCKET = Path("/run/pinwheel/control.sock")
 
 CHECKOUT = "the Debian package does not bring it; in a checkout of Pinwheel's source, run: make setup"
 

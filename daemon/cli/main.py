@@ -9,7 +9,8 @@ import click
 
 from daemon.cli.commands import SAID_NO, Commands
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
-from daemon.client.connection import DEFAULT_SOCKET, HttpProblem, Unreachable
+from daemon.client.connection import HttpProblem, Unreachable
+from daemon.resources import DEFAULT_SOCKET
 from daemon.version import VERSION
 
 RELOAD_S = 60.0  # many prompts on a slow disk

@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 
 from daemon.client.unreachable import explained
 
-DEFAULT_SOCKET = Path("/run/pinwheel/control.sock")
 TIMEOUT_S = 10.0  # for an answer: a restart takes less, and a commit much less
 FOLLOW_S = 45.0  # of silence on an event stream, which says every 15 s that it is still there
 NOT_STARTED = "pinwheel-not-started"  # a header of what answers in place of a daemon that does not start

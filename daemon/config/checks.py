@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from daemon.client.connection import DEFAULT_SOCKET
 from daemon.prompts.library import slug
+from daemon.resources import DEFAULT_SOCKET
 from drivers.checks import (
     bindable,
     is_address,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.client.connection import DEFAULT_SOCKET
 from daemon.config import checks
 from daemon.core.milliseconds import seconds
 from daemon.core.model import Channel, Step
 from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
 from daemon.prompts.library import LEVEL_DBFS
+from daemon.resources import DEFAULT_SOCKET
 from drivers.checks import readable_directory, secret_file, whole_path
 from drivers.settings import Severity, setting
 

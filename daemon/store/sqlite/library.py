@@ -1,15 +1,18 @@
 """SQLite itself: which library, and its settings.
 
-pysqlite3 brings a SQLite past the WAL-reset bug (fixed in 3.51.3); sqlite-utils takes the same one, and that matters:
-two SQLite libraries on one file in one process lose each other's locks.
+pysqlite3 brings a SQLite past the WAL-reset bug (fixed in 3.51.3). sqlite-utils takes the same library, as it must: two
+SQLite libraries on one file in one process lose each other's locks.
 """
 
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils.utils
+try:
+    import pysqlite3 as library
+except ImportError:  # no wheel for this machine
+    import sqlite3 as library
 
-sqlite: Any = sqlite_utils.utils.sqlite3  # type: ignore[attr-defined]  # pysqlite3 where it is installed
+sqlite: Any = library
 Connection = Any  # of that library
 
 LOG_LIMIT = 32 << 20  # octets of the write-ahead log that are kept once they are in the file

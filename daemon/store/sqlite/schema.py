@@ -1,6 +1,6 @@
 """The tables, and every migration that led to them."""
 
-import sqlite_utils
+from collections.abc import Sequence
 
 from daemon.store.sqlite.library import Connection, sqlite
 
@@ -130,25 +130,38 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the schema up to date, each migration with its record in one transaction.
+    """Bring the schema up to date. Raises sqlite.Error, for one where the database is a newer Pinwheel's."""
+    applied = _applied(connection)
+    unknown = applied - {name for name, _ in MIGRATIONS}
+    if unknown:
+        raise sqlite.DatabaseError(f"it was made by a newer Pinwheel ({', '.join(sorted(unknown))}); upgrade this one")
+    missing = [migration for migration in MIGRATIONS if migration[0] not in applied]
+    if missing:
+        _apply(missing, connection)
+
+
+def _applied(connection: Connection) -> set[str]:
+    there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'migration'"
+    if not connection.execute(there).fetchone()[0]:
+        return set()
+    return {name for (name,) in connection.execute("SELECT name FROM migration")}
+
+
+def _apply(missing: Sequence[tuple[str, tuple[str, ...]]], connection: Connection) -> None:
+    """Each migration with its record in one transaction.
 
     Foreign keys are off meanwhile, so that a table can be made anew without its rows' dependants being deleted
     ("Making Other Kinds Of Table Schema Changes" in SQLite's ALTER TABLE page).
     """
+    import sqlite_utils  # late: it loads numpy where that is installed, and most starts have nothing to migrate
+
     connection.execute("PRAGMA foreign_keys=OFF")
     db = sqlite_utils.Database(connection)
-    if "migration" not in db.table_names():
-        db.execute("CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
-    applied = {row["name"] for row in db["migration"].rows}
-    for name, statements in MIGRATIONS:
-        if name in applied:
-            continue
+    db.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
+    for name, statements in missing:
         db.execute("BEGIN IMMEDIATE")
         for statement in statements:
             db.execute(statement)
         db.execute("INSERT INTO migration VALUES (?, datetime('now'))", (name,))
         db.execute("COMMIT")
     connection.execute("PRAGMA foreign_keys=ON")
-    unknown = applied - {name for name, _ in MIGRATIONS}
-    if unknown:
-        raise sqlite.DatabaseError(f"it was made by a newer Pinwheel ({', '.join(sorted(unknown))}); upgrade this one")

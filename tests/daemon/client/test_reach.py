@@ -170,6 +170,8 @@ def test_asking_the_daemon_loads_no_part_of_it(tmp_path: Path) -> None:
         "daemon.client",
         "daemon.client.connection",
         "daemon.client.unreachable",
+        "daemon.program",
+        "daemon.resources",
         "daemon.version",
     }
     heavy = {
