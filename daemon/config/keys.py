@@ -28,27 +28,27 @@ class Api:
     socket_mode: str = setting("0660", "Permissions of that socket, in octal.", check=checks.mode)
     allow_uids: list[int] = setting(
         [],
-        "Users who may speak to the socket; empty: whoever may open it.",
+        "Users who may use the socket; empty: everybody who may open it.",
         low=0,
         high=checks.MAX_UID,
         probe=checks.users,
     )
     operator_uids: list[int] = setting(
         [],
-        "Users who may operate over the socket, besides root and the daemon's; empty: all but those of an [[account]].",
+        "Users who are operators on the socket, besides root and the daemon's; empty: all but those of an [[account]].",
         low=0,
         high=checks.MAX_UID,
         probe=checks.users,
     )
     tcp: str = setting(
         "",
-        'A listener for clients that insist on TCP, e.g. "127.0.0.1:8790"; then an [[account]] is needed.',
+        'A TCP listener for clients that cannot use the socket, e.g. "127.0.0.1:8790"; it needs an [[account]].',
         check=checks.listener,
         probe=checks.listens,
     )
     tls_cert: str = setting(
         "",
-        "Certificate chain (PEM) of the TCP listener; without it the listener is plain and loopback only.",
+        "Certificate chain (PEM) of the TCP listener; without it there is no TLS, and only loopback is allowed.",
         check=whole_path,
         probe=checks.certificate,
     )
@@ -80,15 +80,17 @@ class Security:
     )
     max_active_per_number: int = setting(1, "Requests that may run for one number at a time; 0: any number.", low=0)
     cancel_after: int = setting(30, "A request cannot be cancelled before this.", unit="s", low=0)
-    cancel_before_event: int = setting(2, "Nor once this event has run; 0: always.", low=0)
+    cancel_before_event: int = setting(
+        2, "A request cannot be cancelled once this event has run; 0: no such limit.", low=0
+    )
     on_refused: str = setting(
         "wait",
-        'What an event that was refused for good does: keep the schedule ("wait"), or start the next ("next").',
+        'If an event is refused for good: keep the schedule ("wait"), or start the next event at once ("next").',
         choices=("wait", "next"),
     )
     allow_prefixes: list[str] = setting(
         [],
-        'Numbers must start with one of these, e.g. ["44", "353"]; empty: any but premium-rate ones.',
+        'Numbers must start with one of these, e.g. ["44", "353"]; empty: all but premium-rate numbers.',
         check=checks.prefix,
     )
     deny_prefixes: list[str] = setting(
@@ -96,7 +98,7 @@ class Security:
     )
     requests_per_second: int = setting(
         30,
-        "Starts a second before a client (an account, by its address or user) is told to slow down; 0: no limit.",
+        "Requests that a client (an account, at an address or user) may start in a second; 0: no limit.",
         low=0,
     )
 
@@ -113,12 +115,14 @@ class Account:
     )
     uids: list[int] = setting(
         [],
-        "Users who may name this account on the socket, without a secret; they do not operate.",
+        "Users who may use this account on the socket without its secret; they are no operators.",
         low=0,
         high=checks.MAX_UID,
         probe=checks.users,
     )
-    gids: list[int] = setting([], "Groups whose members may do so.", low=0, high=checks.MAX_UID, probe=checks.groups)
+    gids: list[int] = setting(
+        [], "Groups whose members may do the same.", low=0, high=checks.MAX_UID, probe=checks.groups
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +140,14 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Modem:
-    name: str = setting("", "How logs and commands call this modem.", check=checks.modem_name)
-    driver: str = setting("serial", "The driver that speaks to it.")
-    hourly_limit: int = setting(0, "SMS an hour, of which a long text takes several; 0: no limit.", low=0)
+    name: str = setting("", "The name of this modem in logs and commands.", check=checks.modem_name)
+    driver: str = setting("serial", "Its driver.")
+    hourly_limit: int = setting(0, "SMS an hour, a long text counted as several; 0: no limit.", low=0)
     daily_limit: int = setting(0, "SMS a day; 0: no limit.", low=0)
     monthly_recipients: int = setting(0, "Distinct recipients a month; 0: no limit.", low=0)
     on_uncertain: str = setting(
         "resend",
-        'A message whose fate is unknown: send it once more ("resend"), or "never".',
+        'If it is unknown whether a message was sent: send it once more ("resend"), or not ("never").',
         choices=("resend", "never"),
     )
     options: Any = field(default=None, metadata={"driver": True})
@@ -151,22 +155,24 @@ class Modem:
 
 @dataclass(frozen=True, slots=True)
 class SmsSection:
-    flash: bool = setting(False, "Show messages at once and keep them nowhere (class 0); not every phone obeys.")
+    flash: bool = setting(
+        False, "Phones show the message at once and do not store it (class 0); some phones ignore this."
+    )
     least_life: int = setting(
         10,
-        "A message is dropped unless its PIN would live so long when the network takes it.",
+        "A message is dropped if its PIN would be valid for less than this when the network accepts it.",
         unit="s",
         low=1,
         high=50,
     )
     on_dropped: str = setting(
         "wait",
-        'What an event whose message was dropped does: keep the schedule ("wait"), or start the next ("next").',
+        'If a message is dropped: keep the schedule ("wait"), or start the next event at once ("next").',
         choices=("wait", "next"),
     )
     origin: str = setting(
         "",
-        'The web site whose form takes the code, e.g. "example.com": phones then offer to fill it in.',
+        'Your web site that asks for the code, e.g. "example.com": phones then offer to fill it in.',
         check=checks.domain,
     )
 
@@ -174,21 +180,23 @@ class SmsSection:
 @dataclass(frozen=True, slots=True)
 class Voice:
     driver: str = setting("none", 'The driver that makes calls: "pyvoip" or "none".')
-    ring_seconds: int = setting(30, "How long it may ring.", unit="s", low=1, high=300)
-    repeats: int = setting(2, "How often 1 may be pressed to hear it again; 0: not offered.", low=0, high=9)
+    ring_seconds: int = setting(30, "How long a phone may ring.", unit="s", low=1, high=300)
+    repeats: int = setting(2, "How often the callee may press 1 to hear the PIN again; 0: not offered.", low=0, high=9)
     confirm: str = setting(
         "none",
-        'Say the PIN only to who presses a key ("press1"), so that no voicemail gets it; or "none".',
+        'Say the PIN only to a callee who presses 1 ("press1"), so that no voicemail gets it; or "none".',
         choices=("none", "press1"),
     )
     machine: str = setting(
         "speak",
-        'What to do when a machine seems to answer, by its greeting or beep, a guess: "speak" or "hangup".',
+        'If an answering machine seems to answer (a guess by its greeting or beep): "speak" or "hangup".',
         choices=("speak", "hangup"),
     )
     limit_seconds: int = setting(120, "The longest call, from its answer.", unit="s", low=10, high=600)
-    max_calls: int = setting(50, "Calls at a time.", low=1, high=1000, probe=checks.room_for_calls)
-    calls_per_second: int = setting(5, "Calls begun in a second; ask your provider for its limit.", low=1, high=100)
+    max_calls: int = setting(50, "The most calls at a time.", low=1, high=1000, probe=checks.room_for_calls)
+    calls_per_second: int = setting(
+        5, "The most calls started in a second; ask your provider for its limit.", low=1, high=100
+    )
     options: Any = field(default=None, metadata={"driver": True})
 
 
@@ -196,16 +204,16 @@ class Voice:
 class Prompts:
     directory: str = setting(
         "/var/lib/pinwheel/prompts",
-        "Where rendered and imported prompts lie; what is missing there comes from the package.",
+        "Directory of rendered and imported prompts; what is missing there comes from the package.",
         check=checks.directory,
         probe=readable_directory,
     )
     engine: str = setting(
         "gtts",
-        'What `pinwheel prompts render` uses: "gtts", "piper" or "espeak"; no other command ever does.',
+        'Engine of `pinwheel prompts render`: "gtts", "piper" or "espeak"; no other command uses one.',
         choices=("gtts", "piper", "espeak"),
     )
-    brands: list[str] = setting([], "Brands that get a welcome of their own.", check=checks.brand)
+    brands: list[str] = setting([], "Brands that have a welcome of their own, with their name.", check=checks.brand)
     level: float = setting(
         LEVEL_DBFS,
         "Active speech level of clips, in dBFS; after a change: `pinwheel prompts render LOCALE --engine keep`.",
@@ -214,7 +222,7 @@ class Prompts:
     )
     emphasis: float = setting(
         0.0,
-        "Gain of clips above 2.5 kHz, in dB: 9 is understood better in noise, but sharp; after a change as for level.",
+        "Gain of clips above 2.5 kHz, in dB: 9 is clearer in noise, but sounds sharp; after a change: as for level.",
         low=0,
         high=12,
     )
@@ -222,8 +230,8 @@ class Prompts:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRow:
-    id: int = setting(0, "The workflow_id that callers give.", low=FIRST_CUSTOM_ID)
-    steps: list[dict[str, Any]] = setting([], "The events: { channel, wait in seconds }.")
+    id: int = setting(0, "The workflow_id that clients give.", low=FIRST_CUSTOM_ID)
+    steps: list[dict[str, Any]] = setting([], "The events, each { channel, wait in seconds }.")
 
 
 @dataclass(frozen=True, slots=True)

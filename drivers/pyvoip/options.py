@@ -186,24 +186,24 @@ class Options:
     """The keys of [voice] that are the trunk's; how calls are made is the gateway's to say (`drivers.Call`)."""
 
     server: str = setting(
-        "", "Registrar and proxy; a bare name is looked up as SRV, too.", required=True, check=_server
+        "", "Registrar and proxy; a name without a port is looked up as SRV, too.", required=True, check=_server
     )
     transport: str = setting("udp", '"udp", "tcp" or "tls".', choices=tuple(Kind))
     tls_ca: str = setting(
         "",
-        "Certificates (PEM) that the server's is checked with; empty: the system's.",
+        "Certificate authorities (PEM) for the server's certificate; empty: the system's.",
         check=whole_path,
         probe=_authorities,
     )
     tls_cert: str = setting(
-        "", "Our own certificate chain (PEM), if the trunk wants one.", check=whole_path, probe=_certificate
+        "", "Our own certificate chain (PEM), if the trunk asks for one.", check=whole_path, probe=_certificate
     )
     tls_key: str = setting("", "Private key (PEM) of that certificate.", check=whole_path, probe=_key, quoted=False)
     username: str = setting("", "The account's user name.", check=_sip_user)
     password_file: str = setting(
         "", "A file with its password.", check=whole_path, probe=_password_is_used, quoted=False
     )
-    register: bool = setting(True, "Register, or rely on the trunk knowing our address.")
+    register: bool = setting(True, "Register with the server; false: the trunk knows our address.")
     bind: str = setting("0.0.0.0:0", "Our address and SIP port; port 0: any.", check=_bind, probe=_our_address)
     state_file: str = setting(
         "",
@@ -213,30 +213,30 @@ class Options:
     )
     rtp_ports: str = setting("40000-49999", "UDP ports for audio.", check=_rtp_ports, probe=_apart_from_sip)
     symmetric_rtp: bool = setting(
-        True, "Send audio to where the callee's comes from, as NATs need; false: as told in SDP."
+        True, "Send audio to where the callee's audio comes from, as NATs need; false: to the address in SDP."
     )
     srtp: str = setting(
         "none",
-        'Encrypt audio by keys told in SDP ("sdes", RFC 4568), and never speak without; or "none".',
+        'Encrypt audio with keys in SDP ("sdes", RFC 4568), and never speak unencrypted; or "none".',
         choices=("none", "sdes"),
         probe=_keys_in_clear,
     )
     dial: str = setting("{e164}", "How a number becomes the SIP user:", check=_dial)
     user_phone: bool = setting(False, "Add ;user=phone to the callee's address (RFC 3261 19.1.1).")
     caller_id: str = setting("", "The number or name that callees see.", check=_caller_id)
-    assert_identity: bool = setting(False, "Tell the trunk our number as P-Asserted-Identity, too (RFC 3325).")
+    assert_identity: bool = setting(False, "Send our number as P-Asserted-Identity, too (RFC 3325).")
     hide_number: bool = setting(False, "Call anonymously; the trunk still learns the number (RFC 3323).")
     domain: str = setting("", "Domain of our address and of callees, if the server is only a proxy to it.", check=host)
     auth_username: str = setting("", "Name for the password, if it is not username.", check=_caller_id)
     external_address: str = setting(
         "",
-        'Our address as the trunk sees it, behind a NAT; "auto": as its answers tell (UDP).',
+        'Our address as the trunk sees it, behind a NAT; "auto": from its answers (UDP).',
         check=_external,
         probe=_learnt,
     )
     keepalive_seconds: int = setting(
         0,
-        "Pause between OPTIONS that hold a NAT open and tell whether the server is there; 0: none.",
+        "Pause between OPTIONS that keep a NAT open and check that the server answers; 0: none.",
         unit="s",
         low=0,
         high=MAX_KEEPALIVE_S,

@@ -87,12 +87,12 @@ class Options:
 
     port: str = setting(
         "",
-        "The serial port; a name under /dev/serial/by-id survives unplugging; with a * it is searched for.",
+        "The serial port; names in /dev/serial/by-id stay the same; a pattern with * is searched for the modem.",
         required=True,
         check=_port,
         probe=_serial_port,
     )
-    imei: str = setting("", "Only the modem with this IMEI, whichever port of a pattern it is at.", check=_imei)
+    imei: str = setting("", "Use only the modem with this IMEI, at any port that fits the pattern.", check=_imei)
     baudrate: int | str = setting(
         115200, 'Its speed, or "auto"; USB modems ignore it.', choices=("auto",), low=300, high=4_000_000, unit="bit/s"
     )
@@ -102,7 +102,7 @@ class Options:
     )
     power_cycle: str = setting(
         "",
-        "A command that cuts the modem's power for a moment, for when it stays silent (uhubctl ...).",
+        "A command that cuts the modem's power for a moment, if the modem stays silent (uhubctl ...).",
         check=_command,
         probe=_program,
     )

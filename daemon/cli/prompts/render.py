@@ -26,7 +26,9 @@ KEEP = "keep"
     "--sentences", type=click.Choice([*ENGINES, KEEP]), help="Who speaks all but the digits; default: as those."
 )
 @click.option("--voice", default="", help="Of piper: its FILE.onnx (beside FILE.onnx.json).")
-@click.option("--rate", type=click.FloatRange(0.5, 2), default=1.0, show_default=True, help="How fast digits are said.")
+@click.option(
+    "--rate", type=click.FloatRange(0.5, 2), default=1.0, show_default=True, help="How fast the digits are spoken."
+)
 @click.option(
     "--brand", "brands", multiple=True, help="Has a welcome of its own; may be repeated; default: [prompts] brands."
 )
