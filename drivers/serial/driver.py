@@ -31,12 +31,13 @@ from drivers import (
 )
 from drivers.serial import at, ports, power
 from drivers.serial.condition import Condition
+from drivers.serial.cures import Cure, Hourly, Ladder
 from drivers.serial.line import WRITE_S, Interrupted, Lost, Silent, Wake
 from drivers.serial.modem import RATES, READ_ONLY, Blocked, WrongPort
 from drivers.serial.options import Options
 from drivers.serial.place import Place, Restarted, Stuck
 from drivers.serial.requests import Job, Question, Requests
-from drivers.serial.search import Cure, Hourly, Ladder, Port, Search
+from drivers.serial.search import Port, Search
 from drivers.serial.sending import Sender
 from drivers.serial.session import Session
 from drivers.serial.storage import Storage

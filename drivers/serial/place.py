@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from drivers import SmsEvent
 from drivers.serial.condition import Condition
+from drivers.serial.cures import Hourly
 from drivers.serial.options import Options
 from drivers.serial.requests import Requests
-from drivers.serial.search import Hourly
 from drivers.serial.sending import Sender
 from drivers.serial.storage import Storage
 from drivers.serial.timing import Timing

@@ -34,8 +34,8 @@ from drivers import (
     Unavailable,
     Uncertain,
 )
+from drivers.serial import cures as recovery
 from drivers.serial import pdu
-from drivers.serial import search as recovery
 from drivers.serial.driver import SIGNS_AN_HOUR, Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect

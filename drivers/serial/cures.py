@@ -1,0 +1,99 @@
+"""What to try when a modem stays silent, and how often. Pure: times are monotonic seconds.
+
+A reset costs a modem half a minute or more and sometimes its USB name, so it is the last thing to try: first the
+session is begun again, then the modem is restarted, then its power is cut. Between two of these the pause grows, and
+in an hour there are only so many (a reset a minute has ruined the service for others).
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from enum import StrEnum
+
+HOUR_S = 3600.0
+PATIENCE = 2  # silent sessions before the first cure
+ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
+
+
+class Cure(StrEnum):
+    """What is done to the modem itself."""
+
+    RESET = "reset"  # AT+CFUN=1,1 (27.007 8.2)
+    POWER_CYCLE = "power cycle"  # the operator's command
+
+
+class Hourly:
+    """At most so many in any hour. Tell it in the order of time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._times: deque[float] = deque()
+
+    def allows(self, now: float) -> bool:
+        while self._times and self._times[0] <= now - HOUR_S:
+            self._times.popleft()
+        return len(self._times) < self._most
+
+    def add(self, now: float) -> None:
+        self._times.append(now)
+
+    @property
+    def last(self) -> float:
+        return self._times[-1] if self._times else float("-inf")
+
+
+class Ladder:
+    """Counts silent sessions; says when to do what. pauses_s: after one cure, two in a row, ..."""
+
+    def __init__(self, pauses_s: Sequence[float], an_hour: int, *, power: bool) -> None:
+        self._pauses_s, self._power = pauses_s, power
+        self._cures = Hourly(an_hour)
+        self._silent = 0
+        self._in_a_row = 0
+        self._absent_since = float("inf")
+        self._power_failed = False
+
+    def answers(self) -> None:
+        """A session began well."""
+        self._silent, self._absent_since = 0, float("inf")
+
+    def works(self) -> None:
+        """It sent a message."""
+        self._in_a_row = 0
+
+    def silent(self, now: float, *, sure: bool = False, resettable: bool = True) -> Cure | None:
+        """One more session ended in silence. The cure that is due, if any.
+
+        sure: it is the modem, which worked before, or answers but does not send, so that no second session is awaited.
+        resettable: it is known where to send the command.
+        """
+        self._silent += PATIENCE if sure else 1
+        cure = self._next(resettable)
+        if cure is None or self._silent < PATIENCE or not self._cures.allows(now) or not self._rested(now):
+            return None
+        self._cures.add(now)
+        self._in_a_row += 1
+        self._power_failed = False
+        return cure
+
+    def power_failed(self) -> None:
+        """The command for the power has not ended well: the next cure is the other one, if it can be."""
+        self._power_failed = True
+
+    def absent(self, now: float, *, away: bool | None) -> Cure | None:
+        """One more session ended otherwise. away: it is not there, and power may bring it back; None: who knows."""
+        if away is None:
+            return None
+        self._absent_since = min(self._absent_since, now) if away else float("inf")
+        if not self._power or now - self._absent_since <= ABSENT_TOO_LONG_S:
+            return None
+        return self.silent(now, resettable=False)
+
+    def _next(self, resettable: bool) -> Cure | None:
+        if self._power and not (self._power_failed and resettable) and (self._in_a_row or not resettable):
+            return Cure.POWER_CYCLE
+        return Cure.RESET if resettable else None
+
+    def _rested(self, now: float) -> bool:
+        if not self._in_a_row:
+            return True
+        return now - self._cures.last >= self._pauses_s[min(self._in_a_row, len(self._pauses_s)) - 1]
