@@ -5,9 +5,10 @@ import time
 from drivers.serial import dialects, network
 from drivers.serial.chores import Chore, Chores, Steps
 from drivers.serial.line import Silent
-from drivers.serial.modem import CLEARED, Identity, Modem
+from drivers.serial.modem import Identity, Modem
 from drivers.serial.network import Registrations
 from drivers.serial.place import Place, Restarted
+from drivers.serial.settings import CLEARED
 
 
 class Care:
@@ -78,9 +79,10 @@ class Care:
 
     def _learn_settings(self) -> Steps:
         """Those by which a restart shows."""
-        self._modem.forget_settings()
+        self._modem.settings.forget()
         for command, answer in CLEARED:
-            self._modem.learn_setting(command, answer)
+            for line in self._modem.told(command, answer)[:1]:
+                self._modem.settings.learn(line)
             yield None
 
     def _learn_acknowledging(self) -> None:
@@ -129,7 +131,7 @@ class Care:
 
     def _feel_pulse(self) -> Steps:
         """Whether it answers at all, and by the settings that a restart clears, whether it has restarted."""
-        queries = self._modem.signs_of_life or [("AT", "")]
+        queries = [*self._modem.settings.queries] or [("AT", "")]
         command, answer = queries[self._pulses % len(queries)]
         self._pulses += 1
         try:
@@ -137,7 +139,7 @@ class Care:
         except Silent:
             self._modem.dialogue.regain()
         else:
-            if any(self._modem.differs(line) for line in told[:1]):
+            if any(self._modem.settings.differ(line) for line in told[:1]):
                 self.notice_restart()
         yield None
 
@@ -185,7 +187,7 @@ class Care:
 
     def _tell_remarks(self) -> None:
         place = self._place
-        place.condition.know(remarks=(*self._modem.dialect.remarks(), *place.sender.remarks()))
+        place.condition.know(remarks=(*self._modem.dialect.remarks(), *place.exchange.remarks(time.monotonic())))
 
     def _acknowledge(self) -> Steps:
         """Each report that was told, or the modem tells no more (27.005 3.4.4)."""

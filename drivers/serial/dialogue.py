@@ -112,11 +112,6 @@ class Dialogue:
         """How long the prompt is waited for."""
         return max(self._prompt_s, min(2 * self._slowest_s, self._timing.command))
 
-    def no_prompt(self) -> None:
-        """None has come in time: the next may take longer. Raises Silent."""
-        self._prompt_s = min(2 * self._prompt_s, LONGEST_PROMPT * self._timing.prompt)
-        self.regain()
-
     def submit(self) -> None:
         """Ctrl-Z behind the body."""
         self._line.send()
@@ -143,6 +138,15 @@ class Dialogue:
         """No older command's answer can come any more."""
         if +self._late:
             self.regain()
+
+    def synchronise(self, *, always: bool, no_prompt: bool) -> None:
+        """The same. always: also where none is owed; no_prompt: none has come in time, so the next gets longer."""
+        if no_prompt:
+            self._prompt_s = min(2 * self._prompt_s, LONGEST_PROMPT * self._timing.prompt)
+        if always:
+            self.regain()
+        else:
+            self.in_step()
 
     def regain(self) -> None:
         """Ask markers until one is answered, or until a modem that knows none is quiet. Raises Silent."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from typing import assert_never
 
 import serial
 
@@ -29,42 +29,40 @@ from drivers import (
     StateChanged,
     StatusReport,
 )
-from drivers.serial import at, ports, power
+from drivers.serial import at, ports, power, supervisor
 from drivers.serial.condition import Condition
-from drivers.serial.cures import Cure, Hourly, Ladder
+from drivers.serial.cures import Hourly
 from drivers.serial.line import WRITE_S, Interrupted, Lost, Silent, Wake
-from drivers.serial.modem import RATES, READ_ONLY, Blocked, WrongPort
+from drivers.serial.modem import READ_ONLY, Blocked, WrongPort
 from drivers.serial.options import Options
+from drivers.serial.orders import ModemRestarted, Reported, SessionBegan
 from drivers.serial.place import Place, Restarted, Stuck
 from drivers.serial.requests import Job, Question, Requests
-from drivers.serial.search import Port, Search
-from drivers.serial.sending import Sender
+from drivers.serial.sending import Exchange
 from drivers.serial.session import Session
 from drivers.serial.storage import Storage
+from drivers.serial.supervisor import Cause, Opened, PortsFound, SessionEnded, Supervisor
 from drivers.serial.timing import Timing
 
 log = logging.getLogger("pinwheel.modem")
 
 SIGNS_AN_HOUR = 6  # of a restart without a banner that are believed, lest a modem of odd habits be set up for ever
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
-BLOCKED_AT_FIRST_S = 2.0  # between two sessions, as long as what blocks may still pass: a SIM that is found late, say
 
 __all__ = ["SIGNS_AN_HOUR", "Driver", "Options"]
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Why a session ended. pause_s: before the next; None: by the back-off. silent: a cure may be due; sure: at once.
-
-    away: the modem is not there, so that cutting its power may help; None: what is there says nothing of it.
-    """
-
-    state: DeviceState
-    detail: str
-    pause_s: float | None = None
-    silent: bool = False
-    sure: bool = False
-    away: bool | None = False
+CAUSES: dict[type[Exception], Cause] = {
+    Lost: Cause.LOST,
+    Silent: Cause.SILENT,
+    Stuck: Cause.STUCK,
+    Restarted: Cause.RESTARTED,
+    WrongPort: Cause.WRONG_PORT,
+    Blocked: Cause.BLOCKED,
+    at.Malformed: Cause.UNREADABLE,
+    Interrupted: Cause.CLOSING,
+}
+"""What ends a session, beside a port that fails."""
 
 
 class Driver:
@@ -75,33 +73,36 @@ class Driver:
         self._options = options
         self._timing = timing or Timing()
         self._listener: SmsListener = lambda _: Future()
-        self._opened_at, self._closing_at = 0.0, float("inf")
+        self._closing_at = float("inf")
         self._thread: threading.Thread | None = None
         self._wake: Wake | None = None
         self._serving = False
-        self._ladder = Ladder(self._timing.cure, self._timing.cures_an_hour, power=bool(options.power_cycle))
-        self._rate = options.baudrate if isinstance(options.baudrate, int) else RATES[0]  # the last that fitted
-        self._search = Search()
-        self._round: dict[Port, _End] = {}  # how it went at the other ports of a pattern
-        self._blocked_since: float | None = None
+        searched = glob.has_magic(options.port)
+        self._supervisor = Supervisor(
+            options.port,
+            self._timing,
+            searched=searched,
+            baudrate=options.baudrate if isinstance(options.baudrate, int) else None,
+            power=bool(options.power_cycle),
+        )
         self._condition = Condition(lambda: self._listener(StateChanged()))
         self._requests = Requests(lambda: self._condition.now.detail)
         storage = Storage(name, self._keep)
-        self._sender = Sender(self._timing, storage, lambda news: self._listener(news))
+        self._exchange = Exchange(self._timing)
         self._place = Place(
             name,
             options,
             self._timing,
-            glob.has_magic(options.port),
+            searched,
             self._condition,
             self._requests,
             storage,
-            self._sender,
+            self._exchange,
             Hourly(SIGNS_AN_HOUR),
             tell=lambda news: self._listener(news),
             wait=lambda kept: self._sleep(self._timing.keep, until=kept.done),
             closing=self._closing,
-            works=self._ladder.works,
+            works=lambda: self._supervise(supervisor.MessageSent()),
         )
 
     # --- the contract ---
@@ -111,7 +112,7 @@ class Driver:
             log.error("modem=%s has not let go of its port yet: resume it again later", self.name)
             return
         self._listener = listener
-        self._opened_at, self._closing_at = time.monotonic(), float("inf")
+        self._closing_at = float("inf")
         self._wake = Wake()
         self._condition.now = ModemStatus(DeviceState.STARTING)
         self._thread = threading.Thread(target=self._run, name=f"modem-{self.name}", daemon=True)
@@ -159,11 +160,13 @@ class Driver:
         if self._wake is not None:
             self._wake()
 
-    # --- the thread: one session after the other ---
+    # --- the thread: it carries out what the supervisor orders ---
 
     def _run(self) -> None:
         try:
-            self._sessions()
+            event: supervisor.Event | None = Opened()
+            while event is not None and not self._closing():
+                event = self._supervise(event)
         finally:  # a defect must not look like a modem that is ready
             if self._closing():
                 self._condition.become(DeviceState.CLOSED)
@@ -173,111 +176,74 @@ class Driver:
                 )
             self._requests.decline()
 
-    def _sessions(self) -> None:
-        failures = 0
-        while not self._closing():
-            started = time.monotonic()
-            end = self._one_session()
-            lasted = time.monotonic() - started > self._timing.health
-            failures = 1 if lasted else min(failures + 1, len(self._timing.retry))
-            self._condition.know(signal_dbm=None, operator="")  # of a network that it may have left
-            self._condition.become(end.state, end.detail)
-            self._requests.decline()
-            self._cure(end)
-            self._pause(self._timing.retry[failures - 1] if end.pause_s is None else end.pause_s)
+    def _supervise(self, event: supervisor.Event) -> supervisor.Event | None:
+        """An event into the supervisor; the event that comes of its last order, if any does."""
+        following = None
+        for output in self._supervisor.handle(event, time.monotonic()):
+            following = self._carry_out(output)
+        return following
 
-    def _one_session(self) -> _End:
-        """Open, initialise, serve until something ends it."""
+    def _carry_out(self, output: supervisor.Output) -> supervisor.Event | None:
+        match output:
+            case supervisor.FindPorts():
+                return PortsFound(ports.fitting(self._options.port))
+            case supervisor.Serve():
+                return self._session(output)
+            case supervisor.ForgetAnswers():
+                self._exchange.handle(ModemRestarted(), time.monotonic())
+            case supervisor.Reset():
+                log.warning("modem=%s cure='reset' because=%r", self.name, output.why)
+                self._reset(output)
+                return supervisor.WasReset()
+            case supervisor.CyclePower():
+                log.warning("modem=%s cure='power cycle' because=%r", self.name, output.why)
+                return supervisor.PowerCycled(self._cycle_power(output.port))
+            case supervisor.Pause():
+                self._pause(output.seconds)
+                return supervisor.PauseOver()
+            case supervisor.Became():
+                self._condition.become(output.state, output.detail)
+                self._requests.decline()
+            case _:
+                assert_never(output)
+        return None
+
+    def _session(self, order: supervisor.Serve) -> SessionEnded:
         self._place.storage.forget()
-        self._sender.begin()
-        fitting = ports.fitting(self._options.port)
-        if not fitting:
-            what = "no port fits the pattern: plug the modem in"
-            return _End(DeviceState.ABSENT, what, self._timing.absent, away=True)
-        port = self._search.choose(fitting)
-        self._condition.know(port=port.name)
-        end = self._session_at(port, alone=len(fitting) == 1)
-        if not self._serving:
-            silent = self._search.missed(port, fitting, silent=end.silent)
-            end = replace(self._of_round(port, fitting, end), silent=silent)
+        self._exchange.handle(SessionBegan(), time.monotonic())
+        self._condition.know(port=order.port)
+        cause, why = self._serve(order)
         self._serving = False
-        return end
+        self._condition.know(signal_dbm=None, operator="")  # of a network that it may have left
+        return SessionEnded(cause, why, ports.fitting(self._options.port))
 
-    def _of_round(self, port: Port, fitting: list[Port], end: _End) -> _End:
-        """What is said of a modem that is searched for: nothing before every port was tried, then what tells most."""
-        self._round[port] = end
-        if end.state in (DeviceState.FAILED, DeviceState.CLOSED):
-            return end
-        if not self._round.keys() >= set(fitting):
-            now = self._condition.now
-            return _End(now.state, now.detail, end.pause_s, away=None)
-        ends = [self._round[each] for each in fitting]
-        self._round.clear()
-        most = max(ends, key=lambda each: (each.silent, bool(each.away)))
-        return replace(most, pause_s=end.pause_s, away=all(each.away for each in ends))
-
-    def _session_at(self, port: Port, *, alone: bool) -> _End:
-        """alone: no other port fits, so that there is no hurry to try the next."""
+    def _serve(self, order: supervisor.Serve) -> tuple[Cause, str]:
+        """Open the port, initialise the modem and serve until something ends it: why."""
+        assert self._wake is not None
         try:
-            with self._opened(port.name) as opened, contextlib.closing(self._session(opened)) as session:
-                self._rate = session.begin((self._rate, *(RATES if self._options.baudrate == "auto" else ())))
-                if self._search.known not in (port, None):
-                    self._sender.forget()
-                self._search.seen(port)
-                self._round.clear()
-                self._blocked_since = None
-                self._ladder.answers()
+            with (
+                self._opened(order.port, order.rates[0]) as port,
+                contextlib.closing(Session(self._place, port, self._wake, self._until)) as session,
+            ):
+                self._supervise(supervisor.Serving(session.begin(order.rates)))
                 self._serving = True
                 session.serve()
-        except Lost as exc:
-            self._sender.forget()
-            return _End(DeviceState.ABSENT, str(exc), away=True)
-        except Silent:
-            return _End(
-                DeviceState.ABSENT,
-                "the modem does not answer: check port and baudrate",
-                silent=True,
-                sure=self._serving,
-            )
-        except Stuck:
-            return _End(DeviceState.STARTING, "the modem answers but sends nothing", silent=True, sure=True)
-        except Restarted:
-            self._sender.forget()
-            return _End(DeviceState.STARTING, "the modem restarted")
-        except WrongPort as exc:
-            pause_s = self._timing.absent if alone else None
-            return _End(DeviceState.ABSENT, str(exc), pause_s, away=self._place.searched)
-        except Blocked as exc:
-            return _End(DeviceState.FAILED, str(exc), self._blocked_pause_s())
-        except at.Malformed as exc:
-            return _End(DeviceState.STARTING, str(exc))
-        except Interrupted:
-            return _End(DeviceState.CLOSED, "", 0)
+        except tuple(CAUSES) as exc:
+            return CAUSES[type(exc)], str(exc)
         except ports.FAILURES as exc:
-            return self._not_opened(port, exc)
+            failure = ports.failure(order.port, exc)
+            there = Cause.NOT_OPENED if failure.there else Cause.NOT_THERE
+            return Cause.TAKEN if failure.ours else there, failure.cause
 
-    def _not_opened(self, port: Port, exc: Exception) -> _End:
-        self._sender.forget()
-        failure = ports.failure(port.name, exc)
-        away = self._place.searched if failure.ours else not failure.there  # another's port says that ours is away
-        return _End(DeviceState.ABSENT, failure.cause, self._timing.absent, away=away)
+    def _opened(self, name: str, rate: int) -> AbstractContextManager[serial.Serial]:
+        return ports.opened(name, rate, rtscts=self._options.flow_control == "rtscts")
 
-    def _blocked_pause_s(self) -> float:
-        """Short for a minute: a modem that has just started says for a while, say, that it has no SIM."""
-        now = time.monotonic()
-        self._blocked_since = self._blocked_since or now
-        starting = now - self._blocked_since < self._timing.starting
-        return min(BLOCKED_AT_FIRST_S, self._timing.blocked) if starting else self._timing.blocked
-
-    def _opened(self, name: str) -> AbstractContextManager[serial.Serial]:
-        return ports.opened(name, self._rate, rtscts=self._options.flow_control == "rtscts")
-
-    def _session(self, port: serial.Serial) -> Session:
-        assert self._wake is not None
-        return Session(self._place, port, self._wake, lambda: self._closing_at + self._timing.close)
+    def _until(self) -> float:
+        """When a session has to have let go of its port."""
+        return self._closing_at + self._timing.close
 
     def _pause(self, seconds: float) -> bool:
-        """Wait; who wants something meanwhile is told at once. Whether to go on: the driver is not being closed."""
+        """Wait; requests are declined meanwhile. Whether to go on: the driver is not being closed."""
 
         def decline() -> bool:
             self._requests.decline()
@@ -294,57 +260,24 @@ class Driver:
             select.select([self._wake], [], [], max(end - time.monotonic(), 0))
             self._wake.clear()
 
-    def _keep(self, news: StatusReport | IncomingSms) -> Future[bool] | None:
-        """Of a message that the SIM has stored: when it is safe with who listens; None: there is nothing to tell."""
-        whole = self._sender.reported(news) if isinstance(news, StatusReport) else news
-        if whole is None:
-            return None
-        told = self._listener(whole)
-        told.add_done_callback(lambda _: self._rouse())
-        return told
+    def _keep(self, message: StatusReport | IncomingSms) -> Future[bool] | None:
+        """Of a message that the SIM has stored: when it is safe with the listener; None: there is nothing to keep."""
+        kept = None
+        news = self._exchange.handle(Reported(message), time.monotonic()) if isinstance(message, StatusReport) else None
+        for each in [message] if news is None else news:
+            if isinstance(each, StatusReport | IncomingSms):
+                kept = self._listener(each)
+                kept.add_done_callback(lambda _: self._rouse())
+        return kept
 
-    # --- when it stays silent ---
-
-    def _cure(self, end: _End) -> None:
-        """What the ladder says is due: a restart by command, or the operator's command."""
-        now, port = time.monotonic(), self._resettable()
-        if end.silent and self._may_be_sending(now):
-            return
-        if end.silent:
-            cure = self._ladder.silent(now, sure=end.sure, resettable=bool(port))
-        else:
-            cure = self._ladder.absent(now, away=end.away)
-        if cure is None:
-            return
-        log.warning("modem=%s cure=%r because=%r", self.name, str(cure), end.detail)
-        self._sender.forget()
-        if cure is Cure.RESET:
-            self._reset(port)
-        else:
-            self._cut_power()
-
-    def _may_be_sending(self, now: float) -> bool:
-        """Whether a modem that never answered may be busy with a message of a daemon that was killed before."""
-        return self._search.known is None and now - self._opened_at < self._timing.listen
-
-    def _cut_power(self) -> None:
-        """Of the modem that is meant, wherever it was last seen."""
-        port = self._search.known.name if self._search.known is not None else self._resettable()
+    def _cycle_power(self, port: str) -> bool:
         imei = self._options.imei or self._condition.now.imei
         who = {"PINWHEEL_MODEM": self.name, "PINWHEEL_PORT": port, "PINWHEEL_IMEI": imei}
-        if not power.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause):
-            self._ladder.power_failed()
+        return power.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause)
 
-    def _resettable(self) -> str:
-        """The port that is surely the modem's: the one that is configured, or where it was last seen; "" if none is."""
-        if not self._place.searched:
-            return self._options.port
-        known = self._search.known
-        return known.name if known is not None and ports.port(known.name) == known else ""
-
-    def _reset(self, name: str) -> None:
-        """AT+CFUN=1,1 (27.007 8.2), whether or not anybody listens."""
-        with contextlib.suppress(*ports.FAILURES), self._opened(name) as port:
+    def _reset(self, order: supervisor.Reset) -> None:
+        """AT+CFUN=1,1 (27.007 8.2), whether or not the modem listens."""
+        with contextlib.suppress(*ports.FAILURES), self._opened(order.port, order.rate) as port:
             port.write(bytes([at.ESC, at.CR]) + b"AT+CFUN=1,1\r")
             self._pause(RESET_WRITE_S)  # to let it out; tcdrain(3) would wait for ever for a modem without CTS
             port.reset_output_buffer()

@@ -1,15 +1,14 @@
-"""What a modem still owes: the answers to messages that ended in `Uncertain`. Pure: times are monotonic arguments.
+"""Messages that ended in `Uncertain`, and the answers that come for them late. Pure: times are monotonic seconds.
 
-There is one at the most, or, while there is a doubt, an older and a newer one. Whoever it was told to hears of the late
-answer once; a message that was sent in part stays uncertain, whatever follows.
+At most one message is unanswered; two while one answer could belong to either. Each late answer becomes one
+`LateAnswer`; a message of which only some parts were sent stays uncertain, whatever follows.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from drivers import DriverError, LateAnswer, Receipt, Sms, StatusReport
 from drivers.serial.reports import Message
-from drivers.serial.whose_answer import Answer, Doubt, References
+from drivers.serial.whose_answer import Ambiguity, Answer, References
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,108 +24,112 @@ class Unanswered:
     expected: int | None
 
 
-class Outstanding:
-    """One modem's. tell: hears each late answer."""
+class LateAnswers:
+    """One modem's. The methods that take an answer return the late answers that it settles."""
 
-    def __init__(self, tell: Callable[[LateAnswer], object]) -> None:
-        self._tell = tell
+    def __init__(self) -> None:
         self._older: Unanswered | None = None
-        self._newer: Unanswered | None = None  # while there is a doubt
+        self._newer: Unanswered | None = None  # while it is ambiguous
         self._references = References()
-        self.doubt: Doubt | None = None
+        self._ambiguity: Ambiguity | None = None
 
     def forget(self) -> None:
-        """The modem has started anew: what it has not answered yet it will not answer any more."""
-        self._older = self._newer = self.doubt = None
-        self._references.lost_count()
+        """The modem has restarted: what it has not answered yet it will not answer any more."""
+        self._older = self._newer = self._ambiguity = None
+        self._references = References()
 
-    def any(self, now: float) -> bool:
+    def none_will_come(self) -> None:
+        """The modem answers in order, and has answered something later."""
+        self._older = None
+
+    def expected(self, now: float) -> bool:
         """Whether an answer may still come."""
         if self._older is not None and now >= self._older.until:
             self._older = None
         return self._older is not None
 
-    def is_for(self, sms: Sms) -> bool:
-        return self._newest is not None and self._newest.sms is sms
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the last answer may belong to either of two messages."""
+        return self._ambiguity is not None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it does, and it is worth waiting for what decides."""
+        return self._ambiguity is not None and self._ambiguity.open
 
     @property
     def until(self) -> float:
         """When the last answer may come."""
-        return self._newest.until if self._newest is not None else float("-inf")
+        newest = self._newer or self._older
+        return newest.until if newest is not None else float("-inf")
 
-    @property
-    def _newest(self) -> Unanswered | None:
-        return self._newer or self._older
+    # --- the message on the wire ---
 
-    # --- a message on the wire ---
-
-    def told(self, answer: Answer) -> None:
+    def answered(self, answer: Answer) -> None:
         """The message on the wire has been answered, with or without a reference."""
         if isinstance(answer, int):
-            self._references.told(answer)
+            self._references.seen(answer)
         else:
-            self._references.lost_count()
+            self._references.lose_count()
 
-    def add(self, sms: Sms, message: Message, until: float) -> None:
+    def unanswered(self, sms: Sms, message: Message, until: float) -> None:
         """The message on the wire has not been answered in time."""
-        unanswered = Unanswered(sms, message, until, self._references.following)
-        self._references.lost_count()
-        if self.doubt is None:
-            self._older = unanswered
+        missing = Unanswered(sms, message, until, self._references.following)
+        self._references.lose_count()
+        if self._ambiguity is None:
+            self._older = missing
         else:
-            self._newer = unanswered
+            self._newer = missing
 
     def dispute(self, sms: Sms, first: Answer) -> None:
-        """The first answer since this message went out may be the older message's. It has come in time for both."""
+        """The first answer since this message was sent may be the older message's. It has come in time for both."""
         assert self._older is not None
         self._older = replace(self._older, until=float("inf"))
-        self.doubt = Doubt(self._older.sms.number, sms.number, first, self._older.expected)
+        self._ambiguity = Ambiguity(self._older.sms.number, sms.number, first, self._older.expected)
 
-    def decide(self) -> Answer | None:
-        """The answer of the message on the wire, as far as it is known by now; the doubt stays if nothing is."""
-        assert self.doubt is not None
-        older, own = self.doubt.answers()
-        if older is not None or own is not None:
-            self.doubt = None
-            self.answered(older)
-        return own
+    def decide(self) -> tuple[Answer | None, list[LateAnswer]]:
+        """The answer of the message on the wire, as far as it is known by now; the ambiguity stays if nothing is."""
+        assert self._ambiguity is not None
+        older, own = self._ambiguity.answers()
+        if older is None and own is None:
+            return None, []
+        self._ambiguity = None
+        return own, self.late(older)
 
-    def give_up_doubt(self) -> None:
-        """No more can be learned: tell both what is known."""
-        assert self.doubt is not None
-        answers, newer = self.doubt.answers(), self._newer
-        self.doubt = self._newer = None
-        self.answered(answers[0])
+    def give_up(self) -> list[LateAnswer]:
+        """No more can be learned: both messages get what is known."""
+        assert self._ambiguity is not None
+        answers, newer = self._ambiguity.answers(), self._newer
+        self._ambiguity = self._newer = None
+        settled = self.late(answers[0])
         self._older = newer
-        self.answered(answers[1])
+        return settled + self.late(answers[1])
 
-    # --- what the modem says late ---
+    # --- what comes late ---
 
     def reported(self, report: StatusReport) -> None:
-        """A delivery report in full was heard."""
-        if self.doubt is not None:
-            self.doubt.reported(report)
+        """A delivery report has come; its recipient is in full."""
+        if self._ambiguity is not None:
+            self._ambiguity.reported(report)
 
-    def answered(self, answer: Answer | None) -> None:
+    def late(self, answer: Answer | None) -> list[LateAnswer]:
         """A result that belongs to no command under way. None: it ends the wait, but says nothing."""
-        if self.doubt is not None:
-            self.doubt.second = answer
-        elif isinstance(answer, int):
-            self._sent(answer)
-        else:
-            self._settle(answer)
+        if self._ambiguity is not None:
+            self._ambiguity.second = answer
+            return []
+        if not isinstance(answer, int):
+            return self._settle(answer)
+        if self._older is None:
+            return []
+        message = self._older.message  # the part that nobody answered was sent; the message too, if it was the last
+        self._references.seen(answer)
+        message.references.append(answer)
+        return self._settle(Receipt(tuple(message.references)) if len(message.references) == message.parts else None)
 
-    def _sent(self, reference: int) -> None:
-        """The part that nobody answered was sent; the message too, if it was the last."""
-        if self._older is not None:
-            message = self._older.message
-            self._references.told(reference)
-            message.references.append(reference)
-            self._settle(Receipt(tuple(message.references)) if len(message.references) == message.parts else None)
-
-    def _settle(self, answer: Receipt | DriverError | None) -> None:
-        late, self._older = self._older, None
-        if late is None or answer is None:
-            return
-        if isinstance(answer, Receipt) or not late.message.references:
-            self._tell(LateAnswer(late.sms, answer))
+    def _settle(self, answer: Receipt | DriverError | None) -> list[LateAnswer]:
+        settled, self._older = self._older, None
+        if settled is None or answer is None:
+            return []
+        in_part = bool(settled.message.references) and not isinstance(answer, Receipt)
+        return [] if in_part else [LateAnswer(settled.sms, answer)]

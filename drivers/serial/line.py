@@ -161,17 +161,19 @@ class Line:
         self._hear(notice)
 
     def next(self, deadline: float) -> at.Event | None:
-        """The next prompt, answer or final result; None when the deadline (monotonic) has passed."""
-        while True:
-            while not self._events:
-                left_s = self._left_s(deadline)
-                if not left_s:
-                    return None
-                self._wait(left_s)
-            event = self._events.popleft()
-            if not isinstance(event, at.Notice):
-                return event
+        """The next event but notices, which are handed on; None when the deadline (monotonic) has passed."""
+        while isinstance(event := self.event(deadline), at.Notice):
             self._hear(event)
+        return event
+
+    def event(self, deadline: float) -> at.Event | None:
+        """The next event of any kind; None when the deadline (monotonic) has passed."""
+        while not self._events:
+            left_s = self._left_s(deadline)
+            if not left_s:
+                return None
+            self._wait(left_s)
+        return self._events.popleft()
 
     def idle(self, deadline: float) -> None:
         """Listen until something was heard, another thread wakes us, or the deadline has passed. Raises Interrupted."""

@@ -15,6 +15,7 @@ from drivers.serial.dialects import STILL_BUSY, Dialect
 from drivers.serial.dialogue import Dialogue
 from drivers.serial.line import Line, Reply, Silent
 from drivers.serial.options import sim_pin
+from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
 
 
@@ -27,9 +28,6 @@ class WrongPort(Exception):
 
 
 # --- dialects ------------------------------------------------------------------------------------------------
-
-RATES = (115200, 9600, 460800, 57600, 38400, 19200, 230400, 921600)
-"""For baudrate = "auto", the likely first."""
 
 TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
     ('AT+CPINR="SIM PIN"', "+CPINR", 1),  # 27.007 8.65
@@ -49,9 +47,6 @@ NO_SIM = frozenset({10, 310})
 REMOVED = frozenset({"NOT INSERTED", "SIM REMOVED"})  # what some say instead
 OF_SIM = frozenset({*range(10, 19), *range(310, 319)})  # locked, busy or not there
 OPEN = frozenset({"READY", "", "SIM PIN2", "SIM PUK2"})  # the second PIN is for other things (27.007 8.3)
-
-CLEARED = (("AT+CMEE?", "+CMEE"), ("AT+CNMI?", "+CNMI"), ("AT+CFUN?", "+CFUN"))
-"""Settings that a restart, or flight mode, changes, and what answers: not every modem has a banner that tells."""
 
 READ_ONLY = frozenset(
     {"AT", "ATI", "AT+CSQ", "AT+CESQ", "AT+CREG?", "AT+CGREG?", "AT+CEREG?", "AT+COPS?", "AT+CGATT?", "AT+CEER"}
@@ -107,7 +102,7 @@ class Modem:
         self.dialogue = Dialogue(line, timing)
         self.ask = self.dialogue.ask
         self.dialect = Dialect(self.reply)
-        self._settings: dict[str, str] = {}
+        self.settings = Settings()
 
     def insist(self, command: str, answer: str = "") -> Reply:
         """Ask again while the SIM is busy, as it is for seconds after it was started."""
@@ -208,31 +203,12 @@ class Modem:
             self.dialogue.regain()
             return Reply(at.Final("NONE"))
 
-    def learn_setting(self, command: str, answer: str) -> None:
-        """What stands in one of CLEARED, now that all is set up."""
-        told = self.told(command, answer)
-        if told:
-            self._settings[answer] = told[0]
-
-    def forget_settings(self) -> None:
-        self._settings.clear()
-
-    @property
-    def signs_of_life(self) -> list[tuple[str, str]]:
-        """Queries that it is known to answer, and by whose answers a restart shows."""
-        return [(command, answer) for command, answer in CLEARED if answer in self._settings]
-
-    def differs(self, line: str) -> bool:
-        """Whether this answer to one of them is another than when all was set up."""
-        known = self._settings.get(at.name_of(line))
-        return known is not None and line != known
-
     def has_changed(self) -> bool:
         """Whether it has restarted since, or its SIM is locked or gone."""
         reply = self.reply("AT+CPIN?", "+CPIN")
         if reply.final.code in NO_SIM or any(at.fields(line)[0] not in OPEN for line in reply.answers[:1]):
             return True
-        return any(self.differs(line) for query in self.signs_of_life for line in self.told(*query)[:1])
+        return any(self.settings.differ(line) for query in self.settings.queries for line in self.told(*query)[:1])
 
     def registration(self, command: str, answer: str) -> int | None:
         """<stat> of one domain, of `network.QUERIES`; None where it does not tell."""

@@ -1,17 +1,38 @@
-"""From Ctrl-Z to what the network says of a message (3GPP 27.005 3.5.1), with the habits that modems have there."""
+"""From Ctrl-Z to what the network says of a message (3GPP 27.005 3.5.1), with what modems do there of their own. Pure.
+
+Meanwhile the modem is asked whether it is there, as `drivers.serial.attention` wants it.
+"""
 
 import contextlib
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from drivers import DriverError, Uncertain
 from drivers.serial import at
 from drivers.serial.attention import Attention
-from drivers.serial.dialogue import QUIET_S
-from drivers.serial.line import Line, Silent
-from drivers.serial.modem import Modem
+from drivers.serial.orders import Due, GiveUp, Mute, Query
+from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
 from drivers.serial.whose_answer import Answer
+
+QUIET_S = 0.3  # after "+CMGS: n" behind an OK, within which a second OK may come
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """answer: None where there is none in time; why is in `NetworkAnswer.missing`."""
+
+    answer: Answer | None
+
+
+class _Waits(Enum):
+    """For what."""
+
+    NOTHING = auto()
+    RESULT = auto()  # a line with the reference, or a final result
+    REFERENCE = auto()  # OK has come without a reference
+    SECOND_OK = auto()  # the reference has followed
 
 
 class NetworkAnswer:
@@ -20,78 +41,96 @@ class NetworkAnswer:
     def __init__(self, timing: Timing, refusal: Callable[[at.Final], DriverError]) -> None:
         self._timing, self._refusal = timing, refusal
         self.attention = Attention(timing.attention)
-        self._says_cms = False  # in this session it has told an error of a message by number or in words
+        self._says_cms = False  # in this session it has reported an error of a message by number or in words
         self._ok_first = False  # it says OK before +CMGS
         self._ok_alone = False  # the last message got OK without a reference
-        self._behind_ok: int | None = None  # the reference that followed
+        self._waits = _Waits.NOTHING
+        self._settings = Settings()
+        self._deadline = float("inf")
+        self.reference: int | None = None  # of the part on the wire, once the modem has said it
         self.missing = ""  # why the last message has no answer
 
     def new_session(self) -> None:
         self._says_cms = False
 
-    def wait(self, modem: Modem, deadline: float) -> Answer | None:
-        """The next result and what it says of a message; None if there is none. Raises Silent of a mute modem."""
-        self._ok_alone, self.missing = False, f"no answer from the network within {self._timing.answer:g} s"
-        self.attention.begin(time.monotonic())
-        reference: int | None = None
-        while not isinstance(event := self._next(modem, deadline), at.Final):
-            if isinstance(event, at.Answer):
+    def begin(self, settings: Settings, now: float) -> None:
+        """Ctrl-Z is written."""
+        self._settings, self.reference, self._ok_alone = settings, None, False
+        self._waits, self._deadline = _Waits.RESULT, now + self._timing.answer
+        self.missing = f"no answer from the network within {self._timing.answer:g} s"
+        self.attention.begin(now)
+
+    def over(self) -> None:
+        self._waits = _Waits.NOTHING
+
+    @property
+    def due(self) -> float:
+        """When `Due` is to come next."""
+        asks = self._waits is _Waits.RESULT and self._query is not None
+        return min(self._deadline, self.attention.due) if asks else self._deadline
+
+    @property
+    def _query(self) -> Query | None:
+        return next((Query(*query) for query in self._settings.queries), None)
+
+    def handle(self, event: at.Event | Due, now: float) -> list[Query | GiveUp | Mute | Result]:
+        """What is to be done, and at the end the result."""
+        match self._waits, event:
+            case _Waits.RESULT, at.Answer():
                 with contextlib.suppress(at.Malformed):
-                    reference = at.message_reference(event.text)
-                    deadline = min(deadline, time.monotonic() + self._timing.probe)  # its OK may be lost
-            elif event is None and reference is not None:
-                modem.dialogue.give_up(at.MESSAGE_REFERENCE)
-                break
-            elif event is None:
-                return None
-        self.attention.over()
-        if event is None:
-            return reference
-        if event.kind == "ERROR" and not self._says_cms:
-            return Uncertain("the modem said ERROR, which may be about the message or not")
-        if not event.ok:
-            self._says_cms |= event.kind == "CMS"
-            return self._refusal(event)
-        return self._reference_behind_ok(modem.line, deadline) if reference is None else reference
-
-    def _next(self, modem: Modem, deadline: float) -> at.Event | None:
-        """The next of the message's own events; meanwhile the modem is asked whether it is there, and the same."""
-        while True:
-            query = next(iter(modem.signs_of_life), None)
-            event = modem.line.next(min(deadline, self.attention.due) if query else deadline)
-            now = time.monotonic()
-            if isinstance(event, at.Aside):
-                modem.dialogue.answered_beside(at.name_of(event.text))
+                    self.reference = at.message_reference(event.text)
+                    self._deadline = min(self._deadline, now + self._timing.probe)  # its OK may be lost
+                    self.attention.over()
+            case _Waits.RESULT, at.Final():
+                self.attention.over()
+                return self._final(event, now)
+            case _Waits.RESULT, at.Aside():
                 self.attention.answered(now)
-                if modem.differs(event.text):
+                if self._settings.differ(event.text):
                     self.missing = "the modem seems to have restarted before the network answered"
-                    return None
-            elif event is not None:
-                return event
-            elif self.attention.mute(now):
-                raise Silent("no answer to any query")
-            elif now >= deadline or query is None:
-                return None
-            else:
-                modem.dialogue.ask_beside(*query)
-                self.attention.asked(now)
+                    return self._no_result()
+            case _Waits.RESULT, Due():
+                return self._silence(now)
+            case _Waits.REFERENCE, Due():
+                return self._result(Uncertain("the modem said OK without a message reference"))
+            case _Waits.SECOND_OK, Due():
+                return self._result(self.reference)
+        return []
 
-    def _reference_behind_ok(self, line: Line, deadline: float) -> Answer:
-        """Some say OK before +CMGS, and perhaps again behind it; a Siemens MC35i says OK alone when it has failed."""
-        self._ok_alone, self._behind_ok = True, None
+    def _silence(self, now: float) -> list[Query | GiveUp | Mute | Result]:
+        if self.reference is None and self.attention.mute(now):
+            return [Mute()]
+        query = self._query
+        if now >= self._deadline or query is None:
+            return self._no_result()
+        self.attention.asked(now)
+        return [query]
+
+    def _final(self, final: at.Final, now: float) -> list[Query | GiveUp | Mute | Result]:
+        if final.kind == "ERROR" and not self._says_cms:
+            return self._result(Uncertain("the modem said ERROR, which may be about the message or not"))
+        if not final.ok:
+            self._says_cms |= final.kind == "CMS"
+            return self._result(self._refusal(final))
+        if self.reference is not None:
+            return self._result(self.reference)
+        # Some say OK before +CMGS, and perhaps again behind it; a Siemens MC35i says OK alone when it has failed.
+        self._waits, self._ok_alone = _Waits.REFERENCE, True
         if not self._ok_first:
-            deadline = min(deadline, time.monotonic() + self._timing.prompt)
-        while self._behind_ok is None and time.monotonic() < deadline:
-            line.idle(deadline)
-        if self._behind_ok is None:
-            return Uncertain("the modem said OK without a message reference")
-        line.idle(time.monotonic() + QUIET_S)
-        return self._behind_ok
+            self._deadline = min(self._deadline, now + self._timing.prompt)
+        return []
 
-    def overheard(self, reference: int) -> bool:
-        """+CMGS to no command under way: whether it is that of the last message, which had OK without one."""
+    def _no_result(self) -> list[Query | GiveUp | Mute | Result]:
+        return [GiveUp(), *self._result(self.reference)]
+
+    def _result(self, answer: Answer | None) -> list[Query | GiveUp | Mute | Result]:
+        self.over()
+        return [Result(answer)]
+
+    def unasked(self, reference: int, now: float) -> bool:
+        """+CMGS to no command under way: whether it is the last message's, which had OK without a reference."""
         mine, self._ok_alone = self._ok_alone, False
         self._ok_first |= mine
-        if mine:
-            self._behind_ok = reference
+        if mine and self._waits is _Waits.REFERENCE:
+            self.reference, self._waits, self._deadline = reference, _Waits.SECOND_OK, now + QUIET_S
         return mine

@@ -9,7 +9,7 @@ from drivers.serial.condition import Condition
 from drivers.serial.cures import Hourly
 from drivers.serial.options import Options
 from drivers.serial.requests import Requests
-from drivers.serial.sending import Sender
+from drivers.serial.sending import Exchange
 from drivers.serial.storage import Storage
 from drivers.serial.timing import Timing
 
@@ -37,9 +37,9 @@ class Place:
     condition: Condition
     requests: Requests
     storage: Storage
-    sender: Sender
+    exchange: Exchange
     signs: Hourly
     tell: Callable[[SmsEvent], Future[bool]]
     wait: Callable[[Future[bool]], object]
     closing: Callable[[], bool]
-    works: Callable[[], None]
+    works: Callable[[], object]

@@ -46,9 +46,9 @@ class Failure:
     ours: bool
 
 
-def fitting(pattern: str) -> list[Port]:
+def fitting(pattern: str) -> tuple[Port, ...]:
     """Those of a pattern, in an order that is stable while nothing is plugged; or the one of this name."""
-    return [port(name) for name in (sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern])]
+    return tuple(port(name) for name in (sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]))
 
 
 def port(name: str) -> Port:

@@ -1,23 +1,25 @@
-"""One message at a time, from AT+CMGS to the network's answer (3GPP 27.005 3.5.1), and what becomes of late answers.
+"""The exchange of messages with a modem, from AT+CMGS to the network's answer (3GPP 27.005 3.5.1), also late. Pure.
 
-The rule that keeps people from getting an SMS twice: before Ctrl-Z a failure is `Unavailable` and safe to repeat; after
-it, only the modem's own words make it anything but `Uncertain`. What is said too late is told as a `LateAnswer`.
+Events go in, with the time; orders for the thread and news come out. One rule keeps people from getting an SMS twice:
+before Ctrl-Z a failure is `Unavailable` and safe to repeat; after it, only the modem's own words make it anything but
+`Uncertain`. An answer that comes later becomes a `LateAnswer`.
 """
 
 import contextlib
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import assert_never
 
-from drivers import Deferred, DriverError, LateAnswer, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
-from drivers.serial import at, causes, pdu
+from drivers import Deferred, DriverError, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
+from drivers.serial import at, causes, orders, pdu
+from drivers.serial.attention import Meanwhile
 from drivers.serial.causes import Verdict
-from drivers.serial.late_answers import Outstanding
-from drivers.serial.line import Line, Silent
-from drivers.serial.modem import Modem
-from drivers.serial.network_answer import NetworkAnswer
+from drivers.serial.late_answers import LateAnswers
+from drivers.serial.network_answer import NetworkAnswer, Result
+from drivers.serial.orders import Due, Ended, Given, Output, Synchronise
 from drivers.serial.reports import Absence, Message, Reports
-from drivers.serial.storage import Storage
+from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
 from drivers.serial.whose_answer import Answer
 
@@ -35,142 +37,282 @@ KINDS: dict[Verdict, Callable[[str], DriverError]] = {
 }
 
 
-class Sender:
-    """One modem's, over all its sessions. tell: hears late answers, early reports. What ends a session ends `send`."""
+class Phase(Enum):
+    """What the exchange waits for."""
 
-    def __init__(self, timing: Timing, storage: Storage, tell: Callable[[LateAnswer | StatusReport], object]) -> None:
+    IDLE = auto()  # a message
+    OFFERING = auto()  # `Offered`
+    OFFERED = auto()  # the prompt
+    WRITING = auto()  # `BodyWritten`
+    NOT_OFFERED = auto()  # `Synchronised`, behind a message for which no prompt came
+    ON_WIRE = auto()  # the network's answer
+    AMBIGUOUS = auto()  # what decides to which of two messages the answer belongs
+    LISTENING = auto()  # a late answer, or the time to ask whether the modem is free again
+    PROBING = auto()  # `Probed`
+    FREE = auto()  # `Synchronised`, after which the next message can go
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """The message under way. older: an older one's result may still come before the prompt.
+
+    failure: what it ends in once the modem is in step again.
+    """
+
+    sms: Sms
+    message: Message
+    parts: list[pdu.SubmitPdu]
+    settings: Settings
+    older: bool = False
+    submitted_at: float = 0.0
+    failure: DriverError | None = field(default=None, repr=False)
+
+    @property
+    def part(self) -> pdu.SubmitPdu:
+        """The one that is to be sent."""
+        return self.parts[len(self.message.references)]
+
+
+class Exchange:
+    """One modem's, over all its sessions. `due`: when `Due` is to come. Times are monotonic seconds."""
+
+    def __init__(self, timing: Timing) -> None:
         self._timing = timing
-        self._storage = storage
-        self._tell = tell
-        self._outstanding = Outstanding(tell)
+        self._late = LateAnswers()
         self._reports = Reports()
         self._absence = Absence()
+        self._answer = NetworkAnswer(timing, self._refusal)
         self._concatenation = 0
         self._own_failures = 0
-        self._answer = NetworkAnswer(timing, self._refusal)
         self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
-        self.on_wire = False  # the message under way may have gone out
+        self._phase = Phase.IDLE
+        self._due = float("inf")
+        self._outgoing: Outgoing | None = None
 
-    # --- sessions ---
+    # --- how it stands ---
 
-    def begin(self) -> None:
-        """A new session. A doubt does not outlive one; what else the modem owes may."""
-        self._own_failures = 0
-        self._answer.new_session()
-        if self._outstanding.doubt is not None:
-            self._outstanding.forget()
+    @property
+    def idle(self) -> bool:
+        """Whether the next message can be given."""
+        return self._phase is Phase.IDLE
 
-    def forget(self) -> None:
-        """The modem, or its power, has started anew: it owes nothing any more."""
-        self._outstanding.forget()
+    @property
+    def due(self) -> float:
+        return self._answer.due if self._phase is Phase.ON_WIRE else self._due
 
     @property
     def stuck(self) -> bool:
-        """Message after message has failed for a reason of the modem's own."""
+        """Whether message after message has failed for a reason of the modem's own."""
         return self._own_failures >= STUCK_AFTER
 
-    def remarks(self) -> tuple[str, ...]:
+    @property
+    def storage_full(self) -> bool:
+        return self._full
+
+    def remarks(self, now: float) -> tuple[str, ...]:
         """What does not work, though messages are sent."""
-        absence = self._absence.remark(time.monotonic())
+        absence = self._absence.remark(now)
         return (absence,) if absence else ()
 
-    def busy_with(self, sms: Sms) -> bool:
-        """Whether the modem may still answer this message, and with it nothing else."""
-        return self._outstanding.is_for(sms)
+    # --- events ---
 
-    # --- one message ---
+    def handle(self, event: orders.Event, now: float) -> list[Output]:
+        """Raises at.Malformed of a notice that cannot be read; nothing has changed then."""
+        match event:
+            case Given():
+                return self._given(event, now)
+            case at.Notice():
+                return self._notice(event, now)
+            case orders.Reported():
+                return self._reported(event.report, now)
+            case orders.SessionBegan():
+                self._session_began()
+            case orders.SessionEnded():
+                return self._session_ended(event.why, now)
+            case orders.ModemRestarted():
+                self._late.forget()
+            case orders.StorageEmptied():
+                self._full, self._crammed = False, not event.made_room
+            case _:
+                return self._step(event, now)
+        return []
 
-    def send(self, modem: Modem, sms: Sms) -> Receipt:
-        """Every part of a message. Raises Refused, Deferred, Unavailable, Uncertain, and what ends a session."""
-        self.on_wire = False
+    def _step(self, event: orders.Event, now: float) -> list[Output]:
+        """An event of the message under way. What is not listed changes nothing."""
+        match self._phase, event:
+            case Phase.OFFERING, orders.Offered():
+                self._phase, self._due = Phase.OFFERED, now + event.prompt_s
+            case Phase.OFFERED, at.Prompt() | at.Answer() | at.Final() | Due():
+                return self._until_prompt(event, now)
+            case Phase.WRITING, orders.BodyWritten():
+                return self._submit(now)
+            case Phase.NOT_OFFERED, orders.Synchronised():
+                assert self._outgoing is not None
+                assert self._outgoing.failure is not None
+                return self._fail(self._outgoing.failure)
+            case Phase.ON_WIRE, at.Answer() | at.Final() | at.Aside() | Due():
+                return self._on_wire(event, now)
+            case Phase.AMBIGUOUS, Due():
+                return self._decide(now)
+            case Phase.LISTENING, Due():
+                return self._listen(now)
+            case Phase.PROBING, orders.Probed():
+                return self._probed(event.in_step, now)
+            case Phase.FREE, orders.Synchronised():
+                self._phase = Phase.IDLE
+        return []
+
+    # --- sessions ---
+
+    def _session_began(self) -> None:
+        """An ambiguity does not outlive a session; one unanswered message may."""
+        self._own_failures = 0
+        self._answer.new_session()
+        if self._late.ambiguous:
+            self._late.forget()
+
+    def _session_ended(self, why: str, now: float) -> list[Output]:
+        """A part whose reference has come was taken by the network, though the OK behind it is missing."""
+        outgoing, phase = self._outgoing, self._phase
+        self._phase = Phase.IDLE
+        if outgoing is None:
+            return []
+        if phase not in (Phase.ON_WIRE, Phase.AMBIGUOUS):
+            return self._fail(Unavailable(why))
+        if phase is Phase.AMBIGUOUS or self._answer.reference is None:
+            return self._fail(Uncertain(why))
+        self._late.answered(self._answer.reference)
+        outgoing.message.references.append(self._answer.reference)
+        complete = len(outgoing.message.references) == outgoing.message.parts
+        return self._sent(outgoing, now) if complete else self._fail(Unavailable(why))
+
+    # --- up to the prompt ---
+
+    def _given(self, given: Given, now: float) -> list[Output]:
         self._concatenation = (self._concatenation + 1) & 0xFF
         try:
-            parts = pdu.encode_submit(sms, self._concatenation)
+            parts = pdu.encode_submit(given.sms, self._concatenation)
         except pdu.PduError as exc:
-            raise Refused(str(exc)) from None
-        message = self._reports.begin(sms.number, len(parts))
-        try:
-            for part in parts:
-                self._offer(modem, part)
-                message.references.append(self._result(modem, sms, message))
-        except Uncertain as exc:
-            exc.parts += len(message.references)
-            raise
-        except (Refused, Unavailable) as exc:
-            sent = len(message.references)
-            if sent:
-                raise Uncertain(f"{sent} of {len(parts)} parts were sent, then: {exc}", sent) from None
-            self._reports.unsent(message)
-            raise
-        self._own_failures, self._crammed = 0, False
-        self._absence.sent(time.monotonic())
-        early = self._reports.sent(message)
-        if early is not None:
-            self._tell(early)
-        return Receipt(tuple(message.references))
+            return [Ended(Refused(str(exc)))]
+        message = self._reports.begin(given.sms.number, len(parts))
+        self._outgoing = Outgoing(given.sms, message, parts, given.settings)
+        return self._offer(self._outgoing, now)
 
-    def _offer(self, modem: Modem, part: pdu.SubmitPdu) -> None:
-        """AT+CMGS up to the end of the body; nothing has been sent yet."""
-        older = self._outstanding.any(time.monotonic())
-        modem.dialogue.offer(f"AT+CMGS={part.length}", at.MESSAGE_REFERENCE)
-        deadline = time.monotonic() + modem.dialogue.prompt_s
-        while not isinstance(event := modem.line.next(deadline), at.Prompt):
-            if isinstance(event, at.Answer):  # before the prompt it is an older message's
+    def _offer(self, outgoing: Outgoing, now: float) -> list[Output]:
+        outgoing.older = self._late.expected(now)
+        self._phase = Phase.OFFERING
+        return [orders.Offer(outgoing.part.length)]
+
+    def _until_prompt(self, event: at.Prompt | at.Answer | at.Final | Due, now: float) -> list[Output]:
+        """Nothing has been sent yet."""
+        outgoing = self._outgoing
+        assert outgoing is not None
+        match event:
+            case at.Prompt():
+                self._phase = Phase.WRITING
+                return [orders.Body(outgoing.part.hex)]
+            case at.Answer():  # before the prompt it is an older message's
                 with contextlib.suppress(at.Malformed):
-                    self._outstanding.answered(at.message_reference(event.text))
-            elif isinstance(event, at.Final) and older and (event.ok or _of_network(event)):
-                if not event.ok:
-                    self._outstanding.answered(self._refusal(event))
-                older = False
-                modem.line.expect(at.MESSAGE_REFERENCE, prompt=True)
-            elif isinstance(event, at.Final):
-                raise self._not_offered(modem, event)
-            elif event is None:
-                self._own_failures += not self._outstanding.any(time.monotonic())  # else it may be busy with that
-                modem.dialogue.no_prompt()
-                raise Unavailable("the modem gave no prompt for the message")
-        modem.line.body(part.hex)
+                    return [*self._late.late(at.message_reference(event.text))]
+                return []
+            case at.Final() if outgoing.older and (event.ok or _of_network(event)):
+                outgoing.older = False
+                settled = [] if event.ok else self._late.late(self._refusal(event))
+                return [*settled, orders.ExpectPrompt()]
+            case at.Final():
+                return self._not_offered(outgoing, self._why_not_offered(event, now))
+            case Due():
+                self._own_failures += not self._late.expected(now)  # else it may be busy with the older one
+                return self._not_offered(outgoing, Unavailable("the modem gave no prompt for the message"), late=True)
+            case _:
+                assert_never(event)
 
-    def _not_offered(self, modem: Modem, final: at.Final) -> Unavailable:
-        """Why there is no prompt: the network has not seen the message. A modem may dislike its length for ever."""
-        modem.dialogue.regain()  # it may be about to prompt
+    def _why_not_offered(self, final: at.Final, now: float) -> Unavailable:
+        """The network has not seen the message. A modem may refuse its length for ever."""
         self._own_failures += final.ok
-        refusal = self._refusal(final) if not final.ok else "OK instead of a prompt"
-        always = final.code == INVALID_PDU and not self._outstanding.any(time.monotonic())
+        refusal = self._refusal(final) if not final.ok else Unavailable("OK instead of a prompt")
+        always = final.code == INVALID_PDU and not self._late.expected(now)
         return refusal if isinstance(refusal, Unavailable) and always else Unavailable(str(refusal))
 
-    def _result(self, modem: Modem, sms: Sms, message: Message) -> int:
-        """Ctrl-Z, and what the network said: the message reference (TP-MR)."""
-        self.on_wire = True
-        modem.dialogue.submit()
-        sent_at = time.monotonic()
-        answer = self._answer.wait(modem, sent_at + self._timing.answer)
+    def _not_offered(self, outgoing: Outgoing, why: Unavailable, *, late: bool = False) -> list[Output]:
+        self._phase, outgoing.failure = Phase.NOT_OFFERED, why
+        return [Synchronise(always=True, no_prompt=late)]  # the modem may be about to prompt
+
+    # --- from Ctrl-Z to the answer ---
+
+    def _submit(self, now: float) -> list[Output]:
+        assert self._outgoing is not None
+        self._outgoing.submitted_at = now
+        self._phase = Phase.ON_WIRE
+        self._answer.begin(self._outgoing.settings, now)
+        return [orders.Submit()]
+
+    def _on_wire(self, event: at.Event | Due, now: float) -> list[Output]:
+        found: list[Output] = []
+        for each in self._answer.handle(event, now):
+            found += self._result(each.answer, now) if isinstance(each, Result) else [each]
+        return found
+
+    def _result(self, answer: Answer | None, now: float) -> list[Output]:
+        """What the network, or the modem, says of the part on the wire."""
+        assert self._outgoing is not None
         if answer is None:
-            modem.dialogue.give_up(at.MESSAGE_REFERENCE)
-        elif self._outstanding.any(time.monotonic()):
-            answer = self._own(modem.line, sms, answer)
-        if answer is None:
-            self._outstanding.add(sms, message, sent_at + self._timing.listen)
-            if self._outstanding.doubt is not None:
-                raise Uncertain("an answer came that may be an older message's")
             self._own_failures += 1
-            raise Uncertain(self._answer.missing)
-        self._outstanding.told(answer)
+            return self._unanswered(self._answer.missing, now)
+        if not self._late.expected(now):
+            return self._own_result(answer, now)
+        self._late.dispute(self._outgoing.sms, answer)
+        self._phase, self._due = Phase.AMBIGUOUS, now + self._timing.answer
+        return [] if self._late.undecided else self._decide(now)
+
+    def _decide(self, now: float) -> list[Output]:
+        """The wait for what decides is over."""
+        own, settled = self._late.decide()
+        if own is not None:
+            return [*settled, *self._own_result(own, now)]
+        if not self._late.ambiguous:
+            self._own_failures += 1
+            return [*settled, *self._unanswered(self._answer.missing, now)]
+        return self._unanswered("an answer came that may be an older message's", now)
+
+    def _own_result(self, answer: Answer, now: float) -> list[Output]:
+        outgoing = self._outgoing
+        assert outgoing is not None
+        self._late.answered(answer)
         if isinstance(answer, DriverError):
-            raise answer
-        return answer
+            return self._fail(answer)
+        outgoing.message.references.append(answer)
+        more = len(outgoing.message.references) < outgoing.message.parts
+        return self._offer(outgoing, now) if more else self._sent(outgoing, now)
 
-    def _own(self, line: Line, sms: Sms, first: Answer) -> Answer | None:
-        """The message's own answer, when the first may be an older one's; None: it is not known, or has not come."""
-        self._outstanding.dispute(sms, first)
-        self._listen(line, time.monotonic() + self._timing.answer)
-        return self._outstanding.decide()
+    def _unanswered(self, why: str, now: float) -> list[Output]:
+        outgoing = self._outgoing
+        assert outgoing is not None
+        self._late.unanswered(outgoing.sms, outgoing.message, outgoing.submitted_at + self._timing.listen)
+        return [*self._fail(Uncertain(why), listening=True), *self._listen(now)]
 
-    def _listen(self, line: Line, deadline: float) -> None:
-        """For what solves a doubt."""
-        doubt = self._outstanding.doubt
-        while doubt is not None and doubt.open and time.monotonic() < deadline:
-            line.idle(deadline)
+    # --- the message's end ---
+
+    def _sent(self, outgoing: Outgoing, now: float) -> list[Output]:
+        self._own_failures, self._crammed = 0, False
+        self._absence.sent(now)
+        early = self._reports.sent(outgoing.message)
+        self._phase, self._outgoing = Phase.IDLE, None
+        ended = Ended(Receipt(tuple(outgoing.message.references)))
+        return [ended] if early is None else [early, ended]
+
+    def _fail(self, why: DriverError, *, listening: bool = False) -> list[Output]:
+        outgoing = self._outgoing
+        assert outgoing is not None
+        self._phase, self._outgoing = Phase.IDLE, None
+        sent, parts = len(outgoing.message.references), outgoing.message.parts
+        if isinstance(why, Uncertain):
+            why.parts += sent
+        elif sent:
+            why = Uncertain(f"{sent} of {parts} parts were sent, then: {why}", sent)
+        else:
+            self._reports.unsent(outgoing.message)
+        return [Ended(why, listening)]
 
     def _refusal(self, final: at.Final) -> DriverError:
         """What an error result means for a message whose body the modem has."""
@@ -181,47 +323,55 @@ class Sender:
             cause += CRAMMED if self._crammed else ""
         return KINDS[at.verdict(final)](cause)
 
-    # --- after one that failed ---
+    # --- after a message that was not answered ---
 
-    def make_room(self, modem: Modem, wait: Callable[[Future[bool]], object]) -> None:
-        """Empty the storage, if the modem has said that it is full. wait: until a message is safe."""
-        if self._full:
-            self._full, self._crammed = False, not self._storage.make_room(modem, wait)
+    def _listen(self, now: float) -> list[Output]:
+        """Until no answer can come any more, or the modem answers a probe: then the next message can go."""
+        if self._late.undecided and now < self._late.until:
+            self._phase, self._due = Phase.LISTENING, self._late.until
+            return []
+        settled = self._late.give_up() if self._late.ambiguous else []
+        self._phase = Phase.PROBING if self._late.expected(now) else Phase.FREE
+        return [*settled, orders.Probe() if self._phase is Phase.PROBING else Synchronise()]
 
-    def wait_until_free(self, modem: Modem) -> None:
-        """Listen for what it owes. Most modems answer in order: one that answers a probe is done with the message."""
-        if self._outstanding.doubt is not None:
-            self._listen(modem.line, self._outstanding.until)
-            self._outstanding.give_up_doubt()
-        while self._outstanding.any(time.monotonic()):
-            if modem.dialogue.probe():
-                return
-            now = time.monotonic()
-            self._answer.attention.asked(now)
-            if self._answer.attention.mute(now):
-                raise Silent("no answer to any query")
-            modem.line.idle(time.monotonic() + self._timing.busy)
-        modem.dialogue.in_step()
+    def _probed(self, in_step: bool, now: float) -> list[Output]:
+        attention = self._answer.attention
+        if in_step:
+            if attention.meanwhile is Meanwhile.WAITS:  # it answers in order: what the network said of it is lost
+                self._late.none_will_come()
+            self._phase = Phase.IDLE
+            return []
+        attention.asked(now)
+        self._phase, self._due = Phase.LISTENING, now + self._timing.busy
+        return [orders.Mute()] if attention.mute(now) else []
 
     # --- what the modem says by itself ---
 
-    def heard(self, notice: at.Notice) -> None:
-        """+CMGS or +CMS ERROR, to no command under way. Raises at.Malformed."""
+    def _notice(self, notice: at.Notice, now: float) -> list[Output]:
+        """+CMGS or +CMS ERROR, to no command under way."""
         if notice.name == at.MESSAGE_REFERENCE:
-            self._own_failures = 0  # it works, though slowly
             reference = at.message_reference(notice.text)
-            if not self._answer.overheard(reference):
-                self._outstanding.answered(reference)
+            self._own_failures = 0  # it works, though slowly
+            settled = [] if self._answer.unasked(reference, now) else self._late.late(reference)
         else:
             final = at.parse_final(notice.text)
-            self._outstanding.answered(self._refusal(final) if final is not None else None)
+            settled = self._late.late(self._refusal(final) if final is not None else None)
+        return [*settled, *self._news_of_older(now)]
 
-    def reported(self, report: StatusReport) -> StatusReport | None:
-        """What a delivery report says of its whole message, with the recipient in full; None: nothing yet."""
+    def _reported(self, report: StatusReport, now: float) -> list[Output]:
+        """What it says of its whole message, with the recipient in full."""
         self._absence.reported()
         report = self._reports.in_full(report)
-        self._outstanding.reported(report)
-        return self._reports.whole(report)
+        self._late.reported(report)
+        whole = self._reports.whole(report)
+        return [*([] if whole is None else [whole]), *self._news_of_older(now)]
+
+    def _news_of_older(self, now: float) -> list[Output]:
+        """Whether it ends a wait."""
+        if self._phase is Phase.AMBIGUOUS:
+            return [] if self._late.undecided else self._decide(now)
+        settled = not self._late.undecided and (self._late.ambiguous or not self._late.expected(now))
+        return self._listen(now) if self._phase is Phase.LISTENING and settled else []
 
 
 def _of_network(final: at.Final) -> bool:

@@ -8,16 +8,17 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, assert_never
 
 import serial
 
-from drivers import DeviceState, DriverError, IncomingSms, StatusReport, Unavailable, Uncertain
-from drivers.serial import at, dialects, pdu
+from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, StatusReport, Unavailable, Uncertain
+from drivers.serial import at, dialects, orders, pdu
 from drivers.serial.care import Care
 from drivers.serial.line import Interrupted, Line, Silent, Wake
 from drivers.serial.modem import Blocked, Modem, WrongPort
 from drivers.serial.options import SAME_IMEI
+from drivers.serial.orders import Due, Ended, Event, Given, Output
 from drivers.serial.place import Place, Restarted, Stuck
 from drivers.serial.requests import Job, Question
 
@@ -32,6 +33,8 @@ class Session:
         self._line = Line(port, wake, self._hear, until)
         self._modem = Modem(self._line, place.timing)
         self._care = Care(place, self._modem)
+        self._job: Job | None = None  # whose message is under way
+        self._failed = self._submitted = False  # the last message
 
     def close(self) -> None:
         self._line.close()
@@ -125,37 +128,99 @@ class Session:
     # --- one message ---
 
     def _send(self, job: Job) -> None:
-        sender, condition = self._place.sender, self._place.condition
+        """A message, until the next can be sent."""
+        self._job, self._failed, self._submitted = job, False, False
         try:
-            receipt = sender.send(self._modem, job.sms)
-        except DriverError as exc:
-            busy = sender.busy_with(job.sms)
-            if busy:
-                condition.become(DeviceState.WAITING, "listening for the answer to a message; it may have been sent")
-            job.future.set_exception(exc)
-            self._after_trouble(busy=busy)
+            self._feed(Given(job.sms, self._modem.settings))
+            while not self._place.exchange.idle:
+                event = self._line.event(self._place.exchange.due)
+                if isinstance(event, at.Notice):
+                    self._hear(event)
+                else:
+                    self._feed(event or Due())
         except BaseException:  # what ends a session; whoever waits must hear of a defect, too
-            lost = "the modem was lost before it answered"
-            if self._place.closing():
-                lost = "the modem was drained, or the daemon stopped, before it answered"
-            condition.become(DeviceState.STARTING, lost)  # before the answer: whoever hears it tries another modem
-            job.future.set_exception(Uncertain(lost) if sender.on_wire else Unavailable(lost))
+            self._lost()
             raise
-        else:
+        if self._failed:
+            self._after_trouble()
+
+    def _feed(self, event: Event) -> None:
+        """An event into the exchange of messages; what comes out is carried out."""
+        if isinstance(event, at.Aside):
+            self._modem.dialogue.answered_beside(at.name_of(event.text))
+        for output in self._place.exchange.handle(event, time.monotonic()):
+            self._carry_out(output)
+
+    def _carry_out(self, output: Output) -> None:
+        dialogue = self._modem.dialogue
+        match output:
+            case orders.Offer():
+                dialogue.offer(f"AT+CMGS={output.length}", at.MESSAGE_REFERENCE)
+                self._feed(orders.Offered(dialogue.prompt_s))
+            case orders.Body():
+                self._line.body(output.hex)
+                self._feed(orders.BodyWritten())
+            case orders.Submit():
+                self._submitted = True
+                dialogue.submit()
+            case orders.ExpectPrompt():
+                self._line.expect(at.MESSAGE_REFERENCE, prompt=True)
+            case orders.Query():
+                dialogue.ask_beside(output.command, output.answer)
+            case orders.GiveUp():
+                dialogue.give_up(at.MESSAGE_REFERENCE)
+            case orders.Synchronise():
+                dialogue.synchronise(always=output.always, no_prompt=output.no_prompt)
+                self._feed(orders.Synchronised())
+            case orders.Probe():
+                self._feed(orders.Probed(dialogue.probe()))
+            case orders.Mute():
+                raise Silent("no answer to any query")
+            case orders.Ended():
+                self._ended(output)
+            case LateAnswer() | StatusReport():
+                self._place.tell(output)
+            case _:
+                assert_never(output)
+
+    def _ended(self, ended: Ended) -> None:
+        """The result of the message under way."""
+        job, self._job = self._job, None
+        assert job is not None
+        if isinstance(ended.result, Receipt):
             self._place.works()
             self._care.alive()
-            job.future.set_result(receipt)
-
-    def _after_trouble(self, *, busy: bool) -> None:
-        """Find out whether the modem, or its network, is what failed. Raises Restarted, Stuck."""
-        sender = self._place.sender
-        if busy:
+            job.future.set_result(ended.result)
+            return
+        self._failed = True
+        if ended.listening:
+            why = "listening for the answer to a message; it may have been sent"
+            self._place.condition.become(DeviceState.WAITING, why)
+        job.future.set_exception(ended.result)
+        if ended.listening:
             self._place.requests.decline_jobs()
-            sender.wait_until_free(self._modem)
+
+    def _lost(self) -> None:
+        """The session ends; a message that is under way gets its result."""
+        why = "the modem was lost before it answered"
+        if self._place.closing():
+            why = "the modem was drained, or the daemon stopped, before it answered"
+        if self._job is not None:  # before the result: whoever gets it tries another modem
+            self._place.condition.become(DeviceState.STARTING, why)
+        try:
+            self._feed(orders.SessionEnded(why))
+        finally:
+            if self._job is not None:  # a defect
+                self._job.future.set_exception(Uncertain(why) if self._submitted else Unavailable(why))
+
+    def _after_trouble(self) -> None:
+        """Find out whether the modem, or its network, is what failed. Raises Restarted, Stuck."""
+        exchange = self._place.exchange
         self._care.notice_restart()
-        sender.make_room(self._modem, self._place.wait)
+        if exchange.storage_full:
+            self._feed(orders.StorageEmptied(self._place.storage.make_room(self._modem, self._place.wait)))
         self._care.find_network()
-        if sender.stuck and self._care.network.registered:
+        if exchange.stuck and self._care.network.registered:
             raise Stuck
 
     # --- what the modem says by itself ---
@@ -177,13 +242,14 @@ class Session:
             case "+CREG" | "+CGREG" | "+CEREG":
                 self._care.network.told(notice.name, at.registration(notice.text))
             case at.MESSAGE_REFERENCE | "+CMS ERROR":
-                self._place.sender.heard(notice)
+                self._feed(notice)
             case at.ECHO if not self._care.believes():
                 pass
             case name if name in at.BANNERS:
                 raise Restarted
 
     def _hand_on(self, news: StatusReport | IncomingSms) -> None:
-        whole = self._place.sender.reported(news) if isinstance(news, StatusReport) else news
-        if whole is not None:
-            self._place.tell(whole)
+        if isinstance(news, StatusReport):
+            self._feed(orders.Reported(news))
+        else:
+            self._place.tell(news)

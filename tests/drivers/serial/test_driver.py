@@ -34,8 +34,7 @@ from drivers import (
     Unavailable,
     Uncertain,
 )
-from drivers.serial import cures as recovery
-from drivers.serial import pdu
+from drivers.serial import cures, pdu
 from drivers.serial.driver import SIGNS_AN_HOUR, Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
@@ -1156,7 +1155,7 @@ def test_the_power_is_not_cut_because_another_program_has_the_modem(
             tries.release()
             super().open()
 
-    monkeypatch.setattr(recovery, "ABSENT_TOO_LONG_S", 0.0)
+    monkeypatch.setattr(cures, "ABSENT_TOO_LONG_S", 0.0)
     monkeypatch.setattr(serial, "Serial", Counted)
     states = States(tmp_path / pattern, replace(SOON, cure=(0.0,), absent=0.01), power_cycle=f"touch {cut}")
     with SimulatedModem(tmp_path / "ttyUSB0") as modem, Counted(modem.port, exclusive=True):
@@ -1170,7 +1169,7 @@ def test_the_power_is_not_cut_because_another_program_has_the_modem(
 def test_the_power_is_cut_for_a_modem_that_is_away_while_another_of_ours_holds_its_port(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "ABSENT_TOO_LONG_S", 0.2)
+    monkeypatch.setattr(cures, "ABSENT_TOO_LONG_S", 0.2)
     told, port = tmp_path / "told", tmp_path / "ttyUSB0"
     command = f"sh -c 'echo $PINWHEEL_PORT $PINWHEEL_IMEI > {told}.new; mv {told}.new {told}'"
     with SimulatedModem(port, imei="490154203237518"), opened(str(port)) as healthy:
