@@ -57,8 +57,6 @@ KNOWN: tuple[str, ...] = (
     "drivers/rtp/stream.py Stream",
     "drivers/serial/at.py Session",
     "drivers/serial/care.py Care",
-    "drivers/serial/driver.py Driver",
-    "drivers/serial/session.py",
     "drivers/simulated/modem.py SimulatedModem",
     "drivers/simulated/network.py Network",
     "drivers/sip/agent.py UserAgent",

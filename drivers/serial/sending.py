@@ -6,35 +6,21 @@ before Ctrl-Z a failure is `Unavailable` and safe to repeat; after it, only the 
 """
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import assert_never
 
-from drivers import Deferred, DriverError, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
+from drivers import DriverError, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, causes, orders, pdu
 from drivers.serial.attention import Meanwhile
-from drivers.serial.causes import Verdict
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
 from drivers.serial.orders import Due, Ended, Given, Output, Synchronise
 from drivers.serial.reports import Absence, Message, Reports
 from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
+from drivers.serial.trouble import Trouble
 from drivers.serial.whose_answer import Answer
-
-STUCK_AFTER = 3  # failures in a row that are the modem's own
-INVALID_PDU = 304  # mode parameter
-OWN_FAILURES = frozenset({300, INVALID_PDU, 320})  # ME failure, memory failure
-STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
-CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
-
-KINDS: dict[Verdict, Callable[[str], DriverError]] = {
-    Verdict.REFUSED: Refused,
-    Verdict.DEFERRED: Deferred,
-    Verdict.LATER: Unavailable,
-    Verdict.UNCERTAIN: Uncertain,
-}
 
 
 class Phase(Enum):
@@ -81,10 +67,9 @@ class Exchange:
         self._late = LateAnswers()
         self._reports = Reports()
         self._absence = Absence()
-        self._answer = NetworkAnswer(timing, self._refusal)
+        self.trouble = Trouble()
+        self._answer = NetworkAnswer(timing, self.trouble.refusal)
         self._concatenation = 0
-        self._own_failures = 0
-        self._full = self._crammed = False  # the storage, by the modem's word; also after it was emptied
         self._phase = Phase.IDLE
         self._due = float("inf")
         self._outgoing: Outgoing | None = None
@@ -99,15 +84,6 @@ class Exchange:
     @property
     def due(self) -> float:
         return self._answer.due if self._phase is Phase.ON_WIRE else self._due
-
-    @property
-    def stuck(self) -> bool:
-        """Whether message after message has failed for a reason of the modem's own."""
-        return self._own_failures >= STUCK_AFTER
-
-    @property
-    def storage_full(self) -> bool:
-        return self._full
 
     def remarks(self, now: float) -> tuple[str, ...]:
         """What does not work, though messages are sent."""
@@ -126,13 +102,16 @@ class Exchange:
             case orders.Reported():
                 return self._reported(event.report, now)
             case orders.SessionBegan():
-                self._session_began()
+                self.trouble.works()
+                self._answer.new_session()
+                if self._late.ambiguous:  # that does not outlive a session, as one unanswered message may
+                    self._late.forget()
             case orders.SessionEnded():
                 return self._session_ended(event.why, now)
             case orders.ModemRestarted():
                 self._late.forget()
             case orders.StorageEmptied():
-                self._full, self._crammed = False, not event.made_room
+                self.trouble.storage_emptied(made_room=event.made_room)
             case _:
                 return self._step(event, now)
         return []
@@ -163,13 +142,6 @@ class Exchange:
         return []
 
     # --- sessions ---
-
-    def _session_began(self) -> None:
-        """An ambiguity does not outlive a session; one unanswered message may."""
-        self._own_failures = 0
-        self._answer.new_session()
-        if self._late.ambiguous:
-            self._late.forget()
 
     def _session_ended(self, why: str, now: float) -> list[Output]:
         """A part whose reference has come was taken by the network, though the OK behind it is missing."""
@@ -217,22 +189,14 @@ class Exchange:
                 return []
             case at.Final() if outgoing.older and (event.ok or _of_network(event)):
                 outgoing.older = False
-                settled = [] if event.ok else self._late.late(self._refusal(event))
+                settled = [] if event.ok else self._late.late(self.trouble.refusal(event))
                 return [*settled, orders.ExpectPrompt()]
             case at.Final():
-                return self._not_offered(outgoing, self._why_not_offered(event, now))
+                return self._not_offered(outgoing, self.trouble.not_offered(event, busy=self._late.expected(now)))
             case Due():
-                self._own_failures += not self._late.expected(now)  # else it may be busy with the older one
-                return self._not_offered(outgoing, Unavailable("the modem gave no prompt for the message"), late=True)
+                return self._not_offered(outgoing, self.trouble.no_prompt(busy=self._late.expected(now)), late=True)
             case _:
                 assert_never(event)
-
-    def _why_not_offered(self, final: at.Final, now: float) -> Unavailable:
-        """The network has not seen the message. A modem may refuse its length for ever."""
-        self._own_failures += final.ok
-        refusal = self._refusal(final) if not final.ok else Unavailable("OK instead of a prompt")
-        always = final.code == INVALID_PDU and not self._late.expected(now)
-        return refusal if isinstance(refusal, Unavailable) and always else Unavailable(str(refusal))
 
     def _not_offered(self, outgoing: Outgoing, why: Unavailable, *, late: bool = False) -> list[Output]:
         self._phase, outgoing.failure = Phase.NOT_OFFERED, why
@@ -257,7 +221,7 @@ class Exchange:
         """What the network, or the modem, says of the part on the wire."""
         assert self._outgoing is not None
         if answer is None:
-            self._own_failures += 1
+            self.trouble.unanswered()
             return self._unanswered(self._answer.missing, now)
         if not self._late.expected(now):
             return self._own_result(answer, now)
@@ -271,7 +235,7 @@ class Exchange:
         if own is not None:
             return [*settled, *self._own_result(own, now)]
         if not self._late.ambiguous:
-            self._own_failures += 1
+            self.trouble.unanswered()
             return [*settled, *self._unanswered(self._answer.missing, now)]
         return self._unanswered("an answer came that may be an older message's", now)
 
@@ -294,7 +258,7 @@ class Exchange:
     # --- the message's end ---
 
     def _sent(self, outgoing: Outgoing, now: float) -> list[Output]:
-        self._own_failures, self._crammed = 0, False
+        self.trouble.sent()
         self._absence.sent(now)
         early = self._reports.sent(outgoing.message)
         self._phase, self._outgoing = Phase.IDLE, None
@@ -313,15 +277,6 @@ class Exchange:
         else:
             self._reports.unsent(outgoing.message)
         return [Ended(why, listening)]
-
-    def _refusal(self, final: at.Final) -> DriverError:
-        """What an error result means for a message whose body the modem has."""
-        self._own_failures += final.code in OWN_FAILURES
-        cause = at.cause(final)
-        if final.code in STORAGE_FULL:
-            self._full = True
-            cause += CRAMMED if self._crammed else ""
-        return KINDS[at.verdict(final)](cause)
 
     # --- after a message that was not answered ---
 
@@ -351,11 +306,11 @@ class Exchange:
         """+CMGS or +CMS ERROR, to no command under way."""
         if notice.name == at.MESSAGE_REFERENCE:
             reference = at.message_reference(notice.text)
-            self._own_failures = 0  # it works, though slowly
+            self.trouble.works()
             settled = [] if self._answer.unasked(reference, now) else self._late.late(reference)
         else:
             final = at.parse_final(notice.text)
-            settled = self._late.late(self._refusal(final) if final is not None else None)
+            settled = self._late.late(self.trouble.refusal(final) if final is not None else None)
         return [*settled, *self._news_of_older(now)]
 
     def _reported(self, report: StatusReport, now: float) -> list[Output]:

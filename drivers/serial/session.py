@@ -120,7 +120,7 @@ class Session:
         command = question.command
         try:
             reply = self._modem.ask(command, at.answer_name(command), free_text=True)
-        except BaseException:
+        except BaseException:  # the session ends, or a defect ends the thread: whoever asked gets an answer
             question.future.set_exception(Unavailable("the modem was lost before it answered"))
             raise
         question.future.set_result((*reply.answers, at.cause(reply.final)))
@@ -138,7 +138,7 @@ class Session:
                     self._hear(event)
                 else:
                     self._feed(event or Due())
-        except BaseException:  # what ends a session; whoever waits must hear of a defect, too
+        except BaseException:  # the session ends, or a defect ends the thread: the message gets its result
             self._lost()
             raise
         if self._failed:
@@ -217,10 +217,10 @@ class Session:
         """Find out whether the modem, or its network, is what failed. Raises Restarted, Stuck."""
         exchange = self._place.exchange
         self._care.notice_restart()
-        if exchange.storage_full:
+        if exchange.trouble.storage_full:
             self._feed(orders.StorageEmptied(self._place.storage.make_room(self._modem, self._place.wait)))
         self._care.find_network()
-        if exchange.stuck and self._care.network.registered:
+        if exchange.trouble.stuck and self._care.network.registered:
             raise Stuck
 
     # --- what the modem says by itself ---

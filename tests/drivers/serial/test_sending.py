@@ -42,9 +42,10 @@ from drivers.serial.orders import (
     Synchronise,
     Synchronised,
 )
-from drivers.serial.sending import CRAMMED, STUCK_AFTER, Exchange
+from drivers.serial.sending import Exchange
 from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
+from drivers.serial.trouble import CRAMMED, STUCK_AFTER
 
 TIMING = Timing()
 NUMBER, OTHER = "447700900123", "447700900145"
@@ -189,9 +190,9 @@ def test_a_refused_command_is_not_a_refused_message(
         assert modem.given(SHORT, OFFERED, final)[-1] == Synchronise(always=True)
         modem.says(Synchronised())
         assert type(modem.result()) is kind
-    assert modem.exchange.stuck == bool(own)
+    assert modem.exchange.trouble.stuck == bool(own)
     modem.says(SessionBegan())
-    assert not modem.exchange.stuck
+    assert not modem.exchange.trouble.stuck
 
 
 def test_a_part_that_is_not_taken_leaves_the_message_uncertain(modem: Modem) -> None:
@@ -409,7 +410,7 @@ def test_a_modem_that_may_be_busy_with_an_older_message_has_not_failed_of_its_ow
         modem.given(SHORT, OFFERED)
         modem.waits(5.0)
         modem.says(Synchronised())
-    assert not modem.exchange.stuck
+    assert not modem.exchange.trouble.stuck
 
 
 def test_of_two_answers_the_first_is_the_older_messages(modem: Modem) -> None:
@@ -502,10 +503,10 @@ def test_a_modem_that_answers_in_order_owes_nothing_once_it_answers_a_probe() ->
 
 def test_a_storage_that_stays_full_of_what_is_not_ours_says_so(modem: Modem) -> None:
     modem.given(SHORT, *ACCEPTED, cms(322))
-    assert modem.exchange.storage_full
+    assert modem.exchange.trouble.storage_full
     assert CRAMMED not in str(modem.result())
     modem.says(orders.StorageEmptied(made_room=False))
-    assert not modem.exchange.storage_full
+    assert not modem.exchange.trouble.storage_full
     modem.given(SHORT, *ACCEPTED, cms(322))
     assert CRAMMED in str(modem.result())
     modem.says(orders.StorageEmptied(made_room=True))
