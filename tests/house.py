@@ -55,8 +55,6 @@ KNOWN: tuple[str, ...] = (
     "daemon/main.py",
     "drivers.simulated.commands imports drivers.simulated.modem imports drivers.simulated.commands",
     "drivers/rtp/stream.py Stream",
-    "drivers/serial/at.py Session",
-    "drivers/serial/care.py Care",
     "drivers/simulated/modem.py SimulatedModem",
     "drivers/simulated/network.py Network",
     "drivers/sip/agent.py UserAgent",

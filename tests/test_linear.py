@@ -156,8 +156,8 @@ TEXT_PARSERS: dict[str, Parser] = {
     "a Via": via_from,
     "a Via's host": lambda text: via_from(f"SIP/2.0/UDP {text}"),
     "a reason phrase": presentable,
-    "a modem's line": lambda text: at.Session().feed(f"+CMGL: {text}\r\n".encode()),
-    "a modem's octets": lambda text: at.Session().feed(text.encode()),
+    "a modem's line": lambda text: at.Parser().feed(f"+CMGL: {text}\r\n".encode()),
+    "a modem's octets": lambda text: at.Parser().feed(text.encode()),
     "a modem's parameters": lambda text: at.fields(f"+CMGL: {text}"),
     "a modem's result": lambda text: at.parse_final(f"+CMS ERROR: {text}"),
     "a brand": lambda text: start_parameters(Parameters([("number", "447700900123"), ("brand", text)]), range(8)),
@@ -200,7 +200,7 @@ BODY_PARSERS: dict[str, Callable[[bytes], object]] = {
     "parts": body("multipart/mixed;boundary=cut", description),
     "a key": body("application/dtmf-relay", key_pressed),
     "a head": lambda octets: parse(b"SIP/2.0 200 OK\r\n" + octets),
-    "a modem's lines": lambda octets: at.Session().feed(octets),
+    "a modem's lines": lambda octets: at.Parser().feed(octets),
 }
 
 

@@ -49,6 +49,18 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """A command's end and its information lines."""
+
+    final: Final
+    answers: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        return self.final.ok
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What the modem said by itself. name: as in NOTICES, else ""; pdu: the second line, where there was one."""
 
@@ -114,7 +126,17 @@ def cause(final: Final) -> str:
 # --- the parser ----------------------------------------------------------------------------------------------
 
 
-class Session:
+@dataclass(slots=True)
+class _Beside:
+    """A query that was asked beside the command under way. due: how many of its answers are; ok: its OK is."""
+
+    query: str = ""
+    answer: str = ""
+    due: int = 0
+    ok: bool = False
+
+
+class Parser:
     """One modem's side of the conversation. Write what `command` and `body` return; feed what the port gives."""
 
     def __init__(self) -> None:
@@ -126,9 +148,7 @@ class Session:
         self._prompt = False
         self._after_prompt = False
         self._header = ""
-        self._beside = ("", "")  # a query that was asked meanwhile, and the name of its answer
-        self._beside_due = 0  # of its answers
-        self._beside_ok = False  # its OK is due
+        self._beside = _Beside()
         self._owed_ok = False  # the last line was a late answer of which it is known that OK follows
         self.watched: frozenset[str] = frozenset()  # names of answers that are an `Aside` where nobody waits for them
         self.echoes = False  # the command under way was echoed
@@ -140,8 +160,8 @@ class Session:
         answer: the name of its information lines; free_text: they have none (AT+CGMM); prompt: it may ask for a body.
         """
         self._echo, self._answer, self._free_text, self._prompt = text, answer, free_text, prompt
-        self.echoes = self._owed_ok = self._beside_ok = False
-        self._beside, self._beside_due = ("", ""), 0
+        self.echoes = self._owed_ok = False
+        self._beside = _Beside()
         return text.encode("latin-1") + b"\r"
 
     def expect(self, answer: str, *, prompt: bool = False) -> None:
@@ -155,8 +175,8 @@ class Session:
 
     def beside(self, text: str, answer: str) -> bytes:
         """A query while the network has the message: its line is an `Aside`, and the OK behind that is its own."""
-        self._beside = text, answer
-        self._beside_due += 1
+        self._beside.query, self._beside.answer = text, answer
+        self._beside.due += 1
         return text.encode("latin-1") + b"\r"
 
     def forget(self) -> None:
@@ -216,13 +236,13 @@ class Session:
 
     def _aside(self, line: str) -> list[Event] | None:
         """What a line of the query beside the command under way comes to; None for any other."""
-        query, answer = self._beside
-        if query and line == query:
+        beside = self._beside
+        if beside.query and line == beside.query:
             return [Notice(ECHO, "")] if self.quiet else []
-        if self._beside_due and name_of(line) == answer:
-            self._beside_due, self._beside_ok = self._beside_due - 1, True
+        if beside.due and name_of(line) == beside.answer:
+            beside.due, beside.ok = beside.due - 1, True
             return [Aside(line)]
-        own_ok, self._beside_ok = self._beside_ok and line == "OK", False
+        own_ok, beside.ok = beside.ok and line == "OK", False
         return [] if own_ok else None
 
     def _without_noise(self, line: str) -> str:

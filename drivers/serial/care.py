@@ -3,6 +3,7 @@
 import time
 
 from drivers.serial import dialects, network
+from drivers.serial.acknowledgements import Acknowledgements
 from drivers.serial.chores import Chore, Chores, Steps
 from drivers.serial.line import Silent
 from drivers.serial.modem import Identity, Modem
@@ -15,23 +16,22 @@ class Care:
     """Of one modem in one session. Steps, and what is asked at once, may raise what ends the session."""
 
     def __init__(self, place: Place, modem: Modem) -> None:
-        self._place, self._modem, self._timing = place, modem, place.timing
+        self._place, self._modem = place, modem
         self.network = Registrations()
         self._identified = Identity()
-        self._acknowledges = False
-        self._unacknowledged = 0
+        self._acknowledgements = Acknowledgements(modem)
         self._started = time.monotonic()
         self._pulses = 0
         never, keep_s = float("inf"), place.timing.keep
-        self._acks = Chore(self._acknowledge, never)
         self._watch = Chore(self._ask_registrations, never)
         self._pulse = Chore(self._feel_pulse, place.timing.pulse)
         self._announced = Chore(lambda: place.storage.read_announced(modem), never, keep_s)
         self._setup = Chore(self._set_up, never, keep_s)
         self._retries = Chore(self._retry_settings, place.timing.retry_settings)
         self._health = Chore(self._look_around, place.timing.health, keep_s)
+        acknowledging = self._acknowledgements.chore
         self.chores = Chores(
-            self._acks, self._watch, self._pulse, self._announced, self._setup, self._retries, self._health
+            acknowledging, self._watch, self._pulse, self._announced, self._setup, self._retries, self._health
         )
 
     # --- at first ---
@@ -50,13 +50,13 @@ class Care:
 
     def set_up(self) -> None:
         """What is not needed for a message, unless it takes long: then it goes on between the messages."""
-        end, steps = self._started + self._timing.setup, self._set_up()
+        end, steps = self._started + self._place.timing.setup, self._set_up()
         for waits_for in steps:
             if waits_for is not None or time.monotonic() >= end:
                 break
         self._setup.work = lambda: steps
         self._setup.want(time.monotonic())
-        self._pulse.want(time.monotonic() + self._timing.pulse)
+        self._pulse.want(time.monotonic() + self._place.timing.pulse)
 
     def _set_up(self) -> Steps:
         modem, condition = self._modem, self._place.condition
@@ -67,15 +67,15 @@ class Care:
         for setting in dialects.SETTINGS[dialects.URGENT :]:
             modem.dialect.use(setting)
             yield None
-        self._learn_acknowledging()
+        self._acknowledgements.learn()
         yield None
         condition.know(imsi=modem.imsi())
         yield from self._look_at_network()
         yield from self._place.storage.begin(modem)
         self._tell_remarks()
         now = time.monotonic()
-        self._retries.want(now + self._timing.retry_settings)
-        self._health.want(now + self._timing.health)
+        self._retries.want(now + self._place.timing.retry_settings)
+        self._health.want(now + self._place.timing.health)
 
     def _learn_settings(self) -> Steps:
         """Those by which a restart shows."""
@@ -85,17 +85,11 @@ class Care:
                 self._modem.settings.learn(line)
             yield None
 
-    def _learn_acknowledging(self) -> None:
-        told = self._modem.acknowledges()
-        self._acknowledges = not self._modem.dialect.knows(dialects.PHASE) if told is None else told
-        self._acks.want(time.monotonic())
-
     # --- what the modem has said by itself ---
 
     def reported(self) -> None:
         """A report, or a message, that wants an acknowledgement of some modems."""
-        self._unacknowledged += 1
-        self._acks.want(time.monotonic())
+        self._acknowledgements.reported()
 
     def announced(self) -> None:
         """Something has been stored."""
@@ -104,7 +98,7 @@ class Care:
     def lost_network(self) -> None:
         """Some modems do not say by themselves when they are back."""
         if self._watch.due == float("inf"):
-            self._watch.want(time.monotonic() + self._timing.watch)
+            self._watch.want(time.monotonic() + self._place.timing.watch)
 
     def alive(self) -> None:
         """It has sent a message."""
@@ -112,7 +106,7 @@ class Care:
 
     def must_acknowledge(self, now: float) -> bool:
         """Whether that comes before any message."""
-        return self._acks.ready_at(now) <= now
+        return self._acknowledgements.chore.ready_at(now) <= now
 
     def notice_restart(self) -> None:
         """Of a modem that has no banner. Raises Restarted."""
@@ -135,7 +129,7 @@ class Care:
         command, answer = queries[self._pulses % len(queries)]
         self._pulses += 1
         try:
-            told = self._modem.ask(command, answer, timeout_s=self._timing.probe).answers
+            told = self._modem.ask(command, answer, timeout_s=self._place.timing.probe).answers
         except Silent:
             self._modem.dialogue.regain()
         else:
@@ -165,12 +159,12 @@ class Care:
     def _ask_registration(self, command: str, domain: str) -> int | None:
         status = self._modem.registration(command, domain)
         if status is not None:
-            self.network.told(domain, status)
+            self.network.update(domain, status)
         return status
 
     def _retry_settings(self) -> Steps:
         """What it has refused, perhaps because it was still starting."""
-        if time.monotonic() - self._started > self._timing.starting:
+        if time.monotonic() - self._started > self._place.timing.starting:
             self._retries.every_s = float("inf")
             return
         if not self._identified.imei:
@@ -188,12 +182,3 @@ class Care:
     def _tell_remarks(self) -> None:
         place = self._place
         place.condition.know(remarks=(*self._modem.dialect.remarks(), *place.exchange.remarks(time.monotonic())))
-
-    def _acknowledge(self) -> Steps:
-        """Each report that was told, or the modem tells no more (27.005 3.4.4)."""
-        while self._unacknowledged and self._acknowledges:
-            self._unacknowledged -= 1
-            if not self._modem.dialect.use(dialects.ACKNOWLEDGE).ok:  # it does not want it, or not any more
-                self._unacknowledged = 0
-                self._acknowledges = self._modem.dialect.knows(dialects.ACKNOWLEDGE)
-            yield None

@@ -12,7 +12,8 @@ from collections import Counter
 from enum import Enum, auto
 
 from drivers.serial import at, causes
-from drivers.serial.line import LISTING_S, Line, Reply, Silent
+from drivers.serial.at import Reply
+from drivers.serial.line import LISTING_S, Line, Silent
 from drivers.serial.timing import Timing
 
 MARKERS = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CSQ", "+CSQ"))

@@ -11,7 +11,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import serial
 
@@ -32,18 +31,6 @@ class Silent(Exception):
 
 class Interrupted(Exception):
     """The driver is being closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A command's end and its information lines."""
-
-    final: at.Final
-    answers: list[str] = field(default_factory=list, repr=False)
-
-    @property
-    def ok(self) -> bool:
-        return self.final.ok
 
 
 class Wake:
@@ -83,7 +70,7 @@ class Line:
         self._wake = wake
         self._hear = hear
         self._until = until
-        self._session = at.Session()
+        self._parser = at.Parser()
         self._events: deque[at.Event] = deque()
         self.heard_at = float("-inf")  # when the last octets came, monotonic
         self._poll = select.epoll()
@@ -96,7 +83,7 @@ class Line:
     def close(self) -> None:
         self._poll.close()
 
-    def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float) -> Reply:
+    def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float) -> at.Reply:
         """A command from its first octet to its final result. Raises Silent, Lost, Interrupted."""
         self.begin(command, answer, free_text=free_text)
         return self.end(timeout_s, at_most_s=timeout_s if free_text else LISTING_S)
@@ -104,44 +91,44 @@ class Line:
     def begin(self, command: str, answer: str = "", *, free_text: bool = False, prompt: bool = False) -> None:
         """Write a command. What an older one left behind is no part of its answer."""
         self._flush()
-        self._write(self._session.command(command, answer, free_text=free_text, prompt=prompt))
+        self._write(self._parser.command(command, answer, free_text=free_text, prompt=prompt))
 
-    def end(self, timeout_s: float, at_most_s: float) -> Reply:
+    def end(self, timeout_s: float, at_most_s: float) -> at.Reply:
         """The rest of the command under way; each line of its answer gives it time again, up to at_most_s."""
         answers: list[str] = []
         deadline, latest = time.monotonic() + timeout_s, time.monotonic() + max(timeout_s, at_most_s)
         while True:
             event = self.next(deadline)
             if isinstance(event, at.Final):
-                return Reply(event, answers)
+                return at.Reply(event, answers)
             if isinstance(event, at.Answer):
                 answers.append(event.text)
                 deadline = min(time.monotonic() + timeout_s, latest)
             if event is None:
-                self._session.forget()
+                self._parser.forget()
                 if answers:  # a Wavecom's "+CPIN: READY" has no OK behind it
-                    return Reply(at.Final("NONE"), answers)
+                    return at.Reply(at.Final("NONE"), answers)
                 raise Silent("no final result")
 
     def watch(self, names: frozenset[str]) -> None:
         """Late answers of these names are told by `next`, as an `at.Aside`."""
-        self._session.watched = names
+        self._parser.watched = names
 
     def trust_echo(self) -> None:
         """From now on an echo is a notice, if the last command had none: only a restart brings it back."""
-        self._session.quiet = not self._session.echoes
+        self._parser.quiet = not self._parser.echoes
 
     def give_up(self) -> None:
         """The command under way has had its time: what still comes of it is a notice."""
-        self._session.forget()
+        self._parser.forget()
 
     def beside(self, query: str, answer: str) -> None:
         """Ask while the network has the message under way; the answer is an `at.Aside`."""
-        self._write(self._session.beside(query, answer))
+        self._write(self._parser.beside(query, answer))
 
     def body(self, pdu: str) -> None:
         """The message for a prompt; nothing is sent before `send`."""
-        self._write(self._session.body(pdu))
+        self._write(self._parser.body(pdu))
 
     def send(self) -> None:
         """Ctrl-Z: from here on the modem may send the message."""
@@ -149,12 +136,12 @@ class Line:
 
     def escape(self) -> None:
         """Leave the prompt, if the modem is at one. CR ends the line: a modem at none would take ESC for a command."""
-        self._session.forget()
+        self._parser.forget()
         self._write(bytes([at.ESC, at.CR]))
 
     def expect(self, answer: str, *, prompt: bool = False) -> None:
         """The command under way is not over: what has ended was an older one."""
-        self._session.expect(answer, prompt=prompt)
+        self._parser.expect(answer, prompt=prompt)
 
     def overhear(self, notice: at.Notice) -> None:
         """What looked like a result of the command under way is said by the modem by itself."""
@@ -212,7 +199,7 @@ class Line:
         if not data:  # hung up
             raise Lost(CLOSED)
         self.heard_at = time.monotonic()
-        self._events += self._session.feed(data)
+        self._events += self._parser.feed(data)
 
     def _write(self, data: bytes) -> None:
         """All of it; by pyserial, which waits for room after each write, only what does not fit at once."""

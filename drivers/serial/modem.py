@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from drivers.checks import Unreadable
 from drivers.serial import at
+from drivers.serial.at import Reply
 from drivers.serial.dialects import STILL_BUSY, Dialect
 from drivers.serial.dialogue import Dialogue
-from drivers.serial.line import Line, Reply, Silent
+from drivers.serial.line import Line, Silent
 from drivers.serial.options import sim_pin
 from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing

@@ -15,18 +15,18 @@ REASONS = {
 
 
 class Registrations:
-    """<stat> of each domain that the modem has told of; on LTE only one of three may say that it is registered."""
+    """<stat> of each domain that the modem has reported; on LTE only one of three may say that it is registered."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
 
-    def told(self, domain: str, status: int) -> None:
+    def update(self, domain: str, status: int) -> None:
         """domain: as in QUERIES."""
         self._known[domain] = status
 
     @property
     def registered(self) -> bool:
-        """Also of a modem that has told nothing."""
+        """Also of a modem that has said nothing."""
         return not self._known or bool(REGISTERED & set(self._known.values()))
 
     @property

@@ -240,7 +240,7 @@ class Session:
                 self._place.storage.announced(*at.storage_index(notice.text))
                 self._care.announced()
             case "+CREG" | "+CGREG" | "+CEREG":
-                self._care.network.told(notice.name, at.registration(notice.text))
+                self._care.network.update(notice.name, at.registration(notice.text))
             case at.MESSAGE_REFERENCE | "+CMS ERROR":
                 self._feed(notice)
             case at.ECHO if not self._care.believes():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.serial import at
-from drivers.serial.at import Answer, Aside, Event, Final, Notice, Prompt, Session
+from drivers.serial.at import Answer, Aside, Event, Final, Notice, Parser, Prompt
 from drivers.serial.causes import Verdict
 
 MODEM_TALK = st.lists(
@@ -28,19 +28,19 @@ MODEM_TALK = st.lists(
 
 
 def talk(octets: bytes, command: str = "AT+CSQ", answer: str = "+CSQ", *, prompt: bool = False) -> list[Event]:
-    session = Session()
-    session.command(command, answer, prompt=prompt)
-    return session.feed(octets)
+    parser = Parser()
+    parser.command(command, answer, prompt=prompt)
+    return parser.feed(octets)
 
 
 @given(MODEM_TALK, st.data())
 def test_the_pieces_in_which_octets_come_change_nothing(octets: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=8)))
     whole = talk(octets, "AT+CMGS=20", "+CMGS", prompt=True)
-    session = Session()
-    session.command("AT+CMGS=20", "+CMGS", prompt=True)
+    parser = Parser()
+    parser.command("AT+CMGS=20", "+CMGS", prompt=True)
     pieces = [octets[a:b] for a, b in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
-    assert [event for piece in pieces for event in session.feed(piece)] == whole
+    assert [event for piece in pieces for event in parser.feed(piece)] == whole
 
 
 @given(st.binary(max_size=500))
@@ -49,10 +49,10 @@ def test_any_octets_give_events_and_end_at_most_once(octets: bytes) -> None:
 
 
 def test_a_line_without_an_end_does_not_grow_for_ever() -> None:
-    session = Session()
-    session.feed(b"x" * 1_000_000)
-    assert len(session._buffer) <= at.LINE_LIMIT
-    assert session.feed(b"\r\n\r\nRING\r\n") == [Notice("RING", "RING")]
+    parser = Parser()
+    parser.feed(b"x" * 1_000_000)
+    assert len(parser._buffer) <= at.LINE_LIMIT
+    assert parser.feed(b"\r\n\r\nRING\r\n") == [Notice("RING", "RING")]
 
 
 @pytest.mark.parametrize("echo", [b"", b"AT+CSQ\r"])
@@ -89,10 +89,10 @@ def test_a_prompt_that_nobody_asked_for_is_none() -> None:
 
 
 def test_the_result_of_a_command_that_was_given_up_is_a_notice() -> None:
-    session = Session()
-    session.command("AT+CMGS=20", "+CMGS")
-    session.forget()
-    assert session.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Notice("+CMGS", "+CMGS: 7"), Notice("", "OK")]
+    parser = Parser()
+    parser.command("AT+CMGS=20", "+CMGS")
+    parser.forget()
+    assert parser.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Notice("+CMGS", "+CMGS: 7"), Notice("", "OK")]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, verdi
 
 @pytest.mark.parametrize("between", ["RING", '+CMTI: "SM",3', "+CREG: 5", "^RSSI: 12"])
 def test_a_notice_between_a_report_and_its_pdu_loses_neither(between: str) -> None:
-    session = at.Session()
-    events = session.feed(f"\r\n+CDS: 25\r\n\r\n{between}\r\n00AB\r\n".encode())
+    parser = at.Parser()
+    events = parser.feed(f"\r\n+CDS: 25\r\n\r\n{between}\r\n00AB\r\n".encode())
     assert [(event.name, event.pdu) for event in events if isinstance(event, at.Notice)] == [
         (at.name_of(between), ""),
         ("+CDS", "00AB"),
@@ -201,15 +201,15 @@ def test_a_notice_between_a_report_and_its_pdu_loses_neither(between: str) -> No
 
 
 def test_an_echo_is_a_notice_of_a_modem_that_does_not_echo() -> None:
-    session = at.Session()
-    session.command("AT+CMEE=1")
-    assert session.feed(b"AT+CMEE=1\r\r\nOK\r\n") == [Final("OK")]
-    assert session.echoes
-    session.quiet = True
-    session.command("AT+CSQ", "+CSQ")
-    assert session.feed(b"AT+CSQ\r")[0].name in at.BANNERS  # type: ignore[union-attr]
-    session.body("0041")
-    assert session.feed(b"0041\r") == []
+    parser = at.Parser()
+    parser.command("AT+CMEE=1")
+    assert parser.feed(b"AT+CMEE=1\r\r\nOK\r\n") == [Final("OK")]
+    assert parser.echoes
+    parser.quiet = True
+    parser.command("AT+CSQ", "+CSQ")
+    assert parser.feed(b"AT+CSQ\r")[0].name in at.BANNERS  # type: ignore[union-attr]
+    parser.body("0041")
+    assert parser.feed(b"0041\r") == []
 
 
 def test_an_error_is_told_in_words() -> None:
@@ -226,13 +226,13 @@ def test_nothing_that_a_modem_says_shows_in_a_repr() -> None:
 
 
 def beside(octets: bytes, *, echoes: bool = False) -> list[Event]:
-    session = Session()
-    session.command("AT+CMGS=20", "+CMGS", prompt=True)
-    session.feed(b"\r\n> ")
-    session.body("00AB")
-    session.quiet = not echoes
-    session.beside("AT+CMEE?", "+CMEE")
-    return session.feed(octets)
+    parser = Parser()
+    parser.command("AT+CMGS=20", "+CMGS", prompt=True)
+    parser.feed(b"\r\n> ")
+    parser.body("00AB")
+    parser.quiet = not echoes
+    parser.beside("AT+CMEE?", "+CMEE")
+    return parser.feed(octets)
 
 
 MINE = [Answer("+CMGS: 7"), Final("OK")]
@@ -251,11 +251,11 @@ def test_a_query_beside_a_message_has_its_own_line_and_its_own_ok(octets: bytes,
 
 
 def test_each_of_several_queries_beside_a_message_has_its_ok() -> None:
-    session = Session()
-    session.command("AT+CMGS=20", "+CMGS")
+    parser = Parser()
+    parser.command("AT+CMGS=20", "+CMGS")
     for _ in range(2):
-        session.beside("AT+CMEE?", "+CMEE")
-    assert session.feed(b"\r\n+CMEE: 1\r\n\r\nOK\r\n" * 2 + b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [
+        parser.beside("AT+CMEE?", "+CMEE")
+    assert parser.feed(b"\r\n+CMEE: 1\r\n\r\nOK\r\n" * 2 + b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [
         Aside("+CMEE: 1"),
         Aside("+CMEE: 1"),
         *MINE,
@@ -265,3 +265,54 @@ def test_each_of_several_queries_beside_a_message_has_its_ok() -> None:
 def test_the_echo_of_a_query_beside_a_message_is_a_restart_of_a_modem_that_does_not_echo() -> None:
     assert beside(b"AT+CMEE?\r", echoes=True) == []
     assert beside(b"AT+CMEE?\r") == [Notice(at.ECHO, "")]
+
+
+def test_a_prompt_needs_no_space_behind_it() -> None:
+    parser = Parser()
+    parser.command("AT+CMGS=20", "+CMGS", prompt=True)
+    assert parser.feed(b"\r\n>\r\n+CMGS: 7\r\nOK\r\n") == [Prompt(), Answer("+CMGS: 7"), Final("OK")]
+
+
+def test_a_command_whose_result_was_an_older_ones_goes_on() -> None:
+    parser = Parser()
+    parser.command("AT+CMGS=20", "+CMGS", prompt=True)
+    assert parser.feed(b"\r\n+CMS ERROR: 42\r\n") == [Final("CMS", 42)]
+    parser.expect("+CMGS", prompt=True)
+    assert parser.feed(b"\r\n> ") == [Prompt()]
+
+
+def test_a_late_answer_to_a_query_that_is_watched_is_an_aside() -> None:
+    parser = Parser()
+    parser.watched = frozenset({"+CMEE"})
+    parser.command("AT+CSQ", "+CSQ")
+    assert parser.feed(b"+CMEE: 1\r\nOK\r\n+CSQ: 21,0\r\nOK\r\n") == [
+        Aside("+CMEE: 1"),
+        Notice("", "OK"),
+        Answer("+CSQ: 21,0"),
+        Final("OK"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("AT+CSQ", "+CSQ"), ("AT+CREG?", "+CREG"), ("AT+CMGL=4", "+CMGL"), ("ATI", ""), ("AT^CPIN?", "^CPIN")],
+)
+def test_an_answer_begins_with_the_name_of_its_command(command: str, name: str) -> None:
+    assert at.answer_name(command) == name
+
+
+@pytest.mark.parametrize(("line", "dbm"), [("+CSQ: 21,0", -71), ("+CSQ: 0,0", -113), ("+CSQ: 99,99", None)])
+def test_a_signal_strength_is_read_in_dbm(line: str, dbm: int | None) -> None:
+    assert at.signal_dbm(line) == dbm
+
+
+def test_where_a_message_is_stored_is_read() -> None:
+    assert at.storage_index('+CMTI: "SM",12') == ("SM", 12)
+    for line in ("+CMTI: 12", '+CMTI: "SM",x'):
+        with pytest.raises(at.Malformed):
+            at.storage_index(line)
+
+
+def test_a_reply_ends_well_with_ok_alone() -> None:
+    assert at.Reply(Final("OK")).ok
+    assert not at.Reply(Final("CME", 14)).ok

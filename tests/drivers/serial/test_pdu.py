@@ -202,6 +202,16 @@ def test_any_text_is_encoded_and_read_back(text: str) -> None:
     assert arrived == text  # hypothesis makes no half surrogate pairs
 
 
+def test_a_text_of_too_many_parts_is_refused() -> None:
+    with pytest.raises(PduError, match="256 parts"):
+        encode_submit(Sms(NUMBER, "x" * (255 * 153 + 1), 300))
+
+
+def test_what_a_service_centre_does_not_send_is_no_message() -> None:
+    with pytest.raises(PduError, match="type 1"):
+        decode("000100")
+
+
 @pytest.mark.parametrize(("text", "most"), [("x", 153), ("Ж", 67)])
 def test_no_more_parts_are_sent_than_the_text_needs(text: str, most: int) -> None:
     assert len(encode_submit(Sms(NUMBER, text * most * 2, 300))) == 2
