@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.serial import at
-from drivers.serial.line import Reply
+from drivers.serial.at import Reply
 
 STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
 NEVER = (("CME", 4), ("CMS", 303))  # operation not supported
@@ -124,9 +124,11 @@ class Dialect:
         return [command for command in SETTINGS if self.lacks(command) or final.get(command, NEVER[0]) not in NEVER]
 
     def lacks(self, command: Command) -> str:
-        """What does not work, as far as this command was tried."""
-        form = self._fits.get(command)
-        return form.lacks if form is not None else command.lacks if command in self._refused else ""
+        """What does not work, as far as this command was tried; no answer in time proves nothing."""
+        form, refusal = self._fits.get(command), self._refused.get(command)
+        if form is not None:
+            return form.lacks
+        return command.lacks if refusal is not None and refusal.kind != "NONE" else ""
 
     def remarks(self) -> tuple[str, ...]:
         """What does not work with this modem, for operators."""

@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from drivers import DeviceState, IncomingSms, StatusReport, Unavailable
-from drivers.serial import at
-from drivers.serial.dialects import REPORTS, SELECT, Dialect, Form
 from drivers.serial.driver import Driver
-from drivers.serial.line import Reply
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect as Habits
 from drivers.simulated.modem import SimulatedModem
@@ -84,48 +81,6 @@ def test_a_sim_that_is_found_late_is_looked_for_soon(tmp_path: Path) -> None:
 
 
 # --- forms -------------------------------------------------------------------------------------------------------
-
-
-class Maker:
-    """Accepts some commands; asked: all that it was asked."""
-
-    def __init__(self, *accepted: str) -> None:
-        self.accepted = accepted
-        self.asked: list[str] = []
-
-    def __call__(self, command: str, answer: str) -> Reply:
-        self.asked.append(command)
-        return Reply(at.Final("OK" if command in self.accepted else "ERROR"), [f"{answer}: 0"])
-
-
-def test_the_form_that_fits_is_remembered() -> None:
-    maker = Maker('AT+CPMS="SR","ME","SM"', 'AT+CPMS="ME","ME","SM"')
-    dialect = Dialect(maker)
-    for storage in ("SR", "ME"):
-        assert dialect.use(SELECT, storage=storage, writing="ME", receiving="SM").ok
-    assert maker.asked == ['AT+CPMS="SR"', 'AT+CPMS="SR","ME","SM"', 'AT+CPMS="ME","ME","SM"']
-    assert dialect.remarks() == ()
-
-
-def test_what_no_form_does_is_told() -> None:
-    dialect = Dialect(Maker())
-    dialect.use(REPORTS)
-    dialect.use(SELECT, storage="SR", writing="ME", receiving="SM")
-    assert [remark.partition(":")[0] for remark in dialect.remarks()] == [
-        "delivery reports, and incoming messages as they come",
-        "stored messages",
-    ]
-
-
-def test_a_form_that_lacks_something_is_the_last_and_told() -> None:
-    maker = Maker("AT+CNMI=2,1,0,0,0")
-    dialect = Dialect(maker)
-    assert dialect.use(REPORTS).ok
-    assert dialect.remarks() == (dialect.lacks(REPORTS),) != ("",)
-    maker.accepted = ("AT+CNMI=2,1,0,1,0",)
-    dialect.retry(REPORTS)
-    assert dialect.form_of(REPORTS) == Form(("AT+CNMI=2,1,0,1,0",))
-    assert dialect.remarks() == ()
 
 
 # AT+CPMS="ME" used to be the only form; where three parameters are wanted, the wrong storage was read.
