@@ -72,7 +72,7 @@ test-installed: $(STAMP)  ## install the package in Debian 12 and 13 that boot, 
 
 test: $(STAMP) packages lint bootable  ## lint, types and every test (under 12 minutes on 2 cores)
 	$(VENV)/bin/pytest -rs tests/test_installed.py  # alone: it measures times
-	$(VENV)/bin/pytest -n 2 --ignore tests/test_installed.py --dist loadfile --cov=daemon.core --cov-branch --cov-report=term --cov-fail-under=100
+	$(VENV)/bin/pytest -n 2 --ignore tests/test_installed.py --dist loadfile --cov --cov-report=term --cov-fail-under=100
 
 soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, overload, 500 calls, outages, speech (3 hours)
 	$(VENV)/bin/python -m tests.soak
