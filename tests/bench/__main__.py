@@ -96,7 +96,7 @@ def _speed_goals(ours: Speed) -> Iterator[str]:
 
 
 def _cpu_goals(senders: list[str], directory: Path) -> Iterator[str]:
-    """Print what the same work costs each sender, by turns, since the machine wanders; the goals that we missed."""
+    """Print what a message costs each sender, in turns, as the speed of the machine varies; the goals we missed."""
     rounds: dict[str, list[float]] = {sender: [] for sender in senders}
     for number in range(CPU_ROUNDS):
         for sender in senders:

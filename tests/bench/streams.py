@@ -135,6 +135,6 @@ def label(name: str) -> str:
     if name == "pyVoIP":
         return f"pyVoIP {version('pyVoIP')}"
     if name == "sipp":
-        told = subprocess.run(["sipp", "-v"], capture_output=True, text=True, check=False).stdout.split()
-        return " ".join(["sipp", *(word.rstrip(".") for word in told if word.startswith("v3"))])
+        output = subprocess.run(["sipp", "-v"], capture_output=True, text=True, check=False).stdout.split()
+        return " ".join(["sipp", *(word.rstrip(".") for word in output if word.startswith("v3"))])
     return name

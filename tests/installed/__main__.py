@@ -19,7 +19,7 @@ from tests.installed.world import installed_site, package
 @click.option("--short", is_flag=True, help="Only what make test runs.")
 @click.argument("wanted", nargs=-1)
 def main(names: tuple[str, ...], short: bool, wanted: tuple[str, ...]) -> None:
-    """WANTED: names of trials, with _ for a blank; default all."""
+    """WANTED: names of trials, with _ for a space; default: all."""
     try:
         needs()
     except CannotBoot as exc:

@@ -18,7 +18,7 @@ COMMAND_S = 120.0
 
 
 class CommandFailed(AssertionError):
-    """A command in the machine ended otherwise than was expected."""
+    """A command in the machine had an unexpected exit status."""
 
 
 class Machine:
@@ -151,7 +151,7 @@ class Machine:
         return int(self.show("pinwheel.service", "MainPID"))
 
     def journal(self, *options: str) -> list[dict[str, Any]]:
-        """Entries of the journal, as journalctl --output=json tells them."""
+        """Entries of the journal, as journalctl --output=json prints them."""
         lines = self.run("journalctl", "--output=json", "--no-pager", *options).splitlines()
         return [json.loads(line) for line in lines]
 

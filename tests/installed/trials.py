@@ -1,4 +1,4 @@
-"""What an administrator and a bad day do to an installed Pinwheel, a function each, with the time of recovery.
+"""What administrators and failures do to an installed Pinwheel: one function each, with the time of recovery.
 
 Each trial gets a site where the package is installed and configured and all devices are ready, and leaves it so.
 It returns the seconds of its recovery (None where there is nothing to recover from) and a remark for the table.
@@ -56,7 +56,7 @@ def verified(site: Site) -> Result:
 
 
 def strangers(site: Site) -> Result:
-    """A user outside the group is told what to do, and gets help without the socket."""
+    """A user outside the group gets a message with what to do, and help without the socket."""
     refused = site.pinwheel("status", user=STRANGER)
     assert refused.returncode == 3, refused
     assert "pinwheel" in refused.stderr
@@ -70,8 +70,8 @@ def confined(site: Site) -> Result:
     scores = []
     for how in ((), ("--offline=true", "/usr/lib/systemd/system/pinwheel.service")):
         target = how or ("pinwheel.service",)
-        told = site.machine.run("systemd-analyze", "security", "--no-pager", *target, check=False)
-        scores.append(float(re.findall(r"exposure level for pinwheel.service: ([\d.]+)", told)[0]))
+        output = site.machine.run("systemd-analyze", "security", "--no-pager", *target, check=False)
+        scores.append(float(re.findall(r"exposure level for pinwheel.service: ([\d.]+)", output)[0]))
     assert max(scores) <= MAX_EXPOSURE, scores
     (audio,) = site.processes("drivers.rtp")
     nice = site.machine.run("cat", f"/proc/{audio}/stat").rpartition(")")[2].split()[16]
@@ -88,8 +88,8 @@ def idle(site: Site) -> Result:
 
     def cpu_s() -> float:
         """Of all threads, by the scheduler's own account: the ticks of /proc/PID/stat are too coarse for this."""
-        told = site.machine.shell(f"cat {' '.join(f'/proc/{pid}/task/*/schedstat' for pid in pids)}")
-        return sum(int(line.split()[0]) for line in told.splitlines()) / 1e9
+        output = site.machine.shell(f"cat {' '.join(f'/proc/{pid}/task/*/schedstat' for pid in pids)}")
+        return sum(int(line.split()[0]) for line in output.splitlines()) / 1e9
 
     before = cpu_s()
     time.sleep(IDLE_S)
@@ -200,7 +200,7 @@ def disk_full(site: Site) -> Result:
 
 
 def _comes_back(site: Site) -> float:
-    """What kept it from starting is mended: the seconds until it answers, without any further command."""
+    """The cause of the failed start is removed: the seconds until it answers, without any further command."""
     began = time.monotonic()
     until(site.answers, "an answer without any further command", 30)
     took = _elapsed(began)
@@ -220,19 +220,19 @@ def state_read_only(site: Site) -> Result:
         raise AssertionError(f"started on a read-only disk: {site.client.get('/v1/status')}")
     machine.run("umount", STATE)
     took = _comes_back(site)
-    return took, "clients are told that it does not start; without any further command"
+    return took, "clients are informed that it does not start; without any further command"
 
 
 def configuration_repaired(site: Site) -> Result:
-    """A restart on a broken file fails and says why; clients are answered; the mended file is taken up by itself."""
+    """A restart on a broken file fails and says why; clients are answered; the corrected file is used by itself."""
     site.configure(CONFIGURATION.replace("[voice]", "[vioce]"))
     restarted = site.machine.try_("systemctl", "restart", "pinwheel.service")
     assert restarted.returncode != 0
     until(lambda: int(site.machine.show("pinwheel.service", "NRestarts")) >= 4, "some tries", 30)
     assert site.machine.show("pinwheel.socket", "ActiveState") == "active"
-    told = site.pinwheel("status")
-    assert told.returncode == 3, told
-    assert "journalctl -u pinwheel" in told.stderr, told.stderr
+    output = site.pinwheel("status")
+    assert output.returncode == 3, output
+    assert "journalctl -u pinwheel" in output.stderr, output.stderr
     errors = "\n".join(str(entry["MESSAGE"]) for entry in site.machine.journal("--priority=err", "--lines=50"))
     assert "vioce" in errors, errors
     site.configure()
@@ -350,7 +350,7 @@ def clock_stepped(site: Site) -> Result:
     site.verify()
     machine.shell(f"rm -r {drop_in} /etc/faketimerc; systemctl daemon-reload; systemctl restart pinwheel.service")
     site.ready()
-    return None, "+1 h and -1 d: no timer moved; status tells the step"
+    return None, "+1 h and -1 d: no timer moved; status shows the step"
 
 
 def removed(site: Site) -> Result:
@@ -359,8 +359,8 @@ def removed(site: Site) -> Result:
     machine.shell("DEBIAN_FRONTEND=noninteractive apt-get remove --yes pinwheel 2>&1")
     assert machine.try_("test", "-e", f"{STATE}/pinwheel.db").returncode == 0
     assert machine.try_("test", "-e", "/etc/pinwheel/pinwheel.toml").returncode == 0
-    told = machine.shell("DEBIAN_FRONTEND=noninteractive apt-get purge --yes pinwheel 2>&1")
-    assert "key" in told, told
+    output = machine.shell("DEBIAN_FRONTEND=noninteractive apt-get purge --yes pinwheel 2>&1")
+    assert "key" in output, output
     left = machine.shell(
         "for p in /etc/pinwheel /var/lib/pinwheel /run/pinwheel /run/pinwheeld /usr/lib/pinwheel /opt/pinwheel"
         " /usr/bin/pinwheel; do test ! -e $p || echo $p; done; find /etc /usr /var -name '*pinwheel*'"

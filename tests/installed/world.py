@@ -51,8 +51,8 @@ def follow(commands: list[str], site: Site) -> None:
     for command in commands:
         for word, value in seen.items():
             command = command.replace(word, value)
-        told = site.as_administrator(command)
+        output = site.as_administrator(command)
         if " apt install " in command:
             site.start_devices()  # the simulated hardware is part of the package
         elif " start " in command:
-            seen = {"REQUEST_ID": told.strip(), "1234": pin_in(site.event("sms")["text"])}
+            seen = {"REQUEST_ID": output.strip(), "1234": pin_in(site.event("sms")["text"])}

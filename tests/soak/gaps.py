@@ -36,10 +36,10 @@ def campaign(directory: Path, count: int) -> bool:
     with Helper("recogniser.py") as recogniser:
         for scale, noise_db, gap_ms in product(LENGTH_SCALES, NOISES_DB, GAPS_MS):
             library = PromptLibrary.open([directory / f"{scale:g}"])
-            told = score(recogniser, _recordings(directory / "calls", library, gap_ms, noise_db, count), "en")
+            result = score(recogniser, _recordings(directory / "calls", library, gap_ms, noise_db, count), "en")
             noise = "none" if noise_db is None else f"{-noise_db:g}"
-            print(f"  {scale:>12g} {noise:>8} {gap_ms:>6}  {told}", flush=True)
-            twice[gap_ms] += told.twice if scale == voice.NORMAL else 0
+            print(f"  {scale:>12g} {noise:>8} {gap_ms:>6}  {result}", flush=True)
+            twice[gap_ms] += result.twice if scale == voice.NORMAL else 0
     return twice.get(BETWEEN_DIGITS_MS) == max(twice.values())
 
 

@@ -1,4 +1,4 @@
-"""kill -9 of the daemon under load: is a request lost, is a step repeated, how soon is it on duty again?"""
+"""kill -9 of the daemon under load: is a request lost, is a step repeated, how soon does it serve again?"""
 
 import random
 import threading

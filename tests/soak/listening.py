@@ -38,7 +38,7 @@ ASTERISK_LOCALES = ("en-us", "es-mx", "fr-ca", "it-it", "ru-ru")
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Prompts to be judged. must: every PIN is to be heard right; the others are told for comparison."""
+    """Prompts to be judged. must: every PIN is to be heard right; the others are printed for comparison."""
 
     name: str
     locale: str
@@ -56,10 +56,10 @@ def campaign(directory: Path, count: int, others: int) -> bool:
                 recordings = _called(directory, voice, law, random_pins(count if voice.must else others))
                 for length in LENGTHS:
                     some = [each for each in recordings if len(each.pin) == length]
-                    told = score(recogniser, some, voice.locale.partition("-")[0])
+                    scored = score(recogniser, some, voice.locale.partition("-")[0])
                     altered = sum(not each.whole for each in some)
-                    print(f"  {voice.name:14} {law:4} {length:>6}  {told}  {altered:>17}", flush=True)
-                    clean &= told.all_right or not voice.must
+                    print(f"  {voice.name:14} {law:4} {length:>6}  {scored}  {altered:>17}", flush=True)
+                    clean &= scored.all_right or not voice.must
     return clean
 
 

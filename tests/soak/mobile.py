@@ -52,9 +52,9 @@ class Line:
             return 38
         return 36 if self.noise is Noise.BABBLE and self.codec is Codec.AMR_122 else 0
 
-    def reached(self, told: Score) -> bool:
-        """None was heard wrong twice, which nobody would doubt, and enough were heard right."""
-        return not told.wrong_twice and told.right >= self.aim * told.verdicts.total() / 40
+    def reached(self, result: Score) -> bool:
+        """No PIN was understood wrong twice (a listener would believe it), and enough were understood right."""
+        return not result.wrong_twice and result.right >= self.aim * result.verdicts.total() / 40
 
     def __str__(self) -> str:
         return f"{self.codec:8}  {self.loss:>4.0%}  {self.noise:12}"
@@ -74,9 +74,9 @@ def campaign(directory: Path, count: int, lines: tuple[Line, ...] = LINES) -> bo
     print(f"  {'prompts':12}  {'codec':8}  {'lost':>4}  {'noise':12}  {HEAD}  wrong twice", flush=True)
     with Helper("recogniser.py") as recogniser:
         for voice, line in product(voices, lines):
-            told = score(recogniser, _recordings(directory, voice, line, count), voice.locale.partition("-")[0])
-            missed = "  MISSED" if voice.must and not line.reached(told) else ""
-            print(f"  {voice.name:12}  {line}  {told}  {told.wrong_twice:>11}{missed}", flush=True)
+            result = score(recogniser, _recordings(directory, voice, line, count), voice.locale.partition("-")[0])
+            missed = "  MISSED" if voice.must and not line.reached(result) else ""
+            print(f"  {voice.name:12}  {line}  {result}  {result.wrong_twice:>11}{missed}", flush=True)
             clean &= not missed
     return clean
 

@@ -59,7 +59,7 @@ def main() -> None:
             samples(asked["wav"]),
             language=asked["language"],
             initial_prompt=asked["primer"],
-            temperature=0.0,  # it is to say what it hears, not to guess again until that pleases it
+            temperature=0.0,  # one reading only: no second guess when it is unsure
             beam_size=5,
             condition_on_previous_text=False,
             without_timestamps=True,

@@ -1,4 +1,4 @@
-"""The rule by which make soak judges what a recogniser wrote: a doubt is never a hit."""
+"""The rule by which make soak judges what a recogniser wrote: an unclear reading is never counted as right."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Calls over a trunk that is killed, frozen and refuses: does each end with an outcome, and does nothing grow?"""
+"""Calls over a trunk that is killed, stopped and refuses: does each end with an outcome, and does nothing grow?"""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""How the en-us clips that ship with Pinwheel are made: `python -m tests.soak.voice` makes them anew.
+"""How the en-us clips that ship with Pinwheel are made: `python -m tests.soak.voice` makes them again.
 
 What is spoken differs from what is meant where the recogniser showed that piper does not say it clearly otherwise.
 """
