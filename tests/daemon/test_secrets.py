@@ -3,6 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+from drivers import Sms
+from drivers.serial.pdu import encode_submit
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
@@ -10,6 +12,18 @@ from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
 OWN_PIN = "8273645192"
 ENDINGS = ("23", "80", "81", "85", "88", "89")
 SPEED = 30
+
+
+def written(number: str, text: str) -> tuple[str, str]:
+    """How number and text of a message stand in our PDU, in hexadecimal (3GPP 23.040 9.2.2.2)."""
+    (pdu,) = encode_submit(Sms(number, text, validity_s=60))
+    assert pdu.hex.startswith("0031")
+    return pdu.hex[10 : 10 + len(number) + len(number) % 2], pdu.hex[-18:]
+
+
+def test_the_octets_that_are_looked_for_are_those_of_a_message() -> None:
+    """There used to be a look for "0011", with which no PDU of ours begins."""
+    assert written("447700900123", "hellohello") == ("447700091032", "E8329BFD4697D9EC37")
 
 
 def test_no_pin_pdu_or_whole_number_in_the_log_and_no_pin_in_the_database(tmp_path: Path) -> None:
@@ -26,6 +40,7 @@ def test_no_pin_pdu_or_whole_number_in_the_log_and_no_pin_in_the_database(tmp_pa
             gateway.client.verify("check", request_id=ids[0], code="1111111111")
             for request_id in ids:
                 gateway.wait_for(request_id, "expired", seconds=60)
+            sent = list(modem.accepted)
         log = gateway.log()
         with sqlite3.connect(gateway.database) as db:
             dump = "\n".join(db.iterdump())
@@ -35,5 +50,6 @@ def test_no_pin_pdu_or_whole_number_in_the_log_and_no_pin_in_the_database(tmp_pa
     assert f"'{pin}'" not in dump
     assert OWN_PIN.encode() not in files
     assert OWN_PIN not in dump
-    assert "0011" not in log  # how each of our PDUs begins, after the service centre
+    assert len(sent) > 1
+    assert [octets for number, text in sent for octets in written(number, text) if octets in log.upper()] == []
     assert pin not in [word.strip("'\",.:()[]") for word in log.split()]
