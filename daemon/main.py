@@ -223,13 +223,12 @@ def _opened(config: Config) -> tuple[SqliteStore, bytes, float]:
     place = masterkey.place(config.security.key_file, _state_directory(config))
     store = SqliteStore(config.store.path)
     store.open()
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(store.close)
         key = masterkey.load(place, store.reading.meta(masterkey.META) or "", store.reading.live())
         store.set_meta(masterkey.META, masterkey.identity(key))
         origin = float(store.meta("clock origin", repr(in_seconds(Clock().now()))))
-    except BaseException:
-        store.close()
-        raise
+        undo.pop_all()
     return store, key, origin
 
 
@@ -325,7 +324,7 @@ def _stand_by(reason: str, path: Path, inherited: list[socket.socket], failed: s
     if inherited and pause_s:
         log.info("state=waiting pause_s=%g", pause_s)
         with asyncio.Runner(loop_factory=_new_loop) as runner, contextlib.suppress(KeyboardInterrupt):
-            runner.run(standby.wait(reason, pause_s, path, inherited))
+            runner.run(standby.wait(reason, pause_s, path, inherited, Listener))
 
 
 def _usable(path: Path) -> Config:

@@ -12,8 +12,9 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -90,15 +91,24 @@ def application(reason: str) -> ASGIApp:
     return app
 
 
-async def wait(reason: str, pause: float, config: Path, sockets: list[socket.socket]) -> None:
-    """Answer for `pause` seconds, or until the configuration file changes or somebody stops us."""
-    from daemon.api.server import Listener
+class Listener(Protocol):
+    """What serves an application on a socket."""
 
+    async def serve(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+Listen = Callable[[ASGIApp, socket.socket], Listener]
+
+
+async def wait(reason: str, pause: float, config: Path, sockets: list[socket.socket], listen: Listen) -> None:
+    """Answer for `pause` seconds, or until the configuration file changes or somebody stops us."""
     notify(f"STATUS=does not start: {reason}")
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    listeners = [Listener(application(reason), sock) for sock in sockets]
+    listeners = [listen(application(reason), sock) for sock in sockets]
     serving = [asyncio.create_task(listener.serve()) for listener in listeners]
     before = _look(config)
     end = asyncio.get_running_loop().time() + pause
