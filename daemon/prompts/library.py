@@ -152,9 +152,9 @@ class PromptLibrary:
         return next((locale for locale in fallback_chain(wanted) if self.complete(locale)), None)
 
     def speech(self, locale: str, pin: str, brand: str, *, offer: bool = False) -> Speech:
-        """What the callee of this PIN (ASCII digits) hears. Raises PromptsUnusable without a complete set.
+        """The speech of a call with this PIN (ASCII digits). Raises PromptsUnusable without a complete set.
 
-        offer: to hear it again, where the locale can say so.
+        offer: that the callee may press 1 to hear it again, if the locale has that clip.
         """
         spoken = self.locale_for(locale)
         if spoken is None:

@@ -1,1 +1,1 @@
-"""`pinwheel prompts`: what calls say, made ahead of time, checked and heard without a daemon."""
+"""`pinwheel prompts`: the speech of calls is made, checked and played without a daemon."""

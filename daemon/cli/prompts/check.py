@@ -24,7 +24,7 @@ from drivers.permissions import Reader
 @json_flag
 @pass_context
 def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Config, directory: Path | None) -> None:
-    """What is there for each LOCALE, or for all, what is wrong with it, and the command that mends it.
+    """What each LOCALE, or every locale, has, what is wrong with it, and the command that helps.
 
     Exits 1 if a locale that is needed cannot be spoken as it should: each LOCALE you name; without one, en-us, which
     stands in for all others, and every locale that has clips already.
@@ -48,7 +48,7 @@ def _show_locales(states: Sequence[LocaleState]) -> None:
 
 
 def _locale_row(state: LocaleState) -> tuple[str, ...]:
-    """problem: and below it, the command that mends it."""
+    """problem: and below it, the command that helps."""
     there = [name for name in CLIPS if name in state.clips]
     brands = sorted(name.removeprefix("welcome-") for name in state.clips if name.startswith("welcome-"))
     made = [clip.made for clip in state.clips.values()]

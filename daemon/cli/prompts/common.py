@@ -21,7 +21,7 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     directory = click.option(
         "--directory",
         type=click.Path(file_okay=False, readable=False, path_type=Path),
-        help="Where your prompts lie; default: [prompts] directory.",
+        help="Directory of your prompts; default: [prompts] directory.",
     )
     return configuration_option(directory(command))
 

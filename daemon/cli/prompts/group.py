@@ -11,9 +11,9 @@ from daemon.cli.prompts.texts import texts
 
 @click.group()
 def prompts() -> None:
-    """The spoken prompts: render them, import recordings, check them, hear them.
+    """The spoken prompts: render them, import recordings, check them, listen to them.
 
-    A call is put together from clips that were made before; no call ever needs an engine or a network.
+    Calls are put together from clips that were made before; no call needs an engine or a network for them.
     """
 
 

@@ -14,9 +14,12 @@ from daemon.prompts.making.sets import SetUnusable
 @click.command(name="import")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--locale", type=click.Choice(sorted(LOCALES)), metavar="LOCALE", help="Of DIR/CLIP.wav; else DIR/LOCALE/CLIP.wav."
+    "--locale",
+    type=click.Choice(sorted(LOCALES)),
+    metavar="LOCALE",
+    help="The locale of DIR/CLIP.wav; without this, DIR/LOCALE/CLIP.wav is read.",
 )
-@click.option("--dry-run", is_flag=True, help="Read and check everything, tell what would happen, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, print what would happen, and change nothing.")
 @configured
 @json_flag
 @pass_context
@@ -27,7 +30,7 @@ def import_recordings(
 
     Files are named after their clips: welcome, again, bye, press_1, question, digit_0 ... digit_9, and welcome-BRAND.
     They are levelled, trimmed and brought to 8 kHz like rendered ones, replace the clips of the same name, and stay
-    when you render. If one of them is no good, nothing is imported.
+    when you render. If one of them cannot be used, nothing is imported.
     """
     importing = making("importing")
     folder = directory_of(config, directory)
@@ -40,7 +43,7 @@ def import_recordings(
     rows = [
         (r.locale, r.clip, *length_and_level(r.made), r.path.name, "replaces" if r.replaces else "new") for r in found
     ]
-    told = "nothing was changed" if dry_run else f"imported into {folder}; a running daemon takes them at: {RELOAD}"
+    told = "nothing was changed" if dry_run else f"imported into {folder}; to use them in a running daemon: {RELOAD}"
     named = [{"locale": r.locale, "clip": r.clip, "from": str(r.path), "replaces": r.replaces} for r in found]
 
     def human() -> None:

@@ -20,20 +20,25 @@ KEEP = "keep"
 
 @click.command()
 @click.argument("locales", nargs=-1, metavar="LOCALE...")
-@click.option("--all", "everything", is_flag=True, help="Every locale that has phrases and that the engine speaks.")
-@click.option("--engine", type=click.Choice([*ENGINES, KEEP]), help="Who speaks; default: [prompts] engine.")
+@click.option("--all", "everything", is_flag=True, help="Every locale that the engine speaks.")
+@click.option("--engine", type=click.Choice([*ENGINES, KEEP]), help="The engine; default: [prompts] engine.")
 @click.option(
-    "--sentences", type=click.Choice([*ENGINES, KEEP]), help="Who speaks all but the digits; default: as those."
+    "--sentences",
+    type=click.Choice([*ENGINES, KEEP]),
+    help="The engine of all clips but the digits; default: the same.",
 )
-@click.option("--voice", default="", help="Of piper: its FILE.onnx (beside FILE.onnx.json).")
+@click.option("--voice", default="", help="Only for piper: FILE.onnx; FILE.onnx.json must be beside it.")
 @click.option(
     "--rate", type=click.FloatRange(0.5, 2), default=1.0, show_default=True, help="How fast the digits are spoken."
 )
 @click.option(
-    "--brand", "brands", multiple=True, help="Has a welcome of its own; may be repeated; default: [prompts] brands."
+    "--brand",
+    "brands",
+    multiple=True,
+    help="A brand that gets a welcome with its name; may be repeated; default: [prompts] brands.",
 )
-@click.option("--fresh", is_flag=True, help="Speak everything anew, also what the cache has.")
-@click.option("--replace-imports", is_flag=True, help="Replace your own recordings, too; else they stay.")
+@click.option("--fresh", is_flag=True, help="Speak every clip again, also those in the cache.")
+@click.option("--replace-imports", is_flag=True, help="Replace your own recordings, too; without this they stay.")
 @configured
 @json_flag
 @pass_context
@@ -60,7 +65,7 @@ def render(
     asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru} and -{...}-wav; needs --sentences.
     espeak    All locales but fil-ph, offline. LAST RESORT: HARDLY UNDERSTOOD.
 
-    --engine keep asks no engine: the clips that are there, also your own recordings, get the [prompts] level and
+    --engine keep uses no engine: existing clips, also your own recordings, get the [prompts] level and
     emphasis. --sentences keep does that with the sentences, and renders only digits. A locale appears whole or not at
     all; what was rendered once comes from a cache, so that an interrupted run goes on where it stopped.
     """
@@ -76,7 +81,7 @@ def render(
     names = _brands(brands or config.prompts.brands)
     order = rendering.Order(speaker, others, names, rate, fresh, replace_imports, sound_of(config))
     ready = _render_all([*_wanted(locales, everything, speaker, folder)], order, folder)
-    told = f"{len(ready)} locale(s) ready in {folder}; a running daemon takes them at: {RELOAD}"
+    told = f"{len(ready)} locale(s) ready in {folder}; to use them in a running daemon: {RELOAD}"
     context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(told))
 
 
@@ -140,6 +145,6 @@ def _render_all(wanted: Sequence[Phrases], order: Any, directory: Path) -> list[
                 failed.append(f"{phrases.locale}: {exc}")
     if failed:
         ready = len(wanted) - len(failed)
-        failed += [f"{ready} locale(s) ready in {directory}; a running daemon takes them at: {RELOAD}"] * bool(ready)
+        failed += [f"{ready} locale(s) ready in {directory}; to use them in a running daemon: {RELOAD}"] * bool(ready)
         raise click.ClickException("\n".join(failed))
     return [phrases.locale for phrases in wanted]

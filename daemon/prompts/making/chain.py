@@ -30,7 +30,7 @@ FADE = RATE // 200  # 5 ms
 
 
 class NoSpeech(Exception):
-    """This is no speech; the text says what it is instead."""
+    """The samples hold no speech; the text says what they hold."""
 
 
 def telephone(samples: Samples, rate: int, sound: Sound = DEFAULT_SOUND) -> Samples:

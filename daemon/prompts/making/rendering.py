@@ -1,4 +1,4 @@
-"""A locale, rendered: each clip spoken once, kept in a cache, sent through the chain, and shown when all are there."""
+"""Renders a locale: each clip is spoken once, cached, and processed; the set appears when all clips are ready."""
 
 import io
 import json
@@ -35,7 +35,7 @@ CACHE = ".cache"
 class Order:
     """What to render. digits, sentences: who speaks them; None: those that are there stay, brought to the right sound.
 
-    rate: of the digits. fresh: all is spoken anew. imports: recordings of the operator's own are replaced, too.
+    rate: of the digits. fresh: the cache is not used. imports: the operator's own recordings are replaced, too.
     """
 
     digits: Engine | None
@@ -168,7 +168,7 @@ def _cached(path: Path) -> tuple[Samples, int] | None:
 
 
 def _cache(path: Path, samples: Samples, rate: int) -> None:
-    """Only what made a good clip comes here."""
+    """Only speech that made a good clip is cached."""
     flac = io.BytesIO()
     soundfile.write(flac, samples.clip(-1, 1), rate, format="FLAC", subtype="PCM_24")
     path.parent.mkdir(exist_ok=True)

@@ -144,7 +144,7 @@ def active_dbfs(pcm: bytes) -> float:
 def replacing(directory: Path, locale: str) -> Iterator[Path]:
     """An empty folder that becomes directory/locale at the end, unless something is raised. Raises SetUnusable.
 
-    One process at a time; the old set stays as it is until then.
+    One process at a time; the old set stays until the new one is complete.
     """
     try:
         _make(directory)

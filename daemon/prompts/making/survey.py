@@ -1,4 +1,4 @@
-"""What an operator should know of all prompt sets: what is there, what is wrong, and the command that mends it."""
+"""What an operator should know of all prompt sets: what is there, what is wrong, and the command that helps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from drivers.permissions import Reader
 
 @dataclass(frozen=True, slots=True)
 class LocaleState:
-    """A locale as `check` tells it. spoken_in: the locale that stands in for it; mend: a command, or ""."""
+    """A locale as `check` shows it. spoken_in: the locale that replaces it; mend: the command that helps, or ""."""
 
     locale: str
     clips: dict[str, ClipState]
@@ -74,7 +74,7 @@ def _state(
 
 
 def _mend(locale: str, clips: Mapping[str, ClipState], missing: Sequence[str], phrases: Phrases | None) -> str:
-    """The command that mends it."""
+    """The command that helps."""
     if blocked := next((state.blocked for state in clips.values() if state.blocked), None):
         return f"chmod -R a+rX {blocked.parent if blocked.is_file() else blocked}"
     if phrases is None:

@@ -72,7 +72,9 @@ class Gtts:
         except NoSpeech as exc:
             raise EngineFailed(f"gtts sent no audio for {line.locale}: {exc}; {SAME_AGAIN}") from exc
         except AssertionError as exc:
-            raise EngineFailed(f"gtts finds nothing to say in {line.text!r}; see the phrases of {line.locale}") from exc
+            raise EngineFailed(
+                f"gtts finds no speakable text in {line.text!r}; see the phrases of {line.locale}"
+            ) from exc
         return np.concatenate([samples for samples, _ in parts]), parts[0][1]
 
     def _voice(self, locale: str) -> tuple[str, str]:

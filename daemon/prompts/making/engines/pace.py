@@ -1,4 +1,4 @@
-"""How often a service may be asked: in step over all processes, and not at all for a while once it has refused."""
+"""How often a service may be asked: one pace for all processes, and a pause after each refusal."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ PAUSES_S = (5 * 60, 20 * 60, 60 * 60)  # after the first, the second and every f
 
 
 class TooSoon(Exception):
-    """The service has refused, and the pause is not over. until: when it is, in seconds UTC."""
+    """The service refused, and the pause after that is not over. until: when it is, in seconds UTC."""
 
     def __init__(self, until: float) -> None:
         super().__init__(f"it asked us to wait; go on at {time.strftime('%H:%M', time.localtime(until))}")
@@ -39,7 +39,7 @@ class Pace:
         self._path, self._now, self._sleep = path, now, sleep
 
     def wait(self) -> None:
-        """Until it is our turn. Raises TooSoon."""
+        """Wait until the next request may be sent. Raises TooSoon."""
         with self._remembered() as (file, asked):
             now = self._now()
             if 0 < asked.until - now <= PAUSES_S[-1]:  # else the clock was set back
@@ -48,7 +48,7 @@ class Pace:
             self._remember(file, replace(asked, last=self._now()))
 
     def refused(self) -> TooSoon:
-        """It said no: begin a pause, longer each time."""
+        """The service refused: begin a pause, longer each time."""
         with self._remembered() as (file, asked):
             until = self._now() + PAUSES_S[min(asked.refusals, len(PAUSES_S) - 1)]
             self._remember(file, replace(asked, refusals=asked.refusals + 1, until=until))
@@ -61,7 +61,7 @@ class Pace:
 
     @contextmanager
     def _remembered(self) -> Iterator[tuple[IO[str], Asked]]:
-        """The file, while nobody else has it, and what it holds; nothing if somebody wrote nonsense into it."""
+        """The locked file and its content; nothing if the content cannot be read."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

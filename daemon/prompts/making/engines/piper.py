@@ -12,7 +12,7 @@ from daemon.resources import how_to_add
 
 
 class Piper:
-    """A neural voice out of a file, offline. Its process loads the voice anew for each clip, some 2 s.
+    """A neural voice out of a file, offline. Its process loads the voice for each clip, which takes about 2 s.
 
     Without noise: the same text is always spoken the same, so a clip that was listened to can be made again.
     """
