@@ -10,14 +10,17 @@ Two names in the `Options` of a voice driver have a meaning, if they are there: 
 path beside the database, where the driver may write; `room_for(calls)` yields a `Fault` if so many at a time cannot be.
 
 Rules. A driver knows nothing of requests, queues or PINs. It never blocks its caller: work is answered through
-a future, news through the listener, which a driver may call from any thread. A device that is missing or broken
-is a state, not an exception: the driver goes on trying until `close()`. Only the exceptions below leave a
-driver, and no text of theirs holds a number, a message or a PDU.
+a future, news through the listener. It may call the listener, `progress` and a future's callbacks on any thread, and
+holds no lock meanwhile: they may call the driver. A device that is missing or broken is a state, not an exception: the
+driver goes on trying until `close()`. Before `open()` and after `close()` the state is CLOSED, and work that is asked
+for ends in Unavailable; `open()` works again after `close()`. Each change of state, or of its reason, is followed by
+`StateChanged`: the queue in front asks `status()` only then. Only the exceptions below leave a driver, and their texts
+hold no number, message or PDU. `tests/drivers/contract/` has these rules as a test class for each kind of driver.
 """
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from importlib import import_module
 from types import ModuleType
@@ -37,11 +40,11 @@ class Unavailable(DriverError):
 
 
 class Deferred(Unavailable):
-    """Unavailable by the network's word: the recipient may be out of reach, or the network busy for all."""
+    """Unavailable, as the network says: the recipient may be out of reach, or the network busy for all."""
 
 
 class Uncertain(DriverError):
-    """The device took it, but no answer came: it may or may not have been sent. parts: of it that may have been."""
+    """The device took the message, but no answer came: it may have been sent. parts: how many of it may have been."""
 
     def __init__(self, detail: str, parts: int = 1) -> None:
         super().__init__(detail)
@@ -54,7 +57,7 @@ class DeviceState(StrEnum):
     STARTING = "starting"  # opening and initialising
     READY = "ready"  # takes work
     WAITING = "waiting"  # answers, but has no network (not registered, trunk refuses)
-    ABSENT = "absent"  # no such port, or no answer from it; tried again for ever
+    ABSENT = "absent"  # no such port, or no answer from it; the driver goes on trying
     FAILED = "failed"  # needs a person: SIM PIN wrong, PUK, bad credentials
     CLOSED = "closed"
 
@@ -77,12 +80,15 @@ class Sms:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The network took the message. references: TP-MR of each part, in order (3GPP 23.040 9.2.3.6)."""
+    """The network took the message. references: TP-MR of each part, in order (3GPP 23.040 9.2.3.6).
+
+    A device that has none counts the parts itself, modulo REFERENCES.
+    """
 
     references: tuple[int, ...]
 
 
-REFERENCES = 256  # after so many messages TP-MR begins anew (3GPP 23.040 9.2.3.6)
+REFERENCES = 256  # values of TP-MR: after 255 comes 0 (3GPP 23.040 9.2.3.6)
 NATIONAL_DIGITS = 7  # at the end of a number, the same in every form of it; a shorter one is a short code
 
 
@@ -98,8 +104,8 @@ class Delivery(StrEnum):
 class StatusReport:
     """A delivery report: reference is the TP-MR, number the recipient, status the raw TP-ST.
 
-    number: E.164 digits, or, of a message from before the driver's time, the form in which the network tells it.
-    stored: the device keeps it until it is safe with who listens, and tells it again if it is not.
+    number: E.164 digits; for a message that was sent before the driver was opened, as the network writes it.
+    stored: the device keeps the report until the listener has it safe; if it has not, the report comes again.
     """
 
     reference: int
@@ -138,20 +144,23 @@ class ModemStatus:
 
 @dataclass(frozen=True, slots=True)
 class LateAnswer:
-    """The device answered after all for a message that had ended in Uncertain: a receipt, or why it was not sent."""
+    """An answer for a message that had already ended in Uncertain: a receipt, or why it was not sent.
+
+    sms: the very object that `send` was called with.
+    """
 
     sms: Sms
     answer: Receipt | DriverError
 
 
 class StateChanged:
-    """The driver's `status()` says something new."""
+    """The state of the driver's `status()`, or its reason, is a new one."""
 
 
 SmsEvent = StatusReport | IncomingSms | LateAnswer | StateChanged
 SmsListener = Callable[[SmsEvent], Future[bool]]
-"""Called on the driver's thread; returns at once. The future ends in whether the news is safe with who listens: only
-then may a modem delete a message or report that it has stored."""
+"""Returns at once. The future ends in whether the listener has the news safe: only then may a modem delete a message or
+report that it has stored."""
 
 
 class SmsDriver(Protocol):
@@ -163,15 +172,24 @@ class SmsDriver(Protocol):
         """Start, also again after `close`; returns at once, also when the device is absent."""
 
     def send(self, sms: Sms) -> Future[Receipt]:
-        """Send; the future ends in a Receipt, Refused, Unavailable or Uncertain. `cancel()` works until the wire."""
+        """Send; the future ends in a Receipt, Refused, Unavailable or Uncertain.
+
+        `cancel()` of the future works until the device gets the message; then the message is not sent.
+        """
 
     def ask(self, command: str) -> Future[tuple[str, ...]]:
-        """An operator's question in the device's language; the lines of its answer, or Refused, or Unavailable."""
+        """An operator's question in the device's language; the future ends in the lines of the answer, or Unavailable.
+
+        What could change something is Refused, as is everything by a device that answers no questions.
+        """
 
     def status(self) -> ModemStatus: ...
 
     def close(self) -> None:
-        """Finish or give up what is under way (its future ends), release the device; bounded to a few seconds."""
+        """Finish the message on the wire, or end it as Uncertain; end the others as Unavailable; release the device.
+
+        Takes a few seconds at most; every future has ended after it.
+        """
 
 
 # --- voice -------------------------------------------------------------------------------------------------
@@ -238,9 +256,9 @@ class CallOutcome(StrEnum):
 class CallResult:
     """ring_s, talk_s: seconds ringing and talking; played_s: how much of the speech was sent, first time round.
 
-    cause: of ITU-T Q.850, where the telephone network told one (16 normal, 17 busy, 19 no answer, 31 unspecified).
-    keys: what the callee pressed. machine: one seemed to answer, so that we hung up. one_way: no audio of the callee
-    ever came, so that it may not have heard us either.
+    cause: of ITU-T Q.850, where the telephone network gave one (16 normal, 17 busy, 19 no answer, 31 unspecified).
+    keys: what the callee pressed. machine: an answering machine seemed to answer, so that we hung up. one_way: no audio
+    came from the callee, so that ours may not have arrived either.
     """
 
     outcome: CallOutcome
@@ -285,15 +303,19 @@ class VoiceDriver(Protocol):
 
     name: str
 
-    def open(self, listener: Callable[[StateChanged], None]) -> None: ...
+    def open(self, listener: Callable[[StateChanged], None]) -> None:
+        """Start, also again after `close`; returns at once, also when the trunk cannot be reached."""
 
     def call(self, call: Call, progress: Callable[[CallPhase], None]) -> CallHandle:
-        """Dial; `progress` hears each phase once, in order, from any thread."""
+        """Dial; `progress` is called once for each phase that the call reaches, in order."""
 
     def status(self) -> TrunkStatus: ...
 
     def close(self) -> None:
-        """Hang up what is left, unregister, release ports and processes; bounded to a few seconds."""
+        """Hang up what is left, unregister, release ports and processes; takes a few seconds at most.
+
+        Every result is there after it: ANSWERED for a call that spoke, CANCELLED for one that still rang.
+        """
 
 
 # --- registry ----------------------------------------------------------------------------------------------
@@ -302,7 +324,8 @@ class VoiceDriver(Protocol):
 def load(driver: str) -> ModuleType:
     """The module of a driver, imported late so that a missing library breaks only that driver.
 
-    Raises LookupError naming the driver when there is no such module, ImportError when a library of its is missing.
+    Raises LookupError, naming the driver, when there is no such module or it is no driver, and ImportError when a
+    library that it needs is missing.
     """
     try:
         if not driver.isidentifier():
@@ -314,4 +337,7 @@ def load(driver: str) -> ModuleType:
         raise LookupError(f"no driver named {driver!r}") from None
     if not hasattr(module, "Driver") or not hasattr(module, "Options"):
         raise LookupError(f"{driver!r} is not a driver")
+    for option in fields(module.Options):
+        if "help" not in option.metadata:
+            raise LookupError(f"{driver!r} does not declare its key {option.name} by drivers.settings.setting")
     return module

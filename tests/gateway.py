@@ -46,14 +46,27 @@ def public_directory() -> Iterator[Path]:
         yield Path(name)
 
 
-class Gateway:
-    """pinwheeld on a directory of its own. sections: TOML by section, e.g. modem='name = "sim1"...'."""
+WITH_DRIVERS = "import drivers; drivers.__path__.append({!r}); from daemon.main import main; main()"
 
-    def __init__(self, directory: Path, toml: str = "", *, speed: float = 1.0, log_level: str = "debug") -> None:
+
+class Gateway:
+    """pinwheeld on a directory of its own. toml: its sections; drivers: a directory with drivers besides our own."""
+
+    def __init__(
+        self,
+        directory: Path,
+        toml: str = "",
+        *,
+        speed: float = 1.0,
+        log_level: str = "debug",
+        drivers: Path | None = None,
+    ) -> None:
         self.directory = directory
         self.socket = directory / "control.sock"
         self.database = directory / "pinwheel.db"
         self.client = Client(self.socket)
+        program = ["-m", "daemon.main"] if drivers is None else ["-c", WITH_DRIVERS.format(str(drivers))]
+        self._program = [sys.executable, *program]
         self._log_level = log_level
         self._config = directory / "pinwheel.toml"
         api = "" if "[api]" in toml else f"[api]\nsocket = {json.dumps(str(self.socket))}\n"
@@ -77,7 +90,7 @@ class Gateway:
     def start(self) -> float:
         """Run it until it answers; the seconds that it took."""
         started = time.monotonic()
-        command = [sys.executable, "-m", "daemon.main", "--config", str(self._config), "--log-level", self._log_level]
+        command = [*self._program, "--config", str(self._config), "--log-level", self._log_level]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until(self._answers, f"the daemon answers: {self.log()[-3000:]}", START_S)

@@ -1,5 +1,6 @@
 """The daemon puts its parts together, with drivers that it does not know."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import drivers
 from daemon.config import inspect
 from daemon.config.keys import Config
 from daemon.main import Daemon, assemble
+from tests.gateway import Gateway, modem_section, pin_in
 
+OUTSIDE = Path(__file__).parents[1] / "drivers" / "contract" / "outside"
+NUMBER = "447700900123"
 SOURCE = """
 from dataclasses import dataclass
 
@@ -71,3 +75,25 @@ def test_an_empty_state_file_lies_beside_the_database(place: Path) -> None:
 def test_a_driver_may_have_no_room_for_so_many_calls(place: Path, calls: int, found: list[str]) -> None:
     findings = inspect(configured(place, "narrow", ROOM, f"max_calls = {calls}")).findings
     assert [finding.where for finding in findings if "one at a time" in finding.text] == found
+
+
+def test_a_key_that_is_not_declared_by_setting_is_a_mistake_of_the_driver(place: Path) -> None:
+    """There used to be a crash, a KeyError of "quoted", where the configuration was read."""
+    findings = inspect(configured(place, "plain", 'colour: str = "red"')).findings
+    assert "does not declare its key colour by drivers.settings.setting" in str(findings[0])
+
+
+def test_drivers_that_somebody_adds_carry_a_whole_verification(tmp_path: Path) -> None:
+    """One file each, found by its name; written once by the recipe in CONTRIBUTING.md and nothing else."""
+    sms, calls = tmp_path / "sms", tmp_path / "calls"
+    sms.mkdir()
+    calls.mkdir()
+    toml = modem_section("", more=f'driver = "spool"\ndirectory = "{sms}"').replace('port = ""\n', "")
+    toml += f'[voice]\ndriver = "callfile"\ndirectory = "{calls}"\n'
+    with Gateway(tmp_path, toml, speed=30.0, drivers=OUTSIDE) as gateway:
+        request = gateway.verify(NUMBER)
+        gateway.wait_for(request, "delivered", 1)
+        message = json.loads((sms / "1.json").read_text())
+        assert gateway.client.verify("check", request_id=request, code=pin_in(message["text"]))["status"] == "0"
+        assert message["number"] == NUMBER
+        assert (calls / f"{NUMBER}.ulaw").stat().st_size > 8000
