@@ -19,15 +19,15 @@ from drivers.permissions import Reader
 
 @click.command()
 @click.argument("locales", nargs=-1, metavar="[LOCALE...]")
-@click.option("--clips", "by_clip", is_flag=True, help="A line for each clip.")
+@click.option("--clips", "by_clip", is_flag=True, help="Print one line for each clip.")
 @configured
 @json_flag
 @pass_context
 def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Config, directory: Path | None) -> None:
-    """What each LOCALE, or every locale, has, what is wrong with it, and the command that helps.
+    """Check the clips of each LOCALE, or of all: print what is missing or wrong, and the command that helps.
 
-    Exits 1 if a locale that is needed cannot be spoken as it should: each LOCALE you name; without one, en-us, which
-    stands in for all others, and every locale that has clips already.
+    Exits 1 if a locale that is needed cannot be spoken completely. Needed is each LOCALE that you name; without one,
+    en-us, which replaces all that are missing, and every locale that has clips already.
     """
     unknown = [locale for locale in locales if locale not in LOCALES]
     if unknown:

@@ -18,16 +18,14 @@ from drivers.codecs.g711 import alaw_decode, ulaw_decode
 @click.command()
 @click.argument("locale")
 @click.argument("pin")
-@click.option("--brand", default="", help="Whose welcome.")
+@click.option("--brand", default="", help="The brand that the welcome names.")
 @click.option("--out", type=click.Path(dir_okay=False, readable=False, path_type=Path), help="Write it as WAV.")
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, readable=False, path_type=Path),
-    help="Draw it: a PNG with clips, gaps and levels.",
+    help="Draw it as PNG, with clips, gaps and levels.",
 )
-@click.option(
-    "--law", type=click.Choice(["ulaw", "alaw"]), default="ulaw", show_default=True, help="As G.711 carries it."
-)
+@click.option("--law", type=click.Choice(["ulaw", "alaw"]), default="ulaw", show_default=True, help="The law of G.711.")
 @configured
 @json_flag
 @pass_context
@@ -42,8 +40,9 @@ def play(
     config: Config,
     directory: Path | None,
 ) -> None:
-    """What a callee hears of this PIN, octet by octet as it goes out: who presses 1 where [voice] confirm asks for it,
-    and nothing when offered to hear it again.
+    """Make the audio of a call with this PIN, exactly as it is sent.
+
+    The callee presses 1 where [voice] confirm asks for it, and no key when offered to hear the PIN again.
     """
     spoken, utterances = _call(locale, pin, brand, config, directory_of(config, directory))
     if spoken != locale:

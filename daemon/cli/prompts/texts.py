@@ -17,7 +17,7 @@ LONGEST_BRAND, SOME_PIN, SOME_MINUTES, LONGEST_MINUTES = 18, "123456", 5, 60  # 
 @json_flag
 @pass_context
 def texts(context: Context, locales: tuple[str, ...], brand: str) -> None:
-    """The SMS of each LOCALE, or of all: what it says, and whether it fits one part.
+    """The SMS of each LOCALE, or of all: its text, and whether it fits into one part.
 
     ALPHABET, LENGTH (septets of GSM-7 or characters of UCS2) and PARTS are those of the longest case: the brand filled
     up to 18 characters, a PIN of 6 digits, 1 to 60 minutes.

@@ -359,5 +359,10 @@ def test_a_mistake_in_the_configuration_is_told(tmp_path: Path) -> None:
 def test_help_names_the_traps(command: str) -> None:
     done = CliRunner().invoke(main, ["prompts", command, "--help"])
     assert done.exit_code == 0
-    words = {"render": "HARDLY UNDERSTOOD", "import": "nothing is imported", "check": "Exits 1", "play": "octet"}
+    words = {
+        "render": "HARDLY UNDERSTOOD",
+        "import": "nothing is imported",
+        "check": "Exits 1",
+        "play": "exactly as it is sent",
+    }
     assert words[command] in " ".join(done.output.split())
