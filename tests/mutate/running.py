@@ -169,13 +169,15 @@ class _Tests:
 def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan: Plan) -> Any:
     """failed: by the mutant's number."""
     importlib.import_module(module.name)
+    functions = _functions(str(module.path))
+    gc.freeze()  # the copies share what is there, as long as no collection writes to it
     learnt = forks.once(lambda: _learn(tests, module), LONGEST_S)
     tests_by_name = {name: Reached(*test) for name, test in learnt["tests"].items()}
     outcome = Outcome({}, frozenset(learnt["imported"]), tests_by_name)
 
     def attempt(mutant: Mutant, _: Path) -> list[str]:
         mutant.apply()
-        _replace_functions(compile(module.tree, str(module.path), "exec", dont_inherit=True))
+        _replace(functions, compile(module.tree, str(module.path), "exec", dont_inherit=True))
         return tests.run(outcome.tests_of(mutant), every=plan.every)
 
     def limit(mutant: Mutant) -> Limit:
@@ -215,16 +217,21 @@ def _learn(tests: _Tests, module: Module) -> Any:
     return {"tests": passing, "failing": failing, "imported": lines.get(IMPORT, [])}
 
 
-def _replace_functions(mutated: CodeType) -> None:
-    """Give the functions that live the code that they have in a mutated module."""
+def _functions(path: str) -> list[FunctionType]:
+    """Those of a module that live, methods and others that have no name included."""
+    found = (each for each in gc.get_objects() if isinstance(each, FunctionType))
+    return [function for function in found if function.__code__.co_filename == path]
+
+
+def _replace(functions: Sequence[FunctionType], mutated: CodeType) -> None:
+    """Give them the code that they have in the mutated module."""
     new: dict[tuple[str, int], list[CodeType]] = {}
     for code in _codes(mutated):
         new.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
-    for found in gc.get_objects():
-        if isinstance(found, FunctionType) and found.__code__.co_filename == mutated.co_filename:
-            codes = new.get((found.__code__.co_qualname, found.__code__.co_firstlineno), [])
-            if len(codes) == 1 and codes[0].co_freevars == found.__code__.co_freevars:
-                found.__code__ = codes[0]
+    for function in functions:
+        codes = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno), [])
+        if len(codes) == 1 and codes[0].co_freevars == function.__code__.co_freevars:
+            function.__code__ = codes[0]
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -38,13 +38,9 @@ TARGETS: dict[str, Target] = {
     "daemon.api.access": Target(PURE, (API + "test_access.py", REPR)),
     "daemon.api.params": Target(PURE, (API + "test_start.py", API + "test_gather.py", API + "test_params.py", REPR)),
     "drivers.sip.digest": Target(PURE, (SIP + "test_digest.py", SIP + "test_agent.py", REPR)),
-    "drivers.serial.at": Target(
-        OTHERS, (SERIAL + "test_at.py", SERIAL + "test_dialogue.py", SERIAL + "test_habits.py")
-    ),
+    "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py",)),
     "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),
-    "drivers.sip.message": Target(
-        OTHERS, (SIP + "test_malformed.py", SIP + "test_agent.py", SIP + "test_validation.py")
-    ),
+    "drivers.sip.message": Target(OTHERS, (SIP + "test_message.py", REPR)),
     "drivers.sip.uri": Target(OTHERS, (SIP + "test_uri.py",)),
     "drivers.sip.sdp": Target(OTHERS, (SIP + "test_sdp.py",)),
     "drivers.sip.call": Target(OTHERS, (SIP + "test_dialog.py", SIP + "test_agent.py")),
