@@ -42,16 +42,27 @@ def test_no_span_gets_more_than_its_burst_and_its_rate(gaps: list[float]) -> Non
             assert count <= 5 + (last - first) * 2 + 1e-6
 
 
-def test_buckets_that_are_full_are_forgotten_and_the_others_bounded() -> None:
+def empty(buckets: Buckets[int], keys: range, now: float) -> list[int]:
+    """The keys whose buckets are known to be empty."""
+    return [key for key in keys if not buckets.has(key, now)]
+
+
+def test_buckets_are_bounded_and_those_that_were_used_last_are_kept() -> None:
     buckets: Buckets[int] = Buckets(1, 1)
     for key in range(3 * KEPT):
         assert buckets.take(key, 0.0)
-    assert len(buckets._full_at) <= KEPT
-    assert not buckets.take(3 * KEPT - 1, 0.5)
-    later = [buckets.take(-key, 100.0) for key in range(1, KEPT)]
-    assert all(later)
-    assert len(buckets._full_at) < KEPT
-    assert not buckets.take(-1, 100.5)
+    kept = empty(buckets, range(3 * KEPT), 0.5)
+    assert KEPT // 2 < len(kept) <= KEPT
+    assert kept == list(range(3 * KEPT))[-len(kept) :]
+
+
+def test_buckets_that_are_full_are_forgotten_before_any_other() -> None:
+    buckets: Buckets[int] = Buckets(1, 1)
+    for key in range(KEPT):
+        assert buckets.take(-1 - key, 0.0)
+    for key in range(KEPT):
+        assert buckets.take(key, 100.0)
+    assert empty(buckets, range(KEPT), 100.5) == list(range(KEPT))
 
 
 def tried(guesses: Guesses, place: str, name: str, now: float, tries: int = 100) -> int:
@@ -93,7 +104,9 @@ def test_names_that_were_right_are_bounded() -> None:
     for i in range(2 * KEPT):
         guesses.right("192.0.2.1", str(i))
         guesses.right("192.0.2.1", str(i))
-    assert len(guesses._good) == KEPT
+    assert sum(tried(guesses, "192.0.2.1", f"wrong{i}", 0.0, 1) for i in range(200)) == 30
+    known = [i for i in range(2 * KEPT) if guesses.may_try("192.0.2.1", str(i), 0.0)]
+    assert known == list(range(KEPT, 2 * KEPT))
 
 
 def test_a_name_that_was_made_up_is_not_kept_at_its_whole_length() -> None:
