@@ -38,7 +38,7 @@ TARGETS: dict[str, Target] = {
     "daemon.api.access": Target(PURE, (API + "test_access.py", REPR)),
     "daemon.api.params": Target(PURE, (API + "test_start.py", API + "test_gather.py", API + "test_params.py", REPR)),
     "drivers.sip.digest": Target(PURE, (SIP + "test_digest.py", SIP + "test_agent.py", REPR)),
-    "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py",)),
+    "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_parser.py", REPR)),
     "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),
     "drivers.sip.message": Target(OTHERS, (SIP + "test_message.py", REPR)),
     "drivers.sip.uri": Target(OTHERS, (SIP + "test_uri.py",)),
