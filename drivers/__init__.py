@@ -198,16 +198,20 @@ KEY_S = 4.0
 """How long a driver waits for a key after an utterance."""
 
 
+RATE = 8000
+"""Samples of speech a second; G.711 has one octet for each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Speech as ready G.711 octets, 8000 a second, once in each law and of the same length (RFC 3551 4.5.14)."""
+    """Speech as ready G.711 octets, once in each law and of the same length (RFC 3551 4.5.14)."""
 
     pcmu: bytes = field(repr=False)
     pcma: bytes = field(repr=False)
 
     @property
     def seconds(self) -> float:
-        return len(self.pcmu) / 8000
+        return len(self.pcmu) / RATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ before the shipped one, clip by clip, so that a recording of one's own replaces 
 import re
 import tomllib
 import unicodedata
-import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,10 +30,10 @@ from daemon.core.phrases import (
     phrases_from,
 )
 from daemon.resources import config_path
-from drivers import Audio
+from drivers import RATE, Audio
 from drivers.codecs.g711 import A_SILENCE, MU_SILENCE, alaw_encode, ulaw_encode
+from drivers.codecs.wav import read_wav
 
-RATE = 8000
 FRAME = 160  # 20 ms: a call ends on a whole frame
 OFFER = "press_1"
 NEEDED = ("welcome", "again", "bye", *DIGITS)
@@ -233,13 +232,11 @@ def _silence(ms: int) -> Passage:
 
 def _read(path: Path) -> Audio:
     try:
-        with wave.open(str(path)) as wav:
-            shape = (wav.getframerate(), wav.getsampwidth(), wav.getnchannels())
-            pcm = wav.readframes(wav.getnframes())
+        samples = read_wav(path)
     except PermissionError as exc:
         raise PromptsUnusable(f"cannot read the prompt {path}: {exc.strerror}; run: chmod a+r {path}") from exc
-    except (OSError, EOFError, wave.Error) as exc:
-        raise PromptsUnusable(f"cannot read the prompt {path}: {exc}; render it again") from exc
-    if shape != (RATE, 2, 1):
-        raise PromptsUnusable(f"cannot use the prompt {path}: it must be 8 kHz, 16 bit, mono; import it first")
-    return Audio(ulaw_encode(pcm), alaw_encode(pcm))
+    except OSError as exc:
+        raise PromptsUnusable(f"cannot read the prompt {path}: {exc.strerror or exc}") from exc
+    except ValueError as exc:
+        raise PromptsUnusable(f"cannot use the prompt {path}: {exc}; render or import it again") from exc
+    return Audio(ulaw_encode(samples), alaw_encode(samples))

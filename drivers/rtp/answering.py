@@ -11,9 +11,9 @@ from array import array
 from dataclasses import dataclass
 from enum import StrEnum
 
+from drivers import RATE
 from drivers.codecs.g711 import alaw_decode, ulaw_decode
 
-RATE = 8000
 STEP = 16  # linear units a step of the magnitude tables, so that it fits an octet; saturates at -17 dBm0
 
 

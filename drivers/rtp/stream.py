@@ -7,6 +7,7 @@ import struct
 import time
 from dataclasses import dataclass, field
 
+from drivers import RATE
 from drivers.rtp.messages import Media
 from drivers.rtp.packet import HEADER, MARKER, VERSION_2
 from drivers.rtp.receiver import Receiver
@@ -54,7 +55,7 @@ class Stream:
 
     @property
     def played_s(self) -> float:
-        return round(min(self.position, len(self.payload)) / 8000, 3)
+        return round(min(self.position, len(self.payload)) / RATE, 3)
 
     @property
     def finished(self) -> bool:

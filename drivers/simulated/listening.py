@@ -5,17 +5,16 @@ beginnings of sounds in the recording, lays every clip against each, and takes t
 """
 
 import math
-import wave
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from pathlib import Path
 
-from drivers import Audio
+from drivers import RATE, Audio
 from drivers.codecs.g711 import ulaw_decode
+from drivers.codecs.wav import read_wav
 
-RATE = 8000
 BLOCK = RATE // 200  # 5 ms
 HUSH_BLOCKS = 8  # 40 ms of silence before a sound make it a beginning
 ABOVE_NOISE_DB = 12.0
@@ -62,10 +61,10 @@ def spoken_pins(found: Sequence[Heard]) -> list[str]:
 
 
 def _read(wav: Path) -> "array[int]":
-    with wave.open(str(wav)) as file:
-        if (file.getframerate(), file.getsampwidth(), file.getnchannels()) != (RATE, 2, 1):
-            raise ValueError(f"cannot listen to {wav}: it must be 8 kHz, 16 bit, mono")
-        return array("h", file.readframes(file.getnframes()))
+    try:
+        return array("h", read_wav(wav))
+    except ValueError as exc:
+        raise ValueError(f"cannot listen to {wav}: {exc}") from exc
 
 
 def _levels(samples: "array[int]") -> list[float]:

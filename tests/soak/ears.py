@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.prompts.library import RATE
+from drivers import RATE
 from tests.soak.hearing import Verdict, hearing
 
 HERE = Path(__file__).parent

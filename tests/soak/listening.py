@@ -15,9 +15,9 @@ from pathlib import Path
 from queue import Queue
 
 from daemon.core.phrases import DEFAULT_LOCALE, DIGITS
-from daemon.prompts.library import FRAME, NEEDED, RATE, PromptLibrary, load_phrases, shipped_prompts
+from daemon.prompts.library import FRAME, NEEDED, PromptLibrary, load_phrases, shipped_prompts
 from daemon.prompts.making.chain import decoded, pcm16, telephone
-from drivers import Audio
+from drivers import RATE, Audio
 from drivers.codecs.g711 import alaw_decode, ulaw_decode
 from tests.drivers.pyvoip.test_driver import dial, driver, result
 from tests.peers.baresip import Account, Baresip

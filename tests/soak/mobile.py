@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.core.phrases import DEFAULT_LOCALE
-from daemon.prompts.library import FRAME, RATE, PromptLibrary, shipped_prompts
+from daemon.prompts.library import FRAME, PromptLibrary, shipped_prompts
 from daemon.prompts.making.chain import active_dbfs, decoded
+from drivers import RATE
 from drivers.codecs.g711 import ulaw_decode
 from tests.soak.ears import HEAD, SEED, Helper, Recording, Score, random_pins, score, write_wav
 from tests.soak.listening import ASTERISK, Voice, asterisk_voice

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from daemon.core.phrases import DEFAULT_LOCALE, DIGITS, QUESTION, SENTENCES
-from daemon.prompts.library import RATE, load_phrases, shipped_prompts
+from daemon.prompts.library import load_phrases, shipped_prompts
 from daemon.prompts.making.chain import decoded, pcm16, sounding, telephone
 from daemon.prompts.making.sets import Sound, active_dbfs, digest
+from drivers import RATE
 from tests.soak.ears import Helper, write_wav
 from tests.soak.stretch import vowel_stretched
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from daemon.prompts.library import RATE
 from daemon.prompts.making.sets import ACTIVE_DB, BLOCK, DEFAULT_SOUND, LONGEST_S, QUIETEST_DBFS, SHORTEST_S, Sound
+from drivers import RATE
 
 Samples = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core.phrases import LOCALES
-from daemon.prompts.library import RATE, slug
+from daemon.prompts.library import slug
 from daemon.prompts.making.chain import NoSpeech, decoded, pcm16, telephone
 from daemon.prompts.making.sets import (
     CLIPS,
@@ -21,6 +21,7 @@ from daemon.prompts.making.sets import (
     write_clip,
     write_manifest,
 )
+from drivers import RATE
 
 KINDS = (".wav", ".flac", ".mp3", ".ogg")
 BRAND = "welcome-"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from daemon.prompts.library import RATE
 from daemon.prompts.making.sets import active_dbfs
+from drivers import RATE
 
 ROW_S = 6.0
 ROW_INCHES, WIDTH_INCHES = 1.9, 13.0

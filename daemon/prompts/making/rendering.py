@@ -10,7 +10,7 @@ from pathlib import Path
 import soundfile
 
 from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Phrases
-from daemon.prompts.library import RATE, shipped_prompts, welcome_of
+from daemon.prompts.library import shipped_prompts, welcome_of
 from daemon.prompts.making.chain import NoSpeech, Samples, decoded, pcm16, sounding, telephone
 from daemon.prompts.making.engines.contract import Engine, EngineFailed, Line
 from daemon.prompts.making.sets import (
@@ -27,6 +27,7 @@ from daemon.prompts.making.sets import (
     write_clip,
     write_manifest,
 )
+from drivers import RATE
 
 CACHE = ".cache"
 

@@ -12,7 +12,6 @@ import math
 import os
 import shutil
 import tempfile
-import wave
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.phrases import DIGITS, QUESTION, SENTENCES
-from daemon.prompts.library import LEVEL_DBFS, RATE
+from daemon.prompts.library import LEVEL_DBFS
+from drivers import RATE
+from drivers.codecs.wav import read_wav, write_wav
 from drivers.permissions import Reader
 
 FORMAT = 2
@@ -100,24 +101,18 @@ def _brief(made: Made) -> dict[str, Any]:
 
 def write_clip(path: Path, pcm: bytes) -> None:
     """16-bit samples as the daemon reads them."""
-    with path.open("wb") as file, wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(RATE)
-        wav.writeframes(pcm)
+    with path.open("wb") as file:
+        write_wav(file, pcm)
 
 
 def read_clip(path: Path) -> bytes:
     """The 16-bit samples of a clip. Raises SetUnusable for a file that the daemon could not use."""
     try:
-        with wave.open(str(path)) as wav:
-            shape = (wav.getframerate(), wav.getsampwidth(), wav.getnchannels())
-            pcm = bytes(wav.readframes(wav.getnframes()))
-    except (OSError, EOFError, wave.Error) as exc:
-        raise SetUnusable(f"cannot read {path}: {exc or 'it ends too early'}") from exc
-    if shape != (RATE, 2, 1):
-        raise SetUnusable(f"cannot use {path}: it must be 8 kHz, 16 bit, mono; import it")
-    return pcm
+        return read_wav(path)
+    except OSError as exc:
+        raise SetUnusable(f"cannot read {path}: {exc.strerror or exc}") from exc
+    except ValueError as exc:
+        raise SetUnusable(f"cannot use {path}: {exc}; render or import it again") from exc
 
 
 def digest(data: bytes) -> str:

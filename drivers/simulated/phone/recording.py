@@ -2,10 +2,10 @@
 
 import os
 import struct
-import wave
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drivers.codecs import wav
 from drivers.simulated.phone.sdp import RATE, Codec
 
 MAX_FRAMES = 30_000  # ten minutes
@@ -118,8 +118,5 @@ def _leap(value: int, last: int, bits: int) -> int:
 def write_wav(path: Path, pcm: bytes) -> None:
     """A WAV that only its owner may read: somebody's PIN is spoken in it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file, wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(RATE)
-        wav.writeframes(pcm)
+    with open(descriptor, "wb") as file:
+        wav.write_wav(file, pcm)
