@@ -4,8 +4,6 @@ import secrets
 
 from daemon.core.milliseconds import Ms
 
-REQUEST_ID = r"[0-9a-f]{32}"
-
 
 def request_id(now: Ms) -> str:
     """48 bits of time, version 7, variant 2 and 74 random bits."""
