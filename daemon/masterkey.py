@@ -1,6 +1,6 @@
 """The master key of the PINs: where it is, whether it can be used, and whether it is the one that the requests know.
 
-A new key is made only where no request would miss the old one: the PINs that were sent could not be judged any more.
+A new key is made only if no live request needs the old one: without it, PINs that were sent cannot be checked.
 The database holds the key's id, which says nothing of the key (HMAC-SHA256), so that a wrong one is noticed, too.
 """
 
@@ -55,7 +55,7 @@ def load(where: Place, known_id: str, live: int) -> bytes:
     if live and known_id and not hmac.compare_digest(known_id, identity(key)):
         raise KeyUnusable(
             f"cannot use the master key {where.path}: it is not the one that {live} live request(s) were started with; "
-            "restore that one from your backup, or give up their PINs: pinwheel key adopt"
+            "restore that one from your backup, or make their PINs invalid: pinwheel key adopt"
         )
     return key
 
@@ -92,7 +92,7 @@ def refuse_if_missed(where: Place, live: int) -> None:
     if live:
         raise KeyUnusable(
             f"cannot find the master key {where.path}, which {live} live request(s) need; restore it from your backup, "
-            "or make another and give up the PINs that were sent: pinwheel key new --force"
+            "or make another key, which makes the PINs that were sent invalid: pinwheel key new --force"
         )
 
 

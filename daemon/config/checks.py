@@ -46,7 +46,7 @@ def directory(value: str) -> str:
 
 def socket_path(value: str) -> str:
     if not value:
-        return "is missing; without it nobody reaches the daemon"
+        return "is missing; without a socket no client reaches the daemon"
     too_long = len(value.encode()) > MAX_SOCKET_PATH
     return whole_path(value) or (f"has more than {MAX_SOCKET_PATH} octets; take a shorter path" if too_long else "")
 
@@ -58,7 +58,7 @@ def socket_place(path: str, _: object) -> Iterator[Fault]:
         yield from _made_by_systemd(path)
         return
     if os.path.lexists(path):
-        yield Fault(f"{path} is there and is no socket; name another path", Severity.FATAL)
+        yield Fault(f"{path} exists and is not a socket; name another path", Severity.FATAL)
     yield from writable_directory(Path(path).parent, Severity.FATAL)
 
 
@@ -141,7 +141,7 @@ def database_url(value: str) -> str:
         return f'must start with "{SQLITE_PREFIX}", e.g. "{EXAMPLE_URL}"'
     path = value.removeprefix(SQLITE_PREFIX)
     if not path.startswith("/"):
-        return f'the path must be whole, which makes four slashes: "{EXAMPLE_URL}"'
+        return f'the path must begin with "/", so that there are four slashes: "{EXAMPLE_URL}"'
     if path.endswith("/") or re.search(r"[?#]", path) or not path.isprintable():
         return f'must name a file, without options, e.g. "{EXAMPLE_URL}"'
     return ""
@@ -180,7 +180,7 @@ class Allowing(Protocol):
 def denied(prefixes: list[str], security: Allowing) -> Iterator[Fault]:
     for allowed in security.allow_prefixes:
         if by := next((each for each in prefixes if allowed.startswith(each)), None):
-            yield Fault(f"{by!r} denies all that allow_prefixes allows by {allowed!r}; remove one of the two")
+            yield Fault(f"{by!r} denies everything that allow_prefixes allows with {allowed!r}; remove one of the two")
 
 
 def account_key(value: str) -> str:
@@ -203,7 +203,7 @@ def domain(value: str) -> str:
 
 def brand(value: str) -> str:
     if not slug(value):
-        return f"{value!r} has no letter and no digit, so that no clip can be named after it"
+        return f"{value!r} has no letter and no digit, so no clip can have its name"
     return "" if len(value) <= MAX_BRAND else f"{value!r} has more than {MAX_BRAND} characters; no request can name it"
 
 

@@ -1,7 +1,7 @@
 """Reading the file: TOML, sections, keys, types and bounds.
 
 Everything is read before anything is printed, so that all mistakes come out at once, each with file, key and remedy.
-`inspect` looks at the machine, too: as a start and --check-config do. `load` is for who only needs the values.
+`inspect` looks at the machine, too: as a start and --check-config do. `load` only reads the values.
 """
 
 import dataclasses
@@ -34,12 +34,12 @@ class Inspection:
 
     @property
     def readable(self) -> bool:
-        """It is TOML, so that there is a configuration, if not a good one."""
+        """The file is TOML, so there is a configuration, though it may have mistakes."""
         return all(finding.where for finding in self.findings)
 
     @property
     def mistakes(self) -> list[Finding]:
-        """What must be mended, the fatal first; the rest are warnings."""
+        """What must be corrected, the fatal first; the rest are warnings."""
         found = [finding for finding in self.findings if finding.severity is not Severity.WARNING]
         return sorted(found, key=lambda finding: finding.severity is not Severity.FATAL)
 
@@ -82,7 +82,9 @@ def _read(path: Path) -> Inspection:
     except OSError as exc:
         return _nothing(path, why_unreadable(str(path), exc))
     if len(octets) > MAX_FILE:
-        return _nothing(path, f"it has more than {MAX_FILE} octets: that is another file; name ours with --config")
+        return _nothing(
+            path, f"it has more than {MAX_FILE} octets: that is another kind of file; name Pinwheel's with --config"
+        )
     try:
         return _parsed(octets.decode(), path)
     except UnicodeDecodeError as exc:
@@ -134,7 +136,7 @@ def _section(cls: type, content: Any, where: str, found: list[Finding]) -> Any:
     already = len(found)
     options = _options_class(cls, content, where, found)
     theirs = {f.name for f in fields(options)} if options else set()
-    for name in content if len(found) == already else ():  # the keys of a wrong driver are not known
+    for name in content if len(found) == already else ():  # without a driver its keys are not known
         if name not in own | theirs:
             found.append(_unknown_key(cls, where, name, sorted(own | theirs)))
     values = _values(cls, {n: v for n, v in content.items() if n in own}, where, found)
@@ -242,7 +244,7 @@ def _unknown_key(cls: type, where: str, name: str, known: list[str]) -> Finding:
         return Finding(f"{where} {name}", 'it takes effect with driver = "pyvoip" only; set that in [voice], too')
     homes = [] if get_close_matches(name, known, 1) else _sections_with(name)
     if homes:
-        return Finding(f"{where} {name}", f"no such key; it is one of {' and '.join(homes)}: write it there")
+        return Finding(f"{where} {name}", f"there is no such key here; it belongs to {' and '.join(homes)}")
     return _unknown(f"{where} {name}", name, known, "key")
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a file as a whole although each key by itself is right."""
+"""What is wrong between keys, although each key alone is right."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -75,7 +75,7 @@ def _same_port(config: Config) -> Iterator[Finding]:
     for i, modem in enumerate(config.modem, 1):
         alike = next((other for other in config.modem[: i - 1] if _may_be_one(modem.options, other.options)), None)
         if alike is not None:
-            text = f"may be that of {alike.name!r}; name another, or give each its imei"
+            text = f"may be that of {alike.name!r}; name another port, or set imei for each"
             yield Finding(f"[[modem]] number {i} port", text)
 
 

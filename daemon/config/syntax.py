@@ -6,21 +6,21 @@ from collections.abc import Iterator
 VALUE = r"^[ \t]*[\w.-]+[ \t]*=[ \t]*"
 HINTS: tuple[tuple[str, str], ...] = (
     ("[\u201c\u201d\u201e\u201f\u2018\u2019\u00ab\u00bb\u2033]", 'it has curly quotes; write plain ones: "'),
-    ("[\u00a0\u200b\u2007\u202f\ufeff]", "it has a space that only looks like one; type the line anew"),
+    ("[\u00a0\u200b\u2007\u202f\ufeff]", "it has a character that looks like a space and is none; type the line again"),
     (r"^[ \t]*\[\[?[^][]*$", "the closing ] is missing"),
-    (r"^[ \t]*\[{1,2}[^][]+\]{1,2}[ \t]*[^\s#\]]", "nothing may follow a section's name on its line"),
-    (r"^[ \t]*(//|;|--)", "comments begin with #"),
+    (r"^[ \t]*\[{1,2}[^][]+\]{1,2}[ \t]*[^\s#\]]", "the line goes on after the name of the section; remove the rest"),
+    (r"^[ \t]*(//|;|--)", "a comment begins with #"),
     (r"^[ \t]*[\w.-]+[ \t]*:", 'write = in place of ":"'),
-    (r"^[ \t]*[\w.-]+[ \t]*(#.*)?$", "after the key comes = and its value"),
+    (r"^[ \t]*[\w.-]+[ \t]*(#.*)?$", "= and a value are missing after the key"),
     (VALUE + r"(#.*)?$", 'the value is missing; an empty text is ""'),
     (VALUE + r"(?i:true|yes|on|false|no|off)\b", "write true or false, in small letters"),
     (VALUE + r"0[0-9]", 'a number does not begin with 0; where it is a text, put it in quotes: "0660"'),
     (VALUE + r"[-+]?[0-9.]+[ \t]*[A-Za-z%/]+[ \t]*(#.*)?$", "write the number alone, without a unit"),
-    (VALUE + r'"[^"\n]*\\', r"a backslash in a text is written twice: \\"),
+    (VALUE + r'"[^"\n]*\\', r"write a backslash in a text twice: \\"),
     (VALUE + r"""["'][^"']*$""", "the closing quote is missing"),
     (VALUE + r"""(["'])(?:(?!\1).)*\1[ \t]*[^\s#]""", "a value ends with its quote; something follows it"),
-    (VALUE + r"""[^"'\[{\s]""", 'a text stands in quotes: "..."'),
-    (r"=[ \t]*\[", "a list is written [1, 2], its texts in quotes"),
+    (VALUE + r"""[^"'\[{\s]""", 'put the text in quotes: "..."'),
+    (r"=[ \t]*\[", "write a list as [1, 2], and its texts in quotes"),
 )
 KEY = re.compile(r"^[ \t]*([\w.-]+)[ \t]*[=:]")
 SECTION = re.compile(r"^[ \t]*(\[\[?[ \t]*[\w.-]+[ \t]*\]\]?)")
@@ -54,9 +54,9 @@ def _where(lines: list[str]) -> str:
 
 def _hint(line: str, why: str) -> str:
     if "overwrite" in why:
-        return "the key stands twice in its section; remove one"
+        return "the key is twice in its section; remove one"
     if "twice" in why or "namespace" in why:
-        return "the section stands twice; put its keys together (only [[...]] may be repeated)"
+        return "the section is there twice; put its keys together (only [[...]] may be repeated)"
     return next(_hints(line), "config/pinwheel.toml shows how each key is written")
 
 

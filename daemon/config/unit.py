@@ -1,4 +1,4 @@
-"""What the service's unit keeps it from, although its user might: its sandbox shows it less of the machine.
+"""What the unit of the service forbids although its user may do it: the sandbox hides a part of the machine.
 
 Only --check-config for the service looks at this, from outside; the service itself finds what it names, or not.
 """

@@ -16,7 +16,7 @@ SERVICE_USER = "pinwheel"  # User= of the unit
 
 
 class NoSuchUser(Exception):
-    """The user that the daemon is to run as is not there, or we may not become it."""
+    """There is no such user to run as, or we may not change to it."""
 
 
 def check(path: Path, user: str) -> bool:
@@ -43,7 +43,7 @@ def check(path: Path, user: str) -> bool:
 
 
 def _daemon_user(path: Path) -> str:
-    """The service's user where root looks at the service's file; else whoever looks."""
+    """The service's user if root checks the service's file; else the user who checks."""
     if os.geteuid() or path != DEFAULT_CONFIG:
         return ""
     return SERVICE_USER if any(user.pw_name == SERVICE_USER for user in pwd.getpwall()) else ""

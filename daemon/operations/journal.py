@@ -79,14 +79,14 @@ class JournalHandler(logging.Handler):
         self._silent_until = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Never raises: a log line is not worth a call."""
+        """Never raises: a lost log line must not end a call."""
         now = time.monotonic()
         if now < self._silent_until:
             self._dropped += 1
             return
         text = self.format(record)
         if self._dropped:
-            text += f" (and before this, {self._dropped} lines were dropped: the journal did not take them)"
+            text += f" (and before this, {self._dropped} lines were dropped: the journal did not accept them)"
         entry = datagram(
             {
                 "MESSAGE": text[:MAX_MESSAGE],

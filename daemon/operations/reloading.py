@@ -1,6 +1,6 @@
-"""Reloading: the prompts are taken anew; of the configuration it says what has changed on disk and needs a restart.
+"""Reloading: loads the prompts again, and reports the keys that have changed on disk and need a restart.
 
-A file that a start would refuse, or a set of prompts that is broken, makes the reload fail: what is in use stays.
+A file that a start would refuse, or a set of prompts that is broken, makes the reload fail; the prompts in use stay.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Reloader:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reload(self) -> Reloaded:
-        """Do it, and tell systemd when it begins and ends (sd_notify(3): the clock says which request that answers)."""
+        """Do it, and notify systemd of its begin and end (sd_notify(3): the clock says which request that answers)."""
         async with self._turn:
             notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
             try:

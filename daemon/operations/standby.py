@@ -62,7 +62,7 @@ class FailedStarts:
 
 
 def answer(path: str, reason: str) -> tuple[int, str, dict[str, Any]]:
-    """What a client is told: the HTTP status, the media type and the body."""
+    """What a client gets: the HTTP status, the media type and the body."""
     if path.startswith(VERIFY):
         return 200, "application/json", {"status": ERROR, "error_text": f"Internal error: {ADVICE}"}
     body = {"type": "about:blank", "title": "Not started", "status": 503, "detail": f"{ADVICE}. {reason}"}
@@ -122,7 +122,7 @@ async def wait(reason: str, pause: float, config: Path, sockets: list[socket.soc
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:
-    """What changes when somebody saves the file, or mends its owner or mode."""
+    """What changes when somebody saves the file or corrects its owner or mode."""
     try:
         found = os.stat(path)
     except OSError:

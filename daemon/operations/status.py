@@ -1,4 +1,4 @@
-"""What the daemon says of itself: `pinwheel status`, /v1/status."""
+"""The state of the daemon: `pinwheel status`, /v1/status."""
 
 import os
 import time

@@ -1,11 +1,11 @@
-"""What the daemon tells systemd: sd_notify(3) without the library, which is one datagram."""
+"""What the daemon sends to systemd: sd_notify(3) without the library, which is one datagram."""
 
 import os
 import socket
 
 
 def notify(*assignments: str) -> None:
-    """Send e.g. "READY=1"; does nothing when nobody listens."""
+    """Send e.g. "READY=1"; does nothing without systemd."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

@@ -60,8 +60,8 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     # no TOML, with what people usually mean
     ("\ufeff" + MODEM, "line 1", "save it as UTF-8 without BOM"),
     ("[[modem]]\nname = \u201csim1\u201d\n", "[[modem]] name: line 2", "write plain ones"),
-    ("[clock]\nspeed = fast\n", "[clock] speed: line 2", 'a text stands in quotes: "..."'),
-    ("[prompts]\ndirectory = /srv/prompts\n", "[prompts] directory: line 2", "a text stands in quotes"),
+    ("[clock]\nspeed = fast\n", "[clock] speed: line 2", 'put the text in quotes: "..."'),
+    ("[prompts]\ndirectory = /srv/prompts\n", "[prompts] directory: line 2", "put the text in quotes"),
     ("[sms]\nflash = True\n", "[sms] flash: line 2", "write true or false"),
     ("[api]\nsocket_mode = 0660\n", "[api] socket_mode: line 2", 'put it in quotes: "0660"'),
     ("[security]\ncancel_after = 30s\n", "[security] cancel_after: line 2", "write the number alone"),
@@ -69,10 +69,10 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ('[sms]\norigin = "example.com\n', "[sms] origin: line 2", "the closing quote is missing"),
     ("[sms\nflash = true\n", "line 1", "the closing ] is missing"),
     ("[sms]\nflash =\n", "[sms] flash: line 2", "the value is missing"),
-    ("; a comment\n[sms]\n", "line 1", "comments begin with #"),
+    ("; a comment\n[sms]\n", "line 1", "a comment begins with #"),
     ("[sms]\nflash = true\nflash = false\n", "[sms] flash: line 3", "twice"),
     ('[sms]\nflash = true\n[sms]\norigin = "a.example"\n', "[sms]: line 3", "put its keys together"),
-    ('[voice]\ncaller_id = "A\\B"\n', "[voice] caller_id: line 2", "a backslash in a text is written twice"),
+    ('[voice]\ncaller_id = "A\\B"\n', "[voice] caller_id: line 2", "write a backslash in a text twice"),
     # sections and keys
     ('socket = "/run/x.sock"\n' + MODEM, "socket", "it is a key of [api]"),
     ("[apy]\n", "[apy]", "did you mean 'api'?"),
@@ -80,13 +80,13 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ('[voice]\nserver = "pbx.example"\n', "[voice] server", 'with driver = "pyvoip" only'),
     ('[voice]\ndriver = "asterisk"\n', "[voice] driver", 'it can be "pyvoip" or "none"'),
     ("", "[[modem]] and [voice] driver", "nothing can be sent; add a [[modem]]"),
-    ('[api]\nurl = "sqlite:////var/lib/pinwheel/p.db"\n', "[api] url", "it is one of [store]: write it there"),
-    ('[api]\npassword_file = "/x"\n', "[api] password_file", "it is one of [voice]"),
+    ('[api]\nurl = "sqlite:////var/lib/pinwheel/p.db"\n', "[api] url", "it belongs to [store]"),
+    ('[api]\npassword_file = "/x"\n', "[api] password_file", "it belongs to [voice]"),
     ('port = "/dev/ttyUSB0"\n' + MODEM, "port", "it is a key of [[modem]]"),
     # [api]
     ('[api]\nsocket = "control.sock"\n', "[api] socket", "must be a whole path"),
     (f'[api]\nsocket = "/run/{"x" * 120}"\n', "[api] socket", "take a shorter path"),
-    ('[api]\nsocket = "{dir}/secret"\n', "[api] socket", "is there and is no socket"),
+    ('[api]\nsocket = "{dir}/secret"\n', "[api] socket", "exists and is not a socket"),
     ('[api]\nsocket_mode = "rw-rw----"\n', "[api] socket_mode", 'an octal mode such as "0660"'),
     ('[api]\nsocket_mode = "0060"\n', "[api] socket_mode", "keeps the daemon's own user out"),
     ("[api]\nallow_uids = [-1]\n", "[api] allow_uids", "the least is 0"),
@@ -107,7 +107,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     (listener("early/cert.pem", "early/key.pem"), "[api] tls_cert", "is the clock right?"),
     (listener("cert.pem", "open.pem"), "[api] tls_cert", "run: chmod o= {dir}/open.pem"),
     # [store], [security]
-    (store("sqlite:///pinwheel.db"), "[store] url", "which makes four slashes"),
+    (store("sqlite:///pinwheel.db"), "[store] url", "so that there are four slashes"),
     (store("postgresql://pinwheel:hunter2@db/pinwheel"), "[store] url", 'must start with "sqlite:///"'),
     (store("sqlite:///{dir}/p.db?mode=ro"), "[store] url", "without options"),
     (store("sqlite:///{dir}"), "[store] url", "is a directory; name a file"),
@@ -539,4 +539,4 @@ def test_a_line_of_a_million_characters_is_judged_in_good_time(place: Path) -> N
     for part in ("a", '"', "[", "= ", "a = 'x' ", "\u201c", " ", "a = 1s ", "#\n"):
         inspect(written(place, part * (1_000_000 // len(part)), "long.toml"))
     assert time.monotonic() - started < 30
-    assert "that is another file" in check_config(Path("/dev/zero")).output
+    assert "that is another kind of file" in check_config(Path("/dev/zero")).output

@@ -111,7 +111,10 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         (modem('imei = "35-6938"'), "'35-6938' must be the 14 to 16 digits"),
         (modem('pin_file = "1234"'), "pin_file: must be the whole path of a file that holds the PIN"),
         (modem('power_cycle = "uhubctl \'x"'), "is no command: no closing quotation"),
-        (modem() + modem(name="b"), "[[modem]] number 2 port: may be that of 'a'; name another, or give each its imei"),
+        (
+            modem() + modem(name="b"),
+            "[[modem]] number 2 port: may be that of 'a'; name another port, or set imei for each",
+        ),
         (modem(port="/dev/tty*") + modem(name="b"), "number 2 port: may be that of 'a'"),
         (modem() + modem(name="b", port="/dev/tty*"), "number 2 port: may be that of 'a'"),
         (modem(f'imei = "{IMEI}"') + modem(f'imei = "{IMEI}"', name="b"), "number 2 port: may be that of 'a'"),

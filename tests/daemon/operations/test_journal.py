@@ -85,7 +85,7 @@ def test_a_journal_that_is_away_costs_lines_which_are_counted_and_no_exception(t
         logger.info("state=ready")
         message = parsed(journald.recv(65536))["MESSAGE"]
     handler.close()
-    assert message == "state=ready (and before this, 2 lines were dropped: the journal did not take them)"
+    assert message == "state=ready (and before this, 2 lines were dropped: the journal did not accept them)"
 
 
 def test_stderr_counts_as_the_journal_only_if_it_is_the_file_that_systemd_named() -> None:
