@@ -1,13 +1,13 @@
-"""The engine: the only writer. Load, advance, commit; only then the answer, the timer and the device.
+"""The engine: the only writer. Load, decide, commit; only then the answer, the timer and the device.
 
-An operation runs on the store's thread, inside the transaction, so two events of one request can never overlap. What
-it decided is carried out on the event loop once the commit is durable, also when the client has gone meanwhile.
+A command is decided on the store's thread, inside the transaction, so two commands on one request can never overlap.
+What was decided is carried out on the event loop once it is durable, also when the client has gone meanwhile.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar, assert_never
@@ -15,43 +15,45 @@ from typing import Protocol, TypeVar, assert_never
 from daemon.clock import Clock
 from daemon.core import model
 from daemon.core.callers import Caller
-from daemon.core.machine import advance
-from daemon.core.milliseconds import Ms, seconds
-from daemon.core.model import Action, Attempt, AttemptState, Channel, Event, Reply, Request
-from daemon.core.outcomes import Busy, Outcome, Unknown
-from daemon.core.quota import MONTH
-from daemon.core.wheel import Wheel
+from daemon.core.commands import (
+    AddNote,
+    Begin,
+    Cancel,
+    ChargeTest,
+    Check,
+    Command,
+    Decision,
+    Fire,
+    GiveUp,
+    Interrupt,
+    Loaded,
+    Next,
+    Policy,
+    RefundTest,
+    Report,
+    SetMeta,
+    Settle,
+    SettleLate,
+    Start,
+    decide,
+)
+from daemon.core.milliseconds import Ms
+from daemon.core.model import Action, AttemptState, Channel, Request, Verdict
+from daemon.core.quota import MONTH, Quota
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
-from daemon.store.contract import Check, StoreUnusable
+from daemon.store.contract import Check as CheckLine
+from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.reading import Reading
 from daemon.store.sqlite.store import SqliteStore
 from daemon.store.sqlite.transaction import Transaction
+from daemon.timers import Timers
 
 log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
 
 STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
-CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
-IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
-
-
-MakeEvent = Callable[[Request, Ms], Event]
-"""The event for a request as it stands at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the operator decided about requests."""
-
-    max_active_per_number: int = 1
-    cancel_after: Ms = CANCEL_AFTER
-    cancel_before_event: int = 2
-    on_refused: str = "wait"
-    on_dropped: str = "wait"
-    resend: Mapping[str, bool] | None = None
-    """By modem: may an uncertain message go out once more?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,268 +82,64 @@ class Lane(Protocol):
         """The request is over: give up what has not gone out yet, and hang up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a command led to. row is 0 where nothing was stored."""
-
-    row: int
-    request: Request | None
-    actions: tuple[Action, ...]
-
-    @property
-    def outcome(self) -> Outcome:
-        """How it ended for the caller."""
-        return next((a.outcome for a in self.actions if isinstance(a, Reply)), Unknown())
-
-    def begun(self, step: int) -> tuple[Request, Attempt] | None:
-        """What a device may send now; None if the delivery is no longer wanted."""
-        if self.request is None or not self.actions:
-            return None
-        attempt = self.request.attempt(step)
-        return (self.request, attempt) if attempt and attempt.state is AttemptState.SENDING else None
-
-
-NOTHING = Result(0, None, ())
-UNKNOWN = Result(0, None, (Reply(Unknown()),))
-
-
 class Engine:
-    """Opens with `run()`; every method is for the event loop's thread."""
+    """Every method is for the event loop's thread. accounts: of SIMs, by device, as they are in the rows."""
 
     def __init__(self, store: SqliteStore, clock: Clock, pins: Pins, policy: Policy) -> None:
         self.store = store
         self.clock = clock
         self.policy = policy
+        self.pins = pins
         self.lanes: dict[Channel, Lane] = {}
-        self._pins = pins
-        self._wheel = Wheel(clock.now())
-        self._asleep_until = Ms(0)
-        self._wake = asyncio.Event()
+        self.accounts: dict[str, Quota] = {}
+        self.timers = Timers(store, clock, lambda row: self.do(Fire(row)))
         self._news = asyncio.Event()
 
-    # --- what callers ask ---
+    def do(self, command: Command) -> "asyncio.Future[Decision]":
+        """Apply a command. The future ends once what was decided is durable, or in StoreUnusable.
 
-    def start(self, caller: Caller, request: Request) -> "asyncio.Future[Result]":
-        """Store a new request and run its first event; `Busy` while the number has too many running.
-
-        Those of all accounts count; the outcome names the newest that is the caller's own, if one is.
+        What time or a device has done must not be forgotten: such a command insists, and is given again while the
+        store cannot be used.
         """
 
-        def operation(tx: Transaction) -> Result:
-            at = self.clock.now()
-            active = tx.active_for(request.number)
-            if self.policy.max_active_per_number and len(active) >= self.policy.max_active_per_number:
-                own = next((running for running in reversed(active) if caller.owns(running)), None)
-                return Result(0, None, (Reply(Busy(None if own is None else own.id)),))
-            started, actions = advance(replace(request, created_at=at), model.Requested(at))
-            row = tx.insert(started)
-            tx.add_history(at, request.id, "started", None, f"workflow {request.workflow_id}, {request.locale}")
-            return self._record(tx, row, started, actions, at)
+        def again(done: "asyncio.Future[Decision]") -> None:
+            if not done.cancelled() and isinstance(done.exception(), StoreUnusable):
+                asyncio.get_running_loop().call_later(STORE_AGAIN_S, self.do, command)
 
-        return self._submit(operation)
+        future = self.store.submit(partial(self._apply, command), self._committed)
+        if command.insist:
+            future.add_done_callback(again)
+        return future
 
     async def find(
-        self, caller: Caller, request_ids: Sequence[str], tell: Callable[[Request, list[Check]], T]
+        self, caller: Caller, request_ids: Sequence[str], write: Callable[[Request, list[CheckLine]], T]
     ) -> list[T]:
         """Those of the requests that are the caller's, as they stand, with their checks.
 
-        tell: what is to be said of one; it runs on a thread for reading.
+        write: makes of one what is to be said of it; it runs on a thread for reading.
         """
 
         def query(reading: Reading) -> list[T]:
             rows = [reading.request(request_id) for request_id in request_ids]
             own = [row[1] for row in rows if row is not None and caller.owns(row[1])]
-            return [tell(request, reading.checks(request.id)) for request in own]
+            return [write(request, reading.checks(request.id)) for request in own]
 
         return await self.store.read(query)
 
-    def check(self, caller: Caller, request_id: str, code: str, ip_address: str) -> "asyncio.Future[Result]":
-        """Judge a code against the PIN of the request."""
-
-        def event(request: Request, at: Ms) -> Event:
-            right = bool(request.generation) and same_code(self.pin(request, request.generation), code)
-            return model.CodeSubmitted(right, at)
-
-        return self._apply(caller, request_id, event, ip_address)
-
-    def cancel(self, caller: Caller, request_id: str) -> "asyncio.Future[Result]":
-        limits = (self.policy.cancel_after, self.policy.cancel_before_event)
-        return self._apply(caller, request_id, lambda _, at: model.CancelRequested(at, *limits))
-
-    def next_event(self, caller: Caller, request_id: str) -> "asyncio.Future[Result]":
-        return self._apply(caller, request_id, lambda _, at: model.NextRequested(at))
-
-    def pin(self, request: Request, generation: int) -> str:
-        """The PIN itself, computed or unsealed; never to be stored or logged."""
-        if request.own_pin:
-            return self._pins.unseal(request.id, request.sealed_pin)
-        return self._pins.pin(request.id, generation, request.code_length)
-
-    def seal(self, request_id: str, code: str) -> str:
-        return self._pins.seal(request_id, code)
-
-    # --- what lanes tell ---
-
-    def begin(self, request_id: str, step: int, device: str) -> "asyncio.Future[Result]":
-        """Make it durable that a device is about to be used, an SMS counted for it; `Result.begun` tells for what."""
-
-        def operation(tx: Transaction) -> Result:
-            found = tx.request(request_id)
-            if found is None:
-                return UNKNOWN
-            at = self.clock.now()
-            outcome = self._advance(tx, *found, model.AttemptStarted(step, at, device), at)
-            begun = outcome.begun(step)
-            if begun is not None and begun[1].channel is Channel.SMS:
-                tx.add_sent(at, device, begun[0].number, at - MONTH)
-            return outcome
-
-        return self._submit(operation)
-
-    def settle(
-        self,
-        request_id: str,
-        step: int,
-        state: AttemptState,
-        *,
-        device: str = "",
-        reference: str = "",
-        detail: str = "",
-        parts: int = 1,
-        only: AttemptState | None = None,
-    ) -> "asyncio.Future[Result]":
-        """Record what became of a delivery. device: whose word it is; parts: that it may have sent, for its quota.
-
-        only: unless the delivery is in this state, nothing is recorded.
-        """
-
-        def operation(tx: Transaction) -> Result:
-            found = tx.request(request_id)
-            if found is None:
-                return UNKNOWN
-            at, (row, request) = self.clock.now(), found
-            attempt = request.attempt(step)
-            if only is not None and (attempt is None or attempt.state is not only):
-                return NOTHING
-            event = self._settlement(step, state, device, reference, detail)(request, at)
-            outcome = self._advance(tx, row, request, event, at)
-            if not parts and outcome.actions:  # none where a report has come first
-                tx.take_back_sent(device, request.number)
-            for _ in range(1, parts):
-                tx.add_sent(at, device, request.number, at - MONTH)
-            return outcome
-
-        return self._submit(operation, insist=True)
-
-    def count(self, device: str, number: str, *, sent: bool) -> "asyncio.Future[Result]":
-        """A message that belongs to no request is about to go out, or was not sent after all."""
-
-        def operation(tx: Transaction) -> Result:
-            at = self.clock.now()
-            if sent:
-                tx.add_sent(at, device, number, at - MONTH)
-            else:
-                tx.take_back_sent(device, number)
-            return NOTHING
-
-        return self._submit(operation, insist=not sent)
-
-    def credit(
-        self,
-        number: str,
-        reference: str,
-        device: str,
-        since: Ms,
-        state: AttemptState,
-        detail: str,
-        *,
-        insist: bool = True,
-    ) -> "asyncio.Future[Result]":
-        """Record what a status report says, for the newest message that it can mean; no action where there is none.
-
-        insist: False where the device tells it again until it is recorded.
-        """
-
-        def operation(tx: Transaction) -> Result:
-            reported = tx.attempt_reported(number, reference, device, since)
-            found = tx.request_by_row(reported[0]) if reported else None
-            if reported is None or found is None:
-                return NOTHING
-            at = self.clock.now()
-            event = self._settlement(reported[1], state, device, reference, detail)(found[1], at)
-            return self._advance(tx, *found, event, at)
-
-        return self._submit(operation, insist=insist)
-
-    def _settlement(self, step: int, state: AttemptState, device: str, reference: str, detail: str) -> MakeEvent:
-        """What became of a delivery as an event, under the policy of the device that had it."""
-
-        def event(request: Request, at: Ms) -> Event:
-            attempt = request.attempt(step)
-            resend = attempt is not None and (self.policy.resend or {}).get(attempt.device, False)
-            on = {AttemptState.REFUSED: self.policy.on_refused, AttemptState.DROPPED: self.policy.on_dropped}
-            move_on = on.get(state) == "next"
-            return model.AttemptSettled(step, state, at, reference, detail, device, resend=resend, move_on=move_on)
-
-        return event
-
-    def note(
-        self, request_id: str, step: int | None, kind: str, detail: str = "", *, insist: bool = False
-    ) -> "asyncio.Future[Result]":
-        """Add a line to the history that changes nothing. request_id: "" for what belongs to no request."""
-
-        def operation(tx: Transaction) -> Result:
-            tx.add_history(self.clock.now(), request_id, kind, step, detail)
-            return NOTHING
-
-        return self._submit(operation, insist=insist)
-
-    def remember(self, name: str, value: str) -> "asyncio.Future[Result]":
-        """Set a lasting setting that is not the configuration's."""
-
-        def operation(tx: Transaction) -> Result:
-            tx.set_meta(name, value)
-            return NOTHING
-
-        return self._submit(operation)
-
-    # --- time ---
-
     def recover(self) -> None:
-        """Put back what the last run left: queued deliveries, deliveries whose fate is unknown, timers."""
+        """Put back what the last run left: deliveries that wait or were under way, and timers."""
         for row in self.store.reading.unsettled():
             found = self.store.reading.request_by_row(row)
-            if found is None:
-                continue
-            request_id = found[1].id
-            for attempt in found[1].attempts:
-                if attempt.state is AttemptState.SENDING:
-                    self.settle(request_id, attempt.step, AttemptState.UNCERTAIN, detail="the daemon stopped meanwhile")
-                elif attempt.state is AttemptState.QUEUED:
-                    self._deliver(Job(found[1], attempt.step, attempt.not_after), attempt.channel)
-        since = Ms(0)  # what is overdue, too
-        while self._wheel.half_empty(self.clock.now()):
-            _, until = self._wheel.extend()
-            self._set(self.store.reading.due(since, until))
-            since = until
+            if found is not None:
+                self._put_back(found[1])
+        self.timers.recover()
 
-    async def run(self) -> None:
-        """Turn the wheel until cancelled."""
-        while True:
-            self._asleep_until = await self.turn()
-            await self._sleep(self.clock.real_s(self._asleep_until - self.clock.now()))
-
-    async def turn(self) -> Ms:
-        """Fire what is due by now; returns when to turn the wheel again."""
-        now = self.clock.now()
-        rows = self._wheel.expire(now)
-        while self._wheel.half_empty(now):
-            since, until = self._wheel.extend()
-            self._set(await self.store.read(partial(Reading.due, since=since, until=until)))
-            rows += self._wheel.expire(now)
-        for row in rows:
-            self._submit(partial(self._fire, row), insist=True)
-        return self._wheel.next(now + IDLE)
+    def _put_back(self, request: Request) -> None:
+        for attempt in request.attempts:
+            if attempt.state is AttemptState.SENDING:
+                self.do(Interrupt(request.id, attempt.step))
+            elif attempt.state.waits:
+                self._deliver(Job(request, attempt.step, attempt.not_after), attempt.channel)
 
     @property
     def news(self) -> asyncio.Event:
@@ -355,95 +153,52 @@ class Engine:
         except TimeoutError:
             return
 
-    async def _sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            try:
-                await asyncio.wait_for(self._wake.wait(), seconds)
-            except TimeoutError:
-                return
-        self._wake.clear()
+    # --- one command, on the store's thread: load, decide, save ---
 
-    def _set(self, timers: list[tuple[Ms, int]]) -> None:
-        for due_at, row in timers:
-            self._wheel.set(due_at, row)
+    def _apply(self, command: Command, tx: Transaction) -> Decision:
+        at, loaded = self.clock.now(), load(tx, command)
+        if isinstance(command, Check) and loaded.request is not None:
+            loaded = replace(loaded, right=self._is_right(loaded.request, command.code))
+        return save(tx, decide(command, loaded, at, self.policy), at)
 
-    def _fire(self, row: int, tx: Transaction) -> Result:
-        found = tx.request_by_row(row)
-        at = self.clock.now()
-        if found is None or found[1].due_at is None or found[1].due_at > at:
-            return NOTHING
-        return self._advance(tx, *found, model.StepDue(found[1].step, at), at)
+    def _is_right(self, request: Request, code: str) -> bool:
+        return bool(request.generation) and same_code(self.pins.of(request, request.generation), code)
 
-    # --- one event: load, advance, commit, act ---
+    # --- and after the commit, on the loop: act ---
 
-    def _apply(
-        self, caller: Caller, request_id: str, make_event: MakeEvent, ip_address: str = ""
-    ) -> "asyncio.Future[Result]":
-        def operation(tx: Transaction) -> Result:
-            found = tx.request(request_id)
-            if found is None or not caller.owns(found[1]):
-                return UNKNOWN
-            at = self.clock.now()
-            return self._advance(tx, *found, make_event(found[1], at), at, ip_address)
-
-        return self._submit(operation)
-
-    def _advance(
-        self, tx: Transaction, row: int, before: Request, event: Event, at: Ms, ip_address: str = ""
-    ) -> Result:
-        after, actions = advance(before, event)
-        tx.update(row, before, after)
-        return self._record(tx, row, after, actions, at, ip_address)
-
-    def _record(
-        self, tx: Transaction, row: int, request: Request, actions: tuple[Action, ...], at: Ms, ip_address: str = ""
-    ) -> Result:
-        for action in actions:
-            if isinstance(action, model.Note):
-                tx.add_history(at, request.id, action.kind, action.step, action.detail)
-            elif isinstance(action, model.RecordCheck):
-                tx.add_check(row, Check(at, action.valid, ip_address))
-        return Result(row, request, actions)
-
-    def _submit(self, operation: Callable[[Transaction], Result], *, insist: bool = False) -> "asyncio.Future[Result]":
-        """insist: again while the store cannot be used: what time or a device has done must not be forgotten."""
-
-        def again(done: "asyncio.Future[Result]") -> None:
-            if not done.cancelled() and isinstance(done.exception(), StoreUnusable):
-                asyncio.get_running_loop().call_later(STORE_AGAIN_S, partial(self._submit, operation, insist=True))
-
-        future = self.store.submit(operation, self._committed)
-        if insist:
-            future.add_done_callback(again)
-        return future
-
-    def _committed(self, outcome: Result) -> None:
+    def _committed(self, decision: Decision) -> None:
         self._news.set()
         self._news = asyncio.Event()
-        if outcome.row and outcome.request is not None:
-            for action in outcome.actions:
-                self._act(outcome.row, outcome.request, action)
+        for action in decision.actions:
+            if isinstance(action, model.Accounting):
+                self._account(action)
+            elif decision.after is not None:
+                self._act(decision.row, decision.after, action)
+
+    def _account(self, action: model.Accounting) -> None:
+        account = self.accounts.get(action.device)
+        if account is None:
+            return  # of a device that is no longer configured, or of none
+        if isinstance(action, model.Charge):
+            account.charge(action.at, action.number, action.count)
+        else:
+            account.refund(action.number, action.count)
 
     def _act(self, row: int, request: Request, action: Action) -> None:
         match action:
             case model.Deliver():
                 self._deliver(Job(request, action.step, action.not_after), action.channel)
             case model.SetTimer():
-                self._set_timer(action.at, row)
+                self.timers.set(action.at, row)
             case model.StopDelivery():
                 for lane in self.lanes.values():
                     lane.stop(request.id)
             case model.Note():
-                log.info(
-                    "request=%s number=%s kind=%s step=%s detail=%r",
-                    request.id,
-                    masked(request.number),
-                    action.kind,
-                    action.step,
-                    action.detail,
-                )
-            case model.ClearTimer() | model.RecordCheck() | model.Reply():
-                pass  # the row has no due time any more; the rest was stored or is the caller's
+                _log(request, action)
+            case model.ClearTimer() | model.RecordCheck() | model.Reply() | model.Remember():
+                pass
+            case model.Charge() | model.Refund():
+                pass  # the row has no due time any more; the rest was stored, is the caller's, or the account's
             case _:
                 assert_never(action)
 
@@ -453,12 +208,64 @@ class Engine:
             lane.put(job)
             return
         device = "modem" if channel is Channel.SMS else "voice driver"
-        self.settle(job.request_id, job.step, AttemptState.REFUSED, detail=f"no {device} is configured")
+        self.do(GiveUp(job.request_id, job.step, Verdict.REFUSED, f"no {device} is configured"))
 
-    def _set_timer(self, due_at: Ms, row: int) -> None:
-        self._wheel.set(due_at, row)
-        if due_at < self._asleep_until:
-            self._wake.set()
+
+def load(tx: Transaction, command: Command) -> Loaded:
+    """What a command needs."""
+    match command:
+        case Start():
+            return Loaded(active=tuple(tx.active_for(command.request.number)))
+        case Check() | Cancel() | Next() | Begin() | Settle() | SettleLate() | GiveUp() | Interrupt():
+            return Loaded(*(tx.request(command.request_id) or ()))
+        case Report():
+            meant = tx.attempt_reported(command.number, command.reference, command.device, command.since)
+            found = tx.request_by_row(meant[0]) if meant else None
+            return Loaded(*found, meant[1]) if meant and found else Loaded()
+        case Fire():
+            return Loaded(*(tx.request_by_row(command.row) or ()))
+        case ChargeTest() | RefundTest() | AddNote() | SetMeta():
+            return Loaded()
+        case _:
+            assert_never(command)
+
+
+def save(tx: Transaction, decision: Decision, at: Ms) -> Decision:
+    """Store what was decided; returns the decision with the row id of a request that is new."""
+    before, after = decision.before, decision.after
+    if after is not None and before is None:
+        decision = replace(decision, row=tx.insert(after))
+    elif after is not None and before is not None:
+        tx.update(decision.row, before, after)
+    for action in decision.actions:
+        match action:
+            case model.Note():
+                tx.add_history(at, decision.request_id, action.kind, action.step, action.detail)
+            case model.RecordCheck():
+                tx.add_check(decision.row, CheckLine(at, action.valid, action.ip_address))
+            case model.Charge():
+                tx.charge(action, forget=at - MONTH)
+            case model.Refund():
+                tx.refund(action)
+            case model.Remember():
+                tx.set_meta(action.name, action.value)
+            case model.Deliver() | model.SetTimer() | model.ClearTimer() | model.StopDelivery() | model.Reply():
+                pass  # for after the commit
+            case _:
+                assert_never(action)
+    return decision
+
+
+def _log(request: Request, note: model.Note) -> None:
+    if note.logged:
+        log.info(
+            "request=%s number=%s kind=%s step=%s detail=%r",
+            request.id,
+            masked(request.number),
+            note.kind,
+            note.step,
+            note.detail,
+        )
 
 
 def event_id(request_id: str, step: int) -> str:

@@ -28,10 +28,11 @@ from daemon.api.server import (
 )
 from daemon.clock import Clock
 from daemon.config import Config, ConfigErrors
+from daemon.core.commands import Policy
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Request
 from daemon.core.phrases import DEFAULT_LOCALE, locale_for_region, sms_text
-from daemon.engine import Engine, Policy
+from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.masterkey import KeyUnusable
@@ -86,7 +87,7 @@ class Daemon:
         reloader = Reloader(self.path, self.config, self.calls, _prompts, _tell_prompts)
         app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping, reloader)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        running = (self.engine.run(), self._watchdog(), _reloads(reloader, hangup), _look_after(inherited))
+        running = (self.engine.timers.run(), self._watchdog(), _reloads(reloader, hangup), _look_after(inherited))
         duties = [asyncio.create_task(duty) for duty in running]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())

@@ -12,12 +12,20 @@ import os
 
 import pyotp
 
+from daemon.core.model import Request
+
 
 class Pins:
     """PINs under one master key (32 octets or more)."""
 
     def __init__(self, master_key: bytes) -> None:
         self._key = master_key
+
+    def of(self, request: Request, generation: int) -> str:
+        """The PIN of a request itself, computed or unsealed; never to be stored or logged."""
+        if request.own_pin:
+            return self.unseal(request.id, request.sealed_pin)
+        return self.pin(request.id, generation, request.code_length)
 
     def pin(self, request_id: str, generation: int, length: int) -> str:
         """The PIN of a generation (from 1) with `length` digits."""

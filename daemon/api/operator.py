@@ -15,7 +15,7 @@ from daemon.api.calls import Call
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
-from daemon.core.model import Request
+from daemon.core.model import AttemptState, Request
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
 from daemon.store.contract import MAX_CHECKS
@@ -154,7 +154,7 @@ def details(request: Request) -> dict[str, Any]:
             "event": a.step + 1,
             "channel": str(a.channel),
             "pin": pin_letter(a.generation),
-            "state": str(a.state),
+            "state": str(AttemptState.QUEUED if a.state.waits else a.state),
             "device": a.device,
             "queued": zoned_text(a.queued_at),
             "settled": zoned_text(a.settled_at),

@@ -11,23 +11,28 @@ from starlette.responses import JSONResponse, Response
 
 from daemon.api import v1
 from daemon.api.calls import Call, Handler
-from daemon.api.params import Mistake, Parameters, Start, code_parameter, e164, start_parameters
+from daemon.api.params import Mistake, Parameters, code_parameter, e164, start_parameters
+from daemon.api.params import Start as StartParameters
 from daemon.clock import utc_text
 from daemon.config import Security
 from daemon.core.callers import Caller, account_id
+from daemon.core.commands import Cancel, Check, Next, Start
 from daemon.core.limits import Buckets
 from daemon.core.model import Channel, Request, Step
 from daemon.core.outcomes import Accepted, Busy, Outcome
 from daemon.core.workflows import effective_expiry, with_wait
 from daemon.engine import Engine, event_id
 from daemon.ids import request_id
-from daemon.store.contract import Check, StoreUnusable
+from daemon.store.contract import Check as CheckLine
+from daemon.store.contract import StoreUnusable
 
 COSTLY = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
 """Numbers whose owner earns by each message and call: only where a prefix allows them (toll fraud)."""
 
 PRICE = {"price": "0.00000000", "currency": "EUR"}
 MAX_SEARCH = 10
+
+COMMANDS: dict[str, type[Cancel] | type[Next]] = {"cancel": Cancel, "trigger_next_event": Next}
 
 Answer = dict[str, Any]
 
@@ -48,17 +53,17 @@ class Verify:
         wanted = start_parameters(given, self.workflows)
         self._admit(wanted)
         request = self._request(wanted, caller.account)
-        outcome = (await self.engine.start(caller, request)).outcome
+        outcome = (await self.engine.do(Start(caller, request))).outcome
         if isinstance(outcome, Busy):
             return {"request_id": outcome.own or "", **_said(outcome)}
         return {"request_id": request.id, **_said(outcome)}
 
     async def check(self, given: Parameters, caller: Caller) -> Answer:
         wanted, code = given.required("request_id"), code_parameter(given)
-        done = await self.engine.check(caller, wanted, code, (given.text("ip_address") or "")[:45])
-        if not isinstance(done.outcome, Accepted) or done.request is None:
+        done = await self.engine.do(Check(caller, wanted, code, (given.text("ip_address") or "")[:45]))
+        if not isinstance(done.outcome, Accepted) or done.after is None:
             return {"request_id": wanted, **_said(done.outcome)}
-        last = event_id(wanted, done.request.step - 1)
+        last = event_id(wanted, done.after.step - 1)
         return {"request_id": wanted, "event_id": last, **_said(done.outcome), **PRICE}
 
     async def search(self, given: Parameters, caller: Caller) -> Response:
@@ -77,13 +82,12 @@ class Verify:
 
     async def control(self, given: Parameters, caller: Caller) -> Answer:
         wanted, command = given.required("request_id"), given.required("cmd")
-        commands = {"cancel": self.engine.cancel, "trigger_next_event": self.engine.next_event}
-        if command not in commands:
+        if command not in COMMANDS:
             raise mistake(v1.WRONG_CMD)
-        outcome = (await commands[command](caller, wanted)).outcome
+        outcome = (await self.engine.do(COMMANDS[command](caller, wanted))).outcome
         return {**_said(outcome), "command": command} if isinstance(outcome, Accepted) else _said(outcome)
 
-    def _admit(self, wanted: Start) -> None:
+    def _admit(self, wanted: StartParameters) -> None:
         """The operator's rules on where may be sent, and by what."""
         admit(self.security, wanted.number)
         steps = self.workflows[wanted.workflow_id]
@@ -91,7 +95,7 @@ class Verify:
             need = " or ".join(sorted({WANTING[step.channel] for step in steps}))
             raise mistake(v1.unprocessable(wanted.workflow_id, need))
 
-    def _request(self, wanted: Start, account: str) -> Request:
+    def _request(self, wanted: StartParameters, account: str) -> Request:
         new_id = request_id(self.engine.clock.now())
         return Request(
             id=new_id,
@@ -104,7 +108,7 @@ class Verify:
             pin_expiry=effective_expiry(wanted.pin_expiry, wanted.next_event_wait),
             expiry_given=wanted.pin_expiry is not None,
             created_at=self.engine.clock.now(),
-            sealed_pin=self.engine.seal(new_id, wanted.pin_code) if wanted.pin_code else "",
+            sealed_pin=self.engine.pins.seal(new_id, wanted.pin_code) if wanted.pin_code else "",
             sender_id=wanted.sender_id,
             account=account,
         )
@@ -126,11 +130,11 @@ def _answer(sentence: v1.Sentence) -> Answer:
     return {"status": str(int(sentence.code)), **({"error_text": sentence.text} if sentence.text else {})}
 
 
-def _search_text(request: Request, checks: Iterable[Check]) -> str:
+def _search_text(request: Request, checks: Iterable[CheckLine]) -> str:
     return json.dumps(search_answer(request, checks), ensure_ascii=False, separators=(",", ":"))
 
 
-def search_answer(request: Request, checks: Iterable[Check]) -> Answer:
+def search_answer(request: Request, checks: Iterable[CheckLine]) -> Answer:
     """A request as /verify/search tells it. Codes that were tried are not kept, so none is shown."""
     return {
         "request_id": request.id,

@@ -4,36 +4,42 @@ Rules. A finished request changes no more, but for the truth about a delivery th
 set for another step, or fired too early, is ignored. A request has at most one timer, and its row is the truth
 about it. An event that comes late by no more than PUNCTUAL counts as on time, so that a schedule does not drift;
 one that comes later goes on from now, and one after the planned end only closes the request.
+What becomes of a delivery is decided by the table in `daemon.core.delivery`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
+from daemon.core.delivery import fire
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
-    BY_EARLIER_TRY,
-    MOVES,
     Action,
+    AnsweredLate,
     Attempt,
-    AttemptSettled,
+    AttemptAnswered,
     AttemptStarted,
     AttemptState,
     CancelRequested,
     ClearTimer,
     CodeSubmitted,
     Deliver,
+    DeliveryEvent,
     Event,
+    GivenUp,
+    Interrupted,
     NextRequested,
     Note,
     RecordCheck,
     Reply,
+    Reported,
     Request,
     Requested,
     SetTimer,
     Status,
     StepDue,
     StopDelivery,
+    Verdict,
 )
 from daemon.core.outcomes import (
     Accepted,
@@ -48,14 +54,11 @@ from daemon.core.outcomes import (
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
 PUNCTUAL = seconds(5)
-ARRIVED = frozenset({AttemptState.SENT, AttemptState.DELIVERED})
-AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use
-MAX_TRIES = 2  # an uncertain delivery goes out once more at the most
-
-Result = tuple[Request, tuple[Action, ...]]
+Advanced = tuple[Request, tuple[Action, ...]]
+"""The request as it is now, and what is to be done."""
 
 
-def advance(request: Request, event: Event) -> Result:
+def advance(request: Request, event: Event) -> Advanced:
     """Apply one event. Never raises; an event that no longer matters returns the request itself and no action."""
     match event:
         case Requested():
@@ -68,10 +71,8 @@ def advance(request: Request, event: Event) -> Result:
             return _cancel_requested(request, event)
         case NextRequested():
             return _next_requested(request, event)
-        case AttemptStarted():
-            return _attempt_started(request, event)
-        case AttemptSettled():
-            return _attempt_settled(request, event)
+        case AttemptStarted() | AttemptAnswered() | AnsweredLate() | Reported() | Interrupted() | GivenUp():
+            return _delivery(request, event)
         case _:
             assert_never(event)
 
@@ -79,7 +80,7 @@ def advance(request: Request, event: Event) -> Result:
 # --- the schedule ------------------------------------------------------------------------------------------
 
 
-def _step_due(request: Request, event: StepDue) -> Result:
+def _step_due(request: Request, event: StepDue) -> Advanced:
     if request.due_at is None or event.step != request.step or event.at < request.due_at:
         return request, ()
     at = request.due_at if event.at - request.due_at <= PUNCTUAL else event.at
@@ -89,21 +90,21 @@ def _step_due(request: Request, event: StepDue) -> Result:
     return _run_step(request, at)
 
 
-def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Result:
+def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Advanced:
     """Run the next event at `at`; there is one. renew: with another PIN."""
     step = request.steps[request.step]
     pinned, due_at = _pin_and_timer(request, at, renew=renew)
     attempt = Attempt(request.step, step.channel, pinned.generation, pinned.pin_until, queued_at=at)
-    kept, dropped = _drop_queued(
-        request.attempts, at, lambda a: a.channel is step.channel or a.generation != pinned.generation
+    cleared, dropped = _withdraw_waiting(
+        pinned, at, lambda a: a.channel is step.channel or a.generation != pinned.generation
     )
     running = replace(
-        pinned,
+        cleared,
         step=request.step + 1,
         due_at=due_at,
         first_event_at=at if request.first_event_at is None else request.first_event_at,
         last_event_at=at,
-        attempts=(*kept, attempt),
+        attempts=(*cleared.attempts, attempt),
     )
     return running, (
         *dropped,
@@ -139,7 +140,7 @@ def _own_code_died(request: Request, at: Ms) -> bool:
     return request.own_pin and request.expiry_given and at >= request.pin_until
 
 
-def _next_requested(request: Request, event: NextRequested) -> Result:
+def _next_requested(request: Request, event: NextRequested) -> Advanced:
     if request.finished:
         return request, (Reply(Gone()),)
     if request.step == len(request.steps):
@@ -149,7 +150,7 @@ def _next_requested(request: Request, event: NextRequested) -> Result:
     return _run_step(request, event.at)
 
 
-def _cancel_requested(request: Request, event: CancelRequested) -> Result:
+def _cancel_requested(request: Request, event: CancelRequested) -> Advanced:
     if request.finished:
         return request, (Reply(Gone()),)
     if event.at < request.created_at + event.after:
@@ -159,28 +160,31 @@ def _cancel_requested(request: Request, event: CancelRequested) -> Result:
     return _finish(request, Status.CANCELLED, event.at, Reply(Accepted()))
 
 
-def _finish(request: Request, status: Status, at: Ms, *answer: Action) -> Result:
-    kept, dropped = _drop_queued(request.attempts, at, lambda _: True)
-    finished = replace(request, status=status, due_at=None, finalized_at=at, attempts=kept)
+def _finish(request: Request, status: Status, at: Ms, *answer: Action) -> Advanced:
+    cleared, dropped = _withdraw_waiting(request, at, lambda _: True)
+    finished = replace(cleared, status=status, due_at=None, finalized_at=at)
     return finished, (*dropped, *answer, Note(status.lower()), ClearTimer(), StopDelivery())
 
 
 # --- the code ----------------------------------------------------------------------------------------------
 
 
-def _code_submitted(request: Request, event: CodeSubmitted) -> Result:
+def _code_submitted(request: Request, event: CodeSubmitted) -> Advanced:
     if request.finished:
         return request, (Reply(Gone()),)
     if event.at >= request.pin_until:
         return request, (
             Reply(WrongCode()),
-            RecordCheck(valid=False),
+            RecordCheck(False, event.ip_address),
             Note("check", detail="no valid PIN at this time"),
         )
     if event.correct:
-        return _finish(request, Status.SUCCESS, event.at, Reply(Accepted()), RecordCheck(valid=True))
+        return _finish(request, Status.SUCCESS, event.at, Reply(Accepted()), RecordCheck(True, event.ip_address))
     counted = replace(request, wrong=request.wrong + 1)
-    record = (RecordCheck(valid=False), Note("check", detail=f"wrong code {counted.wrong} of {WRONG_CODES_ALLOWED}"))
+    record = (
+        RecordCheck(False, event.ip_address),
+        Note("check", detail=f"wrong code {counted.wrong} of {WRONG_CODES_ALLOWED}"),
+    )
     if counted.wrong < WRONG_CODES_ALLOWED:
         return counted, (Reply(WrongCode()), *record)
     return _finish(counted, Status.FAILED, event.at, Reply(WrongTooOften()), *record)
@@ -189,63 +193,19 @@ def _code_submitted(request: Request, event: CodeSubmitted) -> Result:
 # --- deliveries --------------------------------------------------------------------------------------------
 
 
-def _attempt_started(request: Request, event: AttemptStarted) -> Result:
-    attempt = _attempt(request, event.step, AttemptState.SENDING)
-    if attempt is None:
+def _delivery(request: Request, event: DeliveryEvent) -> Advanced:
+    """What the transition of an attempt (see `daemon.core.delivery`) means for its request."""
+    fired = fire(request, event)
+    if fired is None:
         return request, ()
-    if event.at >= attempt.not_after:
-        late = AttemptSettled(
-            event.step, AttemptState.DROPPED, event.at, detail="the PIN expired before a device was free"
-        )
-        return _attempt_settled(request, late)
-    sending = replace(attempt, state=AttemptState.SENDING, tries=attempt.tries + 1, device=event.device)
-    return _with_attempt(request, sending), (Note("sending", event.step),)
-
-
-def _attempt_settled(request: Request, event: AttemptSettled) -> Result:
-    attempt = _attempt(request, event.step, event.state)
-    if attempt is None:
-        return request, ()
-    state = _given_up(attempt) if event.state is AttemptState.DROPPED else event.state
-    earlier_tries = attempt.tries - (attempt.state is not AttemptState.QUEUED)
-    if event.state in (AttemptState.REFUSED, AttemptState.FAILED) and earlier_tries and not event.reference:
-        state = AttemptState.UNCERTAIN  # one try was refused; the other may have arrived. A report knows which it means
-    detail = event.detail
-    if event.state in ARRIVED and _taken_at(attempt, event) >= _pin_dies_at(request, attempt):
-        detail = f"{detail}, {AFTER_DEATH}" if detail else AFTER_DEATH
-    settled = replace(
-        attempt,
-        state=state,
-        reference=event.reference or attempt.reference,
-        device=event.device if event.reference and event.device else attempt.device,
-        detail=detail,
-        settled_at=event.at,
-    )
-    note = Note(str(state), event.step, detail)
+    changed = _with_attempt(request, fired.attempt)
     current = not request.finished and request.step == event.step + 1
     left = request.step < len(request.steps) and not _own_code_died(request, event.at)
-    match event.state:
-        case AttemptState.QUEUED:
-            settled = replace(settled, tries=attempt.tries - 1)
-            return _again(request, settled, event.at, note)
-        case AttemptState.UNCERTAIN if event.resend and current and settled.tries < MAX_TRIES:
-            return _again(request, settled, event.at, note)
-        case AttemptState.REFUSED | AttemptState.DROPPED if event.move_on and current and left:
-            renew = event.state is AttemptState.DROPPED and _never_out(request)
-            moved, actions = _run_step(_with_attempt(request, settled), event.at, renew=renew)
-            return moved, (note, *actions)
-        case _:
-            return _with_attempt(request, settled), (note,)
-
-
-def _taken_at(attempt: Attempt, event: AttemptSettled) -> Ms:
-    """When the network, or the callee, had the PIN. A report may come much later, say from a phone that was off."""
-    return event.at if attempt.state is not AttemptState.SENT or attempt.settled_at is None else attempt.settled_at
-
-
-def _pin_dies_at(request: Request, attempt: Attempt) -> Ms:
-    """When the PIN of an attempt dies, or died; a later event may have prolonged its life."""
-    return request.pin_until if attempt.generation == request.generation else attempt.not_after
+    if not (fired.moves_on and current and left):
+        return changed, fired.actions
+    renew = fired.attempt.state is AttemptState.DROPPED and _never_out(changed)
+    moved, actions = _run_step(changed, event.at, renew=renew)
+    return moved, (*fired.actions, *actions)
 
 
 def _never_out(request: Request) -> bool:
@@ -253,49 +213,18 @@ def _never_out(request: Request) -> bool:
     return all(attempt.tries == 0 for attempt in request.attempts if attempt.generation == request.generation)
 
 
-def _again(request: Request, attempt: Attempt, at: Ms, note: Note) -> Result:
-    """Queue the attempt once more, unless the request is over or the PIN has died meanwhile."""
-    if request.finished:
-        return _with_attempt(request, replace(attempt, state=_given_up(attempt))), (note,)
-    if at >= attempt.not_after:
-        dead = replace(attempt, state=_given_up(attempt), detail=attempt.detail or "the PIN expired first")
-        return _with_attempt(request, dead), (note,)
-    queued = replace(attempt, state=AttemptState.QUEUED, settled_at=None)
-    deliver = Deliver(queued.step, queued.channel, queued.generation, queued.not_after)
-    return _with_attempt(request, queued), (note, deliver)
-
-
-def _given_up(attempt: Attempt) -> AttemptState:
-    """What an attempt is that is not sent again: the fate of an earlier try stays unknown."""
-    tried = attempt.state is AttemptState.QUEUED and attempt.tries > 0
-    return AttemptState.UNCERTAIN if tried or attempt.state is AttemptState.UNCERTAIN else AttemptState.DROPPED
-
-
-def _attempt(request: Request, step: int, wanted: AttemptState) -> Attempt | None:
-    """The attempt of a step, if it may go to the wanted state."""
-    for attempt in request.attempts:
-        if attempt.step == step and wanted in MOVES[attempt.state]:
-            untried = attempt.state is AttemptState.QUEUED and not attempt.tries
-            return None if untried and wanted in BY_EARLIER_TRY else attempt
-    return None
-
-
 def _with_attempt(request: Request, changed: Attempt) -> Request:
     return replace(request, attempts=tuple(changed if a.step == changed.step else a for a in request.attempts))
 
 
-def _drop_queued(
-    attempts: tuple[Attempt, ...], at: Ms, condition: Callable[[Attempt], bool]
-) -> tuple[tuple[Attempt, ...], tuple[Note, ...]]:
-    """The attempts with those still queued and meeting the condition given up, and a note for each of these."""
-    kept: list[Attempt] = []
-    notes: list[Note] = []
-    for attempt in attempts:
-        if attempt.state is AttemptState.QUEUED and condition(attempt):
-            attempt = replace(attempt, state=_given_up(attempt), settled_at=at)
-            notes.append(Note(str(attempt.state), attempt.step))
-        kept.append(attempt)
-    return tuple(kept), tuple(notes)
+def _withdraw_waiting(request: Request, at: Ms, condition: Callable[[Attempt], bool]) -> Advanced:
+    """Give up the attempts that wait for a device and meet the condition."""
+    notes: tuple[Action, ...] = ()
+    for attempt in request.attempts:
+        fired = fire(request, GivenUp(attempt.step, Verdict.WITHDRAWN, at)) if condition(attempt) else None
+        if fired is not None:
+            request, notes = _with_attempt(request, fired.attempt), (*notes, *fired.actions)
+    return request, notes
 
 
 def pin_letter(generation: int) -> str:

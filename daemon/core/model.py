@@ -27,7 +27,8 @@ class Status(StrEnum):
 class AttemptState(StrEnum):
     """Where the delivery of one event stands."""
 
-    QUEUED = "queued"  # waits for a device
+    QUEUED = "queued"  # waits for a device; nothing has gone out
+    REQUEUED = "requeued"  # waits for a device again; what an earlier try became is unknown
     SENDING = "sending"  # durable before the device acts; after a crash it means: unknown
     SENT = "sent"  # the network took it
     DELIVERED = "delivered"  # the handset has it, or the callee heard the PIN
@@ -36,22 +37,22 @@ class AttemptState(StrEnum):
     FAILED = "failed"  # did not go out or did not arrive
     DROPPED = "dropped"  # withdrawn before the device had it
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a device."""
+        return self in (AttemptState.QUEUED, AttemptState.REQUEUED)
 
-A = AttemptState
-MOVES: dict[AttemptState, frozenset[AttemptState]] = {
-    A.QUEUED: frozenset({A.SENDING, A.SENT, A.DELIVERED, A.REFUSED, A.UNCERTAIN, A.FAILED, A.DROPPED}),
-    A.SENDING: frozenset({A.QUEUED, A.SENT, A.DELIVERED, A.REFUSED, A.UNCERTAIN, A.FAILED, A.DROPPED}),
-    A.SENT: frozenset({A.DELIVERED, A.FAILED}),
-    A.UNCERTAIN: frozenset({A.QUEUED, A.SENT, A.DELIVERED, A.REFUSED, A.FAILED}),
-    A.DELIVERED: frozenset(),
-    A.REFUSED: frozenset(),
-    A.FAILED: frozenset(),
-    A.DROPPED: frozenset(),
-}
-"""Every change of an attempt that there is; whatever else is asked for came too late and is ignored."""
-BY_EARLIER_TRY = frozenset({A.SENT, A.DELIVERED, A.UNCERTAIN})
-"""What a queued attempt can become only for the sake of an earlier try whose fate was unknown."""
-del A
+
+class Verdict(StrEnum):
+    """What a device, or the lane in front of it, says of one try. What that makes of the attempt, the core decides."""
+
+    TAKEN = "taken"  # the network took it
+    HEARD = "heard"  # the callee heard the PIN
+    REFUSED = "refused"  # it would be refused again
+    NOT_SENT = "not sent"  # nothing has gone out; another try may succeed
+    UNCERTAIN = "uncertain"  # it may have gone out
+    FAILED = "failed"  # it did not arrive, and is not tried again
+    WITHDRAWN = "withdrawn"  # the lane took it back before the device had it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The delivery of one event. tries counts how often it may have gone out; not_after is when its PIN dies."""
+    """The delivery of one event. not_after is when its PIN dies.
+
+    tries counts those that may have gone out, the one under way included; each is charged for one SMS.
+    """
 
     step: int
     channel: Channel
@@ -124,11 +128,6 @@ class Request:
         """The delivery of an event; None before there is one."""
         return next((attempt for attempt in self.attempts if attempt.step == step), None)
 
-    @property
-    def channels(self) -> frozenset[Channel]:
-        """The channels that the workflow uses."""
-        return frozenset(step.channel for step in self.steps)
-
 
 # --- events: what happened ---------------------------------------------------------------------------------
 
@@ -150,10 +149,11 @@ class StepDue:
 
 @dataclass(frozen=True, slots=True)
 class CodeSubmitted:
-    """The person's code came in and was compared with the PIN of the current generation."""
+    """The person's code came in and was compared with the PIN of the current generation. ip_address: the person's."""
 
     correct: bool
     at: Ms
+    ip_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,25 +182,71 @@ class AttemptStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptSettled:
-    """What became of the delivery of this step.
+class AttemptAnswered:
+    """What the device made of the try that is under way.
 
-    state QUEUED means that nothing has been sent and it shall be tried again. device: whose the reference is; it may
-    be an earlier try's. resend: an uncertain one may go out once more. move_on: one that was refused or dropped starts
-    the next event at once.
+    parts: SMS of it that may have gone out. resend: an uncertain one may go out once more. move_on: one that was
+    refused or withdrawn starts the next event at once.
     """
 
     step: int
-    state: AttemptState
+    verdict: Verdict
     at: Ms
+    device: str = ""
     reference: str = ""
     detail: str = ""
-    device: str = ""
+    parts: int = 1
     resend: bool = False
     move_on: bool = False
 
 
-Event = Requested | StepDue | CodeSubmitted | CancelRequested | NextRequested | AttemptStarted | AttemptSettled
+@dataclass(frozen=True, slots=True)
+class AnsweredLate:
+    """A driver learned later what the network said of a try that had ended as uncertain."""
+
+    step: int
+    verdict: Verdict
+    at: Ms
+    device: str = ""
+    reference: str = ""
+    detail: str = ""
+    move_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A status report came: the handset has the message, or never gets it."""
+
+    step: int
+    delivered: bool
+    at: Ms
+    device: str = ""
+    reference: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The daemon stopped while the device had the delivery. resend: as of an uncertain one."""
+
+    step: int
+    at: Ms
+    resend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A delivery that waits for a device is not wanted any more, or cannot be made. move_on: as in AttemptAnswered."""
+
+    step: int
+    verdict: Verdict
+    at: Ms
+    detail: str = ""
+    move_on: bool = False
+
+
+DeliveryEvent = AttemptStarted | AttemptAnswered | AnsweredLate | Reported | Interrupted | GivenUp
+Event = Requested | StepDue | CodeSubmitted | CancelRequested | NextRequested | DeliveryEvent
 
 
 # --- actions: what to do -----------------------------------------------------------------------------------
@@ -239,6 +285,7 @@ class RecordCheck:
     """Keep that a code was judged."""
 
     valid: bool
+    ip_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +296,41 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Charge:
+    """So many SMS to this number may go out, or may have gone out, by this device: they count for its quota."""
+
+    at: Ms
+    device: str
+    number: str = field(repr=False)
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """So many SMS to this number that were charged to this device have not gone out."""
+
+    device: str
+    number: str = field(repr=False)
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
-    """One line of the request's history."""
+    """One line of the history. logged: in the log, too."""
 
     kind: str
     step: int | None = None
     detail: str = ""
+    logged: bool = True
 
 
-Action = Deliver | SetTimer | ClearTimer | StopDelivery | RecordCheck | Reply | Note
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Set a lasting setting that is not the configuration's."""
+
+    name: str
+    value: str
+
+
+Accounting = Charge | Refund
+Action = Deliver | SetTimer | ClearTimer | StopDelivery | RecordCheck | Reply | Note | Remember | Accounting

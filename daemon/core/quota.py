@@ -1,10 +1,9 @@
 """How much a SIM may send: SMS an hour and a day, and distinct recipients a month, by which carriers bar SIMs.
 
 Pure: times are arguments. The windows slide. A recipient who had a message this month costs nothing.
-What is under way counts already: two messages at a time, say a test beside a request, must not both be the last one.
 """
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from daemon.core.milliseconds import Ms, seconds
@@ -32,54 +31,56 @@ class Used:
 
 
 class Quota:
-    """What one SIM has sent. Tell it in the order of time."""
+    """What one SIM has sent: a projection of the rows, so charge and refund follow their commit, in the order of time.
+
+    A reservation stands for a charge that is not durable yet, so that two messages cannot both be the last one.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._hour: deque[Ms] = deque()
-        self._day: deque[Ms] = deque()
-        self._recipients: dict[str, Ms] = {}  # the last time of each, the longest ago first
-        self._under_way: list[str] = []
+        self._hour: deque[tuple[Ms, str]] = deque()  # each SMS: when, to whom
+        self._day: deque[tuple[Ms, str]] = deque()
+        self._month: deque[tuple[Ms, str]] = deque()  # only where recipients have a limit
+        self._recipients: Counter[str] = Counter()  # SMS of the month to each
+        self._reserved: list[str] = []
 
-    @property
-    def under_way(self) -> int:
-        """Messages that have begun and not ended."""
-        return len(self._under_way)
+    def reserve(self, number: str) -> None:
+        """A message to this number is about to be charged."""
+        self._reserved.append(number)
 
-    def begin(self, number: str) -> None:
-        """A message is about to go out."""
-        self._under_way.append(number)
+    def release(self, number: str) -> None:
+        """It was not charged; if it was, nothing is reserved any more."""
+        if number in self._reserved:
+            self._reserved.remove(number)
 
-    def end(self, at: Ms, number: str, parts: int) -> None:
-        """What was begun has ended; parts: of it that may have gone out, for each is an SMS to the carrier."""
-        self._under_way.remove(number)
-        for _ in range(parts):
-            self.sent(at, number)
-
-    def sent(self, at: Ms, number: str) -> None:
-        """An SMS may have gone out."""
-        self._hour.append(at)
-        self._day.append(at)
+    def charge(self, at: Ms, number: str, count: int = 1) -> None:
+        """So many SMS may go out, or may have gone out. The first takes the place of its reservation."""
+        self.release(number)
+        charged = [(at, number)] * count
+        self._hour.extend(charged)
+        self._day.extend(charged)
         if self.limits.monthly_recipients:
-            self._recipients.pop(number, None)
-            self._recipients[number] = at
+            self._month.extend(charged)
+            self._recipients[number] += count
 
-    def take_back(self) -> None:
-        """The last SMS that was told was not sent after all; its recipient stays known."""
-        for window in (self._hour, self._day):
-            if window:
-                window.pop()
+    def refund(self, number: str, count: int = 1) -> None:
+        """The last so many SMS to this number have not gone out."""
+        for _ in range(count):
+            _remove_last(self._hour, number)
+            _remove_last(self._day, number)
+            if _remove_last(self._month, number):
+                self._forget_recipient(number)
 
     def used(self, at: Ms) -> Used:
         self._forget(at)
-        more = self.under_way
-        new = len(set(self._under_way) - self._recipients.keys()) if self.limits.monthly_recipients else 0
+        more = len(self._reserved)
+        new = len(set(self._reserved) - self._recipients.keys()) if self.limits.monthly_recipients else 0
         return Used(len(self._hour) + more, len(self._day) + more, len(self._recipients) + new)
 
     def allows(self, at: Ms, number: str) -> bool:
         """Whether a message may go out to this number now."""
         full = self.full(at)
-        return not full or (full == RECIPIENTS and (number in self._recipients or number in self._under_way))
+        return not full or (full == RECIPIENTS and (number in self._recipients or number in self._reserved))
 
     def full(self, at: Ms) -> str:
         """The limit that is reached, as an operator would say it; "" if none is."""
@@ -93,7 +94,21 @@ class Quota:
 
     def _forget(self, at: Ms) -> None:
         for window, length in ((self._hour, HOUR), (self._day, DAY)):
-            while window and window[0] <= at - length:
+            while window and window[0][0] <= at - length:
                 window.popleft()
-        while self._recipients and next(iter(self._recipients.values())) <= at - MONTH:
-            del self._recipients[next(iter(self._recipients))]
+        while self._month and self._month[0][0] <= at - MONTH:
+            self._forget_recipient(self._month.popleft()[1])
+
+    def _forget_recipient(self, number: str) -> None:
+        self._recipients[number] -= 1
+        if not self._recipients[number]:
+            del self._recipients[number]
+
+
+def _remove_last(window: deque[tuple[Ms, str]], number: str) -> bool:
+    """Take out the newest SMS to this number; whether there was one."""
+    for place in reversed(range(len(window))):
+        if window[place][1] == number:
+            del window[place]
+            return True
+    return False

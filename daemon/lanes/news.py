@@ -1,8 +1,10 @@
-"""How a device's change of state is logged: the worse for the operator, the higher the priority."""
+"""What all lanes say: how a device's change of state is logged (the worse, the higher), and of a defect of our own."""
 
 import logging
 
 from drivers import DeviceState, ModemStatus, TrunkStatus
+
+DEFECT = "a defect: report the log"
 
 log = logging.getLogger("pinwheel.lanes")
 

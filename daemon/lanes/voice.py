@@ -6,10 +6,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from daemon.core.model import Attempt, AttemptState, Request
+from daemon.core.commands import AddNote, Begin, Settle
+from daemon.core.delivery import STATES
+from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.phrases import speakable
 from daemon.engine import STORE_AGAIN_S, Engine, Job
-from daemon.lanes.news import log_state
+from daemon.lanes.news import DEFECT, log_state
 from daemon.lanes.story import judged
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
 from daemon.store.contract import StoreUnusable
@@ -25,7 +27,7 @@ from drivers import (
 
 log = logging.getLogger("pinwheel.lanes")
 
-GUARD_PAUSE_S = 1.0
+REDIAL_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,6 @@ class VoiceLane:
             await self._deliver(job)
         except StoreUnusable:  # told by the store; nobody was called
             asyncio.get_running_loop().call_later(STORE_AGAIN_S, self.put, job)
-        except Exception:
-            log.exception("request=%s lane=failed", job.request_id)
         finally:
             self._free.release()
 
@@ -156,29 +156,37 @@ class VoiceLane:
     async def _deliver(self, job: Job) -> None:
         self._wanted.add(job.request_id)
         try:
-            begun = (await self._engine.begin(job.request_id, job.step, "voice")).begun(job.step)
+            begun = (await self._engine.do(Begin(job.request_id, job.step, "voice"))).begun(job.step)
             if begun is None:
                 return
-            state, detail = await self._speak(job, *begun)
+            verdict, detail = await self._call(job, *begun)
         finally:
             self._wanted.discard(job.request_id)
-        self.outcomes[state] += 1
-        if state is AttemptState.QUEUED:
-            await asyncio.sleep(GUARD_PAUSE_S)
-        self._engine.settle(job.request_id, job.step, state, detail=detail)
+        self.outcomes[STATES[verdict]] += 1
+        if verdict is Verdict.NOT_SENT:
+            await asyncio.sleep(REDIAL_PAUSE_S)
+        self._engine.do(Settle(job.request_id, job.step, verdict, detail=detail))
 
-    async def _speak(self, job: Job, request: Request, attempt: Attempt) -> tuple[AttemptState, str]:
+    async def _call(self, job: Job, request: Request, attempt: Attempt) -> tuple[Verdict, str]:
+        """What became of a call; a defect of our own ends this one, and is recorded."""
+        try:
+            return await self._speak(job, request, attempt)
+        except Exception:  # the end of one call: whatever went wrong, its row must not stay in `sending`
+            log.exception("request=%s lane=failed", job.request_id)
+            return Verdict.FAILED, DEFECT
+
+    async def _speak(self, job: Job, request: Request, attempt: Attempt) -> tuple[Verdict, str]:
         if job.request_id not in self._wanted:
-            return AttemptState.DROPPED, "stopped before it was dialled"
-        pin = self._engine.pin(request, attempt.generation)
+            return Verdict.WITHDRAWN, "stopped before it was dialled"
+        pin = self._engine.pins.of(request, attempt.generation)
         if not speakable(pin):
-            return AttemptState.REFUSED, "a code with letters cannot be spoken"
+            return Verdict.REFUSED, "a code with letters cannot be spoken"
         try:
             speech = self.prompts.speech(request.locale, pin, request.brand, offer=self._manner.repeats > 0)
         except PromptsUnusable as exc:
-            return AttemptState.REFUSED, str(exc)
+            return Verdict.REFUSED, str(exc)
         if self._manner.confirm and speech.question is None:
-            return AttemptState.REFUSED, f"the prompts for {speech.locale} have no question, which confirm needs"
+            return Verdict.REFUSED, f"the prompts for {speech.locale} have no question, which confirm needs"
         self._tell_once(request.locale, speech.locale)
         loop = asyncio.get_running_loop()
 
@@ -190,7 +198,7 @@ class VoiceLane:
         try:
             result = await asyncio.wrap_future(handle.result)
         except Unavailable as exc:
-            return AttemptState.QUEUED, str(exc)
+            return Verdict.NOT_SENT, str(exc)
         finally:
             self.under_way.pop(job.request_id, None)
         self.outcomes["one-way"] += result.one_way
@@ -204,7 +212,7 @@ class VoiceLane:
             )
 
     def _progressed(self, job: Job, phase: CallPhase) -> None:
-        self._engine.note(job.request_id, job.step, str(phase))
+        self._engine.do(AddNote(job.request_id, job.step, str(phase)))
         call = self.under_way.get(job.request_id)
         if call is not None:
             call.phase, call.since = phase, time.monotonic()

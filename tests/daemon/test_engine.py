@@ -8,11 +8,12 @@ import pytest
 
 from daemon.clock import Clock
 from daemon.core.callers import Caller
+from daemon.core.commands import Begin, Cancel, Check, Next, Policy, Settle, Start
 from daemon.core.machine import pin_letter
 from daemon.core.milliseconds import Ms, in_seconds
-from daemon.core.model import AttemptState, Channel, Request
+from daemon.core.model import AttemptState, Channel, Request, Verdict
 from daemon.core.outcomes import Accepted, Busy, Outcome, Unknown, WrongCode
-from daemon.engine import Engine, Job, Policy
+from daemon.engine import Engine, Job
 from daemon.ids import request_id
 from daemon.pins import Pins
 from daemon.store.sqlite.store import SqliteStore
@@ -49,8 +50,8 @@ class Sends:
         self._engine = engine
 
     def put(self, job: Job) -> None:
-        self._engine.begin(job.request_id, job.step, "sim1")
-        self._engine.settle(job.request_id, job.step, AttemptState.SENT, device="sim1")
+        self._engine.do(Begin(job.request_id, job.step, "sim1"))
+        self._engine.do(Settle(job.request_id, job.step, Verdict.TAKEN, "sim1"))
 
     def stop(self, request_id: str) -> None: ...
 
@@ -65,7 +66,7 @@ def engine_on(store: SqliteStore, hand: Hand) -> Engine:
 async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
     """A request from its start to its end, nobody typing a code."""
     new = replace(plan, id=request_id(engine.clock.now()))
-    await engine.start(Caller(), new)
+    await engine.do(Start(Caller(), new))
     for _ in range(len(plan.steps) + 1):
         await engine.store.submit(lambda _: None)  # what the lane has submitted
         found = engine.store.reading.request(new.id)
@@ -73,7 +74,7 @@ async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
         if found[1].due_at is None:
             return found[1]
         hand.at = in_seconds(found[1].due_at) + LATE_S
-        await engine.turn()
+        await engine.timers.turn()
         await engine.store.submit(lambda _: None)
     raise AssertionError("a timer was lost")
 
@@ -126,11 +127,11 @@ def test_every_check_is_kept_with_its_request(store: SqliteStore, hand: Hand) ->
         engine = engine_on(store, hand)
         ids = [request_id(engine.clock.now()) for _ in range(2)]
         for number, new_id in enumerate(ids):
-            await engine.start(Caller(), replace(request(6), id=new_id, number=f"44770090012{number}"))
+            await engine.do(Start(Caller(), replace(request(6), id=new_id, number=f"44770090012{number}")))
         found = store.reading.request(ids[1])
         assert found is not None
-        for new_id, code in ((ids[0], "no"), (ids[1], "no"), (ids[0], "no"), (ids[1], engine.pin(found[1], 1))):
-            await engine.check(Caller(), new_id, code, f"192.0.2.{ids.index(new_id)}")
+        for new_id, code in ((ids[0], "no"), (ids[1], "no"), (ids[0], "no"), (ids[1], engine.pins.of(found[1], 1))):
+            await engine.do(Check(Caller(), new_id, code, f"192.0.2.{ids.index(new_id)}"))
         return await engine.find(Caller(), ids, lambda _, checks: [(check.valid, check.ip_address) for check in checks])
 
     assert asyncio.run(main()) == [
@@ -144,7 +145,7 @@ def test_what_a_search_tells_is_made_on_a_thread_for_reading(store: SqliteStore,
 
     async def main() -> list[str]:
         engine, wanted = engine_on(store, hand), f"{7:032x}"
-        await engine.start(Caller(), replace(request(1), id=wanted))
+        await engine.do(Start(Caller(), replace(request(1), id=wanted)))
         return await engine.find(Caller(), [wanted], lambda *_: threading.current_thread().name)
 
     assert [name.partition("_")[0] for name in asyncio.run(main())] == ["store-reader"]
@@ -153,15 +154,15 @@ def test_what_a_search_tells_is_made_on_a_thread_for_reading(store: SqliteStore,
 def test_a_request_of_another_account_is_unknown_to_the_engine(store: SqliteStore, hand: Hand) -> None:
     async def main() -> list[object]:
         engine, wanted = engine_on(store, hand), f"{7:032x}"
-        await engine.start(Caller("acme"), replace(request(1), id=wanted, account="acme"))
+        await engine.do(Start(Caller("acme"), replace(request(1), id=wanted, account="acme")))
         hand.at += 40
         seen: list[object] = [await engine.find(Caller("bolt"), [wanted], lambda found, _: found)]
-        for ask in (engine.cancel, engine.next_event):
-            seen.append((await ask(Caller("bolt"), wanted)).outcome)
-        seen.append((await engine.check(Caller(), wanted, "0000", "")).outcome)
-        busy = await engine.start(Caller("bolt"), replace(request(1), id=f"{8:032x}", account="bolt"))
+        for ask in (Cancel, Next):
+            seen.append((await engine.do(ask(Caller("bolt"), wanted))).outcome)
+        seen.append((await engine.do(Check(Caller(), wanted, "0000", ""))).outcome)
+        busy = await engine.do(Start(Caller("bolt"), replace(request(1), id=f"{8:032x}", account="bolt")))
         seen.append(busy.outcome)
-        seen.append((await engine.cancel(Caller("acme"), wanted)).outcome)
+        seen.append((await engine.do(Cancel(Caller("acme"), wanted))).outcome)
         return seen
 
     assert asyncio.run(main()) == [[], Unknown(), Unknown(), Unknown(), Busy(own=None), Accepted()]
@@ -174,12 +175,12 @@ def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: SqliteStor
         for left_ms in (1, 0):
             new = replace(request(6, pin_expiry=60), id=request_id(engine.clock.now()), number=f"44770090012{left_ms}")
             hand.at += 0.4564
-            await engine.start(Caller(), new)
+            await engine.do(Start(Caller(), new))
             found = engine.store.reading.request(new.id)
             assert found is not None
-            pin = engine.pin(found[1], 1)
+            pin = engine.pins.of(found[1], 1)
             hand.at = in_seconds(found[1].pin_until - Ms(left_ms)) + (late_s if not left_ms else 0.0001)
-            outcomes.append((await engine.check(Caller(), new.id, pin, "")).outcome)
+            outcomes.append((await engine.do(Check(Caller(), new.id, pin, ""))).outcome)
         return outcomes
 
     assert asyncio.run(main()) == [Accepted(), WrongCode()]

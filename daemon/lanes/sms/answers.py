@@ -1,54 +1,43 @@
-"""A driver's answer to a message as the attempt's state, and how it is recorded."""
+"""A driver's answer to a message, as the verdict that the core judges by."""
 
-import asyncio
 from dataclasses import dataclass
 
-from daemon.core.model import AttemptState
-from daemon.engine import Engine, Job, Result
+from daemon.core.commands import Settle, SettleLate
+from daemon.core.model import Verdict
+from daemon.engine import Job
 from daemon.lanes.sms.slots import ModemSlot
 from drivers import DriverError, Receipt, Refused, Unavailable, Uncertain
 
-ERROR_STATES: dict[type[DriverError], AttemptState] = {
-    Refused: AttemptState.REFUSED,
-    Unavailable: AttemptState.QUEUED,
-    Uncertain: AttemptState.UNCERTAIN,
+VERDICTS: dict[type[DriverError], Verdict] = {
+    Refused: Verdict.REFUSED,
+    Unavailable: Verdict.NOT_SENT,
+    Uncertain: Verdict.UNCERTAIN,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """What became of a message. reference: TP-MR of its last part; detail: what an operator should know."""
+class Judgement:
+    """What became of a message. reference: TP-MR of its last part; parts: SMS of it that may have gone out."""
 
-    state: AttemptState
+    verdict: Verdict
     reference: str = ""
     detail: str = ""
+    parts: int = 0
 
 
-def settlement(answer: Receipt | DriverError) -> Settlement:
+def judged(answer: Receipt | DriverError) -> Judgement:
     if isinstance(answer, Receipt):
-        return Settlement(AttemptState.SENT, str(answer.references[-1]))
-    state = next(state for kind, state in ERROR_STATES.items() if isinstance(answer, kind))
-    return Settlement(state, detail=str(answer))
+        return Judgement(Verdict.TAKEN, str(answer.references[-1]), parts=len(answer.references))
+    verdict = next(verdict for kind, verdict in VERDICTS.items() if isinstance(answer, kind))
+    return Judgement(verdict, detail=str(answer), parts=answer.parts if isinstance(answer, Uncertain) else 0)
 
 
-def parts_of(answer: Receipt | DriverError) -> int:
-    """How many SMS it may have been."""
-    if isinstance(answer, Receipt):
-        return len(answer.references)
-    return answer.parts if isinstance(answer, Uncertain) else 0
+def settle(slot: ModemSlot, job: Job, judged: Judgement) -> Settle:
+    """The command that records the answer."""
+    said = (judged.reference, judged.detail, judged.parts)
+    return Settle(job.request_id, job.step, judged.verdict, slot.name, *said)
 
 
-def settle(
-    engine: Engine, slot: ModemSlot, job: Job, settled: Settlement, parts: int = 1, only: AttemptState | None = None
-) -> "asyncio.Future[Result]":
-    """Record it. parts: that may have gone out; only: as in `Engine.settle`."""
-    return engine.settle(
-        job.request_id,
-        job.step,
-        settled.state,
-        device=slot.name,
-        reference=settled.reference,
-        detail=settled.detail,
-        parts=parts,
-        only=only,
-    )
+def settle_late(slot: ModemSlot, job: Job, judged: Judgement) -> SettleLate:
+    """The command that records an answer which the driver learned late."""
+    return SettleLate(job.request_id, job.step, judged.verdict, slot.name, judged.reference, judged.detail)

@@ -14,12 +14,14 @@ from functools import partial
 
 from daemon.config import Modem
 from daemon.core.backlog import Backlog, FreeModem, Message
+from daemon.core.commands import Begin, Decision, GiveUp
 from daemon.core.holds import Holds
 from daemon.core.milliseconds import in_seconds, seconds
-from daemon.core.model import AttemptState
+from daemon.core.model import Verdict
 from daemon.core.overload import Load, Overload
-from daemon.engine import STORE_AGAIN_S, Engine, Job, Result
-from daemon.lanes.sms.answers import Settlement, settle
+from daemon.engine import STORE_AGAIN_S, Engine, Job
+from daemon.lanes.news import DEFECT
+from daemon.lanes.sms.answers import Judgement, settle
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.news import News
 from daemon.lanes.sms.pool import Pool
@@ -127,7 +129,8 @@ class SmsLane:
 
     def _begin(self, slot: ModemSlot, job: Job) -> None:
         slot.begin(job.number)
-        beginning = self._engine.begin(job.request_id, job.step, slot.name)  # in one commit with the last result
+        begin = Begin(job.request_id, job.step, slot.name)
+        beginning = self._engine.do(begin)  # in one commit with the last result
         task = asyncio.get_running_loop().create_task(self._deliver(slot, job, beginning), name=f"sms-{slot.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -154,7 +157,7 @@ class SmsLane:
             job, hold = message.job, self._holds.hold(message.number)
             if hold is not None:
                 detail = f"given up, the network did not take it {hold.times} times: {hold.why}"
-                self._engine.settle(job.request_id, job.step, AttemptState.FAILED, detail=detail)
+                self._engine.do(GiveUp(job.request_id, job.step, Verdict.FAILED, detail))
                 self._holds.taken(message.number)
             else:
                 self._drop_waiting(job, now)
@@ -170,13 +173,13 @@ class SmsLane:
         else:
             self._drop(job, f"{limits[0]} is reached" if limits else "no modem was ready")
 
-    def _drop(self, job: Job, why: str) -> "asyncio.Future[Result]":
+    def _drop(self, job: Job, why: str) -> "asyncio.Future[Decision]":
         detail = f"{NOT_ALIVE}: {why}"
-        return self._engine.settle(job.request_id, job.step, AttemptState.DROPPED, detail=detail)
+        return self._engine.do(GiveUp(job.request_id, job.step, Verdict.WITHDRAWN, detail))
 
-    def _count_dropped(self, working: int, dropped: "asyncio.Future[Result]") -> None:
+    def _count_dropped(self, working: int, dropped: "asyncio.Future[Decision]") -> None:
         """Unless it was no longer wanted."""
-        if not dropped.cancelled() and dropped.exception() is None and dropped.result().actions:
+        if not dropped.cancelled() and dropped.exception() is None and dropped.result().changed:
             self._load.dropped(time.monotonic(), working)
             self._watch_load()
 
@@ -189,28 +192,27 @@ class SmsLane:
 
     # --- one message ---
 
-    async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Result]") -> None:
-        parts, begun = 0, None
+    async def _deliver(self, slot: ModemSlot, job: Job, beginning: "asyncio.Future[Decision]") -> None:
+        begun = None
         try:
             begun = (await beginning).begun(job.step)
             late = self._late(job)  # after a slow disk
             if begun is not None and late:
-                settle(
-                    self._engine, slot, job, Settlement(AttemptState.DROPPED, detail=f"{NOT_ALIVE}: {late}"), parts=0
-                )
+                withdrawn = Judgement(Verdict.WITHDRAWN, detail=f"{NOT_ALIVE}: {late}")
+                self._engine.do(settle(slot, job, withdrawn))
             elif begun is not None:
-                parts = await self._sender.send(slot, job, *begun)
+                await self._sender.send(slot, job, *begun)
         except StoreUnusable:  # logged by the store; nothing was sent
             slot.rest(STORE_AGAIN_S)
             self._insert(job)
-        except Exception:
+        except Exception:  # the end of one message: whatever went wrong, its row must not stay in `sending`
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
             slot.rest(DEFECT_REST_S)
             if begun is not None:
-                defect = Settlement(AttemptState.FAILED, detail="a defect: report the log")
-                settle(self._engine, slot, job, defect, parts=0)
+                self._engine.do(settle(slot, job, Judgement(Verdict.FAILED, detail=DEFECT)))
         finally:
-            slot.quota.end(self._engine.clock.now(), job.number, parts)
+            if begun is None:
+                slot.quota.release(job.number)
             slot.busy = False
             slot.idle_since = time.monotonic()
             self._dispatch()

@@ -4,16 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 
-from daemon.core.model import AttemptState
-from daemon.engine import Engine, Result
+from daemon.core.commands import AddNote, Decision
+from daemon.engine import Engine
 from daemon.lanes.news import log_state
-from daemon.lanes.sms.answers import Settlement, settle, settlement
+from daemon.lanes.sms.answers import judged, settle_late
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
-from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, SmsListener, StatusReport, Uncertain
+from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, SmsListener, StatusReport
 
 log = logging.getLogger("pinwheel.lanes")
 
@@ -42,7 +41,7 @@ class News:
         if isinstance(event, IncomingSms):
             log.info("modem=%s incoming=sms", slot.name)
             text = f"{slot.name} from {event.sender}: {event.text}"
-            _when_durable(safe, self._engine.note("", None, "incoming", text, insist=not event.stored))
+            _when_durable(safe, self._engine.do(AddNote("", None, "incoming", text, insist=not event.stored)))
         elif isinstance(event, StatusReport):
             slot.reporting.reported()
             slot.watch_reports()
@@ -62,29 +61,17 @@ class News:
         self._look()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
-        """A late refusal changes only what policy has left uncertain; of what goes out again it is no news."""
+        """What a late answer means for its message, the core knows; here it says that the modem works."""
         job = next((job for sms, job in slot.unsettled if sms is late.sms), None)
         if job is None:  # a test's
             self._tests.answered_late(slot, late)
             return
         if isinstance(late.answer, Receipt):
             slot.works()
-            settle(self._engine, slot, job, settlement(late.answer))
-        elif not isinstance(late.answer, Uncertain):
-            refused = settlement(late.answer)
-            if refused.state is AttemptState.QUEUED:  # by now another event may be under way
-                refused = Settlement(AttemptState.FAILED, detail=refused.detail)
-            recorded = settle(self._engine, slot, job, refused, 0, only=AttemptState.UNCERTAIN)
-            recorded.add_done_callback(partial(_take_back, slot))
+        self._engine.do(settle_late(slot, job, judged(late.answer)))
 
 
-def _take_back(slot: ModemSlot, settled: "asyncio.Future[Result]") -> None:
-    """What was not sent after all does not count."""
-    if not settled.cancelled() and settled.exception() is None and settled.result().actions:
-        slot.quota.take_back()
-
-
-def _when_durable(safe: Future[bool], committed: "asyncio.Future[Result] | None") -> None:
+def _when_durable(safe: Future[bool], committed: "asyncio.Future[Decision] | None") -> None:
     if committed is None:
         safe.set_result(True)
     else:

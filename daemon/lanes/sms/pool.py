@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from daemon.config import Modem
+from daemon.core.commands import SetMeta
 from daemon.core.quota import MONTH, Quota
 from daemon.engine import Engine
 from daemon.lanes.sms.slots import Duty, ModemSlot, NoSuchModem, duty_key, limits
@@ -32,8 +33,9 @@ class Pool:
         """Load what each SIM has sent, and open those that the operator has not drained."""
         now, reading = self._engine.clock.now(), self._engine.store.reading
         for slot in self.slots:
+            self._engine.accounts[slot.name] = slot.quota
             for at, number in reading.sent_by(slot.name, now - MONTH):
-                slot.quota.sent(min(at, now), number)  # a clock may have been ahead
+                slot.quota.charge(min(at, now), number)  # a clock may have been ahead
             slot.duty = Duty(reading.meta(duty_key(slot)) or Duty.WORKING)
             if slot.duty is not Duty.DRAINED:
                 slot.driver.open(self._listener(slot))
@@ -52,11 +54,11 @@ class Pool:
     async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
         """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has closed its port."""
         async with slot.turn:
-            await self._engine.remember(duty_key(slot), duty)
+            await self._engine.do(SetMeta(duty_key(slot), duty))
             before, slot.duty = slot.duty, duty
             log.info("modem=%s duty=%s", slot.name, duty)
             if duty is Duty.DRAINED and before is not Duty.DRAINED:
-                while slot.quota.under_way:
+                while slot.under_way:
                     await asyncio.sleep(0.05)
                 await asyncio.to_thread(slot.driver.close)
             elif duty is not Duty.DRAINED and (

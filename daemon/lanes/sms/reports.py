@@ -2,9 +2,10 @@
 
 import asyncio
 
+from daemon.core.commands import Decision, Report
 from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptState
-from daemon.engine import Engine, Result
+from daemon.engine import Engine
 from daemon.lanes.sms.slots import ModemSlot
 from drivers import Delivery, StatusReport
 
@@ -13,20 +14,20 @@ REPORTED = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: Attempt
 """A network that still tries is no news."""
 
 
-def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Result] | None":
+def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Future[Decision] | None":
     """Credit a delivery report to the newest message that it can mean."""
     state = REPORTED.get(report.delivery)
     if state is None:
         return None
     since = engine.clock.now() - REPORT_WINDOW
     detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
-    credited = engine.credit(
-        report.number, str(report.reference), slot.name, since, state, detail, insist=not report.stored
-    )
+    delivered = report.delivery is Delivery.DELIVERED
+    means = Report(report.number, str(report.reference), slot.name, since, delivered, detail, not report.stored)
+    credited = engine.do(means)
     credited.add_done_callback(lambda done: _count(slot, state, done))
     return credited
 
 
-def _count(slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Result]") -> None:
-    if credited.exception() is None and credited.result().actions:
+def _count(slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Decision]") -> None:
+    if credited.exception() is None and credited.result().changed:
         slot.outcomes[state] += 1

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from daemon.core.delivery import STATES
 from daemon.core.holds import SEVERAL, Holds
-from daemon.core.model import Attempt, AttemptState, Request
+from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.overload import Load
 from daemon.engine import Engine, Job
-from daemon.lanes.sms.answers import Settlement, parts_of, settle, settlement
+from daemon.lanes.sms.answers import Judgement, judged, settle
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
 from drivers import Deferred, DriverError, Receipt, Sms, Unavailable, Uncertain
@@ -47,47 +48,47 @@ class Sender:
         self._flash = flash
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
 
-    async def send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> int:
-        """The parts of it that may have gone out."""
+    async def send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> None:
+        """Until the driver has answered, and the answer is on its way to the store."""
         now = self._engine.clock.now()
-        pin = self._engine.pin(request, attempt.generation)
+        pin = self._engine.pins.of(request, attempt.generation)
         validity_s = math.ceil(self._engine.clock.real_s(attempt.not_after - now))
         sent = Sent(slot, job, Sms(request.number, self._text(request, pin), validity_s, self._flash), request)
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[int] = loop.create_future()
+        done: asyncio.Future[None] = loop.create_future()
 
         def answered(answer: Future[Receipt]) -> None:
             """On the driver's thread. What comes after it, say a late answer, is handled after it."""
             loop.call_soon_threadsafe(self._answered, sent, answer, done)
 
         slot.driver.send(sent.sms).add_done_callback(answered)
-        return await done
+        await done
 
-    def _answered(self, sent: Sent, future: Future[Receipt], done: "asyncio.Future[int]") -> None:
+    def _answered(self, sent: Sent, future: Future[Receipt], done: "asyncio.Future[None]") -> None:
         slot, failure = sent.slot, future.exception()
         if failure is not None and not isinstance(failure, DriverError):
             log.error("modem=%s request=%s driver=failed", slot.name, sent.job.request_id, exc_info=failure)
             failure = Uncertain("a defect of the driver: report the log")
         answer = future.result() if failure is None else failure
-        parts = parts_of(answer)
         if not done.done():
-            done.set_result(parts)  # first, so that the next message begins in the commit that settles this one
+            done.set_result(None)  # first, so that the next message begins in the commit that settles this one
         if isinstance(answer, Uncertain):
             slot.unsettled.append((sent.sms, sent.job))
-        settle(self._engine, slot, sent.job, self._settled(sent, answer), parts)
+        self._engine.do(settle(slot, sent.job, self._judged(sent, answer)))
 
-    def _settled(self, sent: Sent, answer: Receipt | DriverError) -> Settlement:
-        """The answer as the attempt's state; and what it says of the modem and of the recipient."""
+    def _judged(self, sent: Sent, answer: Receipt | DriverError) -> Judgement:
+        """The answer as a verdict; and what it says of the modem and of the recipient."""
         if isinstance(answer, Receipt):
-            settled = self._taken(sent, answer)
+            self._taken(sent, answer)
         else:
             sent.slot.last_error = (self._engine.clock.now(), str(answer))
-            settled = self._not_taken(sent, answer)
-        late = settled.state is AttemptState.SENT and self._engine.clock.now() >= sent.job.not_after
-        sent.slot.outcomes[TOO_LATE if late else settled.state] += 1
-        return settled
+            self._not_taken(sent, answer)
+        result = judged(answer)
+        late = result.verdict is Verdict.TAKEN and self._engine.clock.now() >= sent.job.not_after
+        sent.slot.outcomes[TOO_LATE if late else STATES[result.verdict]] += 1
+        return result
 
-    def _taken(self, sent: Sent, receipt: Receipt) -> Settlement:
+    def _taken(self, sent: Sent, receipt: Receipt) -> None:
         slot, now = sent.slot, time.monotonic()
         slot.pace.took(now, now - slot.busy_since, len(receipt.references))
         slot.reporting.taken(now)
@@ -99,9 +100,8 @@ class Sender:
         if self._engine.clock.now() < sent.job.not_after:
             self._load.sent(now)
         self._measure(sent.request, receipt)
-        return settlement(receipt)
 
-    def _not_taken(self, sent: Sent, failure: DriverError) -> Settlement:
+    def _not_taken(self, sent: Sent, failure: DriverError) -> None:
         slot, now = sent.slot, time.monotonic()
         if isinstance(failure, Deferred | Uncertain):
             slot.pace.took_in_vain(now, now - slot.busy_since)
@@ -113,7 +113,6 @@ class Sender:
             slot.works()
         if not isinstance(failure, Unavailable):
             self._holds.taken(sent.request.number)
-        return settlement(failure)
 
     def _deferred(self, slot: ModemSlot, number: str, failure: Deferred) -> None:
         """The network did not take it: that is the recipient's fault, or, of several in a row, the SIM's."""

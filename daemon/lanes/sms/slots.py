@@ -46,6 +46,7 @@ class ModemSlot:
     quota: Quota
     duty: Duty = Duty.WORKING
     busy: bool = False
+    testing: int = 0  # messages of an operator's tests that it has
     busy_since: float = 0.0
     pace: Pace = field(default_factory=Pace)
     reporting: Reporting = field(default_factory=Reporting)
@@ -64,6 +65,11 @@ class ModemSlot:
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has a message."""
+        return self.busy or self.testing > 0
 
     @property
     def ready(self) -> bool:
@@ -104,7 +110,7 @@ class ModemSlot:
     def begin(self, number: str) -> None:
         """A message is about to go out."""
         self.busy, self.busy_since = True, time.monotonic()
-        self.quota.begin(number)
+        self.quota.reserve(number)
 
     def fails(self, failure: DriverError) -> None:
         """It rests, longer each time; and whoever is free goes first, since it has been idle longest."""

@@ -6,10 +6,12 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from daemon.core.commands import ChargeTest, RefundTest
 from daemon.engine import Engine
-from daemon.lanes.sms.answers import parts_of
+from daemon.lanes.sms.answers import judged
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
+from daemon.store.contract import StoreUnusable
 from drivers import REFERENCES, Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Unavailable, Uncertain
 
 
@@ -71,20 +73,22 @@ class Tests:
         return delivery
 
     async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:
-        parts = 0
-        slot.quota.begin(sms.number)
+        slot.testing += 1
+        slot.quota.reserve(sms.number)
         try:
-            await self._engine.count(slot.name, sms.number, sent=True)
-            parts = 1  # unless the driver knows better
+            await self._engine.do(ChargeTest(slot.name, sms.number))
             receipt = await asyncio.wrap_future(slot.driver.send(sms))
         except DriverError as exc:
             slot.last_error = (self._engine.clock.now(), str(exc))
-            parts = parts_of(exc)
-            if not parts:
-                self._engine.count(slot.name, sms.number, sent=False)
+            if not judged(exc).parts:
+                with contextlib.suppress(StoreUnusable):  # then it is refunded later
+                    await self._engine.do(RefundTest(slot.name, sms.number))
+            raise
+        except StoreUnusable:
+            slot.quota.release(sms.number)
             raise
         finally:
-            slot.quota.end(self._engine.clock.now(), sms.number, parts)
+            slot.testing -= 1
         return receipt.references
 
     def takes(self, slot: ModemSlot, report: StatusReport) -> bool:

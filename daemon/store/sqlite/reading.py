@@ -41,8 +41,8 @@ class Reading:
         return list(self._db.execute(query, (since, until)))
 
     def unsettled(self) -> list[int]:
-        """Row ids of the requests with an attempt that is queued or was being sent."""
-        query = "SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'sending') ORDER BY request"
+        """Row ids of the requests with an attempt that waits for a device or was being sent."""
+        query = "SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'requeued', 'sending') ORDER BY request"
         return [row[0] for row in self._db.execute(query)]
 
     def attempt_reported(self, number: str, reference: str, device: str, since: Ms) -> tuple[int, int] | None:
@@ -55,7 +55,7 @@ class Reading:
         query = (
             "SELECT r.id, a.step FROM request r JOIN attempt a ON a.request = r.id"
             " WHERE r.number=? AND a.queued_ms >= ? AND a.device=? AND (a.reference=? OR (a.reference=''"
-            " AND a.tries > 0 AND a.state IN ('queued', 'sending', 'uncertain')))"
+            " AND a.state IN ('requeued', 'sending', 'uncertain')))"
             " ORDER BY a.reference='', a.queued_ms DESC LIMIT 1"
         )
         national = (

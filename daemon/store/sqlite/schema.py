@@ -125,6 +125,15 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE INDEX sent_device ON sent (device, at_ms)",
         ),
     ),
+    (
+        "0005 a state for what waits again",
+        (
+            "UPDATE attempt SET state = 'requeued' WHERE state = 'queued' AND tries > 0",
+            "DROP INDEX attempt_unsettled",
+            """CREATE INDEX attempt_unsettled ON attempt (request)
+                WHERE state IN ('queued', 'requeued', 'sending')""",
+        ),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from daemon.core.milliseconds import Ms
-from daemon.core.model import Attempt, Request
+from daemon.core.model import Attempt, Charge, Refund, Request
 from daemon.store.contract import Check
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, changing_columns, columns
 from daemon.store.sqlite.reading import Reading
@@ -42,15 +42,17 @@ class Transaction(Reading):
         query = "INSERT INTO history (at_ms, request_id, kind, step, detail) VALUES (?, ?, ?, ?, ?)"
         return int(self._db.execute(query, (at, request_id, kind, step, detail)).lastrowid)
 
-    def add_sent(self, at: Ms, device: str, number: str, forget: Ms) -> None:
-        """Count a message for its modem's quota; those before `forget` are not needed any more."""
-        self._db.execute("DELETE FROM sent WHERE device=? AND at_ms < ?", (device, forget))
-        self._db.execute("INSERT INTO sent (device, at_ms, number) VALUES (?, ?, ?)", (device, at, number))
+    def charge(self, charge: Charge, forget: Ms) -> None:
+        """A row for each SMS, for its modem's quota; those before `forget` are not needed any more."""
+        self._db.execute("DELETE FROM sent WHERE device=? AND at_ms < ?", (charge.device, forget))
+        rows = [(charge.device, charge.at, charge.number)] * charge.count
+        self._db.executemany("INSERT INTO sent (device, at_ms, number) VALUES (?, ?, ?)", rows)
 
-    def take_back_sent(self, device: str, number: str) -> None:
-        """The last message of this modem to this number was not sent after all."""
-        newest = "SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at_ms DESC LIMIT 1"
-        self._db.execute(f"DELETE FROM sent WHERE rowid = ({newest})", (device, number))  # noqa: S608
+    def refund(self, refund: Refund) -> None:
+        """The newest rows of this modem and this number go."""
+        newest = "SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at_ms DESC, rowid DESC LIMIT ?"
+        values = (refund.device, refund.number, refund.count)
+        self._db.execute(f"DELETE FROM sent WHERE rowid IN ({newest})", values)  # noqa: S608
 
     def set_meta(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))

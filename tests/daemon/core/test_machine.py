@@ -7,19 +7,23 @@ import pytest
 from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
-    AttemptSettled,
+    AnsweredLate,
+    AttemptAnswered,
     AttemptStarted,
     AttemptState,
     CancelRequested,
     Channel,
+    Charge,
     ClearTimer,
     CodeSubmitted,
     Deliver,
     Event,
+    GivenUp,
     NextRequested,
     Note,
     RecordCheck,
     Reply,
+    Reported,
     Request,
     Requested,
     SetTimer,
@@ -27,6 +31,7 @@ from daemon.core.model import (
     Step,
     StepDue,
     StopDelivery,
+    Verdict,
 )
 from daemon.core.outcomes import (
     Accepted,
@@ -42,6 +47,7 @@ from daemon.core.outcomes import (
 from tests.daemon.core.story import due, request, started
 
 A = AttemptState
+V = Verdict
 
 
 def state(request: Request, step: int = 0) -> AttemptState:
@@ -60,7 +66,7 @@ def after(request: Request, *events: Event) -> Request:
 
 
 def sent(request: Request, step: int = 0) -> Request:
-    return after(request, AttemptStarted(step, s(1)), AttemptSettled(step, A.SENT, s(1)))
+    return after(request, AttemptStarted(step, s(1)), AttemptAnswered(step, V.TAKEN, s(1)))
 
 
 # --- start, timers ---
@@ -197,7 +203,7 @@ def test_an_attempt_is_counted_when_it_starts() -> None:
     sending, actions = advance(started(request(1)), AttemptStarted(0, s(1), "sim1"))
     attempt = sending.attempts[0]
     assert (attempt.state, attempt.tries, attempt.device) == (A.SENDING, 1, "sim1")
-    assert actions == (Note("sending", 0),)
+    assert actions == (Charge(s(1), "sim1", "447700900123"), Note("sending", 0))
 
 
 def test_an_attempt_starts_only_once() -> None:
@@ -216,191 +222,198 @@ def test_an_attempt_that_does_not_exist_is_ignored() -> None:
 
 
 def test_a_delivery_report_completes_what_was_sent() -> None:
-    done = after(sent(started(request(1))), AttemptSettled(0, A.DELIVERED, s(3)))
+    done = after(sent(started(request(1))), Reported(0, True, s(3)))
     assert state(done) is A.DELIVERED
-    assert advance(done, AttemptSettled(0, A.FAILED, s(4))) == (done, ())
+    assert advance(done, Reported(0, False, s(4))) == (done, ())
 
 
 def test_what_was_not_sent_is_queued_again_without_costing_a_try() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1)))
-    again, actions = advance(sending, AttemptSettled(0, A.QUEUED, s(2), detail="no network"))
+    again, actions = advance(sending, AttemptAnswered(0, V.NOT_SENT, s(2), detail="no network"))
     assert (state(again), again.attempts[0].tries) == (A.QUEUED, 0)
     assert Deliver(0, Channel.SMS, 1, s(300)) in actions
 
 
 def test_what_was_not_sent_before_its_pin_died_is_given_up() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1)))
-    given_up, actions = advance(sending, AttemptSettled(0, A.QUEUED, s(300)))
+    given_up, actions = advance(sending, AttemptAnswered(0, V.NOT_SENT, s(300)))
     assert state(given_up) is A.DROPPED
     assert not [a for a in actions if isinstance(a, Deliver)]
 
 
 def test_what_was_not_sent_before_the_end_is_given_up() -> None:
     done = after(started(request(1)), AttemptStarted(0, s(1)), CodeSubmitted(True, s(2)))
-    given_up, actions = advance(done, AttemptSettled(0, A.QUEUED, s(3)))
+    given_up, actions = advance(done, AttemptAnswered(0, V.NOT_SENT, s(3)))
     assert state(given_up) is A.DROPPED
     assert not [a for a in actions if isinstance(a, Deliver)]
 
 
 def test_an_uncertain_attempt_goes_out_once_more_if_the_policy_says_so() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1)))
-    again, actions = advance(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
-    assert state(again) is A.QUEUED
+    again, actions = advance(sending, AttemptAnswered(0, V.UNCERTAIN, s(2), resend=True))
+    assert state(again) is A.REQUEUED
     assert Deliver(0, Channel.SMS, 1, s(300)) in actions
-    twice = after(again, AttemptStarted(0, s(3)), AttemptSettled(0, A.UNCERTAIN, s(4), resend=True))
+    twice = after(again, AttemptStarted(0, s(3)), AttemptAnswered(0, V.UNCERTAIN, s(4), resend=True))
     assert (state(twice), twice.attempts[0].tries) == (A.UNCERTAIN, 2)
 
 
-@pytest.mark.parametrize("news", [A.SENT, A.DELIVERED])
-def test_late_news_of_the_first_try_spares_the_second(news: A) -> None:
+@pytest.mark.parametrize(
+    ("news", "became"),
+    [
+        (AnsweredLate(0, V.TAKEN, s(3), "sim1", "7"), A.SENT),
+        (Reported(0, True, s(3), "sim1", "7"), A.DELIVERED),
+        (Reported(0, False, s(3), "sim1", "7"), A.FAILED),
+    ],
+)
+def test_late_news_of_the_first_try_spares_the_second(news: Event, became: A) -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1)))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
-    told = after(again, AttemptSettled(0, news, s(3), reference="7"))
-    assert (state(told), told.attempts[0].reference) == (news, "7")
-    assert after(told, AttemptStarted(0, s(4))) == told
+    again = after(sending, AttemptAnswered(0, V.UNCERTAIN, s(2), resend=True))
+    settled = after(again, news)
+    assert (state(settled), settled.attempts[0].reference) == (became, "7")
+    assert after(settled, AttemptStarted(0, s(4))) == settled
 
 
 @pytest.mark.parametrize(
     "given_up",
     [
         AttemptStarted(0, s(300)),  # its PIN has died
-        AttemptSettled(0, A.DROPPED, s(300)),
+        GivenUp(0, V.WITHDRAWN, s(300)),
         CodeSubmitted(True, s(4)),
         StepDue(1, s(125)),  # another message goes out instead
     ],
 )
 def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_given_up(given_up: Event) -> None:
     sending = after(started(request(4)), AttemptStarted(0, s(1)))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
+    again = after(sending, AttemptAnswered(0, V.UNCERTAIN, s(2), resend=True))
     done = after(again, given_up)
     assert done.attempts[0].state is A.UNCERTAIN
-    assert after(done, AttemptSettled(0, A.DELIVERED, s(310))).attempts[0].state is A.DELIVERED
+    assert after(done, Reported(0, True, s(310))).attempts[0].state is A.DELIVERED
 
 
 def test_what_may_have_gone_out_stays_uncertain_when_its_second_try_is_refused() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1)))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3)))
-    refused = after(again, AttemptSettled(0, A.REFUSED, s(4), detail="CMS 197"))
+    again = after(sending, AttemptAnswered(0, V.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3)))
+    refused = after(again, AttemptAnswered(0, V.REFUSED, s(4), detail="CMS 197"))
     assert (state(refused), refused.attempts[0].detail) == (A.UNCERTAIN, "CMS 197")
-    assert state(after(refused, AttemptSettled(0, A.DELIVERED, s(5)))) is A.DELIVERED
+    assert state(after(refused, Reported(0, True, s(5)))) is A.DELIVERED
 
 
 def test_what_may_have_gone_out_fails_only_by_a_report() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1), "sim1"))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3), "sim2"))
-    given_up = after(again, AttemptSettled(0, A.FAILED, s(4), detail="given up"))
+    again = after(sending, AttemptAnswered(0, V.UNCERTAIN, s(2), resend=True), AttemptStarted(0, s(3), "sim2"))
+    given_up = after(again, AttemptAnswered(0, V.FAILED, s(4), detail="given up"))
     assert state(given_up) is A.UNCERTAIN
-    assert state(after(given_up, AttemptSettled(0, A.FAILED, s(5), "7", device="sim2"))) is A.FAILED
+    assert state(after(given_up, Reported(0, False, s(5), "sim2", "7"))) is A.FAILED
 
 
 def test_a_reference_belongs_to_the_modem_whose_word_it_is() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1), "sim1"))
-    again = after(sending, AttemptSettled(0, A.UNCERTAIN, s(2), device="sim1", resend=True))
+    again = after(sending, AttemptAnswered(0, V.UNCERTAIN, s(2), device="sim1", resend=True))
     elsewhere = after(again, AttemptStarted(0, s(3), "sim2"))
-    late = after(elsewhere, AttemptSettled(0, A.SENT, s(4), "7", device="sim1"))
+    late = after(elsewhere, AnsweredLate(0, V.TAKEN, s(4), "sim1", "7"))
     assert (late.attempts[0].device, late.attempts[0].reference) == ("sim1", "7")
-    unanswered = after(elsewhere, AttemptSettled(0, A.UNCERTAIN, s(4), device="sim1"))
+    unanswered = after(elsewhere, AttemptAnswered(0, V.UNCERTAIN, s(4), device="sim1"))
     assert unanswered.attempts[0].device == "sim2"
 
 
 def test_there_is_no_news_of_what_was_never_tried() -> None:
     queued = started(request(1))
-    assert after(queued, AttemptSettled(0, A.DELIVERED, s(3))) == queued
+    assert after(queued, Reported(0, True, s(3))) == queued
 
 
 def test_an_uncertain_attempt_stays_uncertain_if_the_policy_says_never() -> None:
-    uncertain = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2)))
+    uncertain = after(started(request(1)), AttemptStarted(0, s(1)), AttemptAnswered(0, V.UNCERTAIN, s(2)))
     assert state(uncertain) is A.UNCERTAIN
-    assert state(after(uncertain, AttemptSettled(0, A.DELIVERED, s(9)))) is A.DELIVERED
+    assert state(after(uncertain, Reported(0, True, s(9)))) is A.DELIVERED
 
 
 def test_an_uncertain_attempt_is_not_repeated_once_its_pin_died() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1)))
-    assert state(after(sending, AttemptSettled(0, A.UNCERTAIN, s(300), resend=True))) is A.UNCERTAIN
+    assert state(after(sending, AttemptAnswered(0, V.UNCERTAIN, s(300), resend=True))) is A.UNCERTAIN
 
 
 def test_an_uncertain_attempt_is_not_repeated_once_the_next_event_ran() -> None:
     moved = after(started(request(1)), AttemptStarted(0, s(1)), StepDue(1, s(125)))
-    assert state(after(moved, AttemptSettled(0, A.UNCERTAIN, s(130), resend=True))) is A.UNCERTAIN
+    assert state(after(moved, AttemptAnswered(0, V.UNCERTAIN, s(130), resend=True))) is A.UNCERTAIN
 
 
 def test_a_refusal_keeps_the_schedule() -> None:
-    refused = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.REFUSED, s(2)))
+    refused = after(started(request(1)), AttemptStarted(0, s(1)), AttemptAnswered(0, V.REFUSED, s(2)))
     assert (state(refused), refused.step, refused.due_at) == (A.REFUSED, 1, s(125))
 
 
 def test_a_refusal_starts_the_next_event_where_the_operator_wants_that() -> None:
     sending = after(started(request(1)), AttemptStarted(0, s(1)))
-    moved, actions = advance(sending, AttemptSettled(0, A.REFUSED, s(2), move_on=True))
+    moved, actions = advance(sending, AttemptAnswered(0, V.REFUSED, s(2), move_on=True))
     assert (moved.step, moved.due_at) == (2, s(182))
     assert Deliver(1, Channel.TTS, 1, s(300)) in actions
 
 
 def test_a_refusal_of_the_last_event_waits_for_the_end() -> None:
-    last = after(started(request(6)), AttemptStarted(0, s(1)), AttemptSettled(0, A.REFUSED, s(2), move_on=True))
+    last = after(started(request(6)), AttemptStarted(0, s(1)), AttemptAnswered(0, V.REFUSED, s(2), move_on=True))
     assert (last.step, last.due_at) == (1, s(300))
 
 
 def test_a_dropped_message_keeps_the_schedule() -> None:
-    dropped = after(started(request(1)), AttemptSettled(0, A.DROPPED, s(45)))
+    dropped = after(started(request(1)), GivenUp(0, V.WITHDRAWN, s(45)))
     assert (state(dropped), dropped.step, dropped.due_at) == (A.DROPPED, 1, s(125))
 
 
 def test_a_dropped_message_starts_the_next_event_with_a_pin_that_lives_where_the_operator_wants_that() -> None:
     """The dropped one had little of its life left, and nobody has it."""
     moved, actions = advance(
-        started(request(1, pin_expiry=60)), AttemptSettled(0, A.DROPPED, s(45), detail="overloaded", move_on=True)
+        started(request(1, pin_expiry=60)), GivenUp(0, V.WITHDRAWN, s(45), detail="overloaded", move_on=True)
     )
     assert (moved.step, moved.due_at) == (2, s(225))
     assert Deliver(1, Channel.TTS, 2, s(105)) in actions
-    late = after(moved, AttemptSettled(0, A.DROPPED, s(46), move_on=True))
+    late = after(moved, GivenUp(0, V.WITHDRAWN, s(46), move_on=True))
     assert late == moved
 
 
 def test_a_pin_that_may_be_out_is_not_replaced_by_a_dropped_message() -> None:
-    sending = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
-    moved, actions = advance(sending, AttemptSettled(0, A.DROPPED, s(45), move_on=True))
+    sending = after(started(request(1)), AttemptStarted(0, s(1)), AttemptAnswered(0, V.UNCERTAIN, s(2), resend=True))
+    moved, actions = advance(sending, GivenUp(0, V.WITHDRAWN, s(45), move_on=True))
     assert state(moved) is A.UNCERTAIN
     assert Deliver(1, Channel.TTS, 1, s(300)) in actions
 
 
 def test_a_callers_own_pin_is_never_replaced() -> None:
-    _, actions = advance(started(request(1, own_pin=True)), AttemptSettled(0, A.DROPPED, s(45), move_on=True))
+    _, actions = advance(started(request(1, own_pin=True)), GivenUp(0, V.WITHDRAWN, s(45), move_on=True))
     assert any(isinstance(action, Deliver) and action.generation == 1 for action in actions)
 
 
 def test_what_may_have_gone_out_stays_uncertain_when_the_network_takes_no_second_try() -> None:
-    again = after(started(request(1)), AttemptStarted(0, s(1)), AttemptSettled(0, A.UNCERTAIN, s(2), resend=True))
-    assert state(after(again, AttemptSettled(0, A.FAILED, s(290), detail="given up"))) is A.UNCERTAIN
+    again = after(started(request(1)), AttemptStarted(0, s(1)), AttemptAnswered(0, V.UNCERTAIN, s(2), resend=True))
+    assert state(after(again, GivenUp(0, V.FAILED, s(290), detail="given up"))) is A.UNCERTAIN
 
 
 @pytest.mark.parametrize(
     ("news", "at", "detail"),
     [
-        (A.SENT, 59, ""),
-        (A.SENT, 60, "after the PIN's death"),
-        (A.DELIVERED, 60, "after the PIN's death"),
-        (A.UNCERTAIN, 60, ""),
+        (V.TAKEN, 59, ""),
+        (V.TAKEN, 60, "after the PIN's death"),
+        (V.HEARD, 60, "after the PIN's death"),
+        (V.UNCERTAIN, 60, ""),
     ],
 )
-def test_a_message_that_arrives_after_its_pins_death_says_so(news: A, at: int, detail: str) -> None:
+def test_a_message_that_arrives_after_its_pins_death_says_so(news: V, at: int, detail: str) -> None:
     """It used to count as delivered, though nobody can use it."""
     sending = after(started(request(1, pin_expiry=60)), AttemptStarted(0, s(1)))
-    arrived, actions = advance(sending, AttemptSettled(0, news, s(at), "7"))
+    arrived, actions = advance(sending, AttemptAnswered(0, news, s(at), reference="7"))
     assert arrived.attempts[0].detail == detail
-    assert Note(str(news), 0, detail) in actions
+    assert Note(str(state(arrived)), 0, detail) in actions
 
 
 def test_a_report_that_comes_late_says_nothing_of_when_the_message_was_taken() -> None:
     sending = after(started(request(1, pin_expiry=60)), AttemptStarted(0, s(1)))
-    in_time = after(sending, AttemptSettled(0, A.SENT, s(59), "7"), AttemptSettled(0, A.DELIVERED, s(70), "7"))
-    late = after(sending, AttemptSettled(0, A.SENT, s(61), "7"), AttemptSettled(0, A.DELIVERED, s(70), "7"))
+    in_time = after(sending, AttemptAnswered(0, V.TAKEN, s(59), reference="7"), Reported(0, True, s(70), reference="7"))
+    late = after(sending, AttemptAnswered(0, V.TAKEN, s(61), reference="7"), Reported(0, True, s(70), reference="7"))
     assert [told.attempts[0].detail for told in (in_time, late)] == ["", "after the PIN's death"]
 
 
 def test_the_story_of_a_call_that_ends_after_its_pins_death_is_kept() -> None:
     sending = after(started(request(7, pin_expiry=60)), AttemptStarted(0, s(50)))
-    answered = after(sending, AttemptSettled(0, A.DELIVERED, s(61), detail="answered"))
+    answered = after(sending, AttemptAnswered(0, V.HEARD, s(61), detail="answered"))
     assert answered.attempts[0].detail == "answered, after the PIN's death"
 
 
@@ -408,14 +421,14 @@ def test_a_pin_whose_life_a_later_event_prolonged_is_not_dead() -> None:
     steps = (Step(Channel.SMS, s(200)), Step(Channel.SMS, s(300)))
     second = after(started(request(steps=steps)), AttemptStarted(0, s(1)), StepDue(1, s(200)))
     assert second.pin_until == s(500)
-    assert after(second, AttemptSettled(0, A.SENT, s(310), "7")).attempts[0].detail == ""
+    assert after(second, AttemptAnswered(0, V.TAKEN, s(310), reference="7")).attempts[0].detail == ""
 
 
 @pytest.mark.parametrize("end", [CodeSubmitted(True, s(2)), CancelRequested(s(40), s(30), 2)])
 def test_a_refusal_after_the_end_starts_nothing(end: Event) -> None:
     """There used to be no test of it: another SMS or call would have followed a success or a cancel."""
     done = after(started(request(1)), AttemptStarted(0, s(1)), end)
-    refused, actions = advance(done, AttemptSettled(0, A.REFUSED, s(50), move_on=True))
+    refused, actions = advance(done, AttemptAnswered(0, V.REFUSED, s(50), move_on=True))
     assert (refused.status, refused.step, refused.due_at, state(refused)) == (done.status, 1, None, A.REFUSED)
     assert actions == (Note("refused", 0),)
 
@@ -423,14 +436,14 @@ def test_a_refusal_after_the_end_starts_nothing(end: Event) -> None:
 def test_a_refusal_starts_nothing_once_the_callers_own_code_is_dead() -> None:
     """There used to be a call with a dead code; what holds for any story found it."""
     sending = after(started(request(1, own_pin=True, pin_expiry=60)), AttemptStarted(0, s(1)))
-    refused, actions = advance(sending, AttemptSettled(0, A.REFUSED, s(60), move_on=True))
+    refused, actions = advance(sending, AttemptAnswered(0, V.REFUSED, s(60), move_on=True))
     assert (refused.step, actions) == (1, (Note("refused", 0),))
 
 
 def test_a_refusal_of_an_older_event_starts_no_other() -> None:
     """There used to be no test of it: the late answer to the first event would have started the third."""
     second = after(started(request(1)), AttemptStarted(0, s(1)), StepDue(1, s(125)))
-    refused, actions = advance(second, AttemptSettled(0, A.REFUSED, s(130), move_on=True))
+    refused, actions = advance(second, AttemptAnswered(0, V.REFUSED, s(130), move_on=True))
     assert (refused.step, refused.due_at, state(refused)) == (2, s(305), A.REFUSED)
     assert actions == (Note("refused", 0),)
 
@@ -453,12 +466,7 @@ def test_a_message_with_an_old_pin_is_dropped() -> None:
 def test_what_was_on_the_wire_at_the_end_is_still_recorded() -> None:
     done = after(started(request(1)), AttemptStarted(0, s(1)), CodeSubmitted(True, s(2)))
     assert state(done) is A.SENDING
-    assert state(after(done, AttemptSettled(0, A.SENT, s(3)))) is A.SENT
-
-
-def test_the_channels_of_a_request_are_those_of_its_workflow() -> None:
-    assert request(1).channels == {Channel.SMS, Channel.TTS}
-    assert request(4).channels == {Channel.SMS}
+    assert state(after(done, AttemptAnswered(0, V.TAKEN, s(3)))) is A.SENT
 
 
 def test_the_end_of_the_last_wait_expires_the_request() -> None:

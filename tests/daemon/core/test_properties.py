@@ -6,6 +6,7 @@ that died in that millisecond.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,27 +14,37 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.core.machine import MAX_TRIES, advance
+from daemon.core.delivery import MAX_TRIES
+from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     Action,
-    AttemptSettled,
+    AnsweredLate,
+    AttemptAnswered,
     AttemptStarted,
     AttemptState,
     CancelRequested,
+    Channel,
+    Charge,
     ClearTimer,
     CodeSubmitted,
     Deliver,
+    DeliveryEvent,
     Event,
+    GivenUp,
+    Interrupted,
     NextRequested,
     RecordCheck,
+    Refund,
     Reply,
+    Reported,
     Request,
     Requested,
     SetTimer,
     Status,
     StepDue,
+    Verdict,
 )
 from daemon.core.workflows import WORKFLOWS
 from daemon.store.sqlite.library import connect
@@ -79,23 +90,43 @@ def _began(back: int) -> Callable[[Request, Ms], Event]:
     return lambda request, at: AttemptStarted(request.step - 1 - back, at, "sim1")
 
 
-def _settled(back: int, state: AttemptState, reference: str, *, resend: bool, move_on: bool) -> Callable[..., Event]:
-    return lambda request, at: AttemptSettled(
-        request.step - 1 - back, state, at, reference, device="sim1", resend=resend, move_on=move_on
+def _answered(back: int, verdict: Verdict, parts: int, *, resend: bool, move_on: bool) -> Callable[..., Event]:
+    return lambda request, at: AttemptAnswered(
+        request.step - 1 - back, verdict, at, "sim1", "7", parts=parts, resend=resend, move_on=move_on
     )
 
 
+def _answered_late(back: int, verdict: Verdict, *, move_on: bool) -> Callable[..., Event]:
+    return lambda request, at: AnsweredLate(request.step - 1 - back, verdict, at, "sim1", "7", move_on=move_on)
+
+
+def _reported(back: int, delivered: bool) -> Callable[..., Event]:
+    return lambda request, at: Reported(request.step - 1 - back, delivered, at, "sim1", "7")
+
+
+def _given_up(back: int, verdict: Verdict, *, move_on: bool) -> Callable[..., Event]:
+    return lambda request, at: GivenUp(request.step - 1 - back, verdict, at, "why", move_on)
+
+
+def _interrupted(back: int, *, resend: bool) -> Callable[..., Event]:
+    return lambda request, at: Interrupted(request.step - 1 - back, at, resend)
+
+
 gaps = st.sampled_from([0.0, 0.001, 1.0]) | st.floats(0, 200)
-news = st.sampled_from(sorted(set(AttemptState) - {AttemptState.SENDING}))
+verdicts, flags = st.sampled_from(Verdict), st.booleans()
+given_up = st.sampled_from([Verdict.WITHDRAWN, Verdict.FAILED, Verdict.REFUSED])
 older = st.sampled_from([0, 0, 0, 1, 2])
+deliveries = st.one_of(
+    st.builds(_answered, older, verdicts, st.integers(0, 3), resend=flags, move_on=flags),
+    st.builds(_answered_late, older, verdicts, move_on=flags),
+    st.builds(_reported, older, flags),
+    st.builds(_given_up, older, given_up, move_on=flags),
+    st.builds(_interrupted, older, resend=flags),
+)
 happenings = st.one_of(
     st.builds(_timer, st.sampled_from([-0.001, 0.0, 0.0, 0.05, 5.0, 5.001]) | st.floats(-10, 400)),
     st.builds(_after, gaps, st.builds(_began, older)),
-    st.builds(
-        _after,
-        gaps,
-        st.builds(_settled, older, news, st.sampled_from(["", "7"]), resend=st.booleans(), move_on=st.booleans()),
-    ),
+    st.builds(_after, gaps, deliveries),
     st.builds(_after, gaps, st.booleans().map(lambda right: lambda _, at: CodeSubmitted(right, at))),
     st.builds(_after, gaps, st.sampled_from([0, 2]).map(lambda n: lambda _, at: CancelRequested(at, s(30), n))),
     st.builds(_after, gaps, st.just(lambda _, at: NextRequested(at))),
@@ -153,12 +184,9 @@ def test_a_pin_is_sent_again_exactly_while_it_is_younger_than_its_life(
     for before, event, after, _ in told(request, story):
         if after.step == before.step or after.last_event_at is None:
             continue
-        dropped = isinstance(event, AttemptSettled) and event.state is AttemptState.DROPPED
-        if (
-            dropped
-            and not request.own_pin
-            and all(a.tries == 0 for a in before.attempts if a.generation == before.generation)
-        ):
+        withdrawn = isinstance(event, AttemptAnswered | GivenUp) and event.verdict is Verdict.WITHDRAWN
+        never_out = all(a.tries == 0 for a in after.attempts if a.generation == before.generation)
+        if withdrawn and not request.own_pin and never_out:
             assert after.generation == before.generation + 1  # nobody has it, and little of its life is left
             generated[after.generation] = after.last_event_at
             continue
@@ -201,18 +229,15 @@ def test_nothing_happens_after_the_end(request: Request, story: list[Happening])
         if before.finished:
             assert not [action for action in actions if isinstance(action, Deliver | SetTimer)]
             assert after.status is before.status
-            assert isinstance(event, AttemptSettled) or after == before
+            assert isinstance(event, DeliveryEvent) or after == before
 
 
 @everything
 @given(requests, stories)
 def test_news_of_an_old_event_starts_no_other_and_repeats_no_message(request: Request, story: list[Happening]) -> None:
     for before, event, after, actions in told(request, story):
-        if (
-            isinstance(event, AttemptSettled)
-            and event.step + 1 != before.step
-            and event.state is not AttemptState.QUEUED
-        ):
+        nothing_sent = isinstance(event, AttemptAnswered) and event.verdict is Verdict.NOT_SENT
+        if isinstance(event, DeliveryEvent) and event.step + 1 != before.step and not nothing_sent:
             assert after.step == before.step
             assert not [action for action in actions if isinstance(action, Deliver | SetTimer)]
 
@@ -226,6 +251,44 @@ def test_there_are_never_more_deliveries_than_steps(request: Request, story: lis
     assert delivered == set(range(last.step))
     assert last.step <= len(last.steps)
     assert all(0 <= attempt.tries <= MAX_TRIES for attempt in last.attempts)
+
+
+ENDED = {AttemptState.DELIVERED, AttemptState.REFUSED, AttemptState.FAILED, AttemptState.DROPPED}
+
+
+@everything
+@given(requests, stories)
+def test_an_attempt_that_has_ended_never_moves_back(request: Request, story: list[Happening]) -> None:
+    for before, _, after, _ in told(request, story):
+        for was, now in zip(before.attempts, after.attempts, strict=False):
+            assert was.state is now.state or was.state not in ENDED
+            assert was.state is not AttemptState.SENT or now.state not in WAITS | {AttemptState.SENDING}
+
+
+WAITS = {AttemptState.QUEUED, AttemptState.REQUEUED}
+
+
+@everything
+@given(requests, stories)
+def test_a_refund_never_exceeds_its_charge_and_only_sms_are_charged(request: Request, story: list[Happening]) -> None:
+    charged: Counter[int] = Counter()
+    for _, event, after, actions in told(request, story):
+        for action in (a for a in actions if isinstance(a, Charge | Refund)):
+            assert isinstance(event, DeliveryEvent)
+            assert after.steps[event.step].channel is Channel.SMS
+            charged[event.step] += action.count if isinstance(action, Charge) else -action.count
+        for attempt in after.attempts:
+            if attempt.channel is Channel.SMS:
+                assert charged[attempt.step] >= attempt.tries >= 0
+
+
+@everything
+@given(requests, stories)
+def test_what_waits_again_is_told_from_what_never_went_out(request: Request, story: list[Happening]) -> None:
+    for _, _, after, _ in told(request, story):
+        for attempt in after.attempts:
+            assert attempt.state is not AttemptState.QUEUED or attempt.tries == 0
+            assert attempt.state not in (AttemptState.REQUEUED, AttemptState.UNCERTAIN) or attempt.tries > 0
 
 
 @everything

@@ -1,10 +1,12 @@
 """What a SIM may send."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
-from daemon.core.quota import Limits, Quota, Used
+from daemon.core.quota import DAY, HOUR, MONTH, Limits, Quota, Used
 
 AT = s(1_800_000_000)
 
@@ -12,7 +14,7 @@ AT = s(1_800_000_000)
 def quota(*sent: tuple[int, str], **limits: int) -> Quota:
     made = Quota(Limits(**limits))
     for ago_s, number in sent:
-        made.sent(AT - s(ago_s), number)
+        made.charge(AT - s(ago_s), number)
     return made
 
 
@@ -58,38 +60,66 @@ def test_the_limit_that_is_reached_is_named(limit: str, told: str) -> None:
     assert quota((1, "a"), **{limit: 2}).full(AT) == ""
 
 
-def test_what_is_under_way_counts_already() -> None:
+def test_what_is_reserved_counts_already() -> None:
     one = quota(hourly=1)
-    one.begin("a")
+    one.reserve("a")
     assert not one.allows(AT, "b")
-    one.end(AT, "a", 0)
+    one.release("a")
     assert one.allows(AT, "b")
-    one.begin("b")
-    one.end(AT, "b", 1)
-    assert not one.allows(AT, "a")
+    one.release("a")  # it was charged, or released, before
+    one.reserve("b")
+    one.charge(AT, "b")
+    assert (one.used(AT), one.allows(AT, "a")) == (Used(1, 1, 0), False)
 
 
 def test_each_part_of_a_message_counts() -> None:
     one = quota(daily=3, monthly_recipients=2)
-    one.begin("a")
-    one.end(AT, "a", 3)
+    one.reserve("a")
+    one.charge(AT, "a")
+    one.charge(AT, "a", 2)
     assert one.used(AT) == Used(3, 3, 1)
     assert not one.allows(AT, "a")
 
 
-def test_a_new_recipient_under_way_is_one_of_the_months() -> None:
+def test_a_new_recipient_that_is_reserved_is_one_of_the_months() -> None:
     one = quota((1, "a"), monthly_recipients=2)
-    one.begin("a")
+    one.reserve("a")
     assert one.used(AT) == Used(2, 2, 1)
-    one.begin("b")
+    one.reserve("b")
     assert one.used(AT) == Used(3, 3, 2)
     assert [one.allows(AT, number) for number in "abc"] == [True, True, False]
 
 
-def test_what_was_not_sent_after_all_is_taken_back() -> None:
-    one = quota((1, "a"), (0, "b"), hourly=2, monthly_recipients=9)
-    one.take_back()
-    assert one.used(AT) == Used(1, 1, 2)
-    one.take_back()
-    one.take_back()  # more than there was
-    assert one.used(AT) == Used(0, 0, 2)
+def test_a_refund_takes_the_last_message_to_its_recipient() -> None:
+    """There used to be another one taken: the last that was counted, and the recipient stayed known."""
+    one = quota((3601, "b"), (10, "a"), (5, "b"), (0, "a"), hourly=9, monthly_recipients=9)
+    one.refund("b")
+    assert one.used(AT) == Used(2, 3, 2)
+    one.refund("b")
+    assert one.used(AT) == Used(2, 2, 1)
+    one.refund("a", 2)
+    one.refund("a")  # more than there was
+    assert one.used(AT) == Used(0, 0, 0)
+
+
+numbers = st.sampled_from("abc")
+spent = st.tuples(st.just("charge"), numbers, st.integers(1, 3), st.integers(0, 400_000_000))
+
+
+@given(st.lists(spent | st.tuples(st.just("refund"), numbers, st.integers(1, 3), st.just(0)), max_size=40))
+def test_the_quota_in_memory_is_what_the_rows_say(story: list[tuple[str, str, int, int]]) -> None:
+    """It used to be counted by itself, with guesses that were taken back."""
+    one, rows, now = Quota(Limits(monthly_recipients=9)), list[tuple[Ms, str]](), AT
+    for kind, number, count, pause in story:
+        now = now + Ms(pause)
+        if kind == "charge":
+            one.charge(now, number, count)
+            rows += [(now, number)] * count
+            continue
+        one.refund(number, count)
+        for _ in range(count):
+            newest = max((place for place, row in enumerate(rows) if row[1] == number), default=None)
+            if newest is not None:
+                del rows[newest]
+    within = [[number for at, number in rows if at > now - span] for span in (HOUR, DAY, MONTH)]
+    assert one.used(now) == Used(len(within[0]), len(within[1]), len(set(within[2])))

@@ -18,11 +18,12 @@ import pytest
 from daemon.clock import Clock
 from daemon.config import Modem
 from daemon.core.callers import Caller
+from daemon.core.commands import Policy, Start
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY
 from daemon.core.reporting import Reporting
-from daemon.engine import Engine, Policy
+from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
 from daemon.store.sqlite.library import sqlite
@@ -90,7 +91,7 @@ async def start(engine: Engine, number: str) -> str:
     """A request of one SMS."""
     plan = request(steps=(Step(Channel.SMS, s(300)),))
     new = replace(plan, created_at=engine.clock.now(), id=f"{int(number):032x}", number=number)
-    await engine.start(Caller(), new)
+    await engine.do(Start(Caller(), new))
     return new.id
 
 

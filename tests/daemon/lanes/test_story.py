@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.model import AttemptState
+from daemon.core.model import Verdict
 from daemon.lanes.story import judged
 from daemon.prompts.library import Speech
 from drivers import Audio, CallOutcome, CallResult
 from drivers.pyvoip.outcome import presentable
 
 SPEECH = Speech("en-us", Audio(b"", b""), first_end_s=5.0, second_end_s=9.0)
-A, O = AttemptState, CallOutcome  # noqa: E741
+A, O = Verdict, CallOutcome  # noqa: E741
 
 
 def answered(played_s: float, *, keys: str = "", machine: bool = False) -> CallResult:
@@ -19,11 +19,11 @@ def answered(played_s: float, *, keys: str = "", machine: bool = False) -> CallR
 
 
 @pytest.mark.parametrize(
-    ("result", "state", "story"),
+    ("result", "verdict", "story"),
     [
-        (answered(9.0), A.DELIVERED, "answered, rang 2.0 s, talked 10.0 s"),
-        (answered(9.0, keys="1"), A.DELIVERED, "answered, rang 2.0 s, talked 10.0 s, keys 1"),
-        (answered(8.9), A.DELIVERED, "answered, rang 2.0 s, talked 10.0 s, hung up before the PIN was spoken twice"),
+        (answered(9.0), A.HEARD, "answered, rang 2.0 s, talked 10.0 s"),
+        (answered(9.0, keys="1"), A.HEARD, "answered, rang 2.0 s, talked 10.0 s, keys 1"),
+        (answered(8.9), A.HEARD, "answered, rang 2.0 s, talked 10.0 s, hung up before the PIN was spoken twice"),
         (answered(4.9), A.FAILED, "answered, rang 2.0 s, talked 10.0 s, hung up before the PIN was spoken"),
         (answered(0.0, machine=True), A.FAILED, "answered, rang 2.0 s, talked 10.0 s, a machine answered"),
         (
@@ -32,25 +32,25 @@ def answered(played_s: float, *, keys: str = "", machine: bool = False) -> CallR
             "busy (486 Busy Here), Q.850 cause 17, rang 1.5 s",
         ),
         (CallResult(O.NOT_FOUND, 404), A.REFUSED, "not found (404), rang 0.0 s"),
-        (CallResult(O.CANCELLED), A.DROPPED, "cancelled, rang 0.0 s"),
+        (CallResult(O.CANCELLED), A.WITHDRAWN, "cancelled, rang 0.0 s"),
     ],
 )
-def test_a_call_is_told_in_a_sentence(result: CallResult, state: AttemptState, story: str) -> None:
-    assert judged(result, SPEECH, "en-us", asked=False) == (state, story)
+def test_a_call_is_told_in_a_sentence(result: CallResult, verdict: Verdict, story: str) -> None:
+    assert judged(result, SPEECH, "en-us", asked=False) == (verdict, story)
 
 
 def test_a_call_in_which_nobody_pressed_the_key_says_so() -> None:
-    state, story = judged(answered(0.0), SPEECH, "en-us", asked=True)
-    assert (state, story.rpartition(", ")[2]) == (A.FAILED, "nobody pressed 1")
+    verdict, story = judged(answered(0.0), SPEECH, "en-us", asked=True)
+    assert (verdict, story.rpartition(", ")[2]) == (A.FAILED, "nobody pressed 1")
 
 
 def test_a_call_in_which_the_callee_was_never_heard_says_so() -> None:
     """There used to be calls "delivered" to a dead port."""
     one_way = ", one-way: nothing was heard from the callee"
-    state, story = judged(replace(answered(9.0), one_way=True), SPEECH, "en-us", asked=False)
-    assert (state, story) == (A.DELIVERED, f"answered, rang 2.0 s, talked 10.0 s{one_way}")
-    state, story = judged(replace(answered(0.0), one_way=True), SPEECH, "en-us", asked=True)
-    assert (state, story) == (A.FAILED, f"answered, rang 2.0 s, talked 10.0 s{one_way}, nobody pressed 1")
+    verdict, story = judged(replace(answered(9.0), one_way=True), SPEECH, "en-us", asked=False)
+    assert (verdict, story) == (A.HEARD, f"answered, rang 2.0 s, talked 10.0 s{one_way}")
+    verdict, story = judged(replace(answered(0.0), one_way=True), SPEECH, "en-us", asked=True)
+    assert (verdict, story) == (A.FAILED, f"answered, rang 2.0 s, talked 10.0 s{one_way}, nobody pressed 1")
 
 
 def test_a_call_in_another_language_says_so() -> None:
@@ -59,8 +59,8 @@ def test_a_call_in_another_language_says_so() -> None:
 
 
 @pytest.mark.parametrize("outcome", CallOutcome)
-def test_every_outcome_is_a_state(outcome: CallOutcome) -> None:
-    assert judged(CallResult(outcome), SPEECH, "en-us", asked=False)[0] in AttemptState
+def test_every_outcome_has_a_verdict(outcome: CallOutcome) -> None:
+    assert judged(CallResult(outcome), SPEECH, "en-us", asked=False)[0] in Verdict
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.engine import Engine, Policy
+from daemon.core.commands import Policy
+from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.operations.status import Health
 from daemon.pins import Pins

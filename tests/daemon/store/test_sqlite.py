@@ -16,15 +16,18 @@ from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
-    AttemptSettled,
+    AttemptAnswered,
     AttemptStarted,
     AttemptState,
     Channel,
+    Charge,
     CodeSubmitted,
     Event,
+    Refund,
     Request,
     Step,
     StepDue,
+    Verdict,
 )
 from daemon.store.contract import Check, StoreUnusable
 from daemon.store.sqlite.library import empty_log, sqlite
@@ -123,14 +126,14 @@ def test_unsettled_requests_are_known(store: SqliteStore) -> None:
 def test_what_a_modem_sent_is_counted_for_its_quota(store: SqliteStore) -> None:
     def sent(tx: Transaction) -> None:
         for at, device, number in ((1.0, "sim1", "a"), (2.0, "sim2", "b"), (3.0, "sim1", "b"), (4.0, "sim1", "a")):
-            tx.add_sent(s(at), device, number, forget=s(0))
+            tx.charge(Charge(s(at), device, number), forget=s(0))
 
     run(store, sent)
     assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b"), (s(4), "a")]
     assert store.reading.sent_by("sim1", s(3)) == [(s(3), "b"), (s(4), "a")]
-    run(store, lambda tx: tx.take_back_sent("sim1", "a"), lambda tx: tx.take_back_sent("sim1", "c"))
+    run(store, lambda tx: tx.refund(Refund("sim1", "a")), lambda tx: tx.refund(Refund("sim1", "c")))
     assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b")]
-    run(store, lambda tx: tx.add_sent(s(9), "sim1", "c", forget=s(2)))
+    run(store, lambda tx: tx.charge(Charge(s(9), "sim1", "c"), forget=s(2)))
     assert store.reading.sent_by("sim1", s(0)) == [(s(3), "b"), (s(9), "c")]
     assert store.reading.sent_by("sim2", s(0)) == [(s(2), "b")]
 
@@ -157,6 +160,34 @@ OLD_ATTEMPT = (
     "INSERT INTO attempt VALUES (7, 0, 'sms', 1, 1700000060.4564, 1700000000.4564, 'sent', 1, 'sim1', '17', '',"
     " 1700000003.9876)"
 )
+
+
+def test_the_rows_of_a_charge_are_as_many_as_its_sms_and_a_refund_takes_the_newest(store: SqliteStore) -> None:
+    run(store, *(lambda tx, at=at: tx.charge(Charge(s(at), "sim1", "a", 2), forget=s(0)) for at in (1, 2)))
+    run(store, lambda tx: tx.refund(Refund("sim1", "a", 3)))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a")]
+
+
+def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) -> None:
+    """There used to be one state for both, and the count of tries told them apart."""
+    new, again = OLD_ATTEMPT.replace("'sent', 1", "'queued', 0"), OLD_ATTEMPT.replace("'sent', 1", "'queued', 1")
+    old_database(tmp_path / "p.db", 3, OLD_REQUEST, new, again.replace("(7, 0,", "(7, 1,"))
+    store = SqliteStore(tmp_path / "p.db")
+    store.open()
+    found = store.reading.request_by_row(7)
+    assert found is not None
+    assert [a.state for a in found[1].attempts] == [AttemptState.QUEUED, AttemptState.REQUEUED]
+    assert store.reading.unsettled() == [7]
+    store.close()
+
+
+@pytest.mark.parametrize("waits", ["requeued", "queued", "sending"])
+def test_what_waits_is_found_by_its_index(store: SqliteStore, waits: str) -> None:
+    (row,) = run(store, insert(named(1)))
+    store._writer.execute("UPDATE attempt SET state=?", (waits,))
+    assert store.reading.unsettled() == [row]
+    query = "EXPLAIN QUERY PLAN SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'requeued', 'sending')"
+    assert "attempt_unsettled" in str(store._writer.execute(query).fetchall())
 
 
 def test_what_was_sent_before_quotas_had_a_table_is_counted(tmp_path: Path) -> None:
@@ -202,10 +233,15 @@ def test_a_database_of_seconds_loses_nothing_when_it_becomes_one_of_milliseconds
     store.close()
 
 
+ANSWERED = AttemptAnswered(0, Verdict.TAKEN, s(2), reference="9", device="sim1")
+LOST = AttemptAnswered(0, Verdict.UNCERTAIN, s(2), device="sim1")
+
+
 def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
     sent = [
         advance(
-            advance(named(i), AttemptStarted(0, s(1), "sim1"))[0], AttemptSettled(0, AttemptState.SENT, s(2), str(i))
+            advance(named(i), AttemptStarted(0, s(1), "sim1"))[0],
+            AttemptAnswered(0, Verdict.TAKEN, s(2), reference=str(i)),
         )[0]
         for i in (1, 2)
     ]
@@ -221,7 +257,7 @@ def test_a_report_is_credited_by_its_reference(store: SqliteStore) -> None:
 
 def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: SqliteStore) -> None:
     sent = advance(
-        advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], AttemptSettled(0, AttemptState.SENT, s(2), "7")
+        advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], AttemptAnswered(0, Verdict.TAKEN, s(2), reference="7")
     )[0]
     newer = replace(sent, id=named(2).id, attempts=(replace(sent.attempts[0], queued_at=s(50)),))
     older = replace(sent, id=named(3).id, attempts=(replace(sent.attempts[0], queued_at=s(-50)),))
@@ -231,7 +267,7 @@ def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: Sq
 
 def test_a_message_that_was_never_sent_has_no_report(store: SqliteStore) -> None:
     sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
-    back = advance(sending, AttemptSettled(0, AttemptState.QUEUED, s(2)))[0]
+    back = advance(sending, AttemptAnswered(0, Verdict.NOT_SENT, s(2)))[0]
     run(store, insert(back))
     assert (back.attempts[0].device, back.attempts[0].tries) == ("sim1", 0)
     assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) is None
@@ -239,15 +275,11 @@ def test_a_message_that_was_never_sent_has_no_report(store: SqliteStore) -> None
 
 def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: SqliteStore) -> None:
     sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
-    uncertain = advance(sending, AttemptSettled(0, AttemptState.UNCERTAIN, s(2), resend=True))[0]
+    uncertain = advance(sending, AttemptAnswered(0, Verdict.UNCERTAIN, s(2), resend=True))[0]
     rows = run(store, insert(uncertain), insert(named(2)))
-    assert uncertain.attempts[0].state is AttemptState.QUEUED
+    assert uncertain.attempts[0].state is AttemptState.REQUEUED
     assert store.reading.attempt_reported("447700900123", "7", "sim1", s(0)) == (rows[0], 0)
     assert store.reading.attempt_reported("447700900123", "7", "sim2", s(0)) is None
-
-
-ANSWERED = AttemptSettled(0, AttemptState.SENT, s(2), "9", device="sim1")
-LOST = AttemptSettled(0, AttemptState.UNCERTAIN, s(2), device="sim1")
 
 
 @pytest.mark.parametrize(
@@ -257,8 +289,8 @@ LOST = AttemptSettled(0, AttemptState.UNCERTAIN, s(2), device="sim1")
         ([LOST], True),
         ([replace(LOST, resend=True)], True),  # queued once more
         ([replace(LOST, resend=True), AttemptStarted(0, s(3), "sim1")], True),
-        ([AttemptSettled(0, AttemptState.REFUSED, s(2))], False),
-        ([AttemptSettled(0, AttemptState.FAILED, s(2))], False),
+        ([AttemptAnswered(0, Verdict.REFUSED, s(2), parts=0)], False),
+        ([AttemptAnswered(0, Verdict.FAILED, s(2), parts=0)], False),
         ([ANSWERED], False),  # by another reference
     ],
 )
