@@ -1,6 +1,6 @@
 """Who may ask what: the peer's uid and groups on the Unix socket, an account's key and secret, an operator's on TCP.
 
-An account's secret lets nobody operate, and an operator's is no account's. What was given as parameters comes before
+An account's secret makes nobody an operator; an operator's opens no account. What was given as parameters comes before
 an Authorization header, since some clients send a stale one along.
 """
 
@@ -58,7 +58,7 @@ class Peer:
 
     @cached_property
     def groups(self) -> frozenset[int]:
-        """Those of the process, and those of its user in the database: it may have left these to be of no account."""
+        """Those of the process, and those of its user in the database: a process may drop those of its user."""
         own = self.more_gids | {self.gid}
         try:
             return own.union(os.getgrouplist(pwd.getpwuid(self.uid).pw_name, self.gid))
@@ -75,7 +75,7 @@ def peer_of(sock: socket.socket | None) -> Peer | None:
 
 
 def _more_gids(sock: socket.socket) -> frozenset[int]:
-    """The supplementary groups of a peer; none where there are too many to be told (unix(7))."""
+    """The supplementary groups of a peer; none where there are too many to list (unix(7))."""
     try:
         gids = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_OCTETS)
     except OSError:
@@ -93,7 +93,7 @@ class _Rejected(Exception):
 
 
 class _TooManyGuesses(Exception):
-    """So many wrong secrets came from there that none is looked at for a while."""
+    """Too many wrong secrets came from there: none is checked for a while."""
 
 
 class _Secrets:
@@ -158,7 +158,7 @@ class Access:
     def _judge(self, origin: str, name: str, secret: str) -> bool:
         """Whether the secret is an operator's; else it is an account's.
 
-        Raises _Rejected for a wrong one, _TooManyGuesses for one that is not looked at.
+        Raises _Rejected for a wrong one, _TooManyGuesses for one that is not checked.
         """
         now = monotonic()
         if not self._guesses.may_try(origin, name, now):
@@ -171,7 +171,7 @@ class Access:
         known = name in self._secrets or name in self._operators
         log.warning("origin=%s name=%r error='wrong secret'", origin, name if known else "unknown")
         if not self._guesses.may_try(origin, name, now):
-            log.warning("origin=%s error='too many wrong secrets: no more are looked at for some seconds'", origin)
+            log.warning("origin=%s error='too many wrong secrets: none is checked for some seconds'", origin)
         raise _Rejected
 
     def _operates(self, peer: Peer) -> bool:

@@ -76,7 +76,7 @@ def application(
     handlers = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, Exception: _crash}
     routes = [Route(path, guarded(role, handler), methods=methods) for path, methods, role, handler in ROUTES]
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
-    app.router.redirect_slashes = False  # no client follows with its body and its credentials
+    app.router.redirect_slashes = False  # clients do not follow a redirect with body and credentials
     app.state.engine = engine
     app.state.health = health
     app.state.stopping = stopping

@@ -1,7 +1,7 @@
 """One HTTP connection: uvicorn's protocol, with limits on what a client may cost.
 
 A connection has MESSAGE_S seconds to bring a whole request, with at most MAX_HEAD octets beside its body: the head, the
-marks between chunks, trailers. One that idles is closed. On the Unix socket the kernel's word on the peer goes along
+marks between chunks, trailers. One that idles is closed. On the Unix socket the peer as the kernel names it goes along
 with every request.
 """
 

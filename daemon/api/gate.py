@@ -1,7 +1,7 @@
 """How many connections there may be, of all and of each peer, from their accept on: a TLS handshake counts, too.
 
 Whoever has too many loses the oldest that is idle to the newest. When there are too many of all, whoever has the most
-does. So idle connections shut nobody out, not even their own peer.
+does. So idle connections lock out nobody, not even their own peer.
 """
 
 from collections.abc import Callable

@@ -28,7 +28,7 @@ GRACE_S = 15  # for the answers under way when we stop; a busy disk takes its ti
 
 
 class _Server(uvicorn.Server):
-    """Signals are the daemon's business; and nothing wakes for the Date header: each request brings it up to date."""
+    """The daemon handles signals itself. No timer updates the Date header: each request does."""
 
     def __init__(self, config: uvicorn.Config, gate: Gate) -> None:
         super().__init__(config)
@@ -123,7 +123,7 @@ class Listener:
             lifespan="off",
             log_config=None,
             access_log=False,
-            proxy_headers=False,  # nobody stands between: a forwarded address would be the caller's own word
+            proxy_headers=False,  # there is no proxy: the caller itself could write a forwarded address
             server_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=IDLE_S,
