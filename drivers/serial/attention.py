@@ -1,7 +1,7 @@
 """Whether a modem that says nothing while the network has a message is mute, or the network is slow. Pure.
 
-Most modems answer a query meanwhile: one that leaves several unanswered is mute. Some answer nothing before the network
-has: such a modem is mute only when no network takes so long. Which of the two a modem is shows in every message.
+Most modems answer a query meanwhile: one that has done so, and leaves several unanswered, is mute. Some answer nothing
+before the network has: such a modem, or one that is not known yet, is mute only when no network takes so long.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,15 @@ class Patience:
     """Seconds. first: after Ctrl-Z until the first query, to a modem that is not known, that answers, and that waits.
 
     Also one that waits is asked: it may have restarted. every: between two queries. mute: of silence, with several
-    queries unanswered, after which a modem that answers queries is mute; unknown: one of which nothing is known; waits:
-    one that waits for the network. A network that takes messages by IMS may answer after 128 s (3GPP 24.229 table 7.8,
-    timer F), and a Quectel has needed 135 s.
+    queries unanswered, after which a modem that has answered queries before is mute; never_answered: one that has not,
+    be it that it waits or is not known. Longer than any network: by IMS one may answer after 128 s (3GPP 24.229 table
+    7.8, timer F), a Quectel has needed 135 s; and shorter than a late answer is waited for.
     """
 
     first: tuple[float, float, float] = (0.3, 4.0, 8.0)
     every: float = 4.0
     mute: float = 20.0
-    unknown: float = 30.0
-    waits: float = 150.0
+    never_answered: float = 175.0
 
 
 PATIENCE = Patience()
@@ -73,9 +72,6 @@ class Attention:
 
     def mute(self, now: float) -> bool:
         """Whether the modem, rather than the network, has fallen silent."""
-        silent_s = {
-            Meanwhile.UNKNOWN: self._patience.unknown,
-            Meanwhile.ANSWERS: self._patience.mute,
-            Meanwhile.WAITS: self._patience.waits,
-        }
-        return self._asked >= ASKED and now - self._silent_since >= silent_s[self.meanwhile]
+        answers = self.meanwhile is Meanwhile.ANSWERS
+        patience_s = self._patience.mute if answers else self._patience.never_answered
+        return self._asked >= ASKED and now - self._silent_since >= patience_s
