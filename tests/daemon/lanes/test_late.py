@@ -34,7 +34,7 @@ from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver
 from tests.daemon.core.story import request
-from tests.drivers.serial.test_driver import FAST
+from tests.drivers.serial.driving import FAST
 
 SLOW_S = 1.2  # FAST gives an answer half of that
 OVER = {"delivered", "failed", "refused"}

@@ -12,7 +12,7 @@ from drivers.serial import Options as SerialOptions
 from drivers.simulated.modem import SimulatedModem
 from tests.drivers.contract.memory_sms import Device, Driver, Options
 from tests.drivers.contract.sms import SmsContract
-from tests.drivers.serial.test_driver import FAST
+from tests.drivers.serial.driving import FAST
 
 TIMING = replace(FAST, answer=2.0, listen=20.0)
 

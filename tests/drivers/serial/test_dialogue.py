@@ -12,7 +12,7 @@ from drivers import Deferred, DeviceState, DriverError, Receipt, Unavailable, Un
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
-from tests.drivers.serial.test_driver import BOUND_S, FAST, OTHER, in_state, opened, ready, send, sms
+from tests.drivers.serial.driving import BOUND_S, FAST, OTHER, in_state, opened, ready, send, sms
 from tests.gateway import until
 
 IMEI = "356938035643809"

@@ -15,7 +15,7 @@ from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect as Habits
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver
-from tests.drivers.serial.test_driver import BOUND_S, FAST, OTHER, News, in_state, opened, ready, send, sms
+from tests.drivers.serial.driving import BOUND_S, FAST, OTHER, News, in_state, opened, ready, send, sms
 from tests.gateway import until
 
 TIMING = replace(FAST, retry_settings=0.2, starting=3.0)

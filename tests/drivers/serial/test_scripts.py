@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from drivers import Delivery, StatusReport, Uncertain
-from tests.drivers.serial.test_driver import News, opened, ready, send, sms
+from tests.drivers.serial.driving import News, opened, ready, send, sms
 from tests.peers.scripted import ScriptedModem
 
 SCRIPTS = sorted(Path(__file__).with_name("dialects").glob("*.txt"))

@@ -16,7 +16,7 @@ from drivers.serial.driver import Driver
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
-from tests.drivers.serial.test_driver import BOUND_S, FAST, OTHER, News, opened, ready, send, sms
+from tests.drivers.serial.driving import BOUND_S, FAST, OTHER, News, opened, ready, send, sms
 from tests.gateway import until
 
 SLOWEST_NETWORK_S = 170.0  # a modem that answers nothing meanwhile is not reset before: the network may be slow

@@ -1,0 +1,190 @@
+"""A modem whose port is a pattern, or that comes back at another."""
+
+import os
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+
+from drivers import (
+    DeviceState,
+    SmsEvent,
+)
+from drivers.serial import cures
+from drivers.serial.driver import Driver, Options
+from drivers.serial.timing import Timing
+from drivers.simulated.dialect import Dialect
+from drivers.simulated.modem import SimulatedModem
+from tests.drivers.serial.driving import (
+    BOUND_S,
+    FAST,
+    SOON,
+    News,
+    in_state,
+    opened,
+    ready,
+    send,
+    sms,
+)
+from tests.gateway import until
+
+
+def test_a_modem_that_returns_at_another_port_is_known_by_its_imei(tmp_path: Path) -> None:
+    ports = [tmp_path / f"ttyUSB{i}" for i in range(4)]
+    other = SimulatedModem(ports[0], imei="490154203237518")
+    useless = SimulatedModem(ports[1], dialect=Dialect(for_messages=False))  # of the same stick, and with the same IMEI
+    before, after = SimulatedModem(ports[2], network_s=0.05), SimulatedModem(ports[3], network_s=0.05)
+    with other, useless, opened(str(tmp_path / "ttyUSB*"), imei="356938035643809") as driver:
+        with before:
+            send(ready(driver), sms())
+            assert driver.status().port == str(ports[2])
+        in_state(driver, DeviceState.ABSENT)
+        with after:
+            send(ready(driver), sms())
+    assert (len(before.accepted), len(after.accepted)) == (1, 1)
+    assert other.commands["+CMGS"] == 0
+
+
+@contextmanager
+def silent_device(link: Path) -> Iterator[list[bytes]]:
+    """A tty that answers nothing, say for diagnostics; what was written to it."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    link.symlink_to(os.ttyname(slave))
+    heard: list[bytes] = []
+    try:
+        yield heard
+    finally:
+        with suppress(BlockingIOError):
+            while True:
+                heard.append(os.read(master, 4096))
+        os.close(master)
+        os.close(slave)
+
+
+def test_nothing_is_done_to_another_device_whose_port_fits_the_pattern(tmp_path: Path) -> None:
+    ports, cut = [tmp_path / f"ttyUSB{i}" for i in range(3)], tmp_path / "cut"
+    timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
+    with (
+        silent_device(ports[0]) as first,
+        silent_device(ports[1]) as second,
+        SimulatedModem(ports[2], network_s=0.05) as modem,
+        opened(str(tmp_path / "ttyUSB*"), timing=timing, power_cycle=f"touch {cut}") as driver,
+    ):
+        send(ready(driver), sms())
+        assert not cut.exists()  # it was found before anything was done
+        modem.hang(True, resettable=True)
+        in_state(driver, DeviceState.ABSENT)
+        send(ready(driver), sms())
+    for heard in (first, second):
+        assert b"AT\r" in b"".join(heard)
+        assert b"CFUN" not in b"".join(heard)
+
+
+def test_a_modem_that_was_never_seen_gets_its_power_cut_at_once(tmp_path: Path) -> None:
+    cut, timing = tmp_path / "cut", replace(SOON, cure=(0.0,), cures_an_hour=1)
+    pattern = str(tmp_path / "ttyUSB*")
+    with silent_device(tmp_path / "ttyUSB0"), opened(pattern, timing=timing, power_cycle=f"touch {cut}"):
+        until(cut.exists, "the power is cut", BOUND_S)
+
+
+class States(News):
+    """The reasons that a driver gives for each change of its state."""
+
+    def __init__(self, port: Path, timing: Timing, **options: Any) -> None:
+        super().__init__()
+        self.driver = Driver("sim1", Options(port=str(port), **options), timing)
+        self.reasons: list[str] = []
+
+    def __call__(self, event: SmsEvent) -> Future[bool]:
+        self.reasons.append(self.driver.status().detail)
+        return super().__call__(event)
+
+
+def test_a_modem_that_is_searched_for_is_told_of_once(tmp_path: Path) -> None:
+    held, other = tmp_path / "ttyUSB0", tmp_path / "ttyUSB1"
+    states = States(tmp_path / "ttyUSB*", FAST, imei="490154203237518")
+    with SimulatedModem(held), SimulatedModem(other) as modem, serial.Serial(str(held), exclusive=True):
+        states.driver.open(states)
+        until(lambda: modem.commands["+CGSN"] >= 3, "three rounds over the ports", BOUND_S)
+        states.driver.close()
+    assert [reason for reason in states.reasons if reason] == [
+        f"no modem with the IMEI 490154203237518 at {tmp_path}/ttyUSB*"
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["ttyUSB0", "ttyUSB*"])
+def test_the_power_is_not_cut_because_another_program_has_the_modem(
+    tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, tries = tmp_path / "cut", threading.Semaphore(0)
+
+    class Counted(serial.Serial):
+        def open(self) -> None:
+            tries.release()
+            super().open()
+
+    monkeypatch.setattr(cures, "ABSENT_TOO_LONG_S", 0.0)
+    monkeypatch.setattr(serial, "Serial", Counted)
+    states = States(tmp_path / pattern, replace(SOON, cure=(0.0,), absent=0.01), power_cycle=f"touch {cut}")
+    with SimulatedModem(tmp_path / "ttyUSB0") as modem, Counted(modem.port, exclusive=True):
+        states.driver.open(states)
+        assert all(tries.acquire(timeout=BOUND_S) for _ in range(10))
+        states.driver.close()
+    assert not cut.exists()
+    assert "in use by another program" in states.reasons[0]
+
+
+def test_the_power_is_cut_for_a_modem_that_is_away_while_another_of_ours_holds_its_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cures, "ABSENT_TOO_LONG_S", 0.2)
+    told, port = tmp_path / "told", tmp_path / "ttyUSB0"
+    command = f"sh -c 'echo $PINWHEEL_PORT $PINWHEEL_IMEI > {told}.new; mv {told}.new {told}'"
+    with SimulatedModem(port, imei="490154203237518"), opened(str(port)) as healthy:
+        ready(healthy)
+        timing, imei = replace(SOON, absent=0.05), "356938035643809"
+        with opened(str(tmp_path / "ttyUSB*"), timing=timing, imei=imei, power_cycle=command) as lost:
+            until(told.exists, "its power is cut", BOUND_S)
+            assert lost.status().detail in ("", "another [[modem]] of this daemon has the port")
+        assert told.read_text().split() == [imei]  # where it was is not known
+
+
+def test_a_modem_that_restarts_is_looked_for_where_it_was(tmp_path: Path) -> None:
+    with (
+        silent_device(tmp_path / "ttyUSB1") as heard,
+        SimulatedModem(tmp_path / "ttyUSB0", network_s=0.05) as modem,
+        opened(str(tmp_path / "ttyUSB*")) as driver,
+    ):
+        ready(driver)
+        modem.reboot()
+        until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
+        send(ready(driver), sms())
+    assert heard == []
+
+
+def test_another_device_at_the_port_of_the_modem_is_not_reset(tmp_path: Path) -> None:
+    port, other = tmp_path / "ttyUSB0", tmp_path / "other"
+    timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
+    with (
+        silent_device(other) as heard,
+        opened(str(tmp_path / "ttyUSB*"), timing=timing) as driver,
+        SimulatedModem(port) as modem,
+    ):
+        ready(driver)
+        modem.unplug()
+        in_state(driver, DeviceState.ABSENT)
+        port.symlink_to(other.readlink())
+        until(lambda: "does not answer" in driver.status().detail, "it is asked", BOUND_S)
+        time.sleep(1.0)  # long enough for many cures
+    assert b"AT\r" in b"".join(heard)
+    assert b"CFUN" not in b"".join(heard)
