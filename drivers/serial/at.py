@@ -91,7 +91,7 @@ FINALS = {
 
 ERROR_PREFIXES = {"+CME ERROR": "CME", "+CMS ERROR": "CMS"}
 
-ECHO = "an echo"  # of a command, by a modem that has been told not to
+ECHO = "an echo"  # of a command, by a modem whose echo was switched off
 BANNERS = frozenset(
     {"RDY", "START", "APP RDY", "*ATREADY", "^SYSSTART", "+SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP", ECHO}
     | {"AT-COMMAND INTERPRETER READY"}
@@ -152,7 +152,7 @@ class Parser:
         self._owed_ok = False  # the last line was a late answer of which it is known that OK follows
         self.watched: frozenset[str] = frozenset()  # names of answers that are an `Aside` where nobody waits for them
         self.echoes = False  # the command under way was echoed
-        self.quiet = False  # it has been told not to echo, and does not
+        self.quiet = False  # its echo was switched off, and it is
 
     def command(self, text: str, answer: str = "", *, free_text: bool = False, prompt: bool = False) -> bytes:
         """Begin a command, e.g. ("AT+CSQ", "+CSQ").
@@ -307,7 +307,7 @@ def is_notice(line: str) -> bool:
 def is_unasked_registration(line: str) -> bool:
     """Whether it is <stat>[,<lac>,<ci>...]; the answer to AT+CREG? has the mode before (27.007 7.2).
 
-    The shape tells: <stat> is of one or two digits, <lac> is quoted or longer, whether or not it has letters.
+    The shape decides: <stat> is of one or two digits, <lac> is quoted or longer, whether or not it has letters.
     """
     if name_of(line) not in REGISTRATIONS:
         return False

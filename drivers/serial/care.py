@@ -72,7 +72,7 @@ class Care:
         condition.know(imsi=modem.imsi())
         yield from self._look_at_network()
         yield from self._place.storage.begin(modem)
-        self._tell_remarks()
+        self._publish_remarks()
         now = time.monotonic()
         self._retries.want(now + self._place.timing.retry_settings)
         self._health.want(now + self._place.timing.health)
@@ -81,7 +81,7 @@ class Care:
         """Those by which a restart shows."""
         self._modem.settings.forget()
         for command, answer in CLEARED:
-            for line in self._modem.told(command, answer)[:1]:
+            for line in self._modem.lines(command, answer)[:1]:
                 self._modem.settings.learn(line)
             yield None
 
@@ -114,7 +114,7 @@ class Care:
             raise Restarted
 
     def believes(self) -> bool:
-        """Whether a sign of a restart is followed: there are only so many in an hour."""
+        """Whether a sign of a restart is believed: only so many are in an hour."""
         now, signs = time.monotonic(), self._place.signs
         believed = signs.allows(now)
         if believed:
@@ -129,11 +129,11 @@ class Care:
         command, answer = queries[self._pulses % len(queries)]
         self._pulses += 1
         try:
-            told = self._modem.ask(command, answer, timeout_s=self._place.timing.probe).answers
+            lines = self._modem.ask(command, answer, timeout_s=self._place.timing.probe).answers
         except Silent:
             self._modem.dialogue.regain()
         else:
-            if any(self._modem.settings.differ(line) for line in told[:1]):
+            if any(self._modem.settings.differ(line) for line in lines[:1]):
                 self.notice_restart()
         yield None
 
@@ -142,7 +142,7 @@ class Care:
         yield None
         yield from self._look_at_network()
         yield from self._place.storage.look(self._modem)
-        self._tell_remarks()
+        self._publish_remarks()
 
     def _look_at_network(self) -> Steps:
         """Registration, signal, operator."""
@@ -177,8 +177,8 @@ class Care:
             yield None
         if spoken.refused() != before:
             yield from self._learn_settings()
-        self._tell_remarks()
+        self._publish_remarks()
 
-    def _tell_remarks(self) -> None:
+    def _publish_remarks(self) -> None:
         place = self._place
         place.condition.know(remarks=(*self._modem.dialect.remarks(), *place.exchange.remarks(time.monotonic())))

@@ -16,7 +16,7 @@ SLICE_S = 1.0  # for which chores then go on, or for one step, so that what come
 
 @dataclass(slots=True)
 class Chore:
-    """work: begins it anew. every_s: from its end to its next begin; infinite for what is only done when it is wanted.
+    """work: begins it. every_s: from its end to its next begin; infinite for what is only done when it is wanted.
 
     patience_s: for what work waits, at most.
     """

@@ -1,8 +1,8 @@
 """What to try when a modem stays silent, and how often. Pure: times are monotonic seconds.
 
-A reset costs a modem half a minute or more and sometimes its USB name, so it is the last thing to try: first the
-session is begun again, then the modem is restarted, then its power is cut. Between two of these the pause grows, and
-in an hour there are only so many (a reset a minute has ruined the service for others).
+If the modem does not answer, the port is opened again, then the modem is reset, then its power is cut. A reset costs
+half a minute or more, and sometimes the USB name. So the pause between two recovery steps grows, and in an hour there
+are only so many (a reset a minute has ruined the service for others).
 """
 
 from collections import deque
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 HOUR_S = 3600.0
-PATIENCE = 2  # silent sessions before the first cure
+PATIENCE = 2  # silent sessions before the first step
 ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
 
 
 class Cure(StrEnum):
-    """What is done to the modem itself."""
+    """A recovery step: what is done to the modem itself."""
 
     RESET = "reset"  # AT+CFUN=1,1 (27.007 8.2)
     POWER_CYCLE = "power cycle"  # the operator's command
 
 
 class Hourly:
-    """At most so many in any hour. Tell it in the order of time."""
+    """At most so many in any hour. To be used in the order of time."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -42,7 +42,7 @@ class Hourly:
 
 
 class Ladder:
-    """Counts silent sessions; says when to do what. pauses_s: after one cure, two in a row, ..."""
+    """Counts silent sessions; decides when to do what. pauses_s: after one step, two in a row, ..."""
 
     def __init__(self, pauses_s: Sequence[float], an_hour: int, *, power: bool) -> None:
         self._pauses_s, self._power = pauses_s, power
@@ -61,7 +61,7 @@ class Ladder:
         self._in_a_row = 0
 
     def silent(self, now: float, *, sure: bool = False, resettable: bool = True) -> Cure | None:
-        """One more session ended in silence. The cure that is due, if any.
+        """One more session ended in silence. The step that is due, if any.
 
         sure: it is the modem, which worked before, or answers but does not send, so that no second session is awaited.
         resettable: it is known where to send the command.
@@ -76,7 +76,7 @@ class Ladder:
         return cure
 
     def power_failed(self) -> None:
-        """The command for the power has not ended well: the next cure is the other one, if it can be."""
+        """The command for the power has not ended well: the next step is the other one, if it can be."""
         self._power_failed = True
 
     def absent(self, now: float, *, away: bool | None) -> Cure | None:

@@ -1,7 +1,7 @@
 """Commands that makers understand differently: one table, the forms of each command in the order in which to try them.
 
 The first form that a modem accepts is remembered for the session. What a modem accepts in no form, or only in one that
-lacks something, is told to operators.
+lacks something, is shown to operators.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def _plain(*commands: str) -> tuple[Form, ...]:
     return tuple(Form((command,)) for command in commands)
 
 
-NO_REPORTS = "delivery reports: the modem has no form of AT+CNMI that tells them"
+NO_REPORTS = "delivery reports: the modem has no form of AT+CNMI that reports them"
 
 REPORTS = Command(
     # Reports as they come, incoming messages by index (27.005 3.4.1). The modes differ by maker; Siemens has bfr 1.

@@ -29,7 +29,7 @@ QUIET_S = 0.3  # of silence after which a quick modem owes no answer any more
 OWN_S = 1.0  # from an older command's answer to that of a quick modem's marker
 
 
-class _Heard(Enum):
+class _Seen(Enum):
     """What came after a marker."""
 
     OWN = auto()  # its answer
@@ -47,7 +47,7 @@ class Dialogue:
         self._bare: set[str] = set()  # queries that this modem answers with nothing but OK
         self._may_prompt = False
         self._unmarked = self._marked = False  # it answers no marker; it has answered one
-        self._heard = _Heard.NOTHING  # after the last marker
+        self._seen = _Seen.NOTHING  # after the last marker
         self._turn = 0
         self._slowest_s = 0.0
         self._prompt_s, self._offered_at = timing.prompt, 0.0
@@ -155,8 +155,8 @@ class Dialogue:
         for asked in range(1, PROBES + 1):
             if self.probe():
                 return
-            silent = silent + 1 if self._heard is _Heard.NOTHING else 0
-            strange += self._heard is not _Heard.NOTHING
+            silent = silent + 1 if self._seen is _Seen.NOTHING else 0
+            strange += self._seen is not _Seen.NOTHING
             self._unmarked = not self._marked and strange == asked >= len(MARKERS)
             if silent == len(MARKERS):
                 break
@@ -167,9 +167,9 @@ class Dialogue:
         command, name = self._next_marker()
         if self._may_prompt:
             self._line.escape()
-        self._heard = self._mark(command, name)
-        in_step = self._heard is _Heard.OWN
-        if self._unmarked and self._heard is not _Heard.NOTHING:
+        self._seen = self._mark(command, name)
+        in_step = self._seen is _Seen.OWN
+        if self._unmarked and self._seen is not _Seen.NOTHING:
             self._await_quiet()
             in_step = True
         if in_step:
@@ -184,40 +184,40 @@ class Dialogue:
         turned = [MARKERS[(self._turn + i) % len(MARKERS)] for i in range(len(MARKERS))]
         return min(turned, key=lambda marker: self._late[marker[1]])
 
-    def _mark(self, command: str, name: str) -> _Heard:
+    def _mark(self, command: str, name: str) -> _Seen:
         self._line.begin(command, name)
         self._late[name] += 1
-        heard, own, wait_s = _Heard.NOTHING, False, self._timing.probe
+        seen, own, wait_s = _Seen.NOTHING, False, self._timing.probe
         latest = time.monotonic() + LISTING_S
         while (event := self._line.next(min(time.monotonic() + wait_s, latest))) is not None:
             if isinstance(event, at.Answer | at.Aside):
                 mine = at.name_of(event.text)
                 self._late[mine] -= 1
                 own = own or mine == name
-                heard = _Heard.OTHERS if heard is _Heard.NOTHING else heard
+                seen = _Seen.OTHERS if seen is _Seen.NOTHING else seen
             elif isinstance(event, at.Final):
                 if own and self._late[name] <= 0:
                     self._marked = True
-                    return _Heard.OWN
+                    return _Seen.OWN
                 if not own and not event.ok and not self._is_late_refusal(event):
-                    heard = _Heard.REFUSED
+                    seen = _Seen.REFUSED
                     break
-                heard = _Heard.OTHERS  # its own is the next, at this modem's pace, or it has none
+                seen = _Seen.OTHERS  # its own is the next, at this modem's pace, or it has none
                 wait_s = self._timing.probe if own else min(self._timing.probe, max(OWN_S, 3 * self._slowest_s))
                 self._line.expect(name)
         self._line.give_up()
         self._turn += 1
-        return _Heard.OWN if own else heard  # one without OK, or an answer that it has left out
+        return _Seen.OWN if own else seen  # one without OK, or an answer that it has left out
 
     def _is_late_refusal(self, final: at.Final) -> bool:
-        """Whether this error is a message's, which is told to who listens, and not the marker's."""
+        """Whether this error is a message's, which is handed on, and not the marker's."""
         if final.kind != "CMS" or final.code in causes.OF_COMMAND:
             return False
-        self._line.overhear(at.Notice("+CMS ERROR", f"+CMS ERROR: {final.code}"))
+        self._line.unexpected(at.Notice("+CMS ERROR", f"+CMS ERROR: {final.code}"))
         return True
 
     def _await_quiet(self) -> None:
         quiet_s = max(QUIET_S, 2 * self._slowest_s)
         latest = time.monotonic() + 4 * quiet_s
-        while (now := time.monotonic()) < min(quiet := self._line.heard_at + quiet_s, latest):
+        while (now := time.monotonic()) < min(quiet := self._line.received_at + quiet_s, latest):
             self._line.idle(min(quiet, now + quiet_s))

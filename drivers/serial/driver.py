@@ -46,7 +46,7 @@ from drivers.serial.timing import Timing
 
 log = logging.getLogger("pinwheel.modem")
 
-SIGNS_AN_HOUR = 6  # of a restart without a banner that are believed, lest a modem of odd habits be set up for ever
+SIGNS_AN_HOUR = 6  # of a restart without a banner that are believed: some modems change settings by themselves
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
 
 __all__ = ["SIGNS_AN_HOUR", "Driver", "Options"]
@@ -99,7 +99,7 @@ class Driver:
             storage,
             self._exchange,
             Hourly(SIGNS_AN_HOUR),
-            tell=lambda news: self._listener(news),
+            publish=lambda news: self._listener(news),
             wait=lambda kept: self._sleep(self._timing.keep, until=kept.done),
             closing=self._closing,
             works=lambda: self._supervise(supervisor.MessageSent()),

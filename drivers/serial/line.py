@@ -1,4 +1,4 @@
-"""A serial port with an AT session on it: write a command, wait for its end, hear notices on the way.
+"""A serial port with an AT session on it: write a command, wait for its end, hand notices on meanwhile.
 
 One thread owns a line. It waits for the port, for a wake-up from other threads and for its deadline in one select, so
 nothing is polled. What goes wrong with the port is one of three exceptions; none of them carries what was on the wire.
@@ -58,21 +58,21 @@ class Wake:
 
 
 class Line:
-    """An open port. `hear` gets each notice in its turn, on the owner thread; what it raises leaves the waiting method.
+    """An open port. `notify` gets each notice in its turn, on the owner thread; what it raises ends the wait.
 
     `until` bounds every wait: the monotonic time by which the driver must have let go, or infinity.
     """
 
     def __init__(
-        self, port: serial.Serial, wake: Wake, hear: Callable[[at.Notice], None], until: Callable[[], float]
+        self, port: serial.Serial, wake: Wake, notify: Callable[[at.Notice], None], until: Callable[[], float]
     ) -> None:
         self._port = port
         self._wake = wake
-        self._hear = hear
+        self._notify = notify
         self._until = until
         self._parser = at.Parser()
         self._events: deque[at.Event] = deque()
-        self.heard_at = float("-inf")  # when the last octets came, monotonic
+        self.received_at = float("-inf")  # when the last octets came, monotonic
         self._poll = select.epoll()
         try:
             self._poll.register(port, select.EPOLLIN)
@@ -111,7 +111,7 @@ class Line:
                 raise Silent("no final result")
 
     def watch(self, names: frozenset[str]) -> None:
-        """Late answers of these names are told by `next`, as an `at.Aside`."""
+        """Late answers of these names come from `next` as an `at.Aside`."""
         self._parser.watched = names
 
     def trust_echo(self) -> None:
@@ -143,14 +143,14 @@ class Line:
         """The command under way is not over: what has ended was an older one."""
         self._parser.expect(answer, prompt=prompt)
 
-    def overhear(self, notice: at.Notice) -> None:
+    def unexpected(self, notice: at.Notice) -> None:
         """What looked like a result of the command under way is said by the modem by itself."""
-        self._hear(notice)
+        self._notify(notice)
 
     def next(self, deadline: float) -> at.Event | None:
         """The next event but notices, which are handed on; None when the deadline (monotonic) has passed."""
         while isinstance(event := self.event(deadline), at.Notice):
-            self._hear(event)
+            self._notify(event)
         return event
 
     def event(self, deadline: float) -> at.Event | None:
@@ -163,7 +163,7 @@ class Line:
         return self._events.popleft()
 
     def idle(self, deadline: float) -> None:
-        """Listen until something was heard, another thread wakes us, or the deadline has passed. Raises Interrupted."""
+        """Listen until something has come, another thread wakes us, or the deadline has passed. Raises Interrupted."""
         self._flush(self._left_s(deadline))
 
     def _left_s(self, deadline: float) -> float:
@@ -174,12 +174,12 @@ class Line:
         return max(min(deadline, self._until()) - now, 0)
 
     def _flush(self, timeout_s: float = 0) -> None:
-        """Hear what there is; whatever else nobody waits for any more."""
+        """Hand on the notices there are; nobody waits for the rest any more."""
         self._wait(0 if self._events else timeout_s)
         events, self._events = self._events, deque()
         for event in events:
             if isinstance(event, at.Notice):
-                self._hear(event)
+                self._notify(event)
 
     def _wait(self, timeout_s: float) -> None:
         for number, _ in self._poll.poll(timeout_s):
@@ -198,7 +198,7 @@ class Line:
             raise Lost(CLOSED) from None
         if not data:  # hung up
             raise Lost(CLOSED)
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
         self._events += self._parser.feed(data)
 
     def _write(self, data: bytes) -> None:

@@ -40,7 +40,7 @@ TRIES_LEFT: tuple[tuple[str, str, int], ...] = (
     ("AT+CPINC?", "+CPINC", 0),  # Sierra Wireless
     ("AT^CPIN?", "^CPIN", 1),  # Huawei
 )
-"""How makers tell the SIM PIN's tries left: command, name of the answer, which parameter."""
+"""How to ask for the SIM PIN's tries left, by maker: command, name of the answer, which parameter."""
 ALL_TRIES = 3  # of a SIM on which nobody has failed
 
 NOT_READY = "NOT READY"  # what some say instead
@@ -77,7 +77,7 @@ IMSI = re.compile(r"[0-9]{6,15}")  # 23.003 2.2
 class Storages:
     """Where messages are written and received (<mem2>, <mem3> of 27.005 3.2.2), and how many were received.
 
-    known: False of a modem that does not tell, which may not know the command at all; received: None if unknown.
+    known: False of a modem without an answer, which may not know the command at all; received: None if unknown.
     """
 
     known: bool = False
@@ -145,7 +145,7 @@ class Modem:
 
     def is_asleep(self) -> bool:
         """In flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
-        return any(at.fields(line)[0] in ("0", "4") for line in self.told("AT+CFUN?", "+CFUN"))
+        return any(at.fields(line)[0] in ("0", "4") for line in self.lines("AT+CFUN?", "+CFUN"))
 
     def wake(self) -> None:
         self.ask("AT+CFUN=1")
@@ -159,7 +159,7 @@ class Modem:
             raise Blocked(f"the SIM wants {state}: put it into a phone and unlock it there")
 
     def _sim_state(self) -> str:
-        """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem that cannot tell (27.007 8.3)."""
+        """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem without an answer (27.007 8.3)."""
         reply = self.insist("AT+CPIN?", "+CPIN")
         state = at.fields(reply.answers[0])[0] if reply.answers else ""
         if reply.final.code in NO_SIM or state in REMOVED:
@@ -171,7 +171,9 @@ class Modem:
             raise Blocked("the SIM wants its PIN: set pin_file")
         left = self._tries_left()
         if left is None:
-            raise Blocked("the SIM wants its PIN, and the modem cannot tell the tries left: remove the PIN in a phone")
+            raise Blocked(
+                "the SIM wants its PIN, and the modem does not say how many tries are left: remove the PIN in a phone"
+            )
         if left < ALL_TRIES:
             raise Blocked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
         try:
@@ -192,7 +194,7 @@ class Modem:
 
     # --- how it is ---
 
-    def told(self, command: str, answer: str) -> list[str]:
+    def lines(self, command: str, answer: str) -> list[str]:
         """The lines of an answer that is not needed; none where it does not know it, or does not come by it in time."""
         return self.reply(command, answer).answers
 
@@ -209,34 +211,34 @@ class Modem:
         reply = self.reply("AT+CPIN?", "+CPIN")
         if reply.final.code in NO_SIM or any(at.fields(line)[0] not in OPEN for line in reply.answers[:1]):
             return True
-        return any(self.settings.differ(line) for query in self.settings.queries for line in self.told(*query)[:1])
+        return any(self.settings.differ(line) for query in self.settings.queries for line in self.lines(*query)[:1])
 
     def registration(self, command: str, answer: str) -> int | None:
-        """<stat> of one domain, of `network.QUERIES`; None where it does not tell."""
+        """<stat> of one domain, of `network.QUERIES`; None where it does not say."""
         with contextlib.suppress(at.Malformed, IndexError):
-            return at.registration(self.told(command, answer)[0])
+            return at.registration(self.lines(command, answer)[0])
         return None
 
     def acknowledges(self) -> bool | None:
-        """Whether each report is to be acknowledged: the service of phase 2+ (27.005 3.2.1); None: it does not tell."""
-        told = self.told("AT+CSMS?", "+CSMS")
-        return at.fields(told[0])[0] == "1" if told else None
+        """Whether each report is to be acknowledged: the service of phase 2+ (27.005 3.2.1); None: it does not say."""
+        lines = self.lines("AT+CSMS?", "+CSMS")
+        return at.fields(lines[0])[0] == "1" if lines else None
 
     def signal_dbm(self) -> int | None:
         with contextlib.suppress(at.Malformed, IndexError):
-            return at.signal_dbm(self.told("AT+CSQ", "+CSQ")[0])
+            return at.signal_dbm(self.lines("AT+CSQ", "+CSQ")[0])
         return None
 
     def operator(self) -> str:
         """To be asked of a registered modem: one that searches may answer after minutes only."""
         with contextlib.suppress(IndexError):
-            return at.fields(self.told("AT+COPS?", "+COPS")[0])[2]
+            return at.fields(self.lines("AT+COPS?", "+COPS")[0])[2]
         return ""
 
     def storages(self) -> Storages:
         reply = self.reply("AT+CPMS?", "+CPMS")
         with contextlib.suppress(at.Malformed, IndexError):
-            told = at.fields(reply.answers[0])
-            writing, receiving = (3, 6) if len(told) > 7 else (0, 0)
-            return Storages(True, told[writing], told[receiving], at.integer(told[receiving + 1]))
+            fields = at.fields(reply.answers[0])
+            writing, receiving = (3, 6) if len(fields) > 7 else (0, 0)
+            return Storages(True, fields[writing], fields[receiving], at.integer(fields[receiving + 1]))
         return Storages(known=reply.final.kind in ("OK", "NONE"))

@@ -11,7 +11,7 @@ REASONS = {
     4: "no network is known: check the antenna",
     0: "not registered and not searching: check the SIM and the antenna",
 }
-"""Of <stat>, those first that tell most."""
+"""Of <stat>, those first that say most."""
 
 
 class Registrations:

@@ -26,8 +26,8 @@ class Stuck(Exception):
 class Place:
     """What outlives a session. searched: the port is one of a pattern.
 
-    tell: hears the news of the modem; wait: until a future is done, or the driver is closed, for a bounded time.
-    works: is called when a message was sent.
+    publish: hands news of the modem to the listener; works: is called when a message was sent.
+    wait: until a future is done, or the driver is closed, for a bounded time.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Place:
     storage: Storage
     exchange: Exchange
     signs: Hourly
-    tell: Callable[[SmsEvent], Future[bool]]
+    publish: Callable[[SmsEvent], Future[bool]]
     wait: Callable[[Future[bool]], object]
     closing: Callable[[], bool]
     works: Callable[[], object]

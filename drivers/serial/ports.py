@@ -81,7 +81,7 @@ def failure(name: str, exc: Exception) -> Failure:
     number = _errno(exc)
     if number in IN_USE and os.path.realpath(name) in _held:
         return Failure(OURS, there=True, ours=True)
-    unknown = f"cannot open the port: {os.strerror(number) if number else 'no cause was told'}"
+    unknown = f"cannot open the port: {os.strerror(number) if number else 'no cause is known'}"
     return Failure(CAUSES.get(number or 0, unknown), there=number in THERE, ours=False)
 
 

@@ -1,7 +1,7 @@
 """Which message a delivery report means, and what it says of one of several parts. Pure.
 
 A report names its message by TP-MR and recipient (3GPP 23.040 9.2.2.3); the newest that has both is meant, since TP-MR
-wraps, and some networks tell the recipient in national form. Each part is reported by itself: a message was delivered
+wraps, and some networks write the recipient in national form. Each part is reported by itself: a message was delivered
 when all its parts were, and failed when one did; of one that was not sent whole, nothing is said.
 """
 
@@ -46,7 +46,7 @@ class Absence:
 
 
 class Reports:
-    """Tell it each message, and each report; of messages before its time it knows nothing."""
+    """Gets each message, and each report; of messages before its time it knows nothing."""
 
     def __init__(self) -> None:
         self._messages: deque[Message] = deque(maxlen=REFERENCES)
@@ -63,10 +63,10 @@ class Reports:
 
     def in_full(self, report: StatusReport) -> StatusReport:
         """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916..."""
-        told = report.number
-        if len(told) < NATIONAL_DIGITS or any(message.number == told for message in reversed(self._messages)):
+        number = report.number
+        if len(number) < NATIONAL_DIGITS or any(message.number == number for message in reversed(self._messages)):
             return report
-        tail = told[-NATIONAL_DIGITS:]
+        tail = number[-NATIONAL_DIGITS:]
         alike = [message for message in reversed(self._messages) if message.number.endswith(tail)]
         meant = next((message for message in alike if report.reference in message.references), None)
         meant = meant or next(iter(alike), None)

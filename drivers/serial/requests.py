@@ -26,7 +26,7 @@ class Question:
 
 
 class Requests:
-    """Any thread may add; the driver's takes. why: the reason that is told where they are declined."""
+    """Any thread may add; the driver's takes. why: the reason to give where they are declined."""
 
     def __init__(self, why: Callable[[], str]) -> None:
         self._why = why

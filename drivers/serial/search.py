@@ -1,7 +1,7 @@
 """Where to look for a modem. Pure.
 
-Of several ports that may be the modem's, a silent one is more likely another device's: nothing is done to it, and it
-says nothing before all were tried.
+Of several ports that may be the modem's, a silent one is more likely another device's: nothing is done to it, and its
+silence proves nothing before all were tried.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """node: what tells a device file from a later one of the same name (its inode); 0 where there is none."""
+    """node: what distinguishes a device file from a later one of the same name (its inode); 0 where there is none."""
 
     name: str
     node: int

@@ -30,7 +30,7 @@ class Session:
 
     def __init__(self, place: Place, port: serial.Serial, wake: Wake, until: Callable[[], float]) -> None:
         self._place, self._port, self._timing = place, port, place.timing
-        self._line = Line(port, wake, self._hear, until)
+        self._line = Line(port, wake, self._notice, until)
         self._modem = Modem(self._line, place.timing)
         self._care = Care(place, self._modem)
         self._job: Job | None = None  # whose message is under way
@@ -135,7 +135,7 @@ class Session:
             while not self._place.exchange.idle:
                 event = self._line.event(self._place.exchange.due)
                 if isinstance(event, at.Notice):
-                    self._hear(event)
+                    self._notice(event)
                 else:
                     self._feed(event or Due())
         except BaseException:  # the session ends, or a defect ends the thread: the message gets its result
@@ -179,7 +179,7 @@ class Session:
             case orders.Ended():
                 self._ended(output)
             case LateAnswer() | StatusReport():
-                self._place.tell(output)
+                self._place.publish(output)
             case _:
                 assert_never(output)
 
@@ -205,7 +205,7 @@ class Session:
         why = "the modem was lost before it answered"
         if self._place.closing():
             why = "the modem was drained, or the daemon stopped, before it answered"
-        if self._job is not None:  # before the result: whoever gets it tries another modem
+        if self._job is not None:  # before the result: who gets it tries another modem
             self._place.condition.become(DeviceState.STARTING, why)
         try:
             self._feed(orders.SessionEnded(why))
@@ -225,7 +225,7 @@ class Session:
 
     # --- what the modem says by itself ---
 
-    def _hear(self, notice: at.Notice) -> None:
+    def _notice(self, notice: at.Notice) -> None:
         try:
             self._sort(notice)
         except (at.Malformed, pdu.PduError) as exc:
@@ -252,4 +252,4 @@ class Session:
         if isinstance(news, StatusReport):
             self._feed(orders.Reported(news))
         else:
-            self._place.tell(news)
+            self._place.publish(news)

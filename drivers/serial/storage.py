@@ -39,7 +39,7 @@ class Storage:
     def forget(self) -> None:
         """The session has ended."""
         self._announced: list[tuple[str, int]] = []
-        self._elsewhere: set[str] = set()  # where something came in besides the storage that the modem tells
+        self._elsewhere: set[str] = set()  # where something came in besides the storage that the modem names
         self._there = Storages()
         self._read = ""  # the storage that is read now (mem1)
         self._used: int | None = None  # messages in it when it was selected
@@ -139,10 +139,10 @@ class Storage:
                     log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self._name, index, exc)
                 self._unreadable.add(index)
                 return False
-            told = self._take(replace(found, stored=True))
-            if told is not None:
-                yield told
-                if not (told.done() and told.result()):
+            kept = self._take(replace(found, stored=True))
+            if kept is not None:
+                yield kept
+                if not (kept.done() and kept.result()):
                     raise _NotKept
             self._safe.add(message)
             yield None
