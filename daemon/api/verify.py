@@ -34,7 +34,7 @@ MAX_SEARCH = 10
 
 COMMANDS: dict[str, type[Cancel] | type[Next]] = {"cancel": Cancel, "trigger_next_event": Next}
 
-Answer = dict[str, Any]
+Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Verify:
     channels: frozenset[Channel]
     starts: Buckets[tuple[str, str]]  # by account and origin
 
-    async def start(self, given: Parameters, caller: Caller) -> Answer:
+    async def start(self, given: Parameters, caller: Caller) -> Body:
         if not self.starts.take((caller.account, caller.origin), monotonic()):
             raise mistake(v1.THROTTLED)
         wanted = start_parameters(given, self.workflows)
@@ -58,7 +58,7 @@ class Verify:
             return {"request_id": outcome.own or "", **_said(outcome)}
         return {"request_id": request.id, **_said(outcome)}
 
-    async def check(self, given: Parameters, caller: Caller) -> Answer:
+    async def check(self, given: Parameters, caller: Caller) -> Body:
         wanted, code = given.required("request_id"), code_parameter(given)
         done = await self.engine.do(Check(caller, wanted, code, (given.text("ip_address") or "")[:45]))
         if not isinstance(done.outcome, Accepted) or done.after is None:
@@ -80,7 +80,7 @@ class Verify:
         text = told[0] if one else '{"verification_requests":[' + ",".join(told) + "]}"
         return Response(text, media_type="application/json")
 
-    async def control(self, given: Parameters, caller: Caller) -> Answer:
+    async def control(self, given: Parameters, caller: Caller) -> Body:
         wanted, command = given.required("request_id"), given.required("cmd")
         if command not in COMMANDS:
             raise mistake(v1.WRONG_CMD)
@@ -122,11 +122,11 @@ def mistake(sentence: v1.Sentence) -> Mistake:
     return Mistake(int(sentence.code), sentence.text)
 
 
-def _said(outcome: Outcome) -> Answer:
+def _said(outcome: Outcome) -> Body:
     return _answer(v1.sentence(outcome))
 
 
-def _answer(sentence: v1.Sentence) -> Answer:
+def _answer(sentence: v1.Sentence) -> Body:
     return {"status": str(int(sentence.code)), **({"error_text": sentence.text} if sentence.text else {})}
 
 
@@ -134,7 +134,7 @@ def _search_text(request: Request, checks: Iterable[CheckLine]) -> str:
     return json.dumps(search_answer(request, checks), ensure_ascii=False, separators=(",", ":"))
 
 
-def search_answer(request: Request, checks: Iterable[CheckLine]) -> Answer:
+def search_answer(request: Request, checks: Iterable[CheckLine]) -> Body:
     """A request as /verify/search tells it. Codes that were tried are not kept, so none is shown."""
     return {
         "request_id": request.id,
@@ -160,7 +160,7 @@ def search_answer(request: Request, checks: Iterable[CheckLine]) -> Answer:
     }
 
 
-def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Answer | Response]]) -> Handler:
+def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Response]]) -> Handler:
     """One verb of the Verify API as the handler of a route."""
 
     async def handler(call: Call) -> Response:

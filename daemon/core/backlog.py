@@ -19,7 +19,7 @@ SCANNED = 100  # messages from the first that can be in time, where quotas and h
 
 
 @dataclass(frozen=True, slots=True)
-class Message(Generic[T]):
+class QueuedMessage(Generic[T]):
     """until: when its PIN dies; parts: SMS that it takes; job: what the caller knows it by."""
 
     until: float
@@ -37,7 +37,7 @@ class FreeModem:
     failed: Collection[str] = field(default=(), repr=False)
 
 
-Rule = Callable[[Message[T], FreeModem], bool]
+Rule = Callable[[QueuedMessage[T], FreeModem], bool]
 
 
 class Backlog(Generic[T]):
@@ -46,17 +46,17 @@ class Backlog(Generic[T]):
     def __init__(self, least_s: float, holds: Holds) -> None:
         self._least_s = least_s
         self._holds = holds
-        self._messages: list[Message[T]] = []  # by deadline; of the same deadline, as they came
+        self._messages: list[QueuedMessage[T]] = []  # by deadline; of the same deadline, as they came
         self._most_parts = 1
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def put(self, message: Message[T]) -> None:
+    def put(self, message: QueuedMessage[T]) -> None:
         bisect.insort(self._messages, message, key=_until)
         self._most_parts = max(self._most_parts, message.parts)
 
-    def take(self, now: float, modems: Sequence[FreeModem]) -> tuple[Message[T], int] | None:
+    def take(self, now: float, modems: Sequence[FreeModem]) -> tuple[QueuedMessage[T], int] | None:
         """Take out the message that goes out next; with the place of its modem among these, the best first."""
         rules: tuple[Rule[T], ...] = (
             lambda message, modem: self._waits_s(message, now) == 0 and message.number not in modem.failed,
@@ -70,7 +70,7 @@ class Backlog(Generic[T]):
                         return self._taken(message), place
         return self._take_latest(now, modems)
 
-    def _take_latest(self, now: float, modems: Sequence[FreeModem]) -> tuple[Message[T], int] | None:
+    def _take_latest(self, now: float, modems: Sequence[FreeModem]) -> tuple[QueuedMessage[T], int] | None:
         """All modems have been slow: rather than wait for better times, one tries what has the most time left."""
         for place, modem in enumerate(modems):
             usual_s = modem.pace.usual_s(now)
@@ -80,7 +80,7 @@ class Backlog(Generic[T]):
                     return self._taken(message), place
         return None
 
-    def drop_late(self, now: float, paces: Sequence[Pace]) -> list[Message[T]]:
+    def drop_late(self, now: float, paces: Sequence[Pace]) -> list[QueuedMessage[T]]:
         """Take out what none of these modems could bring in time any more, if it were free and no slower than usual."""
         usual_s = min((pace.usual_s(now) for pace in paces), default=0.0)
         end = bisect.bisect_left(self._messages, now + self._least_s + usual_s * self._most_parts, key=_until)
@@ -98,25 +98,25 @@ class Backlog(Generic[T]):
         holds = (self._waits_s(message, now, idle=True) for message in first)
         return min([self._spare_s(self._messages[0], now, 0.0), *(wait_s for wait_s in holds if wait_s)])
 
-    def _waits_s(self, message: Message[T], now: float, *, idle: bool = False) -> float:
+    def _waits_s(self, message: QueuedMessage[T], now: float, *, idle: bool = False) -> float:
         return self._holds.wait_s(message.number, now, idle=idle)
 
-    def _spare_s(self, message: Message[T], now: float, part_s: float) -> float:
+    def _spare_s(self, message: QueuedMessage[T], now: float, part_s: float) -> float:
         return message.until - now - self._least_s - part_s * message.parts
 
-    def _in_time(self, now: float, part_s: float) -> Iterator[Message[T]]:
+    def _in_time(self, now: float, part_s: float) -> Iterator[QueuedMessage[T]]:
         """The first messages that arrive in time at so many seconds a part."""
         first = bisect.bisect_left(self._messages, now + self._least_s + part_s, key=_until)
         for message in islice(self._messages, first, first + SCANNED):
             if self._spare_s(message, now, part_s) >= 0:
                 yield message
 
-    def _taken(self, message: Message[T]) -> Message[T]:
+    def _taken(self, message: QueuedMessage[T]) -> QueuedMessage[T]:
         place = bisect.bisect_left(self._messages, message.until, key=_until)
         while self._messages[place] is not message:
             place += 1
         return self._messages.pop(place)
 
 
-def _until(message: Message[T]) -> float:
+def _until(message: QueuedMessage[T]) -> float:
     return message.until

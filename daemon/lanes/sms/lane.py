@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from daemon.config import Modem
-from daemon.core.backlog import Backlog, FreeModem, Message
+from daemon.core.backlog import Backlog, FreeModem, QueuedMessage
 from daemon.core.commands import Begin, Decision, GiveUp
 from daemon.core.holds import Holds
 from daemon.core.milliseconds import in_seconds, seconds
@@ -103,7 +103,7 @@ class SmsLane:
             return
         left_s = self._engine.clock.real_s(job.not_after - self._engine.clock.now())
         parts = self._lengths.parts(job.request)
-        self._backlog.put(Message(time.monotonic() + left_s, parts, job.number, job))
+        self._backlog.put(QueuedMessage(time.monotonic() + left_s, parts, job.number, job))
 
     def _dispatch(self) -> None:
         """Drop what cannot be in time any more, and give every free modem the first message that it may send."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.backlog import Backlog, FreeModem, Message
+from daemon.core.backlog import Backlog, FreeModem, QueuedMessage
 from daemon.core.holds import Holds
 from daemon.core.pace import Pace
 
@@ -20,11 +20,11 @@ def anybody(_: str) -> bool:
     return True
 
 
-def message(lives_s: float, number: str = "a", *, parts: int = 1) -> Message[str]:
-    return Message(NOW + lives_s, parts, number, number)
+def message(lives_s: float, number: str = "a", *, parts: int = 1) -> QueuedMessage[str]:
+    return QueuedMessage(NOW + lives_s, parts, number, number)
 
 
-def backlog(*messages: Message[str], holds: Holds | None = None) -> Backlog[str]:
+def backlog(*messages: QueuedMessage[str], holds: Holds | None = None) -> Backlog[str]:
     made: Backlog[str] = Backlog(LEAST_S, holds or Holds())
     for each in messages:
         made.put(each)
@@ -177,7 +177,7 @@ def played(
     while coming or len(waiting):
         while coming and coming[0][0] <= now:
             came_at, lives_s = coming.pop(0)
-            waiting.put(Message(came_at + lives_s, 1, "a", came_at))
+            waiting.put(QueuedMessage(came_at + lives_s, 1, "a", came_at))
         result.dropped += len(waiting.drop_late(now, paces))
         free = [place for place, at in enumerate(free_at) if at <= now]
         while free:
