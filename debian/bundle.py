@@ -87,8 +87,8 @@ def _one_copy_of_each_library(folder: Path) -> None:
 
 def _searches_only_beside_itself(library: Path) -> None:
     """No folder of the machine that built a library: whoever may create it here could have us load code of theirs."""
-    told = subprocess.run(["patchelf", "--print-rpath", library], capture_output=True, text=True, check=True).stdout
-    folders = [folder for folder in told.strip().split(":") if folder]
+    printed = subprocess.run(["patchelf", "--print-rpath", library], capture_output=True, text=True, check=True).stdout
+    folders = [folder for folder in printed.strip().split(":") if folder]
     beside = [folder for folder in folders if folder.startswith("$ORIGIN")]
     if folders != beside:
         change = ["--set-rpath", ":".join(beside)] if beside else ["--remove-rpath"]
@@ -96,7 +96,7 @@ def _searches_only_beside_itself(library: Path) -> None:
 
 
 def _compile(site: Path, root: Path) -> None:
-    """Bytecode that Python never checks or writes anew: dpkg owns every file, so that purge leaves none."""
+    """Bytecode that Python never checks or writes again: dpkg owns every file, so that purge leaves none."""
     good = compileall.compile_dir(
         site,
         quiet=2,

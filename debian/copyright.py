@@ -11,7 +11,7 @@ from importlib.metadata import Distribution, PackageMetadata
 from pathlib import Path
 
 HEAD = """\
-Pinwheel, with the Python libraries below /usr/lib/pinwheel. Each part stands here with its version, its origin, its
+Pinwheel, with the Python libraries below /usr/lib/pinwheel. Each part is listed with its version, its origin, its
 licence and its copyright. The texts of the GNU licences, the Apache License 2.0 and the Mozilla Public License 2.0 are
 in /usr/share/common-licenses.
 
