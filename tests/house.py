@@ -36,6 +36,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("daemon.operations",),
     ("daemon.api",),
     ("daemon.cli",),
+    ("daemon.duty",),
+    ("daemon.assembly",),
     ("daemon.main",),
 )
 """The rooms, the lowest floor first. An import stays in its room or goes down; rooms of one floor do not know each

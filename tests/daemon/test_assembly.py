@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 import drivers
+from daemon.assembly import assemble
 from daemon.config import inspect
 from daemon.config.keys import Config
-from daemon.main import Daemon, assemble
+from daemon.duty import Daemon
 from tests.gateway import Gateway, modem_section, pin_in
 
 OUTSIDE = Path(__file__).parents[1] / "drivers" / "contract" / "outside"

@@ -1,0 +1,90 @@
+"""Puts the parts together as the configuration says."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import drivers
+from daemon import masterkey
+from daemon.clock import Clock
+from daemon.config import Config
+from daemon.core.commands import Policy
+from daemon.core.milliseconds import in_seconds, seconds
+from daemon.core.model import Channel, Request
+from daemon.core.phrases import sms_text
+from daemon.duty import Daemon
+from daemon.engine import Engine
+from daemon.lanes.sms import SmsLane
+from daemon.lanes.voice import Manner, VoiceLane
+from daemon.operations.prompts import loaded, log_prompts
+from daemon.pins import Pins
+from daemon.prompts.library import load_phrases
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.store import SqliteStore
+
+
+def assemble(config: Config, path: Path) -> Daemon:
+    """Open the store and make the rest. Raises StoreUnusable, KeyUnusable, PromptsUnusable or OSError."""
+    phrases = load_phrases()
+    prompts = loaded(config)
+    store, key, origin = _opened(config)
+    policy = Policy(
+        config.security.max_active_per_number,
+        seconds(config.security.cancel_after),
+        config.security.cancel_before_event,
+        config.security.on_refused,
+        config.sms.on_dropped,
+        {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
+    )
+    engine = Engine(store, Clock(config.clock.speed, origin), Pins(key), policy)
+
+    def text(request: Request, pin: str) -> str:
+        minutes = -(-int(request.pin_expiry) // 60_000)
+        return sms_text(phrases.for_locale(request.locale), request.brand, pin, minutes, config.sms.origin)
+
+    sms = calls = None
+    if config.modem:
+        modems = [(drivers.load(modem.driver).Driver(modem.name, modem.options), modem) for modem in config.modem]
+        engine.lanes[Channel.SMS] = sms = SmsLane(
+            engine, modems, text, flash=config.sms.flash, least_life_s=config.sms.least_life
+        )
+    if config.voice.driver != "none":
+        voice, options = config.voice, config.voice.options
+        if getattr(options, "state_file", None) == "":
+            options = replace(options, state_file=str(_state_directory(config) / "voice.json"))
+        driver = drivers.load(voice.driver).Driver(voice.driver, options)
+        manner = Manner(
+            voice.ring_seconds,
+            voice.repeats,
+            voice.confirm == "press1",
+            voice.limit_seconds,
+            voice.machine == "hangup",
+        )
+        log_prompts(config, prompts)
+        engine.lanes[Channel.TTS] = calls = VoiceLane(
+            engine, driver, prompts, manner, max_calls=voice.max_calls, a_second=voice.calls_per_second
+        )
+    return Daemon(config, path, store, engine, sms, calls)
+
+
+def _opened(config: Config) -> tuple[SqliteStore, bytes, float]:
+    """The store, the key that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
+    place = masterkey.place(config.security.key_file, _state_directory(config))
+    store = SqliteStore(config.store.path)
+    store.open()
+    with contextlib.ExitStack() as undo:
+        undo.callback(store.close)
+        key = masterkey.load(place, store.reading.meta(masterkey.META) or "", store.reading.live())
+        store.set_meta(masterkey.META, masterkey.identity(key))
+        origin = float(store.meta("clock origin", repr(in_seconds(Clock().now()))))
+        undo.pop_all()
+    return store, key, origin
+
+
+def _state_directory(config: Config) -> Path:
+    directory = config.store.path.parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as exc:
+        raise StoreUnusable(f"cannot make {directory}: {exc.strerror}; see [store] url") from exc
+    return directory

@@ -1,0 +1,133 @@
+"""The daemon on duty: from the first listening socket to the last answer."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.api.app import application
+from daemon.api.server import (
+    Listener,
+    tcp_socket,
+    tls_files,
+    unix_socket,
+)
+from daemon.config import Config
+from daemon.engine import Engine
+from daemon.lanes.sms import SmsLane
+from daemon.lanes.voice import VoiceLane
+from daemon.operations.prompts import loaded, log_prompts
+from daemon.operations.reloading import Reloader
+from daemon.operations.status import Health
+from daemon.operations.systemd import notify, watchdog_interval_s
+from daemon.store.sqlite.store import SqliteStore
+from daemon.version import VERSION
+
+log = logging.getLogger("pinwheel")
+
+LOOK_S = 5.0  # how often the path of an inherited socket is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """All parts, put together and not yet started."""
+
+    config: Config
+    path: Path
+    store: SqliteStore
+    engine: Engine
+    sms: SmsLane | None
+    calls: VoiceLane | None
+
+    async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
+        """On duty from the first listening socket until SIGTERM or SIGINT.
+
+        inherited: the listening sockets that systemd passed. ready: is called once, when requests are served.
+        Raises PartEnded when a part ends that must not.
+        """
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        hangup = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+        lanes = [lane for lane in (self.sms, self.calls) if lane is not None]
+        for lane in lanes:
+            lane.open()
+        self.engine.recover()
+        reloader = Reloader(self.path, self.config, self.calls, loaded, log_prompts)
+        app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping, reloader)
+        listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
+        running = (self.engine.timers.run(), self._watchdog(), _reloads(reloader, hangup), _look_after(inherited))
+        duties = [asyncio.create_task(duty) for duty in running]
+        serving = [asyncio.create_task(listener.serve()) for listener in listeners]
+        log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
+        notify("READY=1", f"STATUS=version {VERSION}")
+        ready()
+        ended = await _first_end(duties + serving, stopping)
+        log.info("state=stopping")
+        notify("STOPPING=1")
+        stopping.set()
+        if not inherited:
+            Path(self.config.api.socket).unlink(missing_ok=True)  # while it is still ours
+        for listener in listeners:
+            listener.stop()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.gather(*(lane.close() for lane in lanes))
+        for duty in duties:
+            duty.cancel()
+        if ended:
+            raise PartEnded(", ".join(ended))
+
+    async def _watchdog(self) -> None:
+        """Tell systemd that the engine commits: a loop or a database that hangs is silent, and gets restarted."""
+        interval_s = watchdog_interval_s()
+        while True:
+            await asyncio.sleep(interval_s or 3600)
+            await self.store.submit(lambda _: None)
+            notify("WATCHDOG=1")
+
+
+async def _reloads(reloader: Reloader, hangup: asyncio.Event) -> None:
+    """Reload at each SIGHUP; what came of it is in the log."""
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        await reloader.reload()
+
+
+async def _look_after(inherited: list[socket.socket]) -> None:
+    """Log once that somebody removed the path of a socket that systemd passed: only systemd can make it again."""
+    lost: set[str] = set()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for path in map(str, (sock.getsockname() for sock in inherited if sock.family == socket.AF_UNIX)):
+            if path not in lost and not os.path.exists(path):
+                lost.add(path)
+                log.error("socket=%s is gone; no client can connect; run: systemctl restart pinwheel.socket", path)
+
+
+class PartEnded(Exception):
+    """A part that must never end did; the log says why."""
+
+
+async def _first_end(tasks: list["asyncio.Task[None]"], stopping: asyncio.Event) -> list[str]:
+    """Wait for the order to stop, or for the end of a part that must never end: those are named, and logged."""
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stop}:
+        log.critical("task=%s ended", task.get_name(), exc_info=task.exception())
+    stop.cancel()
+    return [task.get_name() for task in done - {stop}]
+
+
+def _sockets(config: Config, inherited: list[socket.socket]) -> list[tuple[socket.socket, tuple[str, str] | None]]:
+    """The listening sockets, each with its TLS files or None."""
+    local = inherited or [unix_socket(Path(config.api.socket), int(config.api.socket_mode, 8))]
+    sockets: list[tuple[socket.socket, tuple[str, str] | None]] = [(sock, None) for sock in local]
+    if config.api.tcp:
+        sockets.append((tcp_socket(config.api.tcp), tls_files(config.api.tls_cert, config.api.tls_key)))
+    return sockets
