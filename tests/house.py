@@ -58,9 +58,6 @@ KNOWN: tuple[str, ...] = (
     "drivers/rtp/stream.py Stream",
     "drivers/simulated/modem.py SimulatedModem",
     "drivers/simulated/network.py Network",
-    "drivers/sip/agent.py UserAgent",
-    "drivers/sip/call.py OutgoingCall",
-    "drivers/sip/dialog.py Dialog",
 )
 """What breaks a rule and is being mended."""
 

@@ -20,7 +20,7 @@ from drivers.serial import at, pdu
 from drivers.sip.address import host_port_of
 from drivers.sip.agent import UserAgent
 from drivers.sip.body import description, key_pressed
-from drivers.sip.call import q850_cause
+from drivers.sip.call_events import q850_cause
 from drivers.sip.digest import challenges
 from drivers.sip.message import Framer, Malformed, Message, parameters, parse, split, unquoted, uri_of
 from drivers.sip.sdp import NoAudio, answer, respond
@@ -274,7 +274,7 @@ def test_an_info_of_30_kb_is_no_work(kind: str, filler: bytes) -> None:
 
 
 def told(ours: UserAgent, call_id: str, kind: str, octets: bytes) -> bytes:
-    call = ours.calls[call_id]
+    call = ours.calls[call_id].requests
     invite = Message(
         (("from", f"<{call.identity.uri}>;tag={call.requester.tag}"), ("to", f"<{call.uri}>"), ("call-id", call_id))
     )

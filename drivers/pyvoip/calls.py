@@ -24,7 +24,7 @@ from drivers.rtp.answering import Verdict
 from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, PacerEvent, Stopped
 from drivers.rtp.pacer import PacerGone
 from drivers.rtp.supervisor import Supervisor
-from drivers.sip.call import Answered, CallEvent, Ended, Keyed, Moved, Ringing
+from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.sdes import new_cryptos
 from drivers.sip.sdp import offer
 

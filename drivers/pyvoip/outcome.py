@@ -11,7 +11,7 @@ from pyVoIP.SIP import SIPStatus
 
 from drivers import CallOutcome, CallResult
 from drivers.pyvoip.speech import Speech
-from drivers.sip.call import Ended
+from drivers.sip.call_events import Ended
 
 REASON_KEPT = 80  # characters
 ONE_WAY_S = 1.0  # of a call in which no packet of the callee came; in a shorter one that says nothing

@@ -70,7 +70,7 @@ class Trunk:
     def status(self) -> TrunkStatus:
         """Without the calls."""
         agent, transport = self.agent, self._transport
-        connected = agent is not None and transport is not None and transport.up(agent.server)
+        connected = agent is not None and transport is not None and transport.up(agent.servers.first)
         way = Way(self._options.server, connected, self._search.problem)
         return trunk_status(agent if transport is not None else None, way, registers=self._options.register)
 
@@ -126,7 +126,7 @@ class Trunk:
         """Our Contact names where we are reached: a new connection has a new port, a NAT may show another address."""
         assert self.agent is not None
         assert self._transport is not None
-        address, port = self._transport.local(self.agent.server)
+        address, port = self._transport.local(self.agent.servers.first)
         external = self._options.external_address
         host = str(HostPort(external if external not in ("", LEARN) else address, port))
         if external == LEARN and not self._subscriber.kind.reliable:
@@ -223,7 +223,7 @@ class Trunk:
         """Write down where we are reached, before it is registered."""
         if self.agent is None or self.agent.registration is None or self._transport is None or self._lease.ended:
             return
-        port = self._transport.local(self.agent.server)[1] if self._subscriber.kind is Kind.UDP else 0
+        port = self._transport.local(self.agent.servers.first)[1] if self._subscriber.kind is Kind.UDP else 0
         found = Bindings(self._subscriber.address_of_record, port, self.agent.registration.contacts)
         if found != self._kept:
             self._kept = found

@@ -11,6 +11,7 @@ from functools import partial
 from drivers.guard import guarded
 from drivers.sip.address import Address, Timers
 from drivers.sip.call import OutgoingCall, State
+from drivers.sip.call_requests import CallRequests
 from drivers.sip.dialog import session_timer
 from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message, parse
@@ -62,10 +63,6 @@ class UserAgent:
     # --- what the trunk sees ---
 
     @property
-    def server(self) -> Address:
-        return self.servers.first
-
-    @property
     def seen_at(self) -> str:
         """Our "address:port" as the last response shows it (RFC 3581 4), or ""."""
         return self._client.seen_at
@@ -95,15 +92,15 @@ class UserAgent:
 
     def call(self, uri: str, sdp: bytes, now: float) -> OutgoingCall:
         """Start a call; follow its `events`."""
-        call = OutgoingCall(self.identity, uri, sdp)
+        call = OutgoingCall(CallRequests(self.identity, uri, sdp))
         self.calls[call.call_id] = call
-        self._requests.start(call.invite(), self.server, call, now)
+        self._requests.start(call.invite(), self.servers.first, call, now)
         return call
 
     def hang_up(self, call: OutgoingCall, now: float) -> None:
         """End a call in whatever phase."""
         self._client.hang_up(call, now)
-        self._forget_if_ended(call, now)
+        self._settle(call, now)
 
     def farewells(self, call: OutgoingCall) -> tuple[tuple[bytes, Address], ...]:
         """BYE or CANCEL as `hang_up` would send it now, for somebody else to send if we no longer can."""
@@ -127,12 +124,12 @@ class UserAgent:
     def probe(self, now: float) -> None:
         """OPTIONS to the server in use (11.1): it holds a NAT open, and an answer of any kind says that it is there."""
         requester, uri = Requester(self.identity), f"sip:{self.identity.uri.rpartition('@')[2]}"
-        self._requests.start(requester.request("OPTIONS", uri, f"<{uri}>"), self.server, requester, now)
+        self._requests.start(requester.request("OPTIONS", uri, f"<{uri}>"), self.servers.first, requester, now)
 
     def unregister(self, now: float) -> None:
         """Take our contacts back; `idle` says when that was answered."""
         if self.registration is not None and self.registration.contacts:
-            self._requests.start(self.registration.leave(), self.server, self.registration, now)
+            self._requests.start(self.registration.leave(), self.servers.first, self.registration, now)
 
     # --- time ---
 
@@ -140,7 +137,7 @@ class UserAgent:
         """Send what is due, and give up on what has had its time."""
         if self.registration is not None and now >= self.registration.due:
             with guarded("registration", partial(self.give_up, self.registration, now)):
-                self._requests.start(self.registration.request(), self.server, self.registration, now)
+                self._requests.start(self.registration.request(), self.servers.first, self.registration, now)
         for pending in self._requests:
             with guarded("transaction", partial(self._forget_transaction, pending, now)):
                 self._client.advance(pending, now)
@@ -170,13 +167,13 @@ class UserAgent:
         """Nobody acknowledged our 2xx to a re-INVITE (13.3.1.4)."""
         if call is not None:
             self._client.send_all(call.abandon("no ACK"), call, now)
-            self._forget_if_ended(call, now)
+            self._settle(call, now)
 
     def on_lost(self, address: Address, why: str, now: float, *, stood: bool = True) -> None:
         """A connection is gone: what was sent over it gets no answer (8.1.3.1). stood: it had been made."""
         for call in () if stood else self.calls.values():
-            call.unreachable.add(address)
-        ours = address == self.server
+            call.requests.unreachable.add(address)
+        ours = address == self.servers.first
         for pending in self._requests:
             if pending.transaction.destination == address and not pending.transaction.final:
                 self._client.on_lost(pending, why, now)
@@ -216,17 +213,14 @@ class UserAgent:
             if session_timer(request) is not None:  # a refresh of theirs: the interval starts again
                 self._sessions.begin_again(call, now)
             self._sessions.plan(call, now)
-            self._forget_if_ended(call, now)
+            self._settle(call, now)
 
     # --- the end of a call ---
 
     def _settle(self, owner: Owner, now: float) -> None:
-        if isinstance(owner, OutgoingCall):
-            self._forget_if_ended(owner, now)
-
-    def _forget_if_ended(self, call: OutgoingCall, now: float) -> None:
         """Keep an ended call long enough to answer what still comes for it."""
-        if call.state is State.ENDED:
-            self._sessions.forget(call)
-        if call.state is State.ENDED and call.call_id in self.calls:  # not of one that is forgotten already
-            self._ended.setdefault(call.call_id, now + self.timers.linger)
+        if not isinstance(owner, OutgoingCall) or owner.state is not State.ENDED:
+            return
+        self._sessions.forget(owner)
+        if owner.call_id in self.calls:  # not of one that is forgotten already
+            self._ended.setdefault(owner.call_id, now + self.timers.linger)

@@ -3,21 +3,20 @@
 The agent feeds it responses and requests of its dialogs, and sends what it returns. What happened comes out as events.
 """
 
-import copy
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from drivers.sip.address import Address
 from drivers.sip.body import key_pressed
-from drivers.sip.dialog import Dialog, dialog_from, tag_of
-from drivers.sip.message import Message, parameters
-from drivers.sip.replies import ABOUT_OURSELVES, OK, UNKNOWN_CALL, Reply
-from drivers.sip.requester import Identity, Requester
+from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing, q850_cause, retry_after
+from drivers.sip.call_requests import CallRequests, Outgoing
+from drivers.sip.dialog import Dialog, tag_of
+from drivers.sip.fork import Fork
+from drivers.sip.message import Message
+from drivers.sip.replies import OK, UNKNOWN_CALL, Reply
+from drivers.sip.requester import Requester
 from drivers.sip.sdp import FarEnd, NoAudio
-
-SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
-MOST_PHONES = 32  # of one forked call whose early dialogs are kept
 
 
 class State(StrEnum):
@@ -29,78 +28,30 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Ringing:
-    """The far end rings (180) or is being reached (183)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The call stands; audio goes there."""
-
-    audio: FarEnd
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """The far end wants the audio elsewhere, otherwise, or not at all for now."""
-
-    audio: FarEnd
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The call is over. status 0: nobody answered at all; by_us: we hung up or cancelled.
-
-    cause: of ITU-T Q.850, from a Reason header (RFC 3326); retry_after_s: the far end's wish, where it had one.
-    """
-
-    status: int
-    reason: str
-    by_us: bool = False
-    cause: int | None = None
-    retry_after_s: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """The callee pressed a key; its phone says so by INFO."""
-
-    digit: str
-
-
-CallEvent = Ringing | Answered | Moved | Ended | Keyed
-
-Outgoing = tuple[Message, Address]
-"""A request within a dialog, and where it goes."""
-
-
 @dataclass(slots=True)
 class OutgoingCall:
-    """`identity` calls `uri` offering `sdp`. Methods return the requests to send; `events` collects the news.
+    """`requests` makes what is sent. Methods return the requests to send; `events` collects the news.
 
-    early: the dialogs of a call that was not answered yet, by the far end's tag; dialog: the one that was;
-    strangers: where the audio of the other phones of a fork is, which did not answer; unreachable: addresses to which
-    no connection can be made.
+    fork: the phones that ring, until one answers; dialog: with that one; strangers: where the audio of the others is.
     """
 
-    identity: Identity
-    uri: str = field(repr=False)
-    sdp: bytes = field(repr=False)
-    requester: Requester = field(init=False)
+    requests: CallRequests
+    fork: Fork = field(init=False)
     state: State = State.CALLING
     dialog: Dialog | None = None
-    early: dict[str, Dialog] = field(default_factory=dict)
     strangers: tuple[Address, ...] = ()
     events: list[CallEvent] = field(default_factory=list)
-    unreachable: set[Address] = field(default_factory=set)
     wants_end: bool = False
     broken: str = ""  # why our own side had to end it
     _rang: bool = False
     _least_session_s: int = 0  # of a session timer, once the far end named it (RFC 4028 5)
 
     def __post_init__(self) -> None:
-        self.requester = Requester(self.identity)
+        self.fork = Fork(self.requests.uri, self.requests.sdp)
+
+    @property
+    def requester(self) -> Requester:
+        return self.requests.requester
 
     @property
     def call_id(self) -> str:
@@ -113,35 +64,11 @@ class OutgoingCall:
 
     def invite(self) -> Message:
         """A new INVITE (8.1.1)."""
-        headers = [
-            ("contact", f"<{self.identity.contact}>"),
-            *ABOUT_OURSELVES,
-            ("content-type", "application/sdp"),
-            *self.identity.headers,
-        ]
-        if self._least_session_s:
-            session_s = max(self._least_session_s, SESSION_S)
-            headers += [("session-expires", str(session_s)), ("min-se", str(self._least_session_s))]
-        return self.requester.request("INVITE", self.uri, f"<{self.uri}>", *headers, body=self.sdp)
-
-    def _within(self, dialog: Dialog, method: str, *headers: tuple[str, str], body: bytes = b"") -> Outgoing:
-        """A request to the far end."""
-        uri, route = dialog.way()
-        request = self.requester.request(method, uri, dialog.to, *headers, route=route, body=body)
-        return request, self._hop(dialog)
-
-    def _ack(self, dialog: Dialog, invite: Message) -> Outgoing:
-        uri, route = dialog.way()
-        return self.requester.ack(invite, uri, dialog.to, route), self._hop(dialog)
-
-    def _hop(self, dialog: Dialog) -> Address:
-        """The next one, or where the INVITE went: far ends reached by TCP name addresses that take UDP only."""
-        hop = dialog.next_hop(self.identity.kind.port)
-        return dialog.home if hop in self.unreachable else hop
+        return self.requests.invite(self._least_session_s)
 
     def home_of(self, request: Message) -> Address | None:
         """Where the INVITE went that made the dialog of a request of ours; None outside any."""
-        dialog = self.dialog or self.early.get(tag_of(request.get("to")))
+        dialog = self.dialog or self.fork.get(tag_of(request.get("to")))
         return dialog.home if dialog is not None else None
 
     # --- responses; home: where the INVITE went ---
@@ -157,28 +84,20 @@ class OutgoingCall:
 
     def on_early(self, response: Message, home: Address) -> list[Outgoing]:
         """A provisional response above 100: an early dialog, and a PRACK for what must not be lost (RFC 3262 4)."""
-        dialog = self._early_dialog(response, home)
+        over = self.dialog is not None or self.state is State.ENDED
+        dialog = None if over else self.fork.take(response, home)
         if dialog is None:
             return []
         rseq = response.get("rseq")
         reliable = "100rel" in response.all("require") and re.fullmatch(r"[0-9]{1,10}", rseq) is not None
         if reliable and dialog.rseq is not None and int(rseq) != dialog.rseq + 1:
             return []  # it came before, or out of order
-        dialog.take_early(response)
+        dialog.session.take_early(response)
         if not reliable:
             return []
         dialog.rseq = int(rseq)
         number, method = response.cseq
-        return [self._within(dialog, "PRACK", ("rack", f"{rseq} {number} {method}"))]
-
-    def _early_dialog(self, response: Message, home: Address) -> Dialog | None:
-        """The one of who responded, made if need be (12.1.2)."""
-        tag = tag_of(response.get("to"))
-        if self.dialog is not None or self.state is State.ENDED:
-            return None
-        if tag not in self.early and len(self.early) < MOST_PHONES:
-            self.early[tag] = dialog_from(response, self.uri, home, self.sdp)
-        return self.early.get(tag)
+        return [self.requests.within(dialog, "PRACK", ("rack", f"{rseq} {number} {method}"))]
 
     def on_final(self, response: Message) -> list[Message]:
         """A final response to INVITE of 300 and above (its ACK is the transaction's). Returns a new INVITE, if any.
@@ -203,13 +122,12 @@ class OutgoingCall:
             if news:  # what refreshed the session may have moved the audio
                 self.dialog.retarget(response)
                 self._change(response)
-            return [self._ack(self.dialog, invite)]
+            return [self.requests.ack(self.dialog, invite)]
         if self.dialog is not None or self.state is State.ENDED:  # a second phone, or a late one, of a forked call
             return self.decline(invite, response, home)
-        made = dialog_from(response, self.uri, home, self.sdp)
-        others = [dialog.audio for dialog in self.early.values() if dialog.tag != tag and dialog.audio is not None]
-        self.strangers = tuple((audio.host, audio.port) for audio in others)
-        self.dialog, self.early = self.early.get(tag, made), {}
+        made = self.fork.dialog_of(response, home)
+        early, self.strangers = self.fork.choose(tag)
+        self.dialog = early or made
         self.dialog.to = made.to
         try:
             self.dialog.confirm(response, made)
@@ -217,21 +135,21 @@ class OutgoingCall:
             self._end(488, str(exc))
         else:
             self._answered(self.dialog)
-        acknowledgement = self._ack(self.dialog, invite)
-        return [acknowledgement] if self.state is State.SPEAKING else [acknowledgement, self.bye()]
+        acknowledgement = self.requests.ack(self.dialog, invite)
+        return [acknowledgement, *([] if self.state is State.SPEAKING else [self.requests.bye(self.dialog)])]
 
     def _answered(self, dialog: Dialog) -> None:
         if self.wants_end:
             self._end(487, "Request Terminated", by_us=True)
             return
-        assert dialog.audio is not None
+        assert dialog.session.audio is not None
         self.state = State.SPEAKING
-        self.events.append(Answered(dialog.audio))
+        self.events.append(Answered(dialog.session.audio))
 
     def decline(self, invite: Message, response: Message, home: Address) -> list[Outgoing]:
         """A 2xx that nobody waits for, from a fork or a server that was given up: it must not stay up."""
-        found = dialog_from(response, self.uri, home, self.sdp)
-        return [self._ack(found, invite), self._within(found, "BYE")]
+        found = self.fork.dialog_of(response, home)
+        return [self.requests.ack(found, invite), self.requests.bye(found)]
 
     def on_time_out(self, why: str) -> None:
         """Nobody answered the INVITE at all."""
@@ -246,43 +164,16 @@ class OutgoingCall:
     def hang_up(self) -> list[Outgoing]:
         """End the call. Empty while it must be cancelled instead: see `wants_end`."""
         self.wants_end = True
-        if self.state is State.SPEAKING:
-            self._end(200, "", by_us=True)
-            return [self.bye()]
-        return []
+        return self._leave(200, "", by_us=True) if self.state is State.SPEAKING else []
 
     def abandon(self, why: str) -> list[Outgoing]:
         """End a call whose far end does not behave as if it stood."""
-        spoke = self.state is State.SPEAKING
-        self._end(408, why)
-        return [self.bye()] if spoke else []
+        return self._leave(408, why)
 
-    def bye(self) -> Outgoing:
-        """Only once it was answered."""
-        assert self.dialog is not None
-        return self._within(self.dialog, "BYE")
-
-    def farewell(self) -> Outgoing:
-        """The BYE as it would be now, for who may have to send it in our place; ours counts as if it were not made."""
-        counted, self.requester = self.requester, copy.deepcopy(self.requester)
-        try:
-            return self.bye()
-        finally:
-            self.requester = counted
-
-    def refresh(self) -> Outgoing:
-        """What keeps the session up: UPDATE, or the same offer again where that is not understood (RFC 4028 7.4)."""
-        assert self.dialog is not None
-        assert self.dialog.refresh_s is not None
-        headers = (
-            ("contact", f"<{self.identity.contact}>"),
-            ("supported", "timer"),
-            ("session-expires", f"{round(self.dialog.refresh_s * 2)};refresher=uac"),
-        )
-        if self.dialog.updates:
-            return self._within(self.dialog, "UPDATE", *headers)
-        body = self.dialog.described  # the same as before, so that nothing is negotiated
-        return self._within(self.dialog, "INVITE", *headers, ("content-type", "application/sdp"), body=body)
+    def _leave(self, status: int, reason: str, *, by_us: bool = False) -> list[Outgoing]:
+        stood = self.dialog if self.state is State.SPEAKING else None
+        self._end(status, reason, by_us=by_us)
+        return [self.requests.bye(stood)] if stood is not None else []
 
     # --- requests of the far end ---
 
@@ -292,7 +183,7 @@ class OutgoingCall:
             return None
         theirs = tag_of(request.get("from"))
         if self.dialog is None:
-            return self.early.get(theirs)
+            return self.fork.get(theirs)
         return self.dialog if theirs == self.dialog.tag else None
 
     def on_request(self, dialog: Dialog, request: Message) -> Reply:
@@ -313,25 +204,26 @@ class OutgoingCall:
     def _on_offer(self, dialog: Dialog, request: Message) -> Reply:
         if self.state is State.ENDED:
             return UNKNOWN_CALL
-        before = dialog.audio
-        reply = dialog.take_offer(request)
+        before = dialog.session.audio
+        reply = dialog.session.take_offer(request)
         if not reply.ok:
             return reply
         dialog.retarget(request)
-        self._note_move(before, dialog.audio)
+        self._note_move(before, dialog.session.audio)
         return replace(reply, headers=dialog.agree_timer(request))
 
     def on_ack(self, dialog: Dialog, request: Message) -> None:
         """The first one to a 2xx of ours: it holds the answer, where the far end's INVITE had no offer."""
-        if dialog.awaits_answer:
-            dialog.awaits_answer = False
+        if dialog.session.awaits_answer:
+            dialog.session.awaits_answer = False
             self._change(request)
 
     def _change(self, message: Message) -> None:
         assert self.dialog is not None
-        before = self.dialog.audio
-        self.dialog.take_change(message)
-        self._note_move(before, self.dialog.audio)
+        session = self.dialog.session
+        before = session.audio
+        session.take_change(message)
+        self._note_move(before, session.audio)
 
     def _note_move(self, before: FarEnd | None, audio: FarEnd | None) -> None:
         if audio is not None and audio != before and self.state is State.SPEAKING:
@@ -344,18 +236,3 @@ class OutgoingCall:
             cause = q850_cause(message) if message is not None else None
             retry_after_s = retry_after(message) if message is not None else None
             self.events.append(Ended(status, reason, by_us, cause, retry_after_s))
-
-
-def q850_cause(message: Message) -> int | None:
-    """The cause of ITU-T Q.850 in a Reason header (RFC 3326 2), as gateways to the telephone network send it."""
-    for value in message.all("reason"):
-        protocol, cause = value.partition(";")[0].strip().upper(), parameters(value).get("cause", "")
-        if protocol == "Q.850" and re.fullmatch(r"[0-9]{1,3}", cause):
-            return int(cause)
-    return None
-
-
-def retry_after(message: Message) -> int | None:
-    """Seconds of a Retry-After header (RFC 3261 20.33)."""
-    found = re.match(r"\s{0,8}(\d{1,6})\b", message.get("retry-after"), re.ASCII)
-    return int(found[1]) if found else None

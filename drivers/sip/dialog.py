@@ -3,15 +3,12 @@
 A proxy may fork an INVITE: then each phone that answers has an early dialog of its own, with its own session.
 """
 
-import contextlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from drivers.sip.address import Address
-from drivers.sip.body import description
 from drivers.sip.message import Message, parameters
-from drivers.sip.replies import NOT_ACCEPTABLE, OK, PENDING, Reply
-from drivers.sip.sdp import FarEnd, NoAudio, answer, offer_again, respond
+from drivers.sip.negotiation import Negotiation
 from drivers.sip.uri import NameAddr, Uri, read_uris
 
 LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter
@@ -21,7 +18,7 @@ LEAST_SESSION_S = 90  # RFC 4028 4: no session timer is shorter
 class Dialog:
     """called: whom we called; contact: the far end's, None where it gave none that can be used; to: with its tag.
 
-    home: where the INVITE went; offer: our description in it; audio: the far end's, as agreed, or None before.
+    home: where the INVITE went; session: what was agreed on the audio.
     """
 
     called: str = field(repr=False)
@@ -29,26 +26,16 @@ class Dialog:
     to: str = field(repr=False)
     route: tuple[NameAddr, ...]
     home: Address
-    offer: bytes = field(repr=False)
+    session: Negotiation
     updates: bool = False  # the far end takes UPDATE
     refresh_s: float | None = None  # how often the session is ours to refresh (RFC 4028 7.2)
-    audio: FarEnd | None = None
     rseq: int | None = None  # of the last provisional response that was acknowledged (RFC 3262 4)
     their_cseq: int = 0  # of the far end's last request
-    awaits_answer: bool = False  # the far end's ACK holds it, as its INVITE had no offer
-    _first: FarEnd | None = None  # the answer in a provisional response
-    _version: int = 1  # of our description (RFC 3264 8)
-    _described: bytes = field(default=b"", repr=False)  # the last one after the offer
 
     @property
     def tag(self) -> str:
         """The far end's."""
         return tag_of(self.to)
-
-    @property
-    def described(self) -> bytes:
-        """Our description as it holds now."""
-        return self._described or self.offer
 
     # --- the way there ---
 
@@ -77,55 +64,11 @@ class Dialog:
         """Their Contact in what refreshes the dialog is where they are reached from now on (12.2.1.2, 12.2.2)."""
         self.contact = contact_of(message) or self.contact
 
-    # --- the session ---
-
-    def take_early(self, response: Message) -> None:
-        """A provisional response: the first description in one is the answer, where the 2xx has none (13.2.1)."""
-        body = description(response)
-        if body and self.audio is None:
-            with contextlib.suppress(NoAudio):
-                self.audio = self._first = answer(body, self.offer)
-
     def confirm(self, response: Message, made: "Dialog") -> None:
         """A 2xx: the way is that of `made` from now on (13.2.2.4), the session goes on. Raises NoAudio for none."""
         self.route, self.updates, self.refresh_s = made.route, made.updates, made.refresh_s
         self.contact = made.contact or self.contact
-        if self.audio is None or description(response):
-            found = answer(description(response), self.offer)
-            if self.audio is None or found != self._first:  # repeated, it is older than an UPDATE since
-                self.audio = found
-
-    def take_offer(self, request: Message) -> Reply:
-        """INVITE or UPDATE of the far end: what we answer (RFC 3264 8, RFC 3311); `audio` is what holds then."""
-        body = description(request)
-        if not body and request.method == "UPDATE":
-            return OK
-        if self.audio is None:
-            return PENDING
-        audio, version = self.audio, self._version + 1
-        try:
-            if body:
-                audio, self._described = respond(body, self.offer, self.audio, version)
-            else:
-                self._described = offer_again(self.offer, self.audio, version)
-        except NoAudio:  # all stays as it was (RFC 3261 14.2)
-            return NOT_ACCEPTABLE
-        self._version, self.awaits_answer = version, not body
-        self._move(audio)
-        return replace(OK, body=self._described)
-
-    def take_change(self, message: Message) -> None:
-        """An answer in an ACK, or in a 2xx to our refreshing: the audio may move (RFC 3264 8.3)."""
-        body = description(message)
-        if body and self.audio is not None:
-            with contextlib.suppress(NoAudio):
-                self._move(answer(body, self.offer))
-
-    def _move(self, audio: FarEnd) -> None:
-        """The law of the first answer stays, as what is spoken is encoded by it already."""
-        assert self.audio is not None
-        if audio.payload_type == self.audio.payload_type:
-            self.audio = audio
+        self.session.confirm(response)
 
     # --- session timers ---
 
@@ -147,7 +90,7 @@ class Dialog:
 def dialog_from(response: Message, called: str, home: Address, offer: bytes) -> Dialog:
     """The dialog that a response to our INVITE makes (12.1.2)."""
     routes = tuple(read_uris(reversed(response.all("record-route"))))
-    made = Dialog(called, contact_of(response), response.get("to"), routes, home, offer)
+    made = Dialog(called, contact_of(response), response.get("to"), routes, home, Negotiation(offer))
     made.updates = "UPDATE" in response.all("allow")
     timer = session_timer(response)
     made.refresh_s = half_of(timer[0]) if timer is not None and timer[1] == "uac" else None

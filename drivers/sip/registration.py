@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import unquote
 
-from drivers.sip.call import retry_after
+from drivers.sip.call_events import retry_after
 from drivers.sip.message import Message, parameters
 from drivers.sip.requester import Identity, Requester
 from drivers.sip.uri import Uri, read_uris, same, uri_from

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.sip.address import Address, HostPort, bare_host_of, port_of
-from drivers.sip.call import Outgoing, OutgoingCall, State
+from drivers.sip.call import OutgoingCall, State
+from drivers.sip.call_requests import Outgoing
 from drivers.sip.client_transaction import acknowledge, cancel
 from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message
@@ -52,7 +53,8 @@ class UserAgentClient:
     def farewells(self, call: OutgoingCall) -> tuple[tuple[bytes, Address], ...]:
         """What `hang_up` would send, without sending or counting it."""
         if call.state is State.SPEAKING:
-            bye, destination = call.farewell()
+            assert call.dialog is not None
+            bye, destination = call.requests.farewell(call.dialog)
             return ((bye.encode(), destination),)
         ringing = [pending.transaction for pending in self.requests.ringing(call)]
         return tuple((cancel(each.request).encode(), each.destination) for each in ringing)
@@ -60,8 +62,8 @@ class UserAgentClient:
     def refresh(self, call: OutgoingCall, now: float) -> None:
         """Keep a session up that is ours to keep (RFC 4028 7.2)."""
         self.sessions.begin_again(call, now)
-        if call.state is State.SPEAKING:
-            self.send_all([call.refresh()], call, now)
+        if call.state is State.SPEAKING and call.dialog is not None:
+            self.send_all([call.requests.refresh(call.dialog)], call, now)
 
     def refreshing(self, call: OutgoingCall) -> bool:
         """A re-INVITE or UPDATE of ours waits for its answer."""
@@ -121,7 +123,7 @@ class UserAgentClient:
     def _sent_another_way(self, pending: Pending, now: float) -> bool:
         """Whether a request within a call goes where the INVITE went, as no connection can be made to its next hop."""
         call, sent = pending.owner, pending.transaction
-        if not isinstance(call, OutgoingCall) or sent.destination not in call.unreachable:
+        if not isinstance(call, OutgoingCall) or sent.destination not in call.requests.unreachable:
             return False
         home = call.home_of(sent.request)
         if home is None or home == sent.destination:

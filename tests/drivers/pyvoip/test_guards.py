@@ -15,7 +15,7 @@ from drivers.pyvoip.locate import locate
 from drivers.pyvoip.setting import Locator
 from drivers.pyvoip.transport import Lost, Streams
 from drivers.sip.address import Address, Kind, Timers
-from drivers.sip.call import Answered, Ended
+from drivers.sip.call_events import Answered, Ended
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdp import offer

@@ -15,7 +15,9 @@ import pytest
 
 from daemon.prompts.library import shipped_prompts
 from drivers import Audio, Call, CallHandle, CallOutcome, CallPhase
-from drivers.sip.call import Answered, OutgoingCall
+from drivers.sip.call import OutgoingCall
+from drivers.sip.call_events import Answered
+from drivers.sip.call_requests import CallRequests
 from drivers.sip.message import Message
 from drivers.sip.requester import Identity
 from drivers.sip.sdp import offer
@@ -262,7 +264,8 @@ def response(status: int, *headers: tuple[str, str], sdp: str = "") -> Message:
 
 
 def test_an_answer_in_a_provisional_response_that_was_acknowledged_counts(far: socket.socket) -> None:
-    call = OutgoingCall(Identity("sip:us@y", "us", "127.0.0.1:5060"), "sip:x@y", offer("127.0.0.1", 40000, 1))
+    us = Identity("sip:us@y", "us", "127.0.0.1:5060")
+    call = OutgoingCall(CallRequests(us, "sip:x@y", offer("127.0.0.1", 40000, 1)))
     invite = call.invite()
     early = response(183, ("require", "100rel"), ("rseq", "7"), sdp=described(far, law=8))
     home = (FAR_HOST, 5060)

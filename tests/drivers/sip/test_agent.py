@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Ended, Keyed, OutgoingCall, Ringing
+from drivers.sip.call import OutgoingCall
+from drivers.sip.call_events import Answered, Ended, Keyed, Ringing
 from drivers.sip.digest import Account
 from drivers.sip.failover import Servers
 from drivers.sip.message import Framer, Malformed, Message, parse

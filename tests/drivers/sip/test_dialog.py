@@ -4,7 +4,8 @@ import pytest
 
 from drivers.sip.address import Address, Kind
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Answered, Ended, Moved, OutgoingCall, Ringing
+from drivers.sip.call import OutgoingCall
+from drivers.sip.call_events import Answered, Ended, Moved, Ringing
 from drivers.sip.message import Message, parameters, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdes import KEY_OCTETS, Suite
@@ -78,7 +79,7 @@ def test_phones_without_end_cost_a_bounded_number_of_dialogs() -> None:
     call, invite = placed(ours)
     for number in range(100):
         ours.receive(reply(invite, 183, tag=f"phone {number}"), FIRST, 0.5)
-    assert len(call.early) == 32
+    assert sum(call.fork.get(f"phone {number}") is not None for number in range(100)) == 32
     ours.receive(reply(invite, 200, body=SDP, tag="phone 99"), FIRST, 1.0)
     assert [type(event) for event in call.events][-1] is Answered
 
@@ -722,7 +723,7 @@ def test_a_probe_that_nobody_answers_goes_to_the_next_server_the_next_time() -> 
     assert ours.probing
     for second in range(1, 33):
         ours.poll(float(second))
-    assert (ours.silent, ours.probing, ours.server) == (True, False, SECOND)
+    assert (ours.silent, ours.probing, ours.servers.first) == (True, False, SECOND)
     sent(ours)
     ours.probe(33.0)
     ((probe, where),) = sent(ours)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from drivers import CallOutcome, CallPhase
 from drivers.sip.address import Address
 from drivers.sip.agent import UserAgent
-from drivers.sip.call import Ended, OutgoingCall
+from drivers.sip.call import OutgoingCall
+from drivers.sip.call_events import Ended
 from drivers.sip.message import Malformed, Message, parse
 from tests.drivers.pyvoip.test_driver import dial, driver, result, tone
 from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE, agent_of, far_end
