@@ -55,7 +55,6 @@ EXCEPTIONS: Mapping[str, str] = {
 KNOWN: tuple[str, ...] = (
     "daemon/lanes/sms/slots.py ModemSlot",
     "drivers.simulated.commands imports drivers.simulated.modem imports drivers.simulated.commands",
-    "drivers/rtp/stream.py Stream",
     "drivers/simulated/modem.py SimulatedModem",
     "drivers/simulated/network.py Network",
 )

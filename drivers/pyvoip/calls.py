@@ -1,5 +1,6 @@
 """The calls of one voice driver, each from its first INVITE to its result. What fails inside one ends that one only."""
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -21,12 +22,14 @@ from drivers.pyvoip.phone_call import PhoneCall
 from drivers.pyvoip.speech import Speech, conversation
 from drivers.pyvoip.trunk import Trunk
 from drivers.rtp.answering import Verdict
-from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, PacerEvent, Stopped
+from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, Latched, PacerEvent, Stopped
 from drivers.rtp.pacer import PacerGone
 from drivers.rtp.supervisor import Supervisor
 from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.sdes import new_cryptos
 from drivers.sip.sdp import offer
+
+log = logging.getLogger("pinwheel.voice")
 
 
 def dialled(rule: str, number: str) -> str:
@@ -251,6 +254,9 @@ class Calls:
                 self._audio.say(call, talk.key(event.digit, now))
             case FirstPacket():
                 call.speech.received = True
+            case Latched():
+                call.speech.latched = True
+                log.warning("voice=call audio=latched: it goes to a host that neither SDP nor the trunk names")
             case Judged():
                 self._audio.say(call, talk.judged(machine=event.verdict == Verdict.MACHINE))
             case Failed():

@@ -34,6 +34,7 @@ OUTCOMES: dict[int, CallOutcome] = {
     608: CallOutcome.DECLINED,
 }
 """Final responses and what an operator calls them; the rest goes by its class."""
+LATCHED = ", audio went to a host that the signalling does not name"
 CLASSES = {5: CallOutcome.UNREACHABLE}
 NEVER = float("inf")
 
@@ -93,6 +94,7 @@ class Course:
         reason = self.broken or presentable(self.ended.reason) or _phrase(status)
         if self.ended.retry_after_s is not None:
             reason += f", try again after {self.ended.retry_after_s} s"
+        reason += LATCHED if speech.latched else ""
         played = (speech.played_s, self.ended.cause, speech.talk.keys, speech.talk.machine)
         one_way = talk_s >= ONE_WAY_S and not speech.received
         return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *played, one_way)

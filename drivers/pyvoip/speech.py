@@ -17,7 +17,8 @@ def conversation(call: Call) -> Conversation:
 class Speech:
     """law: "pcmu" or "pcma", by the first answer; said: the last is utterance number len(said).
 
-    streaming: an audio process plays it; received: a packet of the callee has come.
+    streaming: an audio process plays it; received: a packet of the callee has come; latched: the audio goes to a host
+    that the signalling does not name.
     """
 
     call: Call
@@ -27,6 +28,7 @@ class Speech:
     played_s: float = 0.0
     streaming: bool = False
     received: bool = False
+    latched: bool = False
 
     def say(self, say: Say) -> bytes:
         """The octets of the next utterance."""

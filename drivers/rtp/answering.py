@@ -51,7 +51,7 @@ class Listener:
         self._window = round(self._limits.window_s * RATE)
         self._began = now
         self._magnitudes = self._signs = b""  # of less than a window
-        self._heard_s = 0.0
+        self._listened_s = 0.0
         self._noise = float("inf")  # the quietest window
         self._voice_s = 0.0
         self._greeting_s = 0.0  # from the first voice to the last, pauses between them included
@@ -59,32 +59,32 @@ class Listener:
         self._beep_s = 0.0
         self._tone = (0.0, 0)  # level and crossings of the window that the beep began with
 
-    def hear(self, octets: bytes, payload_type: int, now: float) -> Verdict | None:
+    def take(self, octets: bytes, payload_type: int, now: float) -> Verdict | None:
         """The next packet's audio, which came now. payload_type: 0 (PCMU) or 8 (PCMA), as in RTP."""
         verdict = self.wait(now)
         magnitudes_of, signs_of = TABLES[payload_type]
         self._magnitudes += octets.translate(magnitudes_of)
         self._signs += octets.translate(signs_of)
         while len(self._signs) >= self._window and not verdict:
-            verdict = self._hear_window(self._magnitudes[: self._window], self._signs[: self._window])
+            verdict = self._take_window(self._magnitudes[: self._window], self._signs[: self._window])
             self._magnitudes, self._signs = self._magnitudes[self._window :], self._signs[self._window :]
         return verdict
 
     def wait(self, now: float) -> Verdict | None:
         """Time passed; what did not come by now was silence."""
         verdict = None
-        if now - self._began - self._heard_s > self._limits.gap_s:
-            while self._heard_s < now - self._began and not verdict:
+        if now - self._began - self._listened_s > self._limits.gap_s:
+            while self._listened_s < now - self._began and not verdict:
                 verdict = self._judge(0.0, 0)
         return verdict
 
-    def _hear_window(self, magnitudes: bytes, signs: bytes) -> Verdict | None:
+    def _take_window(self, magnitudes: bytes, signs: bytes) -> Verdict | None:
         return self._judge(sum(magnitudes) * STEP / len(magnitudes), signs.count(b"+-"))
 
     def _judge(self, level: float, crossings: int) -> Verdict | None:
         """One window more. crossings: from plus to minus."""
         limits = self._limits
-        self._heard_s += limits.window_s
+        self._listened_s += limits.window_s
         self._noise = min(self._noise, level)
         self._count_voice(level > min(max(limits.quiet, limits.above_noise * self._noise), limits.loud))
         self._count_beep(level, crossings)
@@ -94,7 +94,7 @@ class Listener:
         if said_hello and self._voice_s < limits.click_s:
             self._greeting_s = self._voice_s = 0.0
             said_hello = False
-        waited = self._pause_s >= limits.silence_s or self._heard_s >= limits.total_s
+        waited = self._pause_s >= limits.silence_s or self._listened_s >= limits.total_s
         return Verdict.PERSON if said_hello or waited else None
 
     def _count_voice(self, voiced: bool) -> None:

@@ -92,6 +92,13 @@ class FirstPacket:
 
 
 @dataclass(frozen=True, slots=True)
+class Latched:
+    """The audio goes to a host that the signalling does not name, as packets came from there (RFC 7362)."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """Who answered: a verdict of `drivers.rtp.answering`."""
 
@@ -107,7 +114,7 @@ class Failed:
     why: str
 
 
-PacerEvent = Finished | Stopped | Key | FirstPacket | Judged | Failed
+PacerEvent = Finished | Stopped | Key | FirstPacket | Latched | Judged | Failed
 
 
 # --- orders --------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""An RTP packet, taken apart (RFC 3550 5.1). Pure."""
+"""RTP packets, taken apart and made (RFC 3550 5.1). Pure."""
 
+import random
 import struct
 from dataclasses import dataclass, field
 
@@ -36,3 +37,31 @@ def _payload(data: bytes) -> bytes:
         start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4])
     padding = data[-1] if data[0] & PADDING else 0
     return data[start : max(len(data) - padding, start)]
+
+
+@dataclass(slots=True)
+class Packetizer:
+    """Makes the packets of one source. count, octets: that were sent so far; marker: of the next packet.
+
+    RFC 3550 5.1: all three numbers start at random; the sequence in its lower half, so that no receiver misses when it
+    starts again at 0 (RFC 3711 3.3.1).
+    """
+
+    sequence: int = field(default_factory=lambda: random.SystemRandom().getrandbits(15))
+    timestamp: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
+    ssrc: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
+    marker: int = MARKER
+    count: int = 0
+    octets: int = 0
+
+    def packet(self, payload_type: int, payload: bytes) -> bytes:
+        header = HEADER.pack(VERSION_2, self.marker | payload_type, self.sequence, self.timestamp, self.ssrc)
+        self.marker = 0
+        self.count += 1
+        self.octets += len(payload)
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        return header + payload
+
+    def pass_over(self, samples: int) -> None:
+        """So much time passes, whether or not something was sent in it."""
+        self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF

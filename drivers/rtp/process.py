@@ -34,7 +34,7 @@ from drivers.rtp.messages import (
 )
 from drivers.rtp.sockets import accept_only, mark_for_telephony
 from drivers.rtp.srtp import CannotProtect
-from drivers.rtp.stream import FIRST_RTCP_S, Stream
+from drivers.rtp.stream import FIRST_RTCP_S, Stream, Utterance
 
 NICE = -10  # before other programs of the host; a unit that sets Nice= gives it without being asked
 
@@ -74,16 +74,16 @@ class Process:
             stream = self._streams.get(call)
             if stream is None:
                 continue
-            if stream.finished and not stream.told:  # the last frame has had its time
-                stream.told = True
+            if stream.utterance.finished and not stream.utterance.reported:  # the last frame has had its time
+                stream.utterance.reported = True
                 if not stream.hold:
                     self._end(stream, Finished)
                     continue
-                self._report(Finished(stream.call, stream.utterance, stream.played_s))
+                self._report(Finished(stream.call, stream.utterance.number, stream.utterance.played_s))
             stream.send_frame(time.monotonic())
             stream.far.turn(now)
-            if stream.far.ear is not None:
-                self._report(stream.far.judged(stream.far.ear.wait(now)))
+            if stream.far.listener is not None:
+                self._report(stream.far.judged(stream.far.listener.wait(now)))
             if now >= stream.rtcp_due:
                 stream.report(now)
             heapq.heappush(self._queue, (stream.due, call))
@@ -136,9 +136,9 @@ class Process:
         payload = _audio(descriptors[-1:])
         sock, *others = [socket.socket(fileno=descriptor) for descriptor in descriptors[:-1]]
         now = time.monotonic()
-        stream = Stream(order.call, sock, order.media, payload, now, order.utterance, order.hold)
+        stream = Stream(order.call, sock, order.media, Utterance(order.utterance, payload), now, order.hold)
         if order.listen:
-            stream.far.ear = Listener(now)
+            stream.far.listener = Listener(now)
         for rtcp in others:
             stream.rtcp, stream.rtcp_due = rtcp, now + FIRST_RTCP_S
             accept_only(rtcp, ())
@@ -174,7 +174,7 @@ class Process:
     def _end(self, stream: Stream, how: type[Finished | Stopped]) -> None:
         stream.report(time.monotonic(), goodbye=True)
         self._forget(stream)
-        self._report(how(stream.call, stream.utterance, stream.played_s))
+        self._report(how(stream.call, stream.utterance.number, stream.utterance.played_s))
 
     def _fail(self, stream: Stream, why: str) -> None:
         self._forget(stream)

@@ -9,7 +9,7 @@ import socket
 from dataclasses import dataclass, field
 
 from drivers.rtp.answering import Listener
-from drivers.rtp.messages import FirstPacket, Judged, Key, Media, PacerEvent
+from drivers.rtp.messages import FirstPacket, Judged, Key, Latched, Media, PacerEvent
 from drivers.rtp.packet import Packet, parsed
 from drivers.rtp.sockets import accept_all, accept_only, disconnect
 from drivers.rtp.source import Address, Decision, Facts, Signalled, Source
@@ -27,26 +27,27 @@ class Receiver:
     call: int
     sock: socket.socket
     media: Media
-    guard: SrtpContext | None = None
-    ear: Listener | None = None
+    context: SrtpContext | None = None
+    listener: Listener | None = None
     target: Address | None = None
     _source: Source | None = None
     _looking: bool = False  # for a source: all packets are taken
     _received: bool = False  # a packet of the callee has come
+    _latched: bool = False  # it was reported that the audio goes to a foreign host
     _last_event: tuple[int, int] = field(default=(-1, 0))  # SSRC and time stamp of the last key
 
-    def aim(self, media: Media, guard: SrtpContext | None, now: float) -> None:
+    def aim(self, media: Media, context: SrtpContext | None, now: float) -> None:
         """The signalling says where the callee is. Raises OSError where there is no way to it.
 
         A callee that holds the call gets nothing, so its address (0.0.0.0, or that of its music) does not count.
         """
         if media.held and self._source is not None:
-            self.media, self.guard = media, guard
+            self.media, self.context = media, context
             return
         if media.target is not None:
             self.sock.connect(media.target)  # also finds out whether there is a way
         host, port = self.sock.getpeername()[:2]
-        self.media, self.guard = media, guard
+        self.media, self.context = media, context
         signalled = Signalled((host, port), media.fitting, media.symmetric, media.near, media.strangers)
         if self._source is None:
             self._source = Source(signalled)
@@ -78,7 +79,7 @@ class Receiver:
 
     def _filter(self) -> None:
         """Only what somebody wants to hear wakes us."""
-        if self._looking or self.ear is not None or not self._received:
+        if self._looking or self.listener is not None or not self._received:
             accept_all(self.sock)
         else:
             port = self.target[1] if self.target is not None else 0
@@ -91,7 +92,7 @@ class Receiver:
 
     def stop_listening(self) -> None:
         """It is known who answered, or does not matter any more."""
-        self.ear = None
+        self.listener = None
         self._filter()
 
     def judged(self, verdict: str | None) -> Judged | None:
@@ -104,11 +105,11 @@ class Receiver:
     def take(self, data: bytes, address: Address, now: float) -> list[PacerEvent]:
         """Take a datagram."""
         packet = parsed(data)
-        if packet is not None and self.guard is not None:
-            packet = parsed(self.guard.unprotect(data))
+        if packet is not None and self.context is not None:
+            packet = parsed(self.context.unprotect(data))
         if packet is None or self._source is None:
             return []
-        authentic = self.guard is not None
+        authentic = self.context is not None
         facts = Facts(address, packet.ssrc, packet.sequence, packet.payload_type, authentic)
         decision = self._source.take(facts, now)
         if decision is Decision.IGNORED:
@@ -119,14 +120,21 @@ class Receiver:
             self._keep_to(address)
         elif first:
             self._filter()
-        events = [FirstPacket(self.call) if first else None, self._content(packet, now)]
+        events = [FirstPacket(self.call) if first else None, self._latch(), self._content(packet, now)]
         return [event for event in events if event is not None]
+
+    def _latch(self) -> Latched | None:
+        """Once. With SRTP it is the far end for sure."""
+        if self._latched or self.context is not None or self._source is None or not self._source.foreign:
+            return None
+        self._latched = True
+        return Latched(self.call)
 
     def _content(self, packet: Packet, now: float) -> Key | Judged | None:
         if packet.payload_type in self.media.events:
             return self._key(packet)
-        if self.ear is not None and packet.payload_type in G711:
-            return self.judged(self.ear.hear(packet.payload, packet.payload_type, now))
+        if self.listener is not None and packet.payload_type in G711:
+            return self.judged(self.listener.take(packet.payload, packet.payload_type, now))
         return None
 
     def _key(self, packet: Packet) -> Key | None:

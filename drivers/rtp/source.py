@@ -4,8 +4,12 @@ The session description says where the callee is. Behind a NAT it sends from els
 (RFC 4961). But whoever knows our port can send to it, and would get the PIN (RFC 7362 section 5). Therefore:
 
 - A packet from the address in the description is the callee's, at once.
-- Another address is believed after packets in a row with one SSRC and rising sequence numbers, fewer of them where the
-  host is one that the signalling names.
+- Another address is believed after packets in a row with one SSRC and rising sequence numbers: a few, where its host is
+  one that the signalling names (in the description, or a server's), or where it has the callee's SSRC.
+- A foreign host is listened to after 0.2 s, as phones with several addresses send from any of them. The audio follows
+  it at once only where the description names a private address and the trunk is outside: so a callee behind a NAT looks
+  (RFC 7362 section 4). Else the described address can be reached, and the foreign host has to send for 3 s without a
+  break while the callee sends nothing (Asterisk's strictrtp waits 5 s); then the call's record says so (`Latched`).
 - The audio never leaves a source that still sends, except for the address in the description. One that has fallen
   silent is followed to where it sends from now, and returned to when it sends again.
 - When the description changes, the source of before is old: while its stream goes on, nothing is learned from it.
@@ -14,12 +18,29 @@ The session description says where the callee is. Behind a NAT it sends from els
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from ipaddress import ip_address, ip_network
 
 Address = tuple[str, int]
 
+PRIVATE = tuple(
+    ip_network(network)
+    for network in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+"""Networks that are reached only from inside (RFC 1918, 6598, 3927, 4193, 4291)."""
+
 NEAR_IN_A_ROW = 5  # packets from a host that the signalling names, or with the SSRC of the callee; 60 ms hold three
-FAR_IN_A_ROW = 10  # from any other: 0.2 s, in which the callee itself has mostly sent something
 ROW_S = 0.06  # a row lasts so long at least: a burst proves nothing
+FAR_IN_A_ROW = 10  # from a foreign host: 0.2 s, in which the callee itself has mostly sent something
+FOREIGN_IN_A_ROW = 50  # from a foreign host where no NAT explains it: 3 s of the longest packets
+FOREIGN_S = 3.0
 STEP = 4  # of the sequence number within a row: a few packets may be lost
 SILENT_S = 1.0  # a source of which nothing came for so long does not send any more
 OLD_S = 2.0  # a pause after which an old stream is over, and what comes from there is a new one
@@ -29,6 +50,14 @@ class Decision(Enum):
     IGNORED = auto()  # not the callee's
     ACCEPTED = auto()  # the callee's
     MOVED = auto()  # the callee's, and its audio is to go to where it came from
+
+
+class Trust(Enum):
+    """In a source that is not the callee's yet."""
+
+    NONE = auto()
+    LISTENED_TO = auto()  # its keys count; the audio stays where it is
+    FOLLOWED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +84,20 @@ class Signalled:
     symmetric: bool = True
     near: Collection[str] = ()
     strangers: Collection[Address] = ()
+
+    def names(self, host: str) -> bool:
+        """It is the description's, or a server's."""
+        return host == self.address[0] or host in self.near
+
+    @property
+    def behind_nat(self) -> bool:
+        """The callee's network is private, and the trunk is not in it."""
+        return _is_private(self.address[0]) and bool(self.near) and not any(map(_is_private, self.near))
+
+
+def _is_private(host: str) -> bool:
+    ip = ip_address(host)
+    return any(ip in network for network in PRIVATE)
 
 
 @dataclass(slots=True)
@@ -94,6 +137,11 @@ class Source:
         """Where the audio is to go."""
         return self.current or self.signalled.address
 
+    @property
+    def foreign(self) -> bool:
+        """The packets come from a host that the signalling does not name."""
+        return self.current is not None and not self.signalled.names(self.current[0])
+
     def silent(self, now: float) -> bool:
         """Nothing came from the current source for a while."""
         return now - self._last_at > SILENT_S
@@ -124,16 +172,27 @@ class Source:
             return Decision.IGNORED
         if self._row is None or not self._row.take(packet):
             self._row = Row(packet.address, packet.ssrc, packet.sequence, now)
-        return self._follow(packet, now) if self._believed(packet, self._row, now) else Decision.IGNORED
+        match self._trust(packet, self._row, now):
+            case Trust.FOLLOWED:
+                return self._follow(packet, now)
+            case Trust.LISTENED_TO:
+                return Decision.ACCEPTED
+            case Trust.NONE:
+                return Decision.IGNORED
 
-    def _believed(self, packet: Facts, row: Row, now: float) -> bool:
+    def _trust(self, packet: Facts, row: Row, now: float) -> Trust:
         same = packet.ssrc == self._ssrc
         if packet.authentic and self.current is None:
-            return True
-        near = packet.authentic or same or packet.address[0] in (self.signalled.address[0], *self.signalled.near)
-        if row.count < (NEAR_IN_A_ROW if near else FAR_IN_A_ROW) or now - row.since < ROW_S:
-            return False
-        return self.current is None or same or packet.authentic or self.silent(now)
+            return Trust.FOLLOWED
+        sends_on = self.current is not None and not same and not packet.authentic and not self.silent(now)
+        if sends_on or row.count < NEAR_IN_A_ROW or now - row.since < ROW_S:
+            return Trust.NONE
+        if packet.authentic or same or self.signalled.names(packet.address[0]):
+            return Trust.FOLLOWED
+        if row.count < FAR_IN_A_ROW:
+            return Trust.NONE
+        proven = row.count >= FOREIGN_IN_A_ROW and now - row.since >= FOREIGN_S
+        return Trust.FOLLOWED if proven or self.signalled.behind_nat else Trust.LISTENED_TO
 
     def _follow(self, packet: Facts, now: float) -> Decision:
         left_for_another = self.silent(now) and packet.ssrc != self._ssrc

@@ -1,134 +1,119 @@
 """One call's audio on its way: frames and reports out; what comes in is its `Receiver`'s."""
 
 import contextlib
-import random
 import socket
-import struct
 import time
 from dataclasses import dataclass, field
 
 from drivers import RATE
 from drivers.rtp.messages import Media
-from drivers.rtp.packet import HEADER, MARKER, VERSION_2
+from drivers.rtp.packet import MARKER, Packetizer
 from drivers.rtp.receiver import Receiver
+from drivers.rtp.rtcp import goodbye as rtcp_goodbye
+from drivers.rtp.rtcp import sender_report
 from drivers.rtp.srtp import SrtpContext
 
-OCTETS_A_MS = 8  # G.711
+OCTETS_A_MS = RATE // 1000
 STALL_S = 0.100  # later than this, and the callee hears a gap rather than a burst
 SILENCE = {0: b"\xff", 8: b"\xd5"}  # of PCMU and PCMA, by payload type (G.711)
-
 RTCP_S, FIRST_RTCP_S = 5.0, 2.5  # the least interval, and half of it for the first (RFC 3550 6.2, 6.3.1)
-SENDER_REPORT = struct.Struct("!BBHIIIIII")  # RFC 3550 6.4.1, without report blocks: we do not listen to speech
-SR, SDES, BYE = 200, 202, 203
-CNAME = 1
-NTP_EPOCH_S = 2_208_988_800  # from 1900 to 1970
 
 
 @dataclass(slots=True)
-class Stream:
-    """One call's audio on its way."""
+class Utterance:
+    """payload: G.711 octets; position: of the next frame in them; reported: as finished."""
 
-    call: int
-    sock: socket.socket
-    media: Media
+    number: int
     payload: bytes = field(repr=False)
-    due: float
-    utterance: int = 0
-    hold: bool = False
-    guard: SrtpContext | None = None
-    far: Receiver = field(init=False)
-    told: bool = False  # that it is finished
-    rtcp: socket.socket | None = None
-    rtcp_due: float = float("inf")
-    packets: int = 0
-    octets: int = 0
-    position: int = 0  # in the payload
-    marker: int = MARKER
-    # RFC 3550 5.1: all three start at random; the sequence in its lower half, so that no receiver misses that it
-    # began anew (RFC 3711 3.3.1).
-    sequence: int = field(default_factory=lambda: random.SystemRandom().getrandbits(15))
-    timestamp: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
-    source: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
-
-    def __post_init__(self) -> None:
-        self.far = Receiver(self.call, self.sock, self.media)
-
-    @property
-    def played_s(self) -> float:
-        return round(min(self.position, len(self.payload)) / RATE, 3)
+    position: int = 0
+    reported: bool = False
 
     @property
     def finished(self) -> bool:
         return self.position >= len(self.payload)
 
+    @property
+    def played_s(self) -> float:
+        return round(min(self.position, len(self.payload)) / RATE, 3)
+
+    def frame(self, octets: int, silence: bytes) -> bytes:
+        """The next frame; after the end, silence."""
+        found = self.payload[self.position : self.position + octets]
+        self.position += octets if self.position < len(self.payload) else 0
+        return found.ljust(octets, silence)
+
+
+@dataclass(slots=True)
+class Stream:
+    """hold: after an utterance, silence until the next one. due: when the next frame is (monotonic)."""
+
+    call: int
+    sock: socket.socket
+    media: Media
+    utterance: Utterance
+    due: float
+    hold: bool = False
+    context: SrtpContext | None = None
+    far: Receiver = field(init=False)
+    rtcp: socket.socket | None = None
+    rtcp_due: float = float("inf")
+    packets: Packetizer = field(default_factory=Packetizer)
+
+    def __post_init__(self) -> None:
+        self.far = Receiver(self.call, self.sock, self.media)
+
     def send_frame(self, now: float) -> None:
         """The next frame, and when the one after it is due."""
         if now - self.due > STALL_S:
             self._resume(now)
-        frame_ms = self.media.frame_ms
-        octets = frame_ms * OCTETS_A_MS
+        octets = self.media.frame_ms * OCTETS_A_MS
         if self.media.held:
-            self.marker = MARKER
+            self.packets.marker = MARKER
         else:
             self._send(octets)
-        self.timestamp = (self.timestamp + octets) & 0xFFFFFFFF
-        self.due += frame_ms / 1000
+        self.packets.pass_over(octets)
+        self.due += self.media.frame_ms / 1000
 
     def _send(self, octets: int) -> None:
         payload_type = self.media.payload_type
-        frame = self.payload[self.position : self.position + octets]
-        if len(frame) < octets:
-            frame = frame.ljust(octets, SILENCE[payload_type])
-        packet = HEADER.pack(VERSION_2, self.marker | payload_type, self.sequence, self.timestamp, self.source) + frame
-        if self.guard is not None:
-            packet = self.guard.protect(packet)
+        packet = self.packets.packet(payload_type, self.utterance.frame(octets, SILENCE[payload_type]))
+        if self.context is not None:
+            packet = self.context.protect(packet)
         # A refused or full socket loses this frame, as the network may lose any.
         with contextlib.suppress(OSError):
             self.sock.sendto(packet, self.far.target) if self.far.target else self.sock.send(packet)
-        self.marker = 0
-        self.packets += 1
-        self.octets += octets
-        self.sequence = (self.sequence + 1) & 0xFFFF
-        if self.position < len(self.payload):
-            self.position += octets
 
-    def say(self, utterance: int, payload: bytes) -> None:
+    def say(self, number: int, payload: bytes) -> None:
         """The next utterance of the same stream."""
-        self.utterance, self.payload, self.position, self.told, self.marker = utterance, payload, 0, False, MARKER
-        if self.far.ear is not None:
+        self.utterance, self.packets.marker = Utterance(number, payload), MARKER
+        if self.far.listener is not None:
             self.far.stop_listening()
 
     def aim(self, media: Media, now: float) -> None:
         """Send like this from now on. Raises OSError where there is no way, CannotProtect for bad keys."""
-        if media.keys is not None and self.guard is None:
-            self.guard = SrtpContext(media.keys)
-        elif media.keys is not None and self.guard is not None and media.keys != self.media.keys:
-            self.guard.expect(media.keys.theirs)
+        if media.keys is not None and self.context is None:
+            self.context = SrtpContext(media.keys)
+        elif media.keys is not None and self.context is not None and media.keys != self.media.keys:
+            self.context.expect(media.keys.theirs)
         self.media = media
-        self.far.aim(media, self.guard, now)
+        self.far.aim(media, self.context, now)
 
     def report(self, now: float, *, goodbye: bool = False) -> None:
         """A sender report (RFC 3550 6.4.1), with the name of the source; at the end, its goodbye."""
         if self.rtcp is None:
             return
         self.rtcp_due = now + RTCP_S
-        wall = time.time() + NTP_EPOCH_S
-        clock = (int(wall) & 0xFFFFFFFF, int(wall % 1 * 2**32), self.timestamp)
-        counts = (self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
-        packet = SENDER_REPORT.pack(VERSION_2, SR, 6, self.source, *clock, *counts)
-        name = b"%08x" % self.source
-        packet += struct.pack("!BBHIBB8sH", VERSION_2 | 1, SDES, 4, self.source, CNAME, len(name), name, 0)
-        packet += struct.pack("!BBHI", VERSION_2 | 1, BYE, 1, self.source) if goodbye else b""
-        if self.guard is not None:
-            packet = self.guard.protect_rtcp(packet)
+        packet = sender_report(self.packets, time.time()) + (rtcp_goodbye(self.packets.ssrc) if goodbye else b"")
+        if self.context is not None:
+            packet = self.context.protect_rtcp(packet)
         with contextlib.suppress(OSError):
             self.rtcp.sendto(packet, self._rtcp_target())
 
     def _rtcp_target(self) -> tuple[str, int]:
         """The far end's address for reports. Raises OSError where it has none."""
         host, port = (self.far.target or self.sock.getpeername())[:2]
-        said = self.media.target is not None and self.media.target[1] == port
-        rtcp_port = self.media.rtcp_port if said else port + 1
+        described = self.media.target is not None and self.media.target[1] == port
+        rtcp_port = self.media.rtcp_port if described else port + 1
         if not 0 < rtcp_port < 65536:
             raise OSError("no port for RTCP")
         return host, rtcp_port
@@ -143,5 +128,5 @@ class Stream:
         frame_s = self.media.frame_ms / 1000
         missed = int((now - self.due) / frame_s)
         self.due += missed * frame_s
-        self.timestamp = (self.timestamp + missed * self.media.frame_ms * OCTETS_A_MS) & 0xFFFFFFFF
-        self.marker = MARKER
+        self.packets.pass_over(missed * self.media.frame_ms * OCTETS_A_MS)
+        self.packets.marker = MARKER

@@ -179,6 +179,24 @@ def test_the_phone_of_a_fork_that_did_not_answer_gets_nothing(tmp_path: Path, ch
     assert wrong.received == []
 
 
+def test_a_stranger_beside_a_silent_callee_gets_no_audio_for_three_seconds_and_then_the_result_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There used to be a stranger who got the PIN by 0.2 s of packets to a callee that sends none."""
+    with (
+        Talker() as callee,
+        Talker("127.0.0.66", ssrc=5) as stranger,
+        call(tmp_path, say("200 OK", sdp=told(callee)), hear("ACK"), speech=noise(4.0)) as (handle, ours),
+    ):
+        began = time.monotonic()
+        stranger.talk(ours)
+        ended = result(handle)
+    assert all(at >= began + 2.9 for at, _ in stranger.received)
+    assert len(callee.received) > 100
+    assert ended.reason.endswith("audio went to a host that the signalling does not name")
+    assert "audio=latched" in caplog.text
+
+
 def test_a_stranger_gets_no_packet_and_presses_no_key(tmp_path: Path) -> None:
     """There used to be a stranger whose first packet got the whole PIN."""
     speech = noise(2.0)

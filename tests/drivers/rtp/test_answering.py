@@ -49,7 +49,7 @@ def judged(octets: bytes, payload_type: int, frame: int = FRAME) -> tuple[Verdic
     listener, now = Listener(100.0), 100.0
     for start in range(0, len(octets), frame):
         now += frame / RATE
-        verdict = listener.hear(octets[start : start + frame], payload_type, now)
+        verdict = listener.take(octets[start : start + frame], payload_type, now)
         if verdict:
             return verdict, now - 100.0
     return None, now - 100.0
@@ -116,7 +116,7 @@ def test_short_words_with_pauses_are_a_persons_in_the_end() -> None:
 def test_a_far_end_that_suppresses_silence_is_a_person() -> None:
     listener = Listener(0.0)
     assert listener.wait(0.1) is None
-    assert listener.hear(clip("digit_1", 0)[:1600], 0, 0.3) is None
+    assert listener.take(clip("digit_1", 0)[:1600], 0, 0.3) is None
     assert listener.wait(0.9) is None
     assert listener.wait(1.3) is Verdict.PERSON
     assert Listener(0.0).wait(2.6) is Verdict.PERSON
@@ -128,5 +128,5 @@ def test_nothing_that_is_heard_can_break_it(packets: list[tuple[bytes, float]], 
     listener, now = Listener(0.0), 0.0
     for octets, pause_s in packets:
         now += pause_s
-        assert listener.hear(octets, law, now) in (None, *Verdict)
+        assert listener.take(octets, law, now) in (None, *Verdict)
     assert listener.wait(now + 10) in (None, *Verdict)

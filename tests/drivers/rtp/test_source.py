@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.rtp.packet import Packet, parsed
 from drivers.rtp.source import (
     FAR_IN_A_ROW,
+    FOREIGN_S,
     NEAR_IN_A_ROW,
     OLD_S,
     SILENT_S,
@@ -87,8 +89,44 @@ def test_a_host_that_signals_is_believed_as_soon() -> None:
     assert Room().until_followed(Sender((PROXY, 9000), 1)) == NEAR_IN_A_ROW
 
 
-def test_any_other_host_takes_longer() -> None:
-    assert Room().until_followed(Sender(FAR, 1)) == FAR_IN_A_ROW
+def test_a_foreign_host_has_to_send_for_three_seconds_while_the_callee_is_silent() -> None:
+    """There used to be a stranger who got the PIN by ten packets in a row to a callee that sends none."""
+    room = Room()
+    assert room.until_followed(Sender(FAR, 1)) * FRAME_S == pytest.approx(FOREIGN_S, abs=3 * FRAME_S)
+    assert room.source.foreign
+
+
+def test_a_foreign_host_is_listened_to_before_it_is_followed() -> None:
+    """A phone with several addresses may send from another one than it describes, and its keys are to count."""
+    room = Room()
+    decisions = room.hear(Sender(FAR, 1), packets=50)
+    assert decisions == [Decision.IGNORED] * (FAR_IN_A_ROW - 1) + [Decision.ACCEPTED] * (51 - FAR_IN_A_ROW)
+    assert room.source.target == SAID
+
+
+def test_a_foreign_host_that_sends_now_and_then_is_not_followed() -> None:
+    room = Room()
+    assert Decision.MOVED not in room.hear(Sender(FAR, 1), packets=40, every_s=0.2)
+
+
+PRIVATE_ADDRESS = Signalled(("192.168.1.7", 4000), (0, 8, 101), near=(PROXY,))
+
+
+def test_a_callee_that_says_a_private_address_to_a_trunk_outside_is_behind_a_nat_and_soon_believed() -> None:
+    room = Room(Source(PRIVATE_ADDRESS))
+    assert room.until_followed(Sender(FAR, 1)) == FAR_IN_A_ROW
+
+
+@pytest.mark.parametrize("near", [(), ("10.0.0.1",), (PROXY, "fd00::1")])
+def test_a_private_address_in_a_private_network_can_be_reached(near: tuple[str, ...]) -> None:
+    assert not replace(PRIVATE_ADDRESS, near=near).behind_nat
+
+
+def test_what_the_signalling_names_is_not_foreign() -> None:
+    for address in (SAID, NATTED, (PROXY, 9000)):
+        room = Room()
+        room.until_followed(Sender(address, 1))
+        assert not room.source.foreign
 
 
 def test_one_packet_of_a_stranger_gets_nothing() -> None:
@@ -307,7 +345,11 @@ def test_whatever_comes_a_source_is_left_only_by_the_rules(
                 assert address == SAID or len(seen[address]) >= NEAR_IN_A_ROW
             else:
                 assert source.target == target
-                assert address in (source.current, SAID) or decision is Decision.IGNORED
+                if address not in (source.current, SAID) and decision is not Decision.IGNORED:
+                    assert decision is Decision.ACCEPTED
+                    assert not SIGNALLED.names(address[0])
+                    assert len(seen[address]) >= FAR_IN_A_ROW
+                    assert source.current is None or now - last_heard[source.current] > SILENT_S
             if payload_type in SIGNALLED.payload_types and address == SAID:
                 assert source.target == SAID
             if decision is not Decision.IGNORED:
