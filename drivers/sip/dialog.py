@@ -57,7 +57,7 @@ class Dialog:
         of the other kind of IP addresses than we use.
         """
         hop = self.route[0].uri if self.route else self.contact
-        found = (hop.at.address(default_port) if hop is not None else None) or self.home
+        found = (hop.reached_at.address(default_port) if hop is not None else None) or self.home
         return found if (":" in found[0]) == (":" in self.home[0]) else self.home
 
     def retarget(self, message: Message) -> None:

@@ -18,6 +18,7 @@ HASHES: dict[str, Callable[[bytes], "hashlib._Hash"]] = {
 HEADERS = {401: ("www-authenticate", "authorization"), 407: ("proxy-authenticate", "proxy-authorization")}
 CREDENTIALS = frozenset(answer for _, answer in HEADERS.values())
 
+SESSION = "-sess"
 MAX_CHALLENGES = 2  # of one realm to one request: a first one, and one because the nonce went stale
 MOST_WORDS = 32  # between two commas of a challenge
 MAX_REALMS = 8  # challenges of all realms to one request
@@ -36,7 +37,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a server wants to see. status: 401 or 407; qop: "auth", or "" where none was offered (RFC 2069)."""
+    """What a server wants to see. status: 401 or 407; qop: "auth", or "" where none was offered (RFC 2069).
+
+    algorithm: one of HASHES, or that with "-sess"; cnonce: ours, for all answers to this nonce.
+    """
 
     status: int
     realm: str
@@ -45,6 +49,16 @@ class Challenge:
     qop: str
     opaque: str
     stale: bool
+    cnonce: str = field(default_factory=lambda: secrets.token_hex(8), compare=False)
+
+    @property
+    def hash(self) -> str:
+        return self.algorithm.removesuffix(SESSION)
+
+    @property
+    def of_session(self) -> bool:
+        """The password's hash is mixed with the nonces (RFC 7616 3.4.2)."""
+        return self.algorithm.endswith(SESSION)
 
 
 @dataclass(slots=True)
@@ -92,7 +106,7 @@ def challenges(response: Message) -> list[Challenge]:
     """The strongest challenge of each realm of a 401 or 407 that we can answer (RFC 8760 2.4)."""
     values = response.all(HEADERS[response.status][0])
     found = [asked for value in values for asked in _digests(response.status, value)]
-    found.sort(key=lambda asked: list(HASHES).index(asked.algorithm), reverse=True)
+    found.sort(key=lambda asked: list(HASHES).index(asked.hash), reverse=True)
     return list({asked.realm: asked for asked in found}.values())
 
 
@@ -130,23 +144,25 @@ def _joined(words: list[str]) -> list[str]:
 
 def _digest(status: int, pairs: dict[str, str]) -> Challenge | None:
     """None for what we cannot answer. An empty qop is none; a list of others only, such as auth-int, cannot be met."""
-    algorithm = pairs.get("algorithm", "MD5").upper()
+    algorithm = pairs.get("algorithm", "MD5").upper().replace("-SESS", SESSION)
     qops = {qop.strip().lower() for qop in pairs.get("qop", "").split(",")} - {""}
-    if algorithm not in HASHES or "nonce" not in pairs or (qops and "auth" not in qops):
+    if "nonce" not in pairs or (qops and "auth" not in qops):
         return None
     stale = pairs.get("stale", "").lower() == "true"
     realm, opaque = pairs.get("realm", ""), pairs.get("opaque", "")
-    return Challenge(status, realm, pairs["nonce"], algorithm, "auth" if qops else "", opaque, stale)
+    asked = Challenge(status, realm, pairs["nonce"], algorithm, "auth" if qops else "", opaque, stale)
+    return None if asked.hash not in HASHES or (asked.of_session and not qops) else asked
 
 
 def credentials(asked: Challenge, account: Account, method: str, uri: str, count: int = 1) -> tuple[str, str]:
     """The header (name, value) that answers; `count` is how often this nonce was used (nc)."""
 
     def digest(text: str) -> str:
-        return HASHES[asked.algorithm](text.encode()).hexdigest()
+        return HASHES[asked.hash](text.encode()).hexdigest()
 
-    cnonce, nc = secrets.token_hex(8), f"{count:08x}"
+    cnonce, nc = asked.cnonce, f"{count:08x}"
     ha1 = digest(f"{account.username}:{asked.realm}:{account.password}")
+    ha1 = digest(f"{ha1}:{asked.nonce}:{cnonce}") if asked.of_session else ha1
     ha2 = digest(f"{method}:{uri}")
     middle = f"{asked.nonce}:{nc}:{cnonce}:{asked.qop}" if asked.qop else asked.nonce
     fields = [

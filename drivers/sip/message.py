@@ -52,6 +52,7 @@ class Message:
     status: int = 0
     reason: str = ""
     version: str = "SIP/2.0"  # of a request; another one is answered 505
+    complete: bool = True  # of a request; one with less body than its Content-Length says is answered 400
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a header."""
@@ -98,8 +99,12 @@ def parse(data: bytes) -> Message:
     if not message.get("call-id") or not message.cseq[1] or not message.all("via"):
         raise Malformed("Call-ID, CSeq or Via is missing")
     length = message.get("content-length")
-    known = length.isascii() and length.isdigit() and len(length) <= 6
-    return replace(message, body=body[: int(length)] if known else body)
+    if not (length.isascii() and length.isdigit() and len(length) <= 9):
+        return replace(message, body=body)
+    complete = int(length) <= len(body)
+    if not complete and not message.method:
+        raise Malformed("a response that was cut off")  # RFC 3261 18.3
+    return replace(message, body=body[: int(length)], complete=complete)
 
 
 def _unfolded(head: str) -> list[str]:
@@ -120,8 +125,10 @@ def _joined(lines: list[str]) -> list[str]:
     return [" ".join(parts) for parts in whole]
 
 
+BLANKS = rb"(?:(?:\r?\n)?[ \t]){0,64}"
+"""Also across folded lines (RFC 3261 7.3.1)."""
 LENGTH = re.compile(
-    rb"^(?:content-length|l)[ \t]{0,64}:[ \t]{0,64}([0-9]{1,9})[ \t]{0,64}\r?$", re.MULTILINE | re.IGNORECASE
+    rb"^(?:content-length|l)%b:%b([0-9]{1,9})%b\r?$(?!\n[ \t])" % ((BLANKS,) * 3), re.MULTILINE | re.IGNORECASE
 )
 
 

@@ -112,7 +112,8 @@ def respond(body: bytes, offered: bytes, agreed: FarEnd, version: int) -> tuple[
     lines = _session(host, session, version)
     for section in sections[1:]:
         if section is chosen:
-            lines += _stream(port, (far.payload_type,), far.events, cryptos, direction)
+            feedback = "F" if section.media.upper().split()[2].endswith("F") else ""
+            lines += _stream(port, (far.payload_type,), far.events, cryptos, direction, feedback)
         else:
             lines.append(_declined(section.media))
     return far, _written(lines)
@@ -130,10 +131,16 @@ def _session(host: str, session: int, version: int) -> list[str]:
 
 
 def _stream(
-    port: int, types: tuple[int, ...], events: int | None, cryptos: tuple[Crypto, ...], direction: Direction
+    port: int,
+    types: tuple[int, ...],
+    events: int | None,
+    cryptos: tuple[Crypto, ...],
+    direction: Direction,
+    feedback: str = "",
 ) -> list[str]:
+    """feedback: "F" behind the profile (RFC 4585), where the far end offered that."""
     numbers = " ".join(map(str, types if events is None else (*types, events)))
-    lines = [f"m=audio {port} {_profile(cryptos)} {numbers}"]
+    lines = [f"m=audio {port} {_profile(cryptos) + feedback} {numbers}"]
     lines += [f"a=rtpmap:{number} {NAMES[number]}/8000" for number in types]
     if events is not None:
         lines += [f"a=rtpmap:{events} telephone-event/8000", f"a=fmtp:{events} 0-15"]
@@ -142,6 +149,11 @@ def _stream(
 
 def _profile(cryptos: tuple[Crypto, ...]) -> str:
     return "RTP/SAVP" if cryptos else "RTP/AVP"
+
+
+def _fits(profile: str, ours: tuple[Crypto, ...]) -> bool:
+    """The profile that we offer, or that with feedback (RTP/AVPF, RTP/SAVPF), which nobody has to send (RFC 4585)."""
+    return profile.upper() in (_profile(ours), _profile(ours) + "F")
 
 
 def _written(lines: list[str]) -> bytes:
@@ -206,10 +218,10 @@ def _far_end(
     host = stream.host or session.host
     number = _number(port.partition("/")[0], 65535)
     usable = [int(each) for each in formats if _number(each, 127) in types]
-    if kind != "audio" or not host or not number or not usable:
+    if kind.lower() != "audio" or not host or not number or not usable:
         raise NoAudio("no G.711 audio in the answer")
     mine, theirs = _agreed(stream, ours, same_tag=same_tag)
-    if profile != _profile(ours):
+    if not _fits(profile, ours):
         raise NoAudio(f"the answer is {profile[:20]}, where {_profile(ours)} was offered")
     if ours and theirs is None:
         raise NoAudio("the answer has no key for SRTP")
@@ -248,7 +260,7 @@ def _section(lines: list[str]) -> Section:
         first.setdefault(kind, value)
         if kind == "a":
             name, _, content = value.partition(":")
-            attributes.setdefault(name, []).append(content)
+            attributes.setdefault(name.lower(), []).append(content)
     frozen = {name: tuple(values) for name, values in attributes.items()}
     return Section(first.get("o", ""), first.get("m", ""), _host(first.get("c", "")), frozen)
 
@@ -261,7 +273,9 @@ def _host(connection: str) -> str:
     except Malformed:
         return ""
     many = place.ip is not None and place.ip.is_multicast
-    return str(place.ip or place.host) if network == "IN" and kind in ("IP4", "IP6") and not many else ""
+    return (
+        str(place.ip or place.host) if network.upper() == "IN" and kind.upper() in ("IP4", "IP6") and not many else ""
+    )
 
 
 def _number(text: str, most: int) -> int | None:

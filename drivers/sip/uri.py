@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from drivers.sip.address import HostPort, host_port_of
+from drivers.sip.address import HostPort, bare_host_of, host_port_of
 from drivers.sip.message import Malformed, parameters, uri_of
 
 UNSAFE = frozenset(' <>"')
@@ -17,12 +17,16 @@ UNSAFE = frozenset(' <>"')
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """A sip: or sips: URI. text: as it was written; parameters: names in lower case (RFC 3261 19.1.1)."""
+    """A sip: or sips: URI. text: as it was written; parameters: names in lower case (RFC 3261 19.1.1).
+
+    reached_at: where to send to, which maddr may set apart from what the URI names.
+    """
 
     text: str = field(repr=False)
     scheme: str
     user: str = field(repr=False)
     at: HostPort
+    reached_at: HostPort
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,11 +65,13 @@ def uri_from(text: str) -> Uri:
         raise Malformed("not a sip: URI")
     if not (text.isascii() and text.isprintable() and UNSAFE.isdisjoint(text)):
         raise Malformed("a URI with characters that it cannot have")
-    user, at, behind = rest.rpartition("@")
-    if "@" in user or (at and not user):
+    user, at_sign, behind = rest.rpartition("@")
+    if "@" in user or (at_sign and not user):
         raise Malformed("a URI with an empty user, or with more than one @")
     where, _, after = behind.partition("?")[0].partition(";")
-    return Uri(text, scheme.lower(), user, host_port_of(where), parameters(f";{after}"))
+    at, found = host_port_of(where), parameters(f";{after}")
+    reached_at = HostPort(bare_host_of(found["maddr"]), at.port) if "maddr" in found else at
+    return Uri(text, scheme.lower(), user, at, reached_at, found)
 
 
 ALWAYS_COUNT = {"transport", "user", "ttl", "method", "maddr"}

@@ -22,7 +22,9 @@ def refusal(request: Message) -> tuple[int, str] | None:
         uri_from(request.uri)
     except Malformed:
         return BAD_REQUEST
-    return (413, "Request Entity Too Large") if too_large(request) else None
+    if too_large(request):
+        return 413, "Request Entity Too Large"
+    return None if request.complete else BAD_REQUEST
 
 
 def for_us(response: Message) -> bool:

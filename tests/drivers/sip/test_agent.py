@@ -377,6 +377,26 @@ def test_a_stream_of_anything_gives_messages_or_is_malformed(data: bytes) -> Non
             pass
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["Content-Length:\r\n 3", "Content-Length \r\n\t:\r\n  3", "l: 3 \r\n ", "l:3", "L\t:\t3\t", "Content-Length:\n 3"],
+)
+def test_a_length_on_a_folded_line_is_one(header: str) -> None:
+    """RFC 3261 7.3.1. There used to be a connection closed, with all that waited on it."""
+    whole = f"INFO sip:x SIP/2.0\r\nVia: x\r\n{header}\r\nTo: x\r\n\r\nabc".encode()
+    framer = Framer()
+    framer.feed(whole + whole)
+    assert (framer.take(), framer.take(), framer.take()) == (whole, whole, b"")
+
+
+@pytest.mark.parametrize("header", ["l: 3\r\n 4", "l: 3 4", "l: -3", "l:\r\n", "Not-l: 3"])
+def test_what_is_no_length_is_malformed(header: str) -> None:
+    framer = Framer()
+    framer.feed(f"INFO sip:x SIP/2.0\r\n{header}\r\nTo: x\r\n\r\nabc".encode())
+    with pytest.raises(Malformed):
+        framer.take()
+
+
 def test_a_stream_without_lengths_or_ends_is_malformed() -> None:
     for stream in (b"SIP/2.0 200 OK\r\nVia: x\r\n\r\n", b"x" * 70_000, b"l: 1000000000\r\n\r\n"):
         framer = Framer()

@@ -1,7 +1,10 @@
 """Digest authentication by the examples of RFC 7616 3.9.1."""
 
+import hashlib
 import re
+from collections.abc import Callable
 from hashlib import md5
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,6 +40,25 @@ def test_the_examples_of_the_standard(monkeypatch: pytest.MonkeyPatch, algorithm
     assert name == "authorization"
     assert f'response="{response}"' in value
     assert "nc=00000001" in value
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "hashed"), [("md5-SESS", hashlib.md5), ("SHA-256-sess", hashlib.sha256), ("MD5-sess", hashlib.md5)]
+)
+def test_the_hash_of_a_session_is_mixed_with_both_nonces(algorithm: str, hashed: Callable[[bytes], Any]) -> None:
+    """RFC 7616 3.4.2. There used to be no answer to such a challenge. The client's nonce stays, as servers keep A1."""
+    (asked,) = challenges(refused(f'Digest realm="r", nonce="n", qop="auth", algorithm={algorithm}'))
+    a1 = hashed(f"{hashed(b'Mufasa:r:Circle of Life').hexdigest()}:n:{asked.cnonce}".encode()).hexdigest()
+    a2 = hashed(b"REGISTER:sip:r").hexdigest()
+    for count in (1, 2):
+        _, value = credentials(asked, ACCOUNT, "REGISTER", "sip:r", count)
+        wanted = hashed(f"{a1}:n:{count:08x}:{asked.cnonce}:auth:{a2}".encode()).hexdigest()
+        assert fields(value)["response"] == f'"{wanted}"'
+        assert fields(value)["algorithm"] == asked.algorithm
+
+
+def test_the_hash_of_a_session_needs_a_qop() -> None:
+    assert challenges(refused('Digest realm="r", nonce="n", algorithm=MD5-sess')) == []
 
 
 def fields(header: str) -> dict[str, str]:

@@ -56,6 +56,42 @@ def test_reports_go_where_the_answer_says(lines: list[str], port: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        said(media="m=audio 5000 RTP/AVPF 8 101"),
+        said(media="m=AUDIO 5000 rtp/avp 8 101"),
+        said().replace(b"IN IP4", b"in ip4"),
+        said().replace(b"c=IN IP4", b"c=In iP4"),
+    ],
+)
+def test_feedback_and_small_letters_cost_nothing(body: bytes) -> None:
+    """There used to be no call to a far end that answers in RTP/AVPF, or writes "in ip4"."""
+    far = answer(body, PLAIN)
+    assert (far.host, far.port, far.payload_type) == ("198.51.100.2", 5000, 8)
+
+
+def test_a_direction_counts_in_any_case() -> None:
+    assert answer(said("a=SendOnly"), PLAIN).held
+
+
+@pytest.mark.parametrize(
+    ("media", "ours"),
+    [
+        ("m=audio 5000 RTP/AVPF 8", "m=audio 40000 RTP/AVPF 8\r\n"),
+        ("m=audio 5000 RTP/AVP 8", "m=audio 40000 RTP/AVP 8\r\n"),
+    ],
+)
+def test_an_offer_is_answered_in_its_profile(media: str, ours: str) -> None:
+    assert ours in respond(said(media=media), PLAIN, answer(said(), PLAIN), 2)[1].decode()
+
+
+def test_encrypted_audio_with_feedback_is_as_good() -> None:
+    assert answer(said(THEIRS, media="m=audio 5000 RTP/SAVPF 8"), SECURE).theirs is not None
+    with pytest.raises(NoAudio, match="RTP/AVPF, where RTP/SAVP was offered"):
+        answer(said(media="m=audio 5000 RTP/AVPF 8"), SECURE)
+
+
+@pytest.mark.parametrize(
     ("body", "why"),
     [
         (b"", "no G.711 audio"),

@@ -133,3 +133,21 @@ def test_uris_that_are_the_same_may_be_written_in_other_ways(one: str, other: st
 def test_uris_differ_by_what_the_standard_counts(one: str, other: str) -> None:
     assert not same(uri_from(one), uri_from(other))
     assert not same(uri_from(other), uri_from(one))
+
+
+@pytest.mark.parametrize(
+    ("uri", "reached_at"),
+    [
+        ("sip:a@192.0.2.1", "192.0.2.1"),
+        ("sip:a@192.0.2.1:5070;maddr=192.0.2.9", "192.0.2.9:5070"),
+        ("sip:a@pbx.example;MADDR=[2001:db8::9]", "[2001:db8::9]"),
+    ],
+)
+def test_a_request_goes_to_maddr_where_a_uri_has_one(uri: str, reached_at: str) -> None:
+    assert str(uri_from(uri).reached_at) == reached_at
+
+
+@pytest.mark.parametrize("maddr", ["", "[::1%lo]", "a b", "127.0.0.8\0", "1.2.3"])
+def test_a_maddr_that_is_no_host_is_malformed(maddr: str) -> None:
+    with pytest.raises(Malformed):
+        uri_from(f"sip:a@192.0.2.1;maddr={maddr}")

@@ -101,6 +101,20 @@ def test_a_bad_line_of_a_header_that_is_needed_is_not(name: str) -> None:
         written(f"{name}: \0")
 
 
+@pytest.mark.parametrize(("length", "status"), [("4", None), ("3", None), ("5", 400), ("999999999", 400), ("x", None)])
+def test_a_request_whose_body_ends_early_is_refused(length: str, status: int | None) -> None:
+    """RFC 3261 18.3. There used to be a session description cut off in the middle that counted as a whole one."""
+    data = "\r\n".join(["OPTIONS sip:gw@192.0.2.9 SIP/2.0", *HEADERS, f"Content-Length: {length}", "", "abcd"])
+    refused = refusal(parse(data.encode()))
+    assert (refused[0] if refused else None) == status
+
+
+def test_a_response_whose_body_ends_early_is_dropped() -> None:
+    data = "\r\n".join(["SIP/2.0 200 OK", *HEADERS, "l: 5", "", "abcd"])
+    with pytest.raises(Malformed, match="cut off"):
+        parse(data.encode())
+
+
 def test_a_response_with_two_vias_went_astray() -> None:
     start = "SIP/2.0 200 OK"
     assert for_us(written(start=start))
