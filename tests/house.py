@@ -53,7 +53,6 @@ EXCEPTIONS: Mapping[str, str] = {
 }
 """What breaks a rule and stays, as it is printed before its figure, and why."""
 KNOWN: tuple[str, ...] = (
-    "daemon/lanes/sms/slots.py ModemSlot",
     "drivers.simulated.commands imports drivers.simulated.modem imports drivers.simulated.commands",
     "drivers/simulated/modem.py SimulatedModem",
     "drivers/simulated/network.py Network",

@@ -131,6 +131,6 @@ def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
         "limit_reached": slot.quota.full(now),
         "outcomes": dict(slot.outcomes),
         "last_error": error,
-        "last_error_over": status.state is DeviceState.READY and not status.detail and slot.failures == 0,
+        "last_error_over": status.state is DeviceState.READY and not status.detail and slot.resting.failures == 0,
         "last_error_at": zoned_text(error_at),
     }

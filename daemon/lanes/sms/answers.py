@@ -1,12 +1,15 @@
 """A driver's answer to a message, as the verdict that the core judges by."""
 
+from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from daemon.core.commands import Settle, SettleLate
 from daemon.core.model import Verdict
 from daemon.engine import Job
 from daemon.lanes.sms.slots import ModemSlot
-from drivers import DriverError, Receipt, Refused, Unavailable, Uncertain
+from drivers import DriverError, Receipt, Refused, Sms, Unavailable, Uncertain
+
+ANSWERED_LATE = 4  # messages of a modem to which it may still give an answer; two of them at a time at the most
 
 VERDICTS: dict[type[DriverError], Verdict] = {
     Refused: Verdict.REFUSED,
@@ -30,6 +33,20 @@ def judged(answer: Receipt | DriverError) -> Judgement:
         return Judgement(Verdict.TAKEN, str(answer.references[-1]), parts=len(answer.references))
     verdict = next(verdict for kind, verdict in VERDICTS.items() if isinstance(answer, kind))
     return Judgement(verdict, detail=str(answer), parts=answer.parts if isinstance(answer, Uncertain) else 0)
+
+
+class Unsettled:
+    """The last messages of each modem that ended as uncertain: an answer to them may still come."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, deque[tuple[Sms, Job]]] = defaultdict(lambda: deque(maxlen=ANSWERED_LATE))
+
+    def add(self, slot: ModemSlot, sms: Sms, job: Job) -> None:
+        self._last[slot.name].append((sms, job))
+
+    def job(self, slot: ModemSlot, sms: Sms) -> Job | None:
+        """Whose message it was; None for a test's."""
+        return next((job for known, job in self._last[slot.name] if known is sms), None)
 
 
 def settle(slot: ModemSlot, job: Job, judged: Judgement) -> Settle:

@@ -53,14 +53,15 @@ class SmsLane:
         least_life_s: float = LEAST_LIFE_S,
     ) -> None:
         self.tests = Tests(engine)
-        self.pool = Pool(engine, modems, News(engine, self.tests, self._dispatch).listener, self._dispatch)
         self._engine = engine
         self._holds = Holds()
         self._load = Load()
+        self._sender = Sender(engine, self.tests, self._holds, self._load, text, flash=flash)
+        news = News(engine, self.tests, self._sender.unsettled, self._dispatch)
+        self.pool = Pool(engine, modems, news.listener, self._dispatch)
         self._overloaded = False
         self._least_life = seconds(least_life_s)
         self._backlog: Backlog[Job] = Backlog(engine.clock.real_s(self._least_life), self._holds)
-        self._sender = Sender(engine, self.tests, self._holds, self._load, text, flash=flash)
         self._lengths = Lengths(text)
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
@@ -111,7 +112,7 @@ class SmsLane:
         self._drop_late(now)
         free = sorted(
             (slot for slot in self.pool.slots if slot.rested(now) and not slot.busy),
-            key=lambda slot: (slot.last_choice_until > now, slot.idle_since),
+            key=lambda slot: (slot.resting.last_choice(now), slot.turned_at),
         )
         at = self._engine.clock.now()
         for slot in free:
@@ -139,7 +140,7 @@ class SmsLane:
         if self._look is not None:
             self._look.cancel()
         if self._backlog or self._overloaded:
-            rests = (slot.rest_until - now for slot in self.pool.slots if slot.rest_until > now)
+            rests = (slot.resting.until - now for slot in self.pool.slots if not slot.resting.over(now))
             look_s = min([LOOK_AGAIN_S, self._backlog.look_again_s(now), *rests])
             self._look = asyncio.get_running_loop().call_later(max(look_s, LOOK_AT_MOST_S), self._dispatch)
 
@@ -203,16 +204,15 @@ class SmsLane:
             elif begun is not None:
                 await self._sender.send(slot, job, *begun)
         except StoreUnusable:  # logged by the store; nothing was sent
-            slot.rest(STORE_AGAIN_S)
+            slot.resting.rest(time.monotonic(), STORE_AGAIN_S)
             self._insert(job)
         except Exception:  # the end of one message: whatever went wrong, its row must not stay in `sending`
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
-            slot.rest(DEFECT_REST_S)
+            slot.resting.rest(time.monotonic(), DEFECT_REST_S)
             if begun is not None:
                 self._engine.do(settle(slot, job, Judgement(Verdict.FAILED, detail=DEFECT)))
         finally:
             if begun is None:
                 slot.quota.release(job.number)
-            slot.busy = False
-            slot.idle_since = time.monotonic()
+            slot.end()
             self._dispatch()

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
 from daemon.core.commands import AddNote, Decision
 from daemon.engine import Engine
 from daemon.lanes.news import log_state
-from daemon.lanes.sms.answers import judged, settle_late
+from daemon.lanes.sms.answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
@@ -20,9 +21,10 @@ log = logging.getLogger("pinwheel.lanes")
 class News:
     """look: called when a modem may have become able to send."""
 
-    def __init__(self, engine: Engine, tests: Tests, look: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, tests: Tests, unsettled: Unsettled, look: Callable[[], None]) -> None:
         self._engine = engine
         self._tests = tests
+        self._unsettled = unsettled
         self._look = look
 
     def listener(self, slot: ModemSlot) -> SmsListener:
@@ -57,17 +59,17 @@ class News:
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
         if status.state is DeviceState.READY:
-            slot.is_ready_again()
+            slot.resting.ready_again(time.monotonic())
         self._look()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:
         """What a late answer means for its message, the core knows; here it says that the modem works."""
-        job = next((job for sms, job in slot.unsettled if sms is late.sms), None)
+        job = self._unsettled.job(slot, late.sms)
         if job is None:  # a test's
             self._tests.answered_late(slot, late)
             return
         if isinstance(late.answer, Receipt):
-            slot.works()
+            slot.resting.works()
         self._engine.do(settle_late(slot, job, judged(late.answer)))
 
 

@@ -28,6 +28,7 @@ class Pool:
         self._engine = engine
         self._listener = listener
         self._look = look
+        self._orders = {slot.name: asyncio.Lock() for slot in self.slots}  # one of the operator at a time
 
     def open(self) -> None:
         """Load what each SIM has sent, and open those that the operator has not drained."""
@@ -53,7 +54,7 @@ class Pool:
 
     async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
         """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has closed its port."""
-        async with slot.turn:
+        async with self._orders[slot.name]:
             await self._engine.do(SetMeta(duty_key(slot), duty))
             before, slot.duty = slot.duty, duty
             log.info("modem=%s duty=%s", slot.name, duty)

@@ -13,7 +13,7 @@ from daemon.core.holds import SEVERAL, Holds
 from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.overload import Load
 from daemon.engine import Engine, Job
-from daemon.lanes.sms.answers import Judgement, judged, settle
+from daemon.lanes.sms.answers import Judgement, Unsettled, judged, settle
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
 from drivers import Deferred, DriverError, Receipt, Sms, Unavailable, Uncertain
@@ -41,6 +41,7 @@ class Sender:
 
     def __init__(self, engine: Engine, tests: Tests, holds: Holds, load: Load, text: SmsText, *, flash: bool) -> None:
         self._engine = engine
+        self.unsettled = Unsettled()
         self._tests = tests
         self._holds = holds
         self._load = load
@@ -73,7 +74,7 @@ class Sender:
         if not done.done():
             done.set_result(None)  # first, so that the next message begins in the commit that settles this one
         if isinstance(answer, Uncertain):
-            slot.unsettled.append((sent.sms, sent.job))
+            self.unsettled.add(slot, sent.sms, sent.job)
         self._engine.do(settle(slot, sent.job, self._judged(sent, answer)))
 
     def _judged(self, sent: Sent, answer: Receipt | DriverError) -> Judgement:
@@ -90,10 +91,10 @@ class Sender:
 
     def _taken(self, sent: Sent, receipt: Receipt) -> None:
         slot, now = sent.slot, time.monotonic()
-        slot.pace.took(now, now - slot.busy_since, len(receipt.references))
+        slot.pace.took(now, now - slot.turned_at, len(receipt.references))
         slot.reporting.taken(now)
         slot.watch_reports()
-        slot.works()
+        slot.resting.works()
         slot.deferred.clear()
         self._holds.taken(sent.request.number)
         self._tests.forget(slot, sent.request.number, receipt.references[-1])
@@ -104,13 +105,13 @@ class Sender:
     def _not_taken(self, sent: Sent, failure: DriverError) -> None:
         slot, now = sent.slot, time.monotonic()
         if isinstance(failure, Deferred | Uncertain):
-            slot.pace.took_in_vain(now, now - slot.busy_since)
+            slot.pace.took_in_vain(now, now - slot.turned_at)
         if isinstance(failure, Deferred):
             self._deferred(slot, sent.request.number, failure)
         elif isinstance(failure, Unavailable | Uncertain):
             slot.fails(failure)
         else:
-            slot.works()
+            slot.resting.works()
         if not isinstance(failure, Unavailable):
             self._holds.taken(sent.request.number)
 

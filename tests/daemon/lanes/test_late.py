@@ -301,7 +301,7 @@ def test_a_text_that_cannot_be_made_fails_its_message_alone(tmp_path: Path, stor
             bad = await start(engine, NUMBER)
             await until(lambda: state(engine, bad) == AttemptState.FAILED)
             assert counted(engine) == (0, 0)
-            lane_of(engine)[1].rest_until = 0.0
+            lane_of(engine)[1].resting.works()
             good = await start(engine, "447700900145")
             await until(lambda: state(engine, good) == AttemptState.DELIVERED)
 

@@ -146,18 +146,7 @@ def test_a_rest_does_not_outlast_its_cause_by_much(failure: DriverError, rests_s
     for rest_s in rests_s:
         now = time.monotonic()
         slot.fails(failure)
-        assert slot.rest_until - now == pytest.approx(rest_s, abs=0.1)
-
-
-def test_a_modem_is_the_last_choice_however_long_it_took_to_be_ready_again() -> None:
-    slot = ModemSlot(Driver("sim1", Options(port="/dev/null")), Modem(name="sim1"), Quota(Limits()))
-    slot.fails(Unavailable("CME 14"))
-    slot.last_choice_until = time.monotonic() - 1
-    slot.is_ready_again()
-    assert (slot.rest_until, slot.last_choice_until > time.monotonic()) == (0, True)
-    slot.works()
-    slot.is_ready_again()
-    assert slot.last_choice_until == 0
+        assert slot.resting.until - now == pytest.approx(rest_s, abs=0.1)
 
 
 def test_a_message_waits_for_no_modem_that_is_away(tmp_path: Path) -> None:
