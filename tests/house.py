@@ -30,7 +30,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("drivers.sip", "daemon.program", "daemon.version"),
     ("drivers.rtp", "daemon.prompts", "daemon.store"),
     ("daemon.timers",),
-    ("drivers.pyvoip", "drivers.serial", "drivers.simulated", "daemon.engine", "daemon.masterkey"),
     ("daemon.config",),
     ("daemon.lanes",),
     ("daemon.operations",),
@@ -52,11 +51,7 @@ EXCEPTIONS: Mapping[str, str] = {
     ),
 }
 """What breaks a rule and stays, as it is printed before its figure, and why."""
-KNOWN: tuple[str, ...] = (
-    "drivers.simulated.commands imports drivers.simulated.modem imports drivers.simulated.commands",
-    "drivers/simulated/modem.py SimulatedModem",
-    "drivers/simulated/network.py Network",
-)
+KNOWN: tuple[str, ...] = ()
 """What breaks a rule and is being mended."""
 
 DEF = ast.FunctionDef | ast.AsyncFunctionDef

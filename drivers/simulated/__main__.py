@@ -15,14 +15,14 @@ from typing import Any
 
 import click
 
-from drivers.simulated import network as simulated_network
+from drivers.simulated import centre
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import HANDSETS, PhoneEvent, SimulatedPhone
 
 
 def _tables() -> str:
     """Both tables of handsets, for --help."""
-    messages = [f"{ending}  {handset.help}" for ending, handset in simulated_network.HANDSETS.items()]
+    messages = [f"{ending}  {handset.help}" for ending, handset in centre.HANDSETS.items()]
     calls = [f"{ending}  {handset.does}" for ending, handset in HANDSETS.items()]
     return "\n".join(
         [

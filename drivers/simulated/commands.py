@@ -1,15 +1,38 @@
-"""The commands of a simulated modem (3GPP 27.005, PDU mode): what each answers, and what it changes."""
+"""The commands of a simulated modem (3GPP 27.005, PDU mode): what each answers, and what it changes.
 
-import time
+A command is a function of the state and its parameters; it knows no line and no clock.
+"""
+
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from drivers.simulated.network import STORAGE
+from drivers.simulated.state import STORAGE, State
 
-if TYPE_CHECKING:
-    from drivers.simulated.modem import SimulatedModem
 
-ANSWERS: dict[str, str] = {
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """kind: "CME", "CMS", or "ERROR" for a bare one."""
+
+    kind: str
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A message of this length (27.005 3.5.1) may follow."""
+
+    length: int
+
+
+class Restart:
+    """OK, and then it restarts."""
+
+
+Answer = tuple[str, ...] | Failure | Prompt | Restart
+"""Lines, or what else happens."""
+OK = ("OK",)
+
+LINES: dict[str, str] = {
     "I": "Pinwheel simulated modem",
     "+CGMI": "Pinwheel",
     "+CGMM": "simulated modem",
@@ -21,6 +44,7 @@ ANSWERS: dict[str, str] = {
     "+CSCS?": '+CSCS: "GSM"',
     "+CSCS=?": '+CSCS: ("GSM","UCS2","HEX")',
     "+CFUN?": "+CFUN: {functionality}",
+    "+CGSN": "{imei}",
     "+CMEE?": "+CMEE: {numeric_errors:d}",
     "+CMGF?": "+CMGF: 0",
     "+CMGF=?": "+CMGF: (0)",
@@ -32,6 +56,7 @@ ANSWERS: dict[str, str] = {
     "+CREG?": "+CREG: 1,{registered}",
     "+CGREG?": "+CGREG: 1,{registered}",
     "+CEREG?": "+CEREG: 1,{registered}",
+    "+CSMS?": "+CSMS: {phase},1,1,1",
 }
 """Commands (without their parameters) that answer one line."""
 ACCEPTED = frozenset({"", "Z", "&F", "+CMMS", "+CREG", "+CGREG", "+CEREG", "+CSCS", "+CSCA", "+CSDH"})
@@ -42,143 +67,132 @@ WITHOUT_SIM = frozenset(
 )
 
 
-def echo(modem: "SimulatedModem", value: str) -> None:
-    modem._echo = value != "0"
-    modem._say("OK")
+def obey(state: State, name: str, value: str, up_s: float) -> Answer:
+    """What the modem answers. name: with "?" or "=?" for a query; up_s: how long ago it started."""
+    if name in state.dialect.unknown:
+        return Failure("CME", 4)
+    if name in state.dialect.not_yet and up_s < state.dialect.starting_s:
+        return Failure(*state.dialect.not_yet_error)
+    if state.sim.locked and name not in WITHOUT_SIM:
+        return Failure("CME", 11)
+    if name in COMMANDS:
+        return COMMANDS[name](state, value)
+    if name in LINES:
+        return LINES[name].format(**_words(state)), "OK"
+    return OK if name in ACCEPTED else Failure("CME", 4)
 
 
-def results(modem: "SimulatedModem", value: str) -> None:
-    modem._verbose = value.upper() in ("0V1", "1")  # of ATQ0V1 and ATV1
-    modem._say("OK")
+def _words(state: State) -> dict[str, object]:
+    lock = "SIM PIN" if state.sim.tries else "SIM PUK"
+    return {
+        "imei": state.imei,
+        "tries": state.sim.tries,
+        "lock": lock if state.sim.locked else "READY",
+        "registered": state.registered if state.functionality == 1 else 0,
+        "functionality": state.functionality,
+        "numeric_errors": state.numeric_errors,
+        "reports": state.reports,
+        "phase": state.phase,
+    }
 
 
-def cmee(modem: "SimulatedModem", value: str) -> None:
-    modem._numeric_errors = value == "1"
-    modem._say("OK")
+def echo(state: State, value: str) -> Answer:
+    state.echo = value != "0"
+    return OK
 
 
-def csms(modem: "SimulatedModem", value: str) -> None:
-    modem._phase = value
-    modem._say("+CSMS: 1,1,1", "OK")
+def results(state: State, value: str) -> Answer:
+    state.verbose = value.upper() in ("0V1", "1")  # of ATQ0V1 and ATV1
+    return OK
 
 
-def csms_query(modem: "SimulatedModem", _: str) -> None:
-    modem._say(f"+CSMS: {modem._phase},1,1,1", "OK")
+def cmee(state: State, value: str) -> Answer:
+    state.numeric_errors = value == "1"
+    return OK
 
 
-def cnma(modem: "SimulatedModem", _: str) -> None:
-    if modem._unacknowledged:
-        modem._unacknowledged = False
-        modem._say("OK")
-    else:
-        modem._error("CMS", 340)
+def csms(state: State, value: str) -> Answer:
+    state.phase = value
+    return "+CSMS: 1,1,1", "OK"
 
 
-def cgsn(modem: "SimulatedModem", _: str) -> None:
-    modem._say(modem._imei, "OK")
+def cnma(state: State, _: str) -> Answer:
+    waited, state.unacknowledged = state.unacknowledged, False
+    return OK if waited else Failure("CMS", 340)
 
 
-def cpin(modem: "SimulatedModem", value: str) -> None:
-    if value.strip('"') == modem._pin and modem._pin_tries:
-        modem._locked, modem._pin_tries = False, 3
-        modem._say("OK")
-    else:
-        modem._pin_tries = max(modem._pin_tries - 1, 0)
-        modem._error("CME", 16)
+def cpin(state: State, value: str) -> Answer:
+    return OK if state.sim.unlock(value.strip('"')) else Failure("CME", 16)
 
 
-def cmgf(modem: "SimulatedModem", value: str) -> None:
-    modem._say("OK") if value == "0" else modem._error("CMS", 303)
+def cmgf(_: State, value: str) -> Answer:
+    return OK if value == "0" else Failure("CMS", 303)
 
 
-def cnmi(modem: "SimulatedModem", value: str) -> None:
+def cnmi(state: State, value: str) -> Answer:
     reports = int((value.split(",") + ["0"] * 5)[3] or 0)
-    if (reports == 1 and modem.dialect.stores_reports) or (
-        reports and modem.dialect.acknowledged and modem._phase != "1"
-    ):
-        modem._error("CMS", 303)
-        return
-    modem._reports = reports
-    modem._say("OK")
+    unacknowledged = reports and state.dialect.acknowledged and state.phase != "1"
+    if unacknowledged or (reports == 1 and state.dialect.stores_reports):
+        return Failure("CMS", 303)
+    state.reports = reports
+    return OK
 
 
-def cpms(modem: "SimulatedModem", value: str) -> None:
+def cpms(state: State, value: str) -> Answer:
     storage = value.split(",")[0].strip('"')
-    if storage not in modem._storages or value.count(",") + 1 != modem.dialect.storages:
-        modem._error("CMS", 302)
-        return
-    modem._read_from = storage
-    rest = f"{len(modem._storages['SM'])},{STORAGE}"
-    modem._say(f"+CPMS: {len(modem._stored)},{STORAGE},{rest},{rest}", "OK")
+    if storage not in state.storage.pdus or value.count(",") + 1 != state.dialect.storages:
+        return Failure("CMS", 302)
+    state.storage.reading = storage
+    rest = f"{len(state.storage.pdus['SM'])},{STORAGE}"
+    return f"+CPMS: {len(state.storage.read)},{STORAGE},{rest},{rest}", "OK"
 
 
-def cpms_query(modem: "SimulatedModem", _: str) -> None:
-    told = (modem._read_from, "SM", modem.dialect.told_incoming or modem.dialect.incoming)
-    counts = [(name, len(modem._storages[name])) for name in told]
-    modem._say("+CPMS: " + ",".join(f'"{name}",{count},{STORAGE}' for name, count in counts), "OK")
+def cpms_query(state: State, _: str) -> Answer:
+    names = (state.storage.reading, "SM", state.dialect.told_incoming or state.dialect.incoming)
+    used = ",".join(f'"{name}",{len(state.storage.pdus[name])},{STORAGE}' for name in names)
+    return f"+CPMS: {used}", "OK"
 
 
-def cmgl(modem: "SimulatedModem", _: str) -> None:
-    for index, pdu in modem._stored.items():
-        modem._say(f"+CMGL: {index},1,,{len(pdu) - 1}\r\n{pdu.hex().upper()}")
-    modem._say("OK")
+def cmgl(state: State, _: str) -> Answer:
+    return *(f"+CMGL: {index},1,,{_whole(pdu)}" for index, pdu in state.storage.read.items()), "OK"
 
 
-def cmgr(modem: "SimulatedModem", value: str) -> None:
-    pdu = modem._stored.get(int(value)) if value.isdecimal() else None
-    if pdu is None:
-        modem._error("CMS", 321)
-    else:
-        modem._say(f"+CMGR: 1,,{len(pdu) - 1}\r\n{pdu.hex().upper()}", "OK")
+def cmgr(state: State, value: str) -> Answer:
+    pdu = state.storage.read.get(int(value)) if value.isdecimal() else None
+    return Failure("CMS", 321) if pdu is None else (f"+CMGR: 1,,{_whole(pdu)}", "OK")
 
 
-def cmgd(modem: "SimulatedModem", value: str) -> None:
-    modem._stored.pop(int(value.split(",")[0] or 0), None)
-    modem._say("OK")
+def _whole(pdu: bytes) -> str:
+    """Its length without the service centre's address, and the PDU."""
+    return f"{len(pdu) - 1}\r\n{pdu.hex().upper()}"
 
 
-def cfun(modem: "SimulatedModem", value: str) -> None:
-    modem._functionality = int(value[:1] or 1)
-    modem._say("OK")
-    if value.startswith("1,1"):
-        modem._restart()
+def cmgd(state: State, value: str) -> Answer:
+    state.storage.read.pop(int(value.split(",")[0] or 0), None)
+    return OK
 
 
-def cmgs_test(modem: "SimulatedModem", _: str) -> None:
-    modem._say("OK" if modem.dialect.for_messages else "ERROR")
+def cfun(state: State, value: str) -> Answer:
+    state.functionality = int(value[:1] or 1)
+    return Restart() if value.startswith("1,1") else OK
 
 
-def cmgs(modem: "SimulatedModem", value: str) -> None:
-    if not modem.dialect.for_messages:
-        modem._say("ERROR")
-        return
-    modem.moments.append(("AT+CMGS", time.monotonic()))
-    late_s = modem._prompts.pop(0) if modem._prompts else 0.0
-
-    def prompt() -> None:
-        modem._body, modem._line = int(value), b""
-        modem._write(b"\r\n> ")
-
-    if modem.dialect.meanwhile and modem._outbox:
-        modem._error("CMS", 512)
-    elif not value.isdecimal():
-        modem._error("CMS", 304)
-    elif late_s is None:
-        modem._body, modem._line = int(value), b""  # in data mode, without a word
-    elif late_s:
-        modem._after(late_s, prompt)
-    else:
-        prompt()
+def cmgs_test(state: State, _: str) -> Answer:
+    return OK if state.dialect.for_messages else Failure("ERROR")
 
 
-SPECIAL: dict[str, Callable[["SimulatedModem", str], None]] = {
+def cmgs(state: State, value: str) -> Answer:
+    if not state.dialect.for_messages:
+        return Failure("ERROR")
+    return Prompt(int(value)) if value.isdecimal() else Failure("CMS", 304)
+
+
+COMMANDS: dict[str, Callable[[State, str], Answer]] = {
     "E": echo,
     "Q": results,
     "V": results,
     "+CMEE": cmee,
-    "+CGSN": cgsn,
     "+CSMS": csms,
-    "+CSMS?": csms_query,
     "+CNMA": cnma,
     "+CPIN": cpin,
     "+CMGF": cmgf,
@@ -192,4 +206,4 @@ SPECIAL: dict[str, Callable[["SimulatedModem", str], None]] = {
     "+CMGS": cmgs,
     "+CMGS=?": cmgs_test,
 }
-"""Commands that change or depend on more than one word of state."""
+"""Commands that change the state, or whose answer depends on more than one word of it."""

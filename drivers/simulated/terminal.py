@@ -1,44 +1,39 @@
 """A device on a pseudo-terminal, with a thread and timers of its own: what a simulated modem is built upon."""
 
 import contextlib
-import heapq
-import itertools
 import os
 import queue
 import select
 import threading
-import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-Timers = list[tuple[float, int, Callable[[], None]]]
-"""A heap: monotonic time, order, what to do then."""
+from drivers.simulated.timers import Timers
 
 
 class Terminal:
-    """Its public methods may be called from any thread. link: a name for the port that outlives an unplugging.
+    """What stands under "from outside" may be called from any thread; all else is for the device's own thread.
 
-    Who builds upon it says what a start is (`_reset`) and takes what comes (`_take_octets`).
+    link: a name for the port that outlives an unplugging. timers: of the device; behind: of the network behind it,
+    which goes on without it. mute: it says nothing. Who builds upon it says what a start is, and takes what comes.
     """
 
     def __init__(self, link: Path | None) -> None:
         self.port = ""
         self._link = link
         self._todo: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
-        self._timers: Timers = []  # of the device itself
-        self._centre: Timers = []  # of what is behind it, which goes on without it
-        self._order = itertools.count()
+        self.timers, self.behind = Timers(), Timers()
+        self.mute = self._stopping = False
         self._master = self._slave = -1
-        self._mute = self._stopping = False
         self._gathered: bytearray | None = None
 
-    def _reset(self) -> None:
-        """What a start forgets."""
-        self._timers.clear()
+    def _start(self) -> None:
+        """It has power."""
+        raise NotImplementedError
 
-    def _take_octets(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
         raise NotImplementedError
 
     # --- from outside ---
@@ -53,7 +48,7 @@ class Terminal:
         def stop() -> None:
             self._stopping = True
 
-        self._do(stop)
+        self.do(stop)
         self._thread.join()
         self._unplug()
         os.close(self._wake_in)
@@ -68,11 +63,11 @@ class Terminal:
 
     def unplug(self) -> None:
         """Out of its socket: the port is gone, and with it whatever was under way."""
-        self._do(self._unplug)
+        self.do(self._unplug)
 
     def replug(self) -> None:
         """Back, under the same link."""
-        self._do(self._plug)
+        self.do(self._plug)
 
     def gather(self, on: bool) -> None:
         """Keep what it says, and let it out in one piece when this is over."""
@@ -81,7 +76,7 @@ class Terminal:
             gathered, self._gathered = self._gathered, bytearray() if on else None
             self._put(bytes(gathered or b""))
 
-        self._do(change)
+        self.do(change)
 
     @property
     def gathered(self) -> bytes:
@@ -89,11 +84,12 @@ class Terminal:
 
     def noise(self, octets: bytes) -> None:
         """Octets on the wire, also of a modem that hangs."""
-        self._do(lambda: self._put(octets))
+        self.do(lambda: self._put(octets))
 
     # --- the thread ---
 
-    def _do(self, action: Callable[[], None]) -> None:
+    def do(self, action: Callable[[], None]) -> None:
+        """Do it on the device's thread, and return when it is done; from any other thread."""
         done = threading.Event()
         self._todo.put((action, done))
         os.write(self._wake_out, b"!")
@@ -101,18 +97,16 @@ class Terminal:
 
     def _run(self) -> None:
         while not self._stopping:
-            due_s = min((timers[0][0] for timers in (self._timers, self._centre) if timers), default=None)
+            due = [due_s for due_s in (self.timers.due_s(), self.behind.due_s()) if due_s is not None]
             ports = [self._wake_in] + ([self._master] if self._master >= 0 else [])
-            wait_s = None if due_s is None else max(due_s - time.monotonic(), 0)
-            readable, _, _ = select.select(ports, [], [], wait_s)
+            readable, _, _ = select.select(ports, [], [], min(due, default=None))
             if self._wake_in in readable:
                 os.read(self._wake_in, 4096)
                 self._obey()
             if self._master in readable and self._master >= 0:
                 self._read()
-            for timers in (self._timers, self._centre):
-                while timers and timers[0][0] <= time.monotonic():
-                    heapq.heappop(timers)[2]()
+            self.timers.fire()
+            self.behind.fire()
 
     def _obey(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -121,12 +115,8 @@ class Terminal:
                 action()
                 done.set()
 
-    def _after(self, seconds: float, action: Callable[[], None], *, centre: bool = False) -> None:
-        timers = self._centre if centre else self._timers
-        heapq.heappush(timers, (time.monotonic() + seconds, next(self._order), action))
-
     def _plug(self) -> None:
-        self._reset()
+        self._start()
         self._master, self._slave = os.openpty()  # the slave stays open, or a closing driver would end the port
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -144,10 +134,15 @@ class Terminal:
         os.close(self._master)
         os.close(self._slave)
         self._master = self._slave = -1
-        self._timers.clear()
+        self.timers.clear()
 
-    def _write(self, octets: bytes) -> None:
-        if not self._mute:
+    @property
+    def answers(self) -> bool:
+        """It is plugged in, and not mute."""
+        return self._master >= 0 and not self.mute
+
+    def write(self, octets: bytes) -> None:
+        if not self.mute:
             self._put(octets)
 
     def _put(self, octets: bytes) -> None:
@@ -162,4 +157,4 @@ class Terminal:
             data = os.read(self._master, 4096)
         except OSError:  # EIO, as long as nobody has the port open
             data = b""
-        self._take_octets(data)
+        self._take(data)

@@ -15,8 +15,8 @@ from drivers import (
     Uncertain,
 )
 from drivers.serial.driver import Driver
+from drivers.simulated.centre import Handset
 from drivers.simulated.modem import SimulatedModem
-from drivers.simulated.network import Handset
 from tests.drivers.serial.driving import BOUND_S, NUMBER, News, opened, ready, send, sms
 from tests.gateway import until
 
