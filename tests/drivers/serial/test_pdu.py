@@ -12,7 +12,7 @@ from messaging.sms import SmsSubmit as OtherSubmit
 from smspdudecoder.fields import SMSDeliver, SMSSubmit
 
 from drivers import Delivery, IncomingSms, Sms, StatusReport
-from drivers.serial.pdu import PduError, decode, delivery, encode_submit, relative_validity
+from drivers.serial.pdu import PduError, coding, decode, delivery, encode_submit, relative_validity
 from drivers.simulated.pdus import GSM7 as BASIC
 from drivers.simulated.pdus import deliver, read_submit, status_report
 
@@ -310,3 +310,79 @@ def test_an_escape_without_a_meaning_does_not_hide_a_message(septets: list[int],
 
 def test_an_icon_without_a_text_can_be_read() -> None:
     assert decode(gsm_deliver("", bytes.fromhex("0401028001"))) == IncomingSms("447700090123", "")
+
+
+# --- octet by octet -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sms", "octets"),
+    [
+        (Sms(NUMBER, "hi", 300), "00 31 00 0C91447700091032 00 00 00 02 E834"),
+        (Sms(NUMBER, "hi", 600, flash=True), "00 31 00 0C91447700091032 00 10 01 02 E834"),
+        (Sms("1" * 15, "hi", 300), "00 31 00 0F91" + "11" * 7 + "F1 00 00 00 02 E834"),
+        (Sms("150", "h", 300), "00 31 00 038151F0 00 00 00 01 68"),
+        (Sms("123456", "h", 300), "00 31 00 0681214365 00 00 00 01 68"),
+        (Sms("1234567", "h", 300), "00 31 00 0791214365F7 00 00 00 01 68"),
+        (Sms(NUMBER, "Ж", 300), "00 31 00 0C91447700091032 00 08 00 02 0416"),
+    ],
+)
+def test_a_submit_is_these_octets(sms: Sms, octets: str) -> None:
+    """By hand, from 23.040 9.2.2.2: a report is wanted, the validity is relative, the service centre is the SIM's."""
+    (part,) = encode_submit(sms)
+    assert part.hex == octets.replace(" ", "")
+    assert part.length == len(part.hex) // 2 - 1
+
+
+def test_each_part_of_a_long_message_has_a_header() -> None:
+    parts = encode_submit(Sms(NUMBER, "Ж" * 71, 300), reference=0x107)
+    assert [part.hex[2:4] for part in parts] == ["71", "71"]
+    assert [part.hex[30:42] for part in parts] == ["050003070201", "050003070202"]
+    (first, *_) = encode_submit(Sms(NUMBER, "Ж" * 71, 300))
+    assert first.hex[30:42] == "050003000201"
+
+
+def test_a_message_has_at_most_255_parts() -> None:
+    assert len(encode_submit(Sms(NUMBER, "x" * 153 * 255, 300))) == 255
+    with pytest.raises(PduError, match="256 parts: 255 is the most"):
+        encode_submit(Sms(NUMBER, "x" * (153 * 255 + 1), 300))
+
+
+def test_nothing_of_a_message_shows() -> None:
+    (part,) = encode_submit(Sms(NUMBER, "hi", 300))
+    assert "E834" not in repr(part)
+
+
+@pytest.mark.parametrize(
+    ("dcs", "alphabet"),
+    [
+        *((dcs, 0x00) for dcs in (0x00, 0x0C, 0x0F, 0x13, 0x7C, 0x80, 0x84, 0xB8, 0xC8, 0xD8, 0xF0, 0xF3, 0xFA)),
+        *((dcs, 0x04) for dcs in (0x04, 0x05, 0x17, 0x74, 0xF4, 0xF7, 0xFC)),
+        *((dcs, 0x08) for dcs in (0x08, 0x0B, 0x19, 0x7B, 0xE0, 0xE8, 0xEF)),
+    ],
+)
+def test_a_data_coding_scheme_means_one_alphabet(dcs: int, alphabet: int) -> None:
+    """23.038 4."""
+    assert coding(dcs) == alphabet
+
+
+def test_the_service_centre_is_passed_over() -> None:
+    assert decode("07914487200030F3" + gsm_deliver("hi")[2:]) == IncomingSms("447700090123", "hi")
+    assert decode("07914487200030F3" + status_report(9, NUMBER, 0).hex()[2:]) == decode(
+        status_report(9, NUMBER, 0).hex()
+    )
+
+
+def test_a_text_that_is_cut_off_is_read_as_far_as_it_goes() -> None:
+    whole = gsm_deliver("hello")
+    assert decode(whole[:-4]) == IncomingSms("447700090123", "hel")
+    assert decode(gsm_deliver("")[:-2].replace("0004", "0044", 1) + "05") == IncomingSms("447700090123", "")
+    ucs2 = deliver(NUMBER, "Жж").hex()
+    assert decode(ucs2[:-2]) == IncomingSms(NUMBER, "Ж\ufffd")
+
+
+@pytest.mark.parametrize("header", ["0400030703", "020003", "0100"])
+def test_a_header_that_is_cut_off_says_nothing(header: str) -> None:
+    found = decode(gsm_deliver("half", bytes.fromhex(header)))
+    assert isinstance(found, IncomingSms)
+    assert "/" not in found.text
