@@ -5,6 +5,7 @@ from dataclasses import dataclass
 PURE, OTHERS = 0.90, 0.80
 CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drivers/serial/", "tests/drivers/sip/"
 MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
+STORE = "tests/daemon/store"
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
 
@@ -44,5 +45,17 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.uri": Target(OTHERS, (SIP + "test_uri.py",)),
     "drivers.sip.sdp": Target(OTHERS, (SIP + "test_sdp.py",)),
     "drivers.sip.call": Target(OTHERS, (SIP + "test_dialog.py", SIP + "test_agent.py")),
-    "drivers.sip.transaction": Target(OTHERS, (SIP + "test_agent.py", SIP + "test_dialog.py")),
+    "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", SIP + "test_agent.py")),
+    "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_properties.py")),
+    "daemon.core.model": Target(PURE, (*MACHINE, CORE + "test_properties.py", REPR)),
+    "daemon.engine": Target(OTHERS, ("tests/daemon/test_engine.py",)),
+    "daemon.store.rows": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.files": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.listing": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.readers": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.reading": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.schema": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.store": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.transaction": Target(OTHERS, (STORE,)),
+    "daemon.store.sqlite.writer": Target(OTHERS, (STORE,)),
 }
