@@ -72,7 +72,11 @@ def test_a_record_is_one_entry_with_its_priority_also_with_a_traceback(tmp_path:
     assert second["MESSAGE"].endswith("ValueError: two\nlines")
 
 
-def test_a_journal_that_is_away_costs_lines_which_are_counted_and_no_exception(tmp_path: Path) -> None:
+def test_a_journal_that_is_away_costs_lines_which_are_counted_and_no_exception(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("daemon.operations.journal.time.monotonic", lambda: now)
     handler = journal.JournalHandler(tmp_path / "journal")
     logger = logging.Logger("pinwheel.test")
     logger.addHandler(handler)
@@ -81,11 +85,13 @@ def test_a_journal_that_is_away_costs_lines_which_are_counted_and_no_exception(t
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
         journald.bind(str(tmp_path / "journal"))
         journald.settimeout(5)
-        handler._silent_until = 0.0  # the pause is over
+        now += journal.PAUSE_S - 0.1
+        logger.info("lost, too")
+        now += 0.1
         logger.info("state=ready")
         message = parsed(journald.recv(65536))["MESSAGE"]
     handler.close()
-    assert message == "state=ready (and before this, 2 lines were dropped: the journal did not accept them)"
+    assert message == "state=ready (and before this, 3 lines were dropped: the journal did not accept them)"
 
 
 def test_stderr_counts_as_the_journal_only_if_it_is_the_file_that_systemd_named() -> None:

@@ -162,7 +162,7 @@ def test_a_sent_by_is_compared_by_what_it_means(via: str) -> None:
 
 def test_a_flood_within_a_call_costs_a_bounded_table() -> None:
     table = Table()
-    for number in range(MOST * 2):
-        made = request("INFO", number, f"z9hG4bK{number}")
+    flood = [request("INFO", number, f"z9hG4bK{number}") for number in range(MOST * 2)]
+    for made in flood:
         table.kept.begin(made, Message((), status=200, reason="OK"), FAR, 0.0)
-    assert len(table.kept._table) == MOST
+    assert [made for made in flood if table.kept.repeated(made, 0.0)] == flood[MOST:]
