@@ -279,10 +279,12 @@ def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, outcome: Outcom
         source.write_text(ast.unparse(module.tree), encoding="utf-8")
         os.environ.update(_environment(module.name, source))
         sitecustomize.install()
-        recorder = _Recorder()
-        stop = [] if plan.every else ["-x"]
-        status = pytest.main([*OPTIONS, *stop, *outcome.tests_of(mutant)], plugins=[recorder])
-        return recorder.failed if recorder.failed or status is pytest.ExitCode.OK else ["import"]
+        tests = outcome.tests_of(mutant)
+        near = [name for name in tests if outcome.tests[name].lines]
+        failed = _failing(near, every=plan.every)
+        if failed and not plan.every:
+            return failed
+        return failed + _failing([name for name in tests if name not in near], every=plan.every)
 
     def limit(mutant: Mutant) -> Limit:
         span_s = outcome.seconds(mutant) * PATIENCE + IMPORTS_S
@@ -294,6 +296,16 @@ def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, outcome: Outcom
     seen = [mutant for mutant in mutants if mutant not in unseen]
     for mutant, failed in forks.each(seen, attempt, limit, plan.workers, plan.until):
         outcome.told(mutant, failed)
+
+
+def _failing(names: Sequence[str], *, every: bool) -> list[str]:
+    """Of the tests those that fail, the first one only unless `every`; what keeps them from running counts as one."""
+    if not names:
+        return []
+    recorder = _Recorder()
+    stop = [] if every else ["-x"]
+    status = pytest.main([*OPTIONS, *stop, *names], plugins=[recorder])
+    return recorder.failed if recorder.failed or status is pytest.ExitCode.OK else ["collection"]
 
 
 def _environment(name: str, source: Path) -> Mapping[str, str]:
