@@ -1,7 +1,7 @@
 """Who we are at a trunk: our address of record, our account, and what callees see of us. Pure."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.pyvoip.options import Options
 from drivers.sip.address import HostPort, Kind, host_port_of
@@ -15,7 +15,7 @@ class Subscriber:
     """Made of the configuration. password: of the account, "" for none."""
 
     options: Options
-    password: str = ""
+    password: str = field(default="", repr=False)
 
     @property
     def kind(self) -> Kind:
