@@ -24,14 +24,19 @@ def dataclasses_of_the_product() -> Iterator[type]:
                 yield from (each for each in mine if dataclasses.is_dataclass(each))
 
 
+def is_count(kind: object) -> bool:
+    """Whether a field of this type holds a number of ours, such as a status code."""
+    return kind == int | None or (isinstance(kind, type) and issubclass(kind, int))
+
+
 @pytest.mark.parametrize(
     "kind", list(dataclasses_of_the_product()), ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
 )
 def test_no_field_that_may_hold_a_number_or_a_secret_shows(kind: type) -> None:
     """There used to be a test of none, and values that showed theirs."""
     fields = dataclasses.fields(kind)
-    texts = [field for field in fields if field.name.strip("_") in TELLING and field.type not in (int, "int")]
-    shown = [field.name for field in texts if field.repr and field.type != int | None]
+    telling = [field for field in fields if field.name.strip("_") in TELLING and not is_count(field.type)]
+    shown = [field.name for field in telling if field.repr]
     assert shown == []
 
 
