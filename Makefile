@@ -10,7 +10,8 @@ COMPILE := $(LOCK_VENV)/bin/uv pip compile --quiet --upgrade --universal --pytho
 	--no-emit-index-url --custom-compile-command 'make lock'
 BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core linphone-cli sip-tester kamailio kamailio-tls-modules openssl systemd
-RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools
+RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools redis-server
+RIVALS := .venv-rivals
 BOOT_PACKAGES := debootstrap systemd-container
 PACKAGED := $(shell git ls-files .ci '*.md' config daemon debian drivers systemd pyproject.toml requirements.lock)
 EARS := .venv-listen
@@ -18,7 +19,7 @@ EARS_PACKAGES := espeak-ng libopencore-amrnb0 libgsm1 \
 	$(foreach language,en es fr it ru,asterisk-core-sounds-$(language) asterisk-core-sounds-$(language)-wav)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears bench mutate packages clean
+.PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears rivals bench mutate packages clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -86,12 +87,19 @@ $(EARS)/.installed: tests/soak/recogniser.txt
 	@$(EARS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(STAMP)  ## compare SMS speed with gammu-smsd and smstools3, and audio timing with sipp and pyVoIP (25 minutes)
+rivals: $(RIVALS)/.installed  ## install what make bench compares with: a Redis service, schedulers, a profiler
 	@sh .ci/debian-packages $(RIVAL_PACKAGES)
+
+$(RIVALS)/.installed: tests/bench/rivals.txt
+	@test -x $(RIVALS)/bin/pip || $(PYTHON) -m venv $(RIVALS)
+	@$(RIVALS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: $(STAMP) rivals  ## compare starts, timers, SMS speed and audio timing with other programs (45 minutes)
 	$(VENV)/bin/python -m tests.bench
 
 mutate: $(STAMP)  ## change the code in small ways and name what no test notices, with scores (30 minutes)
 	$(VENV)/bin/python -m tests.mutate
 
 clean:  ## remove everything that make has made here
-	rm -rf $(VENV) $(LOCK_VENV) $(EARS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf $(VENV) $(LOCK_VENV) $(EARS) $(RIVALS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

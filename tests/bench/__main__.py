@@ -1,15 +1,20 @@
-"""`make bench`: speed of messages beside peers, and pacing of calls; the exit status says whether all goals are met."""
+"""`make bench`: starts, timers, reads, messages, the pacing of calls; the exit status says whether all goals are met.
 
+`python -m tests.bench starts profile` runs some of them; `--short` takes fewer turns and fewer requests.
+"""
+
+import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import pacing, speed
+from tests.bench import pacing, pending, profile, reads, speed, starts, timers
 from tests.bench.peers import PEERS
+from tests.bench.services import NotInstalled
 from tests.bench.speed import Speed
 from tests.bench.streams import busy_gateway
 
@@ -43,28 +48,72 @@ PACING = (
 A_SECOND = 50.0
 
 
+TURNS = 5
+SHORT = 10  # times fewer pending requests
+
+
+def _profile(directory: Path, _: int) -> Iterator[str]:
+    profile.show(directory)
+    yield from ()
+
+
+def _pending(directory: Path, turns: int) -> Iterator[str]:
+    yield from pending.goals(directory, pending.MILLION if turns == TURNS else pending.MILLION // SHORT)
+
+
+def _messages(directory: Path, _: int) -> Iterator[str]:
+    print(speed.HEAD, flush=True)
+    measured: dict[str, Speed] = {}
+    for sender in speed.SENDERS:
+        if sender in PEERS and not PEERS[sender].version:
+            print(f"{sender:34}not installed", flush=True)
+            continue
+        measured[sender] = speed.measure(sender, directory / sender)
+        print(speed.row(measured[sender]), flush=True)
+    yield from _speed_goals(measured["Pinwheel"])
+    yield from _cpu_goals(list(measured), directory / "cpu")
+    times = speed.pool(directory / "pool")
+    print(f"{speed.POOL} modems: {times:.2f} times the messages that one could send at the most", flush=True)
+    credited = speed.reports(directory / "reports")
+    print(f"delivery reports credited: {credited} of {speed.REPORTS}")
+    if times < POOL_TIMES:
+        yield f"{speed.POOL} modems: {times:.2f} < {POOL_TIMES}"
+    if credited < speed.REPORTS:
+        yield f"reports: {credited} < {speed.REPORTS}"
+
+
+def _pacing(directory: Path, _: int) -> Iterator[str]:
+    yield from _pacing_goals(directory)
+
+
+CAMPAIGNS: Mapping[str, Callable[[Path, int], Iterator[str]]] = {
+    "starts": starts.goals,
+    "profile": _profile,
+    "timers": timers.goals,
+    "pending": _pending,
+    "reads": reads.goals,
+    "messages": _messages,
+    "pacing": _pacing,
+}
+"""Each prints its table and gives the goals that were missed; its arguments are a directory and the number of turns."""
+
+
 def main() -> int:
-    missing: list[str] = []
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("campaigns", nargs="*", choices=[*CAMPAIGNS, []], help="default: all")
+    parser.add_argument("--short", action="store_true", help="one turn, and a tenth of the pending requests")
+    wanted = parser.parse_args()
+    missed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="pinwheel-bench-") as name:
-        directory = Path(name)
-        print(speed.HEAD, flush=True)
-        measured: dict[str, Speed] = {}
-        for sender in speed.SENDERS:
-            if sender in PEERS and not PEERS[sender].version:
-                print(f"{sender:34}not installed", flush=True)
-                continue
-            measured[sender] = speed.measure(sender, directory / sender)
-            print(speed.row(measured[sender]), flush=True)
-        missing += [*_speed_goals(measured["Pinwheel"]), *_cpu_goals(list(measured), directory / "cpu")]
-        times = speed.pool(directory / "pool")
-        print(f"{speed.POOL} modems: {times:.2f} times the messages that one could send at the most", flush=True)
-        credited = speed.reports(directory / "reports")
-        print(f"delivery reports credited: {credited} of {speed.REPORTS}")
-        missing += _pacing_goals(directory)
-    missing += [f"{speed.POOL} modems: {times:.2f} < {POOL_TIMES}"] if times < POOL_TIMES else []
-    missing += [f"reports: {credited} < {speed.REPORTS}"] if credited < speed.REPORTS else []
-    print("every goal is met" if not missing else "goals missed: " + "; ".join(missing))
-    return 1 if missing else 0
+        for campaign in wanted.campaigns or CAMPAIGNS:
+            directory = Path(name) / campaign
+            directory.mkdir()
+            try:
+                missed += CAMPAIGNS[campaign](directory, 1 if wanted.short else TURNS)
+            except NotInstalled as exc:
+                missed.append(f"{campaign}: {exc}")
+    print("every goal is met" if not missed else "goals missed: " + "; ".join(missed))
+    return 1 if missed else 0
 
 
 def _pacing_goals(directory: Path) -> Iterator[str]:

@@ -251,10 +251,10 @@ def _running(program: str, *arguments: str) -> Iterator[int]:
 def cpu_s(pid: int) -> float:
     """User and system time of a process and all below it, in seconds (proc(5))."""
     ticks = os.sysconf("SC_CLK_TCK")
-    return sum(_own_ticks(member) for member in _family(pid)) / ticks
+    return sum(_own_ticks(member) for member in family(pid)) / ticks
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     members = [pid]
     for member in members:
         for task in Path(f"/proc/{member}/task").glob("*/children"):
