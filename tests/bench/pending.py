@@ -14,6 +14,7 @@ from daemon.store.sqlite.library import connect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.bench.peers import cpu_s, family
+from tests.bench.speed import numbers
 from tests.gateway import Gateway, modem_section, until, voice_section
 
 MILLION = 1_000_000
@@ -102,8 +103,8 @@ def whole(directory: Path) -> Whole:
             pid = gateway.process.pid
             time.sleep(1)
             idle_mb, before, empty = rss_mb(pid), cpu_s(pid), _octets(gateway.database)
-            for number in range(VERIFICATIONS):
-                request = gateway.verify(f"4477{number:08d}", workflow_id=6, pin_code="1234")
+            for number in numbers(VERIFICATIONS):
+                request = gateway.verify(number, workflow_id=6, pin_code="1234")
                 until(lambda: "delivered" in _states(gateway, request), "the report")  # noqa: B023 - is called at once
                 assert gateway.client.verify("check", request_id=request, code="1234")["status"] == "0"
             cpu_ms = (cpu_s(pid) - before) / VERIFICATIONS * 1000
