@@ -4,12 +4,14 @@ import base64
 import hashlib
 import hmac
 import itertools
+from dataclasses import replace
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from daemon.pins import Pins, same_code
+from tests.daemon.core.story import request
 
 PINS = Pins(b"k" * 32)
 REQUEST = "0190" * 8
@@ -85,6 +87,13 @@ def test_a_callers_code_is_sealed_to_its_request() -> None:
     assert PINS.unseal(REQUEST, sealed) == "Abc123"
     with pytest.raises(InvalidTag):
         PINS.unseal("0" * 32, sealed)
+
+
+def test_the_pin_of_a_request_is_computed_or_is_its_callers_own() -> None:
+    mine = replace(request(1), code_length=6, generation=2)
+    assert PINS.of(mine, 2) == PINS.pin(mine.id, 2, 6)
+    theirs = replace(mine, sealed_pin=PINS.seal(mine.id, "Abc123"))
+    assert PINS.of(theirs, 1) == "Abc123"
 
 
 def test_codes_are_compared_whole() -> None:

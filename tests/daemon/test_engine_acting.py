@@ -1,0 +1,345 @@
+"""What the engine does once it is durable: lanes, timers, accounts of SIMs, the log, and what insists."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from daemon.clock import Clock
+from daemon.core.callers import Caller
+from daemon.core.commands import (
+    AddNote,
+    Begin,
+    Cancel,
+    ChargeTest,
+    Check,
+    Next,
+    Policy,
+    RefundTest,
+    Report,
+    SetMeta,
+    Settle,
+    Start,
+)
+from daemon.core.milliseconds import Ms, in_seconds
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Verdict
+from daemon.core.outcomes import Accepted, WrongCode
+from daemon.core.quota import Limits, Quota
+from daemon.engine import Engine, Job, event_id
+from daemon.pins import Pins
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.store import SqliteStore
+from tests.daemon.core.story import request
+from tests.daemon.lanes.test_late import locked
+from tests.daemon.test_engine import LATE_S, Hand, hand
+
+__all__ = ["hand"]  # a fixture
+
+ID, OTHER = "0190" * 8, "0191" * 8
+NOBODY = Caller()
+
+
+@dataclass
+class Lane:
+    """Keeps what it gets."""
+
+    jobs: list[Job] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+
+    def put(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def stop(self, request_id: str) -> None:
+        self.stopped.append(request_id)
+
+
+class World:
+    """An engine on a store, with a lane of each kind."""
+
+    def __init__(self, store: SqliteStore, hand: Hand, policy: Policy | None = None) -> None:
+        clock = Clock(_wall=hand.at, _monotonic=hand.at)
+        self.engine = Engine(store, clock, Pins(b"k" * 32), policy or Policy())
+        self.sms, self.calls = Lane(), Lane()
+        self.engine.lanes = {Channel.SMS: self.sms, Channel.TTS: self.calls}
+        self.store, self.hand = store, hand
+
+    async def start(self, request_id: str = ID, workflow: int = 1, number: str = "447700900123") -> None:
+        new = replace(request(workflow), id=request_id, number=number)
+        assert (await self.engine.do(Start(NOBODY, new))).outcome == Accepted()
+
+    async def settled(self) -> None:
+        """All that was submitted so far is durable."""
+        await self.store.submit(lambda _: None)
+
+    def request(self, request_id: str = ID) -> Request:
+        found = self.store.reading.request(request_id)
+        assert found is not None
+        return found[1]
+
+    def attempt(self, request_id: str = ID, step: int = 0) -> Attempt:
+        found = self.request(request_id).attempt(step)
+        assert found is not None
+        return found
+
+    def notes(self, request_id: str = ID) -> list[tuple[str, str]]:
+        return [(line.kind, line.detail) for line in self.store.reading.history(0, 100, request_id)]
+
+
+def steps(jobs: Sequence[Job]) -> list[tuple[str, int]]:
+    return [(job.request_id, job.step) for job in jobs]
+
+
+# --- lanes ----------------------------------------------------------------------------------------------------
+
+
+def test_a_delivery_goes_to_the_lane_of_its_channel_with_its_deadline(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        await world.start()
+        assert (steps(world.sms.jobs), world.calls.jobs) == ([(ID, 0)], [])
+        [job] = world.sms.jobs
+        assert (job.number, job.not_after) == ("447700900123", world.attempt().not_after)
+        assert "447700900123" not in repr(job)
+        await world.engine.do(Next(NOBODY, ID))
+        assert (steps(world.sms.jobs), steps(world.calls.jobs)) == ([(ID, 0)], [(ID, 1)])
+        assert (world.sms.stopped, world.calls.stopped) == ([], [])
+
+    asyncio.run(main())
+
+
+def test_every_lane_stops_when_a_request_is_over(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        await world.start()
+        hand.at += 31
+        assert (await world.engine.do(Cancel(NOBODY, ID))).outcome == Accepted()
+        assert (world.sms.stopped, world.calls.stopped) == ([ID], [ID])
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("workflow", "why"), [(6, "no modem is configured"), (7, "no voice driver is configured")])
+def test_where_there_is_no_lane_the_delivery_is_given_up(
+    store: SqliteStore, hand: Hand, workflow: int, why: str
+) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        world.engine.lanes = {}
+        await world.start(workflow=workflow)
+        await world.settled()
+        assert (world.attempt().state, world.attempt().detail) == (AttemptState.REFUSED, why)
+
+    asyncio.run(main())
+
+
+# --- after a start --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("resend", "state"), [({"sim1": False}, AttemptState.UNCERTAIN), ({"sim1": True}, AttemptState.REQUEUED)]
+)
+def test_what_the_last_run_left_is_put_back(
+    store: SqliteStore, hand: Hand, resend: dict[str, bool], state: AttemptState
+) -> None:
+    async def main() -> None:
+        before = World(store, hand)
+        await before.start(ID)
+        await before.start(OTHER, number="447700900124")
+        await before.engine.do(Begin(ID, 0, "sim1"))
+        after = World(store, hand, Policy(resend=resend))
+        after.engine.recover()
+        await after.settled()
+        assert after.attempt(ID).state is state
+        assert ("the daemon stopped meanwhile" in after.attempt(ID).detail) or after.attempt(ID).tries == 1
+        again = [(ID, 0)] if state is AttemptState.REQUEUED else []
+        assert steps(after.sms.jobs) == [(OTHER, 0), *again]
+
+    asyncio.run(main())
+
+
+def test_timers_of_the_last_run_fire(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        await World(store, hand).start()
+        after = World(store, hand)
+        due = after.request().due_at
+        assert due is not None
+        after.engine.recover()
+        hand.at = in_seconds(due) - 0.001
+        await after.engine.timers.turn()
+        await after.settled()
+        assert after.request().step == 1
+        hand.at = in_seconds(due) + LATE_S
+        await after.engine.timers.turn()
+        await after.settled()
+        assert (after.request().step, steps(after.calls.jobs)) == (2, [(ID, 1)])
+
+    asyncio.run(main())
+
+
+# --- accounts of SIMs -----------------------------------------------------------------------------------------
+
+
+def test_an_account_is_what_the_rows_say(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        world.engine.accounts = {"sim1": Quota(Limits())}
+
+        def counted() -> tuple[int, int]:
+            at = world.engine.clock.now()
+            return world.engine.accounts["sim1"].used(at).day, len(store.reading.sent_by("sim1", Ms(0)))
+
+        await world.start()
+        await world.engine.do(Begin(ID, 0, "sim1"))
+        assert counted() == (1, 1)
+        await world.engine.do(Settle(ID, 0, Verdict.TAKEN, "sim1", "7", parts=3))
+        assert counted() == (3, 3)
+        await world.engine.do(ChargeTest("sim1", "447700900199"))
+        assert counted() == (4, 4)
+        await world.engine.do(RefundTest("sim1", "447700900199"))
+        assert counted() == (3, 3)
+        await world.engine.do(ChargeTest("another", "447700900199"))
+        assert counted() == (3, 3)
+        assert len(store.reading.sent_by("another", Ms(0))) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("days", "known"), [(29.9, 2), (30.1, 1)])
+def test_what_was_sent_is_known_for_a_month(store: SqliteStore, hand: Hand, days: float, known: int) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        await world.engine.do(ChargeTest("sim1", "447700900199"))
+        hand.at += days * 86_400
+        await world.engine.do(ChargeTest("sim1", "447700900199"))
+        assert len(store.reading.sent_by("sim1", Ms(0))) == known
+
+    asyncio.run(main())
+
+
+# --- reports, notes, settings ---------------------------------------------------------------------------------
+
+
+def test_a_report_is_for_the_message_with_its_reference(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        for request_id, number, reference in ((ID, "447700900123", "7"), (OTHER, "447700900124", "8")):
+            await world.start(request_id, number=number)
+            await world.engine.do(Begin(request_id, 0, "sim1"))
+            await world.engine.do(Settle(request_id, 0, Verdict.TAKEN, "sim1", reference))
+        for number, reference, device in (
+            ("447700900124", "9", "sim1"),
+            ("447700900124", "8", "sim2"),
+            ("447700900199", "8", "sim1"),
+        ):
+            decision = await world.engine.do(Report(number, reference, device, Ms(0), True, ""))
+            assert not decision.changed
+        await world.engine.do(Report("447700900124", "8", "sim1", Ms(0), True, "network says so"))
+        assert [world.attempt(each).state for each in (ID, OTHER)] == [AttemptState.SENT, AttemptState.DELIVERED]
+        assert world.notes(OTHER)[-1] == ("delivered", "network says so")
+
+    asyncio.run(main())
+
+
+def test_what_happens_is_in_the_history_of_its_request(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        await world.start()
+        await world.engine.do(Begin(ID, 0, "sim1"))
+        await world.engine.do(AddNote(ID, 0, "seen", "by somebody"))
+        await world.engine.do(AddNote("", None, "incoming", "hello"))
+        assert world.notes() == [
+            ("started", "workflow 1, en-gb"),
+            ("event", "sms A"),
+            ("sending", ""),
+            ("seen", "by somebody"),
+        ]
+        assert [line.kind for line in store.reading.history(0, 100)][-1] == "incoming"
+        assert {line.at for line in store.reading.history(0, 100)} == {s(hand.at)}
+        await world.engine.do(SetMeta("duty of modem sim1", "paused"))
+        assert store.reading.meta("duty of modem sim1") == "paused"
+
+    asyncio.run(main())
+
+
+def test_events_are_logged_with_a_masked_number_and_notes_are_not(
+    store: SqliteStore, hand: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        await world.start()
+        await world.engine.do(AddNote(ID, 0, "seen", "by somebody"))
+
+    with caplog.at_level(logging.INFO, "pinwheel.engine"):
+        asyncio.run(main())
+    assert [record.getMessage() for record in caplog.records] == [
+        f"request={ID} number=4477******23 kind=event step=0 detail='sms A'"
+    ]
+
+
+def test_a_check_is_stored_with_its_time_and_its_result(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        await world.start()
+        pin = world.engine.pins.of(world.request(), 1)
+        wrong = "0000" if pin != "0000" else "0001"
+        assert (await world.engine.do(Check(NOBODY, ID, wrong, "192.0.2.1"))).outcome == WrongCode()
+        hand.at += 1
+        assert (await world.engine.do(Check(NOBODY, ID, pin, "192.0.2.2"))).outcome == Accepted()
+        checks = [(check.at, check.valid, check.ip_address) for check in store.reading.checks(ID)]
+        assert checks == [(s(hand.at - 1), False, "192.0.2.1"), (s(hand.at), True, "192.0.2.2")]
+        assert world.request().status is Status.SUCCESS
+
+    asyncio.run(main())
+
+
+def test_the_id_of_an_event_is_the_same_every_time() -> None:
+    assert event_id("0190", 1) == "fef4850b74c13da6d667aab791497997"
+    assert len({event_id(ID, 1), event_id(ID, 2), event_id(OTHER, 1)}) == 3
+
+
+# --- news -----------------------------------------------------------------------------------------------------
+
+
+def test_whoever_waits_learns_that_something_was_committed(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        news = world.engine.news
+        waiting = asyncio.create_task(world.engine.wait_for_news(60))
+        await asyncio.sleep(0)
+        await world.start()
+        await asyncio.wait_for(waiting, 10)
+        assert news.is_set()
+        assert not world.engine.news.is_set()
+        await world.engine.wait_for_news(60, news)  # it was before: at once
+        await world.engine.wait_for_news(0.01)  # nothing comes: until the time is over
+
+    asyncio.run(main())
+
+
+# --- a store that cannot be used ------------------------------------------------------------------------------
+
+
+def test_what_a_device_has_done_is_stored_later_and_what_is_asked_fails(
+    tmp_path: Path, store: SqliteStore, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.engine.STORE_AGAIN_S", 0.01)
+
+    async def main() -> None:
+        world = World(store, hand)
+        await world.start()
+        await world.engine.do(Begin(ID, 0, "sim1"))
+        with locked(tmp_path, store):
+            with pytest.raises(StoreUnusable):
+                await world.engine.do(Settle(ID, 0, Verdict.TAKEN, "sim1", "7"))
+            with pytest.raises(StoreUnusable):
+                await world.engine.do(Next(NOBODY, ID))
+        async with asyncio.timeout(20):
+            while world.attempt().state is not AttemptState.SENT:
+                await world.engine.wait_for_news(0.05)
+        assert world.request().step == 1
+
+    asyncio.run(main())
