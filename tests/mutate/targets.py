@@ -5,6 +5,7 @@ from dataclasses import dataclass
 PURE, OTHERS = 0.90, 0.80
 CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drivers/serial/", "tests/drivers/sip/"
 MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
+ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
 STORE = "tests/daemon/store"
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
@@ -51,7 +52,8 @@ TARGETS: dict[str, Target] = {
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py", CORE + "test_properties.py")),
     "daemon.core.model": Target(PURE, (*MACHINE, CORE + "test_delivery.py", CORE + "test_properties.py", REPR)),
     "daemon.core.outcomes": Target(PURE, MACHINE),
-    "daemon.engine": Target(OTHERS, ("tests/daemon/test_engine.py",)),
+    "daemon.engine": Target(OTHERS, ENGINE),
+    "daemon.timers": Target(OTHERS, ENGINE),
     "daemon.store.rows": Target(OTHERS, (STORE,)),
     "daemon.store.sqlite.files": Target(OTHERS, (STORE,)),
     "daemon.store.sqlite.listing": Target(OTHERS, (STORE,)),
