@@ -43,12 +43,14 @@ class Attention:
         self._patience = patience
         self.meanwhile = Meanwhile.UNKNOWN
         self._asked = 0
+        self._answered = False  # a query, since Ctrl-Z
         self._silent_since = self._due = float("inf")
 
     def begin(self, now: float) -> None:
         """Ctrl-Z."""
         first_s = dict(zip(Meanwhile, self._patience.first, strict=True))
-        self._asked, self._silent_since, self._due = 0, now, now + first_s[self.meanwhile]
+        self._asked, self._answered = 0, False
+        self._silent_since, self._due = now, now + first_s[self.meanwhile]
 
     @property
     def due(self) -> float:
@@ -60,18 +62,19 @@ class Attention:
         self._due = now + self._patience.every
 
     def answered(self, now: float) -> None:
-        """A query, before the message."""
-        self.meanwhile = Meanwhile.ANSWERS
-        self._asked, self._silent_since = 0, now
+        """A query, before the message: for the network has it, or because its answer is lost."""
+        self._asked, self._answered, self._silent_since = 0, True, now
 
     def over(self) -> None:
-        """The network has answered the message."""
-        if self._asked and self.meanwhile is Meanwhile.UNKNOWN:
+        """The network has answered the message: what the modem did meanwhile, it does as a rule."""
+        if self._answered:
+            self.meanwhile = Meanwhile.ANSWERS
+        elif self._asked and self.meanwhile is Meanwhile.UNKNOWN:
             self.meanwhile = Meanwhile.WAITS
         self._due = float("inf")
 
     def mute(self, now: float) -> bool:
         """Whether the modem, rather than the network, has fallen silent."""
-        answers = self.meanwhile is Meanwhile.ANSWERS
+        answers = self._answered or self.meanwhile is Meanwhile.ANSWERS
         patience_s = self._patience.mute if answers else self._patience.never_answered
         return self._asked >= ASKED and now - self._silent_since >= patience_s

@@ -486,12 +486,13 @@ def test_one_unanswered_message_outlives_a_session(modem: Modem) -> None:
 
 
 # The next message used to be held up for up to three minutes by an answer that could not come any more.
-def test_a_modem_that_answers_in_order_owes_nothing_once_it_answers_a_probe() -> None:
+@pytest.mark.parametrize("answers", [True, False], ids=["answers the query, too", "answers only the probe"])
+def test_a_modem_that_answers_in_order_owes_nothing_once_it_answers_a_probe(answers: bool) -> None:
     modem = Modem("+CMEE: 1")
     modem.given(SHORT, *ACCEPTED)
     modem.waits()
     modem.says(reference(3), OK)  # it waits for the network
-    modem.loses_answer(answers=False)
+    modem.loses_answer(answers=answers)
     modem.given(SHORT, *ACCEPTED, reference(4), OK)
     assert modem.result() == Receipt((4,))
 

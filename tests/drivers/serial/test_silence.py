@@ -62,6 +62,27 @@ def test_a_network_that_is_quicker_than_the_query_tells_nothing() -> None:
     assert one.meanwhile is Meanwhile.UNKNOWN
 
 
+def test_a_modem_whose_answer_to_a_message_was_lost_is_not_taken_for_one_that_answers_meanwhile() -> None:
+    """Such a modem used to be reset by the next slow network. It answers the query since it has nothing to do."""
+    one = Attention(PATIENCE)
+    one.begin(0.0)
+    one.asked(PATIENCE.first[0])
+    one.answered(1.0)
+    assert one.mute(1000.0) is False
+    assert one.meanwhile is Meanwhile.UNKNOWN
+    assert (waited(one, 1000.0) or 0) > SLOWEST_NETWORK_S
+
+
+def test_a_modem_that_answered_since_ctrl_z_and_then_falls_silent_is_mute() -> None:
+    one = Attention(PATIENCE)
+    one.begin(0.0)
+    one.answered(1.0)
+    for _ in range(ASKED):
+        one.asked(1.0)
+    assert not one.mute(PATIENCE.mute)
+    assert one.mute(1.0 + PATIENCE.mute)
+
+
 def test_several_unanswered_queries_make_a_modem_mute() -> None:
     one, unknown, waiting = (Attention(PATIENCE) for _ in range(3))
     one.meanwhile, waiting.meanwhile = Meanwhile.ANSWERS, Meanwhile.WAITS
