@@ -6,12 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from drivers import (
-    DeviceState,
-    Receipt,
-    Sms,
-    SmsEvent,
-)
+from drivers import DeviceState, Receipt, Sms, SmsEvent
 from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
 from tests.gateway import until

@@ -5,14 +5,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from drivers import (
-    Delivery,
-    DeviceState,
-    Receipt,
-    StateChanged,
-    StatusReport,
-    Unavailable,
-)
+from drivers import Delivery, DeviceState, Receipt, StateChanged, StatusReport, Unavailable
 from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.modem import SimulatedModem

@@ -13,14 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import (
-    DeviceState,
-    IncomingSms,
-    SmsEvent,
-    StatusReport,
-    Unavailable,
-    Uncertain,
-)
+from drivers import DeviceState, IncomingSms, SmsEvent, StatusReport, Unavailable, Uncertain
 from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.modem import SimulatedModem
@@ -68,8 +61,7 @@ def test_unplugging_in_mid_send_is_uncertain_at_once(modem: SimulatedModem) -> N
     modem.network_s = 10
     with opened(modem.port, timing=Timing()) as driver:
         answer = ready(driver).send(sms())
-        until(lambda: modem.commands["+CMGS"], "the command")
-        time.sleep(0.1)  # the body and Ctrl-Z go out
+        until(lambda: modem.sending, "it is on the wire", BOUND_S)
         modem.unplug()
         with pytest.raises(Uncertain):
             answer.result(2)

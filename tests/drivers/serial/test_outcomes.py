@@ -5,15 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import (
-    Delivery,
-    LateAnswer,
-    Receipt,
-    Refused,
-    StatusReport,
-    Unavailable,
-    Uncertain,
-)
+from drivers import Delivery, LateAnswer, Receipt, Refused, StatusReport, Unavailable, Uncertain
 from drivers.serial.driver import Driver
 from drivers.simulated.centre import Handset
 from drivers.simulated.modem import SimulatedModem

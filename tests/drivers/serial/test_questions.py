@@ -5,11 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import (
-    DeviceState,
-    Refused,
-    Unavailable,
-)
+from drivers import DeviceState, Refused, Unavailable
 from drivers.simulated.modem import SimulatedModem
 from tests.drivers.serial.driving import BOUND_S, in_state, opened, ready
 

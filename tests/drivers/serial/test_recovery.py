@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import (
-    DeviceState,
-    StatusReport,
-    Unavailable,
-)
+from drivers import DeviceState, StatusReport, Unavailable
 from drivers.serial import pdu
 from drivers.serial.driver import SIGNS_AN_HOUR
 from drivers.simulated.dialect import Dialect

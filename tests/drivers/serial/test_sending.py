@@ -377,6 +377,15 @@ def test_when_no_answer_can_come_any_more_the_next_message_can_go(modem: Modem) 
     assert modem.says(Due()) == [Synchronise()]
 
 
+def test_an_answer_that_never_comes_is_not_waited_for_for_ever(modem: Modem) -> None:
+    modem.loses_answer()
+    modem.now += TIMING.listen
+    modem.given(SHORT, *ACCEPTED, cms(42))
+    assert type(modem.result()) is Deferred
+    assert modem.says(late(0)) == []
+    modem.sends(1)
+
+
 def test_an_error_that_is_no_result_ends_the_wait_without_news(modem: Modem) -> None:
     modem.loses_answer()
     assert modem.says(at.Notice("+CMS ERROR", "+CMS ERRORS")) == []

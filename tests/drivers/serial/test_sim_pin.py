@@ -1,16 +1,15 @@
 """The SIM's PIN is tried once."""
 
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from drivers import (
-    DeviceState,
-)
+from drivers import DeviceState
 from drivers.simulated.modem import SimulatedModem
-from tests.drivers.serial.driving import in_state, opened, ready, send, sms
+from tests.drivers.serial.driving import BOUND_S, in_state, opened, ready, send, sms
+from tests.gateway import until
 
 
 @pytest.fixture
@@ -25,12 +24,17 @@ def test_a_sim_is_unlocked_with_its_pin(locked: SimulatedModem, tmp_path: Path) 
         send(ready(driver), sms())
 
 
+def looked(modem: SimulatedModem, times: int) -> bool:
+    """Whether the driver has looked at the SIM so often."""
+    return modem.commands["+CPIN?"] >= times
+
+
 def test_a_wrong_sim_pin_is_tried_only_once(locked: SimulatedModem, tmp_path: Path) -> None:
     (tmp_path / "pin").write_text("1111")
-    for _ in range(2):  # also not after a restart of the daemon
+    for looks in (2, 4):  # also not after a restart of the daemon
         with opened(locked.port, pin_file=str(tmp_path / "pin")) as driver:
             in_state(driver, DeviceState.FAILED)
-            time.sleep(0.8)  # long enough for it to come back and look again
+            until(partial(looked, locked, looks), "it looks again", BOUND_S)
             assert "1111" not in driver.status().detail
     assert locked.commands["+CPIN"] == 1
 

@@ -1,7 +1,6 @@
 """What the SIM has stored is handed over, and only then deleted."""
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -9,13 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import (
-    Delivery,
-    IncomingSms,
-    SmsEvent,
-    StatusReport,
-    Unavailable,
-)
+from drivers import Delivery, IncomingSms, SmsEvent, StatusReport, Unavailable
 from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
@@ -175,7 +168,7 @@ def test_a_stored_report_is_deleted_only_once_it_is_safe(tmp_path: Path) -> None
         driver.open(listen)
         send(ready(driver), sms())
         until(lambda: pending, "the report", BOUND_S)
-        time.sleep(0.1)
+        send(driver, sms())  # the driver goes on meanwhile
         assert modem.commands["+CMGD"] == 0
         pending[0].set_result(True)
         until(lambda: modem.commands["+CMGD"] == 1, "it is deleted", BOUND_S)
