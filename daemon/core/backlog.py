@@ -2,7 +2,7 @@
 
 Pure: times are arguments, monotonic seconds. The rule is the earliest deadline that can be
 met. A message takes a modem about as long as any other, so this order brings the most PINs in time: what cannot arrive
-alive holds nobody up, and what can still wait lets the others go first.
+alive delays no other, and what can still wait lets the others go first.
 """
 
 import bisect
@@ -71,7 +71,7 @@ class Backlog(Generic[T]):
         return self._take_latest(now, modems)
 
     def _take_latest(self, now: float, modems: Sequence[FreeModem]) -> tuple[QueuedMessage[T], int] | None:
-        """All modems have been slow: rather than wait for better times, one tries what has the most time left."""
+        """All modems have been slow: one of them tries the message with the most time left, to measure again."""
         for place, modem in enumerate(modems):
             usual_s = modem.pace.usual_s(now)
             for message in islice(reversed(self._messages), SCANNED):

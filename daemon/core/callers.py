@@ -25,7 +25,7 @@ class Caller:
         return request.account == self.account or (self.operator and not self.account)
 
 
-MARK = ":"  # no key has one: HTTP Basic could not tell it from the secret
+MARK = ":"  # no key has one: in HTTP Basic it ends the key
 
 
 def unnamed(keys: Iterable[str]) -> str:
@@ -37,5 +37,5 @@ def unnamed(keys: Iterable[str]) -> str:
 
 
 def account_id(account: str) -> str:
-    """The key of an account as it is told; "" where none was named."""
+    """The key of an account as it is shown; "" where none was named."""
     return "" if account.startswith(MARK) else account

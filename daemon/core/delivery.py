@@ -115,7 +115,7 @@ def _again(request: Request, attempt: Attempt, at: Ms, account: tuple[Action, ..
     return Fired(queued, (*account, note, deliver))
 
 
-# --- it is given up while it waits -------------------------------------------------------------------------
+# --- it is withdrawn while it waits ------------------------------------------------------------------------
 
 
 def _give_up(_: Request, attempt: Attempt, event: GivenUp) -> Fired:

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 KEPT = 4096  # buckets that are not full
-NAME = 64  # characters by which names are told apart: whoever guesses makes them up, as long as he likes
+NAME = 64  # characters of a name that count: guessed names can have any length
 
 K = TypeVar("K", bound=Hashable)
 

@@ -290,7 +290,7 @@ class RecordCheck:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Tell the caller how the command ended."""
+    """The answer to the caller: how the command ended."""
 
     outcome: Outcome
 

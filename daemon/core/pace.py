@@ -1,7 +1,7 @@
 """How long a modem takes for a message: running quantiles of its last ones, a part at a time.
 
 Pure: times are arguments, monotonic seconds. Two figures are wanted. A message is sent where the slowest of the last
-would bring it in time. It is given up only where the median of the last minute would not, so that one slow message does
+would bring it in time. It is dropped only where the median of the last minute would not, so that one slow message does
 not cost the others behind it, and a modem that was too slow for every PIN is tried again.
 """
 

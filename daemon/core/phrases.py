@@ -256,7 +256,7 @@ def call_plan(pin: str, *, offer: bool = False) -> Plan:
 
 
 def again_plan(pin: str) -> Plan:
-    """What is said to who wants to hear it again."""
+    """The speech after the callee has pressed 1 to hear the PIN again."""
     return (
         Silence(AFTER_SENTENCE_MS),
         Clip("again"),

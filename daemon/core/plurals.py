@@ -97,7 +97,7 @@ RULES: Mapping[str, Rule] = {
 """By the name that a phrase file gives."""
 
 COUNTED = range(1, 201)
-"""Enough to meet every category: no rule looks at more than two digits. Nobody is told of 0 minutes."""
+"""Enough to meet every category: no rule looks at more than two digits. No text has 0 minutes."""
 
 
 def numbers_of(rule: Rule) -> Mapping[str, Sequence[int]]:

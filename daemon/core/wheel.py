@@ -32,7 +32,7 @@ class Wheel:
     def extend(self) -> tuple[Ms, Ms]:
         """Move the edge on by CHUNK ticks, to one revolution ahead of the cursor at most.
 
-        Returns the span [from, to) to load now: so much that whoever loads it holds nobody up.
+        Returns the span [from, to) to load now: so small that loading it delays nothing.
         """
         start = self.edge
         self._edge = min(self._edge + CHUNK, self._cursor + len(self._slots))

@@ -415,7 +415,7 @@ def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: P
 
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         told = asyncio.run(story(modem))
-        assert told == ("its PIN would not have arrived alive: it had only 0 s left", "sim1", (0, 0))
+        assert told == ("its PIN would have arrived too late: it had only 0 s left", "sim1", (0, 0))
         assert modem.accepted == []
 
 

@@ -79,7 +79,7 @@ def test_what_is_sent_in_an_overload_arrives_alive_and_the_rest_is_dropped_for_i
         dropped = [r["attempts"][0]["detail"] for r in requests if r["attempts"][0]["state"] == "dropped"]
         assert (dead, len(modem.accepted)) == ([], 40 - len(dropped))
         assert len(modem.accepted) >= 20, found
-        assert set(dropped) == {"its PIN would not have arrived alive: the modems are overloaded"}
+        assert set(dropped) == {"its PIN would have arrived too late: the modems are overloaded"}
         told = f"overloaded: {len(dropped)} dropped, 2 modems would do"
         assert gateway.client.get("/v1/status")["overload"] == told
         assert f"0 waiting, {told}\n" in pinwheel(gateway, "status")
@@ -128,7 +128,7 @@ def test_after_an_outage_what_is_stale_is_skipped_at_once(tmp_path: Path) -> Non
         assert states(gateway, stale + fresh)[:8] == ["dropped"] * 8
         assert [number for number, _ in modem.accepted[1:]] == [f"4477009002{place:02}" for place in range(3)]
         detail = gateway.request(stale[0])["attempts"][0]["detail"]
-        assert detail == "its PIN would not have arrived alive: no modem was ready"
+        assert detail == "its PIN would have arrived too late: no modem was ready"
         assert gateway.client.get("/v1/status")["overload"] == ""
 
 
@@ -137,7 +137,7 @@ def test_a_pin_that_is_almost_dead_when_its_event_runs_is_no_sign_of_an_overload
         request_id = gateway.verify("447700900123", workflow_id=2, pin_expiry=130)  # the second SMS is due at 125 s
         gateway.wait_for(request_id, "dropped", step=1)
         detail = gateway.request(request_id)["attempts"][1]["detail"]
-        assert detail in [f"its PIN would not have arrived alive: it had only {left} s left" for left in (4, 5)]
+        assert detail in [f"its PIN would have arrived too late: it had only {left} s left" for left in (4, 5)]
         assert gateway.client.get("/v1/status")["overload"] == ""
 
 
@@ -149,7 +149,7 @@ def test_a_message_that_the_network_does_not_take_is_tried_for_as_long_as_its_pi
         tried_at = [seconds(line["at"]) for line in history(gateway, request_id, "failed") if line["kind"] == "sending"]
         (attempt,) = gateway.request(request_id)["attempts"]
         why = "CMS 38: network out of order"
-        assert attempt["detail"] == f"given up, the network did not take it {len(tried_at)} times: {why}"
+        assert attempt["detail"] == f"dropped, the network refused it for now {len(tried_at)} times: {why}"
         assert 40 <= seconds(attempt["settled"]) - seconds(attempt["queued"]) <= 60
         assert gateway.client.get("/v1/status")["overload"] == ""
         assert modem.accepted == []
@@ -168,6 +168,6 @@ def test_a_dropped_message_starts_the_call_early_where_the_operator_wants_that(t
             told = [(line["kind"], line["detail"]) for line in lines if line["kind"] in ("event", "dropped")]
             assert told[:3] == [
                 ("event", "sms A"),
-                ("dropped", "its PIN would not have arrived alive: no modem was ready"),
+                ("dropped", "its PIN would have arrived too late: no modem was ready"),
                 ("event", "tts B"),
             ]
