@@ -83,7 +83,7 @@ class Daemon:
             raise PartEnded(", ".join(ended))
 
     async def _watchdog(self) -> None:
-        """Tell systemd that the engine commits: a loop or a database that hangs is silent, and gets restarted."""
+        """Report to systemd that the engine commits; it restarts a daemon whose loop or database hangs."""
         interval_s = watchdog_interval_s()
         while True:
             await asyncio.sleep(interval_s or 3600)

@@ -55,9 +55,11 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
     show_default=True,
     help="The configuration file.",
 )
-@click.option("--check-config", is_flag=True, help="Only look at the configuration, and name every mistake in it.")
+@click.option("--check-config", is_flag=True, help="Only check the configuration, and print every mistake in it.")
 @click.option(
-    "--user", default="", help="With --check-config, as root: as whom; default for the installed file: pinwheel."
+    "--user",
+    default="",
+    help="With --check-config, as root: check as this user; default for the installed file: pinwheel.",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
@@ -66,11 +68,11 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
 def main(path: Path, check_config: bool, user: str, log_level: str) -> None:
     """The Pinwheel daemon: verifies phone numbers by SMS and by call.
 
-    It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the
-    foreground; SIGTERM stops it after what is on the wire has been recorded, SIGHUP makes it load the prompts anew.
-    Exit status: 0 stopped, 70 a part ended that must not (the log says which), 78 it cannot start as things are.
-    Under systemd a start that fails again waits before it ends (0.5 to 15 s, longer each time; a change of the
-    configuration file ends the wait) and answers clients that the daemon does not start.
+    It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the foreground.
+    SIGTERM stops it after messages and calls under way are finished or recorded; SIGHUP loads the prompts again. Exit
+    status: 0 stopped, 70 a part of it ended (the log says which), 78 it cannot start as things are. After a start that
+    fails again under systemd it waits before it ends (0.5 to 15 s, longer each time; a change of the configuration file
+    ends the wait), and answers clients that the daemon does not start.
     """
     if check_config:
         try:

@@ -18,7 +18,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class Program(click.Command):
-    """A command that ends in our exit codes, whatever goes wrong; with --json, that is told as JSON, too."""
+    """A command that ends in our exit codes, whatever goes wrong; with --json, errors are JSON, too."""
 
     def main(
         self,
@@ -62,7 +62,7 @@ def _show(exc: click.ClickException, words: Sequence[str], code: int) -> None:
     if "--json" in words:
         click.echo(json.dumps({"error": exc.format_message(), "exit_code": code}, ensure_ascii=False))
         return
-    with contextlib.suppress(OSError):  # of standard error: the exit code tells as well
+    with contextlib.suppress(OSError):  # of standard error: the exit code says it, too
         if isinstance(exc, click.UsageError):
             exc.show()
         else:

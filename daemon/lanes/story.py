@@ -20,23 +20,23 @@ CALL_VERDICTS: dict[CallOutcome, Verdict] = {
 def judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> tuple[Verdict, str]:
     """The verdict and the story of the call; a call counts once the PIN was spoken."""
     verdict = CALL_VERDICTS[result.outcome]
-    told = f"{result.outcome}"
+    text = f"{result.outcome}"
     if result.sip_code is not None and result.outcome is not CallOutcome.ANSWERED:
-        told += f" ({result.sip_code} {result.reason})".replace(" )", ")")
+        text += f" ({result.sip_code} {result.reason})".replace(" )", ")")
     if result.cause is not None:
-        told += f", Q.850 cause {result.cause}"
-    told += f", rang {result.ring_s:.1f} s"
+        text += f", Q.850 cause {result.cause}"
+    text += f", rang {result.ring_s:.1f} s"
     if result.outcome is not CallOutcome.ANSWERED:
-        return verdict, told
-    told += f", talked {result.talk_s:.1f} s" + (f", keys {result.keys}" if result.keys else "")
-    told += f", in {speech.locale}, as there are no prompts for {wanted}" if speech.locale != wanted else ""
-    told += ", one-way: nothing was heard from the callee" if result.one_way else ""
+        return verdict, text
+    text += f", talked {result.talk_s:.1f} s" + (f", keys {result.keys}" if result.keys else "")
+    text += f", in {speech.locale}, as there are no prompts for {wanted}" if speech.locale != wanted else ""
+    text += ", one-way: nothing was heard from the callee" if result.one_way else ""
     if result.machine:
-        return Verdict.FAILED, told + ", a machine answered"
+        return Verdict.FAILED, text + ", a machine answered"
     if asked and not result.played_s:
-        return Verdict.FAILED, told + ", nobody pressed 1"
+        return Verdict.FAILED, text + ", nobody pressed 1"
     if result.played_s < speech.first_end_s:
-        return Verdict.FAILED, told + ", hung up before the PIN was spoken"
+        return Verdict.FAILED, text + ", hung up before the PIN was spoken"
     if result.played_s < speech.second_end_s:
-        told += ", hung up before the PIN was spoken twice"
-    return verdict, told
+        text += ", hung up before the PIN was spoken twice"
+    return verdict, text

@@ -133,7 +133,7 @@ class VoiceLane:
             self.waiting -= 1
         try:
             await self._deliver(job)
-        except StoreUnusable:  # told by the store; nobody was called
+        except StoreUnusable:  # logged by the store; nobody was called
             asyncio.get_running_loop().call_later(STORE_AGAIN_S, self.put, job)
         finally:
             self._free.release()

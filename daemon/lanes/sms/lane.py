@@ -37,7 +37,7 @@ LOOK_AGAIN_S = 5.0  # at a queue that a quota holds up, or at an overload
 LOOK_AT_MOST_S = 0.05  # how often it is looked at, at the most
 FINISH_S = 2.0  # at the end, to record what the drivers gave back
 LEAST_LIFE_S = 10.0
-NOT_ALIVE = "its PIN would not have arrived alive"
+NOT_ALIVE = "its PIN would have arrived too late"
 
 
 class SmsLane:
@@ -157,7 +157,7 @@ class SmsLane:
         for message in self._backlog.drop_late(now, wanted):
             job, hold = message.job, self._holds.hold(message.number)
             if hold is not None:
-                detail = f"given up, the network did not take it {hold.times} times: {hold.why}"
+                detail = f"dropped, the network refused it for now {hold.times} times: {hold.why}"
                 self._engine.do(GiveUp(job.request_id, job.step, Verdict.FAILED, detail))
                 self._holds.taken(message.number)
             else:
