@@ -47,7 +47,7 @@ async def status(call: Call) -> Response:
 
 
 async def reload(call: Call) -> Response:
-    """POST: take the prompts anew; 200 once that is done, 409 where it failed and what was in use stays."""
+    """POST: load the prompts again; 200 once that is done, 409 if it failed and the prompts in use stay."""
     reloader: Reloader = call.http.app.state.reloader
     done = await reloader.reload()
     answer = asdict(done)
@@ -87,7 +87,7 @@ async def request(call: Call) -> Response:
 
 
 async def _browse(http: HttpRequest, query: Callable[[Reading], Response]) -> Response:
-    """An answer that is read and written out on a thread: its size holds nobody up."""
+    """An answer that is read and written out on a thread: a large one delays nobody."""
     store: SqliteStore = http.app.state.engine.store
     return await store.browse(query)
 

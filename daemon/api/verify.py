@@ -67,17 +67,17 @@ class Verify:
         return {"request_id": wanted, "event_id": last, **_said(done.outcome), **PRICE}
 
     async def search(self, given: Parameters, caller: Caller) -> Response:
-        """Each request is written out on a thread, with up to 500 checks, so that it holds nobody up."""
+        """Each request is written out on a thread, with up to 500 checks, so that it delays nobody."""
         one = given.text("request_id")
         several = given.texts("request_ids")
         if one is None and not several:
             raise mistake(v1.NO_REQUEST_ID)
         if len(several) > MAX_SEARCH:
             raise mistake(v1.TOO_MANY_IDS)
-        told = await self.engine.find(caller, [one] if one else several, _search_text)
-        if not told:
+        found = await self.engine.find(caller, [one] if one else several, _search_text)
+        if not found:
             raise mistake(v1.NONE_FOUND)
-        text = told[0] if one else '{"verification_requests":[' + ",".join(told) + "]}"
+        text = found[0] if one else '{"verification_requests":[' + ",".join(found) + "]}"
         return Response(text, media_type="application/json")
 
     async def control(self, given: Parameters, caller: Caller) -> Body:
@@ -88,7 +88,7 @@ class Verify:
         return {**_said(outcome), "command": command} if isinstance(outcome, Accepted) else _said(outcome)
 
     def _admit(self, wanted: StartParameters) -> None:
-        """The operator's rules on where may be sent, and by what."""
+        """The operator's rules on which numbers may be sent to, and by which devices."""
         admit(self.security, wanted.number)
         steps = self.workflows[wanted.workflow_id]
         if self.channels.isdisjoint(step.channel for step in steps):
@@ -135,7 +135,7 @@ def _search_text(request: Request, checks: Iterable[CheckLine]) -> str:
 
 
 def search_answer(request: Request, checks: Iterable[CheckLine]) -> Body:
-    """A request as /verify/search tells it. Codes that were tried are not kept, so none is shown."""
+    """A request as /verify/search shows it. Codes that were tried are not kept, so none is shown."""
     return {
         "request_id": request.id,
         "account_id": account_id(request.account),
@@ -177,7 +177,7 @@ def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Respo
 
 
 def admit(security: Security, number: phonenumbers.PhoneNumber) -> None:
-    """Raises Mistake for a number to which the operator lets nothing be sent."""
+    """Raises Mistake for a number that the operator does not allow."""
     digits = e164(number)
     if any(digits.startswith(prefix) for prefix in security.deny_prefixes):
         raise mistake(v1.DENIED)

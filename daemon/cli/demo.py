@@ -226,7 +226,7 @@ def _listen(wav: Path) -> str:
 def _record(found: dict[str, Any]) -> None:
     say(f"   {found['number']} {found['brand']} {found['status']}")
     for attempt in found["attempts"]:
-        told = f" ({attempt['detail']})" if attempt["detail"] else ""
-        say(f"   event {attempt['event']}: {attempt['channel']}, PIN {attempt['pin']}, {attempt['state']}{told}")
+        remark = f" ({attempt['detail']})" if attempt["detail"] else ""
+        say(f"   event {attempt['event']}: {attempt['channel']}, PIN {attempt['pin']}, {attempt['state']}{remark}")
     for line in found["history"]:
         say(f"   {line['at']}  {line['kind']}")

@@ -82,19 +82,19 @@ def show_modem(context: Context, name: str) -> None:
 
 def _show(found: dict[str, Any]) -> None:
     for name, value in found.items():
-        told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        told = "; ".join(told) if isinstance(told, list) else told
-        tell(f"{name:14} {'' if told is None else told}".rstrip())
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        shown = "; ".join(shown) if isinstance(shown, list) else shown
+        tell(f"{name:14} {'' if shown is None else shown}".rstrip())
 
 
-def _order(name: str, help: str, told: str) -> None:
+def _order(name: str, help: str, done: str) -> None:
     @modems.command(name=name, help=help)
     @click.argument("modem", metavar="NAME")
     @json_flag
     @pass_context
     def order(context: Context, modem: str) -> None:
         answer = context.client.post(f"/v1/modems/{modem}/{name}", timeout_s=300)
-        context.show(answer, lambda: click.echo(told.format(modem)))
+        context.show(answer, lambda: click.echo(done.format(modem)))
 
 
 _order("pause", "Send no PIN by the modem NAME until it is resumed; it still receives.", "{} is paused")

@@ -33,10 +33,10 @@ class Progress:
         if sys.stderr.isatty():
             self._bar.update(1, clip)
             return
-        told = (
+        line = (
             f"{self._done}/{self._total}  {clip.line.locale}  {clip.line.clip:16} {clip.seconds:5.2f} s  {clip.how:6}"
         )
-        click.echo(f"{told}  {clip.line.text}", err=True)
+        click.echo(f"{line}  {clip.line.text}", err=True)
 
     def _label(self, _: Any) -> str:
         rate = self._done / max(self._now() - self._started, 1e-3)

@@ -110,12 +110,12 @@ class JournalHandler(logging.Handler):
 
 def stderr_is_the_journal(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether systemd connected our stderr to the journal: JOURNAL_STREAM of systemd.exec(5) names this file."""
-    told = environment.get("JOURNAL_STREAM", "")
+    stream = environment.get("JOURNAL_STREAM", "")
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):
         return False
-    return told == f"{found.st_dev}:{found.st_ino}"
+    return stream == f"{found.st_dev}:{found.st_ino}"
 
 
 def log_to(level: str) -> None:

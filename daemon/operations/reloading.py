@@ -39,7 +39,7 @@ class Reloader:
     running: Config
     calls: VoiceLane | None
     find: Callable[[Config], PromptLibrary]
-    tell: Callable[[Config, PromptLibrary], None]
+    announce: Callable[[Config, PromptLibrary], None]
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reload(self) -> Reloaded:
@@ -66,7 +66,7 @@ class Reloader:
             return Reloaded((), tuple(restart), tuple(mistakes))
         found = await asyncio.to_thread(self.find, self.running)
         self.calls.prompts = found.or_else(self.calls.prompts)
-        self.tell(self.running, self.calls.prompts)
+        self.announce(self.running, self.calls.prompts)
         mistakes += [mistake for broken in found.broken.values() for mistake in broken]
         return Reloaded(tuple(self.calls.prompts.locales), tuple(restart), tuple(mistakes))
 

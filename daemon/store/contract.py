@@ -13,7 +13,7 @@ class StoreUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A judged code. The code itself is not kept."""
+    """A code that was checked. The code itself is not kept."""
 
     at: Ms
     valid: bool

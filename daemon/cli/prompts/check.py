@@ -59,16 +59,16 @@ def _locale_row(state: LocaleState) -> tuple[str, ...]:
 
 def _wrong(state: LocaleState) -> str:
     """In few words."""
-    told = []
+    problems = []
     if state.missing and state.clips:
-        told.append(
+        problems.append(
             f"no {', '.join(state.missing[:3])}" + (f" and {len(state.missing) - 3} more" * (len(state.missing) > 3))
         )
-    told += state.troubles[:1]
-    told += [f"{len(state.troubles) - 1} more"] * (len(state.troubles) > 1)
+    problems += state.troubles[:1]
+    problems += [f"{len(state.troubles) - 1} more"] * (len(state.troubles) > 1)
     if state.spoken_in != state.locale:
-        told.append(f"spoken in {state.spoken_in}" if state.spoken_in else "cannot be spoken")
-    return "; ".join(told)
+        problems.append(f"spoken in {state.spoken_in}" if state.spoken_in else "cannot be spoken")
+    return "; ".join(problems)
 
 
 def _show_clips(states: Sequence[LocaleState]) -> None:

@@ -43,11 +43,11 @@ def import_recordings(
     rows = [
         (r.locale, r.clip, *length_and_level(r.made), r.path.name, "replaces" if r.replaces else "new") for r in found
     ]
-    told = "nothing was changed" if dry_run else f"imported into {folder}; to use them in a running daemon: {RELOAD}"
+    message = "nothing was changed" if dry_run else f"imported into {folder}; to use them in a running daemon: {RELOAD}"
     named = [{"locale": r.locale, "clip": r.clip, "from": str(r.path), "replaces": r.replaces} for r in found]
 
     def human() -> None:
         table(("locale", "clip", "length", "level", "from", ""), rows)
-        click.echo(told)
+        click.echo(message)
 
     context.show({"clips": named, "directory": str(folder), "changed": not dry_run}, human)

@@ -81,8 +81,8 @@ def render(
     names = _brands(brands or config.prompts.brands)
     order = rendering.Order(speaker, others, names, rate, fresh, replace_imports, sound_of(config))
     ready = _render_all([*_wanted(locales, everything, speaker, folder)], order, folder)
-    told = f"{len(ready)} locale(s) ready in {folder}; to use them in a running daemon: {RELOAD}"
-    context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(told))
+    message = f"{len(ready)} locale(s) ready in {folder}; to use them in a running daemon: {RELOAD}"
+    context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(message))
 
 
 def _speaker(name: str, folder: Path, voice: str) -> Any:

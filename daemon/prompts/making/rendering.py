@@ -70,7 +70,7 @@ def lines(phrases: Phrases, order: Order) -> Iterator[Line]:
         yield Line(welcome_of(brand), spoken.replace("{brand}", brand), phrases.locale)
 
 
-def render(phrases: Phrases, order: Order, directory: Path, told: Callable[[Rendered], None]) -> Path:
+def render(phrases: Phrases, order: Order, directory: Path, report: Callable[[Rendered], None]) -> Path:
     """Render a locale into directory/locale; it appears whole or not at all. Raises EngineFailed, SetUnusable."""
     with replacing(directory, phrases.locale) as work:
         kept = _kept(phrases.locale, order, directory)
@@ -82,7 +82,7 @@ def render(phrases: Phrases, order: Order, directory: Path, told: Callable[[Rend
             else:
                 pcm, made[line.clip], how = _clip(line, order, directory)
             write_clip(work / f"{line.clip}.wav", pcm)
-            told(Rendered(line, len(pcm) / 2 / RATE, how))
+            report(Rendered(line, len(pcm) / 2 / RATE, how))
         for name, (path, was) in kept.items():  # welcomes of brands that were not asked for now
             pcm, made[name] = _sounding(path, was, order.sound)
             write_clip(work / path.name, pcm)

@@ -50,7 +50,7 @@ class Reading:
         with this reference: each modem counts by itself.
 
         Where no message has it, one whose answer this device has not given, so that its reference is not known; else
-        one to a number that ends alike, which the network told in national form.
+        one to a number with the same last digits, as the network reports national numbers.
         """
         query = (
             "SELECT r.id, a.step FROM request r JOIN attempt a ON a.request = r.id"

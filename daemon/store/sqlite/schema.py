@@ -159,7 +159,7 @@ def _applied(connection: Connection) -> set[str]:
 def _apply(missing: Sequence[tuple[str, tuple[str, ...]]], connection: Connection) -> None:
     """Each migration with its record in one transaction.
 
-    Foreign keys are off meanwhile, so that a table can be made anew without its rows' dependants being deleted
+    Foreign keys are off meanwhile, so that a table can be made again without its rows' dependants being deleted
     ("Making Other Kinds Of Table Schema Changes" in SQLite's ALTER TABLE page).
     """
     import sqlite_utils  # late: it loads numpy where that is installed, and most starts have nothing to migrate
