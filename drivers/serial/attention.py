@@ -1,4 +1,4 @@
-"""Whether a modem that says nothing while the network has a message is mute, or the network is slow. Pure.
+"""Whether a modem is mute, or the network slow, when no answer to a message comes. Pure.
 
 Most modems answer a query meanwhile: one that has done so, and leaves several unanswered, is mute. Some answer nothing
 before the network has: such a modem, or one that is not known yet, is mute only when no network takes so long.

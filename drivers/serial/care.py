@@ -1,4 +1,4 @@
-"""What a driver asks its modem for itself: settings, network, signs of life. Each is a chore, done between messages."""
+"""The driver's own queries: settings, network, signs of life. Each is a chore, done between messages."""
 
 import time
 

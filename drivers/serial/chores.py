@@ -1,4 +1,4 @@
-"""What a driver does for itself between two messages, a command at a time, so that no message waits long. Pure.
+"""The driver's own work between two messages, one command at a time, so that no message waits long. Pure.
 
 A chore is a generator: it does one command, then yields. What it yields says what it waits for: None, to go on at
 once; a future, to go on when that is done.

@@ -1,4 +1,4 @@
-"""What operators, and the queue in front, see of a modem."""
+"""The state of a modem, for operators and for the queue."""
 
 from collections.abc import Callable
 from dataclasses import replace

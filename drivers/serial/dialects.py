@@ -1,4 +1,4 @@
-"""Commands that makers understand differently: one table, the forms of each command in the order in which to try them.
+"""Commands that makers implement differently: one table with the forms of each, in the order in which to try them.
 
 The first form that a modem accepts is remembered for the session. What a modem accepts in no form, or only in one that
 lacks something, is shown to operators.

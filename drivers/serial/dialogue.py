@@ -25,7 +25,7 @@ ALIVE_GROWTH = (1.0, 2.5, 1.0, 2.0, 2.0)  # for how much longer each try is wait
 ESCAPE_FROM = 2  # the try that is the first to leave a prompt, at which a killed daemon may have left the modem
 PROBES = 12  # at the most, before a modem that answers anything but markers counts as silent
 LONGEST_PROMPT = 4  # times as long as a prompt is waited for at first
-QUIET_S = 0.3  # of silence after which a quick modem owes no answer any more
+QUIET_S = 0.3  # of silence after which a quick modem has no answer left
 OWN_S = 1.0  # from an older command's answer to that of a quick modem's marker
 
 
@@ -163,7 +163,7 @@ class Dialogue:
         raise Silent("no answer to any marker")
 
     def probe(self) -> bool:
-        """Ask one marker; whether the modem has answered it, and so owes nothing any more."""
+        """Ask one marker; whether the modem has answered it, so that no earlier answer is left."""
         command, name = self._next_marker()
         if self._may_prompt:
             self._line.escape()

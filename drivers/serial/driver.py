@@ -109,7 +109,7 @@ class Driver:
 
     def open(self, listener: SmsListener) -> None:
         if self._thread is not None and self._thread.is_alive():  # two threads on one port would be worse than none
-            log.error("modem=%s has not let go of its port yet: resume it again later", self.name)
+            log.error("modem=%s has not closed its port yet: resume it again later", self.name)
             return
         self._listener = listener
         self._closing_at = float("inf")
@@ -148,7 +148,7 @@ class Driver:
         self._rouse()
         thread.join(self._timing.close + WRITE_S + 1)  # it may be writing
         if thread.is_alive():
-            log.error("modem=%s does not let go of its port: report the log, restart the daemon", self.name)
+            log.error("modem=%s does not close its port: report the log, restart the daemon", self.name)
             return
         self._thread = None
         wake.close()

@@ -1,4 +1,4 @@
-"""The questions that one asks a GSM modem: who it is, whether its SIM is open, whether it has a network.
+"""Queries to a GSM modem: its identity, whether its SIM is unlocked, whether it has a network.
 
 What makers do differently is in the tables here; `session` decides when to ask and what follows. Every answer
 may be missing: only the final result to AT and PDU mode are insisted on.

@@ -56,7 +56,7 @@ class Synchronised:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """`Probe` was carried out. in_step: the modem has answered, and owes no answer to any older command."""
+    """`Probe` was carried out. in_step: the modem has answered, and has no answer left to an older command."""
 
     in_step: bool
 

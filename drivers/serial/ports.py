@@ -26,7 +26,7 @@ CAUSES = {
     errno.EACCES: "no permission to open the port: add the user pinwheel to the group dialout",
     errno.EBUSY: "the port is in use by another program",
     errno.EAGAIN: "the port is in use by another program (ModemManager, gammu-smsd?): stop it there",
-    errno.EIO: "the device does not answer: plug it out and in",
+    errno.EIO: "the device does not answer: unplug it and plug it in again",
     errno.ENOTTY: "it is no serial port: correct port",
 }
 OURS = "another [[modem]] of this daemon has the port"

@@ -1,4 +1,4 @@
-"""What other threads want of a modem: messages and operators' questions, each answered through a future."""
+"""Requests of other threads to a modem: messages and operators' commands, each answered through a future."""
 
 import contextlib
 import queue

@@ -1,4 +1,4 @@
-"""A SIM's storage of messages and reports (3GPP 27.005 3.2.2): what came is handed over, and only then deleted.
+"""A SIM's storage of messages and reports (3GPP 27.005 3.2.2): each is handed over, and only then deleted.
 
 What +CMTI and +CDSI announce is read at once. A notice can be lost, so one looks now and then, too; a full SIM receives
 no more, and with some modems sends no more. Every look is a chore, so that messages to be sent go first.

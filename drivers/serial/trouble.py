@@ -10,7 +10,7 @@ STUCK_AFTER = 3  # failures in a row that are the modem's own
 INVALID_PDU = 304  # mode parameter
 OWN_FAILURES = frozenset({300, INVALID_PDU, 320})  # ME failure, memory failure
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
-CRAMMED = "; what the SIM holds is nothing that came for us: delete its messages and drafts in a phone"
+CRAMMED = "; the SIM holds no incoming message that Pinwheel could read: delete its messages and drafts in a phone"
 
 KINDS: dict[Verdict, Callable[[str], DriverError]] = {
     Verdict.REFUSED: Refused,
