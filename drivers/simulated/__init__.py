@@ -1,1 +1,1 @@
-"""Devices that are not there, for the demo and for tests: a GSM modem with its network, and telephones."""
+"""Simulated devices for the demo and for tests: a GSM modem with its network, and telephones."""

@@ -1,6 +1,6 @@
-"""`python -m drivers.simulated`: a modem and a phone that are not there, for the demo and for trying things out.
+"""`python -m drivers.simulated`: a simulated modem and a simulated phone, for the demo and for trials.
 
-One JSON object a line on standard output tells what the handset and the phone got; the first names the modem's port
+Each line on standard output is a JSON object: what the handset or the phone got; the first names the modem's port
 and the phone's address. They run until SIGTERM, Ctrl-C, or (--until-eof) the end of standard input.
 """
 
@@ -42,7 +42,7 @@ def _tables() -> str:
 
 def _tell(device: str, event: str, **details: Any) -> None:
     line = {"at": round(time.time(), 3), **({"device": device} if device else {}), "event": event, **details}
-    sys.stdout.write(json.dumps(line) + "\n")  # one write: two threads tell
+    sys.stdout.write(json.dumps(line) + "\n")  # one write: two threads print
     sys.stdout.flush()
 
 
@@ -51,12 +51,12 @@ def _tell_call(event: PhoneEvent) -> None:
     _tell("phone", event.kind, number=event.number, wav=wav, seconds=event.seconds, status=event.status)
 
 
-@click.command(help="Run a simulated modem and a simulated phone until they are told to stop.", epilog=_tables())
+@click.command(help="Run a simulated modem and a simulated phone until they are stopped.", epilog=_tables())
 @click.option("--modem", type=click.Path(path_type=Path), help="A link to the modem's port is made here.")
 @click.option("--phone", default="127.0.0.2:0", show_default=True, help="Loopback address and port of the phone.")
 @click.option("--recordings", type=click.Path(file_okay=False, path_type=Path), help="Where calls are recorded.")
-@click.option("--network-s", default=0.5, show_default=True, help="How long the network takes for a message.")
-@click.option("--ring-s", default=1.0, show_default=True, help="How long the phone rings.")
+@click.option("--network-s", default=0.5, show_default=True, help="How many seconds the network takes for a message.")
+@click.option("--ring-s", default=1.0, show_default=True, help="How many seconds the phone rings.")
 @click.option("--until-eof", is_flag=True, help="Stop at the end of standard input, too.")
 def main(
     modem: Path | None, phone: str, recordings: Path | None, network_s: float, ring_s: float, until_eof: bool

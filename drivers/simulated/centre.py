@@ -29,7 +29,7 @@ HANDSETS: dict[str, Handset] = {
     "84": Handset("switched off: the first report says trying (0x30), the second delivered", reports=(0x30, 0x00)),
     "85": Handset("never reached: the report says failed (0x46, validity period expired)", reports=(0x46,)),
     "86": Handset("sent, and no report ever comes", reports=()),
-    "87": Handset("the modem restarts in mid-send, and nothing is sent", restarts=True),
+    "87": Handset("the modem resets while it sends, and nothing is sent", restarts=True),
     "88": Handset("noise on the line in the middle of the modem's answer", garbage=True),
     "89": Handset("the modem says OK without +CMGS, as a Siemens MC35i after a failure", with_reference=False),
 }

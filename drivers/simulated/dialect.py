@@ -12,7 +12,7 @@ class Dialect:
     a command makes it mute for ever, as ofono's phonesim. prompt_s: how much longer each prompt takes.
     sent: what it says of a message that was sent, with {mr}.
     starting_s: how long after its start it refuses the commands `not_yet`, with the error `not_yet_error`. storages:
-    how many parameters AT+CPMS takes. acknowledged: it tells reports only in phase 2+ (AT+CSMS=1), and the next one
+    how many parameters AT+CPMS takes. acknowledged: it sends reports only in phase 2+ (AT+CSMS=1), and the next one
     only when the last was acknowledged (AT+CNMA). meanwhile: it answers commands while the network has a message;
     multitasking: it takes the next message then, too. for_messages: False for a port of a stick that answers AT but
     takes none. stores_reports: it knows no +CDS, so that they go to "SR". keeps_reports: where its stored profile keeps

@@ -1,4 +1,4 @@
-"""The inside of a simulated modem: it takes octets, obeys one command after the other, and speaks."""
+"""The inside of a simulated modem: it takes octets, carries out one command after the other, and answers."""
 
 import re
 import time
@@ -107,7 +107,7 @@ class Equipment:
     # --- commands ---
 
     def _take_line(self, line: str) -> None:
-        """Obey the command, after as long as this modem needs; no other meanwhile."""
+        """Carry out the command, after as long as this modem needs; no other meanwhile."""
         name, dialect = line[2:].partition("=")[0], self._state.dialect
         wait_s = dialect.command_s + self._faults.delay_s(name) + dialect.prompt_s * (name == "+CMGS")
         if not wait_s:

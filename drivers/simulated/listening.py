@@ -1,4 +1,4 @@
-"""Tells which clips a recording holds, by comparing waveforms: what the callee heard, judged from the far end.
+"""Finds which clips a recording holds, by comparing waveforms: what the callee heard.
 
 Pure Python, so that the demo needs no more than the daemon does. It knows only the clips it is given: it finds the
 beginnings of sounds in the recording, lays every clip against each, and takes the best if it fits well enough.

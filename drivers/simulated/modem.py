@@ -1,4 +1,4 @@
-"""A GSM modem that is not there: AT commands (3GPP 27.005, PDU mode) over a pseudo-terminal.
+"""A simulated GSM modem: AT commands (3GPP 27.005, PDU mode) over a pseudo-terminal.
 
 The real serial driver opens its port, so the demo and the tests run the whole SMS path but the radio. The last two
 digits of the recipient choose the handset (`centre.HANDSETS`); methods inject the faults that modems have. It shares no

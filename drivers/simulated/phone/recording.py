@@ -60,7 +60,7 @@ class CallRecord:
 
     @property
     def pcm(self) -> bytes:
-        """What was heard: 16-bit samples, in their order, each at its time, zeros where nothing came."""
+        """The recording: 16-bit samples, each at its time, zeros where nothing came."""
         return self._assembled()[0]
 
     @property
