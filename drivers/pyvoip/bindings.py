@@ -1,4 +1,4 @@
-"""Where we were reached before a restart: a small file, so that a registrar meets the same address and contact again.
+"""Our port and contacts before a restart, in a small file, so that a registrar sees the same contact again.
 
 A registrar that allows one contact would refuse the next one until the old one expires (minutes).
 """

@@ -161,7 +161,7 @@ class Calls:
             call.progress(phase)
 
     def _undo(self, handle: Handle) -> None:
-        """It could not be begun, for a reason that nobody foresaw."""
+        """It could not be started, because of an unexpected exception."""
         for call in self._of(handle):
             self._drop(call)
         handle.refuse("internal error")
@@ -194,7 +194,7 @@ class Calls:
         call.handle.settle(result)
 
     def _drop(self, call: PhoneCall) -> None:
-        """Something failed that nobody foresaw: end this call, and only this one."""
+        """An unexpected exception: end this call, and only this one."""
         agent = self._trunk.agent
         with guarded("call"):
             self._audio.stop(call)

@@ -1,6 +1,6 @@
 """What is said in a call, and when: a machine of four utterances, the keys that the callee presses, and pauses.
 
-Pure: times are arguments, in seconds. The driver plays what it is told to and reports when that was played.
+Pure: times are arguments, in seconds. The driver plays what this returns, and reports when it was played.
 """
 
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ class Conversation:
         return None
 
     def key(self, digit: str, now: float, by: By = By.EVENT) -> Say | None:
-        """The callee pressed a key. Some far ends tell each in both ways: the first way is believed from then on."""
+        """The callee pressed a key. Some far ends send each key in both ways: that of the first key counts."""
         self._keys_by = self._keys_by or by
         if by is not self._keys_by:
             return None

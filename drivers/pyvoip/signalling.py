@@ -1,4 +1,4 @@
-"""The thread of a voice driver: it owns the trunk, the calls and the audio process, and obeys what others ask."""
+"""The thread of a voice driver: it owns the trunk, the calls and the audio process, and carries out commands."""
 
 import contextlib
 import logging
@@ -135,7 +135,7 @@ class Signalling:
         self._wake()
 
     def _refuse_waiting(self) -> None:
-        """Commands that nobody obeys any more."""
+        """Commands that nobody will carry out."""
         with contextlib.suppress(queue.Empty):
             while True:
                 command = self._commands.get_nowait()

@@ -24,14 +24,14 @@ REST_S = (0.5, 1.0, 2.0, 4.0)  # before the next attempt, after one that failed,
 READS_A_TURN = 32  # of one socket, so that who sends much does not keep the thread from everything else
 MESSAGES_A_TURN = 64  # of one connection, for the same reason: a read may hold hundreds
 MOST_CONNECTIONS = 256  # far ends name addresses in their Contacts; the one used longest ago makes room
-MAX_WAITING = 1 << 20  # octets that a connection may owe to a far end that does not read
+MAX_WAITING = 1 << 20  # octets that may wait for a far end that does not read
 DEAD_AFTER_MS = 20_000  # unacknowledged octets for so long end a connection (TCP_USER_TIMEOUT, tcp(7))
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A connection could not be made, or it ended; nothing more is heard from there until something is sent again.
+    """A connection could not be made, or it ended; nothing more comes from there until something is sent again.
 
     stood: it had been made.
     """
@@ -61,7 +61,7 @@ class Transport(Protocol):
         """What is sent there now goes out."""
 
     def send(self, data: bytes, address: Address) -> None:
-        """Send, or lose it: transactions send again, and a lost connection is told by `receive`."""
+        """Send, or lose it: transactions send again, and `receive` reports a lost connection."""
 
     def receive(self, now: float) -> list[Received | Lost]:
         """What came since the last time."""
@@ -352,7 +352,7 @@ def _read(connection: _Connection) -> None:
 
 
 def _prepare(sock: socket.socket) -> None:
-    """A far end that is gone without a word is noticed (tcp(7))."""
+    """Notice a far end that is gone without closing the connection (tcp(7))."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)

@@ -1,6 +1,6 @@
 """Who answered: a person or a machine? A heuristic on the first seconds of what the callee says.
 
-SIP cannot tell. A person says a word or two and waits, or says nothing; a machine greets at length, or beeps. A
+SIP does not say. A person says a word or two and waits, or says nothing; a machine greets at length, or beeps. A
 talkative person is taken for a machine, a machine with a short greeting for a person: `confirm = "press1"` errs with
 neither.
 

@@ -15,7 +15,7 @@ from drivers.rtp.srtp import Keys
 FRAME_MS = 20  # RFC 3551 4.2: the default packet time
 HEARTBEAT_S = 0.4
 MAX_MESSAGE = 4096
-PLAINLY = "--plainly"  # an argument of the process: ask the kernel for no favours
+PLAINLY = "--plainly"  # an argument of the process: ask the kernel for nothing special
 COMFORT_NOISE = 13  # RFC 3389 4; sent instead of silence, also by who did not announce it
 
 
@@ -170,7 +170,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """The process has come round once more."""
+    """A sign of life of the process."""
 
 
 Message = PacerEvent | Order | Ready | Alive

@@ -31,7 +31,7 @@ from drivers.rtp.messages import (
 SILENT_S = 0.9  # without a heartbeat it is gone
 START_S = 10.0  # for the process's first sign of life
 END_S = 0.5  # for the end of a process that closed its channel
-BACKLOG_S = 0.1  # how long a full channel is waited for
+BACKLOG_S = 0.1  # how long to wait for a full channel
 STDERR_KEPT = 8192  # octets
 
 
@@ -57,7 +57,7 @@ class Pacer:
     def open(self, *, plainly: bool = False, lifeline: int | None = None) -> None:
         """Start the process; returns at once. Raises OSError when none can be started.
 
-        plainly: it is not to ask the kernel for favours. lifeline: the reading end of a pipe; when its other end is
+        plainly: it must ask the kernel for nothing special. lifeline: the reading end of a pipe; when its other end is
         closed, the process ends, also where our thread hangs and its channel stays open.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -115,8 +115,8 @@ class Pacer:
     ) -> None:
         """Send the audio through a UDP socket, from now on. A broken channel shows in `read`.
 
-        utterance: a number of the caller's, told in events. hold: after it, silence until `say` or `stop`. listen: to
-        what the callee says, until `Heard` tells who that is, or something is said. rtcp: a socket for sender reports.
+        utterance: a number of the caller's, repeated in events. hold: after it, silence until `say` or `stop`.
+        listen: to what the callee says, until `Heard` or until we speak. rtcp: a socket for sender reports.
         """
         descriptors = [sock.fileno()] + ([rtcp.fileno()] if rtcp is not None else [])
         self._send(Play(call, media, utterance, hold, listen), descriptors, payload)

@@ -89,7 +89,7 @@ class Process:
             heapq.heappush(self._queue, (stream.due, call))
 
     def _command(self) -> bool:
-        """Obey one message; False when the driver is gone."""
+        """Carry out one message; False when the driver is gone."""
         try:
             data, descriptors, flags, _ = socket.recv_fds(self._channel, MAX_MESSAGE, 3)
         except OSError:  # it went without reading our last words
@@ -239,7 +239,7 @@ def main(channel_fd: int, lifeline: int | None = None, *, plainly: bool) -> None
     for number in (signal.SIGINT, signal.SIGTERM):  # it ends with the driver, after the last goodbye
         signal.signal(number, signal.SIG_IGN)
     missing = tuple(f"{name}: forbidden" for name in FAVOURS) if plainly else refused(FAVOURS)
-    gc.disable()  # nothing here makes cycles, and a collection would be heard
+    gc.disable()  # nothing here makes cycles, and a collection would interrupt the audio
     channel = socket.socket(fileno=channel_fd)
     channel.send(encoded(Ready(VERSION, missing)))
     Process(channel, lifeline).run()

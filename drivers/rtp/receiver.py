@@ -78,7 +78,7 @@ class Receiver:
         self._filter()
 
     def _filter(self) -> None:
-        """Only what somebody wants to hear wakes us."""
+        """Let only packets that are needed wake us."""
         if self._looking or self.listener is not None or not self._received:
             accept_all(self.sock)
         else:

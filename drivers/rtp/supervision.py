@@ -1,6 +1,6 @@
 """Whether the audio process can be used, and when the next one is started after it ended.
 
-A process that dies at once must not be started again at once: it would die again, a hundred times in ten seconds. So
+A process that ends at once must not be started again at once: it would end again, a hundred times in ten seconds. So
 each pause is twice as long as the one before, until a process has worked for a while.
 
 Pure: times are arguments, in monotonic seconds.
@@ -40,13 +40,13 @@ class Supervision:
         self.start_at = float("inf")
 
     def reported(self, now: float) -> bool:
-        """The process is ready. Whether that is news."""
+        """The process is ready. Whether that is new."""
         news = self.state is not AudioState.READY
         self.state, self.why, self._ready_at = AudioState.READY, "", now
         return news
 
     def ended(self, why: str, now: float, *, forbidden: bool = False) -> bool:
-        """There is no process any more, or none could be started. Whether that is news.
+        """There is no process now, or none could be started. Whether that is new.
 
         forbidden: it was killed for a system call.
         """

@@ -85,7 +85,7 @@ class UserAgent:
     # --- orders ---
 
     def move(self, host: str, now: float) -> None:
-        """We are reached at `host` ("address:port") from now on."""
+        """Our address is `host` ("address:port") from now on."""
         self.identity = replace(self.identity, host=host)
         if self.registration is not None:
             self.registration.move(replace(self.registration.identity, host=host), now)
@@ -107,7 +107,7 @@ class UserAgent:
         return self._client.farewells(call)
 
     def give_up(self, owner: Owner, now: float) -> None:
-        """Something failed that nobody foresaw: a call is hung up and forgotten, a registration begins again."""
+        """An unexpected exception: a call is hung up and forgotten, a registration starts again."""
         if isinstance(owner, Registration):
             owner.on_time_out("internal error", now)
         if not isinstance(owner, OutgoingCall):
@@ -134,7 +134,7 @@ class UserAgent:
     # --- time ---
 
     def poll(self, now: float) -> None:
-        """Send what is due, and give up on what has had its time."""
+        """Send what is due, and end the transactions whose time is over."""
         if self.registration is not None and now >= self.registration.due:
             with guarded("registration", partial(self.give_up, self.registration, now)):
                 self._requests.start(self.registration.request(), self.servers.first, self.registration, now)
@@ -159,7 +159,7 @@ class UserAgent:
         return min([registration, *parts, *self._ended.values()])
 
     def _forget_transaction(self, pending: Pending, now: float) -> None:
-        """It failed in a way that nobody foresaw: its owner, too."""
+        """An unexpected exception: its owner has failed, too."""
         self._requests.drop(pending)
         self.give_up(pending.owner, now)
 
@@ -184,7 +184,7 @@ class UserAgent:
     # --- messages ---
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
-        """Take one message; what is none is dropped."""
+        """Take one message; anything else is dropped."""
         try:
             message = parse(data)
         except Malformed as exc:

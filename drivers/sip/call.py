@@ -147,7 +147,7 @@ class OutgoingCall:
         self.events.append(Answered(dialog.session.audio))
 
     def decline(self, invite: Message, response: Message, home: Address) -> list[Outgoing]:
-        """A 2xx that nobody waits for, from a fork or a server that was given up: it must not stay up."""
+        """A 2xx of a fork or of a server that was tried before: its dialog must be ended."""
         found = self.fork.dialog_of(response, home)
         return [self.requests.ack(found, invite), self.requests.bye(found)]
 

@@ -266,7 +266,7 @@ def _section(lines: list[str]) -> Section:
 
 
 def _host(connection: str) -> str:
-    """The address or name of a c= line, or "": a group would mean many who hear it."""
+    """The address or name of a c= line, or "": a multicast group would have many listeners."""
     network, kind, host, *_ = [*connection.split(), "", "", ""]
     try:
         place = HostPort(bare_host_of(host.partition("/")[0]))
