@@ -258,7 +258,7 @@ class CallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """ring_s, talk_s: seconds ringing and talking; played_s: how much of the speech was sent, first time round.
+    """ring_s, talk_s: seconds ringing and talking; played_s: how much of the speech was sent, the first time.
 
     cause: of ITU-T Q.850, where the telephone network gave one (16 normal, 17 busy, 19 no answer, 31 unspecified).
     keys: what the callee pressed. machine: an answering machine seemed to answer, so that we hung up. one_way: no audio

@@ -1,4 +1,4 @@
-"""Pauses before what has ended is started again: twice as long each time, until it has worked for a while. Pure."""
+"""Pauses before a part that ended is started again: twice as long each time, until it has worked for a while. Pure."""
 
 from dataclasses import dataclass
 

@@ -240,7 +240,7 @@ def _refused(path: Path, there: Path) -> str:
 
 
 def bindable(address: str, port: int, kind: socket.SocketKind, severity: Severity) -> Iterator[Fault]:
-    """Whether a socket can have this address (numeric) and port (0: any). severity: of what no waiting mends."""
+    """Whether a socket can have this address (numeric) and port (0: any). severity: of a lasting fault."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for number, tried in enumerate([0, port] if port else [0]):
         try:

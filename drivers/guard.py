@@ -1,4 +1,4 @@
-"""What nobody foresaw ends one call or one message, not the thread that serves them all."""
+"""An unexpected exception ends one call or one message, not the thread that serves them all."""
 
 import contextlib
 import logging

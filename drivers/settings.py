@@ -14,7 +14,7 @@ class Severity(StrEnum):
     """What a fault of the configuration means for the daemon."""
 
     FATAL = "fatal"  # it does not start
-    ERROR = "error"  # it starts, and a device, a listener or a feature does not work until this is mended
+    ERROR = "error"  # it starts, and a device, a listener or a feature does not work until this is corrected
     WARNING = "warning"  # it works, or will once something else has changed
 
 
