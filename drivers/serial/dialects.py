@@ -110,9 +110,6 @@ class Dialect:
         """Whether a form of it has been accepted."""
         return command in self._fits
 
-    def form_of(self, command: Command) -> Form | None:
-        return self._fits.get(command)
-
     def retry(self, command: Command) -> None:
         """From its first form on: it may have been refused because the modem was still starting."""
         self._fits.pop(command, None)

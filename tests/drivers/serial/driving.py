@@ -40,7 +40,7 @@ def safe(kept: bool = True) -> Future[bool]:
 
 
 class News:
-    """What the driver told."""
+    """The news of a driver."""
 
     def __init__(self) -> None:
         self.events: list[SmsEvent] = []

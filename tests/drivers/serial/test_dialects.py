@@ -1,7 +1,7 @@
 """Commands that makers understand differently: which form is used, and what does not work."""
 
 from drivers.serial.at import Final, Reply
-from drivers.serial.dialects import LIST, PHASE, REPORTS, SELECT, SETTINGS, Dialect, Form
+from drivers.serial.dialects import LIST, PHASE, REPORTS, SELECT, SETTINGS, Dialect
 
 ERROR = Final("ERROR")
 
@@ -44,7 +44,8 @@ def test_a_form_that_lacks_something_is_the_last_and_remarked() -> None:
     assert dialect.remarks() == (dialect.lacks(REPORTS),) != ("",)
     maker.accepted = ("AT+CNMI=2,1,0,1,0",)
     dialect.retry(REPORTS)
-    assert dialect.form_of(REPORTS) == Form(("AT+CNMI=2,1,0,1,0",))
+    dialect.use(REPORTS)
+    assert maker.asked[-2:] == ["AT+CNMI=2,1,0,1,0"] * 2
     assert dialect.remarks() == ()
 
 

@@ -91,16 +91,16 @@ def test_modems_of_other_makers_are_understood(dialect: str) -> None:
 
 
 def test_nothing_of_a_message_shows_in_an_error_or_a_repr(modem: SimulatedModem) -> None:
-    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    shown: queue.SimpleQueue[str] = queue.SimpleQueue()
     news = News()
     with opened(modem.port, news) as driver:
         ready(driver)
         for ending in ("80", "81", "82", "89"):
             message = sms(f"4477009001{ending}", "secret 98765")
             exception = driver.send(message).exception(BOUND_S)
-            told.put(f"{exception!r} {message!r} {driver.status()!r}")
+            shown.put(f"{exception!r} {message!r} {driver.status()!r}")
             ready(driver)
-    lines = [told.get() for _ in range(told.qsize())] + [
+    lines = [shown.get() for _ in range(shown.qsize())] + [
         repr(e) for e in news.events if not isinstance(e, StateChanged)
     ]
     assert not any("98765" in line or "4477009001" in line for line in lines)

@@ -97,7 +97,7 @@ def test_ringing_and_garbage_do_not_disturb(modem: SimulatedModem) -> None:
             modem.say(line)
         modem.noise(bytes(range(256)) + b"\r\n")
         modem.register(2)
-        in_state(driver, DeviceState.WAITING)  # so all of it was heard: an ERROR within a command is the command's
+        in_state(driver, DeviceState.WAITING)  # so all of it was read: an ERROR within a command is the command's
         modem.register(1)
         ready(driver)
         assert send(driver, sms()).references == (0,)

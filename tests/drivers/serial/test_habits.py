@@ -101,7 +101,7 @@ def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) ->
     with met(tmp_path, Habits(storages=4, incoming="ME"), news) as (modem, driver):
         ready(driver)
         modem.receive("447700900999", "hello")
-        until(lambda: driver.status().remarks, "it is told", BOUND_S)
+        until(lambda: driver.status().remarks, "it is remarked", BOUND_S)
         send(driver, sms(OTHER))
     assert driver.status().remarks == ("stored messages: the modem accepts no form of AT+CPMS",)
     assert modem.commands["+CMGR"] == modem.commands["+CMGL"] == 0
@@ -118,7 +118,7 @@ def test_what_comes_in_elsewhere_than_the_modem_tells_is_found_also_without_a_no
         until(lambda: not modem.stored, "it is deleted", BOUND_S)
 
 
-# Without acknowledgements such a modem tells one report, and then no more.
+# Without acknowledgements such a modem gives one report, and then no more.
 def test_reports_that_want_an_acknowledgement_get_it(tmp_path: Path) -> None:
     news = News()
     with met(tmp_path, Habits(acknowledged=True), news) as (modem, driver):

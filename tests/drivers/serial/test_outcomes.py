@@ -1,6 +1,7 @@
 """What becomes of a message, whole or in parts, by what the modem says."""
 
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from drivers import Delivery, LateAnswer, Receipt, Refused, StatusReport, Unavailable, Uncertain
 from drivers.serial.driver import Driver
 from drivers.simulated.centre import Handset
+from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
-from tests.drivers.serial.driving import BOUND_S, NUMBER, News, opened, ready, send, sms
+from tests.drivers.serial.driving import BOUND_S, FAST, NUMBER, News, opened, ready, send, sms
 from tests.gateway import until
 
 
@@ -133,6 +135,20 @@ def second_of_three_parts(modem: SimulatedModem, driver: Driver) -> Future[Recei
     future = ready(driver).send(sms(text="x" * 400))
     until(lambda: modem.commands["+CMGS"] == 2, "the second part is offered", BOUND_S)
     return future
+
+
+# Such a message used to be uncertain, and was sent twice.
+def test_a_message_whose_reference_came_before_the_port_was_lost_is_sent(tmp_path: Path) -> None:
+    news, timing = News(), replace(FAST, probe=BOUND_S)  # the OK is waited for
+    no_ok = Dialect(sent=("+CMGS: {mr}",))
+    with (
+        SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05, dialect=no_ok) as modem,
+        opened(modem.port, news, timing) as driver,
+    ):
+        future = ready(driver).send(sms())
+        news.first(StatusReport)  # so that what came before it has been read
+        modem.unplug()
+        assert future.result(BOUND_S) == Receipt((0,))
 
 
 def test_a_part_that_is_refused_leaves_the_message_uncertain(modem: SimulatedModem) -> None:

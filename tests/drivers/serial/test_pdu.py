@@ -272,18 +272,18 @@ def test_a_text_behind_any_header_is_read_as_another_codec_reads_it(text: str, l
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "text"),
     [
         ("050003070302", "(2/3) half"),
         ("06080401070302", "(2/3) half"),
         ("0b05040b8423f00003070302", "(2/3) half"),  # behind ports
-        ("0400020703", "half"),  # too short to tell
+        ("0400020703", "half"),  # too short to say
         ("03000103", "half"),
     ],
 )
-def test_the_parts_of_a_longer_message_say_so(header: str, told: str) -> None:
+def test_the_parts_of_a_longer_message_say_so(header: str, text: str) -> None:
     octets = bytes.fromhex(header)
-    assert decode(gsm_deliver("half", octets)) == IncomingSms("447700090123", told)
+    assert decode(gsm_deliver("half", octets)) == IncomingSms("447700090123", text)
 
 
 @pytest.mark.parametrize(

@@ -153,15 +153,15 @@ def test_the_power_is_cut_for_a_modem_that_is_away_while_another_of_ours_holds_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cures, "ABSENT_TOO_LONG_S", 0.2)
-    told, port = tmp_path / "told", tmp_path / "ttyUSB0"
-    command = f"sh -c 'echo $PINWHEEL_PORT $PINWHEEL_IMEI > {told}.new; mv {told}.new {told}'"
+    environment, port = tmp_path / "environment", tmp_path / "ttyUSB0"
+    command = f"sh -c 'echo $PINWHEEL_PORT $PINWHEEL_IMEI > {environment}.new; mv {environment}.new {environment}'"
     with SimulatedModem(port, imei="490154203237518"), opened(str(port)) as healthy:
         ready(healthy)
         timing, imei = replace(SOON, absent=0.05), "356938035643809"
         with opened(str(tmp_path / "ttyUSB*"), timing=timing, imei=imei, power_cycle=command) as lost:
-            until(told.exists, "its power is cut", BOUND_S)
+            until(environment.exists, "its power is cut", BOUND_S)
             assert lost.status().detail in ("", "another [[modem]] of this daemon has the port")
-        assert told.read_text().split() == [imei]  # where it was is not known
+        assert environment.read_text().split() == [imei]  # where it was is not known
 
 
 def test_a_modem_that_restarts_is_looked_for_where_it_was(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_part_of_a_message_that_was_not_sent_whole_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("early", "told"),
+    ("early", "whole"),
     [
         ([report(1), report(2)], report(2)),
         ([report(1, FAILED), report(2)], report(2, FAILED)),
@@ -49,15 +49,15 @@ def test_a_part_of_a_message_that_was_not_sent_whole_says_nothing() -> None:
         ([], None),
     ],
 )
-def test_reports_that_are_quicker_than_the_last_answer_are_told_with_it(
-    early: list[StatusReport], told: StatusReport | None
+def test_reports_that_are_quicker_than_the_last_answer_come_with_it(
+    early: list[StatusReport], whole: StatusReport | None
 ) -> None:
     reports = Reports()
     message = reports.begin(NUMBER, 2)
     message.references.append(1)
     assert [reports.whole(each) for each in early] == [None] * len(early)
     message.references.append(2)
-    assert reports.sent(message) == told
+    assert reports.sent(message) == whole
 
 
 def test_a_network_that_still_tries_is_passed_on() -> None:
@@ -77,14 +77,14 @@ def test_only_so_many_messages_are_remembered() -> None:
     assert reports.whole(report(1)) == report(1)
 
 
-@pytest.mark.parametrize("told", ["07700900123", "7700900123", "00447700900123", "87700900123", NUMBER])
-def test_a_recipient_in_national_form_is_the_number_that_it_was_sent_to(told: str) -> None:
-    assert sent(Reports(), 7, of=1).in_full(report(7, number=told)) == report(7)
+@pytest.mark.parametrize("written", ["07700900123", "7700900123", "00447700900123", "87700900123", NUMBER])
+def test_a_recipient_in_national_form_is_the_number_that_it_was_sent_to(written: str) -> None:
+    assert sent(Reports(), 7, of=1).in_full(report(7, number=written)) == report(7)
 
 
-@pytest.mark.parametrize("told", ["900123", "0", "", "07700900124", "14477009001230"])
-def test_another_recipient_is_another_message(told: str) -> None:
-    assert sent(Reports(), 7, of=1).in_full(report(7, number=told)) == report(7, number=told)
+@pytest.mark.parametrize("written", ["900123", "0", "", "07700900124", "14477009001230"])
+def test_another_recipient_is_another_message(written: str) -> None:
+    assert sent(Reports(), 7, of=1).in_full(report(7, number=written)) == report(7, number=written)
 
 
 def test_of_two_numbers_that_end_alike_the_one_with_the_reference_is_meant() -> None:
@@ -93,7 +93,7 @@ def test_of_two_numbers_that_end_alike_the_one_with_the_reference_is_meant() -> 
         reports.begin(number, 1).references.append(reference)
     assert reports.in_full(report(5, number="5551234")).number == "3545551234"
     assert reports.in_full(report(9, number="5551234")).number == "12125551234"
-    assert reports.in_full(report(6, number="3545551234")).number == "3545551234"  # told in full
+    assert reports.in_full(report(6, number="3545551234")).number == "3545551234"  # written in full
 
 
 def test_a_report_with_an_unknown_reference_says_nothing_of_a_message_that_was_not_sent_whole() -> None:
@@ -117,7 +117,7 @@ def test_a_message_of_one_part_is_not_taken_for_a_part_of_an_older_one() -> None
 
 
 # Reports that another tty of the modem gets used to be missed without a word.
-def test_reports_that_never_come_are_told() -> None:
+def test_reports_that_never_come_are_remarked() -> None:
     absence = Absence()
     for second in range(UNREPORTED):
         assert absence.remark(second + UNREPORTED_S) == ""

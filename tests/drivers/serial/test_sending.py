@@ -291,7 +291,7 @@ def test_the_modem_is_asked_while_the_network_has_the_message() -> None:
 
 
 def until_mute(modem: Modem) -> float:
-    """A message of which nothing more is heard; the seconds from Ctrl-Z until the modem counts as mute."""
+    """A message after which the modem says nothing; the seconds from Ctrl-Z until the modem counts as mute."""
     modem.given(SHORT, *ACCEPTED)
     submitted = modem.now
     while modem.out != [Mute()]:

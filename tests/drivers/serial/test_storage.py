@@ -33,10 +33,10 @@ def test_an_incoming_emoji_is_text_that_can_be_kept(modem: SimulatedModem, text:
     with opened(modem.port, news) as driver:
         ready(driver)
         modem.receive("447700900145", text)
-        heard = news.first(IncomingSms)
+        incoming = news.first(IncomingSms)
         until(lambda: modem.commands["+CMGD"], "it is deleted", BOUND_S)
-    assert heard.text == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    assert heard.text.encode()
+    assert incoming.text == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert incoming.text.encode()
 
 
 def test_what_came_while_nobody_listened_is_found(modem: SimulatedModem) -> None:

@@ -45,7 +45,7 @@ class World:
         self._do(self.supervisor.handle(Opened(), self.now))
 
     def _do(self, outputs: list[Output]) -> None:
-        """Carry out all but a session, whose end the test tells; pauses take their time."""
+        """Carry out all but a session, whose end the test decides; pauses take their time."""
         for output in outputs:
             match output:
                 case FindPorts():

@@ -99,8 +99,8 @@ def test_a_slow_network_that_is_slow_again_answers_both_in_order(eager: Simulate
         with pytest.raises(Uncertain, match="older message"):
             send(driver, newer)
         ready(driver)
-        told = [event for event in news.events if isinstance(event, LateAnswer)]
-        assert [(event.sms is older, event.answer) for event in told] == [(True, Receipt((0,))), (False, Receipt((1,)))]
+        late = [event for event in news.events if isinstance(event, LateAnswer)]
+        assert [(event.sms is older, event.answer) for event in late] == [(True, Receipt((0,))), (False, Receipt((1,)))]
 
 
 @pytest.mark.parametrize("error", [None, 21])
@@ -297,7 +297,7 @@ def test_a_modem_that_is_busy_with_an_older_message_is_not_taken_for_stuck(eager
     assert eager.commands["+CFUN"] == 0
 
 
-def test_closing_in_a_doubt_lets_go_of_the_port(eager: SimulatedModem) -> None:
+def test_closing_while_an_answer_is_ambiguous_lets_go_of_the_port(eager: SimulatedModem) -> None:
     with opened(eager.port, timing=replace(PATIENT, answer=0.8, listen=60.0)) as driver:
         eager.network_s = 1.2
         lost(ready(driver), sms(SILENT_HANDSET))
