@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from daemon.prompts.library import PromptLibrary, shipped_prompts
-from drivers.simulated.listening import heard, spoken_pins
+from drivers.simulated.listening import clips_in, spoken_pins
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import PhoneEvent, SimulatedPhone
 from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
@@ -26,7 +26,7 @@ def test_an_sms_then_a_call_carry_the_pin_and_the_code_is_judged(tmp_path: Path)
             assert text == f"Acme code: {pin_in(text)}. Valid for 5 minutes."
             gateway.wait_for(request_id, "delivered", step=1)
             clips = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
-            assert spoken_pins(heard(phone.recording(), clips)) == [pin_in(text)] * 2
+            assert spoken_pins(clips_in(phone.recording(), clips)) == [pin_in(text)] * 2
             wrong = "0000" if pin_in(text) != "0000" else "1111"
             assert gateway.client.verify("check", request_id=request_id, code=wrong)["status"] == "16"
             assert gateway.client.verify("check", request_id=request_id, code=pin_in(text))["status"] == "0"
@@ -104,11 +104,11 @@ def test_calls_that_are_due_at_once_begin_at_the_pace_that_the_trunk_allows(tmp_
     """There used to be 26 calls in the second after an outage."""
     ended_at: list[float] = []
 
-    def hear(event: PhoneEvent) -> None:
+    def listen(event: PhoneEvent) -> None:
         if event.kind == "ended":
             ended_at.append(time.monotonic())
 
-    with SimulatedPhone(heard=hear) as phone:
+    with SimulatedPhone(listener=listen) as phone:
         toml = "[security]\nmax_active_per_number = 0\n" + voice_section(phone.address, "calls_per_second = 4")
         with Gateway(tmp_path, toml) as gateway:
             ids = [gateway.verify(f"4477009{n:03d}90", workflow_id=7) for n in range(6)]  # 90: busy, at once

@@ -20,7 +20,7 @@ import click
 
 from daemon.client.connection import Client, Unreachable
 from daemon.prompts.library import PromptLibrary, shipped_prompts
-from drivers.simulated.listening import heard, spoken_pins
+from drivers.simulated.listening import clips_in, spoken_pins
 
 NUMBER = "+447700900123"  # Ofcom keeps 07700 900000-900999 for drama: nobody has it
 BRAND = "Acme"
@@ -213,7 +213,7 @@ def _walk(client: Client, devices: Devices) -> None:
 def _listen(wav: Path) -> str:
     """Print what the callee heard, by the recording alone; returns the PIN in it."""
     clips = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
-    found = heard(wav, clips)
+    found = clips_in(wav, clips)
     pins = spoken_pins(found)
     say(f"   recorded {wav}")
     say("   heard: " + " ".join(item.name.removeprefix("digit_") for item in found))

@@ -40,15 +40,15 @@ def _tables() -> str:
     )
 
 
-def _tell(device: str, event: str, **details: Any) -> None:
+def _report(device: str, event: str, **details: Any) -> None:
     line = {"at": round(time.time(), 3), **({"device": device} if device else {}), "event": event, **details}
     sys.stdout.write(json.dumps(line) + "\n")  # one write: two threads print
     sys.stdout.flush()
 
 
-def _tell_call(event: PhoneEvent) -> None:
+def _report_call(event: PhoneEvent) -> None:
     wav = str(event.wav) if event.wav else None
-    _tell("phone", event.kind, number=event.number, wav=wav, seconds=event.seconds, status=event.status)
+    _report("phone", event.kind, number=event.number, wav=wav, seconds=event.seconds, status=event.status)
 
 
 @click.command(help="Run a simulated modem and a simulated phone until they are stopped.", epilog=_tables())
@@ -66,7 +66,7 @@ def main(
         signal.signal(number, lambda *_: stopped.set())
 
     def handset(number: str, text: str) -> None:
-        _tell("modem", "sms", number=number, text=text)
+        _report("modem", "sms", number=number, text=text)
 
     def watch_input() -> None:
         while os.read(sys.stdin.fileno(), 4096):
@@ -74,13 +74,13 @@ def main(
         stopped.set()
 
     modem_device = SimulatedModem(modem, handset=handset, network_s=network_s)
-    phone_device = SimulatedPhone(phone, recordings=recordings, heard=_tell_call, ring_s=ring_s)
+    phone_device = SimulatedPhone(phone, recordings=recordings, listener=_report_call, ring_s=ring_s)
     try:
         phone_device.open()
     except (OSError, ValueError) as exc:
         raise click.ClickException(f"cannot open the phone at {phone}: {exc}") from exc
     with modem_device:
-        _tell("", "ready", modem=modem_device.port, phone=phone_device.address)
+        _report("", "ready", modem=modem_device.port, phone=phone_device.address)
         if until_eof:
             threading.Thread(target=watch_input, daemon=True).start()
         stopped.wait()

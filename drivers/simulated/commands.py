@@ -148,7 +148,7 @@ def cpms(state: State, value: str) -> Answer:
 
 
 def cpms_query(state: State, _: str) -> Answer:
-    names = (state.storage.reading, "SM", state.dialect.told_incoming or state.dialect.incoming)
+    names = (state.storage.reading, "SM", state.dialect.announced_incoming or state.dialect.incoming)
     used = ",".join(f'"{name}",{len(state.storage.pdus[name])},{STORAGE}' for name in names)
     return f"+CPMS: {used}", "OK"
 

@@ -1,4 +1,4 @@
-"""Finds which clips a recording holds, by comparing waveforms: what the callee heard.
+"""Finds the clips that a recording holds, by comparing waveforms: what arrived at the callee.
 
 Pure Python, so that the demo needs no more than the daemon does. It knows only the clips it is given: it finds the
 beginnings of sounds in the recording, lays every clip against each, and takes the best if it fits well enough.
@@ -28,7 +28,7 @@ UNKNOWN = "?"
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class FoundClip:
     """A clip in a recording; UNKNOWN for a sound that is none. score: correlation, 0..1."""
 
     name: str
@@ -36,11 +36,11 @@ class Heard:
     score: float
 
 
-def heard(wav: Path, clips: Mapping[str, Audio]) -> list[Heard]:
+def clips_in(wav: Path, clips: Mapping[str, Audio]) -> list[FoundClip]:
     """What a recording (8 kHz, 16 bit, mono) holds, in order. Raises ValueError for another kind of file."""
     samples = _read(wav)
     patterns = {name: array("h", ulaw_decode(audio.pcmu)) for name, audio in clips.items()}
-    found: list[Heard] = []
+    found: list[FoundClip] = []
     until = 0
     threshold = _threshold(samples)
     onsets = {name: next(_beginnings(pattern, threshold), 0) for name, pattern in patterns.items()}
@@ -54,10 +54,10 @@ def heard(wav: Path, clips: Mapping[str, Audio]) -> list[Heard]:
     return found
 
 
-def spoken_pins(found: Sequence[Heard]) -> list[str]:
+def spoken_pins(found: Sequence[FoundClip]) -> list[str]:
     """The runs of digits between other clips: ["4711", "4711"] for a PIN that was said twice."""
-    told = "".join(item.name.removeprefix("digit_") if item.name.startswith("digit_") else " " for item in found)
-    return told.split()
+    digits = "".join(item.name.removeprefix("digit_") if item.name.startswith("digit_") else " " for item in found)
+    return digits.split()
 
 
 def _read(wav: Path) -> "array[int]":
@@ -94,13 +94,15 @@ def _level(block: Sequence[int]) -> float:
     return 10 * math.log10(max(sum(map(mul, block, block)) / len(block) / 32768**2, 1e-12))
 
 
-def _best(samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"], onsets: Mapping[str, int]) -> Heard:
+def _best(
+    samples: "array[int]", start: int, patterns: Mapping[str, "array[int]"], onsets: Mapping[str, int]
+) -> FoundClip:
     """The clip that fits best where a sound begins; a clip's own sound may begin some way into it."""
     glances = {name: _glance(samples, start - onsets[name], pattern) for name, pattern in patterns.items()}
     best = max(fit for fit, _ in glances.values())
     likely = ((begin, name) for name, (fit, begin) in glances.items() if fit > best - ALIKE)
     score, begin, name = max((_fit(samples, begin, patterns[name], LOOK_STRIDE), begin, name) for begin, name in likely)
-    return Heard(name, begin / RATE, score) if score > GOOD_ENOUGH else Heard(UNKNOWN, start / RATE, score)
+    return FoundClip(name, begin / RATE, score) if score > GOOD_ENOUGH else FoundClip(UNKNOWN, start / RATE, score)
 
 
 def _glance(samples: "array[int]", start: int, pattern: "array[int]") -> tuple[float, int]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon.client.connection import Client, Unreachable
 from daemon.prompts.library import PromptLibrary, shipped_prompts
-from drivers.simulated.listening import heard, spoken_pins
+from drivers.simulated.listening import clips_in, spoken_pins
 from tests.gateway import pin_in, until
 from tests.installed.machine import Machine
 
@@ -214,7 +214,7 @@ class Site:
         assert self.pinwheel("next", request_id).returncode == 0
         recorded = self.event("recorded", before, 60)
         clips = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
-        spoken = spoken_pins(heard(self.machine.root / recorded["wav"].lstrip("/"), clips))
+        spoken = spoken_pins(clips_in(self.machine.root / recorded["wav"].lstrip("/"), clips))
         assert spoken == [pin, pin], f"the call said {spoken}"
         wrong = "0000" if pin != "0000" else "1111"
         assert self.pinwheel("check", request_id, wrong).returncode == 1

@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import struct
-import time
 
 from drivers.simulated.phone.recording import CallRecord
 from drivers.simulated.phone.sdp import RATE, Offer
@@ -15,8 +14,6 @@ QUIET_S = 0.2  # between packets of a phone into which nobody speaks
 TONE = struct.pack("<8h", 0, 5657, 8000, 5657, 0, -5657, -8000, -5657) * (FRAME_SAMPLES // 8)  # 1 kHz
 SILENCE = bytes(2 * FRAME_SAMPLES)
 TONE_SOURCE, SILENCE_SOURCE = 1, 2  # SSRC
-SO_TIMESTAMPNS = 35  # Linux's asm-generic/socket.h; the socket module has no name for it
-TIMESPEC = struct.Struct("@qq")
 
 
 def udp_socket(host: str, port: int) -> socket.socket:
@@ -47,12 +44,10 @@ class Audio:
         self.sock.close()
 
     def read(self) -> None:
-        """Take all that has arrived; the kernel says when, so that a busy thread does not look like jitter."""
+        """Take all that has arrived."""
         with contextlib.suppress(OSError):
             while True:
-                data, extra, _, _ = self.sock.recvmsg(MAX_DATAGRAM, socket.CMSG_SPACE(TIMESPEC.size))
-                seconds, nanoseconds = TIMESPEC.unpack(extra[0][2])
-                self._record.take(data, time.monotonic() - (time.time() - seconds - nanoseconds / 1e9))
+                self._record.take(self.sock.recv(MAX_DATAGRAM))
 
     def send_tone(self, count: int) -> None:
         """The frame of this number; the first has the marker."""
@@ -70,10 +65,9 @@ class Audio:
 
 
 def _rtp_socket(host: str) -> socket.socket:
-    """A socket on any even port (RFC 3550 11) that stamps what arrives."""
+    """A socket on any even port (RFC 3550 11)."""
     while True:
         sock = udp_socket(host, 0)
         if sock.getsockname()[1] % 2 == 0:
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             return sock
         sock.close()

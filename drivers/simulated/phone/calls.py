@@ -175,7 +175,6 @@ class Calls:
     def _alert(self, call: IncomingCall) -> None:
         if not call.waits:
             return
-        call.record.rang_at = time.monotonic()
         self._respond(call, *((183, call.sdp) if call.handset.early_media else (180,)))
         self._report("ringing", call)
         if call.handset.early_media:

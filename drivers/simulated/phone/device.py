@@ -26,7 +26,7 @@ log = logging.getLogger("pinwheel.simulated.phone")
 class SimulatedPhone:
     """All the phones of a country behind one trunk. `codec`: take only "pcmu" or "pcma"; `password`: ask for it.
 
-    One thread owns everything: the SIP socket, one RTP socket a call, and the timers. `heard` is called on it.
+    One thread owns everything: the SIP socket, one RTP socket a call, and the timers. `listener` is called on it.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class SimulatedPhone:
         bind: str = "127.0.0.2:0",
         *,
         recordings: Path | None = None,
-        heard: Callable[[PhoneEvent], None] | None = None,
+        listener: Callable[[PhoneEvent], None] = lambda _: None,
         ring_s: float = 1.0,
         password: str = "",
         codec: str = "",
@@ -42,7 +42,7 @@ class SimulatedPhone:
         self.calls: list[CallRecord] = []
         self._bind, self._password = bind, password
         self._manner = Manner(recordings, ring_s, codec)
-        self._listener = heard or (lambda _: None)
+        self._listener = listener
         self._closing = False
         self._thread: threading.Thread | None = None
 

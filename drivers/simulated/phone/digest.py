@@ -15,7 +15,7 @@ CHALLENGES = {
 """What is asked of whom when the phone has a password: status, header of the challenge, header of the answer."""
 
 
-class Guard:
+class Authenticator:
     """Asks for a password by digest MD5 with qop=auth; a nonce serves many requests, each count once."""
 
     def __init__(self, password: str) -> None:

@@ -1,4 +1,4 @@
-"""What the phone hears: packets of audio (RFC 3550), put together, and written as a WAV."""
+"""The audio of a call: packets (RFC 3550), put together, and written as a WAV."""
 
 import os
 import struct
@@ -14,28 +14,24 @@ MAX_JUMP = {16: 3000, 32: 60 * RATE}  # RFC 3550 A.1: a sequence number or times
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One packet of audio. sequence and timestamp do not wrap; arrived: on the monotonic clock, by the kernel."""
+    """One packet of audio. sequence and timestamp do not wrap."""
 
     sequence: int
     timestamp: int
-    marker: bool
-    arrived: float
     payload: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """One call, as the callee has it. frames: as they arrived; strange: datagrams that were none of its audio."""
+    """One call, as the callee has it. frames: its audio as it arrived."""
 
     call: int
     number: str = field(repr=False)
     codec: Codec | None = None
     status: int = 0
-    rang_at: float | None = None
     answered_at: float | None = None
     ended_at: float | None = None
     frames: list[Frame] = field(default_factory=list, repr=False)
-    strange: int = 0
     wav: Path | None = None
     _source: int | None = None
 
@@ -44,60 +40,44 @@ class CallRecord:
         return len(self.frames)
 
     @property
-    def arrivals(self) -> list[float]:
-        return [frame.arrived for frame in self.frames]
-
-    @property
     def lost(self) -> int:
         """How many sequence numbers between the first and the last never came."""
         numbers = {frame.sequence for frame in self.frames}
         return max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
 
     @property
-    def gaps(self) -> list[tuple[float, float]]:
-        """Where the recording has silence for want of audio: (start, length) in seconds."""
-        return self._assembled()[1]
-
-    @property
     def pcm(self) -> bytes:
-        """The recording: 16-bit samples, each at its time, zeros where nothing came."""
-        return self._assembled()[0]
+        """The recording: 16-bit samples, in their order, each at its time, zeros where nothing came."""
+        pcm = bytearray()
+        frames = sorted(self.frames, key=lambda frame: frame.timestamp)
+        for frame in frames:
+            assert self.codec is not None
+            start = 2 * (frame.timestamp - frames[0].timestamp)
+            pcm += bytes(max(start - len(pcm), 0))
+            pcm[start : start + 2 * len(frame.payload)] = self.codec.decode(frame.payload)
+        return bytes(pcm)
 
     @property
     def talk_s(self) -> float:
         return self.ended_at - self.answered_at if self.ended_at and self.answered_at else 0.0
 
-    def take(self, data: bytes, arrived: float) -> None:
+    def take(self, data: bytes) -> None:
         """Keep one datagram of the audio socket, if it is audio of this call."""
         packet = _packet(data)
         if packet is None or self.codec is None or len(self.frames) >= MAX_FRAMES:
-            self.strange += 1
             return
-        payload_type, sequence, timestamp, source, marker, payload = packet
-        last = self.frames[-1] if self.frames else Frame(sequence, timestamp, marker, arrived, payload)
+        payload_type, sequence, timestamp, source, payload = packet
+        last = self.frames[-1] if self.frames else Frame(sequence, timestamp, payload)
         ahead, later = _leap(sequence, last.sequence, 16), _leap(timestamp, last.timestamp, 32)
         ours = payload_type == self.codec.payload_type and source == (self._source or source)
         if not ours or abs(ahead) > MAX_JUMP[16] or abs(later) > MAX_JUMP[32]:
-            self.strange += 1
             return
         self._source = source
-        self.frames.append(Frame(last.sequence + ahead, last.timestamp + later, marker, arrived, payload))
-
-    def _assembled(self) -> tuple[bytes, list[tuple[float, float]]]:
-        pcm, gaps = bytearray(), list[tuple[float, float]]()
-        frames = sorted(self.frames, key=lambda frame: frame.timestamp)
-        for frame in frames:
-            assert self.codec is not None
-            start = 2 * (frame.timestamp - frames[0].timestamp)
-            if start > len(pcm):
-                gaps.append((len(pcm) / 2 / RATE, (start - len(pcm)) / 2 / RATE))
-                pcm += bytes(start - len(pcm))
-            pcm[start : start + 2 * len(frame.payload)] = self.codec.decode(frame.payload)
-        return bytes(pcm), gaps
+        self.frames.append(Frame(last.sequence + ahead, last.timestamp + later, payload))
 
 
-def _packet(data: bytes) -> tuple[int, int, int, int, bool, bytes] | None:
-    """Payload type, sequence number, timestamp, source, marker and payload of an RTP packet; None if it is none."""
+def _packet(data: bytes) -> tuple[int, int, int, int, bytes] | None:
+    """Payload type, sequence number, timestamp, source and payload of an RTP packet; None if it is none."""
     if len(data) < 12 or data[0] >> 6 != 2:
         return None
     flags, kind, sequence, timestamp, source = struct.unpack_from("!BBHII", data)
@@ -106,7 +86,7 @@ def _packet(data: bytes) -> tuple[int, int, int, int, bool, bytes] | None:
         start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4])
     padding = data[-1] if flags & 0x20 else 0
     payload = data[start : len(data) - padding]
-    return (kind & 0x7F, sequence, timestamp, source, kind > 0x7F, payload) if payload else None
+    return (kind & 0x7F, sequence, timestamp, source, payload) if payload else None
 
 
 def _leap(value: int, last: int, bits: int) -> int:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from drivers.simulated.phone.digest import CHALLENGES, Guard
+from drivers.simulated.phone.digest import CHALLENGES, Authenticator
 from drivers.simulated.phone.events import PhoneEvent
 from drivers.simulated.phone.exchange import Exchange
 from drivers.simulated.phone.message import Address, Message, uri_of
@@ -16,17 +16,17 @@ class Registrar:
 
     def __init__(self, exchange: Exchange, password: str, listener: Callable[[PhoneEvent], None]) -> None:
         self._exchange, self._listener = exchange, listener
-        self._guard = Guard(password) if password else None
+        self._authenticator = Authenticator(password) if password else None
         self._contacts: dict[str, str] = {}  # by address of record
 
     def passes(self, request: Message, source: Address) -> bool:
         """Whether the request shows the password; if not, it has been asked for."""
-        if self._guard is None:
+        if self._authenticator is None:
             return True
         status, header, answer = CHALLENGES[request.method]
-        passes, stale = self._guard.check(request, answer)
+        passes, stale = self._authenticator.check(request, answer)
         if not passes:
-            self._exchange.reply(request, source, status, (header, self._guard.challenge(stale=stale)))
+            self._exchange.reply(request, source, status, (header, self._authenticator.challenge(stale=stale)))
         return passes
 
     def register(self, request: Message, source: Address) -> None:

@@ -108,7 +108,7 @@ def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) ->
 
 
 def test_what_comes_in_elsewhere_than_the_modem_tells_is_found_also_without_a_notice(tmp_path: Path) -> None:
-    news, habits = News(), Habits(incoming="ME", told_incoming="SM")
+    news, habits = News(), Habits(incoming="ME", announced_incoming="SM")
     with met(tmp_path, habits, news) as (modem, driver):
         ready(driver)
         modem.receive("447700900999", "announced")

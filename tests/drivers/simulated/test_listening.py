@@ -10,7 +10,7 @@ import pytest
 from daemon.prompts.library import PromptLibrary, shipped_prompts
 from drivers import Audio
 from drivers.codecs.g711 import alaw_decode, ulaw_decode
-from drivers.simulated.listening import heard, spoken_pins
+from drivers.simulated.listening import clips_in, spoken_pins
 
 LIBRARY = PromptLibrary.open([shipped_prompts()])
 CLIPS = LIBRARY.clips["en-us"]
@@ -32,13 +32,13 @@ def call(pin: str, law: str = "ulaw") -> "array[int]":
 
 
 def names(path: Path) -> list[str]:
-    return [item.name.removeprefix("digit_") for item in heard(path, CLIPS)]
+    return [item.name.removeprefix("digit_") for item in clips_in(path, CLIPS)]
 
 
 @pytest.mark.parametrize("law", ["ulaw", "alaw"])
 def test_every_digit_is_recognised_through_either_law(tmp_path: Path, law: str) -> None:
-    told = names(recording(tmp_path / "call.wav", call("9876543210", law)))
-    assert told == ["welcome", *"9876543210", "again", *"9876543210", "bye"]
+    found = names(recording(tmp_path / "call.wav", call("9876543210", law)))
+    assert found == ["welcome", *"9876543210", "again", *"9876543210", "bye"]
 
 
 @pytest.mark.parametrize("name", ["welcome", "welcome-acme", "welcome-pinwheel", "question"])
@@ -56,7 +56,7 @@ def test_an_offset_noise_and_lost_frames_do_not_change_a_pin(tmp_path: Path) -> 
             samples[start : start + FRAME] = array("h", [0] * FRAME)
     for place, sample in enumerate(samples):
         samples[place] = max(min(sample + round(rng.gauss(0, 40)), 32767), -32768)
-    found = heard(recording(tmp_path / "call.wav", samples), CLIPS)
+    found = clips_in(recording(tmp_path / "call.wav", samples), CLIPS)
     assert spoken_pins(found) == ["4711", "4711"]
 
 
@@ -66,12 +66,12 @@ def test_noise_alone_is_no_pin(tmp_path: Path) -> None:
     for _ in range(6):
         bursts.extend([0] * 3000)
         bursts.extend(round(rng.gauss(0, 4000)) for _ in range(2500))
-    assert spoken_pins(heard(recording(tmp_path / "noise.wav", bursts), CLIPS)) == []
+    assert spoken_pins(clips_in(recording(tmp_path / "noise.wav", bursts), CLIPS)) == []
 
 
 def test_silence_holds_nothing(tmp_path: Path) -> None:
-    assert heard(recording(tmp_path / "silence.wav", array("h", [0] * 8000)), CLIPS) == []
-    assert heard(recording(tmp_path / "empty.wav", array("h")), CLIPS) == []
+    assert clips_in(recording(tmp_path / "silence.wav", array("h", [0] * 8000)), CLIPS) == []
+    assert clips_in(recording(tmp_path / "empty.wav", array("h")), CLIPS) == []
 
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
@@ -81,4 +81,4 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
         wav.setsampwidth(2)
         wav.setframerate(44100)
     with pytest.raises(ValueError, match="8 kHz"):
-        heard(path, CLIPS)
+        clips_in(path, CLIPS)

@@ -98,7 +98,7 @@ def test_it_binds_to_loopback_only() -> None:
 
 def test_sipp_calls_it_and_the_call_is_recorded(tmp_path: Path) -> None:
     events: list[PhoneEvent] = []
-    with SimulatedPhone(recordings=tmp_path / "rec", ring_s=0.1, heard=events.append) as phone:
+    with SimulatedPhone(recordings=tmp_path / "rec", ring_s=0.1, listener=events.append) as phone:
         command = ["sipp", "-sn", "uac", "-i", "127.0.0.3", "-m", "1", "-d", "300", "-nostdin", "-timeout", "20"]
         done = subprocess.run(
             [*command, "-s", "447700900123", phone.address], capture_output=True, cwd=tmp_path, timeout=40, check=False
