@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.store.sqlite.store import SqliteStore
+from tests.peers.postgres import Cluster, cluster
 
 
 @pytest.fixture
@@ -25,3 +26,10 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     opened.open()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL that runs; each test takes a database of its own."""
+    with cluster() as server:
+        yield server
