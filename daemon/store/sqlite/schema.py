@@ -134,6 +134,18 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 WHERE state IN ('queued', 'requeued', 'sending')""",
         ),
     ),
+    (
+        "0006 which gateway has a timer and a delivery, until when, in which of its lives",
+        tuple(
+            f"ALTER TABLE {table} ADD COLUMN {column}"
+            for table in ("request", "attempt")
+            for column in (
+                "owner TEXT NOT NULL DEFAULT ''",
+                "lease_until_ms INTEGER",
+                "epoch INTEGER NOT NULL DEFAULT 0",
+            )
+        ),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 
