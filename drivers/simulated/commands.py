@@ -130,7 +130,10 @@ def cmgf(_: State, value: str) -> Answer:
 
 
 def cnmi(state: State, value: str) -> Answer:
-    reports = int((value.split(",") + ["0"] * 5)[3] or 0)
+    wanted = (value.split(",") + ["0"] * 5)[3] or "0"
+    if wanted not in ("0", "1", "2"):
+        return Failure("CMS", 303)
+    reports = int(wanted)
     unacknowledged = reports and state.dialect.acknowledged and state.phase != "1"
     if unacknowledged or (reports == 1 and state.dialect.stores_reports):
         return Failure("CMS", 303)
@@ -168,11 +171,16 @@ def _whole(pdu: bytes) -> str:
 
 
 def cmgd(state: State, value: str) -> Answer:
-    state.storage.read.pop(int(value.split(",")[0] or 0), None)
+    index = value.split(",")[0]
+    if not index.isdecimal():
+        return Failure("CMS", 321)
+    state.storage.read.pop(int(index), None)
     return OK
 
 
 def cfun(state: State, value: str) -> Answer:
+    if value[:1] not in ("", *"0123456789"):
+        return Failure("CME", 50)
     state.functionality = int(value[:1] or 1)
     return Restart() if value.startswith("1,1") else OK
 
