@@ -1,4 +1,4 @@
-"""What is said: locales, the text of an SMS, and the plan of a call.
+"""What is said: locales, the text of an SMS, and the clips of a call.
 
 Pure; the texts themselves are in config/phrases.
 """
@@ -201,79 +201,3 @@ def sms_text(phrases: Phrases, brand: str, pin: str, minutes: int, origin: str =
     # The brand comes last: what a caller writes in it is never taken for a placeholder.
     text = phrases.sms.replace("{pin}", pin).replace("{minutes}", shown).replace("{brand}", brand)
     return f"{text}\n\n@{origin} #{pin}" if origin else text
-
-
-# --- the call ----------------------------------------------------------------------------------------------
-
-BEFORE_SPEECH_MS = 1000  # the callee needs to bring the phone to the ear, and early audio is clipped
-AFTER_SENTENCE_MS = 350
-BETWEEN_DIGITS_MS = 250  # measured beside 100 and 500 (make soak, gaps): most PINs heard at both readings, in noise
-BETWEEN_READINGS_MS = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Generated, never rendered."""
-
-    ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A recording by its name, e.g. "digit_4"; pin_ends: the last digit of a reading."""
-
-    name: str
-    pin_ends: bool = False
-
-
-def speakable(pin: str) -> bool:
-    """Only ASCII digits have clips."""
-    return pin.isascii() and pin.isdecimal()
-
-
-Plan = tuple[Clip | Silence, ...]
-
-
-def call_plan(pin: str, *, offer: bool = False) -> Plan:
-    """The speech, in order: the PIN twice; at its end goodbye, or the offer to hear it again.
-
-    Raises ValueError for a PIN with letters.
-    """
-    if not speakable(pin):
-        raise ValueError("a code with letters cannot be spoken")
-    return (
-        Silence(BEFORE_SPEECH_MS),
-        Clip("welcome"),
-        Silence(AFTER_SENTENCE_MS),
-        *_reading(pin),
-        Silence(BETWEEN_READINGS_MS),
-        Clip("again"),
-        Silence(AFTER_SENTENCE_MS),
-        *_reading(pin),
-        Silence(BETWEEN_READINGS_MS),
-        Clip("press_1" if offer else "bye"),
-    )
-
-
-def again_plan(pin: str) -> Plan:
-    """The speech after the callee has pressed 1 to hear the PIN again."""
-    return (
-        Silence(AFTER_SENTENCE_MS),
-        Clip("again"),
-        Silence(AFTER_SENTENCE_MS),
-        *_reading(pin),
-        Silence(BETWEEN_READINGS_MS),
-        Clip("press_1"),
-    )
-
-
-BYE_PLAN: Plan = (Silence(AFTER_SENTENCE_MS), Clip("bye"))
-QUESTION_PLAN: Plan = (Silence(BEFORE_SPEECH_MS), Clip(QUESTION))
-
-
-def _reading(pin: str) -> tuple[Clip | Silence, ...]:
-    """The digits one by one, with gaps between them."""
-    parts: list[Clip | Silence] = []
-    for position, digit in enumerate(pin, 1):
-        parts += [Clip(f"digit_{digit}", pin_ends=position == len(pin)), Silence(BETWEEN_DIGITS_MS)]
-    return tuple(parts[:-1])

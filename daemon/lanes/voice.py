@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from daemon.core.commands import AddNote, Begin, Settle
 from daemon.core.delivery import STATES
 from daemon.core.model import Attempt, Request, Verdict
-from daemon.core.phrases import speakable
+from daemon.core.speech import speakable
 from daemon.engine import STORE_AGAIN_S, Engine, Job
 from daemon.lanes.news import DEFECT, log_state
 from daemon.lanes.story import judged

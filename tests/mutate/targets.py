@@ -30,6 +30,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.overload": Target(PURE, (CORE + "test_overload.py",)),
     "daemon.core.pace": Target(PURE, (CORE + "test_pace.py", CORE + "test_backlog.py")),
     "daemon.core.phrases": Target(PURE, (CORE + "test_phrases.py",)),
+    "daemon.core.speech": Target(PURE, (CORE + "test_speech.py",)),
     "daemon.core.plurals": Target(PURE, (CORE + "test_plurals.py",)),
     "daemon.core.quota": Target(PURE, (CORE + "test_quota.py",)),
     "daemon.core.reporting": Target(PURE, (CORE + "test_reporting.py",)),
