@@ -110,10 +110,7 @@ class SmsLane:
         """Drop what cannot be in time any more, and give every free modem the first message that it may send."""
         now = time.monotonic()
         self._drop_late(now)
-        free = sorted(
-            (slot for slot in self.pool.slots if slot.rested(now) and not slot.busy),
-            key=lambda slot: (slot.resting.last_choice(now), slot.turned_at),
-        )
+        free = self.pool.free(now)
         at = self._engine.clock.now()
         for slot in free:
             slot.watch_quota(at)

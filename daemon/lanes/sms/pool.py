@@ -45,6 +45,11 @@ class Pool:
         """Let the message on the wire finish."""
         await asyncio.gather(*(asyncio.to_thread(slot.driver.close) for slot in self.slots))
 
+    def free(self, now: float) -> list[ModemSlot]:
+        """The modems that may get a message now, the next one first: idle longest, and not just failed."""
+        free = (slot for slot in self.slots if slot.rested(now) and not slot.busy)
+        return sorted(free, key=lambda slot: (slot.resting.last_choice(now), slot.turned_at))
+
     def slot(self, name: str) -> ModemSlot:
         """Raises NoSuchModem."""
         for slot in self.slots:
