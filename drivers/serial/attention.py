@@ -25,6 +25,7 @@ class Patience:
 
 
 PATIENCE = Patience()
+SLOWEST_ANSWER_S = 3.0  # of a modem to a query
 ASKED = 4  # queries that a mute modem has left unanswered, at least
 
 
@@ -44,6 +45,8 @@ class Attention:
         self.meanwhile = Meanwhile.UNKNOWN
         self._asked = 0
         self._answered = False  # a query, since Ctrl-Z
+        self._asked_at = 0.0  # first since Ctrl-Z
+        self.in_order = False  # it is sure to answer nothing before the network has
         self._silent_since = self._due = float("inf")
 
     def begin(self, now: float) -> None:
@@ -58,19 +61,23 @@ class Attention:
         return self._due
 
     def asked(self, now: float) -> None:
+        self._asked_at = self._asked_at if self._asked else now
         self._asked += 1
         self._due = now + self._patience.every
 
     def answered(self, now: float) -> None:
         """A query, before the message: for the network has it, or because its answer is lost."""
         self._asked, self._answered, self._silent_since = 0, True, now
+        self.in_order = False
 
-    def over(self) -> None:
+    def over(self, now: float) -> None:
         """The network has answered the message: what the modem did meanwhile, it does as a rule."""
         if self._answered:
             self.meanwhile = Meanwhile.ANSWERS
-        elif self._asked and self.meanwhile is Meanwhile.UNKNOWN:
-            self.meanwhile = Meanwhile.WAITS
+        elif self._asked:
+            self.in_order |= now - self._asked_at >= SLOWEST_ANSWER_S
+            if self.meanwhile is Meanwhile.UNKNOWN:
+                self.meanwhile = Meanwhile.WAITS
         self._due = float("inf")
 
     def mute(self, now: float) -> bool:

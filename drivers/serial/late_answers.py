@@ -15,13 +15,15 @@ from drivers.serial.whose_answer import Ambiguity, Answer, References
 class Unanswered:
     """A message whose answer, to its newest part, may still come, until then.
 
-    expected: the part's reference, if it gets one, and the modem counts.
+    expected: the part's reference, if it gets one, and the modem counts. passed: the modem has answered a command that
+    was given later.
     """
 
     sms: Sms
     message: Message
     until: float
     expected: int | None
+    passed: bool = False
 
 
 class LateAnswers:
@@ -38,9 +40,15 @@ class LateAnswers:
         self._older = self._newer = self._ambiguity = None
         self._references = References()
 
-    def none_will_come(self) -> None:
-        """The modem answers in order, and has answered something later."""
-        self._older = None
+    def passed(self) -> None:
+        """The modem has answered a command that was given later than the unanswered message."""
+        if self._older is not None:
+            self._older = replace(self._older, passed=True)
+
+    def in_order(self) -> None:
+        """The modem answers in order: what it has passed it will not answer any more."""
+        if self._older is not None and self._older.passed:
+            self._older = None
 
     def expected(self, now: float) -> bool:
         """Whether an answer may still come."""

@@ -80,9 +80,9 @@ class NetworkAnswer:
                 with contextlib.suppress(at.Malformed):
                     self.reference = at.message_reference(event.text)
                     self._deadline = min(self._deadline, now + self._timing.probe)  # its OK may be lost
-                    self.attention.over()
+                    self.attention.over(now)
             case _Waits.RESULT, at.Final():
-                self.attention.over()
+                self.attention.over(now)
                 return self._final(event, now)
             case _Waits.RESULT, at.Aside():
                 self.attention.answered(now)

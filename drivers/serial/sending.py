@@ -12,7 +12,6 @@ from typing import assert_never
 
 from drivers import DriverError, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, causes, orders, pdu
-from drivers.serial.attention import Meanwhile
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
 from drivers.serial.orders import Due, Ended, Given, Output, Synchronise
@@ -223,6 +222,8 @@ class Exchange:
         if answer is None:
             self.trouble.unanswered()
             return self._unanswered(self._answer.missing, now)
+        if self._answer.attention.in_order:
+            self._late.in_order()
         if not self._late.expected(now):
             return self._own_result(answer, now)
         self._late.dispute(self._outgoing.sms, answer)
@@ -292,8 +293,7 @@ class Exchange:
     def _probed(self, in_step: bool, now: float) -> list[Output]:
         attention = self._answer.attention
         if in_step:
-            if attention.meanwhile is Meanwhile.WAITS:  # it answers in order: what the network said of it is lost
-                self._late.none_will_come()
+            self._late.passed()
             self._phase = Phase.IDLE
             return []
         attention.asked(now)

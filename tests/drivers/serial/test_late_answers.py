@@ -105,6 +105,19 @@ def test_a_late_reference_is_one_of_those_that_the_modem_counts() -> None:
     assert late.decide() == (10, [])
 
 
+def test_a_modem_that_answers_in_order_owes_nothing_that_it_has_passed() -> None:
+    late = unanswered()
+    late.in_order()
+    assert late.expected(0.0)
+    late.passed()
+    assert late.expected(0.0)
+    late.in_order()
+    assert not late.expected(0.0)
+    late.passed()
+    late.in_order()
+    assert not late.expected(0.0)
+
+
 def test_a_modem_that_restarted_owes_nothing() -> None:
     late = disputed(7)
     late.forget()

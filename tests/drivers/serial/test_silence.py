@@ -11,7 +11,7 @@ import serial
 
 from drivers import StatusReport, Uncertain
 from drivers.serial import pdu
-from drivers.serial.attention import ASKED, PATIENCE, Attention, Meanwhile, Patience
+from drivers.serial.attention import ASKED, PATIENCE, SLOWEST_ANSWER_S, Attention, Meanwhile, Patience
 from drivers.serial.driver import Driver
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
@@ -43,7 +43,7 @@ def test_a_modem_that_answers_is_known_by_the_first_message() -> None:
     assert one.due == PATIENCE.first[0]
     one.asked(PATIENCE.first[0])
     one.answered(PATIENCE.first[0])
-    one.over()
+    one.over(1.0)
     assert one.meanwhile is Meanwhile.ANSWERS
 
 
@@ -51,14 +51,26 @@ def test_a_modem_that_answers_the_query_after_the_message_waits_for_the_network(
     one = Attention(PATIENCE)
     one.begin(0.0)
     one.asked(PATIENCE.first[0])
-    one.over()
+    one.over(1.0)
     assert one.meanwhile is Meanwhile.WAITS
+
+
+@pytest.mark.parametrize(("after_s", "sure"), [(1.0, False), (SLOWEST_ANSWER_S, True)])
+def test_a_modem_answers_in_order_for_sure_if_it_had_time_for_the_query(after_s: float, sure: bool) -> None:
+    one = Attention(PATIENCE)
+    one.begin(0.0)
+    one.asked(0.5)
+    one.over(0.5 + after_s)
+    assert one.in_order == sure
+    one.begin(10.0)
+    one.answered(11.0)
+    assert not one.in_order
 
 
 def test_a_network_that_is_quicker_than_the_query_tells_nothing() -> None:
     one = Attention(PATIENCE)
     one.begin(0.0)
-    one.over()
+    one.over(1.0)
     assert one.meanwhile is Meanwhile.UNKNOWN
 
 
