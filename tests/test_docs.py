@@ -19,6 +19,10 @@ DOCUMENTS = [
 ]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+RETIRED = re.compile(
+    r"\b(told|tells?|anew|mend(s|ed)?|doubts?|outstanding|whose word|at last|gives? up on|given up on)\b", re.I
+)
+"""Words that readers had to guess the meaning of: shows, again, corrects, unanswered ... are clearer."""
 OF_THE_CHECKOUT = ("daemon/", "drivers/", "tests/", "config/", "docs/", "systemd/", "debian/", ".ci/")
 
 
@@ -75,10 +79,36 @@ def calls() -> list[str]:
     ]
 
 
+def helps(command: click.Command, words: str) -> Iterator[tuple[str, str]]:
+    """The help of a command and of every command below it."""
+    context = click.Context(command)
+    yield words, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from helps(within(command, name), f"{words} {name}")
+
+
+def within(group: click.Group, name: str) -> click.Command:
+    found = group.get_command(click.Context(group), name)
+    assert found is not None, name
+    return found
+
+
+def texts_for_operators() -> Iterator[tuple[str, str]]:
+    files = [*DOCUMENTS, ROOT / "Makefile", ROOT / "config" / "pinwheel.toml", *sorted((ROOT / "systemd").iterdir())]
+    yield from ((str(file.relative_to(ROOT)), file.read_text()) for file in files)
+    yield from helps(pinwheel, "pinwheel")
+    yield from helps(pinwheeld, "pinwheeld")
+
+
+@pytest.mark.parametrize(("name", "text"), [pytest.param(*each, id=each[0]) for each in texts_for_operators()])
+def test_operators_read_plain_words(name: str, text: str) -> None:
+    assert [line for line in text.splitlines() if RETIRED.search(line)] == [], name
+
+
 def step(group: click.Group, words: list[str]) -> tuple[click.Group, click.Command, list[str]]:
     """The command that the words name, the group it belongs to, and its arguments."""
-    found = group.get_command(click.Context(group), words[0])
-    assert found is not None, words
+    found = within(group, words[0])
     return step(found, words[1:]) if isinstance(found, click.Group) and words[1:] else (group, found, words[1:])
 
 
@@ -94,6 +124,14 @@ def test_every_command_in_a_document_exists_with_its_options(call: str) -> None:
             command, arguments = group, words
         options = {option for param in command.params for option in param.opts}
         assert {word for word in arguments if word.startswith("--")} <= options, call
+
+
+def test_the_changelog_is_sorted_as_keep_a_changelog_asks() -> None:
+    """Each version has each kind of change once, in this order. There used to be one list of 170 lines."""
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for version in re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]:
+        found = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert found == sorted(set(found), key=kinds.index)
 
 
 def test_the_package_has_every_document_that_the_readme_links_to() -> None:
