@@ -93,6 +93,20 @@ def test_a_timer_that_fires_early_is_ignored() -> None:
     assert advance(running, StepDue(1, s(124.9))) == (running, ())
 
 
+def test_a_timer_of_an_older_event_is_ignored_however_late_it_comes() -> None:
+    moved_on = after(started(request(1)), NextRequested(s(60)))
+    assert advance(moved_on, StepDue(1, s(999))) == (moved_on, ())
+
+
+@pytest.mark.parametrize(("late", "next_due"), [(0.0, 305.0), (4.999, 305.0), (5.0, 305.0), (5.001, 310.001)])
+def test_a_timer_that_is_late_by_5_seconds_is_on_time_and_a_later_one_goes_on_from_now(
+    late: float, next_due: float
+) -> None:
+    running = after(started(request(1)), StepDue(1, s(125 + late)))
+    assert (running.step, running.due_at) == (2, s(next_due))
+    assert (running.first_event_at, running.last_event_at) == (s(0), s(next_due - 180))
+
+
 def test_a_timer_of_a_finished_request_is_ignored() -> None:
     done = after(started(request(1)), CodeSubmitted(True, s(5)))
     assert advance(done, StepDue(1, s(125))) == (done, ())
@@ -120,6 +134,19 @@ def test_a_wrong_code_changes_the_count_and_nothing_else() -> None:
     wrong, actions = advance(running, CodeSubmitted(False, s(5)))
     assert wrong == replace(running, wrong=1)
     assert reply(actions) == WrongCode()
+
+
+@pytest.mark.parametrize(
+    ("correct", "at", "note"),
+    [
+        (False, 10, Note("check", detail="wrong code 1 of 3")),
+        (True, 300, Note("check", detail="no valid PIN at this time")),
+        (False, 300, Note("check", detail="no valid PIN at this time")),
+    ],
+)
+def test_the_history_says_how_a_code_was_judged_and_not_the_code(*, correct: bool, at: float, note: Note) -> None:
+    running = started(request(1, pin_expiry=300))
+    assert note in advance(running, CodeSubmitted(correct, s(at)))[1]
 
 
 def test_the_third_wrong_code_fails_the_request() -> None:
@@ -368,6 +395,24 @@ def test_a_dropped_message_starts_the_next_event_with_a_pin_that_lives_where_the
     assert Deliver(1, Channel.TTS, 2, s(105)) in actions
     late = after(moved, GivenUp(0, V.WITHDRAWN, s(46), move_on=True))
     assert late == moved
+
+
+def test_a_refused_message_keeps_its_pin_for_the_next_event() -> None:
+    refused = AttemptAnswered(0, V.REFUSED, s(2), parts=0, move_on=True)
+    assert after(started(request(1)), AttemptStarted(0, s(1)), refused).generation == 1
+
+
+def test_a_pin_that_another_message_has_brought_is_not_replaced_by_a_dropped_one() -> None:
+    twice = after(sent(started(request(2))), NextRequested(s(60)))
+    moved_on = after(twice, GivenUp(1, V.WITHDRAWN, s(61), move_on=True))
+    assert (moved_on.step, moved_on.generation) == (3, 1)
+
+
+def test_a_pin_that_nobody_has_is_replaced_though_an_older_one_went_out() -> None:
+    second = after(sent(started(request(2, pin_expiry=60))), StepDue(1, s(125)))
+    assert (second.step, second.generation) == (2, 2)
+    moved_on = after(second, GivenUp(1, V.WITHDRAWN, s(126), move_on=True))
+    assert (moved_on.step, moved_on.generation) == (3, 3)
 
 
 def test_a_pin_that_may_be_out_is_not_replaced_by_a_dropped_message() -> None:
