@@ -210,11 +210,22 @@ def test_the_branch_is_that_of_the_topmost_via() -> None:
         ("9", b"hello"),
         ("-1", b"hello"),
         ("x", b"hello"),
-        ("0000003", b"hello"),
+        ("٣", b"hello"),
+        ("000000003", b"hel"),
+        ("0000000003", b"hello"),
     ],
 )
 def test_a_body_ends_where_its_length_says(length: str | None, body: bytes) -> None:
-    assert parse(octets({"Content-Length": length}, body=b"hello")).body == body
+    found = parse(octets({"Content-Length": length}, body=b"hello"))
+    assert (found.body, found.complete) == (body, length != "9")
+
+
+def test_a_response_that_was_cut_off_is_none() -> None:
+    """RFC 3261 18.3; a request is answered with 400."""
+    whole = octets({"Content-Length": "5"}, start="SIP/2.0 200 OK", body=b"hello")
+    assert parse(whole).complete
+    with pytest.raises(Malformed):
+        parse(whole[:-1])
 
 
 def test_bare_line_feeds_and_blank_lines_before_do_no_harm() -> None:
