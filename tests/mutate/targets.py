@@ -49,7 +49,7 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.call": Target(OTHERS, (SIP + "test_dialog.py", SIP + "test_agent.py")),
     "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", SIP + "test_agent.py")),
     "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", REPR)),
-    "daemon.core.delivery": Target(PURE, (CORE + "test_delivery.py", *MACHINE)),
+    "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),
     "daemon.core.model": Target(PURE, (*MACHINE, CORE + "test_delivery.py", REPR)),
     "daemon.core.outcomes": Target(PURE, MACHINE),
