@@ -11,8 +11,8 @@ from daemon.core.delivery import STATES
 from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.speech import speakable
 from daemon.engine import STORE_AGAIN_S, Engine, Job
+from daemon.lanes.call_record import judged
 from daemon.lanes.news import DEFECT, log_state
-from daemon.lanes.story import judged
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
 from daemon.store.contract import StoreUnusable
 from drivers import (
