@@ -1,4 +1,4 @@
-"""What became of a call: the verdict, and the story that an operator reads."""
+"""What became of a call: the verdict, and the record that an operator reads."""
 
 from daemon.core.model import Verdict
 from daemon.prompts.library import Speech
@@ -18,7 +18,7 @@ CALL_VERDICTS: dict[CallOutcome, Verdict] = {
 
 
 def judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> tuple[Verdict, str]:
-    """The verdict and the story of the call; a call counts once the PIN was spoken."""
+    """The verdict and the record of the call; a call counts once the PIN was spoken."""
     verdict = CALL_VERDICTS[result.outcome]
     text = f"{result.outcome}"
     if result.sip_code is not None and result.outcome is not CallOutcome.ANSWERED:
