@@ -165,7 +165,10 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A status report for the newest message since a time that it can mean. insist: the device gives it only once."""
+    """A status report for the newest message since a time that it can mean. insist: the device gives it only once.
+
+    ending: the last digits of the number, the same in every form of it; "" for a short code.
+    """
 
     number: str = field(repr=False)
     reference: str
@@ -174,6 +177,7 @@ class Report:
     delivered: bool
     detail: str
     insist: bool = True
+    ending: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

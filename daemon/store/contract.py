@@ -1,8 +1,11 @@
-"""What every store shares: what it keeps besides requests, and how it fails."""
+"""What every store shares: what it keeps besides requests, how it fails, and what it asks of a database."""
 
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
+from daemon.core.batch import Changes, Found, Needs
 from daemon.core.milliseconds import Ms
+from daemon.core.model import Channel, Request
 
 MAX_CHECKS = 500  # of a request that are shown
 
@@ -30,3 +33,113 @@ class HistoryLine:
     kind: str
     step: int | None
     detail: str
+
+
+class Place(NamedTuple):
+    """A place among the deliveries that wait: by the end of their PIN, then as they came."""
+
+    not_after: Ms
+    row: int
+    step: int
+
+
+FIRST = Place(Ms(0), 0, 0)
+
+
+class Listing(Protocol):
+    """What operators list, as JSON that the database writes itself. Numbers are masked as by `daemon.ids.masked`, times
+    are written as by `zoned_text`."""
+
+    def requests(self, *, active_only: bool, limit: int) -> str:
+        """A JSON array, the newest first, without deliveries."""
+
+    def checks_of(self, row: int, limit: int) -> str:
+        """A JSON array: the newest checks of a request, the oldest of them first."""
+
+    def history_of(self, request_id: str, limit: int) -> str:
+        """A JSON array: the first lines of the history of a request, the oldest first."""
+
+    def events(self, after: int, limit: int) -> tuple[int, str]:
+        """The next lines of history as server-sent events, "" if there are none, and the position behind them."""
+
+
+class Reading(Protocol):
+    """What can be asked of a connection that only reads; it sees what has been committed. Raises StoreUnusable."""
+
+    @property
+    def listing(self) -> Listing: ...
+
+    def request(self, request_id: str) -> tuple[int, Request] | None:
+        """The row id and the request."""
+
+    def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
+        """(due time, row id) of the timers due in [since, until), by time."""
+
+    def under_way(self) -> list[tuple[str, int]]:
+        """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""
+
+    def waiting(self, channel: Channel, after: Place, limit: int) -> list[tuple[Place, Request]]:
+        """The next deliveries of a channel that wait for a device, in the order of their places."""
+
+    def count_waiting(self, channel: Channel) -> int: ...
+
+    def sent_by(self, device: str, since: Ms) -> list[tuple[Ms, str]]:
+        """(time, recipient) of each message that this modem may have sent since then, oldest first."""
+
+    def meta(self, name: str) -> str | None:
+        """A lasting setting of this database."""
+
+    def checks(self, request_id: str) -> list[Check]:
+        """The newest MAX_CHECKS, the oldest of them first."""
+
+    def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:
+        """Lines with a seq above `after`, oldest first."""
+
+    def last_seq(self) -> int: ...
+
+    def live(self) -> int:
+        """How many requests are in progress."""
+
+    def counts(self) -> dict[str, int]:
+        """How many requests stand where."""
+
+    def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """What is particular to one kind of database. All but `open`, `close` and `reader` are for one thread, the batch's.
+
+    What the database itself is to blame for is a StoreUnusable, and `broken` until a save or `recover` succeeds.
+    """
+
+    @property
+    def broken(self) -> bool:
+        """The last save failed."""
+
+    @property
+    def pause_s(self) -> float | None:
+        """How long to wait for a batch before `recover` is called; None: as long as it takes."""
+
+    def open(self) -> None:
+        """Connect, keep every other daemon out, bring the schema up to date. Raises StoreUnusable."""
+
+    def close(self) -> None:
+        """Let go of everything; what was saved is there."""
+
+    def reader(self) -> Reading:
+        """A new connection that only reads, for the thread that asks. Raises StoreUnusable."""
+
+    def load(self, needs: Needs) -> Found:
+        """What there is of what commands need, in a few queries. Raises StoreUnusable."""
+
+    def save(self, changes: Changes) -> None:
+        """Save all in one transaction, durable once it returns, or nothing.
+
+        Raises StoreUnusable for what is the database's fault; every other exception is the fault of a command.
+        """
+
+    def recover(self) -> None:
+        """Nothing came for `pause_s`: see whether the database can be used again."""
+
+    def tidy(self, *, busy: bool) -> None:
+        """After each batch. busy: more is waiting."""

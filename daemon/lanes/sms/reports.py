@@ -7,7 +7,7 @@ from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptState
 from daemon.engine import Engine
 from daemon.lanes.sms.slots import ModemSlot
-from drivers import Delivery, StatusReport
+from drivers import NATIONAL_DIGITS, Delivery, StatusReport
 
 REPORT_WINDOW = seconds(2 * 86_400)  # TP-MR wraps at 256, so a report is matched only with recent messages
 REPORTED = {Delivery.DELIVERED: AttemptState.DELIVERED, Delivery.FAILED: AttemptState.FAILED}
@@ -22,7 +22,8 @@ def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Fu
     since = engine.clock.now() - REPORT_WINDOW
     detail = "" if report.delivery is Delivery.DELIVERED else f"delivery report 0x{report.status:02x}"
     delivered = report.delivery is Delivery.DELIVERED
-    means = Report(report.number, str(report.reference), slot.name, since, delivered, detail, not report.stored)
+    ending = report.number[-NATIONAL_DIGITS:] if len(report.number) >= NATIONAL_DIGITS else ""
+    means = Report(report.number, str(report.reference), slot.name, since, delivered, detail, not report.stored, ending)
     credited = engine.do(means)
     credited.add_done_callback(lambda done: _count(slot, state, done))
     return credited

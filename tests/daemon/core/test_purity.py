@@ -19,6 +19,7 @@ ALLOWED = {
     "itertools",
     "functools",
     "math",
+    "operator",
 }
 MODULES = sorted(Path(daemon.core.__file__).parent.glob("*.py"))
 

@@ -1,0 +1,192 @@
+"""A batch: commands that share one load and one save; the values between them and a database.
+
+Each command names what it needs (`needs`). The union of that is `Found` in a few queries, the commands are decided in
+order on a `WorkingSet`, and what they changed is saved as one `Changes`. Pure: a dictionary will do as a database.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import attrgetter, or_
+from typing import NamedTuple, assert_never
+
+from daemon.core.commands import (
+    AddNote,
+    Begin,
+    Cancel,
+    ChargeTest,
+    Check,
+    Command,
+    Fire,
+    GiveUp,
+    Interrupt,
+    Next,
+    RefundTest,
+    Report,
+    SetMeta,
+    Settle,
+    SettleLate,
+    Start,
+)
+from daemon.core.milliseconds import Ms
+from daemon.core.model import Attempt, AttemptState, Request
+
+standing = attrgetter(
+    "status", "step", "generation", "pin_until", "wrong", "due_at", "first_event_at", "last_event_at", "finalized_at"
+)
+"""What events change of a request, besides its attempts."""
+
+UNANSWERED = (AttemptState.REQUEUED, AttemptState.SENDING, AttemptState.UNCERTAIN)
+"""What may have gone out although its device has given no reference."""
+
+
+class ReportKey(NamedTuple):
+    """By what a status report says which message it means.
+
+    ending: the last digits of the number, by which a network's national form of it is known; "" where it has none.
+    """
+
+    number: str
+    ending: str
+    reference: str
+    device: str
+    since: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What commands need.
+
+    ids, rows: of the requests that they name. numbers: those whose running requests count. reports: those whose
+    requests may be meant, by `may_mean`. new: row ids for so many new requests.
+    """
+
+    ids: frozenset[str] = frozenset()
+    rows: frozenset[int] = frozenset()
+    numbers: frozenset[str] = frozenset()
+    reports: frozenset[ReportKey] = frozenset()
+    new: int = 0
+
+    def __or__(self, other: "Needs") -> "Needs":
+        return Needs(
+            self.ids | other.ids,
+            self.rows | other.rows,
+            self.numbers | other.numbers,
+            self.reports | other.reports,
+            self.new + other.new,
+        )
+
+
+NOTHING_NEEDED = Needs()
+
+
+def needs(command: Command) -> Needs:
+    """What one command needs."""
+    match command:
+        case Start():
+            return Needs(numbers=frozenset((command.request.number,)), new=1)
+        case Check() | Cancel() | Next() | Begin() | Settle() | SettleLate() | GiveUp() | Interrupt():
+            return Needs(ids=frozenset((command.request_id,)))
+        case Report():
+            return Needs(reports=frozenset((report_key(command),)))
+        case Fire():
+            return Needs(rows=frozenset((command.row,)))
+        case ChargeTest() | RefundTest() | AddNote() | SetMeta():
+            return NOTHING_NEEDED
+        case _:
+            assert_never(command)
+
+
+def all_needs(commands: Sequence[Command]) -> Needs:
+    """What the commands need together."""
+    return reduce(or_, map(needs, commands), NOTHING_NEEDED)
+
+
+def report_key(report: Report) -> ReportKey:
+    return ReportKey(report.number, report.ending, report.reference, report.device, report.since)
+
+
+def may_mean(key: ReportKey, number: str, attempt: Attempt) -> bool:
+    """Whether a status report can be of this attempt, which sent to this number.
+
+    Each modem counts references by itself. Of a message to the very number the reference is the same, or not known
+    yet; of one to a number with the same ending it is the same.
+    """
+    if not key.device or attempt.device != key.device or attempt.queued_at < key.since:
+        return False
+    if number == key.number and not attempt.reference and attempt.state in UNANSWERED:
+        return True
+    same = number == key.number or bool(key.ending and number.endswith(key.ending))
+    return same and attempt.reference == key.reference
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a database has of what is needed. It may be more.
+
+    requests: by row id, each with all its attempts. rows: new row ids, as many as are needed, ascending, above every
+    row that there is or was; those that are not used are lost.
+    """
+
+    requests: Mapping[int, Request] = field(default_factory=dict)
+    rows: Sequence[int] = ()
+
+
+class CheckedCode(NamedTuple):
+    """A code that was judged."""
+
+    row: int
+    at: Ms
+    valid: bool
+    ip_address: str
+
+
+class Line(NamedTuple):
+    """A line of history; its place in it is the database's to give."""
+
+    at: Ms
+    request_id: str
+    kind: str
+    step: int | None
+    detail: str
+
+
+class Charged(NamedTuple):
+    """An SMS that counts for the quota of a device: a row each."""
+
+    device: str
+    at: Ms
+    number: str
+
+
+class Refunded(NamedTuple):
+    """So many SMS, the newest that a device was charged for to a number, have not gone out."""
+
+    device: str
+    number: str
+    sms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a batch changed; each request and each attempt once, as it is in the end.
+
+    updated: those of which `standing` differs. attempts: new ones and changed ones, of all requests. A database saves
+    refunds before charges, and lets go of the charges of a device before the time that `forget` has for it.
+    """
+
+    inserted: Sequence[tuple[int, Request]] = ()
+    updated: Sequence[tuple[int, Request]] = ()
+    attempts: Sequence[tuple[int, Attempt]] = ()
+    checks: Sequence[CheckedCode] = ()
+    history: Sequence[Line] = ()
+    refunds: Sequence[Refunded] = ()
+    charges: Sequence[Charged] = ()
+    forget: Mapping[str, Ms] = field(default_factory=dict)
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to save."""
+        kept = (self.inserted, self.updated, self.attempts, self.checks, self.history)
+        return not any((*kept, self.refunds, self.charges, self.forget, self.meta))

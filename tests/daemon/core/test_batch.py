@@ -1,0 +1,113 @@
+"""What a batch needs, what a report may mean, and what the commands of a batch make of each other's state."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from daemon.core.batch import (
+    Changes,
+    Line,
+    Needs,
+    ReportKey,
+    all_needs,
+    may_mean,
+    needs,
+)
+from daemon.core.callers import Caller
+from daemon.core.commands import (
+    AddNote,
+    Begin,
+    Cancel,
+    ChargeTest,
+    Check,
+    Command,
+    Fire,
+    GiveUp,
+    Interrupt,
+    Next,
+    RefundTest,
+    Report,
+    SetMeta,
+    Settle,
+    SettleLate,
+    Start,
+)
+from daemon.core.milliseconds import EPOCH
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import Attempt, AttemptState, Channel, Verdict
+from tests.daemon.core.story import request
+
+CALLER = Caller("acme")
+NEW = request(1)
+ID, NUMBER = NEW.id, NEW.number
+REPORT = Report(NUMBER, "7", "sim1", s(1), True, "", ending=NUMBER[-7:])
+KEY = ReportKey(NUMBER, NUMBER[-7:], "7", "sim1", s(1))
+THE_ID, NONE = Needs(ids=frozenset((ID,))), Needs()
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (Start(CALLER, NEW), Needs(numbers=frozenset((NUMBER,)), new=1)),
+        (Check(CALLER, ID, "1234"), THE_ID),
+        (Cancel(CALLER, ID), THE_ID),
+        (Next(CALLER, ID), THE_ID),
+        (Begin(ID, 0, "sim1"), THE_ID),
+        (Settle(ID, 0, Verdict.TAKEN), THE_ID),
+        (SettleLate(ID, 0, Verdict.TAKEN, "sim1"), THE_ID),
+        (GiveUp(ID, 0, Verdict.WITHDRAWN, ""), THE_ID),
+        (Interrupt(ID, 0), THE_ID),
+        (REPORT, Needs(reports=frozenset((KEY,)))),
+        (Fire(7), Needs(rows=frozenset((7,)))),
+        (ChargeTest("sim1", NUMBER), NONE),
+        (RefundTest("sim1", NUMBER), NONE),
+        (AddNote("", None, "incoming"), NONE),
+        (SetMeta("duty", "paused"), NONE),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_command_names_what_it_needs(command: Command, wanted: Needs) -> None:
+    assert needs(command) == wanted
+
+
+def test_what_several_commands_need_is_asked_for_once() -> None:
+    start = Start(CALLER, NEW)
+    wanted = Needs(frozenset((ID,)), frozenset((7,)), frozenset((NUMBER,)), frozenset((KEY,)), 2)
+    assert all_needs([start, start, Fire(7), Fire(7), Next(CALLER, ID), Cancel(CALLER, ID), REPORT, REPORT]) == wanted
+
+
+ATTEMPT = Attempt(0, Channel.SMS, 1, s(300), s(2), AttemptState.SENT, 1, "sim1", "7")
+UNANSWERED = replace(ATTEMPT, state=AttemptState.SENDING, reference="")
+
+
+@pytest.mark.parametrize(
+    ("number", "attempt", "key", "meant"),
+    [
+        (NUMBER, ATTEMPT, {}, True),
+        (NUMBER, UNANSWERED, {}, True),
+        (NUMBER, replace(UNANSWERED, state=AttemptState.REQUEUED), {}, True),
+        (NUMBER, replace(UNANSWERED, state=AttemptState.UNCERTAIN), {}, True),
+        (NUMBER, replace(UNANSWERED, state=AttemptState.QUEUED), {}, False),
+        (NUMBER, replace(UNANSWERED, state=AttemptState.FAILED), {}, False),
+        (NUMBER, replace(ATTEMPT, reference="8"), {}, False),
+        (NUMBER, replace(ATTEMPT, device="sim2"), {}, False),
+        (NUMBER, replace(ATTEMPT, queued_at=s(1)), {}, True),
+        (NUMBER, replace(ATTEMPT, queued_at=s(1) - s(0.001)), {}, False),
+        (NUMBER, replace(ATTEMPT, device=""), {"device": ""}, False),
+        ("99" + NUMBER[-7:], ATTEMPT, {}, True),  # in the network's form
+        ("99" + NUMBER[-7:], UNANSWERED, {}, False),
+        ("99" + NUMBER[-7:], ATTEMPT, {"ending": ""}, False),
+        ("99" + NUMBER[-7:], replace(ATTEMPT, reference="8"), {}, False),
+        ("447700900999", ATTEMPT, {}, False),
+        ("447700900999", UNANSWERED, {}, False),
+    ],
+)
+def test_which_attempt_a_report_may_mean(number: str, attempt: Attempt, key: dict[str, Any], *, meant: bool) -> None:
+    assert may_mean(KEY._replace(**key), number, attempt) is meant
+
+
+def test_changes_know_when_there_are_none() -> None:
+    assert Changes().empty
+    assert not Changes(history=[Line(EPOCH, "", "incoming", None, "")]).empty
+    assert not Changes(meta={"duty": "paused"}).empty
