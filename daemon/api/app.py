@@ -13,6 +13,7 @@ from starlette.routing import Route
 from daemon.api import modems, operator
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
+from daemon.api.door import Door, ErrorAnswer
 from daemon.api.params import HttpError, Mistake, Parameters, gather
 from daemon.api.verify import Verify, answered
 from daemon.config import Config
@@ -69,13 +70,13 @@ def guarded(role: Role, handler: Handler) -> Callable[[HttpRequest], Awaitable[R
     return endpoint
 
 
-def application(
-    config: Config, engine: Engine, health: Health, stopping: asyncio.Event, reloader: Reloader
-) -> Starlette:
+def application(config: Config, engine: Engine, health: Health, stopping: asyncio.Event, reloader: Reloader) -> Door:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
-    handlers = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, Exception: _crash}
-    routes = [Route(path, guarded(role, handler), methods=methods) for path, methods, role, handler in ROUTES]
-    app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+    errors: dict[type[Exception], ErrorAnswer]
+    errors = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake}
+    endpoints = [(path, methods, guarded(role, handler)) for path, methods, role, handler in ROUTES]
+    routes = [Route(path, endpoint, methods=methods) for path, methods, endpoint in endpoints]
+    app = Starlette(routes=routes, exception_handlers={**errors, Exception: _crash})
     app.router.redirect_slashes = False  # clients do not follow a redirect with body and credentials
     app.state.engine = engine
     app.state.health = health
@@ -85,7 +86,7 @@ def application(
     app.state.access = Access(config.api, config.account, config.operator)
     rate = config.security.requests_per_second
     app.state.verify = Verify(engine, config.security, config.workflows, config.channels, Buckets(rate, rate))
-    return app
+    return Door(app, (each for each in endpoints if "{" not in each[0]), errors, _crash)
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:

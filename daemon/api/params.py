@@ -14,7 +14,6 @@ from unicodedata import category
 from urllib.parse import parse_qsl
 
 import phonenumbers
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 
 from daemon.core.milliseconds import Ms, seconds
@@ -119,7 +118,8 @@ def _digits(value: str) -> bool:
 
 async def gather(http: HttpRequest) -> Parameters:
     """All parameters of a request. Raises HttpError for a body that is too large, cut off, or not what it says."""
-    fields: list[tuple[str, Any]] = _query_fields(http.scope["query_string"])
+    query = http.scope["query_string"]
+    fields: list[tuple[str, Any]] = _query_fields(query) if query else []
     if http.method == "POST":
         fields += _body_fields(http.headers.get("content-type", ""), await _body(http))
     if len(fields) > MAX_FIELDS:
@@ -135,14 +135,15 @@ def _query_fields(query: bytes) -> list[tuple[str, Any]]:
 
 
 async def _body(http: HttpRequest) -> bytes:
-    body = bytearray()
-    try:
-        async for part in http.stream():
-            body += part
-            if len(body) > MAX_BODY:
-                raise HttpError(413, "Body too large", f"A body has at most {MAX_BODY} octets.")
-    except ClientDisconnect as exc:
-        raise HttpError(400, "Body cut off", "The connection ended before the body did.") from exc
+    body, more = bytearray(), True
+    while more:
+        message = await http.receive()
+        if message["type"] == "http.disconnect":
+            raise HttpError(400, "Body cut off", "The connection ended before the body did.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY:
+            raise HttpError(413, "Body too large", f"A body has at most {MAX_BODY} octets.")
     return bytes(body)
 
 
@@ -160,8 +161,14 @@ def _body_fields(content_type: str, body: bytes) -> list[tuple[str, Any]]:
 
 
 def _form_fields(octets: bytes) -> list[tuple[str, Any]]:
-    """Raises ValueError."""
-    return list(parse_qsl(octets.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+    """As parse_qsl, which takes five times as long where nothing is escaped. Raises ValueError."""
+    text = octets.decode()
+    if "%" in text or "+" in text:
+        return list(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+    if text.count("&") >= MAX_FIELDS:
+        raise ValueError("too many parameters")
+    parts = (part.partition("=") for part in text.split("&") if part)
+    return [(name, value) for name, _, value in parts]
 
 
 def _is_form(body: bytes) -> bool:
@@ -228,7 +235,8 @@ def phone_number(text: str, country: str | None, name: str = "number") -> phonen
     if len(text) > MAX_NUMBER:
         raise invalid(name, "must be a phone number in international format")
     # Marks of direction come along when a number is copied from a page that is written from right to left.
-    written = "".join(character for character in text if category(character) != "Cf").strip()
+    marked = not text.isascii() and any(category(character) == "Cf" for character in text)
+    written = ("".join(character for character in text if category(character) != "Cf") if marked else text).strip()
     if country is None:
         written = LEADING.sub("", written, count=1)
         if PLUS.isdisjoint(written):

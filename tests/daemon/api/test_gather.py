@@ -4,11 +4,14 @@ import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import Request
 
-from daemon.api.params import HttpError, Parameters, gather
+from daemon.api.params import MAX_FIELDS, HttpError, Parameters, _form_fields, gather
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -102,3 +105,27 @@ def test_a_request_has_at_most_100_parameters() -> None:
     many = json.dumps({str(number): "" for number in range(100)}).encode()
     gathered(b"", many, kind=JSON)
     assert refusal(b"a=1", many, kind=JSON) == (413, "Too many parameters")
+
+
+@given(st.text("ab=&;%+2C\u00e9\u2066 ", max_size=40) | st.text(max_size=20))
+def test_a_form_is_read_as_the_library_reads_it(text: str) -> None:
+    """Where nothing is escaped the form is split here, since that is quicker."""
+    octets = text.encode(errors="surrogatepass")
+    try:
+        expected = parse_qsl(octets.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except ValueError:
+        with pytest.raises(ValueError):
+            _form_fields(octets)
+    else:
+        assert _form_fields(octets) == expected
+
+
+@pytest.mark.parametrize("escaped", ["", "%20"])
+@pytest.mark.parametrize(("count", "read"), [(MAX_FIELDS, True), (MAX_FIELDS + 1, False)])
+def test_a_form_has_at_most_a_hundred_fields(escaped: str, count: int, read: bool) -> None:
+    octets = "&".join(f"n{number}={escaped}" for number in range(count)).encode()
+    if read:
+        assert len(_form_fields(octets)) == count
+    else:
+        with pytest.raises(ValueError):
+            _form_fields(octets)
