@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.client.connection import Unreachable
+from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS
 from daemon.store.sqlite.library import connect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
@@ -23,11 +24,13 @@ VERIFICATIONS, NETWORK_S = 150, 0.02
 ABSENT = modem_section("/dev/pinwheel-absent")
 SETTINGS = "[security]\nrequests_per_second = 0\n"
 FAR_MS = 99_990_000_000_000
-PENDING = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
-    INSERT INTO request SELECT i, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 6, 'sms:125000',
-    300000, 0, :now, '', 'VERIFY', '', 'IN PROGRESS', 1, 1, :now, 0, :now + 3600000 + i, :now, :now, NULL FROM n"""
-QUEUED = """INSERT INTO attempt SELECT id, 0, 'sms', 1, 99990000000000, created_ms, 'queued', 0, '', '', '', NULL
-    FROM request"""
+PENDING = f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
+    INSERT INTO request (id, {REQUEST_COLUMNS})
+    SELECT i, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 6, 'sms:125000',
+    300000, 0, :now, '', 'VERIFY', '', 'IN PROGRESS', 1, 1, :now, 0, :now + 3600000 + i, :now, :now, NULL FROM n"""  # noqa: S608
+QUEUED = f"""INSERT INTO attempt (request, {ATTEMPT_COLUMNS})
+    SELECT id, 0, 'sms', 1, 99990000000000, created_ms, 'queued', 0, '', '', '', NULL
+    FROM request"""  # noqa: S608
 ON_DUTY_S, PENDING_MB, IDLE_CPU, QUEUED_S, QUEUED_MB, RSS_MB, ROW_OCTETS, CPU_MS = 0.35, 20, 0.3, 0.5, 90, 60, 1000, 2.5
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.store.rows import REQUEST_COLUMNS
 from daemon.store.sqlite.library import connect
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section
@@ -22,11 +23,12 @@ SECONDS, PAUSE_S = 2.0, 0.003
 P99_MS = 5.0
 
 FILL = (
-    """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :requests)
-        INSERT INTO request SELECT i, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 1, 'sms:125000',
+    f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :requests)
+        INSERT INTO request (id, {REQUEST_COLUMNS})
+    SELECT i, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 1, 'sms:125000',
         300000, 0, 1700000000000 + i, '', 'VERIFY', '',
         CASE WHEN i % (:requests / :active) = 0 THEN 'IN PROGRESS' ELSE 'EXPIRED' END, 1, 1, 1700000300000, 0,
-        CASE WHEN i % (:requests / :active) = 0 THEN 99990000000000 END, 1, 1, 1 FROM n""",
+        CASE WHEN i % (:requests / :active) = 0 THEN 99990000000000 END, 1, 1, 1 FROM n""",  # noqa: S608
     """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :events)
         INSERT INTO history SELECT i, 1700000000000 + i, printf('%032x', 1 + i % :requests), 'event', 0,
         'attempt of SMS by sim1' FROM n""",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.store.rows import REQUEST_COLUMNS
 from daemon.store.sqlite.library import connect
 from tests.bench.peers import cpu_s
 from tests.bench.services import pinwheel, rivals_python
@@ -19,10 +20,11 @@ LEAD_S = 6.0  # until the first is due: the daemon starts meanwhile
 P99_GOAL_MS = 25.0
 OTHERS = ("apscheduler", "huey")
 # In the last event of its workflow, so that it expires when it is due.
-DUE = """WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :count - 1)
-    INSERT INTO request SELECT NULL, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 6, 'sms:125000',
+DUE = f"""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :count - 1)
+    INSERT INTO request (id, {REQUEST_COLUMNS})
+    SELECT NULL, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 6, 'sms:125000',
     300000, 0, :first, '', 'VERIFY', '', 'IN PROGRESS', 1, 1, :first, 0, :first + i * 1000 / :a_second, :first, :first,
-    NULL FROM n"""
+    NULL FROM n"""  # noqa: S608
 LATE = """SELECT max(h.at_ms) - (r.created_ms + (r.id - 1) * 1000 / ?) FROM request r
     JOIN history h ON h.request_id = r.public_id GROUP BY r.id"""
 OPEN = "SELECT count(*) FROM request WHERE status = 'IN PROGRESS'"

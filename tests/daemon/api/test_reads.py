@@ -10,6 +10,7 @@ import pytest
 
 from daemon.client.connection import _UnixConnection
 from daemon.store.contract import MAX_CHECKS
+from daemon.store.rows import REQUEST_COLUMNS
 from daemon.store.sqlite.library import connect
 from tests.gateway import Gateway
 
@@ -18,10 +19,11 @@ WITH_ALL = f"{1:032x}"  # the request that has all the checks and events
 HELD_UP_S = 0.5  # by what else runs on a machine of tests; the longest of these reads takes seconds
 
 FILL = (
-    """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :requests)
-        INSERT INTO request SELECT i, printf('%032x', i), '447700900123', 'Acme', 'en-gb', 4, 1, 'sms:125000', 300000,
+    f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :requests)
+        INSERT INTO request (id, {REQUEST_COLUMNS})
+    SELECT i, printf('%032x', i), '447700900123', 'Acme', 'en-gb', 4, 1, 'sms:125000', 300000,
         0, 1700000000000 + i, '', 'VERIFY', '', CASE i % 1000 WHEN 0 THEN 'IN PROGRESS' ELSE 'EXPIRED' END, 1, 1,
-        1700000300000, 0, CASE i % 1000 WHEN 0 THEN 99990000000000 END, 1, 1, 1 FROM n""",
+        1700000300000, 0, CASE i % 1000 WHEN 0 THEN 99990000000000 END, 1, 1, 1 FROM n""",  # noqa: S608
     """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :events)
         INSERT INTO history SELECT i, i, printf('%032x', 1), 'event', 0, 'sms A' FROM n""",
     """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :checks)
