@@ -13,9 +13,9 @@ from drivers.pyvoip.options import Options, rtp_range
 from drivers.pyvoip.phone_call import PhoneCall
 from drivers.pyvoip.transport import family_of
 from drivers.pyvoip.trunk import Trunk
+from drivers.rtp.keys import Keys, Profile
 from drivers.rtp.messages import Media
 from drivers.rtp.sockets import accept_only
-from drivers.rtp.srtp import Keys, Profile
 from drivers.rtp.supervisor import Supervisor
 from drivers.sip.address import Address
 from drivers.sip.sdes import Suite

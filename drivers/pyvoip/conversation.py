@@ -5,6 +5,7 @@ Pure: times are arguments, in seconds. The driver plays what this returns, and r
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 from drivers import KEY_S
 
@@ -73,6 +74,8 @@ class Conversation:
                 self.waits_until = now + KEY_S
             case Say.SPEECH | Say.AGAIN:
                 return self._after_the_pin(now)
+            case _:
+                assert_never(self.said)
         return None
 
     def key(self, digit: str, now: float, by: By = By.EVENT) -> Say | None:

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
-from drivers.rtp.srtp import Keys
+from drivers.rtp.keys import Keys
 
 FRAME_MS = 20  # RFC 3551 4.2: the default packet time
 HEARTBEAT_S = 0.4

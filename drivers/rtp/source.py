@@ -19,6 +19,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from ipaddress import ip_address, ip_network
+from typing import assert_never
 
 Address = tuple[str, int]
 
@@ -172,13 +173,16 @@ class Source:
             return Decision.IGNORED
         if self._row is None or not self._row.take(packet):
             self._row = Row(packet.address, packet.ssrc, packet.sequence, now)
-        match self._trust(packet, self._row, now):
+        trust = self._trust(packet, self._row, now)
+        match trust:
             case Trust.FOLLOWED:
                 return self._follow(packet, now)
             case Trust.LISTENED_TO:
                 return Decision.ACCEPTED
             case Trust.NONE:
                 return Decision.IGNORED
+            case _:
+                assert_never(trust)
 
     def _trust(self, packet: Facts, row: Row, now: float) -> Trust:
         same = packet.ssrc == self._ssrc

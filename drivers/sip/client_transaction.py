@@ -6,6 +6,7 @@ is an argument, and the timers are data, as in `server_transaction`.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 from drivers.sip.address import Address, Timers
 from drivers.sip.message import Message
@@ -101,6 +102,8 @@ class ClientTransaction:
                 return self._completed(event)
             case State.TERMINATED | State.TIMED_OUT:
                 return False
+            case _:
+                assert_never(self.state)
 
     def _calling(self, event: Event, now: float) -> bool:
         """17.1.1.2, 17.1.2.2. An INVITE that was answered rings as long as its caller likes."""

@@ -7,6 +7,7 @@ is an argument, and the timers are data: `ServerTransactions` owns the clock's s
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 from drivers.sip.address import Address, Timers
 from drivers.sip.message import Malformed, Message, parameters
@@ -82,6 +83,8 @@ class ServerTransaction:
                 return self._confirmed(event)
             case State.TERMINATED:
                 return False
+            case _:
+                assert_never(self.state)
 
     def _completed(self, event: Event, now: float) -> bool:
         """Figures 7 and 8."""

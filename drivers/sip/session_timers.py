@@ -39,6 +39,3 @@ class SessionTimers:
 
     def deadline(self) -> float:
         return min(self._due.values(), default=float("inf"))
-
-    def __bool__(self) -> bool:
-        return bool(self._due)

@@ -61,9 +61,9 @@ class UserAgentClient:
 
     def refresh(self, call: OutgoingCall, now: float) -> None:
         """Keep a session up that is ours to keep (RFC 4028 7.2)."""
+        assert call.dialog is not None
         self.sessions.begin_again(call, now)
-        if call.state is State.SPEAKING and call.dialog is not None:
-            self.send_all([call.requests.refresh(call.dialog)], call, now)
+        self.send_all([call.requests.refresh(call.dialog)], call, now)
 
     def refreshing(self, call: OutgoingCall) -> bool:
         """A re-INVITE or UPDATE of ours waits for its answer."""

@@ -15,9 +15,10 @@ from itertools import pairwise
 import pytest
 
 from drivers.codecs.g711 import ulaw_encode
+from drivers.rtp.keys import Keys, Profile
 from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, Media, PacerEvent, Stopped
 from drivers.rtp.pacer import Pacer, PacerGone
-from drivers.rtp.srtp import Keys, Profile, SrtpContext
+from drivers.rtp.srtp import SrtpContext
 from tests.peers.talker import Talker, rtp
 
 FRAME = 160

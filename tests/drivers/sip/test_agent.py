@@ -319,6 +319,58 @@ def test_offers_that_cross_are_refused_by_both_and_ours_is_made_again() -> None:
     assert [message.method for message, _ in sent(ours)] == ["UPDATE"]
 
 
+@pytest.mark.parametrize("least", ["120", "120;x=y"])
+def test_a_longer_session_is_asked_for_once(least: str) -> None:
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 422, ("min-se", least)), FIRST, 0.1)
+    _, (again, _) = sent(ours)
+    assert (again.get("session-expires"), again.get("min-se")) == ("1800", "120")
+    ours.receive(reply(again, 422, ("min-se", "3600")), FIRST, 0.2)
+    assert [event.status for event in call.events if isinstance(event, Ended)] == [422]
+
+
+def test_a_late_refusal_of_a_server_whose_place_the_next_has_taken_changes_nothing() -> None:
+    ours = agent(FIRST, SECOND)
+    call, first = placed(ours)
+    ours.poll(4.0)
+    ours.receive(reply(first, 486), FIRST, 4.1)
+    assert call.events == []
+
+
+def test_a_call_ends_once() -> None:
+    call, _ = answered(agent())
+    call.on_gone()
+    assert call.abandon("no ACK") == []
+    assert [event.status for event in call.events if isinstance(event, Ended)] == [481]
+
+
+def test_a_mistake_within_a_call_ends_it_and_nothing_of_it_is_kept() -> None:
+    ours = agent()
+    call, _ = placed(ours)
+    ours.give_up(call, 1.0)
+    assert (ours.calls, ours.idle, ours.deadline()) == ({}, True, float("inf"))
+    assert [event.reason for event in call.events if isinstance(event, Ended)] == ["internal error"]
+
+
+def test_a_call_that_was_hung_up_before_it_was_answered_is_hung_up_when_it_is() -> None:
+    ours = agent()
+    call, invite = placed(ours)
+    ours.hang_up(call, 0.1)
+    ours.receive(reply(invite, 200, body=SDP), FIRST, 0.2)
+    assert [message.method for message, _ in sent(ours)] == ["ACK", "BYE"]
+    assert [event.status for event in call.events if isinstance(event, Ended)] == [487]
+
+
+def test_a_request_for_a_call_that_is_over_does_not_change_it() -> None:
+    ours = agent()
+    call, _ = answered(ours)
+    ours.hang_up(call, 2.0)
+    sent(ours)
+    ours.receive(asked(call, "INVITE", 1, body=SDP), FIRST, 2.1)
+    assert statuses(ours) == [481]
+
+
 # --- where we are seen -------------------------------------------------------------------------------------
 
 

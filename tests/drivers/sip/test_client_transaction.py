@@ -108,3 +108,11 @@ def test_what_rests_is_not_sent_again_and_may_still_be_answered() -> None:
     made.rest()
     assert sent_at(made, 31.0) == []
     assert made.receive(200, 31.5)
+
+
+def test_what_is_answered_is_not_sent_again_though_its_connection_is_lost() -> None:
+    made = transaction("BYE")
+    made.receive(200, 1.0)
+    made.repeat(1.0)
+    assert sent_at(made, 3.0) == []
+    assert made.state is State.COMPLETED

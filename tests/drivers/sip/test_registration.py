@@ -19,6 +19,7 @@ from drivers.sip.address import Kind
 from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parameters, parse, uri_of
 from drivers.sip.registration import Registration
+from drivers.sip.requester import Identity
 from tests.drivers.pyvoip.test_driver import driver
 from tests.drivers.pyvoip.test_trunk import state
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, reply, sent
@@ -557,3 +558,18 @@ def test_a_daemon_that_was_killed_is_registered_at_once_and_takes_its_contact_ba
             assert trunk.registrar.bound == [before]
         assert trunk.registrar.bound == []
     assert (tmp_path / "voice.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_over_tcp_we_have_no_contact_to_remember_before_there_is_a_connection() -> None:
+    registration = Registration(Identity("sip:gw@trunk.example", "gw", "", Kind.TCP), "sip:trunk.example")
+    registration.request()
+    assert registration.contacts == ()
+
+
+def test_a_call_without_an_answer_does_not_hurry_a_registration_that_has_failed() -> None:
+    registration = Registration(Identity("sip:gw@trunk.example", "gw", "192.0.2.9:5060"), "sip:trunk.example")
+    registration.request()
+    registration.on_time_out("no response", 10.0)
+    due = registration.due
+    registration.suspect(10.5)
+    assert registration.due == due > 10.5

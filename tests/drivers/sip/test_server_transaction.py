@@ -4,7 +4,7 @@ import pytest
 
 from drivers.sip.address import Address, Timers
 from drivers.sip.message import Message
-from drivers.sip.server_transaction import MOST, ServerTransactions, key
+from drivers.sip.server_transaction import MOST, Event, ServerTransaction, ServerTransactions, key
 
 FAR = ("192.0.2.1", 5060)
 TIMERS = Timers()
@@ -166,3 +166,15 @@ def test_a_flood_within_a_call_costs_a_bounded_table() -> None:
     for made in flood:
         table.kept.begin(made, Message((), status=200, reason="OK"), FAR, 0.0)
     assert [made for made in flood if table.kept.repeated(made, 0.0)] == flood[MOST:]
+
+
+@pytest.mark.parametrize(
+    ("invite", "status", "event"),
+    [(True, 200, Event.H), (True, 200, Event.J), (True, 486, Event.L), (False, 200, Event.ACK), (False, 200, Event.I)],
+)
+def test_what_a_state_does_not_list_changes_nothing(invite: bool, status: int, event: Event) -> None:
+    made = ServerTransaction(invite, b"x", status, ("192.0.2.1", 5060), (), Timers(), reliable=False)
+    made.begin(0.0)
+    before = made.state
+    assert not made.on(event, 1.0)
+    assert (made.state, made.acknowledged) == (before, False)
