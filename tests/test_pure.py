@@ -27,6 +27,7 @@ STANDARD = {
     "enum",
     "functools",
     "itertools",
+    "operator",
 }
 STANDARD |= {"base64", "copy", "hashlib", "ipaddress", "json", "math", "re", "string", "struct", "typing", "urllib"}
 STANDARD |= {"random", "secrets"}  # tags, branches, keys and RTP's first numbers have to be unguessable
