@@ -49,7 +49,7 @@ from daemon.core.model import (
     StepDue,
     Verdict,
 )
-from daemon.core.outcomes import Accepted, Busy, Outcome, Unknown
+from daemon.core.outcomes import Accepted, Busy, EventHasRun, Outcome, TooEarly, Unknown
 from tests.daemon.core.story import request, started
 
 POLICY = Policy(resend={"sim1": True}, on_refused="next", on_dropped="wait")
@@ -197,3 +197,68 @@ def test_what_time_or_a_device_has_done_is_not_forgotten() -> None:
 def test_no_number_shows_in_a_command() -> None:
     assert NUMBER not in repr([ChargeTest("sim1", NUMBER), RefundTest("sim1", NUMBER), Charge(s(1), "sim1", NUMBER)])
     assert NUMBER not in repr([Report(NUMBER, "7", "sim1", s(0), True, ""), Refund("sim1", NUMBER)])
+
+
+# --- what is left out -------------------------------------------------------------------------------------------
+
+
+def test_the_policy_of_an_operator_who_says_nothing_is_the_references() -> None:
+    assert Policy() == Policy(1, s(30), 2, "wait", "wait", {})
+    assert not any(Policy().moves_on(verdict) for verdict in Verdict)
+
+
+def test_what_a_lane_does_not_say_is_nothing() -> None:
+    assert Settle(ID, 0, Verdict.TAKEN) == Settle(ID, 0, Verdict.TAKEN, "", "", "", 1)
+    assert SettleLate(ID, 0, Verdict.TAKEN, "sim1") == SettleLate(ID, 0, Verdict.TAKEN, "sim1", "", "")
+    assert AddNote(ID, 0, "seen") == AddNote(ID, 0, "seen", "", insist=False)
+    assert Report(NUMBER, "7", "sim1", s(0), True, "").insist
+    assert "hello" not in repr(AddNote("", None, "incoming", "hello"))
+
+
+@pytest.mark.parametrize(
+    ("device", "step", "resends"), [("sim1", 0, True), ("sim2", 0, False), ("sim3", 0, False), ("sim1", 1, False)]
+)
+def test_a_message_goes_out_again_only_where_the_policy_of_its_modem_says_so(
+    device: str, step: int, *, resends: bool
+) -> None:
+    policy = Policy(resend={"sim1": True, "sim2": False})
+    assert policy.resends(advance(WAITING, AttemptStarted(0, s(1), device))[0], step) is resends
+
+
+# --- in its time ------------------------------------------------------------------------------------------------
+
+
+def test_a_timer_that_is_due_runs_the_next_event() -> None:
+    after = decide(Fire(7), Loaded(7, WAITING), s(125), POLICY).after
+    assert after is not None
+    assert (after.step, after.last_event_at) == (2, s(125))
+
+
+@pytest.mark.parametrize(
+    ("at", "moved_on", "outcome"),
+    [
+        (29.9, False, TooEarly(s(30))),
+        (30, False, Accepted()),
+        (40, True, EventHasRun(2)),
+        (20, True, TooEarly(s(30))),
+    ],
+)
+def test_a_cancel_keeps_the_limits_of_the_policy(at: float, outcome: Outcome, *, moved_on: bool) -> None:
+    before = advance(WAITING, NextRequested(s(10)))[0] if moved_on else WAITING
+    assert decide(Cancel(MINE, ID), Loaded(7, before), s(at), POLICY).outcome == outcome
+
+
+def test_what_was_interrupted_is_so_at_the_time_of_the_start() -> None:
+    elsewhere = advance(WAITING, AttemptStarted(0, s(1), "sim2"))[0]
+    after = decide(Interrupt(ID, 0), Loaded(7, elsewhere), s(50), POLICY).after
+    assert after is not None
+    assert after.attempts[0].settled_at == s(50)
+
+
+def test_a_decision_says_what_it_is_of() -> None:
+    new = decide(Start(MINE, request(1)), Loaded(), s(50), POLICY)
+    assert (new.row, new.request_id, new.changed) == (0, request(1).id, True)
+    note = decide(AddNote(ID, 0, "seen"), Loaded(), s(50), POLICY)
+    assert (note.row, note.request_id) == (0, ID)
+    charge = decide(ChargeTest("sim1", NUMBER), Loaded(), s(50), POLICY)
+    assert (charge.request_id, charge.begun(0), charge.outcome) == ("", None, Unknown())
