@@ -69,14 +69,15 @@ def _warm() -> None:
     hypothesis.settings.load_profile("mutate")
 
 
-def _print_row(name: str, outcome: Outcome, equivalent: int, goal: float) -> float:
-    """Returns the score."""
+def _print_row(name: str, outcome: Outcome, equivalent: int, goal: float) -> bool:
+    """Whether the goal is met, by those that were tried."""
     count = Counter(outcome.fates.values())
     tried = count[Fate.KILLED] + count[Fate.SURVIVED]
-    score = count[Fate.KILLED] / tried if tried else 1.0
+    score = count[Fate.KILLED] / tried if tried else None
+    shown = "-" if score is None else f"{score:.0%}"
     numbers = f"{tried + count[Fate.NOT_RUN] + equivalent:>8}{count[Fate.KILLED]:>8}{count[Fate.SURVIVED]:>10}"
-    print(f"{name:34}{numbers}{equivalent:>12}{count[Fate.NOT_RUN]:>9}{score:>8.0%}{goal:>7.0%}", flush=True)
-    return score
+    print(f"{name:34}{numbers}{equivalent:>12}{count[Fate.NOT_RUN]:>9}{shown:>8}{goal:>7.0%}", flush=True)
+    return score is None or score >= goal
 
 
 def _print_survivors(module: Module, mutants: list[Mutant], outcome: Outcome) -> None:
@@ -130,8 +131,7 @@ def main() -> int:
         mutants = random.Random(given.seed).sample(module.mutants, min(sample or 10**9, len(module.mutants)))
         tried = [mutant for mutant in mutants if equivalent.isdisjoint(_keys(mutant))]
         outcome = run(TARGETS[name], module, tried, plan)
-        score = _print_row(name, outcome, len(mutants) - len(tried), TARGETS[name].goal)
-        met &= score >= TARGETS[name].goal and not stale
+        met &= _print_row(name, outcome, len(mutants) - len(tried), TARGETS[name].goal) and not stale
         shown.append((module, sorted(tried, key=lambda mutant: mutant.number), outcome, stale))
     for module, tried, outcome, stale in shown:
         _print_survivors(module, tried, outcome)

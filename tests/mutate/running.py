@@ -99,6 +99,8 @@ class Outcome:
 def run(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan) -> Outcome:
     """Try the mutants of a module."""
     outcome = Outcome(dict.fromkeys((mutant.number for mutant in mutants), Fate.NOT_RUN))
+    if time.monotonic() >= plan.until:
+        return outcome
     inside = [mutant for mutant in mutants if mutant.in_function]
     if target.tests:
         _in_place(target, module, inside, plan, outcome)
