@@ -46,7 +46,7 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.message": Target(OTHERS, (SIP + "test_message.py", REPR)),
     "drivers.sip.uri": Target(OTHERS, (SIP + "test_uri.py",)),
     "drivers.sip.sdp": Target(OTHERS, (SIP + "test_sdp.py",)),
-    "drivers.sip.call": Target(OTHERS, (SIP + "test_dialog.py", SIP + "test_agent.py")),
+    "drivers.sip.call": Target(OTHERS, (SIP + "test_call.py", SIP + "test_dialog.py", SIP + "test_agent.py")),
     "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", SIP + "test_agent.py")),
     "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", REPR)),
     "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
