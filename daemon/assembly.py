@@ -70,6 +70,8 @@ def assemble(config: Config, path: Path) -> Daemon:
 def _opened(config: Config) -> tuple[SqliteStore, bytes, float]:
     """The store, the key that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     place = masterkey.place(config.security.key_file, _state_directory(config))
+    if config.store.path is None:
+        raise StoreUnusable("[store] url: the daemon cannot use PostgreSQL yet")
     store = SqliteStore(config.store.path)
     store.open()
     with contextlib.ExitStack() as undo:
@@ -82,7 +84,7 @@ def _opened(config: Config) -> tuple[SqliteStore, bytes, float]:
 
 
 def _state_directory(config: Config) -> Path:
-    directory = config.store.path.parent
+    directory = config.store.directory
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     except OSError as exc:

@@ -52,7 +52,7 @@ def setting(
 ) -> Any:
     """A configuration key: its default, one sentence, unit, bounds or choices, checks.
 
-    quoted: messages may repeat a wrong value; False for what may be a secret that was written in the wrong place.
+    quoted: messages and reprs may repeat a value; False for what may be a secret that was written in the wrong place.
     """
     metadata = {
         "help": help,
@@ -66,5 +66,5 @@ def setting(
         "quoted": quoted,
     }
     if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=lambda: list(default), metadata=metadata, repr=quoted)
+    return field(default=default, metadata=metadata, repr=quoted)

@@ -89,7 +89,9 @@ def _opened(config: "Config") -> "Iterator[tuple[SqliteStore, Place]]":
     from daemon.store.contract import StoreUnusable
     from daemon.store.sqlite.store import SqliteStore
 
-    state = config.store.path.parent
+    state = config.store.directory
+    if config.store.path is None:
+        raise click.ClickException("[store] url: this command cannot use PostgreSQL yet")
     store = SqliteStore(config.store.path)
     try:
         become(pwd.getpwuid(os.stat(state).st_uid).pw_name)

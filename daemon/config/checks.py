@@ -15,11 +15,13 @@ from typing import Any, Protocol
 
 from daemon.prompts.library import slug
 from daemon.resources import DEFAULT_SOCKET
+from daemon.store.postgres import address as postgres
 from drivers.checks import (
     bindable,
     is_address,
     pair,
     printable,
+    secret_file,
     split_port,
     whole_path,
     writable_directory,
@@ -137,8 +139,10 @@ def certificate(path: str, api: Listening) -> Iterator[Fault]:
 
 def database_url(value: str) -> str:
     """It is not repeated: it may hold a password."""
+    if value.startswith(postgres.PREFIX):
+        return postgres.mistake(value)
     if not value.startswith(SQLITE_PREFIX):
-        return f'must start with "{SQLITE_PREFIX}", e.g. "{EXAMPLE_URL}"'
+        return f'must start with "{SQLITE_PREFIX}" or "{postgres.PREFIX}", e.g. "{EXAMPLE_URL}"'
     path = value.removeprefix(SQLITE_PREFIX)
     if not path.startswith("/"):
         return f'the path must begin with "/", so that there are four slashes: "{EXAMPLE_URL}"'
@@ -147,13 +151,16 @@ def database_url(value: str) -> str:
     return ""
 
 
-def database_file(url: str) -> Path:
-    """The file of a SQLite database."""
-    return Path(url.removeprefix(SQLITE_PREFIX))
+def database_file(url: str) -> Path | None:
+    """The file of a SQLite database; None of a PostgreSQL database."""
+    return Path(url.removeprefix(SQLITE_PREFIX)) if url.startswith(SQLITE_PREFIX) else None
 
 
 def database(url: str, _: object) -> Iterator[Fault]:
     path = database_file(url)
+    if path is None:
+        yield from _libpq()
+        return
     yield from writable_directory(path.parent, Severity.FATAL)
     beside = (Path(f"{path}{more}") for more in ("-wal", "-shm"))
     for each in (path, *beside, path.with_suffix(".lock")):
@@ -162,6 +169,26 @@ def database(url: str, _: object) -> Iterator[Fault]:
         with path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
                 yield Fault(f"{path} is no SQLite database; name another file", Severity.FATAL)
+
+
+def _libpq() -> Iterator[Fault]:
+    try:
+        import psycopg  # noqa: F401 - late: it loads libpq, which only PostgreSQL needs
+    except ImportError:
+        yield Fault("PostgreSQL's client library is missing; run: apt install libpq5", Severity.FATAL)
+
+
+class Reaching(Protocol):
+    """What the password is for, of [store]."""
+
+    @property
+    def url(self) -> str: ...
+
+
+def database_password(path: str, store: Reaching) -> Iterator[Fault]:
+    yield from secret_file(Severity.FATAL)(path, store)
+    if path and database_file(store.url) is not None:
+        yield Fault(f'a SQLite file has no password; it is for a url "{postgres.PREFIX}..."', Severity.WARNING)
 
 
 def prefix(value: str) -> str:

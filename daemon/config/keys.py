@@ -3,6 +3,7 @@
 A driver's own keys are the fields of its `Options`; they stand beside the keys here in `[[modem]]` and `[voice]`.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from daemon.core.model import Channel, Step
 from daemon.core.workflows import FIRST_CUSTOM_ID, WORKFLOWS
 from daemon.prompts.library import LEVEL_DBFS
 from daemon.resources import DEFAULT_SOCKET
-from drivers.checks import readable_directory, secret_file, whole_path
+from drivers.checks import STATE_DIRECTORY, readable_directory, secret_file, whole_path
 from drivers.settings import Severity, setting
 
 
@@ -59,15 +60,30 @@ class Api:
 class Store:
     url: str = setting(
         checks.EXAMPLE_URL,
-        "The database; four slashes make the path absolute.",
+        'The database: a SQLite file (four slashes make the path absolute), or "postgresql://USER@HOST/DATABASE".',
         check=checks.database_url,
         probe=checks.database,
         quoted=False,
     )
+    password_file: str = setting(
+        "",
+        'A file with the password of a PostgreSQL database; empty: the systemd credential "pinwheel-database", if any.',
+        check=whole_path,
+        probe=checks.database_password,
+        quoted=False,
+    )
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL."""
         return checks.database_file(self.url)
+
+    @property
+    def directory(self) -> Path:
+        """Where the daemon has its own files: beside the SQLite file, else where systemd lets it write."""
+        if self.path is not None:
+            return self.path.parent
+        return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or STATE_DIRECTORY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,11 @@ def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
 
 
 def _master_key(config: Config) -> Iterator[Finding]:
-    """The key that will be used, with the database that knows it."""
-    where = masterkey.place(config.security.key_file, config.store.path.parent)
+    """The key that will be used, with the database that knows it; PostgreSQL is asked at the start only."""
+    where = masterkey.place(config.security.key_file, config.store.directory)
+    path = config.store.path
     try:
-        masterkey.check(where, *masterkey.expected(config.store.path))
+        masterkey.check(where, *(masterkey.expected(path) if path is not None else ("", 0)))
     except masterkey.KeyUnusable as exc:
         yield Finding("[security] key_file", str(exc), Severity.FATAL)
 

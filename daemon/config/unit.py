@@ -38,8 +38,8 @@ def kept_from(config: Config, changes: str) -> Iterator[Finding]:
                 yield from _port(f"{where} port", value, changes)
             elif isinstance(value, str) and value.startswith("/"):
                 yield from _hidden(f"{where} {f.name}", Path(value), changes)
-            if f.name in ("url", "state_file"):
-                path = config.store.path if f.name == "url" else Path(value)
+            path = {"url": config.store.path, "state_file": Path(str(value))}.get(f.name)
+            if path is not None:
                 yield from _written(f"{where} {f.name}", path, changes)
 
 

@@ -33,7 +33,7 @@ def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Con
     if unknown:
         raise click.ClickException(f"no locale {unknown[0]!r}; there are {', '.join(sorted(LOCALES))}")
     folders = [directory_of(config, directory), shipped_prompts()]
-    reader = Reader.owner_of(config.store.path.parent) if directory is None else Reader.of(os.geteuid())
+    reader = Reader.owner_of(config.store.directory) if directory is None else Reader.of(os.geteuid())
     if folders[0].exists() and not os.access(folders[0], os.R_OK | os.X_OK):
         raise click.ClickException(f"you may not read {folders[0]}; check as root")
     wanted = locales or sorted(LOCALES)

@@ -26,6 +26,7 @@ from daemon.config.unit import kept_from
 from daemon.main import EX_CONFIG, _serve, main
 from daemon.operations.checking import check
 from daemon.operations.standby import FailedStarts
+from daemon.store.postgres.address import Address
 from drivers.pyvoip.options import Options
 from drivers.settings import Severity
 from tests.gateway import until
@@ -81,7 +82,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ('[voice]\ndriver = "asterisk"\n', "[voice] driver", 'it can be "pyvoip" or "none"'),
     ("", "[[modem]] and [voice] driver", "nothing can be sent; add a [[modem]]"),
     ('[api]\nurl = "sqlite:////var/lib/pinwheel/p.db"\n', "[api] url", "it belongs to [store]"),
-    ('[api]\npassword_file = "/x"\n', "[api] password_file", "it belongs to [voice]"),
+    ('[api]\npassword_file = "/x"\n', "[api] password_file", "it belongs to [store] and [voice]"),
     ('port = "/dev/ttyUSB0"\n' + MODEM, "port", "it is a key of [[modem]]"),
     # [api]
     ('[api]\nsocket = "control.sock"\n', "[api] socket", "must be a whole path"),
@@ -108,7 +109,19 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     (listener("cert.pem", "open.pem"), "[api] tls_cert", "run: chmod o= {dir}/open.pem"),
     # [store], [security]
     (store("sqlite:///pinwheel.db"), "[store] url", "so that there are four slashes"),
-    (store("postgresql://pinwheel:hunter2@db/pinwheel"), "[store] url", 'must start with "sqlite:///"'),
+    (store("mysql://pinwheel:hunter2@db/pinwheel"), "[store] url", 'must start with "sqlite:///" or "postgresql://"'),
+    (store("postgresql://pinwheel:hunter2@db"), "[store] url", "must name one database"),
+    (store("postgresql://pinwheel:hunter2@db/a/b"), "[store] url", "must name one database"),
+    (store("postgresql://pinwheel:hunter2@db/a#b"), "[store] url", "must name one database"),
+    (store("postgresql://pinwheel:hunter2@db:port/a"), "[store] url", "its host or its port cannot be read"),
+    (store("postgresql://pinwheel:hunter/2@db/a"), "[store] url", "write %40 for an @ and %2F for a /"),
+    (store("postgresql://[/a"), "[store] url", "its host or its port cannot be read"),
+    (store("postgresql://pinwheel@db/a?password=hunter2"), "[store] url", "name that as password_file"),
+    (store("postgresql://pinwheel@db/a?sslmod=require"), "[store] url", "there is another"),
+    (store("postgresql://pinwheel@db/a?hunter2"), "[store] url", "must be name=value"),
+    (store("postgresql://pinwheel@db/a?sslmode="), "[store] url", "sslmode behind the "),
+    (store("postgresql://pinwheel@db/a?host=/a&host=/b"), "[store] url", "stands there twice"),
+    (store("postgresql://pinwheel@db/a") + 'password_file = "{dir}/none"\n', "[store] password_file", "{dir}/none"),
     (store("sqlite:///{dir}/p.db?mode=ro"), "[store] url", "without options"),
     (store("sqlite:///{dir}"), "[store] url", "is a directory; name a file"),
     (store("sqlite:///{dir}/secret/p.db"), "[store] url", "{dir}/secret is no directory"),
@@ -243,6 +256,26 @@ def test_a_mistake_is_named_with_file_key_and_remedy(place: Path, toml: str, key
     assert "good" not in done.output
     for never in ("s3cret", "hunter2", "4711", "<Kind"):
         assert never not in done.output
+
+
+def test_a_password_that_no_database_needs_is_a_warning(place: Path) -> None:
+    path = written(place, store("sqlite:///{dir}/p.db") + 'password_file = "{dir}/secret"\n')
+    assert f"warning: {path}: [store] password_file: a SQLite file has no password" in check_config(path).output
+
+
+def test_a_configuration_shows_no_password_of_a_database() -> None:
+    config = parse(store("postgresql://pinwheel:hunter2@db/pinwheel"), Path("pinwheel.toml"))
+    assert "hunter2" not in repr(config)
+    assert "hunter2" not in f"{Address.of(config.store.url)} {Address.of(config.store.url)!r}"
+    assert str(Address.of(config.store.url)) == "pinwheel at db"
+    assert Address.of("postgresql://a%40b:x%2Fy@db:5433/p?sslmode=require").parameters == {
+        "host": "db",
+        "port": "5433",
+        "user": "a@b",
+        "password": "x/y",
+        "dbname": "p",
+        "sslmode": "require",
+    }
 
 
 @pytest.mark.parametrize("toml", [row[0] for row in MISTAKES], ids=map(str, range(len(MISTAKES))))

@@ -182,10 +182,10 @@ except ConfigErrors as exc:
 
 def test_a_driver_without_its_library_costs_its_own_keys_only() -> None:
     """The keys of the usual drivers used to be imported with the configuration, whatever it said."""
-    text = '[api]\npassword_file = "/x"\n[voice]\ndriver = "pyvoip"\n' + modem()
+    text = '[api]\nuser = "x"\n[voice]\ndriver = "pyvoip"\n' + modem()
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PYVOIP], input=text, capture_output=True, text=True, check=True
     )
-    assert "[api] password_file: no such key; the keys are" in done.stdout
+    assert "[api] user: no such key; the keys are" in done.stdout
     assert "[voice] driver: 'pyvoip' needs the Python package 'pyVoIP'" in done.stdout
     assert len(done.stdout.splitlines()) == 2
