@@ -19,6 +19,7 @@ PLACES: Mapping[str, str] = {
     "key": "daemon.cli.key",
     "modems": "daemon.cli.modems",
     "prompts": "daemon.cli.prompts.group",
+    "store": "daemon.cli.store",
 }
 """Commands that live in a module of their own, under their name there."""
 

@@ -41,3 +41,29 @@ class Progress:
     def _label(self, _: Any) -> str:
         rate = self._done / max(self._now() - self._started, 1e-3)
         return f"{self._clip} · {rate:.1f} clips/s · {self._total - self._done} left" if self._clip else ""
+
+
+class Rows:
+    """Of the tables of a database being copied, on standard error."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._told_at, self._table = now, 0.0, ""
+
+    def __enter__(self) -> "Rows":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if sys.stderr.isatty() and self._table:
+            click.echo(err=True)
+
+    def copied(self, table: str, done: int, total: int) -> None:
+        """So many rows of a table are there: told when a table begins and ends, and once a second."""
+        now = self._now()
+        if table == self._table and done < total and now - self._told_at < 1:
+            return
+        line = f"{table:8} {done:>9} of {total} rows"
+        if sys.stderr.isatty():
+            click.echo(f"{'' if table == self._table or not self._table else chr(10)}\r{line}", err=True, nl=False)
+        else:
+            click.echo(line, err=True)
+        self._told_at, self._table = now, table

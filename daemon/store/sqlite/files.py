@@ -25,6 +25,13 @@ def private(path: Path) -> int:
     return descriptor
 
 
+def private_files(path: Path) -> None:
+    """The database and those beside it, before SQLite has them: its locks would die with a descriptor of ours."""
+    for each in (path, *(Path(f"{path}{more}") for more in SIDE_FILES)):
+        if each == path or each.exists():
+            os.close(private(each))
+
+
 def lock(path: Path) -> Any:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)

@@ -7,7 +7,6 @@ second daemon out. Nobody else in this process may open the database file: POSIX
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 from daemon.store.contract import StoreUnusable
 from daemon.store.costly import Costly
 from daemon.store.group_commit import GroupCommit
-from daemon.store.sqlite.files import SIDE_FILES, lock, private
+from daemon.store.sqlite.files import lock, private_files
 from daemon.store.sqlite.library import Connection, connect, sqlite
 from daemon.store.sqlite.readers import Readers
 from daemon.store.sqlite.reading import Reading
@@ -52,9 +51,7 @@ class SqliteStore:
         self._commits.open()
 
     def _connected(self) -> Connection:
-        for path in (self._path, *(Path(f"{self._path}{more}") for more in SIDE_FILES)):
-            if path == self._path or path.exists():
-                os.close(private(path))  # before SQLite has it: its locks would die with this
+        private_files(self._path)
         writer = connect(self._path)
         try:
             migrate(writer)

@@ -1,0 +1,139 @@
+"""A database copied into another one, table by table and page by page; what was interrupted goes on.
+
+Neither has a daemon meanwhile: whoever opens a `Side` holds its lock.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from daemon.store.contract import StoreUnusable
+from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS
+
+PAGE = 1000  # rows that are written in one commit
+SOURCE_ID, COPY_OF = "database id", "copy of"  # settings: what the source is called; of a target that is not complete
+OWNED = ("owner", "lease_until_ms", "epoch")
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """key: of how many of the first columns; rows are copied in their order, so that a copy can go on."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: int = 1
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+TABLES = (
+    Table("request", ("id", *_names(REQUEST_COLUMNS), *OWNED)),
+    Table("attempt", ("request", *_names(ATTEMPT_COLUMNS), *OWNED), key=2),
+    Table("check", ("id", "request", "at_ms", "valid", "ip_address")),
+    Table("history", ("seq", "at_ms", "request_id", "kind", "step", "detail")),
+    Table("sent", ("id", "device", "at_ms", "number")),
+    Table("meta", ("name", "value")),
+)
+META = TABLES[-1]
+
+
+class Side(Protocol):
+    """One of the two databases, opened and locked. Each method raises StoreUnusable."""
+
+    def count(self, table: Table) -> int: ...
+
+    def last(self, table: Table) -> Row | None:
+        """The key of the last row."""
+
+    def page(self, table: Table, after: Row | None, limit: int) -> list[Row]:
+        """The next rows behind a key, in the order of their keys."""
+
+    def put(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows, or write over those of the same key; durable when it returns."""
+
+    def forget(self, name: str) -> None:
+        """Remove a setting."""
+
+    def count_on(self) -> None:
+        """What is added from now on is numbered behind what is there."""
+
+    def close(self) -> None: ...
+
+
+def copy(source: Side, target: Side, told: Callable[[str, int, int], None]) -> dict[str, int]:
+    """The rows of each table, which are all in the target now. told: of a table, how many rows of how many are there.
+
+    Raises StoreUnusable, for one where the target has data that are not from this source.
+    """
+    _claim(source, target)
+    for table in TABLES:
+        total, done = source.count(table), target.count(table)
+        after = target.last(table) if table is not META else None
+        told(table.name, done, total)
+        for rows in _pages(source, table, after):
+            target.put(table, rows)
+            done += len(rows)
+            told(table.name, min(done, total), total)
+    counts = {table.name: _same(source, target, table) for table in TABLES}
+    target.count_on()
+    target.forget(COPY_OF)
+    return counts
+
+
+def _claim(source: Side, target: Side) -> None:
+    """The target is empty, or has a part of this source from before."""
+    if _setting(source, COPY_OF) is not None:
+        raise StoreUnusable("the source is itself a copy that is not complete; complete that first")
+    known = _setting(source, SOURCE_ID)
+    if known is None:
+        known = secrets.token_hex(16)
+        source.put(META, [(SOURCE_ID, known)])
+    begun = _setting(target, COPY_OF)
+    if begun is None and any(target.count(table) for table in TABLES):
+        raise StoreUnusable("the target is not empty; name a database that has no data")
+    if begun not in (None, known):
+        raise StoreUnusable("the target has a part of another database; name one that has no data")
+    target.put(META, [(COPY_OF, known)])
+
+
+def _setting(side: Side, name: str) -> str | None:
+    return next((str(value) for key, value in side.page(META, None, 10_000) if key == name), None)
+
+
+def _pages(side: Side, table: Table, after: Row | None) -> Iterator[list[Row]]:
+    while rows := side.page(table, after, PAGE):
+        yield rows
+        after = rows[-1][: table.key]
+
+
+def _same(source: Side, target: Side, table: Table) -> int:
+    """How many rows both have, which are the same."""
+    (count, digest), (copied, its_digest) = _digest(source, table), _digest(target, table)
+    if (count, digest) != (copied, its_digest):
+        raise StoreUnusable(
+            f"the table {table.name} differs ({copied} of {count} rows are there): the source has changed since"
+            " the copy began; empty the target, and copy again"
+        )
+    return count
+
+
+def _digest(side: Side, table: Table) -> tuple[int, str]:
+    count, digest = 0, hashlib.sha256()
+    for rows in _pages(side, table, None):
+        kept = [row for row in rows if table is not META or row[0] != COPY_OF]
+        count += len(kept)
+        digest.update(repr([[_plain(value) for value in row] for row in kept]).encode() if kept else b"")
+    return count, digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """As both databases keep it: no boolean of its own, and no NUL in a text."""
+    if isinstance(value, bool):
+        return int(value)
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value

@@ -1,0 +1,103 @@
+"""Connections to PostgreSQL: what each is told first, and that none waits for ever for an answer.
+
+psycopg, in pure Python, loads libpq from the system. Rows travel as one JSON text each way: both ends write and read
+that in C.
+"""
+
+import json
+import time
+from collections.abc import Generator, Sequence
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from daemon.store.contract import StoreUnusable
+from daemon.store.postgres.address import Address
+
+CONNECT_S, ANSWER_S = 5, 5.0
+"""The longest that a connection may take, and the answer to one statement; then the database counts as away."""
+
+SETTINGS = {
+    "application_name": "pinwheel",
+    "connect_timeout": str(CONNECT_S),
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": str(int(ANSWER_S * 1000)),
+}
+"""Of libpq. The server is told the same of its side, so that the lock of a gateway whose host is gone ends soon."""
+
+SESSION: LiteralString = (
+    "SET synchronous_commit = on; SET timezone = 'UTC'; SET client_min_messages = warning;"
+    " SET standard_conforming_strings = on; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;"
+    " SET tcp_keepalives_count = 3; SET tcp_user_timeout = 20000; SET lock_timeout = '4s'; "
+)
+WRITER: LiteralString = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'"
+READER: LiteralString = "SET statement_timeout = '60s'; SET default_transaction_read_only = on"
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that gives an answer up after a time. answer_s: of one statement, or of what is sent together."""
+
+    answer_s = ANSWER_S
+
+    def wait(self, gen: Generator[Any, Any, Any], *limits: Any, **named: Any) -> Any:
+        """psycopg waits here for every answer. Raises psycopg.OperationalError: a server may hang."""
+        return super().wait(self._bounded(gen), *limits, **named)
+
+    def _bounded(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        end = time.monotonic() + self.answer_s
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > end:
+                    raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as done:
+            return done.value
+
+
+class Reader(Connection):
+    """For what operators look at, which may take long."""
+
+    answer_s = 65.0
+
+
+def connect(address: Address, *, read_only: bool = False) -> Connection:
+    """A connection in autocommit mode. Raises psycopg.Error."""
+    kind = Reader if read_only else Connection
+    wanted = {**SETTINGS, **address.parameters}
+    opened = kind.connect("", autocommit=True, prepare_threshold=2, **wanted)  # type: ignore[arg-type]
+    try:
+        opened.execute(SESSION + (READER if read_only else WRITER))
+    except psycopg.Error:
+        opened.close()
+        raise
+    return opened
+
+
+def away(address: Address, exc: Exception) -> StoreUnusable:
+    """libpq's message, which has no password, as one line."""
+    told = " ".join(str(exc).split()) or type(exc).__name__
+    return StoreUnusable(f"cannot use the database {address}: {told}")
+
+
+def query(text: str) -> sql.SQL:
+    """A statement that was put together from texts of our own."""
+    return sql.SQL(text)
+
+
+def plain(text: str) -> str:
+    """A text as PostgreSQL can keep it: without NUL and lone surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def as_json(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows for `jsonb_array_elements`, their texts as PostgreSQL can keep them."""
+    text = json.dumps(rows, ensure_ascii=False)
+    if "\\u0000" in text:
+        rows = [[plain(value) if isinstance(value, str) else value for value in row] for row in rows]
+        text = json.dumps(rows, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()

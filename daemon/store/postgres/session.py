@@ -1,0 +1,100 @@
+"""The session of the one gateway that has the database: an advisory lock holds every other one off."""
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+
+from daemon.store.contract import StoreUnusable
+from daemon.store.postgres.address import Address
+from daemon.store.postgres.connection import Connection, away, connect
+from daemon.store.postgres.schema import migrate
+
+LOCK = 0x70696E776865656C  # "pinwheel"
+OTHER = "another pinwheeld is running on this database"
+OF_OURS = """
+    SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
+    AND l.pid = %s AND a.backend_start = %s::timestamptz
+"""
+RELEASE_S = 2.0  # for which a session that was told to end may go on
+
+
+class TakenOver(Exception):
+    """Another gateway has had the database meanwhile: what we have in memory is not what the rows say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """epoch: counts the gateways that have had the database. pid, began: of the server's process for us."""
+
+    connection: Connection
+    epoch: int
+    pid: int
+    began: str
+
+    @property
+    def lives(self) -> bool:
+        return not self.connection.closed
+
+
+def begin(address: Address) -> Session:
+    """Take the database: the lock, and the schema brought up to date. Raises StoreUnusable."""
+    try:
+        connection = connect(address)
+        try:
+            if not _lock(connection):
+                raise StoreUnusable(f"cannot lock the database {address}: {OTHER}")
+            migrate(connection)
+            return _session(connection, "UPDATE gateway SET epoch = epoch + 1, batch = 0 RETURNING epoch")
+        except (psycopg.Error, StoreUnusable):
+            connection.close()
+            raise
+    except psycopg.Error as exc:
+        raise away(address, exc) from exc
+
+
+def resume(address: Address, before: Session) -> Session:
+    """Take it again after the session was lost. Raises psycopg.Error, StoreUnusable or TakenOver."""
+    connection = connect(address)
+    try:
+        if not _lock(connection):
+            _end(before, connection, address)
+        session = _session(connection, "SELECT epoch FROM gateway")
+        if session.epoch != before.epoch:
+            raise TakenOver(f"another pinwheeld has had the database {address} meanwhile")
+    except (psycopg.Error, StoreUnusable, TakenOver):
+        connection.close()
+        raise
+    return session
+
+
+def batch_of(session: Session) -> int:
+    """The number of the last batch that is durable."""
+    found = session.connection.execute("SELECT batch FROM gateway").fetchone()
+    assert found is not None, "the row is made with the table"
+    return int(found[0])
+
+
+def _session(connection: Connection, epoch: str) -> Session:
+    found = connection.execute(epoch.encode()).fetchone()
+    began = connection.execute(
+        "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    ).fetchone()
+    assert found is not None
+    assert began is not None
+    return Session(connection, found[0], *began)
+
+
+def _lock(connection: Connection) -> bool:
+    return connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone() == (True,)
+
+
+def _end(before: Session, connection: Connection, address: Address) -> None:
+    """The server may not have noticed that our last session is gone: end it, and take its lock."""
+    connection.execute(OF_OURS, (before.pid, before.began))
+    end = time.monotonic() + RELEASE_S
+    while not _lock(connection):
+        if time.monotonic() > end:
+            raise StoreUnusable(f"cannot lock the database {address}: {OTHER}")
+        time.sleep(0.05)

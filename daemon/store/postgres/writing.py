@@ -1,0 +1,61 @@
+"""What a batch needs, and what it has changed: a few statements each, sent together."""
+
+from collections.abc import Sequence
+
+from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS
+
+BIGINTS = frozenset({"id", "request", "at_ms", "before_ms", "count", "seq", "epoch"})
+SMALL = frozenset({"code_length", "workflow_id", "step", "generation", "wrong", "tries"})
+FLAGS = frozenset({"expiry_given", "valid"})
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _as_column(place: int, name: str) -> str:
+    """A column of rows that come as JSON arrays, in the type of the table's."""
+    kind = "bigint" if name in BIGINTS or name.endswith("_ms") else "integer" if name in SMALL else "text"
+    kind = "boolean" if name in FLAGS else kind
+    return f"(e ->> {place})::{kind} AS {name}"
+
+
+def rows_of(named: Sequence[str]) -> str:
+    """A table of the rows that are given, in their order."""
+    values = ", ".join(_as_column(place, name) for place, name in enumerate(named))
+    return f"(SELECT {values} FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS g (e, place) ORDER BY place) v"  # noqa: S608
+
+
+def insert(table: str, named: Sequence[str]) -> str:
+    return f'INSERT INTO "{table}" ({", ".join(named)}) SELECT * FROM {rows_of(named)}'  # noqa: S608
+
+
+def upsert(table: str, named: Sequence[str], keys: Sequence[str]) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in named if name not in keys)
+    return f"{insert(table, named)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+
+
+REQUEST = ("id", *names(REQUEST_COLUMNS))
+CHANGING = ("id", *REQUEST[REQUEST.index("status") :])
+ATTEMPT = ("request", *names(ATTEMPT_COLUMNS))
+INSERT_REQUESTS = insert("request", REQUEST)
+UPDATE_REQUESTS = (
+    f"UPDATE request r SET {', '.join(f'{name} = v.{name}' for name in CHANGING[1:])}"  # noqa: S608
+    f" FROM {rows_of(CHANGING)} WHERE r.id = v.id"
+)
+UPSERT_ATTEMPTS = upsert("attempt", ATTEMPT, ("request", "step"))
+INSERT_CHECKS = insert("check", ("request", "at_ms", "valid", "ip_address"))
+INSERT_HISTORY = insert("history", ("at_ms", "request_id", "kind", "step", "detail"))
+FORGET = (
+    f"DELETE FROM sent s USING {rows_of(('device', 'before_ms'))} WHERE s.device = v.device AND s.at_ms < v.before_ms"  # noqa: S608
+)
+CHARGE = (
+    f"INSERT INTO sent (device, at_ms, number) SELECT v.device, v.at_ms, v.number"  # noqa: S608
+    f" FROM {rows_of(('device', 'at_ms', 'number', 'count'))}, generate_series(1, v.count)"
+)
+REFUND = (
+    f"DELETE FROM sent WHERE id IN (SELECT n.id FROM {rows_of(('device', 'number', 'count'))}"  # noqa: S608
+    " CROSS JOIN LATERAL (SELECT id FROM sent s WHERE s.device = v.device AND s.number = v.number"
+    " ORDER BY at_ms DESC, id DESC LIMIT v.count) n)"
+)
+SET_META = upsert("meta", ("name", "value"), ("name",))

@@ -1,0 +1,81 @@
+"""The tables of a SQLite file as they are, for a copy (see `store.copying`)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daemon.store.contract import StoreUnusable
+from daemon.store.copying import Row, Table
+from daemon.store.sqlite.files import lock, private_files
+from daemon.store.sqlite.library import connect, empty_log, sqlite
+from daemon.store.sqlite.schema import migrate
+
+
+class SqliteTables:
+    """A `Side` of a copy. Raises StoreUnusable where it is made, too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: Any = lock(path.with_suffix(".lock"))
+        try:
+            with self._told():
+                private_files(path)
+                self._db = connect(path)
+                migrate(self._db)
+        except StoreUnusable:
+            self._lock.close()
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite.Error, OSError) as exc:
+            raise StoreUnusable(f"cannot use the database {self._path}: {exc}") from exc
+
+    def count(self, table: Table) -> int:
+        with self._told():
+            return int(self._db.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()[0])  # noqa: S608
+
+    def last(self, table: Table) -> Row | None:
+        key = _columns(table)[: table.key]
+        order = ", ".join(f"{name} DESC" for name in key)
+        with self._told():
+            query = f'SELECT {", ".join(key)} FROM "{table.name}" ORDER BY {order} LIMIT 1'  # noqa: S608
+            found: Row | None = self._db.execute(query).fetchone()
+        return found
+
+    def page(self, table: Table, after: Row | None, limit: int) -> list[Row]:
+        names = _columns(table)
+        key = ", ".join(names[: table.key])
+        where = f"WHERE ({key}) > ({', '.join('?' * table.key)})" if after is not None else ""
+        query = f'SELECT {", ".join(names)} FROM "{table.name}" {where} ORDER BY {key} LIMIT ?'  # noqa: S608
+        with self._told():
+            return list(self._db.execute(query, (*(after or ()), limit)))
+
+    def put(self, table: Table, rows: Sequence[Row]) -> None:
+        names = _columns(table)
+        places = ", ".join("?" * len(names))
+        query = f'INSERT OR REPLACE INTO "{table.name}" ({", ".join(names)}) VALUES ({places})'  # noqa: S608
+        with self._told(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(query, rows)
+
+    def forget(self, name: str) -> None:
+        with self._told():
+            self._db.execute("DELETE FROM meta WHERE name=?", (name,))
+
+    def count_on(self) -> None:
+        """SQLite does that by itself: it takes the number behind the highest."""
+
+    def close(self) -> None:
+        with self._told():
+            empty_log(self._db)
+        self._db.close()
+        self._lock.close()
+
+
+def _columns(table: Table) -> list[str]:
+    """What SQLite calls them: `sent` has only the row id that every table has."""
+    return ["rowid" if (table.name, name) == ("sent", "id") else name for name in table.columns]

@@ -1,0 +1,212 @@
+"""A database is copied between any two, goes on where it stopped, and is compared."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.store.contract import StoreUnusable
+from daemon.store.copying import META, TABLES, Row, Side, Table, copy
+from daemon.store.postgres.address import Address
+from daemon.store.postgres.tables import PostgresTables
+from daemon.store.sqlite.tables import SqliteTables
+from tests.peers.postgres import PASSWORD, Cluster
+
+REQUESTS = 1500  # more than one page
+
+
+def number_of(i: int) -> str:
+    return f"4477009{i:05}"
+
+
+def rows() -> dict[str, list[Row]]:
+    """Of each table; texts with a line break, with letters of other scripts, and with what PostgreSQL cannot keep."""
+    rest = ("", "VERIFY", "", "IN PROGRESS", 1, 1, 2, 0)
+    end = (3, None, None, "", None, 0)
+    request: list[Row] = [
+        (
+            i,
+            f"{i:032x}",
+            number_of(i),
+            "Acmé\n",
+            "en-gb",
+            4,
+            1,
+            "sms:125000",
+            300_000,
+            i % 2,
+            1_700_000_000_000 + i,
+            *rest,
+            i,
+            *end,
+        )
+        for i in range(1, REQUESTS + 1)
+    ]
+    attempt: list[Row] = [
+        (i, 0, "sms", 1, 2, 3, "sent", 1, "sim1", "9", "a\0b", None, "", None, 0) for i in range(1, REQUESTS + 1)
+    ]
+    return {
+        "request": request,
+        "attempt": attempt,
+        "check": [(i, i, 5, i % 2, "192.0.2.1") for i in (1, 2, 9)],
+        "history": [(i, 7, f"{1:032x}", "note", None, "größer") for i in range(1, 30)],
+        "sent": [(4, "sim1", 9, "447700900001"), (7, "sim1", 9, "447700900001")],
+        "meta": [("clock origin", "5.25"), ("Z", "1"), ("key id", "abc")],
+    }
+
+
+def filled(side: Side) -> None:
+    for table in TABLES:
+        side.put(table, rows()[table.name])
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[SqliteTables]:
+    side = SqliteTables(tmp_path / "p.db")
+    yield side
+    side.close()
+
+
+def of(postgres: Cluster, database: str) -> Address:
+    return Address.of(postgres.url(database), PASSWORD)
+
+
+@pytest.fixture
+def remote(postgres: Cluster) -> Iterator[PostgresTables]:
+    side = PostgresTables(of(postgres, postgres.new_database()))
+    yield side
+    side.close()
+
+
+def silent(_: str, __: int, ___: int) -> None:
+    pass
+
+
+def content(side: Side) -> dict[str, list[tuple[object, ...]]]:
+    return {table.name: [tuple(row) for row in side.page(table, None, 10_000)] for table in TABLES}
+
+
+def test_a_copy_to_postgresql_and_back_has_every_row(
+    sqlite: SqliteTables, remote: PostgresTables, tmp_path: Path
+) -> None:
+    filled(sqlite)
+    told: list[tuple[str, int, int]] = []
+    counts = copy(sqlite, remote, lambda *line: told.append(line))
+    assert counts == {"request": REQUESTS, "attempt": REQUESTS, "check": 3, "history": 29, "sent": 2, "meta": 4}
+    assert [line for line in told if line[0] == "request"] == [
+        ("request", done, REQUESTS) for done in (0, 1000, REQUESTS)
+    ]
+    back = SqliteTables(tmp_path / "back.db")
+    copy(remote, back, silent)
+    kept = {name: [tuple(_kept(value) for value in row) for row in lines] for name, lines in content(sqlite).items()}
+    assert content(back) == kept
+    back.close()
+
+
+def _kept(value: object) -> object:
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+
+
+def test_what_comes_after_a_copy_is_numbered_behind_it(sqlite: SqliteTables, remote: PostgresTables) -> None:
+    filled(sqlite)
+    copy(sqlite, remote, silent)
+    for sequence, last in (("request_id", REQUESTS), ("check_id_seq", 9), ("history_seq_seq", 29), ("sent_id_seq", 7)):
+        assert remote._db.execute("SELECT nextval(%s)", (sequence,)).fetchone() == (last + 1,)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_a_copy_that_was_interrupted_goes_on_where_it_stopped(sqlite: SqliteTables, remote: PostgresTables) -> None:
+    filled(sqlite)
+
+    def stop(table: str, done: int, _: int) -> None:
+        if (table, done) == ("attempt", 1000):
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        copy(sqlite, remote, stop)
+    told: list[tuple[str, int, int]] = []
+    assert copy(sqlite, remote, lambda *line: told.append(line))["attempt"] == REQUESTS
+    assert told[:3] == [("request", 1500, 1500), ("attempt", 1000, 1500), ("attempt", 1500, 1500)]
+
+
+def test_a_target_that_has_other_data_is_refused(sqlite: SqliteTables, remote: PostgresTables, tmp_path: Path) -> None:
+    filled(sqlite)
+    remote.put(META, [("clock origin", "7")])
+    with pytest.raises(StoreUnusable, match="the target is not empty"):
+        copy(sqlite, remote, silent)
+    assert remote.count(TABLES[0]) == 0
+    part = SqliteTables(tmp_path / "part.db")
+    part.put(META, [("copy of", "another one")])
+    with pytest.raises(StoreUnusable, match="a part of another database"):
+        copy(sqlite, part, silent)
+    with pytest.raises(StoreUnusable, match="a copy that is not complete"):
+        copy(part, remote, silent)
+    part.close()
+
+
+CHANGED = {
+    "request": "UPDATE request SET wrong = 2 WHERE id = 1",
+    "attempt": "UPDATE attempt SET tries = 9 WHERE request = 1",
+    "check": 'DELETE FROM "check" WHERE id = 1',
+    "history": "UPDATE history SET detail = '' WHERE seq = 3",
+    "sent": "DELETE FROM sent",
+}
+
+
+@pytest.mark.parametrize("table", TABLES[:-1], ids=lambda table: table.name)
+def test_a_source_that_has_changed_since_the_copy_began_is_found_out(
+    sqlite: SqliteTables, tmp_path: Path, table: Table
+) -> None:
+    filled(sqlite)
+    target = SqliteTables(tmp_path / "other.db")
+
+    def stop(name: str, _: int, __: int) -> None:
+        if name == "meta":
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        copy(sqlite, target, stop)
+    sqlite._db.execute(CHANGED[table.name])
+    with pytest.raises(StoreUnusable, match="the source has changed"):
+        copy(sqlite, target, silent)
+    target.close()
+
+
+def test_nobody_else_has_either_database_during_a_copy(
+    sqlite: SqliteTables, remote: PostgresTables, tmp_path: Path
+) -> None:
+    assert sqlite.count(META) == remote.count(META) == 0
+    with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
+        SqliteTables(tmp_path / "p.db")
+    with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
+        PostgresTables(remote._address)
+
+
+def pinwheel(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", "from daemon.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_copies_and_says_how_far_it_has_come(postgres: Cluster, public_path: Path) -> None:
+    side = SqliteTables(public_path / "p.db")
+    filled(side)
+    side.close()
+    source, target = f"sqlite:///{public_path}/p.db", postgres.url(postgres.new_database())
+    password = postgres.password_file(public_path)
+    done = pinwheel("store", "copy", source, target, "--to-password-file", password)
+    assert done.returncode == 0, done.stderr
+    assert f"{REQUESTS} of request, {REQUESTS} of attempt" in done.stdout
+    assert f"{REQUESTS} of {REQUESTS} rows" in done.stderr
+    again = pinwheel("store", "copy", source, target, "--to-password-file", password)
+    assert (again.returncode, "the target is not empty" in again.stderr) == (1, True)
+    with_password = pinwheel("store", "copy", source, "postgresql://a:hunter2@localhost/b")
+    assert "every user sees a password in a command" in with_password.stderr
+    assert "hunter2" not in with_password.stderr
+    missing = pinwheel("store", "copy", f"sqlite:///{public_path}/none.db", target)
+    assert "there is no database" in missing.stderr
+    assert not (public_path / "none.db").exists()
