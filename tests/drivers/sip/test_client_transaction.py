@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.sip.address import Timers
-from drivers.sip.client_transaction import ClientTransaction, State
+from drivers.sip.client_transaction import ClientTransaction, State, acknowledge, cancel
 from drivers.sip.message import Message
 
 SERVER = ("192.0.2.1", 5060)
@@ -116,3 +116,68 @@ def test_what_is_answered_is_not_sent_again_though_its_connection_is_lost() -> N
     made.repeat(1.0)
     assert sent_at(made, 3.0) == []
     assert made.state is State.COMPLETED
+
+
+# --- the requests of a transaction of INVITE -------------------------------------------------------------------
+
+INVITE = Message(
+    (
+        ("via", "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1, SIP/2.0/UDP other"),
+        ("from", "<sip:gw@b>;tag=ours"),
+        ("to", "<sip:a@b>"),
+        ("call-id", "x@y"),
+        ("cseq", "7 INVITE"),
+        ("max-forwards", "70"),
+        ("route", "<sip:edge;lr>"),
+        ("contact", "<sip:gw@192.0.2.9>"),
+        ("authorization", "Digest x"),
+        ("content-type", "application/sdp"),
+    ),
+    b"v=0",
+    method="INVITE",
+    uri="sip:a@b",
+)
+SAME = {
+    "via": "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1",
+    "from": "<sip:gw@b>;tag=ours",
+    "call-id": "x@y",
+    "max-forwards": "70",
+    "route": "<sip:edge;lr>",
+}
+
+
+def test_a_refusal_is_acknowledged_within_the_transaction() -> None:
+    """17.1.1.3: the tag is the far end's, the branch is the INVITE's, and nothing else goes along."""
+    ack = acknowledge(INVITE, Message((("to", "<sip:a@b>;tag=far"),), status=486))
+    assert (ack.method, ack.uri, ack.body) == ("ACK", "sip:a@b", b"")
+    assert dict(ack.headers) == {**SAME, "to": "<sip:a@b>;tag=far", "cseq": "7 ACK"}
+
+
+def test_an_invite_is_cancelled_within_the_transaction() -> None:
+    """9.1."""
+    made = cancel(INVITE)
+    assert (made.method, made.uri, made.body) == ("CANCEL", "sip:a@b", b"")
+    assert dict(made.headers) == {**SAME, "to": "<sip:a@b>", "cseq": "7 CANCEL"}
+
+
+def test_each_provisional_response_is_news_that_says_more_and_the_final_one_once() -> None:
+    made = transaction("INVITE")
+    assert [made.receive(status, 0.1) for status in (100, 100, 180, 100, 183, 180)] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert (made.state, made.final) == (State.PROCEEDING, False)
+    assert [made.receive(status, 0.2) for status in (200, 486, 180)] == [True, False, False]
+    assert (made.status, made.state, made.final) == (200, State.COMPLETED, True)
+
+
+def test_the_highest_provisional_response_is_none_that_ends_it() -> None:
+    made = transaction("OPTIONS")
+    assert made.receive(199, 0.1)
+    assert (made.state, sent_at(made, 5.0)) == (State.PROCEEDING, [0.5, 4.5])
+    assert made.receive(200, 5.0)
+    assert made.final
