@@ -16,6 +16,7 @@ from daemon.core.commands import (
     Cancel,
     ChargeTest,
     Check,
+    Fire,
     Next,
     Policy,
     RefundTest,
@@ -27,7 +28,7 @@ from daemon.core.commands import (
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Verdict
-from daemon.core.outcomes import Accepted, WrongCode
+from daemon.core.outcomes import Accepted, Unknown, WrongCode
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Engine, Job, event_id
 from daemon.pins import Pins
@@ -91,6 +92,22 @@ class World:
 
 def steps(jobs: Sequence[Job]) -> list[tuple[str, int]]:
     return [(job.request_id, job.step) for job in jobs]
+
+
+# --- what is not there ----------------------------------------------------------------------------------------
+
+
+def test_a_command_on_a_request_that_is_not_there_changes_nothing(store: SqliteStore, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        for ask in (Check(NOBODY, ID, "0000"), Cancel(NOBODY, ID), Next(NOBODY, ID)):
+            assert (await world.engine.do(ask)).outcome == Unknown()
+        for news in (Begin(ID, 0, "sim1"), Settle(ID, 0, Verdict.TAKEN, "sim1"), Fire(999)):
+            assert not (await world.engine.do(news)).changed
+        await world.start(OTHER)
+        assert await world.engine.find(NOBODY, [ID, OTHER], lambda found, _: found.id) == [OTHER]
+
+    asyncio.run(main())
 
 
 # --- lanes ----------------------------------------------------------------------------------------------------
