@@ -6,7 +6,7 @@ PURE, OTHERS = 0.90, 0.80
 CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drivers/serial/", "tests/drivers/sip/"
 MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
 ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
-STORE = "tests/daemon/store"
+STORE = ("tests/daemon/store/test_sqlite.py", "tests/daemon/store/test_listing.py")
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
 
@@ -55,13 +55,13 @@ TARGETS: dict[str, Target] = {
     "daemon.core.outcomes": Target(PURE, MACHINE),
     "daemon.engine": Target(OTHERS, ENGINE),
     "daemon.timers": Target(OTHERS, ENGINE),
-    "daemon.store.rows": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.files": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.listing": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.readers": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.reading": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.schema": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.store": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.transaction": Target(OTHERS, (STORE,)),
-    "daemon.store.sqlite.writer": Target(OTHERS, (STORE,)),
+    "daemon.store.rows": Target(OTHERS, STORE),
+    "daemon.store.sqlite.files": Target(OTHERS, STORE),
+    "daemon.store.sqlite.listing": Target(OTHERS, STORE),
+    "daemon.store.sqlite.readers": Target(OTHERS, STORE),
+    "daemon.store.sqlite.reading": Target(OTHERS, STORE),
+    "daemon.store.sqlite.schema": Target(OTHERS, STORE),
+    "daemon.store.sqlite.store": Target(OTHERS, STORE),
+    "daemon.store.sqlite.transaction": Target(OTHERS, STORE),
+    "daemon.store.sqlite.writer": Target(OTHERS, STORE),
 }
