@@ -6,6 +6,7 @@ alone: no behaviour depends on them.
 
 import ast
 import copy
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,20 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitXor: ast.BitOr,
 }
+SQL = re.compile(r"\b(?:SELECT|UPDATE|DELETE FROM|WHERE|ORDER BY)\b")
+SQL_CHANGES = {
+    ">=": ">",
+    "<=": "<",
+    ">": ">=",
+    "<": "<=",
+    "!=": "=",
+    "=": "!=",
+    " AND ": " OR ",
+    " OR ": " AND ",
+    " DESC": "",
+    "DISTINCT ": "",
+}
+SQL_TOKEN = re.compile("|".join(map(re.escape, SQL_CHANGES)))
 SYMMETRIC = frozenset({"max", "min", "compare_digest"})  # the order of their arguments changes nothing
 UNTOUCHED_CALLS = frozenset({"TypeVar", "assert_never", "getLogger"})
 UNTOUCHED_FIELDS = frozenset({"annotation", "returns", "decorator_list", "type_comment", "type_params", "format_spec"})
@@ -300,6 +315,9 @@ def _other_constants(value: object, worded: bool) -> list[Any]:
             return [value + 1] if value < 2 else [value + 1, value - 1]
         case float():
             return [value + 1]
+        case str() if not worded and SQL.search(value):
+            changes = ((found, SQL_CHANGES[found[0]]) for found in SQL_TOKEN.finditer(value))
+            return [value[: found.start()] + other + value[found.end() :] for found, other in changes] or ["XX" + value]
         case str() if not worded:
             return ["XX" + value]
         case bytes():
