@@ -149,7 +149,7 @@ class Parser:
         self._after_prompt = False
         self._header = ""
         self._beside = _Beside()
-        self._owed_ok = False  # the last line was a late answer of which it is known that OK follows
+        self._owed_ok = False  # the last result was a late answer of which it is known that OK follows
         self.watched: frozenset[str] = frozenset()  # names of answers that are an `Aside` where nobody waits for them
         self.echoes = False  # the command under way was echoed
         self.quiet = False  # its echo was switched off, and it is
@@ -242,8 +242,13 @@ class Parser:
         if beside.due and name_of(line) == beside.answer:
             beside.due, beside.ok = beside.due - 1, True
             return [Aside(line)]
-        own_ok, beside.ok = beside.ok and line == "OK", False
+        own_ok = beside.ok and line == "OK"
+        beside.ok = beside.ok and not self._is_result(line)
         return [] if own_ok else None
+
+    def _is_result(self, line: str) -> bool:
+        """Whether it belongs to some command; else it is said between an answer and its OK, which is still to come."""
+        return self._free_text or name_of(line) == self._answer or parse_final(line) is not None
 
     def _without_noise(self, line: str) -> str:
         """Noise on the wire is seldom ASCII; a final result or an answer stays readable beside it."""
@@ -258,7 +263,7 @@ class Parser:
         """The end of the command under way; without one, a late result of an older command is no news."""
         name = name_of(line)
         late = name != self._answer and (name == MESSAGE_REFERENCE or name in self.watched)
-        owed_ok, self._owed_ok = self._owed_ok, late
+        owed_ok, self._owed_ok = self._owed_ok, late or (self._owed_ok and not self._is_result(line))
         if self._answer is None or (owed_ok and line == "OK"):
             return None
         final = parse_final(line)

@@ -243,9 +243,10 @@ def test_the_ok_behind_a_late_answer_is_not_the_commands(name: str, watched: fro
     ]
 
 
-def test_only_ok_is_owed_after_a_late_answer_and_only_right_behind_it() -> None:
+def test_only_ok_is_owed_after_a_late_answer_and_only_before_another_result() -> None:
     assert fed(parser(), "+CMGS: 7", "ERROR") == [Notice("+CMGS", "+CMGS: 7"), Final("ERROR")]
-    assert fed(parser(), "+CMGS: 7", "RING", "OK")[-1] == Final("OK")
+    assert fed(parser(), "+CMGS: 7", "+CSQ: 9,0", "OK")[-1] == Final("OK")
+    assert fed(parser("AT+CGMM", free_text=True), "+CMGS: 7", "SIM800", "OK")[-1] == Final("OK")
     assert fed(parser("AT+CMGS=20", "+CMGS"), "+CMGS: 7", "OK") == [Answer("+CMGS: 7"), Final("OK")]
     assert fed(parser(), "+CMEE: 1", "OK")[-1] == Final("OK")
 
@@ -274,6 +275,22 @@ def test_a_line_between_a_query_beside_and_its_ok_is_what_it_is() -> None:
     made = parser("AT+CMGS=20", "+CMGS")
     made.beside("AT+CMEE?", "+CMEE")
     assert fed(made, "+CMEE: 1", "+CMGS: 7", "OK") == [Aside("+CMEE: 1"), Answer("+CMGS: 7"), Final("OK")]
+
+
+BETWEEN = ("+CREG: 1", "^RSSI:17", "RING", "+PSBEARER: 0", "\x80\xfe", '+CMTI: "SM",3', "+CDS: 3\r\n\r\n0102FF")
+
+
+@pytest.mark.parametrize("line", BETWEEN)
+def test_what_a_modem_says_by_itself_between_an_answer_and_its_ok_does_not_make_the_ok_the_commands(line: str) -> None:
+    """The OK of a query beside a message used to end the message then, as one without a reference."""
+    made = parser("AT+CMGS=20", "+CMGS")
+    made.beside("AT+CMEE?", "+CMEE")
+    first, _, *rest = fed(made, "+CMEE: 1", line, "OK", "+CMGS: 7", "OK")
+    assert (first, rest) == (Aside("+CMEE: 1"), [Answer("+CMGS: 7"), Final("OK")])
+    late = parser("AT+CREG?", "+CREG")
+    late.watched = frozenset({"+CMEE"})
+    first, _, *rest = fed(late, "+CMEE: 1", line.replace("CREG", "CGREG"), "OK", "+CREG: 1,5", "OK")
+    assert (first, rest) == (Aside("+CMEE: 1"), [Notice("", "OK"), Answer("+CREG: 1,5"), Final("OK")])
 
 
 def test_without_a_query_beside_there_is_no_answer_to_one() -> None:
