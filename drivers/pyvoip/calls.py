@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
-import phonenumbers
-
 from drivers import Call, CallPhase, DeviceState, TrunkStatus
 from drivers.guard import guarded
 from drivers.pyvoip.audio import Audio, CannotSpeak, Located
@@ -36,6 +34,8 @@ def dialled(rule: str, number: str) -> str:
     """The SIP user for E.164 digits: {e164} +44.., {digits} 44.., {00} 0044.., {national} 07..."""
     forms = {"{e164}": f"+{number}", "{digits}": number, "{00}": f"00{number}"}
     if "{national}" in rule:
+        import phonenumbers  # late: few trunks want it
+
         parsed = phonenumbers.parse(f"+{number}")
         national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
         forms["{national}"] = "".join(filter(str.isdigit, national))

@@ -1,19 +1,20 @@
 """Where a SIP server is (RFC 3263): a name becomes addresses, in the order in which to try them. It may block.
 
 With a port, or an address, the answer is that; a bare name is looked up as SRV (RFC 2782), else as a host with the
-default port. NAPTR is not asked: the configuration names the transport.
+default port. NAPTR is not asked: the configuration names the transport. dnspython, which takes a tenth of the start of
+the daemon, is loaded only for such a name, on the thread that looks it up.
 """
 
 import contextlib
 import socket
 from collections.abc import Iterator
-
-import dns.exception
-import dns.resolver
-from dns.rdtypes.IN.SRV import SRV
+from typing import TYPE_CHECKING
 
 from drivers.sip.address import Address, HostPort, Kind, host_of, host_port_of
 from drivers.sip.message import Malformed
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 LOOKUP_S = 5.0
 SERVICES = {Kind.UDP: "_sip._udp", Kind.TCP: "_sip._tcp", Kind.TLS: "_sips._tcp"}
@@ -23,7 +24,7 @@ class NotFound(Exception):
     """The server's name leads nowhere; the text says why."""
 
 
-def locate(server: str, kind: Kind, resolver: dns.resolver.Resolver | None = None) -> tuple[Address, ...]:
+def locate(server: str, kind: Kind, resolver: "Resolver | None" = None) -> tuple[Address, ...]:
     """The addresses of "host", "host:port" or an IP address, at least one, each once. Raises NotFound."""
     try:
         at = host_port_of(server.removeprefix("sip:"))
@@ -37,8 +38,12 @@ def locate(server: str, kind: Kind, resolver: dns.resolver.Resolver | None = Non
     return tuple(dict.fromkeys(found))
 
 
-def _services(host: str, kind: Kind, resolver: dns.resolver.Resolver | None) -> Iterator[HostPort]:
+def _services(host: str, kind: Kind, resolver: "Resolver | None") -> Iterator[HostPort]:
     """Targets and ports by priority and weight; none where there is no SRV record, or no DNS."""
+    import dns.exception
+    import dns.resolver
+    from dns.rdtypes.IN.SRV import SRV
+
     try:
         asked = resolver or dns.resolver.get_default_resolver()
         answer = asked.resolve(f"{SERVICES[kind]}.{host}", "SRV", lifetime=LOOKUP_S)
