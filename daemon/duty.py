@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.api.app import application
+from daemon.api.params import load_phonenumbers
 from daemon.api.server import (
     Listener,
     tcp_socket,
@@ -67,6 +68,7 @@ class Daemon:
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
         notify("READY=1", f"STATUS=version {VERSION}")
         ready()
+        loading = asyncio.get_running_loop().run_in_executor(None, load_phonenumbers)
         ended = await _first_end(duties + serving, stopping)
         log.info("state=stopping")
         notify("STOPPING=1")
@@ -77,6 +79,7 @@ class Daemon:
             listener.stop()
         await asyncio.gather(*serving, return_exceptions=True)
         await asyncio.gather(*(lane.close() for lane in lanes))
+        await loading
         for duty in duties:
             duty.cancel()
         if ended:

@@ -9,11 +9,10 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 from urllib.parse import parse_qsl
 
-import phonenumbers
 from starlette.requests import Request as HttpRequest
 
 from daemon.core.milliseconds import Ms, seconds
@@ -28,6 +27,9 @@ from daemon.core.workflows import (
     PIN_EXPIRY_S,
     SENDER_ID_LENGTHS,
 )
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 MISSING, INVALID = 2, 3
 MAX_BODY = 64 * 1024
@@ -190,7 +192,7 @@ def _json_fields(text: str) -> list[tuple[str, Any]]:
 class Start:
     """What a caller of /verify asks for; a None is for the workflow to fill in."""
 
-    number: phonenumbers.PhoneNumber = field(repr=False)
+    number: "PhoneNumber" = field(repr=False)
     brand: str
     locale: str
     sender_id: str
@@ -223,13 +225,20 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     )
 
 
+def load_phonenumbers() -> None:
+    """Load the library of phone numbers: some 20 ms that the start does not wait for, nor the first request."""
+    import phonenumbers  # noqa: F401
+
+
 PLUS = frozenset("+\uff0b")
 # What stands before the first digits, and the prefix of calls abroad.
 LEADING = re.compile(r"\A[^\w+]{0,15}(?:0[^\w+]{0,15}0)?")
 
 
-def phone_number(text: str, country: str | None, name: str = "number") -> phonenumbers.PhoneNumber:
+def phone_number(text: str, country: str | None, name: str = "number") -> "PhoneNumber":
     """An international number, or a national one with its country; name: the parameter's. Raises Mistake."""
+    import phonenumbers
+
     if country is not None and country.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise invalid("country", "must be two letters of ISO 3166, such as GB")
     if len(text) > MAX_NUMBER:
@@ -252,13 +261,24 @@ def phone_number(text: str, country: str | None, name: str = "number") -> phonen
     return number
 
 
-def e164(number: phonenumbers.PhoneNumber) -> str:
+def e164(number: "PhoneNumber") -> str:
     """Its digits, without a plus sign."""
+    import phonenumbers
+
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
 
 
-def _locale(lg: str | None, number: phonenumbers.PhoneNumber) -> str:
+def costly(number: "PhoneNumber") -> bool:
+    """Whether its owner earns by each message and call, as in toll fraud."""
+    from phonenumbers import PhoneNumberType, number_type
+
+    return number_type(number) in (PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST)
+
+
+def _locale(lg: str | None, number: "PhoneNumber") -> str:
     if lg is None:
+        import phonenumbers
+
         return locale_for_region(phonenumbers.region_code_for_number(number) or "")
     if lg.lower() not in LOCALES:
         raise invalid("lg", "is not one of the supported locales")

@@ -4,14 +4,13 @@ import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import phonenumbers
 from starlette.responses import JSONResponse, Response
 
 from daemon.api import v1
 from daemon.api.calls import Call, Handler
-from daemon.api.params import Mistake, Parameters, code_parameter, e164, start_parameters
+from daemon.api.params import Mistake, Parameters, code_parameter, costly, e164, start_parameters
 from daemon.api.params import Start as StartParameters
 from daemon.clock import utc_text
 from daemon.config import Security
@@ -26,8 +25,8 @@ from daemon.ids import request_id
 from daemon.store.contract import Check as CheckLine
 from daemon.store.contract import StoreUnusable
 
-COSTLY = frozenset({phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST})
-"""Numbers whose owner earns by each message and call: only where a prefix allows them (toll fraud)."""
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 PRICE = {"price": "0.00000000", "currency": "EUR"}
 MAX_SEARCH = 10
@@ -176,13 +175,13 @@ def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Respo
     return handler
 
 
-def admit(security: Security, number: phonenumbers.PhoneNumber) -> None:
-    """Raises Mistake for a number that the operator does not allow."""
+def admit(security: Security, number: "PhoneNumber") -> None:
+    """Raises Mistake for a number that the operator does not allow; costly ones need a prefix that allows them."""
     digits = e164(number)
     if any(digits.startswith(prefix) for prefix in security.deny_prefixes):
         raise mistake(v1.DENIED)
     allowed = any(digits.startswith(prefix) for prefix in security.allow_prefixes)
     if security.allow_prefixes and not allowed:
         raise mistake(v1.UNSUPPORTED)
-    if not allowed and phonenumbers.number_type(number) in COSTLY:
+    if not allowed and costly(number):
         raise mistake(v1.PREMIUM)
