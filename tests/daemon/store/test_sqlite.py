@@ -331,6 +331,20 @@ def test_a_report_of_a_number_in_national_form_is_credited_to_the_newest_message
     assert store.reading.attempt_reported("07700900123", "9", "", s(0)) is None
 
 
+@pytest.mark.parametrize(("told", "known"), [("0900123", True), ("900123", False), ("8900123", False)])
+def test_a_national_number_is_known_by_its_last_seven_digits(store: SqliteStore, told: str, *, known: bool) -> None:
+    sent, _ = advance(advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], ANSWERED)
+    run(store, insert(sent))
+    assert bool(store.reading.attempt_reported(told, "9", "sim1", s(0))) is known
+
+
+def test_requests_in_progress_are_counted(store: SqliteStore) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
+    run(store, insert(named(1)), insert(done), insert(named(3)))
+    assert store.reading.live() == 2
+    assert store.reading.counts() == {"IN PROGRESS": 2, "SUCCESS": 1}
+
+
 def test_a_lasting_setting_is_changed(store: SqliteStore) -> None:
     assert store.reading.meta("duty") is None
     run(store, lambda tx: tx.set_meta("duty", "paused"), lambda tx: tx.set_meta("duty", "working"))
@@ -349,6 +363,18 @@ def test_checks_and_history_are_kept_in_order(store: SqliteStore) -> None:
     assert [line.kind for line in store.reading.history(0, 10)] == ["check", "started"]
     assert [line.kind for line in store.reading.history(0, 10, named(1).id)] == ["check"]
     assert store.reading.history(1, 10)[0].seq == store.reading.last_seq() == 2
+
+
+def test_the_newest_500_checks_are_shown(store: SqliteStore) -> None:
+    (row,) = run(store, insert(named(1)))
+
+    def many(tx: Transaction) -> None:
+        for second in range(502):
+            tx.add_check(row, Check(s(second), False, "192.0.2.1"))
+
+    run(store, many)
+    shown = store.reading.checks(named(1).id)
+    assert (len(shown), shown[0].at, shown[-1].at) == (500, s(2), s(501))
 
 
 def test_the_checks_of_two_requests_are_kept_apart(store: SqliteStore) -> None:

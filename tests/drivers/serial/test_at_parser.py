@@ -472,3 +472,4 @@ def test_registrations_of_every_network_are_told_apart(line: str, *, unasked: bo
 def test_nothing_of_a_number_shows() -> None:
     for event in (Answer("447700900123"), Aside("447700900123"), Notice("+CLIP", "447700900123", "447700900123")):
         assert "447700900123" not in repr(event)
+    assert "447700900123" not in repr(at.Reply(Final("OK"), ["447700900123"]))
