@@ -63,6 +63,14 @@ def test_a_request_comes_back_as_it_went_in(store: SqliteStore) -> None:
     assert store.reading.request_by_row(row) == (row, sending)
 
 
+def test_whose_a_request_is_its_sender_and_its_own_pin_come_back(store: SqliteStore) -> None:
+    new = replace(named(1), account="acme", sender_id="SHOP", sealed_pin="sealed")
+    run(store, insert(new))
+    found = store.reading.request(new.id)
+    assert found is not None
+    assert found[1] == new
+
+
 def test_an_update_writes_request_and_attempts(store: SqliteStore) -> None:
     before = named(1)
     (row,) = run(store, insert(before))
