@@ -6,8 +6,7 @@ order on a `WorkingSet`, and what they changed is saved as one `Changes`. Pure: 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import attrgetter, or_
+from operator import attrgetter
 from typing import NamedTuple, assert_never
 
 from daemon.core.commands import (
@@ -67,15 +66,6 @@ class Needs:
     reports: frozenset[ReportKey] = frozenset()
     new: int = 0
 
-    def __or__(self, other: "Needs") -> "Needs":
-        return Needs(
-            self.ids | other.ids,
-            self.rows | other.rows,
-            self.numbers | other.numbers,
-            self.reports | other.reports,
-            self.new + other.new,
-        )
-
 
 NOTHING_NEEDED = Needs()
 
@@ -99,7 +89,14 @@ def needs(command: Command) -> Needs:
 
 def all_needs(commands: Sequence[Command]) -> Needs:
     """What the commands need together."""
-    return reduce(or_, map(needs, commands), NOTHING_NEEDED)
+    each = [needs(command) for command in commands]
+    return Needs(
+        frozenset().union(*(one.ids for one in each)),
+        frozenset().union(*(one.rows for one in each)),
+        frozenset().union(*(one.numbers for one in each)),
+        frozenset().union(*(one.reports for one in each)),
+        sum(one.new for one in each),
+    )
 
 
 def report_key(report: Report) -> ReportKey:
@@ -125,7 +122,7 @@ class Found:
     """What a database has of what is needed. It may be more.
 
     requests: by row id, each with all its attempts. rows: new row ids, as many as are needed, ascending, above every
-    row that there is or was; those that are not used are lost.
+    row that there is; those that are not used are lost.
     """
 
     requests: Mapping[int, Request] = field(default_factory=dict)

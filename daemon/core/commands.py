@@ -265,6 +265,10 @@ class Decision:
     after: Request | None = None
     request_id: str = ""
 
+    def of_row(self, row: int) -> "Decision":
+        """The same, of a request that has this row id now."""
+        return Decision(self.actions, row, self.before, self.after, self.request_id)
+
     @property
     def changed(self) -> bool:
         """Whether anything follows from the command."""
