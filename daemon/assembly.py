@@ -20,7 +20,8 @@ from daemon.operations.prompts import loaded, log_prompts
 from daemon.pins import Pins
 from daemon.prompts.library import load_phrases
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.store import Store
 
 
 def assemble(config: Config, path: Path) -> Daemon:
@@ -67,12 +68,12 @@ def assemble(config: Config, path: Path) -> Daemon:
     return Daemon(config, path, store, engine, sms, calls)
 
 
-def _opened(config: Config) -> tuple[SqliteStore, bytes, float]:
+def _opened(config: Config) -> tuple[Store, bytes, float]:
     """The store, the key that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     place = masterkey.place(config.security.key_file, _state_directory(config))
     if config.store.path is None:
         raise StoreUnusable("[store] url: the daemon cannot use PostgreSQL yet")
-    store = SqliteStore(config.store.path)
+    store = Store(SqliteDatabase(config.store.path))
     store.open()
     with contextlib.ExitStack() as undo:
         undo.callback(store.close)

@@ -25,7 +25,7 @@ from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
 from daemon.operations.systemd import notify, watchdog_interval_s
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.store import Store
 from daemon.version import VERSION
 
 log = logging.getLogger("pinwheel")
@@ -39,7 +39,7 @@ class Daemon:
 
     config: Config
     path: Path
-    store: SqliteStore
+    store: Store
     engine: Engine
     sms: SmsLane | None
     calls: VoiceLane | None
@@ -90,7 +90,7 @@ class Daemon:
         interval_s = watchdog_interval_s()
         while True:
             await asyncio.sleep(interval_s or 3600)
-            await self.store.submit(lambda _: None)
+            await self.store.turn()
             notify("WATCHDOG=1")
 
 

@@ -1,6 +1,6 @@
 """The engine: the only writer. Load, decide, commit; only then the answer, the timer and the device.
 
-A command is decided on the store's thread, inside the transaction, so two commands on one request can never overlap.
+Commands are decided on the store's thread, one after the other, so two on one request can never overlap.
 What was decided is carried out on the event loop once it is durable, also when the client has gone meanwhile.
 """
 
@@ -9,17 +9,12 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol, TypeVar, assert_never
 
 from daemon.clock import Clock
 from daemon.core import model
 from daemon.core.callers import Caller
 from daemon.core.commands import (
-    AddNote,
-    Begin,
-    Cancel,
-    ChargeTest,
     Check,
     Command,
     Decision,
@@ -27,32 +22,24 @@ from daemon.core.commands import (
     GiveUp,
     Interrupt,
     Loaded,
-    Next,
     Policy,
-    RefundTest,
-    Report,
-    SetMeta,
-    Settle,
-    SettleLate,
-    Start,
     decide,
 )
 from daemon.core.milliseconds import Ms
-from daemon.core.model import Action, AttemptState, Channel, Request, Verdict
-from daemon.core.quota import MONTH, Quota
+from daemon.core.model import Action, Channel, Request, Verdict
+from daemon.core.quota import Quota
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
+from daemon.store.contract import FIRST, Reading, StoreUnusable
 from daemon.store.contract import Check as CheckLine
-from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.reading import Reading
-from daemon.store.sqlite.store import SqliteStore
-from daemon.store.sqlite.transaction import Transaction
+from daemon.store.store import Store
 from daemon.timers import Timers
 
 log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
 
+PAGE = 500  # deliveries that are read at a time
 STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
 
 
@@ -85,7 +72,7 @@ class Lane(Protocol):
 class Engine:
     """Every method is for the event loop's thread. accounts: of SIMs, by device, as they are in the rows."""
 
-    def __init__(self, store: SqliteStore, clock: Clock, pins: Pins, policy: Policy) -> None:
+    def __init__(self, store: Store, clock: Clock, pins: Pins, policy: Policy) -> None:
         self.store = store
         self.clock = clock
         self.policy = policy
@@ -106,7 +93,7 @@ class Engine:
             if not done.cancelled() and isinstance(done.exception(), StoreUnusable):
                 asyncio.get_running_loop().call_later(STORE_AGAIN_S, self.do, command)
 
-        future = self.store.submit(partial(self._apply, command), self._committed)
+        future = self.store.submit(command, self._decide, self._committed)
         if command.insist:
             future.add_done_callback(again)
         return future
@@ -128,18 +115,17 @@ class Engine:
 
     def recover(self) -> None:
         """Put back what the last run left: deliveries that wait or were under way, and timers."""
-        for row in self.store.reading.unsettled():
-            found = self.store.reading.request_by_row(row)
-            if found is not None:
-                self._put_back(found[1])
+        for request_id, step in self.store.reading.under_way():
+            self.do(Interrupt(request_id, step))
+        for channel in Channel:
+            self._put_back(channel)
         self.timers.recover()
 
-    def _put_back(self, request: Request) -> None:
-        for attempt in request.attempts:
-            if attempt.state is AttemptState.SENDING:
-                self.do(Interrupt(request.id, attempt.step))
-            elif attempt.state.waits:
-                self._deliver(Job(request, attempt.step, attempt.not_after), attempt.channel)
+    def _put_back(self, channel: Channel) -> None:
+        place = FIRST
+        while page := self.store.reading.waiting(channel, place, PAGE):
+            for place, request in page:
+                self._deliver(Job(request, place.step, place.not_after), channel)
 
     @property
     def news(self) -> asyncio.Event:
@@ -153,13 +139,13 @@ class Engine:
         except TimeoutError:
             return
 
-    # --- one command, on the store's thread: load, decide, save ---
+    # --- one command, on the store's thread ---
 
-    def _apply(self, command: Command, tx: Transaction) -> Decision:
-        at, loaded = self.clock.now(), load(tx, command)
+    def _decide(self, command: Command, loaded: Loaded) -> tuple[Ms, Decision]:
+        at = self.clock.now()
         if isinstance(command, Check) and loaded.request is not None:
             loaded = replace(loaded, right=self._is_right(loaded.request, command.code))
-        return save(tx, decide(command, loaded, at, self.policy), at)
+        return at, decide(command, loaded, at, self.policy)
 
     def _is_right(self, request: Request, code: str) -> bool:
         return bool(request.generation) and same_code(self.pins.of(request, request.generation), code)
@@ -209,51 +195,6 @@ class Engine:
             return
         device = "modem" if channel is Channel.SMS else "voice driver"
         self.do(GiveUp(job.request_id, job.step, Verdict.REFUSED, f"no {device} is configured"))
-
-
-def load(tx: Transaction, command: Command) -> Loaded:
-    """What a command needs."""
-    match command:
-        case Start():
-            return Loaded(active=tuple(tx.active_for(command.request.number)))
-        case Check() | Cancel() | Next() | Begin() | Settle() | SettleLate() | GiveUp() | Interrupt():
-            return Loaded(*(tx.request(command.request_id) or ()))
-        case Report():
-            meant = tx.attempt_reported(command.number, command.reference, command.device, command.since)
-            found = tx.request_by_row(meant[0]) if meant else None
-            return Loaded(*found, meant[1]) if meant and found else Loaded()
-        case Fire():
-            return Loaded(*(tx.request_by_row(command.row) or ()))
-        case ChargeTest() | RefundTest() | AddNote() | SetMeta():
-            return Loaded()
-        case _:
-            assert_never(command)
-
-
-def save(tx: Transaction, decision: Decision, at: Ms) -> Decision:
-    """Store what was decided; returns the decision with the row id of a request that is new."""
-    before, after = decision.before, decision.after
-    if after is not None and before is None:
-        decision = replace(decision, row=tx.insert(after))
-    elif after is not None and before is not None:
-        tx.update(decision.row, before, after)
-    for action in decision.actions:
-        match action:
-            case model.Note():
-                tx.add_history(at, decision.request_id, action.kind, action.step, action.detail)
-            case model.RecordCheck():
-                tx.add_check(decision.row, CheckLine(at, action.valid, action.ip_address))
-            case model.Charge():
-                tx.charge(action, forget=at - MONTH)
-            case model.Refund():
-                tx.refund(action)
-            case model.Remember():
-                tx.set_meta(action.name, action.value)
-            case model.Deliver() | model.SetTimer() | model.ClearTimer() | model.StopDelivery() | model.Reply():
-                pass  # for after the commit
-            case _:
-                assert_never(action)
-    return decision
 
 
 def _log(request: Request, note: model.Note) -> None:

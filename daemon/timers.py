@@ -7,8 +7,8 @@ from functools import partial
 from daemon.clock import Clock
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.wheel import Wheel
-from daemon.store.sqlite.reading import Reading
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.contract import Reading
+from daemon.store.store import Store
 
 IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
 
@@ -16,7 +16,7 @@ IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less 
 class Timers:
     """Rows are the truth, the wheel has hints. fire: called with the row id of a request whose timer may be due."""
 
-    def __init__(self, store: SqliteStore, clock: Clock, fire: Callable[[int], object]) -> None:
+    def __init__(self, store: Store, clock: Clock, fire: Callable[[int], object]) -> None:
         self._store = store
         self._clock = clock
         self._fire = fire
@@ -49,7 +49,7 @@ class Timers:
         rows = self._wheel.expire(now)
         while self._wheel.half_empty(now):
             since, until = self._wheel.extend()
-            self._load(await self._store.read(partial(Reading.due, since=since, until=until)))
+            self._load(await self._store.read(partial(_due, since=since, until=until)))
             rows += self._wheel.expire(now)
         for row in rows:
             self._fire(row)
@@ -66,3 +66,7 @@ class Timers:
     def _load(self, timers: list[tuple[Ms, int]]) -> None:
         for due_at, row in timers:
             self._wheel.set(due_at, row)
+
+
+def _due(reading: Reading, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
+    return reading.due(since, until)

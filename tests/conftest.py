@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.store import Store
 from tests.peers.postgres import Cluster, cluster
 
 
@@ -21,8 +22,8 @@ def public_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "pinwheel.db")
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(SqliteDatabase(tmp_path / "pinwheel.db"))
     opened.open()
     yield opened
     opened.close()

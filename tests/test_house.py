@@ -113,7 +113,7 @@ def test_an_import_that_goes_where_it_must_not_is_named(source: str, target: str
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        ("daemon.store.sqlite.store", "daemon.store.contract"),
+        ("daemon.store.sqlite.database", "daemon.store.contract"),
         ("daemon.main", "daemon.api.app"),
         ("daemon.lanes.voice", "drivers"),
         ("daemon.lanes.voice", "drivers.settings"),

@@ -18,9 +18,8 @@ from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
-from daemon.store.contract import MAX_CHECKS
-from daemon.store.sqlite.reading import Reading
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.contract import MAX_CHECKS, Reading
+from daemon.store.store import Store
 
 PAGE = 100  # events that are read and sent at a time
 MAX_HISTORY = 500
@@ -88,7 +87,7 @@ async def request(call: Call) -> Response:
 
 async def _browse(http: HttpRequest, query: Callable[[Reading], Response]) -> Response:
     """An answer that is read and written out on a thread: a large one delays nobody."""
-    store: SqliteStore = http.app.state.engine.store
+    store: Store = http.app.state.engine.store
     return await store.browse(query)
 
 
@@ -103,7 +102,7 @@ def _dumps(value: dict[str, Any]) -> str:
 async def events(call: Call) -> Response:
     """Server-sent events: behind Last-Event-ID or ?after=SEQ, or ?last=N lines back; ?follow=0 ends at the end."""
     http = call.http
-    last = await http.app.state.engine.store.browse(Reading.last_seq)
+    last = await http.app.state.engine.store.browse(lambda reading: reading.last_seq())
     after = http.headers.get("last-event-id") or http.query_params.get("after")
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise HttpError(400, "Bad position", "Last-Event-ID and ?after= take the id of an event.")

@@ -15,7 +15,7 @@ from daemon.cli.context import Context, json_flag, pass_context
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.masterkey import Place
-    from daemon.store.sqlite.store import SqliteStore
+    from daemon.store.store import Store
 
 
 @click.group()
@@ -82,17 +82,18 @@ def adopt(context: Context, config: "Config") -> None:
 
 
 @contextmanager
-def _opened(config: "Config") -> "Iterator[tuple[SqliteStore, Place]]":
+def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     """The database and the place of the key, as the user whose they are; raises ClickException."""
     from daemon import masterkey
     from daemon.operations.checking import NoSuchUser, become
     from daemon.store.contract import StoreUnusable
-    from daemon.store.sqlite.store import SqliteStore
+    from daemon.store.sqlite.database import SqliteDatabase
+    from daemon.store.store import Store
 
     state = config.store.directory
     if config.store.path is None:
         raise click.ClickException("[store] url: this command cannot use PostgreSQL yet")
-    store = SqliteStore(config.store.path)
+    store = Store(SqliteDatabase(config.store.path))
     try:
         become(pwd.getpwuid(os.stat(state).st_uid).pw_name)
         store.open()

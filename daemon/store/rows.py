@@ -1,8 +1,10 @@
 """Requests and attempts as rows: the columns, and the way there and back."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
+from daemon.core.batch import standing
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
 
@@ -24,8 +26,7 @@ def columns(r: Request) -> tuple[Any, ...]:
 
 def changing_columns(r: Request) -> tuple[Any, ...]:
     """The columns that events change."""
-    dates = (r.first_event_at, r.last_event_at, r.finalized_at)
-    return (r.status, r.step, r.generation, r.pin_until, r.wrong, r.due_at, *dates)
+    return tuple(standing(r))
 
 
 def request_of(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
@@ -67,3 +68,19 @@ def _steps(text: str) -> Iterator[Step]:
 def attempt_of(row: Sequence[Any]) -> Attempt:
     (step, channel, generation, not_after, queued_at, state, *rest) = row
     return Attempt(step, Channel(channel), generation, not_after, queued_at, AttemptState(state), *rest)
+
+
+attempt_columns = attrgetter(
+    "step",
+    "channel",
+    "generation",
+    "not_after",
+    "queued_at",
+    "state",
+    "tries",
+    "device",
+    "reference",
+    "detail",
+    "settled_at",
+)
+"""As ATTEMPT_COLUMNS."""

@@ -16,7 +16,7 @@ from daemon.core.outcomes import Accepted, Busy, Outcome, Unknown, WrongCode
 from daemon.engine import Engine, Job
 from daemon.ids import request_id
 from daemon.pins import Pins
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.store import Store
 from tests.daemon.core.story import REFERENCE, request
 
 LATE_S = 0.05  # a timer fires within a tick of the wheel
@@ -56,7 +56,7 @@ class Sends:
     def stop(self, request_id: str) -> None: ...
 
 
-def engine_on(store: SqliteStore, hand: Hand) -> Engine:
+def engine_on(store: Store, hand: Hand) -> Engine:
     engine = Engine(store, Clock(_wall=hand.at, _monotonic=hand.at), Pins(b"k" * 32), Policy())
     engine.lanes = dict.fromkeys(Channel, Sends(engine))
     engine.recover()
@@ -68,14 +68,14 @@ async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
     new = replace(plan, id=request_id(engine.clock.now()))
     await engine.do(Start(Caller(), new))
     for _ in range(len(plan.steps) + 1):
-        await engine.store.submit(lambda _: None)  # what the lane has submitted
+        await engine.store.turn()  # what the lane has submitted
         found = engine.store.reading.request(new.id)
         assert found is not None
         if found[1].due_at is None:
             return found[1]
         hand.at = in_seconds(found[1].due_at) + LATE_S
         await engine.timers.turn()
-        await engine.store.submit(lambda _: None)
+        await engine.store.turn()
     raise AssertionError("a timer was lost")
 
 
@@ -92,7 +92,7 @@ def told(request: Request) -> str:
 
 @pytest.mark.parametrize(("pin_expiry", "next_event_wait", "story"), REFERENCE)
 def test_a_request_keeps_its_schedule_and_its_pins_whenever_it_begins(
-    store: SqliteStore, hand: Hand, pin_expiry: int | None, next_event_wait: int | None, story: str
+    store: Store, hand: Hand, pin_expiry: int | None, next_event_wait: int | None, story: str
 ) -> None:
     """There used to be a rounded timer beside a PIN that was not: in half of the requests an event at the second on
     which its PIN expired sent the dying one, and the message was dropped."""
@@ -110,7 +110,7 @@ def test_a_request_keeps_its_schedule_and_its_pins_whenever_it_begins(
         assert [a.state for a in ended.attempts] == [AttemptState.SENT] * len(ended.attempts)
 
 
-def test_an_event_on_the_second_on_which_the_pin_expires_sends_a_new_one(store: SqliteStore, hand: Hand) -> None:
+def test_an_event_on_the_second_on_which_the_pin_expires_sends_a_new_one(store: Store, hand: Hand) -> None:
     """The one from the field: workflow 4 with 60 and 60."""
 
     async def main() -> list[str]:
@@ -120,7 +120,7 @@ def test_an_event_on_the_second_on_which_the_pin_expires_sends_a_new_one(store: 
     assert asyncio.run(main()) == ["0 sms A | 60 sms B | 120 expired"] * 20
 
 
-def test_every_check_is_kept_with_its_request(store: SqliteStore, hand: Hand) -> None:
+def test_every_check_is_kept_with_its_request(store: Store, hand: Hand) -> None:
     """There used to be no test of it: checks could be lost, wrong ones valid, and a search show everybody's."""
 
     async def main() -> list[list[tuple[bool, str]]]:
@@ -140,7 +140,7 @@ def test_every_check_is_kept_with_its_request(store: SqliteStore, hand: Hand) ->
     ]
 
 
-def test_what_a_search_tells_is_made_on_a_thread_for_reading(store: SqliteStore, hand: Hand) -> None:
+def test_what_a_search_tells_is_made_on_a_thread_for_reading(store: Store, hand: Hand) -> None:
     """There used to be 60 ms on the event loop for a search of ten requests with 500 checks each."""
 
     async def main() -> list[str]:
@@ -151,7 +151,7 @@ def test_what_a_search_tells_is_made_on_a_thread_for_reading(store: SqliteStore,
     assert [name.partition("_")[0] for name in asyncio.run(main())] == ["store-reader"]
 
 
-def test_a_request_of_another_account_is_unknown_to_the_engine(store: SqliteStore, hand: Hand) -> None:
+def test_a_request_of_another_account_is_unknown_to_the_engine(store: Store, hand: Hand) -> None:
     async def main() -> list[object]:
         engine, wanted = engine_on(store, hand), f"{7:032x}"
         await engine.do(Start(Caller("acme"), replace(request(1), id=wanted, account="acme")))
@@ -169,7 +169,7 @@ def test_a_request_of_another_account_is_unknown_to_the_engine(store: SqliteStor
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.001, 0.999, 4.999])
-def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: SqliteStore, hand: Hand, late_s: float) -> None:
+def test_a_code_is_right_until_the_last_millisecond_of_its_pin(store: Store, hand: Hand, late_s: float) -> None:
     async def main() -> list[Outcome]:
         engine, outcomes = engine_on(store, hand), []
         for left_ms in (1, 0):

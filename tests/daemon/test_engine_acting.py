@@ -33,7 +33,7 @@ from daemon.core.quota import Limits, Quota
 from daemon.engine import Engine, Job, event_id
 from daemon.pins import Pins
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.store import Store
 from tests.daemon.core.story import request
 from tests.daemon.lanes.test_late import locked
 from tests.daemon.test_engine import LATE_S, Hand, hand
@@ -61,7 +61,7 @@ class Lane:
 class World:
     """An engine on a store, with a lane of each kind."""
 
-    def __init__(self, store: SqliteStore, hand: Hand, policy: Policy | None = None) -> None:
+    def __init__(self, store: Store, hand: Hand, policy: Policy | None = None) -> None:
         clock = Clock(_wall=hand.at, _monotonic=hand.at)
         self.engine = Engine(store, clock, Pins(b"k" * 32), policy or Policy())
         self.sms, self.calls = Lane(), Lane()
@@ -74,7 +74,7 @@ class World:
 
     async def settled(self) -> None:
         """All that was submitted so far is durable."""
-        await self.store.submit(lambda _: None)
+        await self.store.turn()
 
     def request(self, request_id: str = ID) -> Request:
         found = self.store.reading.request(request_id)
@@ -97,7 +97,7 @@ def steps(jobs: Sequence[Job]) -> list[tuple[str, int]]:
 # --- what is not there ----------------------------------------------------------------------------------------
 
 
-def test_a_command_on_a_request_that_is_not_there_changes_nothing(store: SqliteStore, hand: Hand) -> None:
+def test_a_command_on_a_request_that_is_not_there_changes_nothing(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         for ask in (Check(NOBODY, ID, "0000"), Cancel(NOBODY, ID), Next(NOBODY, ID)):
@@ -113,7 +113,7 @@ def test_a_command_on_a_request_that_is_not_there_changes_nothing(store: SqliteS
 # --- lanes ----------------------------------------------------------------------------------------------------
 
 
-def test_a_delivery_goes_to_the_lane_of_its_channel_with_its_deadline(store: SqliteStore, hand: Hand) -> None:
+def test_a_delivery_goes_to_the_lane_of_its_channel_with_its_deadline(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         await world.start()
@@ -128,7 +128,7 @@ def test_a_delivery_goes_to_the_lane_of_its_channel_with_its_deadline(store: Sql
     asyncio.run(main())
 
 
-def test_every_lane_stops_when_a_request_is_over(store: SqliteStore, hand: Hand) -> None:
+def test_every_lane_stops_when_a_request_is_over(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         await world.start()
@@ -140,9 +140,7 @@ def test_every_lane_stops_when_a_request_is_over(store: SqliteStore, hand: Hand)
 
 
 @pytest.mark.parametrize(("workflow", "why"), [(6, "no modem is configured"), (7, "no voice driver is configured")])
-def test_where_there_is_no_lane_the_delivery_is_given_up(
-    store: SqliteStore, hand: Hand, workflow: int, why: str
-) -> None:
+def test_where_there_is_no_lane_the_delivery_is_given_up(store: Store, hand: Hand, workflow: int, why: str) -> None:
     async def main() -> None:
         world = World(store, hand)
         world.engine.lanes = {}
@@ -160,7 +158,7 @@ def test_where_there_is_no_lane_the_delivery_is_given_up(
     ("resend", "state"), [({"sim1": False}, AttemptState.UNCERTAIN), ({"sim1": True}, AttemptState.REQUEUED)]
 )
 def test_what_the_last_run_left_is_put_back(
-    store: SqliteStore, hand: Hand, resend: dict[str, bool], state: AttemptState
+    store: Store, hand: Hand, resend: dict[str, bool], state: AttemptState
 ) -> None:
     async def main() -> None:
         before = World(store, hand)
@@ -178,7 +176,7 @@ def test_what_the_last_run_left_is_put_back(
     asyncio.run(main())
 
 
-def test_timers_of_the_last_run_fire(store: SqliteStore, hand: Hand) -> None:
+def test_timers_of_the_last_run_fire(store: Store, hand: Hand) -> None:
     async def main() -> None:
         await World(store, hand).start()
         after = World(store, hand)
@@ -200,7 +198,7 @@ def test_timers_of_the_last_run_fire(store: SqliteStore, hand: Hand) -> None:
 # --- accounts of SIMs -----------------------------------------------------------------------------------------
 
 
-def test_an_account_is_what_the_rows_say(store: SqliteStore, hand: Hand) -> None:
+def test_an_account_is_what_the_rows_say(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         world.engine.accounts = {"sim1": Quota(Limits())}
@@ -226,7 +224,7 @@ def test_an_account_is_what_the_rows_say(store: SqliteStore, hand: Hand) -> None
 
 
 @pytest.mark.parametrize(("days", "known"), [(29.9, 2), (30.1, 1)])
-def test_what_was_sent_is_known_for_a_month(store: SqliteStore, hand: Hand, days: float, known: int) -> None:
+def test_what_was_sent_is_known_for_a_month(store: Store, hand: Hand, days: float, known: int) -> None:
     async def main() -> None:
         world = World(store, hand)
         await world.engine.do(ChargeTest("sim1", "447700900199"))
@@ -240,7 +238,7 @@ def test_what_was_sent_is_known_for_a_month(store: SqliteStore, hand: Hand, days
 # --- reports, notes, settings ---------------------------------------------------------------------------------
 
 
-def test_a_report_is_for_the_message_with_its_reference(store: SqliteStore, hand: Hand) -> None:
+def test_a_report_is_for_the_message_with_its_reference(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         for request_id, number, reference in ((ID, "447700900123", "7"), (OTHER, "447700900124", "8")):
@@ -261,7 +259,7 @@ def test_a_report_is_for_the_message_with_its_reference(store: SqliteStore, hand
     asyncio.run(main())
 
 
-def test_what_happens_is_in_the_history_of_its_request(store: SqliteStore, hand: Hand) -> None:
+def test_what_happens_is_in_the_history_of_its_request(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         await world.start()
@@ -283,7 +281,7 @@ def test_what_happens_is_in_the_history_of_its_request(store: SqliteStore, hand:
 
 
 def test_events_are_logged_with_a_masked_number_and_notes_are_not(
-    store: SqliteStore, hand: Hand, caplog: pytest.LogCaptureFixture
+    store: Store, hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         world = World(store, hand)
@@ -297,7 +295,7 @@ def test_events_are_logged_with_a_masked_number_and_notes_are_not(
     ]
 
 
-def test_a_check_is_stored_with_its_time_and_its_result(store: SqliteStore, hand: Hand) -> None:
+def test_a_check_is_stored_with_its_time_and_its_result(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         await world.start()
@@ -321,7 +319,7 @@ def test_the_id_of_an_event_is_the_same_every_time() -> None:
 # --- news -----------------------------------------------------------------------------------------------------
 
 
-def test_whoever_waits_learns_that_something_was_committed(store: SqliteStore, hand: Hand) -> None:
+def test_whoever_waits_learns_that_something_was_committed(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
         news = world.engine.news
@@ -341,7 +339,7 @@ def test_whoever_waits_learns_that_something_was_committed(store: SqliteStore, h
 
 
 def test_what_a_device_has_done_is_stored_later_and_what_is_asked_fails(
-    tmp_path: Path, store: SqliteStore, hand: Hand, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("daemon.engine.STORE_AGAIN_S", 0.01)
 

@@ -31,8 +31,8 @@ CHECK = f"json_object('at', {_time('at_ms')}, 'valid', json(iif(valid, 'true', '
 RUNNING = "SELECT id FROM request INDEXED BY request_active WHERE status='IN PROGRESS' ORDER BY id DESC LIMIT ?"
 
 
-class Listing:
-    """The lists of one connection."""
+class SqliteListing:
+    """A `Listing`, of one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection

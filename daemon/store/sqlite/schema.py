@@ -146,6 +146,17 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             )
         ),
     ),
+    (
+        "0007 what waits for a device by the end of its PIN, what one has, and messages by their reference",
+        (
+            "DROP INDEX attempt_unsettled",
+            """CREATE INDEX attempt_waiting ON attempt (channel, not_after_ms, request, step)
+                WHERE state IN ('queued', 'requeued')""",
+            "CREATE INDEX attempt_sending ON attempt (request) WHERE state = 'sending'",
+            "DROP INDEX attempt_device",
+            "CREATE INDEX attempt_reference ON attempt (device, reference) WHERE device != '' AND reference != ''",
+        ),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.core.batch import Changes, Needs
 from daemon.core.delivery import MAX_TRIES
 from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
@@ -48,8 +49,9 @@ from daemon.core.model import (
 )
 from daemon.core.workflows import WORKFLOWS
 from daemon.store.sqlite.library import connect
+from daemon.store.sqlite.loading import load
+from daemon.store.sqlite.saving import save
 from daemon.store.sqlite.schema import migrate
-from daemon.store.sqlite.transaction import Transaction
 from tests.daemon.core.story import request
 
 waits = st.none() | st.integers(60, 900)
@@ -136,14 +138,28 @@ stories = st.lists(happenings, max_size=30)
 Trace = list[tuple[Request, Event, Request, tuple[Action, ...]]]
 
 
-def rows() -> Transaction:
+class Rows:
     """A database in memory."""
-    connection = connect(Path(":memory:"))
-    migrate(connection)
-    return Transaction(connection)
+
+    def __init__(self) -> None:
+        self._connection = connect(Path(":memory:"))
+        migrate(self._connection)
+        self._last = 0
+
+    def insert(self, new: Request) -> int:
+        self._last += 1
+        attempts = [(self._last, attempt) for attempt in new.attempts]
+        save(self._connection, Changes(inserted=[(self._last, new)], attempts=attempts))
+        return self._last
+
+    def update(self, row: int, after: Request) -> None:
+        save(self._connection, Changes(updated=[(row, after)], attempts=[(row, a) for a in after.attempts]))
+
+    def request(self, row: int) -> Request:
+        return load(self._connection, Needs(rows=frozenset((row,))))[row]
 
 
-ROWS, IDS = rows(), itertools.count()
+ROWS, IDS = Rows(), itertools.count()
 
 
 def told(request: Request, story: list[Happening]) -> Trace:
@@ -153,12 +169,11 @@ def told(request: Request, story: list[Happening]) -> Trace:
     trace: Trace = [(request, Requested(now), after, actions)]
     row = ROWS.insert(after)
     for happening in story:
-        before = ROWS.request_by_row(row)
-        assert before is not None
-        event, now = happening(before[1], now)
-        after, actions = advance(before[1], event)
-        ROWS.update(row, before[1], after)
-        trace.append((before[1], event, after, actions))
+        before = ROWS.request(row)
+        event, now = happening(before, now)
+        after, actions = advance(before, event)
+        ROWS.update(row, after)
+        trace.append((before, event, after, actions))
     return trace
 
 

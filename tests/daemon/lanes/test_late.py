@@ -27,13 +27,14 @@ from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
 from daemon.pins import Pins
 from daemon.store.sqlite.library import sqlite
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.store import Store
 from drivers import DeviceState, DriverError, Uncertain
 from drivers.serial.driver import Driver, Options
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver
 from tests.daemon.core.story import request
+from tests.daemon.store.writes import connection, hold
 from tests.drivers.serial.driving import FAST
 
 SLOW_S = 1.2  # FAST gives an answer half of that
@@ -47,7 +48,7 @@ def plain(_: Request, pin: str) -> str:
 
 @asynccontextmanager
 async def running(
-    store: SqliteStore, modem: SimulatedModem, *, resend: bool = False, text: SmsText = plain, speed: float = 1.0
+    store: Store, modem: SimulatedModem, *, resend: bool = False, text: SmsText = plain, speed: float = 1.0
 ) -> AsyncIterator[Engine]:
     engine = Engine(store, Clock(speed), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
     driver = Driver("sim1", Options(port=modem.port), FAST)
@@ -79,9 +80,9 @@ def counted(engine: Engine) -> tuple[int, int]:
 
 
 @contextmanager
-def locked(directory: Path, store: SqliteStore) -> Iterator[None]:
+def locked(directory: Path, store: Store) -> Iterator[None]:
     """Nothing can be written."""
-    store._writer.execute("PRAGMA busy_timeout=0")
+    connection(store).execute("PRAGMA busy_timeout=0")
     with closing(sqlite.connect(str(directory / "pinwheel.db"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -129,7 +130,7 @@ async def told(engine: Engine, request_id: str) -> list[str]:
     ],
 )
 def test_a_late_answer_corrects_the_record_and_nothing_goes_out_twice(
-    tmp_path: Path, store: SqliteStore, *, resend: bool, error: int | None, expected: list[str], arrived: int
+    tmp_path: Path, store: Store, *, resend: bool, error: int | None, expected: list[str], arrived: int
 ) -> None:
     async def story(modem: SimulatedModem) -> list[str]:
         async with running(store, modem, resend=resend) as engine:
@@ -143,7 +144,7 @@ def test_a_late_answer_corrects_the_record_and_nothing_goes_out_twice(
 
 
 def test_a_database_that_cannot_be_written_for_a_while_loses_no_message_and_no_answer(
-    tmp_path: Path, store: SqliteStore
+    tmp_path: Path, store: Store
 ) -> None:
     async def story(modem: SimulatedModem) -> list[list[str]]:
         async with running(store, modem) as engine:
@@ -160,9 +161,7 @@ def test_a_database_that_cannot_be_written_for_a_while_loses_no_message_and_no_a
 
 
 @pytest.mark.parametrize("resend", [True, False])
-def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(
-    tmp_path: Path, store: SqliteStore, *, resend: bool
-) -> None:
+def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(tmp_path: Path, store: Store, *, resend: bool) -> None:
     async def story(modem: SimulatedModem) -> str:
         async with running(store, modem, resend=resend) as engine:
             sent = await start(engine, "447700900186")  # has no report
@@ -178,7 +177,7 @@ def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(
         assert len(modem.accepted) == 1
 
 
-def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> list[tuple[int, int]]:
         async with running(store, modem) as engine:
             sent = await start(engine, NUMBER)
@@ -192,7 +191,7 @@ def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: Sqli
         assert asyncio.run(story(modem)) == [(1, 1), (0, 0)]
 
 
-def test_a_late_refusal_waits_until_its_message_is_known_as_uncertain(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_late_refusal_waits_until_its_message_is_known_as_uncertain(tmp_path: Path, store: Store) -> None:
     disk = threading.Event()
 
     async def story(modem: SimulatedModem) -> tuple[str, tuple[int, int]]:
@@ -200,7 +199,7 @@ def test_a_late_refusal_waits_until_its_message_is_known_as_uncertain(tmp_path: 
             _, slot = lane_of(engine)
             sent = await start(engine, NUMBER)
             await until(lambda: modem.sending)
-            slow = store.submit(lambda _: disk.wait(20))
+            slow = hold(store, disk)
             await until(lambda: not slot.ready)
             await until(lambda: slot.ready)  # it has told all
             assert state(engine, sent) == "sending"
@@ -214,7 +213,7 @@ def test_a_late_refusal_waits_until_its_message_is_known_as_uncertain(tmp_path: 
         assert asyncio.run(story(modem)) == ("failed", (0, 0))
 
 
-def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
@@ -230,7 +229,7 @@ def test_a_refused_test_is_given_back_once_the_database_can_be_written(tmp_path:
         asyncio.run(story(modem))
 
 
-def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: SqliteStore) -> None:
+def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
@@ -244,7 +243,7 @@ def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Sqlite
     weeks_ago = Clock().now() - s(20 * 24 * 3600)
     with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
         asyncio.run(story(modem))
-        store._writer.execute("UPDATE sent SET at_ms = ?", (weeks_ago,))
+        connection(store).execute("UPDATE sent SET at_ms = ?", (weeks_ago,))
 
         async def later() -> None:
             async with running(store, modem) as engine:
@@ -259,7 +258,7 @@ def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Sqlite
         asyncio.run(later())
 
 
-def test_the_report_of_a_request_is_credited_although_a_test_was_refused(tmp_path: Path, store: SqliteStore) -> None:
+def test_the_report_of_a_request_is_credited_although_a_test_was_refused(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
@@ -274,7 +273,7 @@ def test_the_report_of_a_request_is_credited_although_a_test_was_refused(tmp_pat
         asyncio.run(story(modem))
 
 
-def test_the_late_answer_to_a_test_is_no_requests(tmp_path: Path, store: SqliteStore) -> None:
+def test_the_late_answer_to_a_test_is_no_requests(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
@@ -290,7 +289,7 @@ def test_the_late_answer_to_a_test_is_no_requests(tmp_path: Path, store: SqliteS
         assert [number for number, _ in modem.accepted] == ["447700900286"]
 
 
-def test_a_text_that_cannot_be_made_fails_its_message_alone(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_text_that_cannot_be_made_fails_its_message_alone(tmp_path: Path, store: Store) -> None:
     def text(request: Request, pin: str) -> str:
         if request.number == NUMBER:
             raise LookupError("a defect")
@@ -309,7 +308,7 @@ def test_a_text_that_cannot_be_made_fails_its_message_alone(tmp_path: Path, stor
         asyncio.run(story(modem))
 
 
-def test_what_comes_while_nothing_can_be_written_is_recorded_later(tmp_path: Path, store: SqliteStore) -> None:
+def test_what_comes_while_nothing_can_be_written_is_recorded_later(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem):
             with locked(tmp_path, store):
@@ -327,7 +326,7 @@ def test_what_comes_while_nothing_can_be_written_is_recorded_later(tmp_path: Pat
 
 
 def test_a_report_that_the_sim_keeps_is_not_asked_ever_more_often(
-    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(modem: SimulatedModem) -> tuple[int, int]:
         async with running(store, modem) as engine:
@@ -354,7 +353,7 @@ def test_a_report_that_the_sim_keeps_is_not_asked_ever_more_often(
 
 
 def test_delivery_reports_that_stop_are_told_and_so_are_they_when_they_come_again(
-    tmp_path: Path, store: SqliteStore, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Some sticks give what they say by themselves to another tty."""
 
@@ -383,7 +382,7 @@ def test_delivery_reports_that_stop_are_told_and_so_are_they_when_they_come_agai
     ]
 
 
-def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, store: SqliteStore) -> None:
+def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> str:
         async with running(store, modem) as engine:
             await start(engine, "447700900181")
@@ -394,7 +393,7 @@ def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, st
         assert "4477009" not in asyncio.run(story(modem))
 
 
-def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: Path, store: SqliteStore) -> None:
+def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: Path, store: Store) -> None:
     """The PIN lives for 300 s of the clock, 1.5 s here; `sending` was decided in time, and durable too late."""
     disk = threading.Event()
 
@@ -405,7 +404,7 @@ def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: P
             request_id = await start(engine, NUMBER)
             slot.duty = Duty.WORKING
             lane._dispatch()
-            store.submit(lambda _: disk.wait(20))  # in one commit with the beginning
+            hold(store, disk)  # in one commit with the beginning
             await asyncio.sleep(1.5)
             disk.set()
             await until(lambda: state(engine, request_id) == "dropped")
@@ -419,12 +418,12 @@ def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: P
         assert modem.accepted == []
 
 
-def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> int:
         async with running(store, modem) as engine:
             requests = [await start(engine, f"4477009001{ending}86") for ending in range(10, 20)]
             commits: list[str] = []
-            store._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+            connection(store).set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
             await until(lambda: all(state(engine, request) == "sent" for request in requests))
             return len(commits)
 
@@ -432,7 +431,7 @@ def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, s
         assert asyncio.run(story(modem)) <= 11
 
 
-def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
@@ -445,10 +444,10 @@ def test_a_report_is_not_a_tests_once_its_reference_means_a_request(tmp_path: Pa
         asyncio.run(story(modem))
 
 
-def test_what_a_clock_counted_that_was_ahead_is_not_counted_for_ever(tmp_path: Path, store: SqliteStore) -> None:
+def test_what_a_clock_counted_that_was_ahead_is_not_counted_for_ever(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         now = Clock().now()
-        store._writer.execute("INSERT INTO sent VALUES ('sim1', ?, '447700900199')", (now + s(99 * 24 * 3600),))
+        connection(store).execute("INSERT INTO sent VALUES ('sim1', ?, '447700900199')", (now + s(99 * 24 * 3600),))
         async with running(store, modem) as engine:
             quota = lane_of(engine)[1].quota
             assert (quota.used(engine.clock.now()).hour, quota.used(engine.clock.now() + DAY).hour) == (1, 0)
@@ -458,7 +457,7 @@ def test_what_a_clock_counted_that_was_ahead_is_not_counted_for_ever(tmp_path: P
 
 
 @pytest.mark.parametrize("away", [True, False])
-def test_a_drained_modem_is_resumed_also_if_it_was_away(tmp_path: Path, store: SqliteStore, *, away: bool) -> None:
+def test_a_drained_modem_is_resumed_also_if_it_was_away(tmp_path: Path, store: Store, *, away: bool) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
@@ -476,7 +475,7 @@ def test_a_drained_modem_is_resumed_also_if_it_was_away(tmp_path: Path, store: S
         asyncio.run(story(modem))
 
 
-def test_a_modem_that_did_not_let_go_of_its_port_is_resumed_once_it_has(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_modem_that_did_not_let_go_of_its_port_is_resumed_once_it_has(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)

@@ -11,7 +11,7 @@ from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.pins import Pins
 from daemon.prompts.library import NEEDED, PromptLibrary
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.store import Store
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from tests.daemon.core.story import request
 
@@ -33,7 +33,7 @@ class Ready:
     def close(self) -> None: ...
 
 
-async def called(store: SqliteStore, prompts: PromptLibrary) -> Attempt:
+async def called(store: Store, prompts: PromptLibrary) -> Attempt:
     """What became of the only call of a request."""
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
     lane = engine.lanes[Channel.TTS] = VoiceLane(engine, Ready(), prompts, Manner(), max_calls=1, a_second=9)
@@ -50,7 +50,7 @@ async def called(store: SqliteStore, prompts: PromptLibrary) -> Attempt:
     return found[1].attempts[0]
 
 
-def test_a_defect_in_making_the_speech_fails_its_call_alone(store: SqliteStore) -> None:
+def test_a_defect_in_making_the_speech_fails_its_call_alone(store: Store) -> None:
     """There used to be calls that stayed in "sending" until the daemon was started again."""
     no_audio = {"en-gb": dict.fromkeys(NEEDED, "not audio")}
     attempt = asyncio.run(called(store, PromptLibrary(no_audio)))  # type: ignore[arg-type]

@@ -9,7 +9,8 @@ from daemon.lanes.voice import Manner, VoiceLane
 from daemon.operations.status import Health
 from daemon.pins import Pins
 from daemon.prompts.library import PromptLibrary
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.store import Store
 from drivers.pyvoip import Driver, Options
 from tests.drivers.pyvoip.test_guards import astray
 from tests.gateway import until
@@ -17,7 +18,7 @@ from tests.gateway import until
 
 def test_signalling_that_is_dead_shows_in_status_and_health(tmp_path: Path) -> None:
     """There used to be a daemon whose signalling was dead for good, "ready" in status and healthy."""
-    store = SqliteStore(tmp_path / "pinwheel.db")
+    store = Store(SqliteDatabase(tmp_path / "pinwheel.db"))
     driver = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray)
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
     health = Health(engine, None, VoiceLane(engine, driver, PromptLibrary({}), Manner(), max_calls=1, a_second=1))

@@ -18,9 +18,10 @@ START = """
 import sys
 from pathlib import Path
 import daemon.main
-from daemon.store.sqlite.store import SqliteStore
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.store import Store
 
-store = SqliteStore(Path(sys.argv[1]))
+store = Store(SqliteDatabase(Path(sys.argv[1])))
 store.open()
 store.close()
 print(*sorted({name.partition(".")[0] for name in sys.modules}))

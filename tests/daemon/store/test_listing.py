@@ -13,7 +13,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.ids import masked
 from daemon.store.sqlite.library import Connection, connect
-from daemon.store.sqlite.listing import MASKED, Listing, _time
+from daemon.store.sqlite.listing import MASKED, SqliteListing, _time
 from daemon.store.sqlite.schema import migrate
 
 YEAR_9999 = 253_402_300_799_999
@@ -49,7 +49,7 @@ def test_the_history_of_a_request_and_the_event_stream_carry_every_text(
     insert = "INSERT INTO history (seq, at_ms, request_id, kind, step, detail) VALUES (?, ?, ?, 'event', ?, ?)"
     for seq, line in enumerate(lines, 1):
         database.execute(insert, (seq, s(seq), *line))
-    listing = Listing(database)
+    listing = SqliteListing(database)
     of_first = json.loads(listing.history_of(lines[0][0], 100))
     last, text = listing.events(after, 100)
     database.execute("ROLLBACK")
@@ -72,7 +72,7 @@ def test_the_history_of_a_request_and_the_event_stream_carry_every_text(
 
 
 def test_lists_of_nothing_are_empty(database: Connection) -> None:
-    listing = Listing(database)
+    listing = SqliteListing(database)
     assert (
         listing.requests(active_only=False, limit=9) == listing.history_of("none", 9) == listing.checks_of(1, 9) == "[]"
     )

@@ -1,0 +1,167 @@
+"""Commands share commits: a thread takes what the event loop has submitted in one turn, and what came while it saved.
+
+Each batch is one load, every command decided in memory, one save; only then the answers. Written once for every
+database.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from daemon.core.batch import all_needs
+from daemon.core.commands import NOTHING, Command, Decision, Loaded
+from daemon.core.milliseconds import Ms
+from daemon.core.working_set import WorkingSet
+from daemon.store.contract import Database, StoreUnusable
+
+log = logging.getLogger("pinwheel.store")
+
+MAX_BATCH = 500
+
+Decide = Callable[[Command, Loaded], tuple[Ms, Decision]]
+"""When a command is decided, and how. It may be called again for the same command, and leaves no trace."""
+Then = Callable[[Decision], None]
+
+
+@dataclass(slots=True)
+class Operation:
+    """A command, and what came of it: `value`, or `error`. command: None only waits for those before it."""
+
+    command: Command | None
+    decide: Decide
+    then: Then
+    future: "asyncio.Future[Decision]"
+    value: Decision = NOTHING
+    error: Exception | None = None
+
+
+def carry_out(database: Database, batch: Sequence[Operation]) -> None:
+    """Do all in one commit, in order. Sets `value` or `error` of each, and raises nothing.
+
+    A command that fails leaves no trace and takes no other along: where it cannot be told which one it was that could
+    not be saved, the halves are done by themselves.
+    """
+    try:
+        _carry_out(database, batch)
+    except StoreUnusable as exc:
+        for operation in batch:
+            operation.error = exc
+    except Exception as exc:  # the end of one batch: a defect belongs to whoever awaits the command that had it
+        if len(batch) == 1:
+            log.exception("store=command-failed command=%s", type(batch[0].command).__name__)
+            batch[0].error = exc
+        else:
+            middle = len(batch) // 2
+            carry_out(database, batch[:middle])
+            carry_out(database, batch[middle:])
+
+
+def _carry_out(database: Database, batch: Sequence[Operation]) -> None:
+    wanted = all_needs([operation.command for operation in batch if operation.command is not None])
+    working = WorkingSet(wanted, database.load(wanted))
+    for operation in batch:
+        if operation.command is None:
+            continue
+        operation.error = None
+        try:
+            at, decision = operation.decide(operation.command, working.loaded(operation.command))
+        except Exception as exc:  # the end of one command: nothing of it was applied
+            log.exception("store=command-failed command=%s", type(operation.command).__name__)
+            operation.error = exc
+            continue
+        operation.value = working.apply(decision, at)
+    changes = working.changes()
+    if not changes.empty:
+        database.save(changes)
+
+
+class Batches:
+    """Open it and close it; `submit` from the event loop's thread. Of each batch, futures end after its commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turn: list[Operation] = []  # what the loop has submitted since it last woke the thread
+        self._turns: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+
+    def open(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Save what is queued."""
+        self._wake()
+        self._turns.put(None)
+        self._thread.join()
+
+    def submit(self, command: Command | None, decide: Decide, then: Then) -> "asyncio.Future[Decision]":
+        """Put a command into the next batch. The future ends after its commit, or in the command's exception.
+
+        then: called with the decision after the commit, before whoever awaits the future; also if that was cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Decision] = loop.create_future()
+        if not self._turn:
+            loop.call_soon(self._wake)
+        self._turn.append(Operation(command, decide, then, future))
+        return future
+
+    def _wake(self) -> None:
+        turn, self._turn = self._turn, []
+        if turn:
+            self._turns.put(turn)
+
+    # --- the thread ---
+
+    def _work(self) -> None:
+        while True:
+            try:
+                batch = self._next_batch()
+            except queue.Empty:
+                self._database.recover()
+                continue
+            if batch is None:
+                return
+            carry_out(self._database, batch)
+            _resolve(batch)
+            self._database.tidy(busy=not self._turns.empty())
+
+    def _next_batch(self) -> list[Operation] | None:
+        """Everything that waits, at least one; None once closed. Raises queue.Empty after the database's pause."""
+        batch = self._turns.get(timeout=self._database.pause_s)
+        if batch is None:
+            return None
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < MAX_BATCH:
+                turn = self._turns.get_nowait()
+                if turn is None:
+                    self._turns.put(None)
+                    break
+                batch += turn
+        return batch
+
+
+def _resolve(batch: list[Operation]) -> None:
+    """Hand the decisions to the loop in their order, with one wake-up."""
+    loop = batch[0].future.get_loop()
+
+    def on_loop() -> None:
+        for operation in batch:
+            if operation.error is None and operation.command is not None:
+                loop.call_soon(operation.then, operation.value)
+            if not operation.future.cancelled():
+                _end(operation)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(on_loop)
+
+
+def _end(operation: Operation) -> None:
+    if operation.error is None:
+        operation.future.set_result(operation.value)
+    else:
+        operation.future.set_exception(operation.error)
+        operation.future.exception()  # it was logged: nobody need await it

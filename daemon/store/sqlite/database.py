@@ -1,0 +1,141 @@
+"""SQLite as a database: WAL, synchronous=FULL, one connection that writes; the log, and a full disk.
+
+A lock file keeps a second daemon out. Nobody else in this process may open the database file: POSIX locks die with any
+close().
+"""
+
+import contextlib
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from daemon.core.batch import Changes, Found, Needs
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.files import SIDE_FILES, lock, private
+from daemon.store.sqlite.library import Connection, connect, empty_log, sqlite
+from daemon.store.sqlite.loading import last_row, load
+from daemon.store.sqlite.reading import SqliteReading
+from daemon.store.sqlite.saving import save
+from daemon.store.sqlite.schema import migrate
+
+log = logging.getLogger("pinwheel.store")
+
+CHECKPOINT_ROWS = 5000  # at most about 16 MiB of log; written back into the file when there is a pause...
+CHECKPOINT_AT_LATEST = 100_000  # ... or without one
+RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit again
+
+
+class SqliteDatabase:
+    """A `Database` in one file. connection: the one that writes; broken: the last save failed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: Any = None
+        self.connection: Connection = None
+        self._next_row = 1
+        self._written = 0  # rows since the last checkpoint
+        self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
+        self.broken = False
+
+    def open(self) -> None:
+        """Take the lock, and bring the schema up to date. Raises StoreUnusable."""
+        self._lock = lock(self._path.with_suffix(".lock"))
+        try:
+            self.connection = self._connected()
+            self._next_row = last_row(self.connection) + 1
+        except (sqlite.Error, OSError) as exc:
+            self._lock.close()
+            raise StoreUnusable(f"cannot open the database {self._path}: {exc}") from exc
+
+    def _connected(self) -> Connection:
+        for path in (self._path, *(Path(f"{self._path}{more}") for more in SIDE_FILES)):
+            if path == self._path or path.exists():
+                os.close(private(path))  # before SQLite has it: its locks would die with this
+        writer = connect(self._path)
+        try:
+            migrate(writer)
+        except sqlite.Error:
+            writer.close()
+            raise
+        return writer
+
+    def close(self) -> None:
+        """Fold the log back into the file, release the lock."""
+        if self.connection is not None:
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.connection.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def reader(self) -> SqliteReading:
+        """A connection that only reads. Raises StoreUnusable."""
+        try:
+            return SqliteReading(connect(self._path, read_only=True))
+        except sqlite.Error as exc:
+            raise StoreUnusable(f"cannot read {self._path}: {exc}") from exc
+
+    @property
+    def pause_s(self) -> float | None:
+        return RECOVER_S if self.broken or self._log_is_long else None
+
+    def load(self, needs: Needs) -> Found:
+        """Row ids are counted in memory: this connection is the only one that writes."""
+        rows = range(self._next_row, self._next_row + needs.new)
+        self._next_row = rows.stop
+        try:
+            return Found(load(self.connection, needs), rows)
+        except sqlite.OperationalError as exc:
+            raise StoreUnusable(f"cannot read {self._path}: {exc}") from exc
+
+    def save(self, changes: Changes) -> None:
+        """One transaction, on the disk once it returns."""
+        before = self.connection.total_changes
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            save(self.connection, changes)
+            self.connection.execute("COMMIT")
+        except sqlite.OperationalError as exc:  # of the disk, not of one command
+            self._fail(exc)
+            raise StoreUnusable(f"cannot write to {self._path}: {exc}; is the disk full?") from exc
+        except Exception:  # the fault of one command: the next batch has a transaction of its own
+            self._roll_back()
+            raise
+        self._written += self.connection.total_changes - before
+        if self.broken:
+            self._works_again()
+
+    def _fail(self, exc: Exception) -> None:
+        self.broken = self._log_is_long = True
+        log.error("store=failed path=%s error=%s", self._path, exc)
+        self._roll_back()
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite.Error):
+            self.connection.execute("ROLLBACK")
+
+    def recover(self) -> None:
+        """Try whether the disk takes a commit again, and give back the room of a long log."""
+        if self.broken:
+            with contextlib.suppress(StoreUnusable):
+                self.save(Changes(meta={"last recovery": str(time.time_ns())}))
+        else:
+            self._works_again()
+
+    def _works_again(self) -> None:
+        if self.broken:
+            log.info("store=recovered path=%s", self._path)
+        self.broken = False
+        with contextlib.suppress(sqlite.Error):  # there is room for a commit, but not yet for the file: later
+            self._log_is_long = not empty_log(self.connection)
+
+    def tidy(self, *, busy: bool) -> None:
+        """Fold the log back into the file once it has grown, and rather in a pause."""
+        if self._written <= (CHECKPOINT_AT_LATEST if busy else CHECKPOINT_ROWS):
+            return
+        self._written = 0
+        try:
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite.Error as exc:
+            log.warning("store=checkpoint-failed error=%s", exc)

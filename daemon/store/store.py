@@ -1,0 +1,95 @@
+"""The store: what every part of the daemon asks and tells, whichever the database.
+
+Rules. Rows are the truth. One thread writes; what the loop submits in one turn, and what arrives while that thread
+saves, shares a commit, and futures end only after it. Every other connection only reads. One daemon has a database at
+a time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from daemon.core.batch import Changes
+from daemon.core.commands import NOTHING, Command, Decision, Loaded
+from daemon.core.milliseconds import EPOCH, Ms
+from daemon.store.batches import Batches, Decide, Then
+from daemon.store.contract import Database, Reading
+from daemon.store.costly import Costly
+from daemon.store.readers import Readers
+
+T = TypeVar("T")
+READERS, OPERATORS_READERS = 1, 1  # threads: what operators look at holds up no request, and costs one core at most
+
+
+class Store:
+    """The store on a database. Open it and close it; `submit` from the event loop's thread."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._batches: Batches | None = None
+        self.counts = Costly(lambda: self.browse(lambda reading: reading.counts()))
+
+    def open(self) -> None:
+        """Take the lock, bring the schema up to date, start the threads. Raises StoreUnusable."""
+        self.database.open()
+        self.reading: Reading = self.database.reader()
+        """It holds up whoever asks: for the start, and for the tests."""
+        self._readers = Readers(self.database, READERS, "store-reader")
+        self._operators_readers = Readers(self.database, OPERATORS_READERS, "store-operators")
+        self._batches = Batches(self.database)
+        self._batches.open()
+
+    def close(self) -> None:
+        """Save what is queued, and let go of the database."""
+        if self._batches is not None:
+            self._batches.close()
+            self._readers.close()
+            self._operators_readers.close()
+            self.reading.close()
+        self.database.close()
+
+    @property
+    def broken(self) -> bool:
+        """The last commit failed."""
+        return self.database.broken
+
+    async def read(self, query: Callable[[Reading], T]) -> T:
+        """The result of a query that sees what has been committed; it runs on a thread for reading."""
+        return await self._readers.read(query)
+
+    async def browse(self, query: Callable[[Reading], T]) -> T:
+        """As `read`, for what operators look at, which may take long: no request waits for it."""
+        return await self._operators_readers.read(query)
+
+    def meta(self, name: str, default: str) -> str:
+        """A lasting setting of this database, set to the default the first time. Only before `submit` is used.
+
+        Raises StoreUnusable.
+        """
+        known = self.reading.meta(name)
+        if known is None:
+            self.set_meta(name, default)
+        return default if known is None else known
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Change a lasting setting. Only before `submit` is used. Raises StoreUnusable."""
+        if self.reading.meta(name) != value:
+            self.database.save(Changes(meta={name: value}))
+
+    def submit(
+        self, command: Command | None, decide: Decide, then: Then = lambda _: None
+    ) -> "asyncio.Future[Decision]":
+        """Decide a command in the next batch. The future ends after its commit, or in the command's exception.
+
+        then: called with the decision after the commit, before whoever awaits the future; also if that was cancelled.
+        """
+        assert self._batches is not None, "the store is open"
+        return self._batches.submit(command, decide, then)
+
+    async def turn(self) -> None:
+        """Until all that was submitted before has been committed. Raises StoreUnusable."""
+        await self.submit(None, _nothing)
+
+
+def _nothing(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+    return EPOCH, NOTHING

@@ -1,0 +1,78 @@
+"""What tests write, past the rules of the core, and how they ask what a command would find."""
+
+import asyncio
+import threading
+from typing import Any
+
+from daemon.core.batch import needs
+from daemon.core.callers import Caller
+from daemon.core.commands import NOTHING, AddNote, Command, Decision, Fire, Loaded, Report, Start
+from daemon.core.milliseconds import EPOCH, Ms
+from daemon.core.model import Action, Request
+from daemon.core.working_set import WorkingSet
+from daemon.store.batches import Decide
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.sqlite.library import Connection
+from daemon.store.store import Store
+from drivers import NATIONAL_DIGITS
+
+Write = tuple[Command, Decide]
+
+
+def run(store: Store, *writes: Write) -> list[Any]:
+    """The row ids of writes that are submitted together; exceptions are results."""
+
+    async def main() -> list[Any]:
+        done = await asyncio.gather(*(store.submit(*write) for write in writes), return_exceptions=True)
+        return [each.row if isinstance(each, Decision) else each for each in done]
+
+    return asyncio.run(main())
+
+
+def insert(new: Request) -> Write:
+    return Start(Caller(), new), lambda _, __: (EPOCH, Decision(after=new))
+
+
+def update(row: int, after: Request) -> Write:
+    return Fire(row), lambda _, loaded: (EPOCH, Decision((), row, loaded.request, after))
+
+
+def act(*actions: Action, at: Ms = EPOCH, row: int = 0, request_id: str = "") -> Write:
+    def decide(_: Command, loaded: Loaded) -> tuple[Ms, Decision]:
+        return at, Decision(actions, row, loaded.request, loaded.request, request_id)
+
+    return Fire(row), decide
+
+
+def hold(store: Store, until: threading.Event) -> "asyncio.Future[Decision]":
+    """Keep the thread that saves busy."""
+
+    def decide(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        until.wait(20)
+        return EPOCH, NOTHING
+
+    return store.submit(AddNote("", None, ""), decide)
+
+
+def connection(store: Store) -> Connection:
+    """The one that writes."""
+    assert isinstance(store.database, SqliteDatabase)
+    return store.database.connection
+
+
+def found(store: Store, command: Command) -> Loaded:
+    """What a command needs, as it stands."""
+    wanted = needs(command)
+    return WorkingSet(wanted, store.database.load(wanted)).loaded(command)
+
+
+def running_for(store: Store, request: Request) -> list[Request]:
+    """Those that run for the number of a request."""
+    return list(found(store, Start(Caller(), request)).active)
+
+
+def meant(store: Store, number: str, reference: str, device: str, since: Ms) -> tuple[int, int] | None:
+    """(row id, step) of the message that a status report means."""
+    ending = number[-NATIONAL_DIGITS:] if len(number) >= NATIONAL_DIGITS else ""
+    loaded = found(store, Report(number, reference, device, since, True, "", ending=ending))
+    return (loaded.row, loaded.step) if loaded.request is not None else None
