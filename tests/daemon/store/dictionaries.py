@@ -1,0 +1,63 @@
+"""A database of dictionaries: what a batch asks of one, and no more."""
+
+from dataclasses import replace
+
+from daemon.core.batch import Changes, Charged, CheckedCode, Found, Line, Needs, may_mean, standing
+from daemon.core.milliseconds import Ms
+from daemon.core.model import Request
+
+STANDING = (
+    "status step generation pin_until wrong due_at first_event_at last_event_at finalized_at".split()  # noqa: SIM905
+)
+
+
+class Dictionaries:
+    """The part of a `Database` that loads and saves."""
+
+    def __init__(self) -> None:
+        self.requests: dict[int, Request] = {}
+        self.checks: list[CheckedCode] = []
+        self.history: list[Line] = []
+        self.sent: list[Charged] = []
+        self.meta: dict[str, str] = {}
+        self.saves = 0
+        self._next_row = 1
+
+    def load(self, needs: Needs) -> Found:
+        rows = range(self._next_row, self._next_row + needs.new)
+        self._next_row = rows.stop
+        return Found({row: request for row, request in self.requests.items() if _needed(row, request, needs)}, rows)
+
+    def save(self, changes: Changes) -> None:
+        for row, request in changes.inserted:
+            assert row not in self.requests
+            assert request.id not in {known.id for known in self.requests.values()}, "a defect of the command"
+            self.requests[row] = replace(request, attempts=())
+        for row, request in changes.updated:
+            assert standing(self.requests[row]) != standing(request)
+            stands = dict(zip(STANDING, standing(request), strict=True))
+            self.requests[row] = replace(self.requests[row], **stands)
+        for row, attempt in changes.attempts:
+            others = [known for known in self.requests[row].attempts if known.step != attempt.step]
+            ordered = tuple(sorted([*others, attempt], key=lambda each: each.step))
+            self.requests[row] = replace(self.requests[row], attempts=ordered)
+        self.checks += changes.checks
+        self.history += changes.history
+        for device, number, count in changes.refunds:
+            for _ in range(count):
+                self._refund(device, number)
+        self.sent = [each for each in self.sent if each.at >= changes.forget.get(each.device, Ms(0))]
+        self.sent += changes.charges
+        self.meta |= changes.meta
+        self.saves += 1
+
+    def _refund(self, device: str, number: str) -> None:
+        mine = [place for place, each in enumerate(self.sent) if (each.device, each.number) == (device, number)]
+        if mine:
+            del self.sent[max(mine, key=lambda place: (self.sent[place].at, place))]
+
+
+def _needed(row: int, request: Request, needs: Needs) -> bool:
+    reported = any(may_mean(key, request.number, attempt) for key in needs.reports for attempt in request.attempts)
+    runs = request.number in needs.numbers and not request.finished
+    return request.id in needs.ids or row in needs.rows or runs or reported
