@@ -1,9 +1,9 @@
 """Which of two messages an answer belongs to, when one is sent while an older one is still unanswered. Pure.
 
 Most modems answer in order, and nothing else while the network has a message; some take the next message meanwhile. The
-network has one message at a time, so of two answers the first is the older message's. If there is only one answer, a
-delivery report or the message reference may decide. That no second answer comes proves nothing: a network may be slow
-twice.
+network has one message at a time, so of two answers the first is the older message's, unless the references say that
+the modem has held it back. If there is only one answer, a delivery report or the message reference may decide. That no
+second answer comes proves nothing: a network may be slow twice.
 """
 
 from dataclasses import dataclass, field
@@ -64,10 +64,16 @@ class Ambiguity:
     def answers(self) -> tuple[Answer | None, Answer | None]:
         """The older message's and the newer one's, as far as they are known; to be asked when the wait is over."""
         if self.second is not None:
-            return self.first, self.second
+            return (self.second, self.first) if self._counts_down() else (self.first, self.second)
         if self._is_newers():
             return None, self.first
         return (self.first if self._reported == self.older != self.newer else None), None
+
+    def _counts_down(self) -> bool:
+        """Whether the references stand in the other order: a modem counts when it sends, so the newer's came first."""
+        if not isinstance(self.first, int) or not isinstance(self.second, int):
+            return False
+        return self.first == (self.second + 1) % REFERENCES
 
     def _is_newers(self) -> bool:
         """Whether the first answer is the newer message's, surely or so that it makes no difference.

@@ -43,6 +43,14 @@ def test_of_two_answers_the_first_is_the_older_messages(first: int | Refused, se
     assert found.answers() == (first, second)
 
 
+@pytest.mark.parametrize(("first", "second"), [(8, 7), (0, 255)])
+def test_two_references_that_count_down_are_the_newer_messages_and_the_older_ones(first: int, second: int) -> None:
+    """They used to be swapped, and with them the delivery reports."""
+    found = ambiguity(first)
+    found.second = second
+    assert found.answers() == (second, first)
+
+
 @pytest.mark.parametrize(("first", "expected"), [(8, 7), (0, 255)])
 def test_a_reference_that_skips_the_older_messages_is_the_newer_ones(first: int, expected: int) -> None:
     found = ambiguity(first, expected)
