@@ -70,6 +70,10 @@ class Attention:
         self._asked, self._answered, self._silent_since = 0, True, now
         self.in_order = False
 
+    def alive(self, now: float) -> None:
+        """It has answered a query behind the message."""
+        self._asked, self._silent_since = 0, now
+
     def over(self, now: float) -> None:
         """The network has answered the message: what the modem did meanwhile, it does as a rule."""
         if self._answered:

@@ -282,22 +282,30 @@ class Exchange:
     # --- after a message that was not answered ---
 
     def _listen(self, now: float) -> list[Output]:
-        """Until no answer can come any more, or the modem answers a probe: then the next message can go."""
-        if self._late.undecided and now < self._late.until:
-            self._phase, self._due = Phase.LISTENING, self._late.until
-            return []
-        settled = self._late.give_up() if self._late.ambiguous else []
+        """Until no answer can come any more, or the modem answers a probe: then the next message can go.
+
+        What is undecided is waited for as long as it may be decided; the modem may fall silent meanwhile, too.
+        """
+        waits = self._late.undecided and now < self._late.until
+        settled = self._late.give_up() if self._late.ambiguous and not waits else []
         self._phase = Phase.PROBING if self._late.expected(now) else Phase.FREE
         return [*settled, orders.Probe() if self._phase is Phase.PROBING else Synchronise()]
 
     def _probed(self, in_step: bool, now: float) -> list[Output]:
         attention = self._answer.attention
-        if in_step:
+        if self._late.ambiguous and not self._late.undecided:  # decided by what came during the probe
+            return self._listen(now)
+        if in_step and not self._late.ambiguous:
             self._late.passed()
             self._phase = Phase.IDLE
             return []
+        self._phase = Phase.LISTENING
+        if in_step:
+            attention.alive(now)
+            self._due = min(now + self._timing.attention.every, self._late.until)
+            return []
         attention.asked(now)
-        self._phase, self._due = Phase.LISTENING, now + self._timing.busy
+        self._due = now + self._timing.busy
         return [orders.Mute()] if attention.mute(now) else []
 
     # --- what the modem says by itself ---

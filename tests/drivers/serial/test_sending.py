@@ -460,6 +460,7 @@ def test_an_ambiguous_answer_is_nobodys_until_something_decides(modem: Modem) ->
     submitted = modem.now
     modem.waits()
     assert "older message" in str(modem.result())
+    assert modem.says(Probed(True)) == []
     assert not modem.exchange.idle
     assert modem.says(report(9)) == [StatusReport(9, NUMBER, Delivery.DELIVERED, 0)]
     modem.says(late(8))
@@ -473,8 +474,50 @@ def test_an_ambiguous_answer_is_given_up_with_the_last_that_can_come(modem: Mode
     modem.given(SHORT, *ACCEPTED, reference(7), OK)
     submitted = modem.now
     modem.waits()
-    assert modem.waits() == [Synchronise()]
+    while modem.out[-1] == Probe():
+        modem.says(Probed(True))
+        modem.waits()
+    assert modem.out == [Synchronise()]
     assert modem.now == submitted + TIMING.listen
+
+
+def test_what_decides_during_a_probe_is_not_waited_for_any_more(modem: Modem) -> None:
+    modem.loses_answer(Sms(OTHER, "x", 300))
+    modem.given(SHORT, *ACCEPTED, reference(7), OK)
+    modem.waits()
+    assert modem.says(late(8)) == []
+    assert modem.says(Probed(True))[-1] == Synchronise()
+    assert modem.settled() == [Receipt((7,)), Receipt((8,))]
+
+
+def test_a_modem_that_falls_silent_while_an_answer_is_ambiguous_is_mute() -> None:
+    """It used to be asked nothing then, so that its power was cut after four minutes."""
+    modem = Modem("+CMEE: 1")
+    modem.given(SHORT, *ACCEPTED)
+    modem.waits()
+    modem.says(at.Aside("+CMEE: 1"), reference(200), OK)  # it answers while the network has a message
+    modem.loses_answer()
+    modem.given(SHORT, *ACCEPTED, reference(7), OK)
+    submitted = modem.now
+    while Mute() not in modem.out and modem.now < submitted + TIMING.listen:
+        modem.waits()
+        if modem.out[-1:] == [Probe()]:
+            modem.now += TIMING.probe
+            modem.says(Probed(False))
+    assert Mute() in modem.out
+    assert modem.now < submitted + 60.0
+
+
+def test_a_modem_that_answers_while_an_answer_is_ambiguous_is_not_mute() -> None:
+    modem = Modem("+CMEE: 1")
+    modem.loses_answer()
+    modem.given(SHORT, *ACCEPTED, reference(7), OK)
+    modem.waits()
+    for each in range(200):
+        assert Mute() not in modem.says(Probed(each % 4 == 0))
+        if not isinstance(modem.waits()[-1], Probe):
+            break
+    assert modem.out == [Synchronise()]
 
 
 @pytest.mark.parametrize("event", [SessionBegan(), orders.ModemRestarted()])
