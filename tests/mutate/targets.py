@@ -6,7 +6,7 @@ PURE, OTHERS = 0.90, 0.80
 CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drivers/serial/", "tests/drivers/sip/"
 MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
 ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
-STORE = ("tests/daemon/store/test_sqlite.py", "tests/daemon/store/test_listing.py")
+STORE = tuple(f"tests/daemon/store/test_{name}.py" for name in ("sqlite", "listing", "batches"))
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
 
@@ -53,6 +53,9 @@ TARGETS: dict[str, Target] = {
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),
     "daemon.core.model": Target(PURE, (*MACHINE, CORE + "test_delivery.py", REPR)),
     "daemon.core.outcomes": Target(PURE, MACHINE),
+    "daemon.core.batch": Target(PURE, (CORE + "test_batch.py", REPR)),
+    "daemon.core.working_set": Target(PURE, (CORE + "test_batch.py", "tests/daemon/store/test_batches.py")),
+    "daemon.core.resting": Target(PURE, (CORE + "test_resting.py", CORE + "test_backlog.py")),
     "daemon.engine": Target(OTHERS, ENGINE),
     "daemon.timers": Target(OTHERS, ENGINE),
     "daemon.store.batches": Target(OTHERS, STORE),
