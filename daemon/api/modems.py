@@ -8,7 +8,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from daemon.api.calls import Call
-from daemon.api.params import HttpError, Mistake, Parameters, e164, phone_number
+from daemon.api.params import HttpError, Mistake, Parameters, e164, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security
 from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
@@ -38,7 +38,7 @@ def _recipient(to: str, security: Security) -> str:
     if SHORT_CODE.fullmatch(to):
         return to
     number = phone_number(to, None, "to")
-    admit(security, number)
+    admit(security, number, region_of(number))
     return e164(number)
 
 

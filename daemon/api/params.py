@@ -201,6 +201,7 @@ class Start:
     next_event_wait: Ms | None
     workflow_id: int
     pin_code: str | None = field(repr=False)
+    region: str | None = field(default=None, compare=False)  # ISO 3166; follows from the number
 
 
 def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
@@ -208,6 +209,7 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     number = given.required("number")
     brand = given.required("brand")
     parsed = phone_number(number, given.text("country"))
+    region = region_of(parsed)
     if len(brand) not in BRAND_LENGTHS:
         raise invalid("brand", f"must have {BRAND_LENGTHS[0]} to {BRAND_LENGTHS[-1]} characters")
     if (given.text("require_type") or "All").lower() != "all":
@@ -215,13 +217,14 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     return Start(
         number=parsed,
         brand=brand,
-        locale=_locale(given.text("lg"), parsed),
+        locale=_locale(given.text("lg"), region),
         sender_id=_shaped(given, "sender_id", _alphanumeric(SENDER_ID_LENGTHS)) or "VERIFY",
         code_length=given.whole("code_length", CODE_LENGTHS, "must be 4 or 6") or DEFAULT_CODE_LENGTH,
         pin_expiry=given.span("pin_expiry", PIN_EXPIRY_S),
         next_event_wait=given.span("next_event_wait", NEXT_EVENT_WAIT_S),
         workflow_id=given.whole("workflow_id", workflows, "there is no such workflow") or DEFAULT_WORKFLOW,
         pin_code=_shaped(given, "pin_code", CODE),
+        region=region,
     )
 
 
@@ -268,18 +271,16 @@ def e164(number: "PhoneNumber") -> str:
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
 
 
-def costly(number: "PhoneNumber") -> bool:
-    """Whether its owner earns by each message and call, as in toll fraud."""
-    from phonenumbers import PhoneNumberType, number_type
+def region_of(number: "PhoneNumber") -> str | None:
+    """The region that it belongs to (ISO 3166); "001" for one of no region. None where its digits fit none."""
+    import phonenumbers
 
-    return number_type(number) in (PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST)
+    return phonenumbers.region_code_for_number(number)
 
 
-def _locale(lg: str | None, number: "PhoneNumber") -> str:
+def _locale(lg: str | None, region: str | None) -> str:
     if lg is None:
-        import phonenumbers
-
-        return locale_for_region(phonenumbers.region_code_for_number(number) or "")
+        return locale_for_region(region or "")
     if lg.lower() not in LOCALES:
         raise invalid("lg", "is not one of the supported locales")
     return lg.lower()

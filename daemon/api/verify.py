@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from daemon.api import v1
 from daemon.api.calls import Call, Handler
-from daemon.api.params import Mistake, Parameters, code_parameter, costly, e164, start_parameters
+from daemon.api.params import Mistake, Parameters, code_parameter, e164, start_parameters
 from daemon.api.params import Start as StartParameters
+from daemon.api.premium import costly
 from daemon.clock import utc_text
 from daemon.config import Security
 from daemon.core.callers import Caller, account_id
@@ -88,7 +89,7 @@ class Verify:
 
     def _admit(self, wanted: StartParameters) -> None:
         """The operator's rules on which numbers may be sent to, and by which devices."""
-        admit(self.security, wanted.number)
+        admit(self.security, wanted.number, wanted.region)
         steps = self.workflows[wanted.workflow_id]
         if self.channels.isdisjoint(step.channel for step in steps):
             need = " or ".join(sorted({WANTING[step.channel] for step in steps}))
@@ -175,13 +176,16 @@ def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Respo
     return handler
 
 
-def admit(security: Security, number: "PhoneNumber") -> None:
-    """Raises Mistake for a number that the operator does not allow; costly ones need a prefix that allows them."""
+def admit(security: Security, number: "PhoneNumber", region: str | None) -> None:
+    """Raises Mistake for a number that the operator does not allow; costly ones need a prefix that allows them.
+
+    region: of the number.
+    """
     digits = e164(number)
     if any(digits.startswith(prefix) for prefix in security.deny_prefixes):
         raise mistake(v1.DENIED)
     allowed = any(digits.startswith(prefix) for prefix in security.allow_prefixes)
     if security.allow_prefixes and not allowed:
         raise mistake(v1.UNSUPPORTED)
-    if not allowed and costly(number):
+    if not allowed and costly(number, region):
         raise mistake(v1.PREMIUM)
