@@ -22,7 +22,7 @@ from time import monotonic
 
 from starlette.requests import Request as HttpRequest
 
-from daemon.api.params import HttpError, Mistake, Parameters
+from daemon.api.params import HttpError, Mistake, Parameters, header
 from daemon.config import Account, Api, Operator
 from daemon.core.callers import Caller, unnamed
 from daemon.core.limits import Guesses
@@ -106,9 +106,9 @@ class _Secrets:
     def __contains__(self, name: str) -> bool:
         return name in self._hashes
 
-    def right(self, name: str, secret: str) -> bool:
-        """In constant time, whether or not there is such a name."""
-        return hmac.compare_digest(self._hashes.get(name, b"\0" * 32), _hash(secret)) and name in self._hashes
+    def right(self, name: str, given: bytes) -> bool:
+        """In constant time, whether or not there is such a name. given: the hash of a secret."""
+        return hmac.compare_digest(self._hashes.get(name, b"\0" * 32), given) and name in self._hashes
 
 
 class Access:
@@ -120,6 +120,8 @@ class Access:
         self._allowed = frozenset(api.allow_uids)
         self._operator_uids = frozenset(api.operator_uids)
         self._accounts = {account.key: account for account in accounts}
+        self._keys_of_uid = _by_id((uid, key) for key, account in self._accounts.items() for uid in account.uids)
+        self._keys_of_gid = _by_id((gid, key) for key, account in self._accounts.items() for gid in account.gids)
         self._secrets = _Secrets((key, account.secret_file) for key, account in self._accounts.items())
         self._operators = _Secrets((operator.name, operator.secret_file) for operator in operators)
         self._guesses = Guesses()
@@ -129,7 +131,7 @@ class Access:
         peer: Peer | None = http.scope.get("extensions", {}).get(PEER)
         key, secret = _credentials(http, given)
         try:
-            caller = self._caller(peer, origin_of(peer, http.client.host if http.client else "0.0.0.0"), key, secret)
+            caller = self._caller(peer, origin_of(peer, _host(http)), key, secret)
         except _Rejected:
             if secret:
                 await asyncio.sleep(WRONG_S)
@@ -163,7 +165,8 @@ class Access:
         now = monotonic()
         if not self._guesses.may_try(origin, name, now):
             raise _TooManyGuesses
-        as_operator, as_account = self._operators.right(name, secret), self._secrets.right(name, secret)
+        given = _hash(secret)
+        as_operator, as_account = self._operators.right(name, given), self._secrets.right(name, given)
         if as_operator or as_account:
             self._guesses.right(origin, name)
             return as_operator
@@ -182,18 +185,29 @@ class Access:
             raise HttpError(403, "Not allowed", f"User {peer.uid} is not in [api] allow_uids.")
         if self._operator_uids:
             return peer.uid in self._operator_uids
-        return not any(_is_of(peer, account) for account in self._accounts.values())
+        return not self._keys_of(peer)
 
     def _unnamed(self, peer: Peer) -> str:
-        return unnamed(key for key, account in self._accounts.items() if _is_of(peer, account))
+        own = self._keys_of(peer)
+        return unnamed(key for key in self._accounts if key in own) if own else ""
 
     def _may_name(self, peer: Peer, account: Account) -> bool:
-        return peer.uid in self._masters or _is_of(peer, account)
+        return peer.uid in self._masters or account.key in self._keys_of(peer)
+
+    def _keys_of(self, peer: Peer) -> frozenset[str]:
+        """Of the accounts whose user the peer is, or in one of whose groups: by look-ups, however many there are."""
+        own = self._keys_of_uid.get(peer.uid, frozenset())
+        if not self._keys_of_gid:
+            return own
+        return own.union(*(self._keys_of_gid[gid] for gid in peer.groups if gid in self._keys_of_gid))
 
 
-def _is_of(peer: Peer, account: Account) -> bool:
-    """Whether the peer is one of an account's users, or in one of its groups."""
-    return peer.uid in account.uids or (bool(account.gids) and not peer.groups.isdisjoint(account.gids))
+def _by_id(pairs: Iterable[tuple[int, str]]) -> dict[int, frozenset[str]]:
+    """The keys of accounts by a number of a user or group."""
+    found: dict[int, frozenset[str]] = {}
+    for number, key in pairs:
+        found[number] = found.get(number, frozenset()) | {key}
+    return found
 
 
 def origin_of(peer: Peer | None, host: str) -> str:
@@ -209,17 +223,22 @@ def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def _host(http: HttpRequest) -> str:
+    client = http.scope.get("client")
+    return client[0] if client else "0.0.0.0"
+
+
 def _credentials(http: HttpRequest, given: Parameters) -> tuple[str, str]:
     """Key and secret, each "" where there is none."""
     key = given.text("api_key")
     if key is not None:
         return key, given.text("api_secret") or ""
-    return _basic(http) or ("", "")
+    return _basic(header(http, b"authorization")) or ("", "")
 
 
-def _basic(http: HttpRequest) -> tuple[str, str] | None:
+def _basic(authorization: str) -> tuple[str, str] | None:
     """Key and secret of an Authorization: Basic header (RFC 7617)."""
-    scheme, _, value = http.headers.get("authorization", "").partition(" ")
+    scheme, _, value = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:

@@ -74,6 +74,8 @@ class Parameters:
 
     def text(self, name: str) -> str | None:
         """The last value given, without outer blanks; None where there is none."""
+        if name not in self._fields:  # as most are
+            return None
         values = self.texts(name)
         return values[-1] if values else None
 
@@ -102,16 +104,21 @@ class Parameters:
 
 
 def _text(name: str, value: Any) -> str:
+    text = value.strip() if isinstance(value, str) else _json_text(name, value)
+    if not text.isprintable() and any(category(character) in UNWRITABLE for character in text):
+        raise invalid(name, "has control characters, or half of a surrogate pair")
+    return text
+
+
+def _json_text(name: str, value: Any) -> str:
+    """The text of what JSON has beside texts. Raises Mistake."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # JSON has no whole numbers of its own: 300.0 is 300
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, int):
         raise invalid(name, "must be a text")
-    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**40 else "overlong"
-    if not text.isprintable() and any(category(character) in UNWRITABLE for character in text):
-        raise invalid(name, "has control characters, or half of a surrogate pair")
-    return text
+    return str(value) if abs(value) < 10**40 else "overlong"
 
 
 def _digits(value: str) -> bool:
@@ -122,11 +129,19 @@ async def gather(http: HttpRequest) -> Parameters:
     """All parameters of a request. Raises HttpError for a body that is too large, cut off, or not what it says."""
     query = http.scope["query_string"]
     fields: list[tuple[str, Any]] = _query_fields(query) if query else []
-    if http.method == "POST":
-        fields += _body_fields(http.headers.get("content-type", ""), await _body(http))
+    if http.scope["method"] == "POST":
+        fields += _body_fields(header(http, b"content-type"), await _body(http))
     if len(fields) > MAX_FIELDS:
         raise HttpError(413, "Too many parameters", f"A request has at most {MAX_FIELDS} parameters.")
     return Parameters(fields)
+
+
+def header(http: HttpRequest, name: bytes) -> str:
+    """The value of a header that is given once; "" without one. name: in small letters, as the server keeps them."""
+    for its_name, value in http.scope["headers"]:
+        if its_name == name:
+            return str(value, "latin-1")
+    return ""
 
 
 def _query_fields(query: bytes) -> list[tuple[str, Any]]:
