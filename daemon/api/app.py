@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from daemon.api import modems, operator
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
-from daemon.api.door import Door, ErrorAnswer
+from daemon.api.door import Door, Endpoint, ErrorAnswer
 from daemon.api.params import HttpError, Mistake, Parameters, gather
 from daemon.api.verify import Verify, answered
 from daemon.config import Config
@@ -53,10 +53,10 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
 """Path, methods, what a caller must be, handler."""
 
 
-def guarded(role: Role, handler: Handler) -> Callable[[HttpRequest], Awaitable[Response]]:
+def guarded(role: Role, handler: Handler) -> Endpoint:
     """The one place where a call is let through to its handler, or not."""
 
-    async def endpoint(http: HttpRequest) -> Response:
+    async def endpoint(http: HttpRequest) -> ASGIApp:
         if role is Role.OPEN:
             return await handler(Call(http, Parameters(()), Caller()))
         given = await gather(http)

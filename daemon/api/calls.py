@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from daemon.api.params import Parameters
 from daemon.core.callers import Caller
@@ -19,4 +19,5 @@ class Call:
     caller: Caller
 
 
-Handler = Callable[[Call], Awaitable[Response]]
+Handler = Callable[[Call], Awaitable[ASGIApp]]
+"""What it gives sends the answer."""

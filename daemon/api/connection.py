@@ -8,7 +8,9 @@ with every request.
 import asyncio
 import json
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
+from time import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -89,7 +91,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head = 0
-        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        self.server_state.default_headers = _date(int(time()))
         if self._deadline is None:
             self._expect_message()
         if self._peer is not None:
@@ -149,6 +151,12 @@ class Protocol(HttpToolsProtocol):
         if not self._answering or not self.cycle.response_started:
             self.transport.write(_problem(HTTPStatus(status), detail))
         self.transport.close()
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> list[tuple[bytes, bytes]]:
+    """The Date header of all answers of a second (since the epoch)."""
+    return [(b"date", formatdate(second, usegmt=True).encode())]
 
 
 TOO_LONG = f"A request has at most {MAX_HEAD} octets beside its body."

@@ -11,9 +11,9 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+Endpoint = Callable[[HttpRequest], Awaitable[ASGIApp]]
 ErrorAnswer = Callable[[HttpRequest, Any], Response]
 
 
@@ -41,11 +41,11 @@ class Door:
         scope["app"] = self._rest
         http = HttpRequest(scope, receive)
         try:
-            response = await endpoint(http)
+            answering = await endpoint(http)
         except Exception as exc:  # a defect ends this call only
             answer = self._errors.get(type(exc))
             if answer is None:  # the server logs the traceback
                 await self._crash(http, exc)(scope, receive, send)
                 raise
-            response = answer(http, exc)
-        await response(scope, receive, send)
+            answering = answer(http, exc)
+        await answering(scope, receive, send)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
-
 from daemon.api import v1
+from daemon.api.answers import Answer, answer
 from daemon.api.calls import Call, Handler
 from daemon.api.params import Mistake, Parameters, code_parameter, e164, start_parameters
 from daemon.api.params import Start as StartParameters
@@ -66,7 +65,7 @@ class Verify:
         last = event_id(wanted, done.after.step - 1)
         return {"request_id": wanted, "event_id": last, **_said(done.outcome), **PRICE}
 
-    async def search(self, given: Parameters, caller: Caller) -> Response:
+    async def search(self, given: Parameters, caller: Caller) -> Answer:
         """Each request is written out on a thread, with up to 500 checks, so that it delays nobody."""
         one = given.text("request_id")
         several = given.texts("request_ids")
@@ -78,7 +77,7 @@ class Verify:
         if not found:
             raise mistake(v1.NONE_FOUND)
         text = found[0] if one else '{"verification_requests":[' + ",".join(found) + "]}"
-        return Response(text, media_type="application/json")
+        return Answer(text.encode())
 
     async def control(self, given: Parameters, caller: Caller) -> Body:
         wanted, command = given.required("request_id"), given.required("cmd")
@@ -123,10 +122,10 @@ def mistake(sentence: v1.Sentence) -> Mistake:
 
 
 def _said(outcome: Outcome) -> Body:
-    return _answer(v1.sentence(outcome))
+    return _body(v1.sentence(outcome))
 
 
-def _answer(sentence: v1.Sentence) -> Body:
+def _body(sentence: v1.Sentence) -> Body:
     return {"status": str(int(sentence.code)), **({"error_text": sentence.text} if sentence.text else {})}
 
 
@@ -160,18 +159,18 @@ def search_answer(request: Request, checks: Iterable[CheckLine]) -> Body:
     }
 
 
-def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Response]]) -> Handler:
+def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Answer]]) -> Handler:
     """One verb of the Verify API as the handler of a route."""
 
-    async def handler(call: Call) -> Response:
+    async def handler(call: Call) -> Answer:
         try:
-            answer = await verb(call.http.app.state.verify, call.given, call.caller)
-            return answer if isinstance(answer, Response) else JSONResponse(answer)
+            found = await verb(call.http.app.state.verify, call.given, call.caller)
+            return found if isinstance(found, Answer) else answer(found)
         except Mistake as exc:
             empty = {"request_id": ""} if verb is Verify.start else {}
-            return JSONResponse({**empty, "status": str(exc.status), "error_text": str(exc)})
+            return answer({**empty, "status": str(exc.status), "error_text": str(exc)})
         except StoreUnusable:
-            return JSONResponse(_answer(v1.NOT_STORED))
+            return answer(_body(v1.NOT_STORED))
 
     return handler
 
