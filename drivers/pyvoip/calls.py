@@ -67,6 +67,7 @@ class Calls:
         self._supervisor = supervisor
         self._audio = audio
         self._calls: dict[int, PhoneCall] = {}
+        self._if_lost: dict[int, IfLost] = {}
         self._next_number = 1
 
     def __bool__(self) -> bool:
@@ -95,7 +96,7 @@ class Calls:
         number, self._next_number = self._next_number, self._next_number + 1
         call = PhoneCall(handle, wanted.progress, number, agent.call(uri, sdp, now), rtp, rtcp, course, speech)
         self._calls[number] = call
-        self._publish()
+        self._publish(call)
         self._report(call, CallPhase.DIALLING)
         return None
 
@@ -153,8 +154,13 @@ class Calls:
     def _of(self, handle: Handle) -> list[PhoneCall]:
         return [call for call in self._calls.values() if call.handle is handle]
 
-    def _publish(self) -> None:
-        self.if_lost = tuple(call.if_lost for call in self._calls.values())
+    def _publish(self, call: PhoneCall) -> None:
+        """Only this call has changed."""
+        if call.number in self._calls:
+            self._if_lost[call.number] = call.if_lost
+        else:
+            self._if_lost.pop(call.number, None)
+        self.if_lost = tuple(self._if_lost.values())
 
     def _report(self, call: PhoneCall, phase: CallPhase) -> None:
         if not self._lease.ended:
@@ -206,7 +212,7 @@ class Calls:
     def _forget(self, call: PhoneCall) -> None:
         call.close()
         self._calls.pop(call.number, None)
-        self._publish()
+        self._publish(call)
 
     # --- time and news ---
 
@@ -227,7 +233,7 @@ class Calls:
     def _on_event(self, call: PhoneCall, event: CallEvent, now: float) -> None:
         if self._trunk.agent is not None and not isinstance(event, Keyed):
             call.farewells = self._trunk.agent.farewells(call.sip)
-        self._publish()
+        self._publish(call)
         match event:
             case Ringing():
                 call.course.rang_at = now
@@ -269,4 +275,4 @@ class Calls:
                 call.speech.streaming = False
             case _:
                 assert_never(event)
-        self._publish()
+        self._publish(call)

@@ -138,7 +138,7 @@ class UserAgent:
         if self.registration is not None and now >= self.registration.due:
             with guarded("registration", partial(self.give_up, self.registration, now)):
                 self._requests.start(self.registration.request(), self.servers.first, self.registration, now)
-        for pending in self._requests:
+        for pending in self._requests.due(now):
             with guarded("transaction", partial(self._forget_transaction, pending, now)):
                 self._client.advance(pending, now)
                 self._settle(pending.owner, now)

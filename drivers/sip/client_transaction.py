@@ -34,7 +34,7 @@ class Event(StrEnum):
 
 @dataclass(slots=True)
 class ClientTransaction:
-    """One request under way. status: the highest of its responses; due: the timers that run.
+    """One request under way. status: the highest of its responses; due: the timers that run; deadline: the first.
 
     reliable: over TCP or TLS, where nothing is sent twice and nothing lingers (17.1.1.2, 17.1.2.2).
     """
@@ -47,12 +47,14 @@ class ClientTransaction:
     state: State = State.CALLING
     status: int = 0
     due: dict[Event, float] = field(init=False)
+    deadline: float = field(init=False)
     _interval: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._interval = self.timers.t1
         self.due = {Event.NO_ANSWER: self.started + self.timers.give_up}
         self.due |= {} if self.reliable else {Event.AGAIN: self.started + self._interval}
+        self._note_deadline()
 
     @property
     def invite(self) -> bool:
@@ -63,15 +65,16 @@ class ClientTransaction:
         """It has its final response."""
         return self.state in (State.COMPLETED, State.TERMINATED)
 
-    def deadline(self) -> float:
-        """When to poll again."""
-        return min(self.due.values(), default=float("inf"))
+    def _note_deadline(self) -> None:
+        """Hundreds of answered INVITEs linger, and all are looked at in each turn."""
+        self.deadline = min(self.due.values(), default=float("inf"))
 
     def poll(self, now: float) -> bool:
         """Time passed; whether the request is to be sent again."""
         again = False
         for event in [event for event, at in self.due.items() if now >= at]:
             again |= self._on(event, now)
+        self._note_deadline()
         return again
 
     def receive(self, status: int, now: float) -> bool:
@@ -80,15 +83,18 @@ class ClientTransaction:
         if news:
             self.status = status
             self._on(Event.FINAL if status >= 200 else Event.PROVISIONAL, now)
+            self._note_deadline()
         return news
 
     def repeat(self, now: float) -> None:
         """What was sent did not get through: send it again after a pause, each time a longer one."""
         self.due[Event.AGAIN] = now + self._interval
+        self._note_deadline()
 
     def rest(self) -> None:
         """Send it no more; an answer may still come."""
         self.due.pop(Event.AGAIN, None)
+        self._note_deadline()
 
     def _on(self, event: Event, now: float) -> bool:
         """Whether the request is to be sent again."""

@@ -99,7 +99,16 @@ class Requests:
             self.drop(pending)
         return True
 
+    def due(self, now: float) -> list[Pending]:
+        """Those of which something is due."""
+        return [pending for pending in self._table.values() if now >= self._due_at(pending)]
+
     def deadline(self) -> float:
-        """When the next one is to be looked at."""
-        times = (min(p.transaction.deadline(), self._silent_at(p), self._given_up_at(p)) for p in self)
-        return min(times, default=float("inf"))
+        """When the next one is due."""
+        return min(map(self._due_at, self._table.values()), default=float("inf"))
+
+    def _due_at(self, pending: Pending) -> float:
+        sent = pending.transaction
+        if sent.final:
+            return sent.deadline
+        return min(sent.deadline, self._silent_at(pending), self._given_up_at(pending))

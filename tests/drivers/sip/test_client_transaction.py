@@ -17,7 +17,7 @@ def transaction(method: str, *, reliable: bool = False) -> ClientTransaction:
 def sent_at(made: ClientTransaction, until: float) -> list[float]:
     """When it is sent again."""
     moments = []
-    while (now := made.deadline()) <= until:
+    while (now := made.deadline) <= until:
         moments += [now] * made.poll(now)
     return moments
 
@@ -32,7 +32,7 @@ def sent_at(made: ClientTransaction, until: float) -> list[float]:
 def test_a_request_without_a_response_is_sent_again_and_times_out_after_32_s(method: str, moments: list[float]) -> None:
     made = transaction(method)
     assert sent_at(made, 40.0) == moments
-    assert (made.state, made.final, made.deadline()) == (State.TIMED_OUT, False, float("inf"))
+    assert (made.state, made.final, made.deadline) == (State.TIMED_OUT, False, float("inf"))
 
 
 def test_over_a_connection_nothing_is_sent_again() -> None:
@@ -44,7 +44,7 @@ def test_over_a_connection_nothing_is_sent_again() -> None:
 def test_an_invite_that_rings_waits_as_long_as_its_caller_likes() -> None:
     made = transaction("INVITE")
     assert made.receive(180, 1.0)
-    assert (made.state, made.deadline()) == (State.PROCEEDING, float("inf"))
+    assert (made.state, made.deadline) == (State.PROCEEDING, float("inf"))
 
 
 def test_another_request_that_is_being_worked_on_is_sent_every_4_s_until_it_times_out() -> None:
@@ -91,7 +91,7 @@ def test_a_final_response_that_lost_the_race_against_the_time_out_changes_nothin
     made = transaction("INVITE")
     made.poll(32.0)
     made.receive(200, 32.1)
-    assert (made.state, made.deadline()) == (State.TIMED_OUT, float("inf"))
+    assert (made.state, made.deadline) == (State.TIMED_OUT, float("inf"))
 
 
 def test_what_did_not_get_through_is_sent_again_after_ever_longer_pauses() -> None:
