@@ -142,6 +142,7 @@ class Parser:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._overlong = False
+        self._readable = False  # the line has more than noise so far
         self._echo = ""
         self._answer: str | None = None
         self._free_text = False
@@ -193,14 +194,16 @@ class Parser:
                     continue
             if octet in (CR, LF):
                 self._line_end(events)
-            elif octet == ord(">") and self._prompt and not self._buffer:
+            elif octet == ord(">") and self._prompt and not self._readable:
                 self._prompt, self._after_prompt = False, True
+                self._buffer.clear()
                 events.append(Prompt())
             elif octet >= 0x20:
                 self._collect(octet)
         return events
 
     def _collect(self, octet: int) -> None:
+        self._readable = self._readable or 0x20 < octet < 0x7F
         if len(self._buffer) >= LINE_LIMIT:
             self._overlong = True
         else:
@@ -209,7 +212,7 @@ class Parser:
     def _line_end(self, events: list[Event]) -> None:
         line = self._buffer.decode("latin-1").strip()
         self._buffer.clear()
-        overlong, self._overlong = self._overlong, False
+        overlong, self._overlong, self._readable = self._overlong, False, False
         if line and not overlong:
             events.extend(self._line(line))
 

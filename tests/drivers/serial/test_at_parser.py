@@ -53,6 +53,18 @@ def test_a_prompt_comes_once_and_the_blank_behind_it_is_no_part_of_a_line() -> N
     assert made.feed(b"\r\n>OK\r\n") == [Prompt(), Final("OK")]
 
 
+@pytest.mark.parametrize("noise", [b"\xff", b"\xff\xfe\x80 ", b" ", b"\x00\x7f", b"\xa0" * 5000])
+def test_a_prompt_behind_noise_is_one(noise: bytes) -> None:
+    """A modem on a bad line used to send nothing, since its prompts were not seen."""
+    made = parser("AT+CMGS=20", "+CMGS", prompt=True)
+    assert made.feed(b"\r\n" + noise + b"> ") == [Prompt()]
+    assert made.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Answer("+CMGS: 7"), Final("OK")]
+
+
+def test_noise_does_not_make_a_prompt_of_a_sign_within_a_line() -> None:
+    assert Prompt() not in parser("AT+CMGS=20", "+CMGS", prompt=True).feed(b"\r\n\xffa\xff> b\r\n")
+
+
 def test_a_sign_within_a_line_is_no_prompt() -> None:
     assert parser("AT+CMGS=20", "+CMGS", prompt=True).feed(b"\r\na> b\r\n") == [Notice("", "a> b")]
 
