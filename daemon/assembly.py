@@ -20,7 +20,7 @@ from daemon.operations.prompts import loaded, log_prompts
 from daemon.pins import Pins
 from daemon.prompts.library import load_phrases
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.opening import database_of
 from daemon.store.store import Store
 
 
@@ -71,9 +71,7 @@ def assemble(config: Config, path: Path) -> Daemon:
 def _opened(config: Config) -> tuple[Store, bytes, float]:
     """The store, the key that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     place = masterkey.place(config.security.key_file, _state_directory(config))
-    if config.store.path is None:
-        raise StoreUnusable("[store] url: the daemon cannot use PostgreSQL yet")
-    store = Store(SqliteDatabase(config.store.path))
+    store = Store(database_of(config.store))
     store.open()
     with contextlib.ExitStack() as undo:
         undo.callback(store.close)

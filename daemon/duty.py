@@ -1,6 +1,7 @@
 """The daemon on duty: from the first listening socket to the last answer."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -25,6 +26,7 @@ from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
 from daemon.operations.systemd import notify, watchdog_interval_s
+from daemon.store.contract import StoreUnusable
 from daemon.store.store import Store
 from daemon.version import VERSION
 
@@ -62,7 +64,8 @@ class Daemon:
         reloader = Reloader(self.path, self.config, self.calls, loaded, log_prompts)
         app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping, reloader)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        running = (self.engine.timers.run(), self._watchdog(), _reloads(reloader, hangup), _look_after(inherited))
+        looks = (_look_after(inherited), _keeps_up(self.store))
+        running = (self.engine.timers.run(), self._watchdog(), _reloads(reloader, hangup), *looks)
         duties = [asyncio.create_task(duty) for duty in running]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
@@ -90,7 +93,8 @@ class Daemon:
         interval_s = watchdog_interval_s()
         while True:
             await asyncio.sleep(interval_s or 3600)
-            await self.store.turn()
+            with contextlib.suppress(StoreUnusable):  # PostgreSQL is away: a restart would not bring it back
+                await self.store.turn()
             notify("WATCHDOG=1")
 
 
@@ -111,6 +115,13 @@ async def _look_after(inherited: list[socket.socket]) -> None:
             if path not in lost and not os.path.exists(path):
                 lost.add(path)
                 log.error("socket=%s is gone; no client can connect; run: systemctl restart pinwheel.socket", path)
+
+
+async def _keeps_up(store: Store) -> None:
+    """End where the rows are not what the daemon knows: systemd starts it again, and it begins with the rows."""
+    while not store.database.stale:
+        await asyncio.sleep(LOOK_S)
+    raise StoreUnusable(store.database.stale)
 
 
 class PartEnded(Exception):

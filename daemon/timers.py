@@ -7,9 +7,10 @@ from functools import partial
 from daemon.clock import Clock
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.wheel import Wheel
-from daemon.store.contract import Reading
+from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.store import Store
 
+STORE_AGAIN_S = 1.0  # after which a store that could not be read is asked again
 IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
 
 
@@ -49,11 +50,19 @@ class Timers:
         rows = self._wheel.expire(now)
         while self._wheel.half_empty(now):
             since, until = self._wheel.extend()
-            self._load(await self._store.read(partial(_due, since=since, until=until)))
+            self._load(await self._due(since, until))
             rows += self._wheel.expire(now)
         for row in rows:
             self._fire(row)
         return self._wheel.next(now + IDLE)
+
+    async def _due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
+        """The timers of a time that the wheel has come to; asked for until the store can be read."""
+        while True:
+            try:
+                return await self._store.read(partial(_due, since=since, until=until))
+            except StoreUnusable:  # PostgreSQL is away, and nothing could be fired now
+                await asyncio.sleep(STORE_AGAIN_S)
 
     async def _sleep(self, seconds: float) -> None:
         if seconds > 0:

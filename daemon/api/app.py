@@ -22,6 +22,7 @@ from daemon.core.limits import Buckets
 from daemon.engine import Engine
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
+from daemon.store.contract import StoreUnusable
 
 log = logging.getLogger("pinwheel.api")
 
@@ -73,7 +74,7 @@ def guarded(role: Role, handler: Handler) -> Endpoint:
 def application(config: Config, engine: Engine, health: Health, stopping: asyncio.Event, reloader: Reloader) -> Door:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
     errors: dict[type[Exception], ErrorAnswer]
-    errors = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake}
+    errors = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, StoreUnusable: _away}
     endpoints = [(path, methods, guarded(role, handler)) for path, methods, role, handler in ROUTES]
     routes = [Route(path, endpoint, methods=methods) for path, methods, endpoint in endpoints]
     app = Starlette(routes=routes, exception_handlers={**errors, Exception: _crash})
@@ -98,6 +99,10 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
 def _http_error(_: HttpRequest, exc: HttpError) -> Response:
     headers = {"WWW-Authenticate": 'Basic realm="pinwheel"'} if exc.status == 401 else None
     return problem(exc.status, exc.title, exc.detail, headers)
+
+
+def _away(_: HttpRequest, __: StoreUnusable) -> Response:
+    return problem(503, "Database unusable", "The database cannot be used now; the daemon's log says why.")
 
 
 def _mistake(_: HttpRequest, exc: Mistake) -> Response:

@@ -18,7 +18,7 @@ from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
-from daemon.store.contract import MAX_CHECKS, Reading
+from daemon.store.contract import MAX_CHECKS, Reading, StoreUnusable
 from daemon.store.store import Store
 
 PAGE = 100  # events that are read and sent at a time
@@ -134,7 +134,10 @@ async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterat
     yield ": pinwheel events\n\n"
     while not http.app.state.stopping.is_set():
         news = engine.news
-        after, text = await engine.store.browse(partial(_page, after))
+        try:
+            after, text = await engine.store.browse(partial(_page, after))
+        except StoreUnusable:
+            return  # the client comes again with the last id that it has
         if not text and not follow:
             return
         yield text or ": still here\n\n"

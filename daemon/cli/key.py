@@ -87,13 +87,11 @@ def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     from daemon import masterkey
     from daemon.operations.checking import NoSuchUser, become
     from daemon.store.contract import StoreUnusable
-    from daemon.store.sqlite.database import SqliteDatabase
+    from daemon.store.opening import database_of
     from daemon.store.store import Store
 
     state = config.store.directory
-    if config.store.path is None:
-        raise click.ClickException("[store] url: this command cannot use PostgreSQL yet")
-    store = Store(SqliteDatabase(config.store.path))
+    store = Store(database_of(config.store))
     try:
         become(pwd.getpwuid(os.stat(state).st_uid).pw_name)
         store.open()

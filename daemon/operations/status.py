@@ -10,6 +10,7 @@ from daemon.core.milliseconds import Ms
 from daemon.engine import Engine
 from daemon.lanes.sms import Duty, ModemSlot, SmsLane
 from daemon.lanes.voice import VoiceLane
+from daemon.store.contract import StoreUnusable
 from daemon.version import VERSION
 from drivers import DeviceState
 
@@ -37,11 +38,18 @@ class Health:
             "health": self.trouble() or "ok",
             "reasons": self.reasons(),
             "store": "the last write failed" if self.engine.store.broken else "ok",
-            "requests": await self.engine.store.counts.get(),
+            "requests": await self._counts(),
             "overload": str((self.sms and self.sms.overload) or ""),
             "modems": self.modems(),
             "voice": self.voice(),
         }
+
+    async def _counts(self) -> dict[str, int]:
+        """How many requests stand where; nothing while the database cannot be read."""
+        try:
+            return await self.engine.store.counts.get()
+        except StoreUnusable:
+            return {}
 
     def trouble(self) -> str:
         """Why the daemon cannot do its work, in a few words; "" where it can. `reasons` has the details."""

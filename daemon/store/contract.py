@@ -117,6 +117,10 @@ class Database(Protocol):
         """The last save failed."""
 
     @property
+    def stale(self) -> str:
+        """Why the daemon must begin anew: the rows are not what it knows. "" otherwise."""
+
+    @property
     def pause_s(self) -> float | None:
         """How long to wait for a batch before `recover` is called; None: as long as it takes."""
 

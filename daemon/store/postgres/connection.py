@@ -6,7 +6,7 @@ that in C.
 
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from typing import Any, LiteralString
 
 import psycopg
@@ -17,6 +17,8 @@ from daemon.store.postgres.address import Address
 
 CONNECT_S, ANSWER_S = 5, 5.0
 """The longest that a connection may take, and the answer to one statement; then the database counts as away."""
+
+RECOVER_S = 2.0  # between two looks whether it is there again
 
 SETTINGS = {
     "application_name": "pinwheel",
@@ -37,13 +39,18 @@ WRITER: LiteralString = "SET statement_timeout = '5s'; SET idle_in_transaction_s
 READER: LiteralString = "SET statement_timeout = '60s'; SET default_transaction_read_only = on"
 
 
+class NoAnswer(psycopg.OperationalError):
+    """The server may hang, or the network."""
+
+
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that gives an answer up after a time. answer_s: of one statement, or of what is sent together."""
 
     answer_s = ANSWER_S
+    gone = False  # it has not answered once: nothing that psycopg does to end it waits again
 
     def wait(self, gen: Generator[Any, Any, Any], *limits: Any, **named: Any) -> Any:
-        """psycopg waits here for every answer. Raises psycopg.OperationalError: a server may hang."""
+        """psycopg waits here for every answer. Raises NoAnswer."""
         return super().wait(self._bounded(gen), *limits, **named)
 
     def _bounded(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
@@ -52,8 +59,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if not ready and time.monotonic() > end:
-                    raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s")
+                if not ready and (self.gone or time.monotonic() > end):
+                    self.gone = True
+                    raise NoAnswer(f"no answer within {self.answer_s:g} s")
                 wanted = gen.send(ready)
         except StopIteration as done:
             return done.value
@@ -80,7 +88,11 @@ def connect(address: Address, *, read_only: bool = False) -> Connection:
 
 def away(address: Address, exc: Exception) -> StoreUnusable:
     """libpq's message, which has no password, as one line."""
-    told = " ".join(str(exc).split()) or type(exc).__name__
+    first: BaseException = exc
+    while not isinstance(first, NoAnswer) and first.__context__ is not None:
+        first = first.__context__  # psycopg cannot end what it sent together: that is no news
+    cause = first if isinstance(first, NoAnswer) else exc
+    told = " ".join(str(cause).split()) or type(exc).__name__
     return StoreUnusable(f"cannot use the database {address}: {told}")
 
 
@@ -94,10 +106,19 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def as_json(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows for `jsonb_array_elements`, their texts as PostgreSQL can keep them."""
-    text = json.dumps(rows, ensure_ascii=False)
+def as_json(rows: Iterable[Any]) -> str:
+    """Rows, or names, for `jsonb_array_elements`; NUL, which PostgreSQL cannot keep, is replaced.
+
+    Raises UnicodeEncodeError for a lone surrogate, which SQLite does not take either.
+    """
+    text = json.dumps(list(rows), ensure_ascii=False)
     if "\\u0000" in text:
-        rows = [[plain(value) if isinstance(value, str) else value for value in row] for row in rows]
-        text = json.dumps(rows, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
+        text = json.dumps(_without_nul(json.loads(text)), ensure_ascii=False)
+    text.encode()
+    return text
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value

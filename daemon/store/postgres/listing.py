@@ -1,6 +1,9 @@
 """What operators list, as JSON that PostgreSQL writes itself, as SQLite does (see `store.sqlite.listing`)."""
 
-from daemon.store.postgres.connection import Connection, plain, query
+from collections.abc import Callable
+from typing import Any
+
+from daemon.store.postgres.connection import plain
 
 MASKED = (
     "CASE WHEN length(number) > 6 THEN left(number, 4) || repeat('*', length(number) - 6) || right(number, 2)"
@@ -25,11 +28,11 @@ EVENT = (
 CHECK = f"json_build_object('at', {_time('at_ms')}, 'valid', valid, 'ip_address', ip_address)"
 
 
-class Listing:
-    """The lists of one connection."""
+class PostgresListing:
+    """A `Listing`. ask: puts a query with its values, and gives all rows."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+    def __init__(self, ask: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._ask = ask
 
     def requests(self, *, active_only: bool, limit: int) -> str:
         """A JSON array, the newest first, with masked numbers and no deliveries."""
@@ -49,16 +52,16 @@ class Listing:
 
     def events(self, after: int, limit: int) -> tuple[int, str]:
         """The next lines of history as server-sent events, "" if there are none, and the position behind them."""
-        lines = "SELECT * FROM history WHERE seq > %s ORDER BY seq LIMIT %s"
+        next_lines = "SELECT * FROM history WHERE seq > %s ORDER BY seq LIMIT %s"
         event = rf"'id: ' || seq || E'\nevent: ' || kind || E'\ndata: ' || {EVENT} || E'\n\n'"
-        text = f"SELECT coalesce(max(seq), %s), coalesce(string_agg({event}, '' ORDER BY seq), '') FROM ({lines}) h"  # noqa: S608
-        found = self._db.execute(query(text), (after, after, limit)).fetchone()
-        assert found is not None, "an aggregate has a row"
-        return int(found[0]), str(found[1])
+        text = (
+            f"SELECT coalesce(max(seq), %s), coalesce(string_agg({event}, '' ORDER BY seq), '') FROM ({next_lines}) h"  # noqa: S608
+        )
+        ((last, lines),) = self._ask(text, after, after, limit)
+        return int(last), str(lines)
 
     def _array(self, items: str, *values: object) -> str:
         """items: a query for the objects, as the column `item`, in the order of the column `place`."""
         joined = f"SELECT '[' || coalesce(string_agg(item::text, ',' ORDER BY place), '') || ']' FROM ({items}) i"  # noqa: S608
-        found = self._db.execute(query(joined), values).fetchone()
-        assert found is not None, "an aggregate has a row"
-        return str(found[0])
+        ((text,),) = self._ask(joined, *values)
+        return str(text)

@@ -1,30 +1,40 @@
 """What can be asked of a PostgreSQL database: as `store.sqlite.reading`, which says what each answer means."""
 
 import json
+import time
 from typing import Any
 
+import psycopg
+
 from daemon.core.milliseconds import Ms
-from daemon.core.model import Request
-from daemon.store.contract import MAX_CHECKS, Check, HistoryLine
-from daemon.store.postgres.connection import Connection, plain, query
-from daemon.store.postgres.listing import Listing
+from daemon.core.model import Channel, Request
+from daemon.store.contract import MAX_CHECKS, Check, HistoryLine, Place
+from daemon.store.postgres.address import Address
+from daemon.store.postgres.connection import RECOVER_S, Connection, away, connect, plain, query
+from daemon.store.postgres.listing import PostgresListing
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, request_of
-from drivers import NATIONAL_DIGITS
 
 OF_REQUEST = f"json_agg(json_build_array({ATTEMPT_COLUMNS}) ORDER BY step)"
 ATTEMPTS = f"(SELECT {OF_REQUEST} FROM attempt a WHERE a.request = r.id)"  # noqa: S608
 REQUESTS = f"SELECT json_agg(json_build_array(id, {ATTEMPTS}, {REQUEST_COLUMNS}) ORDER BY id)::text FROM request r"  # noqa: S608
 """One text with every request and its attempts."""
 
+WAITS = "state IN ('queued', 'requeued')"
+WAITING = (
+    f"SELECT not_after_ms, request, step FROM attempt WHERE {WAITS} AND channel=%s"  # noqa: S608
+    " AND (not_after_ms, request, step) > (%s, %s, %s) ORDER BY not_after_ms, request, step LIMIT %s"
+)
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
 
 
-class Reading:
-    """What can be asked of a connection, read-only or not."""
+class PostgresReading:
+    """A `Reading`, on a connection of its own, which is opened anew where it was lost."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
-        self.listing = Listing(connection)
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._db: Connection | None = None
+        self._not_before = 0.0  # when the next connection may be tried
+        self.listing = PostgresListing(self._all)
 
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""
@@ -33,43 +43,29 @@ class Reading:
     def request_by_row(self, row: int) -> tuple[int, Request] | None:
         return next(iter(self.requests("id = %s", row)), None)
 
-    def active_for(self, number: str) -> list[Request]:
-        """The requests of a number that run, the oldest first."""
-        return [found for _, found in self.requests("number = %s AND status = 'IN PROGRESS'", plain(number))]
-
     def requests(self, where: str, *values: object) -> list[tuple[int, Request]]:
         """Those that a condition of our own names, the oldest first."""
         found = self._one(f"{REQUESTS} WHERE {where}", *values)[0]
-        return [_assembled(row) for row in json.loads(found or "[]")]
+        return [assembled(row) for row in json.loads(found or "[]")]
 
     def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
         """(due time, row id) of the timers due in [since, until)."""
         due = "SELECT due_ms, id FROM request WHERE due_ms >= %s AND due_ms < %s ORDER BY due_ms"
         return [(at, row) for at, row in self._all(due, since, until)]
 
-    def unsettled(self) -> list[int]:
-        """Row ids of the requests with an attempt that waits for a device or was being sent."""
-        waits = "SELECT DISTINCT request FROM attempt WHERE state IN ('queued', 'requeued', 'sending') ORDER BY request"
-        return [row for (row,) in self._all(waits)]
+    def under_way(self) -> list[tuple[str, int]]:
+        """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""
+        begun = "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request WHERE a.state = 'sending'"
+        return [(request_id, step) for request_id, step in self._all(begun)]
 
-    def attempt_reported(self, number: str, reference: str, device: str, since: Ms) -> tuple[int, int] | None:
-        """(row id, step) of the message that a status report means."""
-        exact = (
-            "SELECT r.id, a.step FROM request r JOIN attempt a ON a.request = r.id"
-            " WHERE r.number=%s AND a.queued_ms >= %s AND a.device=%s AND (a.reference=%s OR (a.reference=''"
-            " AND a.state IN ('requeued', 'sending', 'uncertain')))"
-            " ORDER BY a.reference='', a.queued_ms DESC LIMIT 1"
-        )
-        national = (
-            "SELECT r.id, a.step FROM attempt a JOIN request r ON r.id = a.request"
-            " WHERE a.device=%s AND a.device != '' AND a.queued_ms >= %s AND a.reference=%s"
-            " AND right(r.number, %s) = %s ORDER BY a.queued_ms DESC LIMIT 1"
-        )
-        number, reference, device = plain(number), plain(reference), plain(device)
-        found = self._all(exact, number, since, device, reference)
-        if not found and len(number) >= NATIONAL_DIGITS:
-            found = self._all(national, device, since, reference, NATIONAL_DIGITS, number[-NATIONAL_DIGITS:])
-        return next(((row, step) for row, step in found), None)
+    def waiting(self, channel: Channel, after: Place, limit: int) -> list[tuple[Place, Request]]:
+        """The next deliveries of a channel that wait for a device, in the order of their places."""
+        places = [Place(*row) for row in self._all(WAITING, channel.value, *after, limit)]
+        requests = dict(self.requests("id = ANY(%s)", [place.row for place in places])) if places else {}
+        return [(place, requests[place.row]) for place in places if place.row in requests]
+
+    def count_waiting(self, channel: Channel) -> int:
+        return int(self._one(f"SELECT count(*) FROM attempt WHERE {WAITS} AND channel=%s", channel.value)[0])  # noqa: S608
 
     def sent_by(self, device: str, since: Ms) -> list[tuple[Ms, str]]:
         """(time, recipient) of each message that this modem may have sent since then, oldest first."""
@@ -106,13 +102,34 @@ class Reading:
         """How many requests stand where."""
         return dict(self._all("SELECT status, count(*) FROM request GROUP BY status"))
 
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
     def _all(self, text: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._db.execute(query(text), values).fetchall()
+        """Asked once more where a connection was lost, as after a restart of PostgreSQL. Raises StoreUnusable."""
+        kept = self._db is not None
+        try:
+            return self._connected().execute(query(text), values).fetchall()
+        except psycopg.Error as exc:
+            self.close()
+            if kept and isinstance(exc, psycopg.OperationalError):
+                return self._all(text, *values)
+            self._not_before = time.monotonic() + RECOVER_S
+            raise away(self._address, exc) from exc
+
+    def _connected(self) -> Connection:
+        if self._db is None:
+            if time.monotonic() < self._not_before:
+                raise psycopg.OperationalError("it did not answer a moment ago")
+            self._db = connect(self._address, read_only=True)
+        return self._db
 
     def _one(self, text: str, *values: object) -> tuple[Any, ...]:
         return self._all(text, *values)[0]
 
 
-def _assembled(row: list[Any]) -> tuple[int, Request]:
+def assembled(row: list[Any]) -> tuple[int, Request]:
     number, attempts, *columns = row
     return number, request_of(columns, tuple(attempt_of(a) for a in attempts or ()))

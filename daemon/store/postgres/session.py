@@ -60,7 +60,9 @@ def resume(address: Address, before: Session) -> Session:
     try:
         if not _lock(connection):
             _end(before, connection, address)
-        session = _session(connection, "SELECT epoch FROM gateway")
+        session = _session(
+            connection, "UPDATE gateway SET epoch = epoch RETURNING epoch"
+        )  # which needs room on its disk
         if session.epoch != before.epoch:
             raise TakenOver(f"another pinwheeld has had the database {address} meanwhile")
     except (psycopg.Error, StoreUnusable, TakenOver):

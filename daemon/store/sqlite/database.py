@@ -38,6 +38,7 @@ class SqliteDatabase:
         self._written = 0  # rows since the last checkpoint
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
         self.broken = False
+        self.stale = ""  # nobody else writes, and no answer is lost
 
     def open(self) -> None:
         """Take the lock, and bring the schema up to date. Raises StoreUnusable."""

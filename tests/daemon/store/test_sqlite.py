@@ -516,8 +516,7 @@ from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from tests.gateway import until
-from tests.daemon.store.test_sqlite import named
-from tests.daemon.store.writes import insert
+from tests.daemon.store.writes import insert, named
 
 disk = Path(sys.argv[1])
 store = Store(SqliteDatabase(disk / "p.db"))

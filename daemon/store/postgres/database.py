@@ -1,0 +1,182 @@
+"""PostgreSQL as a database: one session that writes, under a lock that holds every other gateway off.
+
+Where PostgreSQL does not answer, whoever asks is refused at once, and a thread tries to get the session back. A commit
+whose answer was lost has its number in the database, so that it is known whether it was made.
+"""
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import psycopg
+
+from daemon.core.batch import Changes, Found, Needs
+from daemon.store.contract import StoreUnusable
+from daemon.store.postgres.address import Address
+from daemon.store.postgres.connection import RECOVER_S, Connection, away
+from daemon.store.postgres.loading import load
+from daemon.store.postgres.reading import PostgresReading
+from daemon.store.postgres.saving import save
+from daemon.store.postgres.session import Session, TakenOver, batch_of, begin, resume
+
+log = logging.getLogger("pinwheel.store")
+
+T = TypeVar("T")
+SOON_S = 1.0  # a failure that came after more is of a server that hangs: nobody waits for it a second time
+OF_COMMANDS = (psycopg.DataError, psycopg.IntegrityError)
+"""What one command is to blame for; everything else is the database's fault."""
+
+
+class PostgresDatabase:
+    """A `Database` on a PostgreSQL server. broken: it does not answer, or refuses."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._session: Session | None = None
+        self._batch = 0  # the number of the last one that was sent
+        self._in_doubt = 0  # that of one that was refused, although it may be durable; 0: none
+        self._why = ""
+        self._looks = _Looks()
+        self.broken = False
+        self.stale = ""
+
+    def open(self) -> None:
+        """Take the lock, and bring the schema up to date. Raises StoreUnusable."""
+        self._session = begin(self._address)
+
+    def close(self) -> None:
+        self._looks.close()
+        if self._session is not None:
+            self._session.connection.close()
+
+    def reader(self) -> PostgresReading:
+        return PostgresReading(self._address)
+
+    @property
+    def pause_s(self) -> float | None:
+        return RECOVER_S if self.broken else None
+
+    def load(self, needs: Needs) -> Found:
+        """What there is; it asks for nothing where nothing is needed."""
+        if needs == Needs():
+            return Found()
+        return self._asked(lambda connection: load(connection, needs))
+
+    def save(self, changes: Changes) -> None:
+        """One transaction, durable once it returns."""
+        self._batch += 1
+        self._in_doubt = self._batch
+        self._asked(lambda connection: save(connection, changes, self._batch))
+        self._in_doubt = 0
+
+    def _asked(self, work: Callable[[Connection], T]) -> T:
+        """Once more with another session, where one was lost that had been idle. Raises StoreUnusable."""
+        session = self._usable()
+        began = time.monotonic()
+        try:
+            return work(session.connection)
+        except OF_COMMANDS:
+            self._in_doubt = 0
+            raise
+        except psycopg.Error as exc:
+            session.connection.close()
+            if time.monotonic() - began > SOON_S:
+                raise self._fail(exc) from exc
+        try:
+            self._session = session = resume(self._address, session)
+            if self._in_doubt and batch_of(session) == self._in_doubt:
+                return None  # type: ignore[return-value] # of `save`, whose answer only was lost
+            return work(session.connection)
+        except OF_COMMANDS:
+            self._in_doubt = 0
+            raise
+        except (psycopg.Error, StoreUnusable, TakenOver) as exc:
+            session.connection.close()
+            raise self._fail(exc) from exc
+
+    # --- while it is away ---
+
+    def _fail(self, exc: Exception) -> StoreUnusable:
+        refused = exc if isinstance(exc, StoreUnusable) else away(self._address, exc)
+        self._why = str(refused)
+        self.broken = True
+        if isinstance(exc, TakenOver):
+            self.stale = str(exc)
+        log.error("store=failed %s", self._why)
+        return refused
+
+    def recover(self) -> None:
+        """See whether a session has come, and try to get one."""
+        with contextlib.suppress(StoreUnusable):
+            self._usable()
+
+    def tidy(self, *, busy: bool) -> None:
+        """PostgreSQL does that by itself."""
+
+    def _usable(self) -> Session:
+        """The session. Raises StoreUnusable at once, while there is none."""
+        assert self._session is not None, "the database is open"
+        if not self.broken:
+            return self._session
+        came = None if self.stale else self._looks.came(partial(_resumed, self._address, self._session))
+        if isinstance(came, Exception):
+            self.stale = str(came)
+            log.critical("store=stale %s", came)
+        if came is None or isinstance(came, Exception):
+            raise StoreUnusable(self._why)
+        self._session, last = came
+        if self._in_doubt and last == self._in_doubt:
+            self.stale = f"the database {self._address} has a commit that was answered as failed"
+            log.critical("store=stale %s", self.stale)
+            raise StoreUnusable(self._why)
+        self._in_doubt = 0
+        self.broken = False
+        log.info("store=recovered %s", self._address)
+        return self._session
+
+
+Came = tuple[Session, int] | TakenOver | None
+"""A session with the number of the last batch that is durable."""
+
+
+def _resumed(address: Address, before: Session) -> Came:
+    try:
+        session = resume(address, before)
+        return session, batch_of(session)
+    except TakenOver as exc:
+        return exc
+    except (psycopg.Error, StoreUnusable):
+        return None
+
+
+class _Looks:
+    """Tries on a thread of their own, one at a time, with a pause between them."""
+
+    def __init__(self) -> None:
+        self._found: queue.SimpleQueue[Came] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._next = 0.0
+
+    def came(self, look: Callable[[], Came]) -> Came:
+        """What a look has found; where none is under way, one begins."""
+        with contextlib.suppress(queue.Empty):
+            found = self._found.get_nowait()
+            self._thread, self._next = None, time.monotonic() + RECOVER_S
+            return found
+        if self._thread is None and time.monotonic() >= self._next:
+            self._thread = threading.Thread(target=lambda: self._found.put(look()), name="store-look", daemon=True)
+            self._thread.start()
+        return None
+
+    def close(self) -> None:
+        """Wait for a look that is under way, which is bounded, and close the session that it found."""
+        if self._thread is not None:
+            self._thread.join()
+            found = self._found.get()
+            if isinstance(found, tuple):
+                found[0].connection.close()
