@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 from daemon.core.batch import needs
@@ -15,8 +16,13 @@ from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import Connection
 from daemon.store.store import Store
 from drivers import NATIONAL_DIGITS
+from tests.daemon.core.story import request, started
 
 Write = tuple[Command, Decide]
+
+
+def named(number: int) -> Request:
+    return replace(started(request(1)), id=f"{number:032x}")
 
 
 def run(store: Store, *writes: Write) -> list[Any]:

@@ -1,0 +1,395 @@
+"""What the store promises, whichever the database."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.clock import zoned_text
+from daemon.core.callers import Caller
+from daemon.core.commands import Cancel, Command, Decision, Loaded, Start
+from daemon.core.machine import advance
+from daemon.core.milliseconds import Ms, in_seconds
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import (
+    AttemptAnswered,
+    AttemptStarted,
+    AttemptState,
+    Channel,
+    Charge,
+    CodeSubmitted,
+    Event,
+    Note,
+    RecordCheck,
+    Refund,
+    Remember,
+    StepDue,
+    Verdict,
+)
+from daemon.core.quota import MONTH
+from daemon.ids import masked
+from daemon.store.contract import FIRST, Check, Database, Place, StoreUnusable
+from daemon.store.postgres.address import Address
+from daemon.store.postgres.database import PostgresDatabase
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.store import Store
+from tests.daemon.store.writes import Write, act, found, insert, meant, named, run, running_for, update
+from tests.peers.postgres import PASSWORD, Cluster
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    opened = Store(_sqlite(tmp_path) if request.param == "sqlite" else _postgres(request.getfixturevalue("postgres")))
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def _sqlite(folder: Path) -> Database:
+    return SqliteDatabase(folder / "pinwheel.db")
+
+
+def _postgres(server: Cluster) -> Database:
+    return PostgresDatabase(Address.of(server.url(server.new_database()), PASSWORD))
+
+
+def test_a_request_comes_back_as_it_went_in(store: Store) -> None:
+    sending, _ = advance(named(1), AttemptStarted(0, s(1), "sim1"))
+    (row,) = run(store, insert(sending))
+    assert store.reading.request(sending.id) == (row, sending)
+
+
+def test_whose_a_request_is_its_sender_and_its_own_pin_come_back(store: Store) -> None:
+    new = replace(named(1), account="acme", sender_id="SHOP", sealed_pin="sealed")
+    (row,) = run(store, insert(new))
+    assert store.reading.request(new.id) == (row, new)
+
+
+def test_an_update_writes_request_and_attempts(store: Store) -> None:
+    before = named(1)
+    (row,) = run(store, insert(before))
+    for event in (StepDue(1, s(125)), AttemptStarted(1, s(126)), CodeSubmitted(True, s(127))):
+        after, _ = advance(before, event)
+        run(store, update(row, after))
+        assert store.reading.request(before.id) == (row, after)
+        before = after
+
+
+def test_a_command_that_fails_takes_nobody_along(store: Store) -> None:
+    def fail(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        raise ValueError("a defect")
+
+    first, failed, third = run(store, insert(named(1)), (Start(Caller(), named(2)), fail), insert(named(3)))
+    assert isinstance(failed, ValueError)
+    assert first < third
+    assert store.reading.request(named(2).id) is None
+    assert store.reading.request(named(3).id) == (third, named(3))
+
+
+UNWRITABLE: dict[str, Write] = {
+    "text": insert(replace(named(2), brand="\ud800")),
+    "number": insert(replace(named(2), wrong=1 << 70)),
+    "twice": insert(named(1)),
+    "check of no request": act(RecordCheck(True), row=999),
+}
+
+
+@pytest.mark.parametrize("write", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_what_cannot_be_saved_takes_nobody_along(store: Store, write: Write) -> None:
+    """A savepoint for each used to see to it, at a third of the price of a start."""
+    before = [insert(named(1)), *(insert(named(number)) for number in range(10, 20))]
+    *rows, failed, last = run(store, *before, write, insert(named(20)))
+    assert isinstance(failed, Exception)
+    assert not isinstance(failed, StoreUnusable)
+    assert not store.broken
+    assert rows == sorted(rows)
+    assert last > rows[-1]
+    assert store.reading.counts() == {"IN PROGRESS": 12}
+    assert store.reading.request(named(20).id) == (last, named(20))
+
+
+def test_timers_are_found_by_their_due_time(store: Store) -> None:
+    rows = run(store, *(insert(replace(named(i), due_at=s(i))) for i in range(1, 6)))
+    assert store.reading.due(s(2), s(4)) == [(s(2), rows[1]), (s(3), rows[2])]
+    done, _ = advance(replace(named(2), due_at=s(2)), CodeSubmitted(True, s(1)))
+    run(store, update(rows[1], done))
+    assert store.reading.due(s(2), s(4)) == [(s(3), rows[2])]
+
+
+def test_active_requests_of_a_number_are_known(store: Store) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
+    run(store, insert(named(1)), insert(done))
+    assert running_for(store, named(3)) == [named(1)]
+    assert running_for(store, replace(named(3), number="447700900124")) == []
+    assert store.reading.counts() == {"IN PROGRESS": 1, "SUCCESS": 1}
+
+
+def test_what_waits_for_a_device_comes_in_pages_by_the_end_of_its_pin(store: Store) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
+    begun, _ = advance(named(3), AttemptStarted(0, s(1), "sim1"))
+    soon = replace(named(4), attempts=(replace(named(4).attempts[0], not_after=s(100)),))
+    call = replace(named(5), attempts=(replace(named(5).attempts[0], channel=Channel.TTS),))
+    rows = run(store, *map(insert, (named(1), done, begun, soon, call, named(6))))
+    (first,), (second, third) = (store.reading.waiting(Channel.SMS, *which) for which in ((FIRST, 1), (SOON, 9)))
+    assert first == (Place(s(100), rows[3], 0), soon)
+    assert second == (Place(s(300), rows[0], 0), named(1))
+    assert third == (Place(s(300), rows[5], 0), named(6))
+    assert store.reading.waiting(Channel.SMS, third[0], 9) == []
+    assert [place.row for place, _ in store.reading.waiting(Channel.TTS, FIRST, 9)] == [rows[4]]
+    assert store.reading.count_waiting(Channel.SMS) == 3
+    assert store.reading.under_way() == [(begun.id, 0)]
+
+
+SOON = Place(s(200), 0, 0)
+
+
+def charge(at: float, device: str, number: str, count: int = 1) -> Write:
+    return act(Charge(s(at), device, number, count), at=s(at))
+
+
+def test_what_a_modem_sent_is_counted_for_its_quota(store: Store) -> None:
+    run(store, charge(1, "sim1", "a"), charge(2, "sim2", "b"), charge(3, "sim1", "b"), charge(4, "sim1", "a"))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b"), (s(4), "a")]
+    assert store.reading.sent_by("sim1", s(3)) == [(s(3), "b"), (s(4), "a")]
+    run(store, act(Refund("sim1", "a")), act(Refund("sim1", "c")))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b")]
+    later = in_seconds(MONTH) + 2
+    run(store, charge(later, "sim1", "c"))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(3), "b"), (s(later), "c")]
+    assert store.reading.sent_by("sim2", s(0)) == [(s(2), "b")]
+
+
+def test_the_rows_of_a_charge_are_as_many_as_its_sms_and_a_refund_takes_the_newest(store: Store) -> None:
+    run(store, charge(1, "sim1", "a", 2), charge(2, "sim1", "a", 2))
+    run(store, act(Refund("sim1", "a", 3)))
+    assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a")]
+
+
+ANSWERED = AttemptAnswered(0, Verdict.TAKEN, s(2), reference="9", device="sim1")
+
+
+LOST = AttemptAnswered(0, Verdict.UNCERTAIN, s(2), device="sim1")
+
+
+def test_a_report_is_credited_by_its_reference(store: Store) -> None:
+    sent = [
+        advance(
+            advance(named(i), AttemptStarted(0, s(1), "sim1"))[0],
+            AttemptAnswered(0, Verdict.TAKEN, s(2), reference=str(i)),
+        )[0]
+        for i in (1, 2)
+    ]
+    rows = run(store, *map(insert, sent))
+    assert meant(store, "447700900123", "1", "sim1", s(0)) == (rows[0], 0)
+    assert meant(store, "447700900123", "1", "sim2", s(0)) is None  # which counts by itself
+    assert meant(store, "447700900123", "9", "sim1", s(0)) is None
+    assert meant(store, "447700900145", "1", "sim1", s(0)) is None
+    assert meant(store, "07700900123", "2", "sim1", s(0)) == (rows[1], 0)  # in national form
+    assert meant(store, "07700900123", "9", "sim1", s(0)) is None
+    assert meant(store, "900123", "1", "sim1", s(0)) is None
+
+
+def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: Store) -> None:
+    sent = advance(
+        advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], AttemptAnswered(0, Verdict.TAKEN, s(2), reference="7")
+    )[0]
+    newer = replace(sent, id=named(2).id, attempts=(replace(sent.attempts[0], queued_at=s(50)),))
+    older = replace(sent, id=named(3).id, attempts=(replace(sent.attempts[0], queued_at=s(-50)),))
+    rows = run(store, insert(sent), insert(newer), insert(older))
+    assert meant(store, "447700900123", "7", "sim1", s(-100)) == (rows[1], 0)
+
+
+def test_a_message_that_was_never_sent_has_no_report(store: Store) -> None:
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    back = advance(sending, AttemptAnswered(0, Verdict.NOT_SENT, s(2)))[0]
+    run(store, insert(back))
+    assert (back.attempts[0].device, back.attempts[0].tries) == ("sim1", 0)
+    assert meant(store, "447700900123", "7", "sim1", s(0)) is None
+
+
+def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: Store) -> None:
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    uncertain = advance(sending, AttemptAnswered(0, Verdict.UNCERTAIN, s(2), resend=True))[0]
+    rows = run(store, insert(uncertain), insert(named(2)))
+    assert uncertain.attempts[0].state is AttemptState.REQUEUED
+    assert meant(store, "447700900123", "7", "sim1", s(0)) == (rows[0], 0)
+    assert meant(store, "447700900123", "7", "sim2", s(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("story", "credited"),
+    [
+        ([], True),  # it is being sent
+        ([LOST], True),
+        ([replace(LOST, resend=True)], True),  # queued once more
+        ([replace(LOST, resend=True), AttemptStarted(0, s(3), "sim1")], True),
+        ([AttemptAnswered(0, Verdict.REFUSED, s(2), parts=0)], False),
+        ([AttemptAnswered(0, Verdict.FAILED, s(2), parts=0)], False),
+        ([ANSWERED], False),  # by another reference
+    ],
+)
+def test_a_report_whose_reference_nobody_knows_is_credited_to_a_message_that_may_have_gone_out(
+    store: Store, story: list[Event], *, credited: bool
+) -> None:
+    message = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    for event in story:
+        message = advance(message, event)[0]
+    (row,) = run(store, insert(message))
+    assert meant(store, "447700900123", "7", "sim1", s(0)) == ((row, 0) if credited else None)
+
+
+def test_a_report_with_a_known_reference_is_not_credited_to_a_newer_message_without_an_answer(
+    store: Store,
+) -> None:
+    sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
+    sent, _ = advance(sending, ANSWERED)
+    newer = replace(sending, id=named(2).id, attempts=(replace(sending.attempts[0], queued_at=s(50)),))
+    rows = run(store, insert(sent), insert(newer))
+    assert meant(store, "447700900123", "9", "sim1", s(0)) == (rows[0], 0)
+    assert meant(store, "447700900123", "7", "sim1", s(0)) == (rows[1], 0)
+
+
+def test_a_report_of_a_number_in_national_form_is_credited_to_the_newest_message_of_its_modem(
+    store: Store,
+) -> None:
+    """TP-MR wraps: an older message to the same number had the same one."""
+    sent, _ = advance(advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], ANSWERED)
+    attempt = sent.attempts[0]
+    others = [
+        replace(sent, id=named(i).id, attempts=(replace(attempt, queued_at=s(at), device=device),))
+        for i, at, device in [(2, 50, "sim1"), (3, 20, "sim1"), (4, 90, "sim2"), (5, 95, "")]
+    ]
+    rows = run(store, insert(sent), *map(insert, others))
+    assert meant(store, "07700900123", "9", "sim1", s(0)) == (rows[1], 0)
+    assert meant(store, "07700900123", "9", "sim1", s(51)) is None
+    assert meant(store, "07700900123", "9", "", s(0)) is None
+
+
+@pytest.mark.parametrize(("told", "known"), [("0900123", True), ("900123", False), ("8900123", False)])
+def test_a_national_number_is_known_by_its_last_seven_digits(store: Store, told: str, *, known: bool) -> None:
+    sent, _ = advance(advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], ANSWERED)
+    run(store, insert(sent))
+    assert bool(meant(store, told, "9", "sim1", s(0))) is known
+
+
+def test_requests_in_progress_are_counted(store: Store) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
+    run(store, insert(named(1)), insert(done), insert(named(3)))
+    assert store.reading.live() == 2
+    assert store.reading.counts() == {"IN PROGRESS": 2, "SUCCESS": 1}
+
+
+def test_a_lasting_setting_is_changed(store: Store) -> None:
+    assert store.reading.meta("duty") is None
+    run(store, act(Remember("duty", "paused")), act(Remember("duty", "working")))
+    assert store.reading.meta("duty") == "working"
+
+
+def test_checks_and_history_are_kept_in_order(store: Store) -> None:
+    (row,) = run(store, insert(named(1)))
+    run(
+        store,
+        act(RecordCheck(False, "192.0.2.1"), at=s(1), row=row),
+        act(Note("check", None, "wrong"), at=s(1), request_id=named(1).id),
+        act(Note("started", 0), at=s(2), request_id="other"),
+    )
+    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
+    assert [line.kind for line in store.reading.history(0, 10)] == ["check", "started"]
+    assert [line.kind for line in store.reading.history(0, 10, named(1).id)] == ["check"]
+    assert store.reading.history(1, 10)[0].seq == store.reading.last_seq() == 2
+
+
+def test_the_newest_500_checks_are_shown(store: Store) -> None:
+    (row,) = run(store, insert(named(1)))
+
+    run(store, *(act(RecordCheck(False, "192.0.2.1"), at=s(second), row=row) for second in range(502)))
+    shown = store.reading.checks(named(1).id)
+    assert (len(shown), shown[0].at, shown[-1].at) == (500, s(2), s(501))
+
+
+def test_the_checks_of_two_requests_are_kept_apart(store: Store) -> None:
+    """There used to be no test with two: a search could have shown everybody's checks and addresses."""
+    rows = run(store, insert(named(1)), insert(named(2)))
+    for row, valid, address in ((rows[0], False, "192.0.2.1"), (rows[1], True, "192.0.2.2")):
+        run(store, act(RecordCheck(valid, address), at=s(1), row=row))
+    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
+    assert store.reading.checks(named(2).id) == [Check(s(1), True, "192.0.2.2")]
+    assert store.reading.checks(named(3).id) == []
+
+
+def test_what_follows_a_commit_happens_also_when_nobody_waits_any_more(store: Store) -> None:
+    async def main() -> Decision:
+        told: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        store.submit(*insert(named(1)), told.set_result).cancel()
+        return await asyncio.wait_for(told, 10)
+
+    assert asyncio.run(main()).row == 1
+
+
+TEXTS = ["", "größer", 'quoted " and \\', "two\nlines\r\t", "\u2028 \U0001f4f1", "\x01"]
+
+
+@pytest.mark.parametrize("detail", TEXTS)
+def test_lists_are_json_with_every_text(store: Store, detail: str) -> None:
+    (row,) = run(store, insert(replace(named(1), brand=detail or "x")))
+    run(store, act(Note("event", 0, detail), RecordCheck(False, "192.0.2.1"), at=s(1), row=row, request_id=named(1).id))
+    listing = store.reading.listing
+    (summary,) = json.loads(listing.requests(active_only=True, limit=9))
+    assert summary == {
+        "request_id": named(1).id,
+        "number": masked("447700900123"),
+        "brand": detail or "x",
+        "status": "IN PROGRESS",
+        "workflow_id": 1,
+        "event": 1,
+        "events": 3,
+        "submitted": zoned_text(s(0)),
+        "due": zoned_text(named(1).due_at),
+        "finalized": "",
+    }
+    line = {"at": zoned_text(s(1)), "request_id": named(1).id, "kind": "event", "step": 0, "detail": detail}
+    assert json.loads(listing.history_of(named(1).id, 9)) == [{"seq": 1, **line}]
+    assert json.loads(listing.checks_of(row, 9)) == [
+        {"at": zoned_text(s(1)), "valid": False, "ip_address": "192.0.2.1"}
+    ]
+    last, text = listing.events(0, 9)
+    head, kind, data, *end = text.split("\n")
+    assert (last, head, kind, end) == (1, "id: 1", "event: event", ["", ""])
+    assert json.loads(data.removeprefix("data: ")) == {"seq": 1, **line}
+    assert listing.events(1, 9) == (1, "")
+
+
+def test_lists_are_in_order_and_no_longer_than_asked_for(store: Store) -> None:
+    done, _ = advance(named(2), CodeSubmitted(True, s(1)))
+    run(store, insert(named(1)), insert(done), insert(named(3)))
+    listing = store.reading.listing
+    newest = [item["request_id"] for item in json.loads(listing.requests(active_only=False, limit=2))]
+    assert newest == [named(3).id, named(2).id]
+    running = [item["request_id"] for item in json.loads(listing.requests(active_only=True, limit=2))]
+    assert running == [named(3).id, named(1).id]
+    assert (
+        listing.requests(active_only=True, limit=0) == listing.history_of("none", 9) == listing.checks_of(1, 9) == "[]"
+    )
+
+
+def test_what_a_caller_may_write_in_an_id_is_only_unknown(store: Store) -> None:
+    for wrong in ("", "\0", "x" * 10_000, "'; DROP TABLE request; --", "%s"):
+        assert store.reading.request(wrong) is None
+        assert store.reading.checks(wrong) == []
+        assert store.reading.history(0, 9, wrong) == []
+        assert found(store, Cancel(Caller(), wrong)).request is None
+    assert store.reading.meta("\0") is None
+
+
+def test_everything_is_there_after_closing_and_opening(store: Store) -> None:
+    (row,) = run(store, insert(named(1)))
+    assert store.meta("clock origin", "5") == "5"
+    store.close()
+    store.open()
+    assert store.reading.request(named(1).id) == (row, named(1))
+    assert store.meta("clock origin", "6") == "5"
+    (later,) = run(store, insert(named(2)))
+    assert later > row
