@@ -7,20 +7,20 @@ traceback stays one entry, and `journalctl -p err` or `journalctl PINWHEEL_REQUE
 import logging
 import os
 import re
+import select
 import socket
 import struct
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from daemon.operations.lines import ROOM, LineHandler
+
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "pinwheeld"
 MAX_MESSAGE = 48 * 1024  # octets; a datagram takes more, and no line of ours is that long
-HANGS_S = 0.5  # how long one line may wait for the journal
-PAUSE_S = 5.0  # how long lines are dropped, and counted, after one that waited so long
 
 LAYOUT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 NOISY = ("uvicorn.error", "asyncio")
@@ -57,37 +57,26 @@ def fields(message: str) -> dict[str, str]:
 
 def datagram(values: Mapping[str, str]) -> bytes:
     """One entry: KEY=value lines; a value with a newline goes with its length as 64-bit little-endian."""
-    entry = b""
-    for key, value in values.items():
-        octets = value.encode(errors="replace")
-        if b"\n" in octets:
-            entry += key.encode() + b"\n" + struct.pack("<Q", len(octets)) + octets + b"\n"
-        else:
-            entry += key.encode() + b"=" + octets + b"\n"
-    return entry
+    return b"".join(_value(key, value) for key, value in values.items())
 
 
-class JournalHandler(logging.Handler):
-    """Sends each record to the journal. A journal that hangs costs HANGS_S once in PAUSE_S, and lines; never more."""
+def _value(key: str, value: str) -> bytes:
+    if "\n" not in value:
+        return f"{key}={value}\n".encode(errors="replace")
+    octets = value.encode(errors="replace")
+    return key.encode() + b"\n" + struct.pack("<Q", len(octets)) + octets + b"\n"
+
+
+class JournalHandler(LineHandler):
+    """Sends each record to the journal."""
 
     def __init__(self, path: Path = SOCKET) -> None:
-        super().__init__()
         self._path = str(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(HANGS_S)
-        self._dropped = 0
-        self._silent_until = 0.0
+        super().__init__()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Never raises: a lost log line must not end a call."""
-        now = time.monotonic()
-        if now < self._silent_until:
-            self._dropped += 1
-            return
-        text = self.format(record)
-        if self._dropped:
-            text += f" (and before this, {self._dropped} lines were dropped: the journal did not accept them)"
-        entry = datagram(
+    def entry(self, record: logging.LogRecord, text: str) -> bytes:
+        return datagram(
             {
                 "MESSAGE": text[:MAX_MESSAGE],
                 "PRIORITY": str(PRIORITIES.get(record.levelno, 6)),
@@ -96,16 +85,29 @@ class JournalHandler(logging.Handler):
                 **fields(text),
             }
         )
-        try:
-            self._socket.sendto(entry, self._path)
-            self._dropped = 0
-        except OSError:  # it hangs, or it is being restarted
-            self._dropped += 1
-            self._silent_until = time.monotonic() + PAUSE_S
 
-    def close(self) -> None:
-        self._socket.close()
-        super().close()
+    def send(self, entry: bytes, *, wait: bool) -> None:
+        self._socket.sendto(entry, 0 if wait else socket.MSG_DONTWAIT, self._path)
+
+
+class StderrHandler(LineHandler):
+    """Writes each record to standard error, which may be a pipe that nobody reads. fd: its file descriptor."""
+
+    def __init__(self, fd: int = 2, room: int = ROOM) -> None:
+        self._fd = fd
+        self._ready = select.poll()
+        self._ready.register(fd, select.POLLOUT)
+        super().__init__(room)
+
+    def entry(self, _: logging.LogRecord, text: str) -> bytes:
+        return f"{text}\n".encode(errors="backslashreplace")
+
+    def send(self, entry: bytes, *, wait: bool) -> None:
+        """A pipe that is ready takes PIPE_BUF octets at once (pipe(7)); a longer entry would have to wait."""
+        if not wait and (len(entry) > select.PIPE_BUF or not self._ready.poll(0)):
+            raise BlockingIOError
+        while entry:
+            entry = entry[os.write(self._fd, entry) :]
 
 
 def stderr_is_the_journal(environment: Mapping[str, str] = os.environ) -> bool:
@@ -125,7 +127,7 @@ def log_to(level: str) -> None:
         handler = JournalHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
     else:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = StderrHandler()
         handler.setFormatter(logging.Formatter(LAYOUT))
     logging.basicConfig(level=level.upper(), handlers=[handler])
     # What no line shows need not be found out for each ("Optimization" in the logging HOWTO).

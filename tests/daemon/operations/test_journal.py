@@ -2,10 +2,12 @@
 
 import logging
 import os
+import re
 import socket
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,26 +74,81 @@ def test_a_record_is_one_entry_with_its_priority_also_with_a_traceback(tmp_path:
     assert second["MESSAGE"].endswith("ValueError: two\nlines")
 
 
-def test_a_journal_that_is_away_costs_lines_which_are_counted_and_no_exception(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr("daemon.operations.journal.time.monotonic", lambda: now)
+def test_lines_wait_for_a_journal_that_is_being_restarted(tmp_path: Path) -> None:
+    """There used to be five seconds without a line whenever the journal had been away."""
     handler = journal.JournalHandler(tmp_path / "journal")
     logger = logging.Logger("pinwheel.test")
     logger.addHandler(handler)
-    logger.info("lost")
-    logger.info("lost, too")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
+        for number in range(3):
+            logger.info("line=%s", number)
+        journald.bind(str(tmp_path / "journal"))
+        journald.settimeout(5)
+        logger.info("line=3")
+        assert [parsed(journald.recv(65536))["MESSAGE"] for _ in range(4)] == [f"line={number}" for number in range(4)]
+        handler.flush()
+
+
+def test_a_journal_that_hangs_delays_nobody_and_gets_all_lines_in_order_later(tmp_path: Path) -> None:
+    """There used to be half a second in which the event loop waited for it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
         journald.bind(str(tmp_path / "journal"))
         journald.settimeout(5)
-        now += journal.PAUSE_S - 0.1
-        logger.info("lost, too")
-        now += 0.1
-        logger.info("state=ready")
-        message = parsed(journald.recv(65536))["MESSAGE"]
-    handler.close()
-    assert message == "state=ready (and before this, 3 lines were dropped: the journal did not accept them)"
+        handler = journal.JournalHandler(tmp_path / "journal")
+        logger = logging.Logger("pinwheel.test")
+        logger.addHandler(handler)
+        for number in range(2000):  # the kernel keeps 10 to 512 of them
+            logger.info("line=%s", number)
+        assert [parsed(journald.recv(65536))["MESSAGE"] for _ in range(2000)] == [f"line={n}" for n in range(2000)]
+        handler.flush()
+
+
+def test_a_line_that_is_written_stands_there_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as file:
+        logger = logging.Logger("pinwheel.test")
+        logger.addHandler(journal.StderrHandler(file.fileno()))
+        logger.info("state=%s \udc80", "ready")
+        assert (tmp_path / "log").read_text() == "state=ready \\udc80\n"
+
+
+@pytest.mark.parametrize("length", [50, 5000])
+def test_lines_that_find_no_room_are_dropped_and_counted(length: int) -> None:
+    """Where nobody read the pipe of standard error the daemon used to stand still."""
+    there, here = os.pipe()
+    with os.fdopen(there) as pipe, ThreadPoolExecutor(1) as pool:
+        handler = journal.StderrHandler(here, room=100)
+        logger = logging.Logger("pinwheel.test")
+        logger.addHandler(handler)
+        for number in range(5000):
+            logger.info("%d %s", number, "x" * length)
+        reading = pool.submit(lambda: list(iter(pipe.readline, "end\n")))
+        handler.flush()
+        logger.info("5000 more")
+        logger.info("end")
+        lines = reading.result()
+        os.close(here)
+    number = 0
+    for line in lines:
+        said = re.search(r" \(and before this, (\d+) lines were dropped: they could not be written\)\n", line)
+        number += int(said[1]) if said else 0
+        assert int(line.split()[0]) == number
+        number += 1
+    assert number == 5001
+    assert len(lines) < 3000
+
+
+def test_what_waits_as_the_process_ends_is_written_first() -> None:
+    code = (
+        "from daemon.operations import journal; journal.log_to('info'); import logging\n"
+        "for number in range(3000): logging.info('%d %s', number, 'x' * 100)\n"
+        "raise RuntimeError('main')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = process.stderr.read().splitlines()
+    numbers = [int(line.split()[4]) for line in lines if line.endswith("x")]
+    assert numbers == list(range(3000))
+    assert lines[-1] == "RuntimeError: main"
 
 
 def test_stderr_counts_as_the_journal_only_if_it_is_the_file_that_systemd_named() -> None:

@@ -1,0 +1,76 @@
+"""Log lines that nobody waits for: written at once where that is possible, else by a thread, in order and bounded.
+
+A line that is written at once stands there before the answer to what it tells of, no crash loses it, and it costs some
+12 µs. Handing each line to a thread would spare the event loop a part of these and cost more in all. Only when the
+journal or the reader of a pipe does not keep up do lines wait for the thread; when too many wait, the newest are
+dropped, and the next one that can wait says how many.
+"""
+
+import logging
+import threading
+from abc import abstractmethod
+from collections import deque
+
+ROOM = 10_000  # lines that may wait; some MB
+AGAIN_S = 0.2  # after which a line is tried again
+FLUSH_S = 2.0  # how long lines that wait delay the end of the process
+
+
+class LineHandler(logging.Handler):
+    """What the handlers for the journal and for standard error have in common."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        super().__init__()
+        self._room = room
+        self._waiting: deque[bytes] = deque()  # the first of them may be under way
+        self._dropped = 0
+        assert self.lock is not None
+        self._changed = threading.Condition(self.lock)  # logging holds this lock while it calls emit
+        threading.Thread(target=self._write_on, name="log", daemon=True).start()
+
+    @abstractmethod
+    def entry(self, record: logging.LogRecord, text: str) -> bytes:
+        """A record as it is sent. text: its line, with a traceback where there is one."""
+
+    @abstractmethod
+    def send(self, entry: bytes, *, wait: bool) -> None:
+        """Send one entry whole. Raises OSError, also where it would have to wait and may not."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Never waits, and never raises for what a line cannot be written to."""
+        if len(self._waiting) >= self._room:
+            self._dropped += 1
+            return
+        text = self.format(record)
+        if self._dropped:
+            text += f" (and before this, {self._dropped} lines were dropped: they could not be written)"
+            self._dropped = 0
+        entry = self.entry(record, text)
+        if not self._waiting:
+            try:
+                self.send(entry, wait=False)
+                return
+            except OSError:  # it would have to wait: for room, for a journal that is being restarted
+                pass
+        self._waiting.append(entry)
+        self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until no line waits any more, at most FLUSH_S: logging does it as the process ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, FLUSH_S)
+
+    def _write_on(self) -> None:
+        """The thread."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                entry = self._waiting[0]
+            try:
+                self.send(entry, wait=True)
+            except OSError:
+                threading.Event().wait(AGAIN_S)
+                continue
+            with self._changed:
+                self._waiting.popleft()
+                self._changed.notify_all()
