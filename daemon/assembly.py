@@ -17,10 +17,12 @@ from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.operations.prompts import loaded, log_prompts
+from daemon.operations.retention import Retaining, number_hash
 from daemon.pins import Pins
 from daemon.prompts.library import load_phrases
 from daemon.store.contract import StoreUnusable
 from daemon.store.opening import database_of
+from daemon.store.sqlite.upkeep import SqliteUpkeep
 from daemon.store.store import Store
 
 
@@ -65,7 +67,8 @@ def assemble(config: Config, path: Path) -> Daemon:
         engine.lanes[Channel.TTS] = calls = VoiceLane(
             engine, driver, prompts, manner, max_calls=voice.max_calls, a_second=voice.calls_per_second
         )
-    return Daemon(config, path, store, engine, sms, calls)
+    retaining = Retaining(SqliteUpkeep(store), config.retention, number_hash(key))
+    return Daemon(config, path, store, engine, sms, calls, retaining)
 
 
 def _opened(config: Config) -> tuple[Store, bytes, float]:

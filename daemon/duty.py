@@ -24,6 +24,7 @@ from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
 from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.reloading import Reloader
+from daemon.operations.retention import Retaining
 from daemon.operations.status import Health
 from daemon.operations.systemd import notify, watchdog_interval_s
 from daemon.store.contract import StoreUnusable
@@ -45,6 +46,7 @@ class Daemon:
     engine: Engine
     sms: SmsLane | None
     calls: VoiceLane | None
+    retaining: Retaining
 
     async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
         """On duty from the first listening socket until SIGTERM or SIGINT.
@@ -62,10 +64,11 @@ class Daemon:
             lane.open()
         self.engine.recover()
         reloader = Reloader(self.path, self.config, self.calls, loaded, log_prompts)
-        app = application(self.config, self.engine, Health(self.engine, self.sms, self.calls), stopping, reloader)
+        health = Health(self.engine, self.sms, self.calls)
+        app = application(self.config, self.engine, health, stopping, reloader, self.retaining)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         looks = (_look_after(inherited), _keeps_up(self.store))
-        running = (self.engine.timers.run(), self._watchdog(), _reloads(reloader, hangup), *looks)
+        running = (self.engine.timers.run(), self._watchdog(), _reloads(reloader, hangup), self.retaining.run(self.engine.clock), *looks)
         duties = [asyncio.create_task(duty) for duty in running]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())

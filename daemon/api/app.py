@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.api import modems, operator
+from daemon.api import erasure, modems, operator
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
 from daemon.api.door import Door, Endpoint, ErrorAnswer
@@ -21,6 +21,7 @@ from daemon.core.callers import Caller
 from daemon.core.limits import Buckets
 from daemon.engine import Engine
 from daemon.operations.reloading import Reloader
+from daemon.operations.retention import Retaining
 from daemon.operations.status import Health
 from daemon.store.contract import StoreUnusable
 
@@ -49,6 +50,7 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/v1/voice", GET, Role.OPERATE, operator.voice),
     ("/v1/events", GET, Role.OPERATE, operator.events),
     ("/v1/reload", POST, Role.OPERATE, operator.reload),
+    ("/v1/forget", POST, Role.OPERATE, erasure.forget),
     ("/healthz", GET, Role.OPEN, operator.healthz),
 )
 """Path, methods, what a caller must be, handler."""
@@ -71,7 +73,9 @@ def guarded(role: Role, handler: Handler) -> Endpoint:
     return endpoint
 
 
-def application(config: Config, engine: Engine, health: Health, stopping: asyncio.Event, reloader: Reloader) -> Door:
+def application(
+    config: Config, engine: Engine, health: Health, stopping: asyncio.Event, reloader: Reloader, retaining: Retaining
+) -> Door:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
     errors: dict[type[Exception], ErrorAnswer]
     errors = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, StoreUnusable: _away}
@@ -83,6 +87,7 @@ def application(config: Config, engine: Engine, health: Health, stopping: asynci
     app.state.health = health
     app.state.stopping = stopping
     app.state.reloader = reloader
+    app.state.retaining = retaining
     app.state.streams = set()
     app.state.access = Access(config.api, config.account, config.operator)
     rate = config.security.requests_per_second

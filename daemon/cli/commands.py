@@ -16,6 +16,7 @@ SAID_NO, UNREACHABLE = FAILED, 3
 
 PLACES: Mapping[str, str] = {
     "demo": "daemon.cli.demo",
+    "forget": "daemon.cli.data",
     "key": "daemon.cli.key",
     "modems": "daemon.cli.modems",
     "prompts": "daemon.cli.prompts.group",

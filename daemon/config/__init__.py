@@ -5,7 +5,7 @@ compares keys, and `probing` looks whether what they name is there.
 """
 
 from daemon.config.findings import ConfigErrors, Finding
-from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Account, Api, Config, Modem, Operator, Security, Voice
+from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Account, Api, Config, Modem, Operator, Retention, Security, Voice
 from daemon.config.reading import Inspection, inspect, load, parse
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Inspection",
     "Modem",
     "Operator",
+    "Retention",
     "Security",
     "Voice",
     "inspect",

@@ -17,6 +17,8 @@ from daemon.resources import DEFAULT_SOCKET
 from drivers.checks import STATE_DIRECTORY, readable_directory, secret_file, whole_path
 from drivers.settings import Severity, setting
 
+MAX_DAYS = 36_500
+
 
 @dataclass(frozen=True, slots=True)
 class Api:
@@ -84,6 +86,24 @@ class Store:
         if self.path is not None:
             return self.path.parent
         return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or STATE_DIRECTORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    numbers: int = setting(
+        0, "Numbers of finished requests become keyed hashes after this; 0: never.", unit="days", low=0, high=MAX_DAYS
+    )
+    requests: int = setting(
+        0,
+        "Finished requests are deleted after this, with deliveries, checks and history; 0: never.",
+        unit="days",
+        low=0,
+        high=MAX_DAYS,
+    )
+    history: int = setting(
+        0, "Lines of the history are deleted after this; 0: with their requests.", unit="days", low=0, high=MAX_DAYS
+    )
+    incoming: int = setting(0, "Incoming messages are deleted after this; 0: never.", unit="days", low=0, high=MAX_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +285,7 @@ class ClockSection:
 class Config:
     api: Api = field(default_factory=Api)
     store: Store = field(default_factory=Store)
+    retention: Retention = field(default_factory=Retention)
     security: Security = field(default_factory=Security)
     account: tuple[Account, ...] = ()
     operator: tuple[Operator, ...] = ()
@@ -294,6 +315,7 @@ def _read(step: dict[str, Any]) -> Step:
 SECTIONS: dict[str, type] = {
     "api": Api,
     "store": Store,
+    "retention": Retention,
     "security": Security,
     "sms": SmsSection,
     "voice": Voice,

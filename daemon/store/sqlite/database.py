@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon.core.batch import Changes, Found, Needs
 from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.chores import Chores
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, connect, empty_log, sqlite
 from daemon.store.sqlite.loading import last_row, load
@@ -28,7 +29,10 @@ RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit
 
 
 class SqliteDatabase:
-    """A `Database` in one file. connection: the one that writes; broken: the last save failed."""
+    """A `Database` in one file. connection: the one that writes; broken: the last save failed.
+
+    chores: what else is done with that connection, between two batches.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,6 +43,7 @@ class SqliteDatabase:
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
         self.broken = False
         self.stale = ""  # nobody else writes, and no answer is lost
+        self.chores = Chores()
 
     def open(self) -> None:
         """Take the lock, and bring the schema up to date. Raises StoreUnusable."""
@@ -132,7 +137,10 @@ class SqliteDatabase:
             self._log_is_long = not empty_log(self.connection)
 
     def tidy(self, *, busy: bool) -> None:
-        """Fold the log back into the file once it has grown, and rather in a pause."""
+        """Do the chores. Fold the log back into the file once it has grown, and rather in a pause."""
+        before = self.connection.total_changes
+        self.chores.run(self.connection)
+        self._written += self.connection.total_changes - before
         if self._written <= (CHECKPOINT_AT_LATEST if busy else CHECKPOINT_ROWS):
             return
         self._written = 0

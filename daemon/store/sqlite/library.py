@@ -17,6 +17,7 @@ Connection = Any  # of that library
 
 LOG_LIMIT = 32 << 20  # octets of the write-ahead log that are kept once they are in the file
 PATIENCE_MS, NO_PATIENCE_MS = 5000, 100  # with others who hold the database; where nothing depends on it
+WIPED = 1  # the user_version of a file that has had secure_delete from its beginning, or since a VACUUM
 PRAGMAS = (
     f"PRAGMA busy_timeout={PATIENCE_MS}",
     "PRAGMA journal_mode=WAL",
@@ -25,6 +26,7 @@ PRAGMAS = (
     f"PRAGMA journal_size_limit={LOG_LIMIT}",
     "PRAGMA trusted_schema=OFF",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",  # Debian's SQLite has it on, pysqlite3 has it off
     "PRAGMA cache_size=-16384",
 )
 
@@ -37,9 +39,17 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
         reader.execute("PRAGMA query_only=ON")
         return reader
     writer = sqlite.connect(str(path), isolation_level=None, check_same_thread=False, cached_statements=64)
+    new = not writer.execute("PRAGMA page_count").fetchone()[0]
     for pragma in PRAGMAS:
         writer.execute(pragma).fetchall()
+    if new:
+        writer.execute(f"PRAGMA user_version={WIPED}")
     return writer
+
+
+def wiped(connection: Connection) -> bool:
+    """Whether everything that was ever deleted from this database has been overwritten."""
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= WIPED)
 
 
 def empty_log(writer: Connection) -> bool:

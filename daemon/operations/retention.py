@@ -1,0 +1,93 @@
+"""Letting go of what is too old, beside the traffic; and how a number is hashed and written.
+
+A hash is an HMAC under a key that is derived from the master key. The plain hashes of all numbers are tried in minutes;
+these cannot be without the master key, and with another master key they can no longer be linked to a number.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from dataclasses import astuple
+from typing import Protocol
+
+import phonenumbers
+
+from daemon.clock import Clock
+from daemon.config import Retention
+from daemon.core.milliseconds import Ms
+from daemon.store.contract import StoreUnusable
+from daemon.store.retention import HASHED, Forgotten, Forms, Hash, Horizon, Pruned, horizon
+
+log = logging.getLogger("pinwheel.store")
+
+STEP = 200  # rows in a transaction
+PAUSE_S, LOOK_S = 0.05, 600.0  # between two steps; between two looks for what has become too old
+LABEL, HEX_DIGITS = b"pinwheel numbers", 32
+
+
+def number_hash(master_key: bytes) -> Hash:
+    """How numbers are hashed under this master key."""
+    key = hmac.digest(master_key, LABEL, hashlib.sha256)
+
+    def hashed(number: str) -> str:
+        return HASHED + hmac.digest(key, number.encode(), hashlib.sha256).hex()[:HEX_DIGITS]
+
+    return hashed
+
+
+def forms(number: phonenumbers.PhoneNumber) -> Forms:
+    """How a number may stand in a text."""
+    national = phonenumbers.national_significant_number(number)
+    region = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    prefix = phonenumbers.ndd_prefix_for_region(region, True) or ""
+    return Forms(f"{number.country_code}{national}", national, prefix)
+
+
+class Upkeep(Protocol):
+    """What this asks of a database."""
+
+    async def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned: ...
+
+    async def empty_log(self) -> bool: ...
+
+    async def forget(self, forms: Forms, hashed: Hash) -> Forgotten: ...
+
+
+class Retaining:
+    """Of one daemon."""
+
+    def __init__(self, upkeep: Upkeep, ages: Retention, hashed: Hash) -> None:
+        self._upkeep = upkeep
+        self._ages = ages
+        self._hashed = hashed
+
+    async def forget(self, number: phonenumbers.PhoneNumber) -> Forgotten:
+        """Remove a number from every file. Raises StillRunning or StoreUnusable."""
+        done = await self._upkeep.forget(forms(number), self._hashed)
+        log.info("forget=done requests=%s history=%s sent=%s log_emptied=%s", *astuple(done))
+        return done
+
+    async def run(self, clock: Clock) -> None:
+        """Let go of what has become too old, until cancelled; does nothing where everything stays."""
+        while True:
+            if any(astuple(self._ages)):
+                await self.turn(clock.now())
+            await asyncio.sleep(LOOK_S)
+
+    async def turn(self, at: Ms) -> Pruned:
+        """All that is too old at this time, in small steps; returns how much that was."""
+        ages = self._ages
+        limit = horizon(at, numbers=ages.numbers, requests=ages.requests, history=ages.history, incoming=ages.incoming)
+        total = Pruned()
+        try:
+            while any(step := await self._upkeep.prune(limit, self._hashed, STEP)):
+                total = Pruned(*map(sum, zip(total, step, strict=True)))
+                await asyncio.sleep(PAUSE_S)
+            if any(total):
+                await self._upkeep.empty_log()
+        except StoreUnusable as exc:
+            log.error("retention=failed error=%s", exc)
+        if any(total):
+            log.info("retention=done numbers=%s requests=%s history=%s sent=%s", *total)
+        return total

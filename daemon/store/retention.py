@@ -1,0 +1,76 @@
+"""What a database lets go of: by age, and of one number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from daemon.core.milliseconds import Ms
+from daemon.core.quota import MONTH
+
+HASHED = "h:"  # in front of what stands in place of a number
+DAY = 86_400_000  # ms
+
+Hash = Callable[[str], str]
+"""A number as it is kept once it must no longer be read: HASHED and hex digits, the same for the same number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """What ended before these times is let go of; None: it stays.
+
+    numbers: of finished requests become hashes. requests: finished ones go, with their deliveries, checks and history.
+    history, incoming: lines of what happened, and incoming messages. sent: rows that count for no quota any more.
+    """
+
+    numbers: Ms | None
+    requests: Ms | None
+    history: Ms | None
+    incoming: Ms | None
+    sent: Ms
+
+
+def horizon(at: Ms, *, numbers: int, requests: int, history: int, incoming: int) -> Horizon:
+    """Ages in days, 0: for ever."""
+
+    def before(days: int) -> Ms | None:
+        return at - Ms(days * DAY) if days else None
+
+    return Horizon(before(numbers), before(requests), before(history), before(incoming), at - MONTH)
+
+
+class Pruned(NamedTuple):
+    """How many rows one step changed or deleted."""
+
+    numbers: int = 0
+    requests: int = 0
+    history: int = 0
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """A number as it may stand in a text. digits: international; national: its significant digits; prefix: before them
+    inside its country, "" or "0" for most."""
+
+    digits: str
+    national: str
+    prefix: str
+
+
+class StillRunning(Exception):
+    """The number cannot be forgotten: requests of it run, or a device has a message or a call for it."""
+
+    def __init__(self, request_ids: tuple[str, ...]) -> None:
+        super().__init__(
+            f"still in progress: {', '.join(request_ids)}; wait for the end, or cancel: pinwheel cancel ID"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was done. log_emptied: no file has the number any more; False: somebody was reading, so ask again."""
+
+    requests: int
+    history: int
+    sent: int
+    log_emptied: bool

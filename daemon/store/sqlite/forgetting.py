@@ -1,0 +1,104 @@
+"""Forgetting one number: its requests stay for the statistics, without it and without what else tells who it was.
+
+Freed octets are overwritten (`secure_delete`), and the write-ahead log is emptied. A database that was once written
+without that is written anew first, since deleted rows may lie in its free pages.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from daemon.store.retention import Forms, Hash, StillRunning
+from daemon.store.sqlite.chores import transaction
+from daemon.store.sqlite.library import WIPED, Connection, wiped
+from daemon.store.sqlite.pruning import OVER
+
+GONE = "(forgotten)"
+SIGNS = " -./()"  # by which people divide numbers
+BARE = "detail"
+for _sign in SIGNS:
+    BARE = f"replace({BARE}, '{_sign}', '')"
+CANDIDATES = f"SELECT seq FROM history WHERE seq > ? AND instr({BARE}, ?) > 0 ORDER BY seq"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows had the number."""
+
+    requests: int
+    history: int
+    sent: int
+
+
+def pattern(forms: Forms) -> re.Pattern[str]:
+    """The number in a text, however it is written; not as a part of a longer one."""
+    between = f"[{re.escape(SIGNS)}]*"
+
+    def spread(digits: str) -> str:
+        return between.join(digits)
+
+    code = forms.digits.removesuffix(forms.national)
+    prefix = f"(?:{spread(forms.prefix)}{between})" if forms.prefix else "(?:)"
+    before = rf"(?:(?:\+|00){between})?{spread(code)}{between}{prefix}?|{prefix}|"
+    return re.compile(rf"(?<![0-9])(?:{before}){spread(forms.national)}(?![0-9])")
+
+
+def candidates(db: Connection, forms: Forms, after: int = 0) -> list[int]:
+    """The seq of each line of history that may have the number. It looks at every line: for a thread that reads."""
+    return [seq for (seq,) in db.execute(CANDIDATES, (after, forms.national))]
+
+
+def forget(db: Connection, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
+    """All of it in one transaction. found: candidates among the lines up to `looked_until`.
+
+    Raises StillRunning, sqlite.Error.
+    """
+    names, text = (forms.digits, hashed(forms.digits)), pattern(forms)
+    with transaction(db):
+        running = f"SELECT public_id FROM request WHERE number = ? AND NOT ({OVER})"  # noqa: S608
+        if unfinished := [name for (name,) in db.execute(running, names[:1])]:
+            raise StillRunning(tuple(unfinished))
+        rows = db.execute("SELECT id, public_id FROM request WHERE number IN (?, ?)", names).fetchall()
+        for row, public_id in rows:
+            _forget_request(db, row, public_id, text, names[1])
+        lines = found + candidates(db, forms, looked_until)
+        changed = sum(_forget_line(db, seq, text) for seq in lines)
+        # It still counts for the quota: as somebody, and nobody can say who.
+        sent = db.execute("UPDATE sent SET number = ? WHERE number IN (?, ?)", (_nobody(), *names))
+        return Erased(len(rows), changed, int(sent.rowcount))
+
+
+def _nobody() -> str:
+    return f"nobody:{secrets.token_hex(8)}"
+
+
+def _forget_request(db: Connection, row: int, public_id: str, text: re.Pattern[str], mark: str) -> None:
+    """mark: the hash of the number."""
+    db.execute("UPDATE request SET number = '', sealed_pin = '' WHERE id = ?", (row,))
+    db.execute("UPDATE \"check\" SET ip_address = '' WHERE request = ?", (row,))
+    for step, detail in db.execute("SELECT step, detail FROM attempt WHERE request = ?", (row,)).fetchall():
+        values = (text.sub(GONE, detail).replace(mark, GONE), row, step)
+        db.execute("UPDATE attempt SET detail = ? WHERE request = ? AND step = ?", values)
+    db.execute("UPDATE history SET detail = replace(detail, ?, ?) WHERE request_id = ?", (mark, GONE, public_id))
+
+
+def _forget_line(db: Connection, seq: int, text: re.Pattern[str]) -> bool:
+    """An incoming message from the number goes; elsewhere only the number does."""
+    line = db.execute("SELECT kind, detail FROM history WHERE seq = ?", (seq,)).fetchone()
+    if line is None or not (there := text.search(line[1])):
+        return False
+    if line[0] == "incoming" and line[1][: there.start()].endswith(" from "):
+        db.execute("DELETE FROM history WHERE seq = ?", (seq,))
+    else:
+        db.execute("UPDATE history SET detail = ? WHERE seq = ?", (text.sub(GONE, line[1]), seq))
+    return True
+
+
+def wipe(db: Connection) -> None:
+    """Write a database anew that was once written without secure_delete; it stops all else meanwhile, once.
+
+    Raises sqlite.Error.
+    """
+    if not wiped(db):
+        db.execute("VACUUM")
+        db.execute(f"PRAGMA user_version={WIPED}")
