@@ -67,9 +67,8 @@ class Daemon:
         health = Health(self.engine, self.sms, self.calls)
         app = application(self.config, self.engine, health, stopping, reloader, self.retaining)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        looks = (_look_after(inherited), _keeps_up(self.store))
-        running = (self.engine.timers.run(), self._watchdog(), _reloads(reloader, hangup), self.retaining.run(self.engine.clock), *looks)
-        duties = [asyncio.create_task(duty) for duty in running]
+        looks = (_reloads(reloader, hangup), _look_after(inherited))
+        duties = [*self._duties(), *map(asyncio.create_task, looks)]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
         notify("READY=1", f"STATUS=version {VERSION}")
@@ -90,6 +89,12 @@ class Daemon:
             duty.cancel()
         if ended:
             raise PartEnded(", ".join(ended))
+
+    def _duties(self) -> "list[asyncio.Task[None]]":
+        """What goes on until the end."""
+        retaining = self.retaining.run(self.engine.clock)
+        running = (self.engine.timers.run(), self._watchdog(), _keeps_up(self.store), retaining)
+        return [asyncio.create_task(duty) for duty in running]
 
     async def _watchdog(self) -> None:
         """Report to systemd that the engine commits; it restarts a daemon whose loop or database hangs."""

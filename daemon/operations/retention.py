@@ -9,15 +9,16 @@ import hashlib
 import hmac
 import logging
 from dataclasses import astuple
-from typing import Protocol
-
-import phonenumbers
+from typing import TYPE_CHECKING, Protocol
 
 from daemon.clock import Clock
 from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.store.contract import StoreUnusable
 from daemon.store.retention import HASHED, Forgotten, Forms, Hash, Horizon, Pruned, horizon
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 log = logging.getLogger("pinwheel.store")
 
@@ -36,8 +37,10 @@ def number_hash(master_key: bytes) -> Hash:
     return hashed
 
 
-def forms(number: phonenumbers.PhoneNumber) -> Forms:
+def forms(number: "PhoneNumber") -> Forms:
     """How a number may stand in a text."""
+    import phonenumbers  # late, as everywhere: it takes long to load
+
     national = phonenumbers.national_significant_number(number)
     region = phonenumbers.region_code_for_country_code(number.country_code or 0)
     prefix = phonenumbers.ndd_prefix_for_region(region, True) or ""
@@ -62,7 +65,7 @@ class Retaining:
         self._ages = ages
         self._hashed = hashed
 
-    async def forget(self, number: phonenumbers.PhoneNumber) -> Forgotten:
+    async def forget(self, number: "PhoneNumber") -> Forgotten:
         """Remove a number from every file. Raises StillRunning or StoreUnusable."""
         done = await self._upkeep.forget(forms(number), self._hashed)
         log.info("forget=done requests=%s history=%s sent=%s log_emptied=%s", *astuple(done))

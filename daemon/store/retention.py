@@ -1,7 +1,7 @@
 """What a database lets go of: by age, and of one number."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from daemon.core.milliseconds import Ms
@@ -49,11 +49,13 @@ class Pruned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """A number as it may stand in a text. digits: international; national: its significant digits; prefix: before them
-    inside its country, "" or "0" for most."""
+    """A number as it may stand in a text.
 
-    digits: str
-    national: str
+    digits: international; national: its significant digits; prefix: before them inside its country, such as "0", or "".
+    """
+
+    digits: str = field(repr=False)
+    national: str = field(repr=False)
     prefix: str
 
 

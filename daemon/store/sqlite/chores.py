@@ -53,7 +53,7 @@ def transaction(db: Connection) -> Iterator[None]:
     try:
         yield
         db.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whoever asked gets it: here the transaction only ends
         with contextlib.suppress(sqlite.Error):
             db.execute("ROLLBACK")
         raise
