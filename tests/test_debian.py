@@ -18,6 +18,8 @@ DEBIAN = ROOT / "debian"
 UNITS = {
     "pinwheel.service": "pinwheel.service",
     "pinwheel.socket": "pinwheel.socket",
+    "pinwheel.pinwheel-backup.service": "pinwheel-backup.service",
+    "pinwheel.pinwheel-backup.timer": "pinwheel-backup.timer",
     "pinwheel.sysusers": "sysusers.conf",
     "pinwheel.tmpfiles": "tmpfiles.conf",
     "pinwheel.udev": "udev.rules",

@@ -21,7 +21,7 @@ MINIMAL = '[api]\nsocket = "{socket}"\n[store]\nurl = "sqlite:///{directory}/pin
 def units(directory: Path) -> list[Path]:
     """Copies of the units whose programs exist on this machine: verify looks for them."""
     copies = []
-    for unit in UNITS.glob("pinwheel.*"):
+    for unit in UNITS.glob("pinwheel*.*"):
         text = re.sub(r"/usr/bin/pinwheeld?(?= )", sys.executable, unit.read_text())
         copies.append(directory / unit.name)
         copies[-1].write_text(re.sub(r"^Documentation=man:.*\n", "", text, flags=re.MULTILINE))
@@ -41,7 +41,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 
 
 def test_the_service_is_sandboxed(tmp_path: Path) -> None:
-    (service,) = (unit for unit in units(tmp_path) if unit.suffix == ".service")
+    (service,) = (unit for unit in units(tmp_path) if unit.name == "pinwheel.service")
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(service)],
         capture_output=True,

@@ -15,11 +15,13 @@ from daemon.program import FAILED, Program
 SAID_NO, UNREACHABLE = FAILED, 3
 
 PLACES: Mapping[str, str] = {
+    "backup": "daemon.cli.backup",
     "demo": "daemon.cli.demo",
     "forget": "daemon.cli.data",
     "key": "daemon.cli.key",
     "modems": "daemon.cli.modems",
     "prompts": "daemon.cli.prompts.group",
+    "restore": "daemon.cli.backup",
     "store": "daemon.cli.store",
 }
 """Commands that live in a module of their own, under their name there."""

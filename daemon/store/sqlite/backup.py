@@ -1,0 +1,135 @@
+"""A copy of the database in one file, also while the daemon runs, and the way back.
+
+The copy is made by a connection that only reads (VACUUM INTO): it has what was committed before it began, and nothing
+that was deleted. A file counts as a backup only once it has been checked and is on the disk under its name.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.files import SIDE_FILES, lock
+from daemon.store.sqlite.library import sqlite
+from daemon.store.sqlite.schema import MIGRATIONS
+
+
+def back_up(database: Path, target: Path) -> int:
+    """Write the database into one file, which only its owner may read, in place of one of that name.
+
+    Returns its octets. Raises StoreUnusable or OSError; then `target` is as it was.
+    """
+    if not database.exists():
+        raise StoreUnusable(f"there is no database {database}")
+    with _not_started_meanwhile(database) as stopped, _beside(target) as copy:
+        log = Path(f"{database}-wal")
+        at_rest = stopped and not (log.exists() and log.stat().st_size)
+        address = f"{database.absolute().as_uri()}?mode=ro&immutable={at_rest:d}"
+        try:
+            with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
+                db.execute("PRAGMA busy_timeout=5000")
+                db.execute("VACUUM INTO ?", (str(copy),))
+        except sqlite.Error as exc:
+            raise StoreUnusable(f"cannot copy the database {database}: {exc}; is there room for {target}?") from exc
+        check(copy)
+        _rename(copy, target)
+    return target.stat().st_size
+
+
+def check(copy: Path) -> None:
+    """Whether a file at rest is a whole database of this Pinwheel or an earlier one. Raises StoreUnusable."""
+    address = f"{copy.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
+            found = [row[0] for row in db.execute("PRAGMA integrity_check(5)")]
+            names = {name for (name,) in db.execute("SELECT name FROM migration")}
+    except sqlite.Error as exc:
+        raise StoreUnusable(f"{copy} is no database of Pinwheel: {exc}") from exc
+    if found != ["ok"]:
+        raise StoreUnusable(f"{copy} is damaged: {'; '.join(found)}")
+    if newer := names - {name for name, _ in MIGRATIONS}:
+        raise StoreUnusable(f"{copy} was made by a newer Pinwheel ({', '.join(sorted(newer))}); upgrade this one")
+
+
+@contextmanager
+def taking_over(database: Path, source: BinaryIO) -> Iterator[Path]:
+    """A checked copy of a backup beside the database, while no daemon can start; `put_in_place` makes it the database.
+
+    Raises StoreUnusable or OSError.
+    """
+    held = lock(database.with_suffix(".lock"))
+    try:
+        with _beside(database) as copy:
+            with copy.open("wb") as new:
+                shutil.copyfileobj(source, new)
+            check(copy)
+            yield copy
+    finally:
+        held.close()
+
+
+def put_in_place(copy: Path, database: Path) -> Path | None:
+    """Make it the database; returns where the one that was there is now. Raises OSError."""
+    aside = database.with_name(f"{database.name}.{time.strftime('%Y%m%dT%H%M%S')}")
+    there = database.exists()
+    if there:  # both names stay until the end: a power cut leaves the old database or the new one
+        for more in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.link(f"{database}{more}", f"{aside}{more}")
+        _sync(database.parent)
+    for more in SIDE_FILES:
+        Path(f"{database}{more}").unlink(missing_ok=True)
+    _rename(copy, database)
+    return aside if there else None
+
+
+@contextmanager
+def _not_started_meanwhile(database: Path) -> Iterator[bool]:
+    """Whether no daemon has the database; then none can begin to use it before the end. It makes no file."""
+    try:
+        descriptor = os.open(database.with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        stopped = True
+    except BlockingIOError:
+        stopped = False
+    try:
+        yield stopped
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A new, empty, private file in the same directory; it is gone at the end unless it was renamed."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _rename(copy: Path, target: Path) -> None:
+    """Durably. Raises OSError."""
+    _sync(copy)
+    copy.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
