@@ -7,7 +7,7 @@ What was decided is carried out on the event loop once it is durable, also when 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar, assert_never
 
@@ -62,6 +62,9 @@ class Job:
 
 class Lane(Protocol):
     """The queue in front of the devices of one channel."""
+
+    def recover(self) -> None:
+        """Take over what the last run left waiting."""
 
     def put(self, job: Job) -> None: ...
 
@@ -118,14 +121,19 @@ class Engine:
         for request_id, step in self.store.reading.under_way():
             self.do(Interrupt(request_id, step))
         for channel in Channel:
-            self._put_back(channel)
+            if channel in self.lanes:
+                self.lanes[channel].recover()
+            else:
+                for job in self.left(channel):
+                    self._deliver(job, channel)
         self.timers.recover()
 
-    def _put_back(self, channel: Channel) -> None:
+    def left(self, channel: Channel) -> Iterator[Job]:
+        """What waits for a device of this channel, in pages; it holds up whoever asks: for the start."""
         place = FIRST
         while page := self.store.reading.waiting(channel, place, PAGE):
             for place, request in page:
-                self._deliver(Job(request, place.step, place.not_after), channel)
+                yield Job(request, place.step, place.not_after)
 
     @property
     def news(self) -> asyncio.Event:

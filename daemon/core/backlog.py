@@ -52,6 +52,15 @@ class Backlog(Generic[T]):
     def __len__(self) -> int:
         return len(self._messages)
 
+    def __iter__(self) -> Iterator[QueuedMessage[T]]:
+        return iter(self._messages)
+
+    def cut(self, kept: int) -> list[QueuedMessage[T]]:
+        """Take out all but the first so many."""
+        gone = self._messages[kept:]
+        del self._messages[kept:]
+        return gone
+
     def put(self, message: QueuedMessage[T]) -> None:
         bisect.insort(self._messages, message, key=_until)
         self._most_parts = max(self._most_parts, message.parts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from daemon.core.commands import AddNote, Begin, Settle
 from daemon.core.delivery import STATES
-from daemon.core.model import Attempt, Request, Verdict
+from daemon.core.model import Attempt, Channel, Request, Verdict
 from daemon.core.speech import speakable
 from daemon.engine import STORE_AGAIN_S, Engine, Job
 from daemon.lanes.call_record import judged
@@ -112,6 +112,10 @@ class VoiceLane:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def recover(self) -> None:
+        for job in self._engine.left(Channel.TTS):
+            self.put(job)
 
     def put(self, job: Job) -> None:
         task = asyncio.get_running_loop().create_task(self._work(job), name=f"call-{job.request_id}")

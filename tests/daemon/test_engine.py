@@ -49,6 +49,8 @@ class Sends:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def recover(self) -> None: ...
+
     def put(self, job: Job) -> None:
         self._engine.do(Begin(job.request_id, job.step, "sim1"))
         self._engine.do(Settle(job.request_id, job.step, Verdict.TAKEN, "sim1"))

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,12 @@ NOBODY = Caller()
 class Lane:
     """Keeps what it gets."""
 
+    left: Callable[[], Iterable[Job]]
     jobs: list[Job] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
+
+    def recover(self) -> None:
+        self.jobs += self.left()
 
     def put(self, job: Job) -> None:
         self.jobs.append(job)
@@ -64,7 +69,7 @@ class World:
     def __init__(self, store: Store, hand: Hand, policy: Policy | None = None) -> None:
         clock = Clock(_wall=hand.at, _monotonic=hand.at)
         self.engine = Engine(store, clock, Pins(b"k" * 32), policy or Policy())
-        self.sms, self.calls = Lane(), Lane()
+        self.sms, self.calls = (Lane(partial(self.engine.left, channel)) for channel in (Channel.SMS, Channel.TTS))
         self.engine.lanes = {Channel.SMS: self.sms, Channel.TTS: self.calls}
         self.store, self.hand = store, hand
 

@@ -28,6 +28,7 @@ from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
 from daemon.lanes.sms.slots import DEFECT_REST_S, Duty, ModemSlot
 from daemon.lanes.sms.testing import Tests
+from daemon.lanes.sms.window import Window
 from daemon.store.contract import StoreUnusable
 from drivers import SmsDriver
 
@@ -62,6 +63,7 @@ class SmsLane:
         self._overloaded = False
         self._least_life = seconds(least_life_s)
         self._backlog: Backlog[Job] = Backlog(engine.clock.real_s(self._least_life), self._holds)
+        self._window = Window(engine, self._backlog, self._insert, self._dispatch)
         self._lengths = Lengths(text)
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
@@ -71,6 +73,7 @@ class SmsLane:
 
     async def close(self) -> None:
         """Let the message on the wire finish, and its result be recorded."""
+        self._window.close()
         await self.pool.close()
         if self._look is not None:
             self._look.cancel()
@@ -79,8 +82,11 @@ class SmsLane:
         for task in self._tasks:
             task.cancel()
 
+    def recover(self) -> None:
+        self._window.recover(self._engine.clock.now() + self._least_life)
+
     def put(self, job: Job) -> None:
-        self._insert(job)
+        self._window.put(job)
         self._dispatch()
 
     def stop(self, request_id: str) -> None:
@@ -88,7 +94,7 @@ class SmsLane:
 
     @property
     def waiting(self) -> int:
-        return len(self._backlog)
+        return len(self._window)
 
     @property
     def overload(self) -> Overload | None:
@@ -123,6 +129,7 @@ class SmsLane:
             message, place = choice
             self._begin(free.pop(place), message.job)
         self._watch_load()
+        self._window.refill()
         self._look_again(now)
 
     def _begin(self, slot: ModemSlot, job: Job) -> None:

@@ -248,3 +248,10 @@ def test_at_a_pace_that_varies_within_the_least_life_nothing_arrives_dead(
 
     result = played(iter(zip(at, lives, strict=True)), [varying(seconds) for seconds in usual_s])
     assert result.alive == len(result.left_s) == len(gaps) - result.dropped
+
+
+def test_those_with_the_most_time_left_are_let_go() -> None:
+    waiting = backlog(message(300, "a"), message(100, "b"), message(200, "c"))
+    assert [message.job for message in waiting.cut(2)] == ["a"]
+    assert [message.job for message in waiting] == ["b", "c"]
+    assert waiting.cut(2) == []

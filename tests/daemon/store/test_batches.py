@@ -98,7 +98,7 @@ def operation(timed: Timed) -> Operation:
     return Operation(command, decided, lambda _: None, cast("asyncio.Future[Decision]", None))
 
 
-BEFORE = [Start(ACME, new(0)), Start(ACME, new(1, OTHER)), Start(BOLT, new(2, NATIONAL)), Start(BOLT, new(3, "1" * 9))]
+BEFORE = [Start(ACME, new(0)), Start(ACME, new(1, OTHER)), Start(BOLT, new(2, NATIONAL)), Start(BOLT, new(3, "1" * 7))]
 
 
 def carried_out(database: Any, story: Sequence[Timed], cuts: Sequence[int]) -> list[Operation]:

@@ -1,0 +1,135 @@
+"""The window: of the messages that wait, those whose PINs die first are in the lane; the others wait in the store.
+
+So a lane keeps a few hundred messages, however many there are. What the last run left is looked at from the first PIN
+on that can still arrive; what cannot is dropped beside it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from daemon.core.backlog import Backlog
+from daemon.core.milliseconds import Ms
+from daemon.core.model import Channel
+from daemon.engine import STORE_AGAIN_S, Engine, Job
+from daemon.store.contract import FIRST, Place, Reading, StoreUnusable
+
+LEAST, PAGE, MOST = 100, 300, 600  # messages: below the least a page is read; above the most a part is let go
+SWEPT = 100  # messages that are dropped at a time
+
+Page = tuple[list[Job], Place, int]
+
+
+class Window:
+    """Every method is for the event loop's thread.
+
+    insert: puts a job into the backlog, or drops it where it is too late; look: called when there may be more to send.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        backlog: Backlog[Job],
+        insert: Callable[[Job], None],
+        look: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._backlog = backlog
+        self._insert = insert
+        self._look = look
+        self._end: Place | None = None  # where what is only in the store begins; None: nothing is
+        self._beyond = 0  # messages that are only in the store
+        self._meanwhile: list[Job] = []  # came while a page was being read
+        self._reading: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """All that wait, as far as it is known."""
+        return len(self._backlog) + len(self._meanwhile) + self._beyond
+
+    def recover(self, alive_from: Ms) -> None:
+        """Take over what the last run left; what dies before that time is dropped."""
+        self._end = Place(alive_from, 0, 0)
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep(alive_from), name="sms-sweep")
+        self.refill()
+
+    def close(self) -> None:
+        for task in (self._reading, self._sweeping):
+            if task is not None:
+                task.cancel()
+
+    def put(self, job: Job) -> None:
+        if self._reading is not None:
+            self._meanwhile.append(job)  # whether the page has it is not known yet
+        elif self._end is not None and job.not_after > self._end.not_after:
+            self._beyond += 1  # its row is enough
+        else:
+            self._insert(job)
+            self._narrow()
+
+    def refill(self) -> None:
+        """Read the next page when few are left."""
+        if self._end is not None and self._reading is None and len(self._backlog) < LEAST:
+            self._reading = asyncio.get_running_loop().create_task(self._read(self._end), name="sms-window")
+
+    def _narrow(self) -> None:
+        """Let go of those that have the most time left: they can be read again."""
+        if len(self._backlog) > MOST:
+            gone = self._backlog.cut(PAGE)
+            self._end = Place(min(message.job.not_after for message in gone), 0, 0)
+            self._beyond += len(gone)
+
+    async def _read(self, after: Place) -> None:
+        try:
+            jobs, self._end, waiting = await self._engine.store.read(partial(_page, after=after))
+            self._take(jobs, waiting)
+        except StoreUnusable:
+            await asyncio.sleep(STORE_AGAIN_S)
+        finally:
+            self._reading = None
+            meanwhile, self._meanwhile = self._meanwhile, []
+            self._put_new(meanwhile)
+        self._look()
+
+    def _take(self, jobs: list[Job], waiting: int) -> None:
+        known = self._known()
+        for job in jobs:
+            if (job.request_id, job.step) not in known:
+                self._insert(job)
+        if len(jobs) < PAGE:
+            self._end = None
+        self._beyond = 0 if self._end is None else max(waiting - len(self._backlog), 0)
+
+    def _put_new(self, jobs: list[Job]) -> None:
+        known = self._known()
+        for job in jobs:
+            if (job.request_id, job.step) not in known:
+                self.put(job)
+
+    def _known(self) -> set[tuple[str, int]]:
+        return {(message.job.request_id, message.job.step) for message in self._backlog}
+
+    async def _sweep(self, alive_from: Ms) -> None:
+        """Drop what the last run left and what is too late, beside what can be sent."""
+        place = FIRST
+        while True:
+            try:
+                page = await self._engine.store.read(partial(_late, after=place, until=alive_from))
+                if not page:
+                    return
+                for place, job in page:  # noqa: B007 - the last one is where the next page begins
+                    self._insert(job)
+                await self._engine.store.turn()
+            except StoreUnusable:
+                await asyncio.sleep(STORE_AGAIN_S)
+
+
+def _page(reading: Reading, after: Place) -> tuple[list[Job], Place, int]:
+    page = reading.waiting(Channel.SMS, after, PAGE)
+    jobs = [Job(request, place.step, place.not_after) for place, request in page]
+    return jobs, page[-1][0] if page else after, reading.count_waiting(Channel.SMS)
+
+
+def _late(reading: Reading, after: Place, until: Ms) -> list[tuple[Place, Job]]:
+    page = reading.waiting(Channel.SMS, after, SWEPT)
+    return [(place, Job(request, place.step, place.not_after)) for place, request in page if place.not_after < until]
