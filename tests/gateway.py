@@ -50,7 +50,10 @@ WITH_DRIVERS = "import drivers; drivers.__path__.append({!r}); from daemon.main 
 
 
 class Gateway:
-    """pinwheeld on a directory of its own. toml: its sections; drivers: a directory with drivers besides our own."""
+    """pinwheeld on a directory of its own.
+
+    toml: its sections; drivers: a directory with drivers besides our own; store: keys of [store], "" for a SQLite file.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Gateway:
         speed: float = 1.0,
         log_level: str = "debug",
         drivers: Path | None = None,
+        store: str = "",
     ) -> None:
         self.directory = directory
         self.socket = directory / "control.sock"
@@ -71,8 +75,8 @@ class Gateway:
         self._config = directory / "pinwheel.toml"
         api = "" if "[api]" in toml else f"[api]\nsocket = {json.dumps(str(self.socket))}\n"
         toml = toml.replace("[api]", f"[api]\nsocket = {json.dumps(str(self.socket))}")
-        store = f"[store]\nurl = {json.dumps(f'sqlite:///{self.database}')}\n"
-        self._config.write_text(f"{api}{store}[clock]\nspeed = {speed}\n{toml}")
+        store = store or f"url = {json.dumps(f'sqlite:///{self.database}')}"
+        self._config.write_text(f"{api}[store]\n{store}\n[clock]\nspeed = {speed}\n{toml}")
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Gateway":
@@ -92,7 +96,8 @@ class Gateway:
         started = time.monotonic()
         command = [*self._program, "--config", str(self._config), "--log-level", self._log_level]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            env = {**os.environ, "STATE_DIRECTORY": str(self.directory)}
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         until(self._answers, f"the daemon answers: {self.log()[-3000:]}", START_S)
         return time.monotonic() - started
 

@@ -111,6 +111,10 @@ class Cluster:
         path.chmod(0o600)
         return path
 
+    def store(self, folder: Path) -> str:
+        """Keys of [store]: a database that is empty, and a file in the folder with its password."""
+        return f'url = "{self.url(self.new_database())}"\npassword_file = "{self.password_file(folder)}"'
+
     def new_database(self) -> str:
         """The name of one that is empty."""
         name = next(self._names)

@@ -66,12 +66,15 @@ class Load:
                     self.promised[answer["request_id"]] = number
 
 
-def campaign(directory: Path, kills: int, seed: int = 1) -> Result:
-    """Kill and restart so many times; at-most-once (`on_uncertain = "never"`), so that a repetition is a defect."""
+def campaign(directory: Path, kills: int, seed: int = 1, store: str = "") -> Result:
+    """Kill and restart so many times; at-most-once (`on_uncertain = "never"`), so that a repetition is a defect.
+
+    store: keys of [store], "" for a SQLite file.
+    """
     rng = random.Random(seed)
     with SimulatedModem(directory / "modem", network_s=0.02, report_s=0.05) as modem:
         devices = modem_section(str(directory / "modem"), more='on_uncertain = "never"') + SETTINGS
-        with Gateway(directory, devices, log_level="info") as gateway, Load(gateway) as load:
+        with Gateway(directory, devices, log_level="info", store=store) as gateway, Load(gateway) as load:
             on_duty_s = []
             for _ in range(kills):
                 time.sleep(rng.uniform(0.3, 1.5))  # long enough for work to be under way, anywhere in it
