@@ -4,9 +4,12 @@ At most one message is unanswered; two while one answer could belong to either. 
 `LateAnswer`; a message of which only some parts were sent stays uncertain, whatever follows.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 
 from drivers import DriverError, LateAnswer, Receipt, Sms, StatusReport
+from drivers.serial import at
+from drivers.serial.orders import Due, ExpectResult
 from drivers.serial.reports import Message
 from drivers.serial.whose_answer import Ambiguity, Answer, References
 
@@ -32,12 +35,15 @@ class LateAnswers:
     def __init__(self) -> None:
         self._older: Unanswered | None = None
         self._newer: Unanswered | None = None  # while it is ambiguous
+        self._passed_over: Unanswered | None = None  # by a newer one's reference: it has another, which may still come
         self._references = References()
         self._ambiguity: Ambiguity | None = None
+        self._owed_ok = False  # the last line on the wire was the reference of the one that was passed over
 
     def forget(self) -> None:
         """The modem has restarted: what it has not answered yet it will not answer any more."""
-        self._older = self._newer = self._ambiguity = None
+        self._older = self._newer = self._passed_over = self._ambiguity = None
+        self._owed_ok = False
         self._references = References()
 
     def passed(self) -> None:
@@ -103,6 +109,8 @@ class LateAnswers:
         if older is None and own is None:
             return None, []
         self._ambiguity = None
+        if older is None and self._older is not None and self._older.expected != own:
+            self._passed_over = self._older
         return own, self.late(older)
 
     def give_up(self) -> list[LateAnswer]:
@@ -121,8 +129,34 @@ class LateAnswers:
         if self._ambiguity is not None:
             self._ambiguity.reported(report)
 
+    def held_back(self, event: at.Event | Due) -> list[LateAnswer | ExpectResult] | None:
+        """The answer of the message that was passed over, and the OK behind it, while another is on the wire.
+
+        None for all else that comes then.
+        """
+        match event:
+            case at.Answer():
+                self._owed_ok = False
+                with contextlib.suppress(at.Malformed):
+                    reference = at.message_reference(event.text)
+                    self._owed_ok = self.is_held_back(reference)
+                    return [*self.late(reference)] if self._owed_ok else None
+            case at.Final():
+                owed_ok, self._owed_ok = self._owed_ok, False
+                return [ExpectResult()] if owed_ok and event.ok else None
+        return None
+
+    def is_held_back(self, reference: int) -> bool:
+        """Whether it is that of the message which was passed over; then it is no other message's."""
+        following = self._references.following if self._older is None else self._older.expected
+        if self._passed_over is None or following is None:
+            return False
+        return reference == self._passed_over.expected != following
+
     def late(self, answer: Answer | None) -> list[LateAnswer]:
         """A result that belongs to no command under way. None: it ends the wait, but says nothing."""
+        if isinstance(answer, int) and self.is_held_back(answer):
+            return self._late_of_passed_over(answer)
         if self._ambiguity is not None:
             self._ambiguity.second = answer
             return []
@@ -134,6 +168,15 @@ class LateAnswers:
         self._references.seen(answer)
         message.references.append(answer)
         return self._settle(Receipt(tuple(message.references)) if len(message.references) == message.parts else None)
+
+    def _late_of_passed_over(self, reference: int) -> list[LateAnswer]:
+        """The count has gone on: nothing else changes."""
+        passed_over, self._passed_over = self._passed_over, None
+        assert passed_over is not None
+        references = passed_over.message.references
+        references.append(reference)
+        whole = len(references) == passed_over.message.parts
+        return [LateAnswer(passed_over.sms, Receipt(tuple(references)))] if whole else []
 
     def _settle(self, answer: Receipt | DriverError | None) -> list[LateAnswer]:
         settled, self._older = self._older, None

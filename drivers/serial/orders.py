@@ -118,6 +118,11 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectResult:
+    """What has ended was an older message's answer: the result of the one on the wire is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectPrompt:
     """The last result was an older message's: AT+CMGS may still get its prompt."""
 
@@ -156,7 +161,7 @@ class Mute:
     """The modem answers nothing at all: end the session."""
 
 
-Order = Offer | Body | Submit | ExpectPrompt | Query | GiveUp | Synchronise | Probe | Mute
+Order = Offer | Body | Submit | ExpectPrompt | ExpectResult | Query | GiveUp | Synchronise | Probe | Mute
 
 # --- news ----------------------------------------------------------------------------------------------------
 

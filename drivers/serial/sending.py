@@ -211,6 +211,9 @@ class Exchange:
         return [orders.Submit()]
 
     def _on_wire(self, event: at.Event | Due, now: float) -> list[Output]:
+        held_back = self._late.held_back(event)
+        if held_back is not None:
+            return [*held_back]
         found: list[Output] = []
         for each in self._answer.handle(event, now):
             found += self._result(each.answer, now) if isinstance(each, Result) else [each]
@@ -315,7 +318,8 @@ class Exchange:
         if notice.name == at.MESSAGE_REFERENCE:
             reference = at.message_reference(notice.text)
             self.trouble.works()
-            settled = [] if self._answer.unasked(reference, now) else self._late.late(reference)
+            mine = not self._late.is_held_back(reference) and self._answer.unasked(reference, now)
+            settled = [] if mine else self._late.late(reference)
         else:
             final = at.parse_final(notice.text)
             settled = self._late.late(self.trouble.refusal(final) if final is not None else None)

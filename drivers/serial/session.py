@@ -165,6 +165,8 @@ class Session:
                 dialogue.submit()
             case orders.ExpectPrompt():
                 self._line.expect(at.MESSAGE_REFERENCE, prompt=True)
+            case orders.ExpectResult():
+                self._line.expect(at.MESSAGE_REFERENCE)
             case orders.Query():
                 dialogue.ask_beside(output.command, output.answer)
             case orders.GiveUp():

@@ -454,6 +454,56 @@ def test_once_a_report_gives_the_answer_to_the_older_message_the_newer_one_is_wa
     assert str(modem.result()).startswith("no answer")
 
 
+def passes_over(modem: Modem) -> None:
+    """It loses an answer, and gives the next one, with the reference behind the lost one's."""
+    modem.sends(4)
+    modem.loses_answer(Sms(OTHER, "x", 300))
+    modem.given(SHORT, *ACCEPTED, reference(6), OK)
+    assert modem.result() == Receipt((6,))
+
+
+# Such an answer used to be taken for that of the message under way, which then counted as sent whatever became of it.
+@pytest.mark.parametrize("behind", [(OK,), ()], ids=["with OK", "without OK"])
+@pytest.mark.parametrize("result", [(reference(7), OK), (cms(38),)], ids=["taken", "not taken"])
+def test_a_reference_that_was_passed_over_is_the_older_messages(
+    modem: Modem, behind: tuple[Event, ...], result: tuple[Event, ...]
+) -> None:
+    passes_over(modem)
+    modem.given(SHORT, *ACCEPTED)
+    modem.says(reference(5), *behind)
+    assert modem.settled() == [Receipt((5,))]
+    assert (orders.ExpectResult() in modem.out) == bool(behind)
+    modem.says(*result)
+    assert modem.result() == Receipt((7,)) if len(result) > 1 else isinstance(modem.result(), Deferred)
+
+
+def test_a_reference_that_was_passed_over_is_believed_once_also_between_messages_and_behind_ok(modem: Modem) -> None:
+    passes_over(modem)
+    modem.says(late(5))
+    assert modem.settled() == [Receipt((5,))]
+    assert modem.says(late(5)) == []
+    passes_over(other := Modem())
+    other.given(SHORT, *ACCEPTED, OK)
+    assert isinstance(other.says(late(5))[0], LateAnswer)
+    assert other.says(late(7)) == []
+    other.waits()
+    assert other.result() == Receipt((7,))
+
+
+def test_a_part_that_was_passed_over_says_nothing_of_the_whole_message(modem: Modem) -> None:
+    modem.sends(4)
+    modem.loses_answer(LONG)
+    modem.given(SHORT, *ACCEPTED, reference(6), OK)
+    assert modem.says(late(5)) == []
+
+
+def test_a_repeated_or_unreadable_reference_was_not_passed_over(modem: Modem) -> None:
+    passes_over(modem)
+    modem.given(SHORT, *ACCEPTED, reference("?"), reference(7), OK)
+    assert modem.result() == Receipt((7,))
+    assert modem.says(late(6)) == []
+
+
 def test_an_ambiguous_answer_is_nobodys_until_something_decides(modem: Modem) -> None:
     modem.loses_answer(Sms(OTHER, "x", 300))
     modem.given(SHORT, *ACCEPTED, reference(7), OK)
