@@ -20,7 +20,7 @@ from daemon.operations.lines import ROOM, LineHandler
 
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "pinwheeld"
-MAX_MESSAGE = 48 * 1024  # octets; a datagram takes more, and no line of ours is that long
+MAX_MESSAGE = 48 * 1024  # characters; a datagram takes more, and no line of ours is that long
 
 LAYOUT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 NOISY = ("uvicorn.error", "asyncio")
@@ -76,9 +76,10 @@ class JournalHandler(LineHandler):
         super().__init__()
 
     def entry(self, record: logging.LogRecord, text: str) -> bytes:
+        text = text[:MAX_MESSAGE]
         return datagram(
             {
-                "MESSAGE": text[:MAX_MESSAGE],
+                "MESSAGE": text,
                 "PRIORITY": str(PRIORITIES.get(record.levelno, 6)),
                 "SYSLOG_IDENTIFIER": IDENTIFIER,
                 "PINWHEEL_LOGGER": record.name,
@@ -107,6 +108,8 @@ class StderrHandler(LineHandler):
         if not wait and (len(entry) > select.PIPE_BUF or not self._ready.poll(0)):
             raise BlockingIOError
         while entry:
+            if wait:
+                self._ready.poll()  # it may be set not to block
             entry = entry[os.write(self._fd, entry) :]
 
 

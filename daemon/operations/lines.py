@@ -6,8 +6,10 @@ journal or the reader of a pipe does not keep up do lines wait for the thread; w
 dropped, and the next one that can wait says how many.
 """
 
+import errno
 import logging
 import threading
+import time
 from abc import abstractmethod
 from collections import deque
 
@@ -41,19 +43,25 @@ class LineHandler(logging.Handler):
         if len(self._waiting) >= self._room:
             self._dropped += 1
             return
-        text = self.format(record)
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001 - a line that is not written as it should be must not end a call
+            self.handleError(record)
+            return
         if self._dropped:
             text += f" (and before this, {self._dropped} lines were dropped: they could not be written)"
             self._dropped = 0
         entry = self.entry(record, text)
-        if not self._waiting:
-            try:
-                self.send(entry, wait=False)
-                return
-            except OSError:  # it would have to wait: for room, for a journal that is being restarted
-                pass
-        self._waiting.append(entry)
-        self._changed.notify_all()
+        if self._waiting or not self._sent_at_once(entry):
+            self._waiting.append(entry)
+            self._changed.notify_all()
+
+    def _sent_at_once(self, entry: bytes) -> bool:
+        try:
+            self.send(entry, wait=False)
+        except OSError:  # it would have to wait: for room, for a journal that is being restarted
+            return False
+        return True
 
     def flush(self) -> None:
         """Wait until no line waits any more, at most FLUSH_S: logging does it as the process ends."""
@@ -66,11 +74,15 @@ class LineHandler(logging.Handler):
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
                 entry = self._waiting[0]
+            lost = 0
             try:
                 self.send(entry, wait=True)
-            except OSError:
-                threading.Event().wait(AGAIN_S)
-                continue
+            except OSError as exc:
+                if exc.errno != errno.EMSGSIZE:
+                    time.sleep(AGAIN_S)
+                    continue
+                lost = 1  # it would never be taken, nor any line behind it
             with self._changed:
+                self._dropped += lost
                 self._waiting.popleft()
                 self._changed.notify_all()

@@ -103,6 +103,44 @@ def test_a_journal_that_hangs_delays_nobody_and_gets_all_lines_in_order_later(tm
         handler.flush()
 
 
+def test_a_line_that_no_datagram_takes_holds_up_no_other(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
+        journald.bind(str(tmp_path / "journal"))
+        journald.settimeout(5)
+        handler = journal.JournalHandler(tmp_path / "journal")
+        logger = logging.Logger("pinwheel.test")
+        logger.addHandler(handler)
+        logger.info("modem=%s", "\U0001f600" * 60_000)
+        logger.info("state=ready")
+        handler.flush()
+        logger.info("more")
+        said = [parsed(journald.recv(65536))["MESSAGE"] for _ in range(2)]
+    assert said == ["state=ready", "more (and before this, 1 lines were dropped: they could not be written)"]
+
+
+def test_a_line_that_is_not_written_as_it_should_be_ends_no_call(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as file:
+        logger = logging.Logger("pinwheel.test")
+        logger.addHandler(journal.StderrHandler(file.fileno()))
+        logger.info("%d", "no number")
+        logger.info("next")
+        assert (tmp_path / "log").read_text() == "next\n"
+
+
+def test_a_pipe_that_does_not_block_gets_long_lines_once() -> None:
+    there, here = os.pipe()
+    os.set_blocking(here, False)
+    with os.fdopen(there) as pipe, ThreadPoolExecutor(1) as pool:
+        logger = logging.Logger("pinwheel.test")
+        logger.addHandler(journal.StderrHandler(here))
+        for number in range(5):
+            logger.info("%d%s", number, "x" * 100_000)
+        logger.info("end")
+        lines = pool.submit(lambda: list(iter(pipe.readline, "end\n"))).result(20)
+        os.close(here)
+    assert [(line[0], len(line)) for line in lines] == [(str(number), 100_002) for number in range(5)]
+
+
 def test_a_line_that_is_written_stands_there_at_once(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
         logger = logging.Logger("pinwheel.test")
