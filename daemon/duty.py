@@ -25,6 +25,7 @@ from daemon.lanes.voice import VoiceLane
 from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.reloading import Reloader
 from daemon.operations.retention import Retaining
+from daemon.operations.snapshots import Snapshots
 from daemon.operations.status import Health
 from daemon.operations.systemd import notify, watchdog_interval_s
 from daemon.store.contract import StoreUnusable
@@ -64,7 +65,7 @@ class Daemon:
             lane.open()
         self.engine.recover()
         reloader = Reloader(self.path, self.config, self.calls, loaded, log_prompts)
-        health = Health(self.engine, self.sms, self.calls)
+        health = Health(Snapshots(self.engine, self.sms, self.calls))
         app = application(self.config, self.engine, health, stopping, reloader, self.retaining)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         looks = (_reloads(reloader, hangup), _look_after(inherited))

@@ -11,7 +11,10 @@ from daemon.api.calls import Call
 from daemon.api.params import HttpError, Mistake, Parameters, e164, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security
-from daemon.lanes.sms import Duty, ModemSlot, NoSuchModem, SmsLane
+from daemon.lanes.sms import ModemSlot, NoSuchModem, SmsLane
+from daemon.lanes.snapshots import Duty
+from daemon.operations.snapshots import Snapshots
+from daemon.operations.status import modems as shown_modems
 from daemon.store.contract import StoreUnusable
 from drivers import DriverError, Refused
 
@@ -24,7 +27,8 @@ Answer = dict[str, Any]
 
 
 async def modems(call: Call) -> Response:
-    return JSONResponse({"modems": call.http.app.state.health.modems()})
+    snapshots: Snapshots = call.http.app.state.health.snapshots
+    return JSONResponse({"modems": shown_modems(snapshots.take().sms)})
 
 
 async def _set_duty(http: HttpRequest, lane: SmsLane, slot: ModemSlot, _: Parameters) -> Answer:
@@ -76,7 +80,7 @@ async def act(call: Call) -> Response:
     action = ACTIONS.get(http.path_params["action"])
     if action is None:
         raise HttpError(404, "No such action", f"The actions are {', '.join(ACTIONS)}.")
-    lane: SmsLane | None = http.app.state.health.sms
+    lane: SmsLane | None = http.app.state.health.snapshots.sms
     if lane is None:
         raise HttpError(404, "No such modem", "no modem is configured: add a [[modem]] to the configuration")
     try:

@@ -16,6 +16,7 @@ from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
+from daemon.operations import status as status_of
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
 from daemon.store.contract import MAX_CHECKS, Reading, StoreUnusable
@@ -35,7 +36,8 @@ async def healthz(call: Call) -> Response:
     gives credentials here, they are left out: they name modems and servers.
     """
     health: Health = call.http.app.state.health
-    trouble, reasons = health.trouble(), health.reasons() if on_socket(call.http) else []
+    now = health.snapshots.take()
+    trouble, reasons = status_of.trouble(now), status_of.reasons(now) if on_socket(call.http) else []
     answer = {"status": trouble or "ok", "reasons": reasons}
     return JSONResponse(answer | {"detail": "; ".join([trouble, *reasons])}, 503) if trouble else JSONResponse(answer)
 
@@ -56,7 +58,8 @@ async def reload(call: Call) -> Response:
 
 
 async def voice(call: Call) -> Response:
-    return JSONResponse(call.http.app.state.health.voice())
+    health: Health = call.http.app.state.health
+    return JSONResponse(status_of.voice(health.snapshots.take().voice))
 
 
 async def requests(call: Call) -> Response:

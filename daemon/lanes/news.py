@@ -1,7 +1,10 @@
-"""What all lanes say: how a device's change of state is logged (the worse, the higher), and of a defect of our own."""
+"""What all lanes say: how a device's change of state is logged (the worse, the higher), of a defect of our own, and
+since when a delivery waits."""
 
 import logging
 
+from daemon.core.milliseconds import Ms
+from daemon.engine import Job
 from drivers import DeviceState, ModemStatus, TrunkStatus
 
 DEFECT = "a defect: report the log"
@@ -16,6 +19,11 @@ LEVELS = {
     DeviceState.FAILED: logging.ERROR,
     DeviceState.CLOSED: logging.INFO,
 }
+
+
+def queued_at(job: Job) -> Ms:
+    """Since when it waits; a restart does not change it."""
+    return next(attempt.queued_at for attempt in job.request.attempts if attempt.step == job.step)
 
 
 def log_state(kind: str, name: str, status: ModemStatus | TrunkStatus) -> None:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 
 from daemon.core.commands import AddNote, Begin, Settle
 from daemon.core.delivery import STATES
@@ -12,7 +13,8 @@ from daemon.core.model import Attempt, Channel, Request, Verdict
 from daemon.core.speech import speakable
 from daemon.engine import STORE_AGAIN_S, Engine, Job
 from daemon.lanes.call_record import judged
-from daemon.lanes.news import DEFECT, log_state
+from daemon.lanes.news import DEFECT, log_state, queued_at
+from daemon.lanes.snapshots import CallSnapshot, VoiceSnapshot
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
 from daemon.store.contract import StoreUnusable
 from drivers import (
@@ -28,6 +30,7 @@ from drivers import (
 log = logging.getLogger("pinwheel.lanes")
 
 REDIAL_PAUSE_S = 1.0
+SCANNED = 1000  # of the calls that wait, the first: the oldest is among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class VoiceLane:
         a_second: float,
     ) -> None:
         self.driver = driver
-        self.outcomes: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
         self._engine = engine
         self.prompts = prompts  # may be replaced at any time
         self._told: set[tuple[str, str]] = set()  # locale wanted, spoken
@@ -92,9 +95,9 @@ class VoiceLane:
         self._next_call_at = 0.0  # by the event loop's clock
         self._ready = asyncio.Event()
         self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
-        self.under_way: dict[str, CallUnderWay] = {}  # by request
+        self._under_way: dict[str, CallUnderWay] = {}  # by request
         self._tasks: set[asyncio.Task[None]] = set()
-        self.waiting = 0
+        self._waiting: dict[tuple[str, int], Job] = {}  # by request and step
 
     def open(self) -> None:
         loop = asyncio.get_running_loop()
@@ -124,17 +127,31 @@ class VoiceLane:
 
     def stop(self, request_id: str) -> None:
         self._wanted.discard(request_id)
-        if request_id in self.under_way:
-            self.under_way[request_id].handle.hang_up()
+        if request_id in self._under_way:
+            self._under_way[request_id].handle.hang_up()
+
+    def snapshot(self) -> VoiceSnapshot:
+        """How the lane and its trunk are now."""
+        clock, now = self._engine.clock, time.monotonic()
+        at = clock.now()
+        return VoiceSnapshot(
+            self.driver.name,
+            self.driver.status(),
+            tuple(CallSnapshot(name, call.phase, now - call.since) for name, call in self._under_way.items()),
+            len(self._waiting),
+            clock.real_s(at - min(map(queued_at, islice(self._waiting.values(), SCANNED)), default=at)),
+            dict(self._outcomes),
+            tuple(self.prompts.locales),
+        )
 
     async def _work(self, job: Job) -> None:
-        self.waiting += 1
+        self._waiting[job.request_id, job.step] = job
         try:
             await self._until_ready(job)
             await self._free.acquire()
             await self._keep_pace()
         finally:
-            self.waiting -= 1
+            self._waiting.pop((job.request_id, job.step), None)
         try:
             await self._deliver(job)
         except StoreUnusable:  # logged by the store; nobody was called
@@ -166,7 +183,7 @@ class VoiceLane:
             verdict, detail = await self._call(job, *begun)
         finally:
             self._wanted.discard(job.request_id)
-        self.outcomes[STATES[verdict]] += 1
+        self._outcomes[STATES[verdict]] += 1
         if verdict is Verdict.NOT_SENT:
             await asyncio.sleep(REDIAL_PAUSE_S)
         self._engine.do(Settle(job.request_id, job.step, verdict, detail=detail))
@@ -198,14 +215,14 @@ class VoiceLane:
             loop.call_soon_threadsafe(self._progressed, job, phase)
 
         handle = self.driver.call(self._manner.call(request.number, speech), progress)
-        self.under_way[job.request_id] = CallUnderWay(handle, CallPhase.DIALLING, time.monotonic())
+        self._under_way[job.request_id] = CallUnderWay(handle, CallPhase.DIALLING, time.monotonic())
         try:
             result = await asyncio.wrap_future(handle.result)
         except Unavailable as exc:
             return Verdict.NOT_SENT, str(exc)
         finally:
-            self.under_way.pop(job.request_id, None)
-        self.outcomes["one-way"] += result.one_way
+            self._under_way.pop(job.request_id, None)
+        self._outcomes["one-way"] += result.one_way
         return judged(result, speech, request.locale, asked=self._manner.confirm)
 
     def _tell_once(self, wanted: str, spoken: str) -> None:
@@ -217,7 +234,7 @@ class VoiceLane:
 
     def _progressed(self, job: Job, phase: CallPhase) -> None:
         self._engine.do(AddNote(job.request_id, job.step, str(phase)))
-        call = self.under_way.get(job.request_id)
+        call = self._under_way.get(job.request_id)
         if call is not None:
             call.phase, call.since = phase, time.monotonic()
 

@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.clock import zoned_text
-from daemon.core.milliseconds import Ms
-from daemon.engine import Engine
-from daemon.lanes.sms import Duty, ModemSlot, SmsLane
-from daemon.lanes.voice import VoiceLane
-from daemon.store.contract import StoreUnusable
+from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
+from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.version import VERSION
 from drivers import DeviceState
 
@@ -19,110 +16,107 @@ AT_WORK = (DeviceState.READY, DeviceState.STARTING)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Frozen looks at the parts of the daemon."""
+    """What an operator asks of the daemon, from its snapshots."""
 
-    engine: Engine
-    sms: SmsLane | None
-    calls: VoiceLane | None
+    snapshots: Snapshots
     started: float = field(default_factory=time.monotonic)
 
     async def report(self) -> dict[str, Any]:
         """Everything an operator looks at first."""
+        engine = self.snapshots.engine
+        requests = await self.snapshots.requests()
+        now = self.snapshots.take()
         return {
             "version": VERSION,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self.started),
-            "now": zoned_text(self.engine.clock.now()),
-            "clock_speed": self.engine.clock.speed,
-            "clock_stepped_s": round(self.engine.clock.step_s(), 1),
-            "health": self.trouble() or "ok",
-            "reasons": self.reasons(),
-            "store": "the last write failed" if self.engine.store.broken else "ok",
-            "requests": await self._counts(),
-            "overload": str((self.sms and self.sms.overload) or ""),
-            "modems": self.modems(),
-            "voice": self.voice(),
-        }
-
-    async def _counts(self) -> dict[str, int]:
-        """How many requests stand where; nothing while the database cannot be read."""
-        try:
-            return await self.engine.store.counts.get()
-        except StoreUnusable:
-            return {}
-
-    def trouble(self) -> str:
-        """Why the daemon cannot do its work, in a few words; "" where it can. `reasons` has the details."""
-        if self.engine.store.broken:
-            return "the database cannot be written"
-        if self.calls is not None and not self.calls.driver.status().alive:
-            return "voice is dead"
-        devices = [self._modem_trouble(slot) for slot in self.sms.pool.slots] if self.sms is not None else []
-        devices += [self._voice_trouble(self.calls)] if self.calls is not None else []
-        return "" if "" in devices else "nothing can be sent"
-
-    def reasons(self) -> list[str]:
-        """What does not work, in a line each; why nothing can be sent, where that is so."""
-        found: list[str] = []
-        if self.sms is None and self.calls is None:
-            found.append("the configuration has no [[modem]], and [voice] driver is none")
-        if self.sms is not None:
-            found += filter(None, map(self._modem_trouble, self.sms.pool.slots))
-        if self.calls is not None:
-            found += filter(None, [self._voice_trouble(self.calls)])
-        return found
-
-    def _modem_trouble(self, slot: ModemSlot) -> str:
-        """Why the modem sends nothing now, or ""."""
-        status, full = slot.driver.status(), slot.quota.full(self.engine.clock.now())
-        if slot.duty is not Duty.WORKING:
-            return f"modem {slot.name} is {slot.duty}: pinwheel modems resume {slot.name}"
-        if status.state not in AT_WORK:
-            return f"modem {slot.name} is {status.state}" + (f": {status.detail}" if status.detail else "")
-        return f"modem {slot.name} has reached its limit: {full}" if full else ""
-
-    def _voice_trouble(self, calls: VoiceLane) -> str:
-        """Why no call is made now, or ""."""
-        status = calls.driver.status()
-        if status.state not in AT_WORK:
-            return status.detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {status.detail}"
-        return "" if calls.prompts.locales else "voice has no prompts: pinwheel prompts check"
-
-    def modems(self) -> list[dict[str, Any]]:
-        if self.sms is None:
-            return []
-        now = self.engine.clock.now()
-        return [{**_modem(slot, now), "queue": self.sms.waiting} for slot in self.sms.pool.slots]
-
-    def voice(self) -> dict[str, Any]:
-        if self.calls is None:
-            return {"driver": "none"}
-        status = self.calls.driver.status()
-        return {
-            "driver": self.calls.driver.name,
-            "state": str(status.state),
-            "detail": status.detail,
-            "server": status.server,
-            "registered": status.registered,
-            "calls": status.calls,
-            "in_progress": [
-                {"request_id": request_id, "phase": str(call.phase), "since_s": round(time.monotonic() - call.since)}
-                for request_id, call in self.calls.under_way.items()
-            ],
-            "waiting": self.calls.waiting,
-            "outcomes": dict(self.calls.outcomes),
-            "locales": self.calls.prompts.locales,
+            "now": zoned_text(now.at),
+            "clock_speed": engine.clock.speed,
+            "clock_stepped_s": round(engine.clock.step_s(), 1),
+            "health": trouble(now) or "ok",
+            "reasons": reasons(now),
+            "store": "the last write failed" if now.broken else "ok",
+            "requests": requests,
+            "overload": str((now.sms and now.sms.overload) or ""),
+            "modems": modems(now.sms),
+            "voice": voice(now.voice),
         }
 
 
-def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
-    """A modem with its SIM; state is what the operator decided, where that keeps it from work."""
-    status, used, limits = slot.driver.status(), slot.quota.used(now), slot.quota.limits
-    state = str(status.state) if slot.duty is Duty.WORKING else str(slot.duty)
-    error_at, error = slot.last_error or (None, "")
+def trouble(now: Snapshot) -> str:
+    """Why the daemon cannot do its work, in a few words; "" where it can. `reasons` has the details."""
+    if now.broken:
+        return "the database cannot be written"
+    if now.voice is not None and not now.voice.status.alive:
+        return "voice is dead"
+    return "" if "" in _troubles(now) else "nothing can be sent"
+
+
+def reasons(now: Snapshot) -> list[str]:
+    """What does not work, in a line each; why nothing can be sent, where that is so."""
+    if now.sms is None and now.voice is None:
+        return ["the configuration has no [[modem]], and [voice] driver is none"]
+    return [each for each in _troubles(now) if each]
+
+
+def _troubles(now: Snapshot) -> list[str]:
+    """Of each device: why it sends nothing, or ""."""
+    of_modems = [_modem_trouble(modem) for modem in now.sms.modems] if now.sms is not None else []
+    return of_modems + ([_voice_trouble(now.voice)] if now.voice is not None else [])
+
+
+def _modem_trouble(modem: ModemSnapshot) -> str:
+    """Why the modem sends nothing now, or ""."""
+    status = modem.status
+    if modem.duty is not Duty.WORKING:
+        return f"modem {modem.name} is {modem.duty}: pinwheel modems resume {modem.name}"
+    if status.state not in AT_WORK:
+        return f"modem {modem.name} is {status.state}" + (f": {status.detail}" if status.detail else "")
+    return f"modem {modem.name} has reached its limit: {modem.full}" if modem.full else ""
+
+
+def _voice_trouble(voice: VoiceSnapshot) -> str:
+    """Why no call is made now, or ""."""
+    status = voice.status
+    if status.state not in AT_WORK:
+        return status.detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {status.detail}"
+    return "" if voice.locales else "voice has no prompts: pinwheel prompts check"
+
+
+def modems(sms: SmsSnapshot | None) -> list[dict[str, Any]]:
+    """As /v1/modems shows them."""
+    return [{**_modem(modem), "queue": sms.waiting} for modem in sms.modems] if sms is not None else []
+
+
+def voice(now: VoiceSnapshot | None) -> dict[str, Any]:
+    """As /v1/voice shows it."""
+    if now is None:
+        return {"driver": "none"}
+    status = now.status
     return {
-        "name": slot.name,
-        "state": state,
+        "driver": now.driver,
+        "state": str(status.state),
+        "detail": status.detail,
+        "server": status.server,
+        "registered": status.registered,
+        "calls": status.calls,
+        "in_progress": [
+            {"request_id": call.request_id, "phase": str(call.phase), "since_s": round(call.since_s)}
+            for call in now.calls
+        ],
+        "waiting": now.waiting,
+        "outcomes": now.outcomes,
+        "locales": now.locales,
+    }
+
+
+def _modem(modem: ModemSnapshot) -> dict[str, Any]:
+    """A modem with its SIM; state is what the operator decided, where that keeps it from work."""
+    status, used, limits = modem.status, modem.used, modem.limits
+    error_at, error = modem.last_error or (None, "")
+    return {
+        "name": modem.name,
+        "state": str(status.state if modem.duty is Duty.WORKING else modem.duty),
         "detail": status.detail,
         "device": str(status.state),
         "operator": status.operator,
@@ -131,14 +125,14 @@ def _modem(slot: ModemSlot, now: Ms) -> dict[str, Any]:
         "imei": status.imei,
         "imsi": status.imsi,
         "port": status.port,
-        "remarks": [*status.remarks, *slot.remarks],
-        "busy": slot.busy,
-        "usual_s": round(slot.pace.usual_s(time.monotonic()), 1),
+        "remarks": [*status.remarks, *modem.remarks],
+        "busy": modem.busy,
+        "usual_s": round(modem.usual_s, 1),
         "sent": {"hour": used.hour, "day": used.day, "recipients": used.recipients},
         "limits": {"hour": limits.hourly, "day": limits.daily, "recipients": limits.monthly_recipients},
-        "limit_reached": slot.quota.full(now),
-        "outcomes": dict(slot.outcomes),
+        "limit_reached": modem.full,
+        "outcomes": modem.outcomes,
         "last_error": error,
-        "last_error_over": status.state is DeviceState.READY and not status.detail and slot.resting.failures == 0,
+        "last_error_over": status.state is DeviceState.READY and not status.detail and modem.failures == 0,
         "last_error_at": zoned_text(error_at),
     }

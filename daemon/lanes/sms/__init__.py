@@ -2,6 +2,6 @@
 
 from daemon.lanes.sms.lane import SmsLane
 from daemon.lanes.sms.sending import SmsText
-from daemon.lanes.sms.slots import Duty, ModemSlot, NoSuchModem
+from daemon.lanes.sms.slots import ModemSlot, NoSuchModem
 
 __all__ = ["Duty", "ModemSlot", "NoSuchModem", "SmsLane", "SmsText"]

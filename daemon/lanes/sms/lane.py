@@ -20,15 +20,16 @@ from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Verdict
 from daemon.core.overload import Load, Overload
 from daemon.engine import STORE_AGAIN_S, Engine, Job
-from daemon.lanes.news import DEFECT
+from daemon.lanes.news import DEFECT, queued_at
 from daemon.lanes.sms.answers import Judgement, settle
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.news import News
 from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
-from daemon.lanes.sms.slots import DEFECT_REST_S, Duty, ModemSlot
+from daemon.lanes.sms.slots import DEFECT_REST_S, ModemSlot
 from daemon.lanes.sms.testing import Tests
 from daemon.lanes.sms.window import Window
+from daemon.lanes.snapshots import Duty, SmsSnapshot
 from daemon.store.contract import StoreUnusable
 from drivers import SmsDriver
 
@@ -92,13 +93,19 @@ class SmsLane:
     def stop(self, request_id: str) -> None:
         """Nothing to do: `begin` finds that the attempt was dropped; a message on the wire cannot be taken back."""
 
-    @property
-    def waiting(self) -> int:
-        return len(self._window)
+    def snapshot(self) -> SmsSnapshot:
+        """How the lane and its modems are now."""
+        clock = self._engine.clock
+        at = clock.now()
+        oldest = min((queued_at(message.job) for message in self._backlog), default=at)
+        return SmsSnapshot(
+            tuple(slot.snapshot(at) for slot in self.pool.slots),
+            len(self._window),
+            clock.real_s(at - oldest),
+            self._overload(),
+        )
 
-    @property
-    def overload(self) -> Overload | None:
-        """None while all messages are sent in time."""
+    def _overload(self) -> Overload | None:
         return self._load.overload(time.monotonic())
 
     # --- who sends what ---
@@ -190,7 +197,7 @@ class SmsLane:
 
     def _watch_load(self) -> None:
         """Log once when the modems are overloaded, and once when they are not any more."""
-        overload = self.overload
+        overload = self._overload()
         if self._overloaded != bool(overload):
             self._overloaded = bool(overload)
             log.warning("lane=sms load=%r", str(overload) if overload else "messages are sent in time again")

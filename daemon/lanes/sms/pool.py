@@ -8,7 +8,8 @@ from daemon.config import Modem
 from daemon.core.commands import SetMeta
 from daemon.core.quota import MONTH, Quota
 from daemon.engine import Engine
-from daemon.lanes.sms.slots import Duty, ModemSlot, NoSuchModem, duty_key, limits
+from daemon.lanes.sms.slots import ModemSlot, NoSuchModem, duty_key, limits
+from daemon.lanes.snapshots import Duty
 from drivers import DeviceState, SmsDriver, SmsListener, Unavailable
 
 log = logging.getLogger("pinwheel.lanes")

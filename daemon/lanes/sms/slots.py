@@ -4,7 +4,6 @@ import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from daemon.config import Modem
 from daemon.core.milliseconds import Ms
@@ -12,6 +11,7 @@ from daemon.core.pace import Pace
 from daemon.core.quota import Limits, Quota
 from daemon.core.reporting import Reporting
 from daemon.core.resting import Resting
+from daemon.lanes.snapshots import Duty, ModemSnapshot
 from drivers import Deferred, DeviceState, DriverError, SmsDriver, Unavailable, Uncertain
 
 log = logging.getLogger("pinwheel.lanes")
@@ -24,14 +24,6 @@ RESTS_S: dict[type[DriverError], tuple[float, ...]] = {
 """For a modem after one failure of its own, two in a row, ..."""
 DEFECT_REST_S = 30.0
 UNREPORTED = "no delivery report in {} messages: the network sends none, or the modem gives them to another port"
-
-
-class Duty(StrEnum):
-    """What the operator wants of a modem."""
-
-    WORKING = "working"
-    PAUSED = "paused"  # sends nothing, goes on listening
-    DRAINED = "drained"  # has finished, and let go of its port
 
 
 @dataclass(slots=True)
@@ -74,6 +66,24 @@ class ModemSlot:
         """Log once when a limit is reached, and once when messages go out again."""
         full = self.quota.full(at)
         self._log_change("quota", f"{full} is reached" if full else "", "messages go out again")
+
+    def snapshot(self, at: Ms) -> ModemSnapshot:
+        """How it is at this time of the requests' clock."""
+        now = time.monotonic()
+        return ModemSnapshot(
+            self.name,
+            self.duty,
+            self.driver.status(),
+            self.busy,
+            self.pace.usual_s(now),
+            self.quota.used(at),
+            self.quota.limits,
+            self.quota.full(at),
+            dict(self.outcomes),
+            self.resting.failures,
+            self.last_error,
+            self.remarks,
+        )
 
     @property
     def remarks(self) -> tuple[str, ...]:

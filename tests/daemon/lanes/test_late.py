@@ -24,7 +24,8 @@ from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY
 from daemon.core.reporting import Reporting
 from daemon.engine import Engine
-from daemon.lanes.sms import Duty, ModemSlot, SmsLane, SmsText
+from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
+from daemon.lanes.snapshots import Duty
 from daemon.pins import Pins
 from daemon.store.sqlite.library import sqlite
 from daemon.store.store import Store

@@ -6,7 +6,8 @@ from daemon.clock import Clock
 from daemon.core.commands import Policy
 from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
-from daemon.operations.status import Health
+from daemon.operations.snapshots import Snapshots
+from daemon.operations.status import reasons, trouble, voice
 from daemon.pins import Pins
 from daemon.prompts.library import PromptLibrary
 from daemon.store.sqlite.database import SqliteDatabase
@@ -21,11 +22,14 @@ def test_signalling_that_is_dead_shows_in_status_and_health(tmp_path: Path) -> N
     store = Store(SqliteDatabase(tmp_path / "pinwheel.db"))
     driver = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray)
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
-    health = Health(engine, None, VoiceLane(engine, driver, PromptLibrary({}), Manner(), max_calls=1, a_second=1))
+    lane = VoiceLane(engine, driver, PromptLibrary({}), Manner(), max_calls=1, a_second=1)
+    snapshots = Snapshots(engine, None, lane)
+    store.open()
     driver.open(lambda _: None)
     try:
-        until(lambda: health.trouble() == "voice is dead", "a health check that fails")
-        assert "signalling died" in health.reasons()[0]
-        assert health.voice()["state"] == "failed"
+        until(lambda: trouble(snapshots.take()) == "voice is dead", "a health check that fails")
+        assert "signalling died" in reasons(snapshots.take())[0]
+        assert voice(snapshots.take().voice)["state"] == "failed"
     finally:
         driver.close()
+        store.close()

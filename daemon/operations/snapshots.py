@@ -1,0 +1,45 @@
+"""What operators see is made of these: frozen values of one moment, and never the insides of lanes and drivers."""
+
+from dataclasses import dataclass
+
+from daemon.core.milliseconds import Ms
+from daemon.engine import Engine
+from daemon.lanes.sms import SmsLane
+from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
+from daemon.lanes.voice import VoiceLane
+from daemon.store.contract import StoreUnusable
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The daemon at one moment. sms, voice: None where it has no modem, or no voice driver."""
+
+    at: Ms
+    broken: bool
+    """The last write to the database failed."""
+    sms: SmsSnapshot | None
+    voice: VoiceSnapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """Where they come from. For the event loop's thread; what it gives may go to any other."""
+
+    engine: Engine
+    sms: SmsLane | None
+    calls: VoiceLane | None
+
+    async def requests(self) -> dict[str, int]:
+        """How many requests stand where; nothing while the database cannot be read."""
+        try:
+            return await self.engine.store.counts.get()
+        except StoreUnusable:
+            return {}
+
+    def take(self) -> Snapshot:
+        return Snapshot(
+            self.engine.clock.now(),
+            self.engine.store.broken,
+            self.sms.snapshot() if self.sms is not None else None,
+            self.calls.snapshot() if self.calls is not None else None,
+        )

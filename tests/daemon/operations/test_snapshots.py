@@ -1,0 +1,42 @@
+"""What operators see of lanes and drivers: frozen values of one moment."""
+
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.lanes.snapshots import ModemSnapshot, SmsSnapshot, VoiceSnapshot
+from daemon.operations import status
+from tests.gateway import Gateway, modem_section, until, voice_section
+
+
+def test_only_snapshots_are_read_for_what_operators_see() -> None:
+    """status used to read the queue, the quota and the failures of each modem slot, and the driver behind it."""
+    source = Path(status.__file__).read_text()
+    assert not {"daemon.lanes.sms", "daemon.lanes.voice", "daemon.lanes.sms.slots"} & set(_imported(source))
+
+
+def _imported(source: str) -> list[str]:
+    return [line.split()[1] for line in source.splitlines() if line.startswith(("from ", "import "))]
+
+
+@pytest.mark.parametrize("kind", [ModemSnapshot, SmsSnapshot, VoiceSnapshot])
+def test_a_snapshot_cannot_be_changed(kind: type[Any]) -> None:
+    taken = kind(*(None for _ in fields(kind)))
+    for field in fields(kind):
+        with pytest.raises(FrozenInstanceError):
+            setattr(taken, field.name, None)
+
+
+def test_what_waits_for_a_device_is_counted(tmp_path: Path) -> None:
+    trunk = voice_section("127.0.0.9:5999", "register = true")
+    gateway = Gateway(tmp_path, modem_section("/nowhere/tty") + trunk)
+    gateway.start()
+    try:
+        started = gateway.verify("447700900901")
+        until(lambda: gateway.client.get("/v1/modems")["modems"][0]["queue"] == 1, "it waits for the modem")
+        gateway.client.verify("control", request_id=started, cmd="trigger_next_event")
+        until(lambda: gateway.client.get("/v1/voice")["waiting"] == 1, "it waits for the trunk")
+    finally:
+        gateway.stop()
