@@ -83,6 +83,8 @@ class Engine:
         self.lanes: dict[Channel, Lane] = {}
         self.accounts: dict[str, Quota] = {}
         self.timers = Timers(store, clock, lambda row: self.do(Fire(row)))
+        self.watchers: list[Callable[[Decision, Ms], None]] = []
+        """Are given each decision once it is durable, and when that was; they only look."""
         self._news = asyncio.Event()
 
     def do(self, command: Command) -> "asyncio.Future[Decision]":
@@ -163,6 +165,8 @@ class Engine:
     def _committed(self, decision: Decision) -> None:
         self._news.set()
         self._news = asyncio.Event()
+        for watcher in self.watchers:
+            watcher(decision, self.clock.now())
         for action in decision.actions:
             if isinstance(action, model.Accounting):
                 self._account(action)

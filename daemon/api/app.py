@@ -20,6 +20,7 @@ from daemon.config import Config
 from daemon.core.callers import Caller
 from daemon.core.limits import Buckets
 from daemon.engine import Engine
+from daemon.operations.metrics import Metrics
 from daemon.operations.reloading import Reloader
 from daemon.operations.retention import Retaining
 from daemon.operations.status import Health
@@ -51,6 +52,7 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/v1/events", GET, Role.OPERATE, operator.events),
     ("/v1/reload", POST, Role.OPERATE, operator.reload),
     ("/v1/forget", POST, Role.OPERATE, erasure.forget),
+    ("/metrics", GET, Role.OPERATE, operator.metrics),
     ("/healthz", GET, Role.OPEN, operator.healthz),
 )
 """Path, methods, what a caller must be, handler."""
@@ -89,6 +91,7 @@ def application(
     app.state.reloader = reloader
     app.state.retaining = retaining
     app.state.streams = set()
+    app.state.metrics = Metrics(health.snapshots, config.workflows, config.store.path)
     app.state.access = Access(config.api, config.account, config.operator)
     rate = config.security.requests_per_second
     app.state.verify = Verify(engine, config.security, config.workflows, config.channels, Buckets(rate, rate))

@@ -1,4 +1,4 @@
-"""The operator's routes: /v1/status, /v1/requests, /v1/voice, /v1/events, /healthz."""
+"""The operator's routes: /v1/status, /v1/requests, /v1/voice, /v1/events, /metrics, /healthz."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +17,7 @@ from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
 from daemon.operations import status as status_of
+from daemon.operations.metrics import CONTENT_TYPE, Metrics
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
 from daemon.store.contract import MAX_CHECKS, Reading, StoreUnusable
@@ -60,6 +61,12 @@ async def reload(call: Call) -> Response:
 async def voice(call: Call) -> Response:
     health: Health = call.http.app.state.health
     return JSONResponse(status_of.voice(health.snapshots.take().voice))
+
+
+async def metrics(call: Call) -> Response:
+    """In the text format of Prometheus."""
+    found: Metrics = call.http.app.state.metrics
+    return Response(await found.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def requests(call: Call) -> Response:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from daemon.core.milliseconds import Ms
 from daemon.core.overload import Overload
 from daemon.core.quota import Limits, Used
-from drivers import CallPhase, ModemStatus, TrunkStatus
+from drivers import CallOutcome, CallPhase, ModemStatus, TrunkStatus
 
 
 class Duty(StrEnum):
@@ -65,7 +65,10 @@ class CallSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class VoiceSnapshot:
-    """The lane of calls. waiting, oldest_s: as of messages; outcomes: of calls since the start; locales: spoken."""
+    """The lane of calls. waiting, oldest_s: as of messages; locales: spoken.
+
+    Since the start: outcomes, of deliveries; results, of calls as the driver tells them.
+    """
 
     driver: str
     status: TrunkStatus
@@ -73,4 +76,5 @@ class VoiceSnapshot:
     waiting: int
     oldest_s: float
     outcomes: Mapping[str, int]
+    results: Mapping[CallOutcome, int]
     locales: tuple[str, ...]

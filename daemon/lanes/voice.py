@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from daemon.core.commands import AddNote, Begin, Settle
@@ -20,6 +20,7 @@ from daemon.store.contract import StoreUnusable
 from drivers import (
     Call,
     CallHandle,
+    CallOutcome,
     CallPhase,
     DeviceState,
     StateChanged,
@@ -67,6 +68,14 @@ class CallUnderWay:
     since: float
 
 
+@dataclass(slots=True)
+class Counts:
+    """Since the start: of deliveries by what they became, of calls by how they ended."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    results: Counter[CallOutcome] = field(default_factory=Counter)
+
+
 class VoiceLane:
     """Up to max_calls calls at a time, in the order in which they came; a_second of them begin within a second.
 
@@ -85,7 +94,7 @@ class VoiceLane:
         a_second: float,
     ) -> None:
         self.driver = driver
-        self._outcomes: Counter[str] = Counter()
+        self._counts = Counts()
         self._engine = engine
         self.prompts = prompts  # may be replaced at any time
         self._told: set[tuple[str, str]] = set()  # locale wanted, spoken
@@ -140,7 +149,8 @@ class VoiceLane:
             tuple(CallSnapshot(name, call.phase, now - call.since) for name, call in self._under_way.items()),
             len(self._waiting),
             clock.real_s(at - min(map(queued_at, islice(self._waiting.values(), SCANNED)), default=at)),
-            dict(self._outcomes),
+            dict(self._counts.outcomes),
+            dict(self._counts.results),
             tuple(self.prompts.locales),
         )
 
@@ -183,7 +193,7 @@ class VoiceLane:
             verdict, detail = await self._call(job, *begun)
         finally:
             self._wanted.discard(job.request_id)
-        self._outcomes[STATES[verdict]] += 1
+        self._counts.outcomes[STATES[verdict]] += 1
         if verdict is Verdict.NOT_SENT:
             await asyncio.sleep(REDIAL_PAUSE_S)
         self._engine.do(Settle(job.request_id, job.step, verdict, detail=detail))
@@ -222,7 +232,8 @@ class VoiceLane:
             return Verdict.NOT_SENT, str(exc)
         finally:
             self._under_way.pop(job.request_id, None)
-        self._outcomes["one-way"] += result.one_way
+        self._counts.results[result.outcome] += 1
+        self._counts.outcomes["one-way"] += result.one_way
         return judged(result, speech, request.locale, asked=self._manner.confirm)
 
     def _tell_once(self, wanted: str, spoken: str) -> None:

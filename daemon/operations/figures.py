@@ -1,0 +1,19 @@
+"""What /metrics is made of, taken at one moment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.operations.snapshots import Snapshot
+from daemon.operations.tally import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that the text is made of. requests: by status, none where the database does not say."""
+
+    now: Snapshot
+    health: str
+    reasons: tuple[str, ...]
+    requests: dict[str, int]
+    counts: Counts
+    files: dict[str, Path]

@@ -1,0 +1,43 @@
+"""What monitoring reads: /metrics, in the text format of Prometheus.
+
+The figures are taken on the event loop, as frozen values and copies; the text is written on another thread. Every label
+has a closed set of values: there is no number, no request and no brand among them, and each series is there from the
+start. prometheus-client is loaded at the first look.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from daemon.operations.figures import Figures
+from daemon.operations.snapshots import Snapshots
+from daemon.operations.status import reasons, trouble
+from daemon.operations.tally import Tally
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """For the event loop's thread. database: its file, where it is SQLite."""
+
+    def __init__(self, snapshots: Snapshots, workflows: Iterable[int], database: Path | None) -> None:
+        self._snapshots = snapshots
+        slots = snapshots.sms.pool.slots if snapshots.sms is not None else ()
+        self._tally = Tally(tuple(workflows), [slot.name for slot in slots])
+        self._files = {}
+        if database is not None:
+            self._files = {"database": database, "wal": database.with_name(database.name + "-wal")}
+        snapshots.engine.watchers.append(self._tally.see)
+
+    async def text(self) -> bytes:
+        requests = await self._snapshots.requests()
+        now = self._snapshots.take()
+        figures = Figures(now, trouble(now), tuple(reasons(now)), requests, self._tally.counts(), self._files)
+        return await asyncio.to_thread(written, figures)
+
+
+def written(figures: Figures) -> bytes:
+    """The text; on any thread."""
+    from daemon.operations.families import exposition  # late: a start does not need prometheus-client
+
+    return exposition(figures)

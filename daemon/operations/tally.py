@@ -1,0 +1,121 @@
+"""What has happened since the start, counted as it becomes durable. Pure: the time is an argument."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from daemon.core.commands import Decision
+from daemon.core.milliseconds import Ms, in_seconds
+from daemon.core.model import AttemptState, Channel, Charge, Refund, Request, Status
+
+VERIFY_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+LATENESS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SETTLED = (
+    AttemptState.SENT,
+    AttemptState.DELIVERED,
+    AttemptState.REFUSED,
+    AttemptState.UNCERTAIN,
+    AttemptState.FAILED,
+    AttemptState.DROPPED,
+)
+WORKFLOWS = 20  # that are counted apart; further ones are OTHER
+OTHER = "other"
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How many observations are not above each bound, in the way of Prometheus; the last count is of all others."""
+
+    bounds: Sequence[float]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def copy(self) -> "Histogram":
+        return Histogram(self.bounds, list(self.counts), self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A copy for another thread."""
+
+    started: Mapping[str, int]
+    finished: Mapping[tuple[str, str], int]
+    attempts: Mapping[tuple[str, str], int]
+    conversions: Mapping[str, int]
+    parts: Mapping[str, int]
+    refunded: Mapping[str, int]
+    durations: Mapping[str, Histogram]
+    lateness: Histogram
+
+
+class Tally:
+    """Takes each decision once, when it is durable. workflows: their ids; devices: the names of the modems."""
+
+    def __init__(self, workflows: Sequence[int], devices: Sequence[str]) -> None:
+        self._workflows = {number: str(number) for number in sorted(workflows)[:WORKFLOWS]}
+        names = {*self._workflows.values(), OTHER}
+        ended = [status.name.lower() for status in Status if status is not Status.IN_PROGRESS]
+        self._started = Counter(dict.fromkeys(names, 0))
+        self._finished = Counter({(status, name): 0 for status in ended for name in names})
+        self._attempts = Counter({(str(channel), str(state)): 0 for channel in Channel for state in SETTLED})
+        self._conversions = Counter({str(channel): 0 for channel in Channel})
+        self._parts = Counter(dict.fromkeys(devices, 0))
+        self._refunded = Counter(dict.fromkeys(devices, 0))
+        self._durations = {str(channel): Histogram(VERIFY_S) for channel in Channel}
+        self._lateness = Histogram(LATENESS_S)
+
+    def see(self, decision: Decision, at: Ms) -> None:
+        """Count what has changed; `at` is when that became durable."""
+        before, after = decision.before, decision.after
+        for action in decision.actions:
+            if isinstance(action, Charge) and action.device in self._parts:
+                self._parts[action.device] += action.count
+            elif isinstance(action, Refund) and action.device in self._refunded:
+                self._refunded[action.device] += action.count
+        if after is None:
+            return
+        if before is None:
+            self._started[self._workflow(after)] += 1
+        elif before.due_at is not None and before.due_at != after.due_at and before.due_at <= at:
+            self._lateness.observe(in_seconds(at - before.due_at))
+        self._count_attempts(before, after)
+        if after.finished and not (before is not None and before.finished):
+            self._count_end(after)
+
+    def _count_attempts(self, before: Request | None, after: Request) -> None:
+        known = {attempt.step: attempt.state for attempt in before.attempts} if before is not None else {}
+        for attempt in after.attempts:
+            if attempt.state in SETTLED and attempt.state is not known.get(attempt.step):
+                self._attempts[str(attempt.channel), str(attempt.state)] += 1
+
+    def _count_end(self, request: Request) -> None:
+        self._finished[request.status.name.lower(), self._workflow(request)] += 1
+        if request.status is Status.SUCCESS and request.attempts and request.finalized_at is not None:
+            channel = str(request.attempts[-1].channel)
+            self._conversions[channel] += 1
+            self._durations[channel].observe(in_seconds(request.finalized_at - request.created_at))
+
+    def _workflow(self, request: Request) -> str:
+        return self._workflows.get(request.workflow_id, OTHER)
+
+    def counts(self) -> Counts:
+        """As it stands."""
+        return Counts(
+            dict(self._started),
+            dict(self._finished),
+            dict(self._attempts),
+            dict(self._conversions),
+            dict(self._parts),
+            dict(self._refunded),
+            MappingProxyType({channel: each.copy() for channel, each in self._durations.items()}),
+            self._lateness.copy(),
+        )
