@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pinwheel.store")
 
-STEP = 200  # rows in a transaction
+STEP = 25  # rows in a transaction
 PAUSE_S, LOOK_S = 0.05, 600.0  # between two steps; between two looks for what has become too old
 LABEL, HEX_DIGITS = b"pinwheel numbers", 32
 

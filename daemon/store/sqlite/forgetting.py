@@ -1,7 +1,7 @@
 """Forgetting one number: its requests stay for the statistics, without it and without what else tells who it was.
 
 Freed octets are overwritten (`secure_delete`), and the write-ahead log is emptied. A database that was once written
-without that is written anew first, since deleted rows may lie in its free pages.
+without that is rewritten first, since deleted rows may lie in its free pages.
 """
 
 import re
@@ -95,7 +95,7 @@ def _forget_line(db: Connection, seq: int, text: re.Pattern[str]) -> bool:
 
 
 def wipe(db: Connection) -> None:
-    """Write a database anew that was once written without secure_delete; it stops all else meanwhile, once.
+    """Rewrite a database that was once written without secure_delete; it stops all else meanwhile, once.
 
     Raises sqlite.Error.
     """

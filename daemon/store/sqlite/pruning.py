@@ -13,6 +13,7 @@ from daemon.store.sqlite.library import Connection
 CURSOR = "numbers hashed below row"  # of meta
 UNSETTLED = "SELECT 1 FROM attempt WHERE request = request.id AND state IN ('queued', 'requeued', 'sending')"
 OVER = f"status <> 'IN PROGRESS' AND NOT EXISTS ({UNSETTLED})"  # nothing will happen to it any more
+REPLACED, THERE = "detail = replace(detail, :number, :mark)", "instr(detail, :number) > 0"
 RUNNING = "SELECT 1 FROM request WHERE public_id = history.request_id AND status = 'IN PROGRESS'"
 
 
@@ -51,10 +52,10 @@ def _hash_numbers(db: Connection, at: Ms, hashed: Hash, limit: int) -> int:
     )
     rows = db.execute(query, (cursor, bound, at, limit)).fetchall()
     for row, public_id, number in rows:
-        mark = hashed(number)
-        db.execute("UPDATE request SET number = ?, sealed_pin = '' WHERE id = ?", (mark, row))
-        db.execute("UPDATE attempt SET detail = replace(detail, ?, ?) WHERE request = ?", (number, mark, row))
-        db.execute("UPDATE history SET detail = replace(detail, ?, ?) WHERE request_id = ?", (number, mark, public_id))
+        values = {"number": number, "mark": hashed(number), "row": row, "id": public_id}
+        db.execute("UPDATE request SET number = :mark, sealed_pin = '' WHERE id = :row", values)
+        db.execute(f"UPDATE attempt SET {REPLACED} WHERE request = :row AND {THERE}", values)  # noqa: S608
+        db.execute(f"UPDATE history SET {REPLACED} WHERE request_id = :id AND {THERE}", values)  # noqa: S608
     left = db.execute(f"SELECT id FROM request WHERE {plain} ORDER BY id LIMIT 1", (cursor, bound)).fetchone()  # noqa: S608
     reached = int(left[0]) if left else bound
     if reached != cursor:
