@@ -14,7 +14,7 @@ from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, Trun
 from drivers.guard import guarded, place
 from drivers.pyvoip.audio import Audio, Located
 from drivers.pyvoip.calls import Calls, Dial
-from drivers.pyvoip.handle import Farewells, Handle
+from drivers.pyvoip.handle import Farewells, Handle, IfLost
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.setting import Setting
 from drivers.pyvoip.trunk import Trunk
@@ -99,7 +99,9 @@ class Signalling:
 
     def close(self) -> None:
         self._ask(Close())
-        self._thread.join(CLOSE_S + 3)
+        if not self.join(CLOSE_S + 3):
+            log.error("voice=%s signalling=stuck: closed without it", self._setting.name)
+            self._report_lost()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end of the thread; whether it came."""
@@ -116,18 +118,22 @@ class Signalling:
 
         Returns what is to be sent so that the far ends know.
         """
-        self._lease.end()
-        lost = self._calls.if_lost
         log.error(
             "voice=%s signalling=%s calls=%s: the next generation starts",
             self._setting.name,
             "died" if self.dead else "stuck",
-            len(lost),
+            len(self._calls.if_lost),
         )
+        return self._farewells + tuple(farewell for each in self._report_lost() for farewell in each.farewells)
+
+    def _report_lost(self) -> tuple[IfLost, ...]:
+        """The calls of this generation, which is over."""
+        self._lease.end()
+        lost = self._calls.if_lost
         for each in lost:
             each.handle.settle(each.result)
         self._refuse_waiting()
-        return self._farewells + tuple(farewell for each in lost for farewell in each.farewells)
+        return lost
 
     def _ask(self, command: Command) -> None:
         self._commands.put(command)

@@ -145,6 +145,7 @@ class UserAgent:
         for call_id in self._sessions.due(now):
             with guarded("refresh", partial(self.give_up, self.calls[call_id], now)):
                 self._client.refresh(self.calls[call_id], now)
+                self._settle(self.calls[call_id], now)
         for call_id in self._serving.poll(now):
             call = self.calls.get(call_id)
             with guarded("no ACK", partial(self.give_up, call, now)):
@@ -215,11 +216,14 @@ class UserAgent:
             self._sessions.plan(call, now)
             self._settle(call, now)
 
-    # --- the end of a call ---
+    # --- what became of a call ---
 
     def _settle(self, owner: Owner, now: float) -> None:
-        """Keep an ended call long enough to answer what still comes for it."""
-        if not isinstance(owner, OutgoingCall) or owner.state is not State.ENDED:
+        """A call may have changed. One that has ended is kept long enough to answer what still comes for it."""
+        if not isinstance(owner, OutgoingCall):
+            return
+        owner.changed = True
+        if owner.state is not State.ENDED:
             return
         self._sessions.forget(owner)
         if owner.call_id in self.calls:  # not of one that is forgotten already

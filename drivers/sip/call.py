@@ -32,7 +32,8 @@ class State(StrEnum):
 class OutgoingCall:
     """`requests` makes what is sent. Methods return the requests to send; `events` collects the news.
 
-    fork: the phones that ring, until one answers; dialog: with that one; strangers: where the audio of the others is.
+    fork: the phones that ring, until one answers; dialog: with that one; strangers: where the audio of the others is;
+    changed: something came or was sent, for whoever notes how the call would be ended now, and clears it.
     """
 
     requests: CallRequests
@@ -42,6 +43,7 @@ class OutgoingCall:
     strangers: tuple[Address, ...] = ()
     events: list[CallEvent] = field(default_factory=list)
     wants_end: bool = False
+    changed: bool = False
     broken: str = ""  # why our own side had to end it
     _rang: bool = False
     _least_session_s: int = 0  # of a session timer, once the far end named it (RFC 4028 5)

@@ -9,7 +9,7 @@ from selectors import DefaultSelector
 
 import pytest
 
-from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
+from drivers import Call, CallHandle, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options, transport
 from drivers.pyvoip.locate import locate
 from drivers.pyvoip.setting import Locator
@@ -295,3 +295,85 @@ def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
             callee.hear_bye(callee.answer())
             assert result(second).outcome is CallOutcome.ANSWERED
             assert callee.methods(invite).count("BYE") == 1
+
+
+def processed(peer: socket.socket, to: Address) -> None:
+    """All that was sent to signalling before has been taken."""
+    host, port = peer.getsockname()
+    via = f"SIP/2.0/UDP {host}:{port};branch=z9hG4bKprobe"
+    headers = (("via", via), ("from", "<sip:x>;tag=x"), ("to", "<sip:y>"), ("call-id", "probe"), ("cseq", "1 OPTIONS"))
+    peer.sendto(Message(headers, method="OPTIONS", uri="sip:gateway").encode(), to)
+    while parse(peer.recv(65_535)).get("call-id") != "probe":
+        pass
+
+
+@contextmanager
+def hanging(opened: Driver) -> Iterator[CallHandle]:
+    """Signalling hangs as a new call begins."""
+    release, hangs = threading.Event(), threading.Event()
+
+    def stuck(_: CallPhase) -> None:
+        hangs.set()
+        release.wait(BOUND_S)
+
+    handle = opened.call(Call(NUMBER, tone(0.1)), stuck)
+    assert hangs.wait(BOUND_S)
+    try:
+        yield handle
+    finally:
+        release.set()
+
+
+def test_a_call_of_which_only_100_came_is_cancelled_where_signalling_hangs() -> None:
+    """There used to be no CANCEL: what ends a call was noted when it rang or was answered, and at no other time."""
+    with far_end() as peer:
+        callee = Callee(peer)
+        with watched(callee.address) as opened:
+            state(opened, DeviceState.READY)
+            handle, _ = dial(opened, tone(0.1))
+            invite, source = callee.invited()
+            peer.sendto(answer_with(invite, peer, 100), source)
+            processed(peer, source)
+            with hanging(opened):
+                assert result(handle).reason == "signalling stopped responding"
+                assert callee.asked("CANCEL", invite)[0].branch == invite.branch
+
+
+def test_a_callee_that_moved_hears_the_bye_there_where_signalling_hangs() -> None:
+    """There used to be a BYE to where the callee was when it answered."""
+    with far_end() as peer, far_end() as moved:
+        callee, there = Callee(peer), Callee(moved)
+        with watched(callee.address) as opened:
+            state(opened, DeviceState.READY)
+            handle, phases = dial(opened, tone(30))
+            invite = callee.answer()
+            source = callee.asked("ACK", invite)[1]
+            phases.wait_for(CallPhase.ANSWERED)
+            headers = (
+                ("via", f"SIP/2.0/UDP {callee.address};branch=z9hG4bKmoved"),
+                ("from", invite.get("to") + ";tag=far"),
+                ("to", invite.get("from")),
+                ("call-id", invite.get("call-id")),
+                ("cseq", "1 UPDATE"),
+                ("contact", f"<sip:far@{there.address}>"),
+            )
+            peer.sendto(Message(headers, method="UPDATE", uri="sip:gateway").encode(), source)
+            processed(peer, source)
+            with hanging(opened):
+                assert result(handle).reason == "signalling stopped responding"
+                assert there.asked("BYE", invite)[0].uri == f"sip:far@{there.address}"
+
+
+def test_calls_of_signalling_that_hangs_are_reported_when_the_driver_closes() -> None:
+    """There used to be calls without a result: the thread was waited for, and then nobody answered for it."""
+    with far_end() as peer:
+        callee = Callee(peer)
+        opened = Driver("voice", Options(server=callee.address, register=False, bind="127.0.0.1:0"), check_s=60)
+        opened.open(lambda _: None)
+        state(opened, DeviceState.READY)
+        with hanging(opened) as handle:
+            waiting, _ = dial(opened, tone(0.1))
+            opened.close()
+            assert handle.result.result(0).reason == "signalling stopped responding"
+            with pytest.raises(Unavailable):
+                waiting.result.result(0)
