@@ -189,6 +189,7 @@ class Trunk:
         """A transport and an agent. Raises OSError or ValueError where that cannot be."""
         password = secret(self._options.password_file) if self._options.password_file else ""
         self.close()
+        self.agent = None  # until it has a transport again
         self._subscriber = Subscriber(self._options, password)
         self._kept = bindings.read(self._options.state_file, self._subscriber.address_of_record)
         self.interface = interface_of(self._bind[0], servers[0])

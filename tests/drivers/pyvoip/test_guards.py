@@ -11,9 +11,13 @@ import pytest
 
 from drivers import Call, CallHandle, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options, transport
+from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.locate import locate
-from drivers.pyvoip.setting import Locator
+from drivers.pyvoip.server_search import LOOK_AGAIN_S, RETRY_S
+from drivers.pyvoip.setting import Locator, Setting
+from drivers.pyvoip.sip_port import SipPort
 from drivers.pyvoip.transport import Lost, Streams
+from drivers.pyvoip.trunk import Trunk
 from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.call_events import Answered, Ended
 from drivers.sip.message import Message, parse
@@ -377,3 +381,30 @@ def test_calls_of_signalling_that_hangs_are_reported_when_the_driver_closes() ->
             assert handle.result.result(0).reason == "signalling stopped responding"
             with pytest.raises(Unavailable):
                 waiting.result.result(0)
+
+
+def test_a_trunk_that_moved_to_where_no_port_can_be_opened_says_so_and_comes_back() -> None:
+    """There used to be a thread that died of it: it kept the agent of before, which had no transport any more."""
+    servers = [("127.0.0.1", 9)]
+    asked = threading.Event()
+    options = Options("trunk.example", register=False, bind="0.0.0.0:0")  # of the other kind of addresses
+    setting = Setting("voice", options, Timers(), lambda *_: tuple(servers), SipPort(), lambda _: None)
+    with DefaultSelector() as selector:
+        trunk = Trunk(setting, Lease(), selector, asked.set)
+
+        def look_up(now: float) -> DeviceState:
+            asked.clear()
+            trunk.turn(now)
+            assert asked.wait(BOUND_S)
+            trunk.turn(now)
+            return trunk.status().state
+
+        assert look_up(0.0) is DeviceState.READY
+        servers[:] = [("::1", 9)]
+        for now in (LOOK_AGAIN_S, LOOK_AGAIN_S + RETRY_S):
+            assert look_up(now) is not DeviceState.READY
+            assert "family" in trunk.status().detail
+        servers[:] = [("127.0.0.1", 9)]
+        assert look_up(LOOK_AGAIN_S + 2 * RETRY_S) is DeviceState.READY
+        trunk.close()
+    setting.port.close()
