@@ -53,8 +53,10 @@ TARGETS: dict[str, Target] = {
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),
     "daemon.core.model": Target(PURE, (*MACHINE, CORE + "test_delivery.py", REPR)),
     "daemon.core.outcomes": Target(PURE, MACHINE),
-    "daemon.core.batch": Target(PURE, (CORE + "test_batch.py", REPR)),
-    "daemon.core.working_set": Target(PURE, (CORE + "test_batch.py", "tests/daemon/store/test_batches.py")),
+    "daemon.core.batch": Target(PURE, (CORE + "test_batch.py", CORE + "test_working_set.py", REPR)),
+    "daemon.core.working_set": Target(
+        PURE, (CORE + "test_working_set.py", CORE + "test_batch.py", "tests/daemon/store/test_batches.py")
+    ),
     "daemon.core.resting": Target(PURE, (CORE + "test_resting.py", CORE + "test_backlog.py")),
     "daemon.engine": Target(OTHERS, ENGINE),
     "daemon.timers": Target(OTHERS, ENGINE),

@@ -7,12 +7,17 @@ import pytest
 
 from daemon.core.batch import (
     Changes,
+    Charged,
+    CheckedCode,
+    Found,
     Line,
     Needs,
+    Refunded,
     ReportKey,
     all_needs,
     may_mean,
     needs,
+    standing,
 )
 from daemon.core.callers import Caller
 from daemon.core.commands import (
@@ -35,7 +40,7 @@ from daemon.core.commands import (
 )
 from daemon.core.milliseconds import EPOCH
 from daemon.core.milliseconds import seconds as s
-from daemon.core.model import Attempt, AttemptState, Channel, Verdict
+from daemon.core.model import Attempt, AttemptState, Channel, Status, Verdict
 from tests.daemon.core.story import request
 
 CALLER = Caller("acme")
@@ -107,7 +112,49 @@ def test_which_attempt_a_report_may_mean(number: str, attempt: Attempt, key: dic
     assert may_mean(KEY._replace(**key), number, attempt) is meant
 
 
-def test_changes_know_when_there_are_none() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": Status.FAILED},
+        {"step": 1},
+        {"generation": 2},
+        {"pin_until": s(9)},
+        {"wrong": 1},
+        {"due_at": s(9)},
+        {"first_event_at": s(9)},
+        {"last_event_at": s(9)},
+        {"finalized_at": s(9)},
+    ],
+    ids=str,
+)
+def test_what_events_change_of_a_request_is_part_of_how_it_stands(change: dict[str, Any]) -> None:
+    assert standing(replace(NEW, **change)) != standing(NEW)
+
+
+def test_attempts_are_no_part_of_how_a_request_stands() -> None:
+    assert standing(replace(NEW, attempts=(ATTEMPT,))) == standing(NEW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        Changes(inserted=[(1, NEW)]),
+        Changes(updated=[(1, NEW)]),
+        Changes(attempts=[(1, ATTEMPT)]),
+        Changes(checks=[CheckedCode(1, EPOCH, False, "")]),
+        Changes(history=[Line(EPOCH, "", "incoming", None, "")]),
+        Changes(refunds=[Refunded("sim1", NUMBER, 1)]),
+        Changes(charges=[Charged("sim1", EPOCH, NUMBER)]),
+        Changes(forget={"sim1": EPOCH}),
+        Changes(meta={"duty": "paused"}),
+    ],
+    ids=lambda changes: next(name for name in Changes.__slots__ if getattr(changes, name)),
+)
+def test_a_change_of_any_kind_is_to_be_saved(changes: Changes) -> None:
+    assert not changes.empty
     assert Changes().empty
-    assert not Changes(history=[Line(EPOCH, "", "incoming", None, "")]).empty
-    assert not Changes(meta={"duty": "paused"}).empty
+
+
+def test_nothing_is_found_and_nothing_is_needed_unless_it_is_said() -> None:
+    assert (dict(Found().requests), tuple(Found().rows)) == ({}, ())
+    assert all_needs([]) == Needs(frozenset(), frozenset(), frozenset(), frozenset(), 0)

@@ -28,3 +28,35 @@ def test_a_modem_that_works_is_no_last_choice() -> None:
     resting.works()
     resting.ready_again(101)
     assert (resting.over(100), resting.last_choice(101)) == (True, False)
+
+
+def test_a_new_modem_neither_rests_nor_is_the_last_choice_nor_has_failed() -> None:
+    """There used to be no test that saw the first values, only those after a failure."""
+    resting = Resting()
+    assert (resting.over(0), resting.last_choice(0), resting.failures) == (True, False, 0)
+    resting.ready_again(0)
+    assert resting.last_choice(0) is False
+
+
+def test_a_modem_that_works_or_is_ready_again_rests_as_after_a_first_failure_at_its_next_one() -> None:
+    for recover in (lambda resting: resting.works(), lambda resting: resting.ready_again(200)):
+        resting = Resting()
+        resting.fails(100, (0.5, 1, 2))
+        resting.fails(100, (0.5, 1, 2))
+        recover(resting)
+        assert resting.over(0)
+        resting.fails(300, (0.5, 1, 2))
+        assert (resting.over(300.4), resting.over(300.5)) == (False, True)
+
+
+def test_a_modem_that_only_rested_is_no_last_choice() -> None:
+    resting = Resting()
+    resting.rest(100, 30)
+    assert (resting.over(129.9), resting.over(130), resting.last_choice(100)) == (False, True, False)
+
+
+def test_a_modem_with_one_rest_always_rests_for_that() -> None:
+    resting = Resting()
+    for now in (100, 200, 300):
+        resting.fails(now, (5,))
+        assert (resting.over(now + 4.9), resting.over(now + 5)) == (False, True)
