@@ -131,6 +131,13 @@ def test_what_events_change_of_a_request_is_part_of_how_it_stands(change: dict[s
     assert standing(replace(NEW, **change)) != standing(NEW)
 
 
+def test_how_a_request_stands_is_in_the_order_in_which_databases_store_it() -> None:
+    dead, due, first, last, end = (s(at) for at in (1, 2, 3, 4, 5))
+    fields = {"pin_until": dead, "wrong": 9, "due_at": due, "first_event_at": first, "last_event_at": last}
+    stands = replace(NEW, status=Status.FAILED, step=7, generation=8, finalized_at=end, **fields)  # type: ignore[arg-type]
+    assert standing(stands) == (Status.FAILED, 7, 8, dead, 9, due, first, last, end)
+
+
 def test_attempts_are_no_part_of_how_a_request_stands() -> None:
     assert standing(replace(NEW, attempts=(ATTEMPT,))) == standing(NEW)
 

@@ -1,5 +1,9 @@
 """How long a modem rests, and for how long it is the last choice."""
 
+from collections.abc import Callable
+
+import pytest
+
 from daemon.core.resting import Resting
 
 
@@ -31,22 +35,21 @@ def test_a_modem_that_works_is_no_last_choice() -> None:
 
 
 def test_a_new_modem_neither_rests_nor_is_the_last_choice_nor_has_failed() -> None:
-    """There used to be no test that saw the first values, only those after a failure."""
     resting = Resting()
     assert (resting.over(0), resting.last_choice(0), resting.failures) == (True, False, 0)
     resting.ready_again(0)
     assert resting.last_choice(0) is False
 
 
-def test_a_modem_that_works_or_is_ready_again_rests_as_after_a_first_failure_at_its_next_one() -> None:
-    for recover in (lambda resting: resting.works(), lambda resting: resting.ready_again(200)):
-        resting = Resting()
-        resting.fails(100, (0.5, 1, 2))
-        resting.fails(100, (0.5, 1, 2))
-        recover(resting)
-        assert resting.over(0)
-        resting.fails(300, (0.5, 1, 2))
-        assert (resting.over(300.4), resting.over(300.5)) == (False, True)
+@pytest.mark.parametrize("recover", [Resting.works, lambda resting: resting.ready_again(200)], ids=["works", "ready"])
+def test_a_modem_that_recovered_rests_as_after_a_first_failure(recover: Callable[[Resting], None]) -> None:
+    resting = Resting()
+    resting.fails(100, (0.5, 1, 2))
+    resting.fails(100, (0.5, 1, 2))
+    recover(resting)
+    assert resting.over(0)
+    resting.fails(300, (0.5, 1, 2))
+    assert (resting.over(300.4), resting.over(300.5)) == (False, True)
 
 
 def test_a_modem_that_only_rested_is_no_last_choice() -> None:

@@ -143,6 +143,143 @@ def test_who_only_sends_is_on_hold(lines: list[str], held: bool) -> None:
     assert answer(said(*lines, host="0.0.0.0"), PLAIN).held
 
 
+def test_an_offer_is_g711_in_both_laws_with_keys_and_frames_of_20_ms() -> None:
+    assert PLAIN.decode().split("\r\n") == [
+        "v=0",
+        "o=pinwheel 7 1 IN IP4 192.0.2.1",
+        "s=-",
+        "c=IN IP4 192.0.2.1",
+        "t=0 0",
+        "m=audio 40000 RTP/AVP 8 0 101",
+        "a=rtpmap:8 PCMA/8000",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-15",
+        "a=ptime:20",
+        "a=sendrecv",
+        "",
+    ]
+
+
+def test_an_offer_of_an_ipv6_address_says_so() -> None:
+    lines = offer("2001:db8::1", 40000, 7).decode().split("\r\n")
+    assert (lines[1], lines[3]) == ("o=pinwheel 7 1 IN IP6 2001:db8::1", "c=IN IP6 2001:db8::1")
+
+
+def test_what_a_far_end_says_of_its_audio_is_all_read() -> None:
+    far = answer(said("a=rtpmap:96 telephone-event/8000", media="m=audio 5000/2 RTP/AVP 18 0 8 96 x"), PLAIN)
+    assert far == FarEnd("198.51.100.2", 5000, 0, 96, 20, 5001, Direction.SENDRECV)
+    assert (far.laws, far.named, far.held, far.ours, far.theirs) == ((0, 8), False, False, None, None)
+
+
+@pytest.mark.parametrize(("host", "named"), [("sbc.example", True), ("198.51.100.2", False)])
+def test_a_far_end_is_named_when_its_host_has_to_be_looked_up(host: str, *, named: bool) -> None:
+    assert answer(said(host=host), PLAIN).named is named
+
+
+@pytest.mark.parametrize(
+    ("lines", "events"),
+    [
+        ([], None),
+        (["a=rtpmap:8 PCMA/8000"], None),
+        (["a=rtpmap:101 telephone-event/8000"], 101),
+        (["a=rtpmap:8 PCMA/8000", "a=rtpmap:97  Telephone-Event/8000/1"], 97),
+        (["a=rtpmap:96 telephone-event/8000", "a=rtpmap:97 telephone-event/8000"], 96),
+        (["a=rtpmap:127 telephone-event/8000"], 127),
+        (["a=rtpmap:128 telephone-event/8000"], None),
+        (["a=rtpmap:101 telephone-event/48000"], None),
+    ],
+)
+def test_keys_have_the_payload_type_that_the_far_end_gave_them(lines: list[str], events: int | None) -> None:
+    assert answer(said(*lines), PLAIN).events == events
+
+
+@pytest.mark.parametrize(
+    ("line", "port"),
+    [("65535", 65535), ("65536", 0), ("100000", 0), ("none", 0), ("", 5001), ("\u0665", 0), ("-1", 0)],
+)
+def test_a_port_for_reports_that_is_none_means_no_reports(line: str, port: int) -> None:
+    assert answer(said(f"a=rtcp:{line}"), PLAIN).rtcp_port == port
+
+
+@pytest.mark.parametrize(
+    ("session", "stream", "direction"),
+    [
+        ("", "", Direction.SENDRECV),
+        ("a=sendonly", "", Direction.SENDONLY),
+        ("", "a=recvonly", Direction.RECVONLY),
+        ("a=sendonly", "a=sendrecv", Direction.SENDRECV),
+        ("a=inactive", "a=recvonly", Direction.RECVONLY),
+    ],
+)
+def test_the_direction_of_a_stream_wins_over_that_of_the_session(
+    session: str, stream: str, direction: Direction
+) -> None:
+    body = said(stream).replace(b"t=0 0", b"t=0 0\r\n" + session.encode())
+    assert answer(body, PLAIN).direction is direction
+
+
+def test_the_address_of_a_stream_wins_over_that_of_the_session_and_either_will_do() -> None:
+    assert answer(said("c=IN IP4 198.51.100.9"), PLAIN).host == "198.51.100.9"
+    assert answer(said("c=IN IP4 198.51.100.9", host="pbx..example"), PLAIN).host == "198.51.100.9"
+    assert answer(said("c=IN IP4 pbx..example"), PLAIN).host == "198.51.100.2"
+
+
+@pytest.mark.parametrize("place", ["IN IP5 198.51.100.2", "ATM IP4 198.51.100.2", "IN IP4", "IN", "IN IP6 ff02::1"])
+def test_an_address_of_another_kind_is_none(place: str) -> None:
+    with pytest.raises(NoAudio, match=r"no G\.711 audio"):
+        answer(said().replace(b"c=IN IP4 198.51.100.2", b"c=" + place.encode()), PLAIN)
+
+
+def test_the_first_line_of_a_kind_counts() -> None:
+    found = answer(said("c=IN IP4 198.51.100.8", "c=IN IP4 198.51.100.9", "a=ptime:40", "a=ptime:10"), PLAIN)
+    assert (found.host, found.frame_ms) == ("198.51.100.8", 40)
+
+
+def test_lines_may_end_in_a_line_feed_only() -> None:
+    assert answer(said("a=sendonly").replace(b"\r\n", b"\n"), PLAIN) == answer(said("a=sendonly"), PLAIN)
+
+
+def test_the_first_stream_that_can_be_used_is_used_and_16_may_be_there() -> None:
+    audio = said()[said().index(b"m=") :]
+    others = b"m=video 9000 RTP/AVP 31\r\n" * 14
+    body = said(media="m=audio 4000 RTP/AVP 18") + others + audio
+    assert answer(body, PLAIN).port == 5000
+    with pytest.raises(NoAudio, match="more than 16 streams"):
+        answer(body + audio, PLAIN)
+
+
+def test_why_no_stream_can_be_used_is_said_of_the_last_one() -> None:
+    body = said(media="m=audio 5000 RTP/AVP 18") + b"m=audio 5000 RTP/SAVP 8\r\n"
+    with pytest.raises(NoAudio, match="the answer is RTP/SAVP, where RTP/AVP was offered"):
+        answer(body, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("media", "why"),
+    [
+        ("m=audio 65535 RTP/AVP 8", ""),
+        ("m=audio 65536 RTP/AVP 8", "no G.711 audio"),
+        ("m=audio x RTP/AVP 8", "no G.711 audio"),
+        ("m=audio", "no G.711 audio"),
+        ("m=", "no G.711 audio"),
+        ("m=audio 5000 " + "x" * 30 + " 8", "the answer is " + "x" * 20 + ", where"),
+    ],
+)
+def test_what_a_media_line_lacks_is_said(media: str, why: str) -> None:
+    if not why:
+        assert answer(said(media=media), PLAIN).port == 65535
+        return
+    with pytest.raises(NoAudio, match=why):
+        answer(said(media=media), PLAIN)
+
+
+def test_an_ipv6_far_end_without_an_address_is_on_hold() -> None:
+    body = said().replace(b"c=IN IP4 198.51.100.2", b"c=IN IP6 ::")
+    assert answer(body, PLAIN).held
+    assert b"a=inactive" in respond(body, PLAIN, answer(said(), PLAIN), 2)[1]
+
+
 # --- SRTP ------------------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +377,64 @@ def test_an_offer_again_is_what_was_agreed() -> None:
     assert b"o=pinwheel 7 4" in again
     assert again.count(b"a=crypto") == 1
     assert answer(secure(THEIRS), again).ours == CRYPTOS[0]
+
+
+def test_an_answer_takes_the_payload_types_and_the_keys_of_the_offer() -> None:
+    agreed = answer(secure(THEIRS), SECURE)
+    wanted = said(
+        THEIRS.replace("crypto:1", "crypto:4"),
+        "a=rtpmap:96 telephone-event/8000",
+        media="m=audio 7000 RTP/SAVPF 8 96",
+    )
+    _, described = respond(wanted, SECURE, agreed, 3)
+    key = str(Crypto(4, Suite.SHA1_80, CRYPTOS[0].key))
+    assert described.decode().split("\r\n") == [
+        "v=0",
+        "o=pinwheel 7 3 IN IP4 192.0.2.1",
+        "s=-",
+        "c=IN IP4 192.0.2.1",
+        "t=0 0",
+        "m=audio 40000 RTP/SAVPF 8 96",
+        "a=rtpmap:8 PCMA/8000",
+        "a=rtpmap:96 telephone-event/8000",
+        "a=fmtp:96 0-15",
+        key,
+        "a=ptime:20",
+        "a=sendrecv",
+        "",
+    ]
+
+
+def test_an_answer_without_keys_of_the_phone_has_none() -> None:
+    _, described = respond(said(media="m=audio 7000 RTP/AVP 8"), PLAIN, answer(said(), PLAIN), 2)
+    assert b"telephone-event" not in described
+    assert b"crypto" not in described
+
+
+@pytest.mark.parametrize(
+    ("media", "declined"),
+    [
+        ("m=video 9000 RTP/AVP 31 34", "m=video 0 RTP/AVP 31 34"),
+        ("m=image 9000 udptl t38", "m=image 0 udptl t38"),
+        ("m=video 9000 RTP/AVP", "m=audio 0 RTP/AVP 0"),
+        ("m=", "m=audio 0 RTP/AVP 0"),
+        ("m=vid\u00e9o 9000 RTP/AVP 31", "m=audio 0 RTP/AVP 0"),
+        ("m=video 9000 RTP/AVP \x01", "m=audio 0 RTP/AVP 0"),
+    ],
+)
+def test_a_stream_is_declined_in_its_own_words_unless_those_are_no_media_line(media: str, declined: str) -> None:
+    body = said() + f"{media}\r\n".encode()
+    described = respond(body, PLAIN, answer(said(), PLAIN), 2)[1].decode()
+    assert described.endswith(f"a=sendrecv\r\n{declined}\r\n")
+
+
+def test_an_offer_again_has_the_law_and_the_payload_type_of_keys_that_were_agreed() -> None:
+    agreed = answer(said("a=rtpmap:96 telephone-event/8000", media="m=audio 5000 RTP/AVP 0 96"), PLAIN)
+    again = offer_again(PLAIN, agreed, 2).decode()
+    assert "o=pinwheel 7 2 IN IP4 192.0.2.1\r\n" in again
+    assert "c=IN IP4 192.0.2.1\r\n" in again
+    assert "m=audio 40000 RTP/AVP 0 96\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:96 " in again
+    assert again.endswith("a=ptime:20\r\na=sendrecv\r\n")
 
 
 @given(
