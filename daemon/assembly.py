@@ -21,6 +21,7 @@ from daemon.operations.retention import Retaining, number_hash
 from daemon.pins import Pins
 from daemon.prompts.library import load_phrases
 from daemon.store.contract import StoreUnusable
+from daemon.store.copying import COPY_OF
 from daemon.store.opening import database_of
 from daemon.store.sqlite.upkeep import SqliteUpkeep
 from daemon.store.store import Store
@@ -78,6 +79,8 @@ def _opened(config: Config) -> tuple[Store, bytes, float]:
     store.open()
     with contextlib.ExitStack() as undo:
         undo.callback(store.close)
+        if store.reading.meta(COPY_OF) is not None:
+            raise StoreUnusable("the database is a copy that is not complete; run pinwheel store copy again")
         key = masterkey.load(place, store.reading.meta(masterkey.META) or "", store.reading.live())
         store.set_meta(masterkey.META, masterkey.identity(key))
         origin = float(store.meta("clock origin", repr(in_seconds(Clock().now()))))

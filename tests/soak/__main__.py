@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.peers import postgres
 from tests.soak import calls, faults, gaps, kills, listening, locales, mobile, overload, registrar, storm, trunk
 
 KILLS = 30
@@ -20,8 +21,17 @@ HEARD, HEARD_ELSEWHERE, COMPARED, ON_A_MOBILE = 100, 20, 100, 40
 
 def _kills(directory: Path, _: float) -> bool:
     """The daemon is ended by `kill -9` under load: no request is lost, no message is sent twice."""
-    print(f"kill -9 of the daemon, {KILLS} times under load (at-most-once policy) ...", flush=True)
-    result = kills.campaign(directory, KILLS)
+    with postgres.cluster() as server:
+        server_store = server.store(directory)
+        return all(
+            _killed(directory / name, name, store) for name, store in (("SQLite", ""), ("PostgreSQL", server_store))
+        )
+
+
+def _killed(directory: Path, database: str, store: str) -> bool:
+    print(f"kill -9 of the daemon on {database}, {KILLS} times under load (at-most-once policy) ...", flush=True)
+    directory.mkdir()
+    result = kills.campaign(directory, KILLS, store=store)
     _print(
         {
             "requests accepted": result.started,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.assembly import assemble
+from daemon.config import parse
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import META, TABLES, Row, Side, Table, copy
 from daemon.store.postgres.address import Address
@@ -116,6 +118,16 @@ def test_what_comes_after_a_copy_is_numbered_behind_it(sqlite: SqliteTables, rem
         assert remote._db.execute("SELECT nextval(%s)", (sequence,)).fetchone() == (last + 1,)
 
 
+def test_the_daemon_does_not_start_on_a_copy_that_is_not_complete(tmp_path: Path) -> None:
+    part = SqliteTables(tmp_path / "p.db")
+    part.put(META, [("copy of", "another one")])
+    part.close()
+    config = tmp_path / "pinwheel.toml"
+    with pytest.raises(StoreUnusable, match="a copy that is not complete"):
+        assemble(parse(f'[store]\nurl = "sqlite:///{tmp_path}/p.db"\n', config), config)
+    assert not (tmp_path / "key").exists()
+
+
 class Interrupted(Exception):
     pass
 
@@ -210,3 +222,20 @@ def test_the_command_copies_and_says_how_far_it_has_come(postgres: Cluster, publ
     missing = pinwheel("store", "copy", f"sqlite:///{public_path}/none.db", target)
     assert "there is no database" in missing.stderr
     assert not (public_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_copy_has_every_column_of_both_databases(sqlite: SqliteTables, remote: PostgresTables, table: Table) -> None:
+    """Who adds a column to one must add it to the other, and to the copy."""
+    info = sqlite._db.execute(f'PRAGMA table_info("{table.name}")')
+    there = remote._db.execute("SELECT column_name FROM information_schema.columns WHERE table_name=%s", (table.name,))
+    assert {row[1] for row in info} | ({"id"} if table.name == "sent" else set()) == set(table.columns)
+    assert {name for (name,) in there} == set(table.columns)
+
+
+def test_both_databases_have_the_same_tables(sqlite: SqliteTables, remote: PostgresTables) -> None:
+    its = {name for (name,) in sqlite._db.execute("SELECT name FROM sqlite_schema WHERE type='table'")}
+    others = remote._db.execute("SELECT table_name FROM information_schema.tables WHERE table_schema='public'")
+    names = {table.name for table in TABLES} | {"migration"}
+    assert its - {"sqlite_sequence"} == names
+    assert {name for (name,) in others} == names | {"gateway"}
