@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, assert_never
 
 from daemon.clock import Clock
@@ -28,6 +28,7 @@ from daemon.core.commands import (
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Action, Channel, Request, Verdict
 from daemon.core.quota import Quota
+from daemon.core.replacing import replace
 from daemon.ids import masked
 from daemon.pins import Pins, same_code
 from daemon.store.contract import FIRST, Reading, StoreUnusable

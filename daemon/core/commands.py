@@ -6,7 +6,7 @@ for whoever asked. Nothing else of a command reads or writes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, assert_never
 
 from daemon.core.callers import Caller
@@ -37,6 +37,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Busy, Outcome, Unknown
+from daemon.core.replacing import replace
 
 CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
 

@@ -10,7 +10,7 @@ the part of it that can still be refunded.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from daemon.core.milliseconds import Ms
@@ -33,6 +33,7 @@ from daemon.core.model import (
     Request,
     Verdict,
 )
+from daemon.core.replacing import replace
 
 AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use
 INTERRUPTED = "the daemon stopped meanwhile"

@@ -8,7 +8,6 @@ What becomes of a delivery is decided by the table in `daemon.core.delivery`.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import assert_never
 
 from daemon.core.delivery import fire
@@ -51,6 +50,7 @@ from daemon.core.outcomes import (
     WrongCode,
     WrongTooOften,
 )
+from daemon.core.replacing import replace
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
 PUNCTUAL = seconds(5)
