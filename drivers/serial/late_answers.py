@@ -7,7 +7,7 @@ At most one message is unanswered; two while one answer could belong to either. 
 import contextlib
 from dataclasses import dataclass, replace
 
-from drivers import DriverError, LateAnswer, Receipt, Sms, StatusReport
+from drivers import REFERENCES, DriverError, LateAnswer, Receipt, Sms, StatusReport
 from drivers.serial import at
 from drivers.serial.orders import Due, ExpectResult
 from drivers.serial.reports import Message
@@ -109,8 +109,8 @@ class LateAnswers:
         if older is None and own is None:
             return None, []
         self._ambiguity = None
-        if older is None and self._older is not None and self._older.expected != own:
-            self._passed_over = self._older
+        if older is None and isinstance(own, int) and self._older is not None:
+            self._passed_over = replace(self._older, expected=(own - 1) % REFERENCES)  # it was sent right before
         return own, self.late(older)
 
     def give_up(self) -> list[LateAnswer]:

@@ -490,6 +490,16 @@ def test_a_reference_that_was_passed_over_is_believed_once_also_between_messages
     assert other.result() == Receipt((7,))
 
 
+def test_what_a_report_passes_over_has_the_reference_before(modem: Modem) -> None:
+    modem.loses_answer(Sms(OTHER, "x", 300))
+    modem.given(SHORT, *ACCEPTED, reference(0), OK)
+    modem.says(report(0))
+    assert modem.result() == Receipt((0,))
+    modem.given(SHORT, *ACCEPTED, reference(255), OK, reference(1), OK)
+    assert modem.settled() == [Receipt((255,))]
+    assert modem.result() == Receipt((1,))
+
+
 def test_a_part_that_was_passed_over_says_nothing_of_the_whole_message(modem: Modem) -> None:
     modem.sends(4)
     modem.loses_answer(LONG)
