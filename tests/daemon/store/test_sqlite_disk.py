@@ -1,0 +1,191 @@
+"""SQLite when its disk is full, when it takes a commit again, and how long its log gets."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from daemon.core.batch import Changes, Line, Needs
+from daemon.core.milliseconds import EPOCH
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.database import RECOVER_S, SqliteDatabase
+from daemon.store.sqlite.library import sqlite
+from tests.daemon.store.writes import named
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "p.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[SqliteDatabase]:
+    opened = SqliteDatabase(path)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def lines(count: int, detail: str = "x") -> Sequence[Line]:
+    return [Line(EPOCH, "", "note", None, detail)] * count
+
+
+LARGE = Changes(history=lines(100, "x" * 10_000), meta={"large": "yes"})
+SMALL = Changes(meta={"small": "yes"})
+
+
+def fill(database: SqliteDatabase) -> None:
+    """As a disk that has no room: SQLite says the same of a file that may have no more pages."""
+    (pages,) = database.connection.execute("PRAGMA page_count").fetchone()
+    database.connection.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StoreUnusable, match=r"cannot write to .*p\.db: .*full"):
+        database.save(LARGE)
+
+
+def make_room(database: SqliteDatabase) -> None:
+    database.connection.execute("PRAGMA max_page_count=1000000")
+
+
+def meta(database: SqliteDatabase, name: str) -> str | None:
+    reading = database.reader()
+    try:
+        return reading.meta(name)
+    finally:
+        reading.close()
+
+
+def test_a_database_that_works_waits_for_work_without_an_end(database: SqliteDatabase) -> None:
+    database.save(SMALL)
+    assert (database.broken, database.pause_s, database.stale) == (False, None, "")
+
+
+def test_a_full_disk_breaks_it_and_nothing_of_the_commit_is_left(database: SqliteDatabase) -> None:
+    fill(database)
+    assert (database.broken, database.pause_s) == (True, RECOVER_S)
+    assert meta(database, "large") is None
+    assert not database.connection.in_transaction
+
+
+def test_a_commit_that_is_taken_ends_it(database: SqliteDatabase) -> None:
+    fill(database)
+    make_room(database)
+    database.save(LARGE)
+    assert (database.broken, database.pause_s) == (False, None)
+    assert meta(database, "large") == "yes"
+
+
+def test_while_there_is_no_room_it_looks_again_and_says_nothing(database: SqliteDatabase) -> None:
+    fill(database)
+    database.connection.execute("DROP TABLE meta")  # not even the smallest commit
+    database.recover()
+    assert database.broken
+
+
+def test_it_recovers_without_anybodys_commit_by_one_that_writes(database: SqliteDatabase) -> None:
+    fill(database)
+    make_room(database)
+    database.recover()
+    assert (database.broken, database.pause_s) == (False, None)
+    assert int(meta(database, "last recovery") or "") > 0
+
+
+def test_it_looks_again_until_a_log_that_grew_is_empty(database: SqliteDatabase, path: Path) -> None:
+    """Somebody who reads keeps the log from being emptied; the daemon looks again when he has done."""
+    fill(database)
+    make_room(database)
+    reader = sqlite.connect(str(path), isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM history").fetchone()
+    database.recover()
+    assert (database.broken, database.pause_s) == (False, RECOVER_S)
+    reader.execute("COMMIT")
+    reader.close()
+    database.recover()
+    assert database.pause_s is None
+    assert path.with_name("p.db-wal").stat().st_size == 0
+
+
+def test_a_commit_with_a_defect_does_not_break_it_and_leaves_nothing(database: SqliteDatabase) -> None:
+    database.save(Changes(inserted=[(1, named(1))]))
+    with pytest.raises(sqlite.IntegrityError):
+        database.save(Changes(inserted=[(2, named(1))], meta={"half": "yes"}))
+    assert (database.broken, database.pause_s) == (False, None)
+    assert meta(database, "half") is None
+    database.save(SMALL)
+    assert meta(database, "small") == "yes"
+
+
+def test_a_database_that_cannot_be_read_says_so(database: SqliteDatabase) -> None:
+    database.connection.execute("DROP TABLE request")
+    with pytest.raises(StoreUnusable, match=r"cannot read .*p\.db: no such table"):
+        database.load(Needs(rows=frozenset((1,))))
+
+
+def test_a_reader_of_a_database_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match=r"cannot read .*none\.db"):
+        SqliteDatabase(tmp_path / "none.db").reader()
+
+
+def test_row_ids_are_each_given_once_and_go_on_above_those_that_there_are(path: Path) -> None:
+    for first in (1, 8):
+        database = SqliteDatabase(path)
+        database.open()
+        assert list(database.load(Needs(new=2)).rows) == [first, first + 1]
+        assert list(database.load(Needs()).rows) == []
+        assert list(database.load(Needs(new=1)).rows) == [first + 2]
+        database.save(Changes(inserted=[(first + 6, named(first))]))
+        database.close()
+
+
+def test_a_database_that_was_never_opened_can_be_closed(path: Path) -> None:
+    SqliteDatabase(path).close()
+    assert not path.exists()
+
+
+def test_a_database_that_is_closed_has_all_in_its_file_and_lets_the_next_one_in(path: Path) -> None:
+    first, second = SqliteDatabase(path), SqliteDatabase(path)
+    first.open()
+    first.save(SMALL)
+    first.close()
+    assert not path.with_name("p.db-wal").exists()
+    second.open()
+    assert meta(second, "small") == "yes"
+    second.close()
+
+
+def test_a_file_that_could_not_be_opened_is_not_locked_any_more(path: Path) -> None:
+    path.write_bytes(b"certainly not SQLite" * 100)
+    database = SqliteDatabase(path)
+    with pytest.raises(StoreUnusable, match="cannot open the database"):
+        database.open()
+    path.unlink()
+    other = SqliteDatabase(path)
+    other.open()
+    other.close()
+
+
+# --- the log -------------------------------------------------------------------------------------------------
+
+
+def folded(database: SqliteDatabase, path: Path, *, busy: bool) -> bool:
+    """Whether the file grew: its log was folded back into it."""
+    before = path.stat().st_size
+    database.tidy(busy=busy)
+    return path.stat().st_size > before
+
+
+def test_a_log_is_folded_back_in_a_pause_once_it_has_grown(database: SqliteDatabase, path: Path) -> None:
+    database.save(Changes(history=lines(5000)))
+    assert not folded(database, path, busy=False)
+    database.save(Changes(history=lines(1)))
+    assert not folded(database, path, busy=True)
+    assert folded(database, path, busy=False)
+    database.save(Changes(history=lines(5000)))  # counted anew
+    assert not folded(database, path, busy=False)
+
+
+def test_a_log_that_has_grown_very_much_is_folded_back_without_a_pause(database: SqliteDatabase, path: Path) -> None:
+    database.save(Changes(history=lines(100_000)))
+    assert not folded(database, path, busy=True)
+    database.save(Changes(history=lines(1)))
+    assert folded(database, path, busy=True)
