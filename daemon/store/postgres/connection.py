@@ -18,6 +18,7 @@ from daemon.store.postgres.address import Address
 CONNECT_S, ANSWER_S = 5, 5.0
 """The longest that a connection may take, and the answer to one statement; then the database counts as away."""
 
+LONG_S = 65.0  # the same for what operators look at, of which the server itself makes an end a little before
 RECOVER_S = 2.0  # between two looks whether it is there again
 
 SETTINGS = {
@@ -67,17 +68,10 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return done.value
 
 
-class Reader(Connection):
-    """For what operators look at, which may take long."""
-
-    answer_s = 65.0
-
-
 def connect(address: Address, *, read_only: bool = False) -> Connection:
     """A connection in autocommit mode. Raises psycopg.Error."""
-    kind = Reader if read_only else Connection
     wanted = {**SETTINGS, **address.parameters}
-    opened = kind.connect("", autocommit=True, prepare_threshold=2, **wanted)  # type: ignore[arg-type]
+    opened = Connection.connect("", autocommit=True, prepare_threshold=2, **wanted)  # type: ignore[arg-type]
     try:
         opened.execute(SESSION + (READER if read_only else WRITER))
     except psycopg.Error:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -10,7 +11,17 @@ from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, HistoryLine, Place
 from daemon.store.postgres.address import Address
-from daemon.store.postgres.connection import RECOVER_S, Connection, away, connect, plain, query
+from daemon.store.postgres.connection import (
+    ANSWER_S,
+    LONG_S,
+    RECOVER_S,
+    Connection,
+    NoAnswer,
+    away,
+    connect,
+    plain,
+    query,
+)
 from daemon.store.postgres.listing import PostgresListing
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, request_of
 
@@ -34,7 +45,7 @@ class PostgresReading:
         self._address = address
         self._db: Connection | None = None
         self._not_before = 0.0  # when the next connection may be tried
-        self.listing = PostgresListing(self._all)
+        self.listing = PostgresListing(self._slowly)
 
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""
@@ -100,7 +111,7 @@ class PostgresReading:
 
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
-        return dict(self._all("SELECT status, count(*) FROM request GROUP BY status"))
+        return dict(self._slowly("SELECT status, count(*) FROM request GROUP BY status"))
 
     def close(self) -> None:
         if self._db is not None:
@@ -108,14 +119,24 @@ class PostgresReading:
             self._db = None
 
     def _all(self, text: str, *values: object) -> list[tuple[Any, ...]]:
-        """Asked once more where a connection was lost, as after a restart of PostgreSQL. Raises StoreUnusable."""
+        """What is found soon. Raises StoreUnusable."""
+        return self._asked(ANSWER_S, text, values)
+
+    def _slowly(self, text: str, *values: object) -> list[tuple[Any, ...]]:
+        """What operators look at, for which many rows may be read. Raises StoreUnusable."""
+        return self._asked(LONG_S, text, values)
+
+    def _asked(self, answer_s: float, text: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Asked once more where a connection was lost, as after a restart of PostgreSQL."""
         kept = self._db is not None
         try:
-            return self._connected().execute(query(text), values).fetchall()
+            connection = self._connected()
+            connection.answer_s = answer_s
+            return connection.execute(query(text), values).fetchall()
         except psycopg.Error as exc:
             self.close()
-            if kept and isinstance(exc, psycopg.OperationalError):
-                return self._all(text, *values)
+            if kept and isinstance(exc, psycopg.OperationalError) and not isinstance(exc, NoAnswer):
+                return self._asked(answer_s, text, values)
             self._not_before = time.monotonic() + RECOVER_S
             raise away(self._address, exc) from exc
 

@@ -141,6 +141,8 @@ def test_while_postgresql_is_away_everything_is_refused_at_once_and_works_when_i
 
 
 def test_a_postgresql_that_hangs_holds_nobody_up_for_long(postgres: Cluster, database: PostgresDatabase) -> None:
+    reading = database.reader()
+    assert reading.live() == 0
     with postgres.halted():
         began = time.monotonic()
         with pytest.raises(StoreUnusable, match="no answer within"):
@@ -148,6 +150,13 @@ def test_a_postgresql_that_hangs_holds_nobody_up_for_long(postgres: Cluster, dat
         assert time.monotonic() - began < ANSWER_S + 2
         assert refused_at_once(database)
         assert refused_at_once(database)
+        began = time.monotonic()
+        with pytest.raises(StoreUnusable, match="no answer within"):
+            reading.request("0" * 32)
+        with pytest.raises(StoreUnusable, match="a moment ago"):
+            reading.request("0" * 32)
+        assert time.monotonic() - began < ANSWER_S + 2
+    reading.close()
     until(lambda: works_again(database), "the database is used again")
     assert database.load(Needs(new=2)).rows
 
