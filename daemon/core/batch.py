@@ -62,7 +62,7 @@ class Needs:
 
     ids: frozenset[str] = frozenset()
     rows: frozenset[int] = frozenset()
-    numbers: frozenset[str] = frozenset()
+    numbers: frozenset[str] = field(default=frozenset(), repr=False)
     reports: frozenset[ReportKey] = frozenset()
     new: int = 0
 

@@ -14,7 +14,7 @@ TRIES = 3
 class Sim:
     """A card; pin None: it asks for none."""
 
-    pin: str | None
+    pin: str | None = field(repr=False)
     tries: int = TRIES
     locked: bool = False
 

@@ -93,7 +93,7 @@ def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path,
         assert news.first(StatusReport).number == sms().number
         modem.receive("447700900999", "hello")
         assert news.first(IncomingSms).text == "hello"
-        assert modem.stored == {}
+        until(lambda: modem.stored == {}, "what was handed over is deleted", 5)
 
 
 def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) -> None:
