@@ -7,7 +7,10 @@ CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drive
 MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
 ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
 # The contract's suite is for every database; here it is SQLite that changes.
-STORED = (f"tests/daemon/store/test_{name}.py" for name in ("sqlite", "sqlite_disk", "listing", "batches", "contract"))
+STORED = (
+    f"tests/daemon/store/test_{name}.py"
+    for name in ("sqlite", "sqlite_disk", "sqlite_loading", "listing", "batches", "contract")
+)
 STORE = (*STORED, "-k", "not postgres")
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"

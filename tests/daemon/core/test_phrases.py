@@ -10,6 +10,7 @@ from daemon.core.phrases import (
     CLIPS,
     COUNTRIES,
     DIGIT_STYLES,
+    DIGITS,
     LOCALES,
     REGION_LOCALES,
     BadPhrases,
@@ -165,6 +166,11 @@ def test_a_locale_falls_back_to_its_language_and_then_to_english(locale: str, ot
 
 def test_only_chinese_stands_in_for_chinese() -> None:
     assert [locale for locale in sorted(LOCALES) if "yue-cn" in fallback_chain(locale)] == ["yue-cn"]
+
+
+def test_a_call_has_a_clip_for_each_digit_from_0_to_9() -> None:
+    assert ("digit_0", *(f"digit_{digit}" for digit in "123456789")) == DIGITS
+    assert set(DIGITS) < set(CLIPS)
 
 
 def test_all_locales_of_the_reference_are_known() -> None:
