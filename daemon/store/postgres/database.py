@@ -36,7 +36,7 @@ class PostgresDatabase:
     """A `Database` on a PostgreSQL server. broken: it does not answer, or refuses."""
 
     def __init__(self, address: Address) -> None:
-        self._address = address
+        self.address = address
         self._session: Session | None = None
         self._batch = 0  # the number of the last one that was sent
         self._in_doubt = 0  # that of one that was refused, although it may be durable; 0: none
@@ -47,7 +47,7 @@ class PostgresDatabase:
 
     def open(self) -> None:
         """Take the lock, and bring the schema up to date. Raises StoreUnusable."""
-        self._session = begin(self._address)
+        self._session = begin(self.address)
 
     def close(self) -> None:
         self._looks.close()
@@ -55,7 +55,7 @@ class PostgresDatabase:
             self._session.connection.close()
 
     def reader(self) -> PostgresReading:
-        return PostgresReading(self._address)
+        return PostgresReading(self.address)
 
     @property
     def pause_s(self) -> float | None:
@@ -88,7 +88,7 @@ class PostgresDatabase:
             if time.monotonic() - began > SOON_S:
                 raise self._fail(exc) from exc
         try:
-            self._session = session = resume(self._address, session)
+            self._session = session = resume(self.address, session)
             if self._in_doubt and batch_of(session) == self._in_doubt:
                 return None  # type: ignore[return-value] # of `save`, whose answer only was lost
             return work(session.connection)
@@ -102,7 +102,7 @@ class PostgresDatabase:
     # --- while it is away ---
 
     def _fail(self, exc: Exception) -> StoreUnusable:
-        refused = exc if isinstance(exc, StoreUnusable) else away(self._address, exc)
+        refused = exc if isinstance(exc, StoreUnusable) else away(self.address, exc)
         self._why = str(refused)
         self.broken = True
         if isinstance(exc, TakenOver):
@@ -123,7 +123,7 @@ class PostgresDatabase:
         assert self._session is not None, "the database is open"
         if not self.broken:
             return self._session
-        came = None if self.stale else self._looks.came(partial(_resumed, self._address, self._session))
+        came = None if self.stale else self._looks.came(partial(_resumed, self.address, self._session))
         if isinstance(came, Exception):
             self.stale = str(came)
             log.critical("store=stale %s", came)
@@ -131,12 +131,12 @@ class PostgresDatabase:
             raise StoreUnusable(self._why)
         self._session, last = came
         if self._in_doubt and last == self._in_doubt:
-            self.stale = f"the database {self._address} has a commit that was answered as failed"
+            self.stale = f"the database {self.address} has a commit that was answered as failed"
             log.critical("store=stale %s", self.stale)
             raise StoreUnusable(self._why)
         self._in_doubt = 0
         self.broken = False
-        log.info("store=recovered %s", self._address)
+        log.info("store=recovered %s", self.address)
         return self._session
 
 

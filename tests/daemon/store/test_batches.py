@@ -39,9 +39,13 @@ from daemon.core.model import Reply, Request, Status, Verdict
 from daemon.core.outcomes import Accepted, Busy, Gone, WrongCode, WrongTooOften
 from daemon.store.batches import Operation, carry_out
 from daemon.store.contract import Database, StoreUnusable
+from daemon.store.copying import TABLES as COPIED
+from daemon.store.postgres.address import Address
+from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.sqlite.database import SqliteDatabase
 from tests.daemon.core.story import request
 from tests.daemon.store.dictionaries import Dictionaries
+from tests.peers.postgres import PASSWORD, Cluster
 
 ACME, BOLT = Caller("acme"), Caller("bolt")
 POLICY = Policy(cancel_after=s(0), cancel_before_event=0, on_refused="next", resend={"sim1": True})
@@ -132,7 +136,7 @@ def state_of(database: Dictionaries) -> tuple[Any, ...]:
     return requests, checks, database.history, sorted(database.sent), database.meta
 
 
-def rows_of(database: SqliteDatabase) -> tuple[Any, ...]:
+def rows_of(database: Database) -> tuple[Any, ...]:
     reading = database.reader()
     found = {wanted: found[1] for wanted in IDS if (found := reading.request(wanted))}
     checks = {wanted: [(c.at, c.valid, c.ip_address) for c in reading.checks(wanted)] for wanted in found}
@@ -171,6 +175,26 @@ def test_batches_on_sqlite_end_as_one_at_a_time_on_dictionaries(
     one = Dictionaries()
     assert ends(carried_out(one, told(story), [1])) == ends(carried_out(database, told(story), cuts))
     assert state_of(one) == rows_of(database)
+
+
+@pytest.fixture(scope="module")
+def remote(postgres: Cluster) -> Iterator[PostgresDatabase]:
+    opened = PostgresDatabase(Address.of(postgres.url(postgres.new_database()), PASSWORD))
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories, sizes)
+def test_batches_on_postgresql_end_as_one_at_a_time_on_dictionaries(
+    postgres: Cluster, remote: PostgresDatabase, story: list[tuple[int, Command]], cuts: list[int]
+) -> None:
+    tables = ", ".join(f'"{table.name}"' for table in COPIED)
+    postgres.execute(f"TRUNCATE {tables} RESTART IDENTITY", remote.address.parameters["dbname"])  # row ids from 1
+    one = Dictionaries()
+    assert ends(carried_out(one, told(story), [1])) == ends(carried_out(remote, told(story), cuts))
+    assert state_of(one) == rows_of(remote)
 
 
 # --- what meets within one batch -----------------------------------------------------------------------------
