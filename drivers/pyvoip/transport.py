@@ -236,7 +236,11 @@ class Streams:
             return None
         if len(self._connections) >= MOST_CONNECTIONS:
             self._drop(next(iter(self._connections.values())), "too many connections")
-        sock = socket.socket(family_of(self._interface), socket.SOCK_STREAM)
+        try:
+            sock = socket.socket(family_of(self._interface), socket.SOCK_STREAM)
+        except OSError as exc:  # no descriptor is free
+            self._rest(address, os.strerror(exc.errno or errno.EIO), stood=False)
+            return None
         try:
             sock.setblocking(False)
             sock.bind((self._interface, 0))  # so that our port is known, for the Contact, before the far end answers
@@ -319,11 +323,15 @@ class Streams:
         del self._connections[connection.address]
         self._selector.unregister(connection.sock)
         connection.sock.close()
-        now, times = time.monotonic(), self._failures.get(connection.address, (0, 0.0))[0]
+        self._rest(connection.address, why, stood=connection.ready)
+
+    def _rest(self, address: Address, why: str, *, stood: bool) -> None:
+        """There is no connection to an address any more; a new one has to wait."""
+        now, times = time.monotonic(), self._failures.get(address, (0, 0.0))[0]
         if len(self._failures) >= MOST_CONNECTIONS:
-            self._failures = {address: rest for address, rest in self._failures.items() if now < rest[1]}
-        self._failures[connection.address] = (times + 1, now + REST_S[min(times, len(REST_S) - 1)])
-        self._events.append(Lost(connection.address, why, connection.ready))
+            self._failures = {failed: rest for failed, rest in self._failures.items() if now < rest[1]}
+        self._failures[address] = (times + 1, now + REST_S[min(times, len(REST_S) - 1)])
+        self._events.append(Lost(address, why, stood))
 
 
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)

@@ -1,5 +1,6 @@
 """What a far end writes, or a mistake of ours, ends one call at most; what is dead says so and is begun again."""
 
+import resource
 import socket
 import threading
 import time
@@ -127,6 +128,18 @@ def test_a_connection_to_where_there_is_no_way_is_lost_and_says_so(host: str) ->
         while not (found := opened.receive(time.monotonic())):
             assert time.monotonic() < end
         assert {type(each) for each in found} == {Lost}
+
+
+def test_a_connection_for_which_no_descriptor_is_free_is_lost_and_says_so() -> None:
+    """There used to be a thread that died of it, as the trunk asks for its own address outside any guard."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with streams() as opened:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            assert opened.local(("127.0.0.8", 9)) == ("127.0.0.1", 0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert opened.receive(0.0) == [Lost(("127.0.0.8", 9), "Too many open files")]
 
 
 def test_who_sends_much_over_a_connection_does_not_keep_the_thread_from_everything_else() -> None:
