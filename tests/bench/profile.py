@@ -20,8 +20,10 @@ MESSAGES, NETWORK_S = 150, 0.02
 # The first line that fits the innermost frame that any fits: (in the file's path, part).
 PARTS = (
     ("phonenumbers/", "number checks"),
+    ("daemon/api/premium", "number checks"),
     ("daemon/api/params", "parameters"),
     ("daemon/api/verify", "answers"),
+    ("daemon/api/answers", "answers"),
     ("daemon/api/v1", "answers"),
     ("daemon/api/access", "access"),
     ("daemon/api/", "door"),
@@ -29,6 +31,7 @@ PARTS = (
     ("uvicorn/", "HTTP"),
     ("logging/", "logging"),
     ("daemon/operations/journal", "logging"),
+    ("daemon/operations/lines", "logging"),
     ("daemon/core/", "rules"),
     ("daemon/store/", "store"),
     ("daemon/engine", "engine"),
