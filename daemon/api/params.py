@@ -245,7 +245,9 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
 
 def load_phonenumbers() -> None:
     """Load the library of phone numbers: some 20 ms that the start does not wait for, nor the first request."""
-    import phonenumbers  # noqa: F401
+    from phonenumbers.re_util import enable_pattern_cache
+
+    enable_pattern_cache()  # the patterns of all regions are more than `re` keeps by itself
 
 
 PLUS = frozenset("+\uff0b")

@@ -4,7 +4,6 @@ The rule is that of `phonenumbers.number_type`, which would look for the region 
 12 µs of each start.
 """
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,8 +26,10 @@ def costly(number: "PhoneNumber", region: str | None) -> bool:
 
 
 def _fits(digits: str, kind: "PhoneNumberDesc | None") -> bool:
+    from phonenumbers.re_util import re_compile
+
     if kind is None or not kind.national_number_pattern:
         return False
     if kind.possible_length and len(digits) not in kind.possible_length:
         return False
-    return re.fullmatch(kind.national_number_pattern, digits) is not None
+    return re_compile(kind.national_number_pattern).fullmatch(digits) is not None
