@@ -233,6 +233,20 @@ def test_a_call_that_nobody_hears_lets_us_ask_the_registrar_once() -> None:
 # --- the session -------------------------------------------------------------------------------------------
 
 
+def test_what_would_end_a_call_is_to_be_noted_again_after_each_message_of_it() -> None:
+    """There used to be a BYE with the number of a refresh that was sent since, which far ends refuse (12.2.2)."""
+    ours = agent()
+    call, _ = answered(ours, ("session-expires", "90;refresher=uac"))
+    assert call.changed
+    ours.poll(45.0)  # the end of the INVITE's transaction
+    call.changed = False
+    ours.poll(46.0)
+    ((refresh, _),) = sent(ours)
+    assert call.changed
+    ((farewell, _),) = ours.farewells(call)
+    assert parse(farewell).cseq == (refresh.cseq[0] + 1, "BYE")
+
+
 @pytest.mark.parametrize(("allow", "method"), [("INVITE, UPDATE", "UPDATE"), ("INVITE, BYE", "INVITE")])
 def test_a_session_that_is_ours_to_keep_is_refreshed_at_half_its_time(allow: str, method: str) -> None:
     ours = agent()
