@@ -32,7 +32,11 @@ class Fork:
         return dialog_from(response, self.called, home, self.offer)
 
     def choose(self, tag: str) -> tuple[Dialog | None, tuple[Address, ...]]:
-        """A phone answered: its early dialog, if any, and where the audio of the others is. All are forgotten."""
-        others = [each.session.audio for each in self._dialogs.values() if each.tag != tag]
-        chosen, self._dialogs = self._dialogs.get(tag), {}
+        """A phone answered: its early dialog, if any, and where the audio of the others is. All are forgotten.
+
+        Its provisional responses may have had no tag (12.1.2, as RFC 2543 allowed).
+        """
+        chosen = self._dialogs.get(tag) or self._dialogs.get("")
+        others = [each.session.audio for each in self._dialogs.values() if each is not chosen]
+        self._dialogs = {}
         return chosen, tuple((audio.host, audio.port) for audio in others if audio is not None)

@@ -233,6 +233,17 @@ def test_a_call_that_nobody_hears_lets_us_ask_the_registrar_once() -> None:
 # --- the session -------------------------------------------------------------------------------------------
 
 
+def test_the_answer_in_a_183_without_a_tag_counts_for_who_answers() -> None:
+    """There used to be a call that was hung up: "no G.711 audio", as the 200 had a tag and no description."""
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 183, body=SDP, tag="").replace(b";tag=\r\n", b"\r\n"), FIRST, 0.5)
+    ours.receive(reply(invite, 200), FIRST, 1.0)
+    assert [message.method for message, _ in sent(ours)] == ["ACK"]
+    assert call.dialog is not None
+    assert call.dialog.tag == "far"
+
+
 def test_what_would_end_a_call_is_to_be_noted_again_after_each_message_of_it() -> None:
     """There used to be a BYE with the number of a refresh that was sent since, which far ends refuse (12.2.2)."""
     ours = agent()
