@@ -11,6 +11,7 @@ from typing import assert_never
 from drivers import Call, CallPhase, DeviceState, TrunkStatus
 from drivers.guard import guarded
 from drivers.pyvoip.audio import Audio, CannotSpeak, Located
+from drivers.pyvoip.call_table import CallTable
 from drivers.pyvoip.conversation import By
 from drivers.pyvoip.handle import Handle, IfLost
 from drivers.pyvoip.lease import Lease
@@ -54,24 +55,23 @@ class Dial:
 
 
 class Calls:
-    """Belongs to the signalling thread, like the trunk and the audio process that it uses.
-
-    if_lost: what becomes of each call should the thread be lost; a value that any thread may read.
-    """
+    """Belongs to the signalling thread, like the trunk and the audio process that it uses."""
 
     def __init__(self, options: Options, trunk: Trunk, lease: Lease, supervisor: Supervisor, audio: Audio) -> None:
-        self.if_lost: tuple[IfLost, ...] = ()
         self._options = options
         self._trunk = trunk
         self._lease = lease
         self._supervisor = supervisor
         self._audio = audio
-        self._calls: dict[int, PhoneCall] = {}
-        self._if_lost: dict[int, IfLost] = {}
-        self._next_number = 1
+        self._calls = CallTable()
 
     def __bool__(self) -> bool:
-        return bool(self._calls)
+        return len(self._calls) > 0
+
+    @property
+    def if_lost(self) -> tuple[IfLost, ...]:
+        """What becomes of each call should the thread be lost; a value that any thread may read."""
+        return self._calls.if_lost
 
     # --- what is asked of them ---
 
@@ -93,20 +93,20 @@ class Calls:
         sdp = offer(self._trunk.media_host, rtp.getsockname()[1], secrets.randbelow(10**9), cryptos)
         now = time.monotonic()
         course, speech = Course(order.ring_s, order.limit_s, now), Speech(order, conversation(order))
-        number, self._next_number = self._next_number, self._next_number + 1
-        call = PhoneCall(handle, wanted.progress, number, agent.call(uri, sdp, now), rtp, rtcp, course, speech)
-        self._calls[number] = call
-        self._publish(call)
+        call = PhoneCall(
+            handle, wanted.progress, self._calls.next_number(), agent.call(uri, sdp, now), rtp, rtcp, course, speech
+        )
+        self._calls.add(call)
         self._report(call, CallPhase.DIALLING)
         return None
 
     def hang_up(self, handle: Handle) -> None:
-        for call in self._of(handle):
+        for call in self._calls.of(handle):
             with guarded("hang up", partial(self._drop, call)):
                 self._end(call, time.monotonic())
 
     def hang_up_all(self, now: float) -> None:
-        for call in list(self._calls.values()):
+        for call in self._calls:
             with guarded("hang up", partial(self._drop, call)):
                 self._end(call, now)
 
@@ -118,19 +118,19 @@ class Calls:
 
     def turn(self, now: float) -> None:
         """Whatever is due."""
-        for call in list(self._calls.values()):
+        for call in self._calls:
             with guarded("call", partial(self._drop, call)):
                 self._call_turn(call, now)
 
     def deadline(self) -> float:
-        return min((call.deadline for call in self._calls.values()), default=float("inf"))
+        return min((call.deadline for call in self._calls), default=float("inf"))
 
     def read_audio(self) -> None:
         """What the audio process says; its end ends only the calls that it carried."""
         try:
             events = self._supervisor.read()
         except PacerGone as exc:
-            for carried in [call for call in self._calls.values() if call.speech.streaming]:
+            for carried in [call for call in self._calls if call.speech.streaming]:
                 with guarded("call", partial(self._drop, carried)):
                     self._break(carried, str(exc))
             return
@@ -142,7 +142,7 @@ class Calls:
 
     def end(self, broken: str) -> None:
         """End what is left: no response will be read. broken: why, if that is a fault of ours."""
-        for call in list(self._calls.values()):
+        for call in self._calls:
             with guarded("hang up"):
                 self._end(call, time.monotonic())
             call.course.end(Ended(0, "the gateway stopped", by_us=True), time.monotonic(), broken)
@@ -151,24 +151,13 @@ class Calls:
 
     # --- one call's beginning and end ---
 
-    def _of(self, handle: Handle) -> list[PhoneCall]:
-        return [call for call in self._calls.values() if call.handle is handle]
-
-    def _publish(self, call: PhoneCall) -> None:
-        """Only this call has changed."""
-        if call.number in self._calls:
-            self._if_lost[call.number] = call.if_lost
-        else:
-            self._if_lost.pop(call.number, None)
-        self.if_lost = tuple(self._if_lost.values())
-
     def _report(self, call: PhoneCall, phase: CallPhase) -> None:
         if not self._lease.ended:
             call.progress(phase)
 
     def _undo(self, handle: Handle) -> None:
         """It could not be started, because of an unexpected exception."""
-        for call in self._of(handle):
+        for call in self._calls.of(handle):
             self._drop(call)
         handle.refuse("internal error")
 
@@ -211,8 +200,7 @@ class Calls:
 
     def _forget(self, call: PhoneCall) -> None:
         call.close()
-        self._calls.pop(call.number, None)
-        self._publish(call)
+        self._calls.remove(call)
 
     # --- time and news ---
 
@@ -237,10 +225,10 @@ class Calls:
         call.sip.changed = False
         if self._trunk.agent is not None:
             call.farewells = self._trunk.agent.farewells(call.sip)
-        self._publish(call)
+        self._calls.publish(call)
 
     def _on_event(self, call: PhoneCall, event: CallEvent, now: float) -> None:
-        self._publish(call)
+        self._calls.publish(call)
         match event:
             case Ringing():
                 call.course.rang_at = now
@@ -282,4 +270,4 @@ class Calls:
                 call.speech.streaming = False
             case _:
                 assert_never(event)
-        self._publish(call)
+        self._calls.publish(call)
