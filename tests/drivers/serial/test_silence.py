@@ -176,9 +176,11 @@ def test_a_restart_without_a_banner_is_noticed_while_the_network_has_a_message(
     tmp_path: Path, dialect: Dialect
 ) -> None:
     with working(tmp_path, dialect) as (modem, driver):
+        modem.network_s = 2.0  # it must not answer before the restart
         future = driver.send(sms(OTHER))
         until(lambda: modem.sending, "it is on the wire", BOUND_S)
         modem.reboot(banner=False, echo=False)
+        modem.network_s = 0.05
         with pytest.raises(Uncertain, match="restarted"):
             future.result(2.5)
         until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
