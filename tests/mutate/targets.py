@@ -9,7 +9,7 @@ ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
 # The contract's suite is for every database; here it is SQLite that changes.
 STORED = (
     f"tests/daemon/store/test_{name}.py"
-    for name in ("sqlite", "sqlite_disk", "sqlite_loading", "listing", "batches", "contract")
+    for name in ("sqlite", "sqlite_disk", "sqlite_loading", "listing", "batch_thread", "batches", "contract")
 )
 STORE = (*STORED, "-k", "not postgres")
 CONFIG = "tests/daemon/config/test_config.py"

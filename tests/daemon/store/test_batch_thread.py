@@ -1,0 +1,194 @@
+"""The thread that saves: what shares a commit, in which order futures end, and what it does in a pause."""
+
+import asyncio
+import threading
+from typing import Any, cast
+
+import pytest
+
+from daemon.core.commands import NOTHING, AddNote, Command, Decision, Loaded
+from daemon.core.milliseconds import EPOCH, Ms
+from daemon.core.model import Note
+from daemon.store.batches import MAX_BATCH, Batches
+from daemon.store.contract import Database
+from tests.daemon.store.dictionaries import Dictionaries
+
+NOTE = AddNote("", None, "")
+
+
+class Watched(Dictionaries):
+    """A database that knows what the thread asked of it, and what had been saved then."""
+
+    def __init__(self, pause_s: float | None = None) -> None:
+        super().__init__()
+        self.pause_s = pause_s
+        self.tidied: list[tuple[bool, int]] = []
+        self.recovered = threading.Event()
+
+    def tidy(self, *, busy: bool) -> None:
+        self.tidied.append((busy, len(self.history)))
+
+    def recover(self) -> None:
+        self.pause_s = None
+        self.recovered.set()
+
+
+def started(database: Watched) -> Batches:
+    batches = Batches(cast(Database, database))
+    batches.open()
+    return batches
+
+
+def note(kind: str) -> Any:
+    return lambda *_: (EPOCH, Decision((Note(kind),)))
+
+
+def kinds(database: Watched) -> list[str]:
+    return [line.kind for line in database.history]
+
+
+def nobody(_: Decision) -> None:
+    """Nothing follows."""
+
+
+def test_what_was_submitted_is_saved_before_the_thread_ends() -> None:
+    database = Watched()
+    batches = started(database)
+
+    async def main() -> list["asyncio.Future[Decision]"]:
+        submitted = [batches.submit(NOTE, note(kind), nobody) for kind in "abc"]
+        batches.close()
+        await asyncio.gather(*submitted)
+        return submitted
+
+    assert all(each.done() for each in asyncio.run(main()))
+    assert (kinds(database), database.saves) == (["a", "b", "c"], 1)
+
+
+def test_what_comes_while_it_saves_shares_the_next_commit_and_it_is_busy_meanwhile() -> None:
+    database, go_on, begun = Watched(), threading.Event(), threading.Event()
+    batches = started(database)
+
+    def wait(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        begun.set()
+        assert go_on.wait(20)
+        return EPOCH, Decision((Note("first"),))
+
+    async def main() -> None:
+        first = batches.submit(NOTE, wait, nobody)
+        await asyncio.to_thread(begun.wait, 20)
+        rest = []
+        for kind in "abc":  # a turn each
+            rest.append(batches.submit(NOTE, note(kind), nobody))
+            await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(first, *rest)
+        batches.close()
+
+    asyncio.run(main())
+    assert (kinds(database), database.saves) == (["first", "a", "b", "c"], 2)
+    assert database.tidied[0] == (True, 1)
+    assert database.tidied[-1][1] == 4
+
+
+def test_turns_that_are_large_do_not_all_share_one_commit() -> None:
+    database, go_on, begun = Watched(), threading.Event(), threading.Event()
+    batches = started(database)
+
+    def wait(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        begun.set()
+        assert go_on.wait(20)
+        return EPOCH, NOTHING
+
+    async def main() -> None:
+        held = batches.submit(NOTE, wait, nobody)
+        await asyncio.to_thread(begun.wait, 20)
+        rest = []
+        for _ in range(3):
+            rest += [batches.submit(NOTE, note("x"), nobody) for _ in range(MAX_BATCH)]
+            await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(held, *rest)
+        batches.close()
+
+    asyncio.run(main())
+    assert (len(database.history), database.saves) == (3 * MAX_BATCH, 3)
+
+
+def test_whoever_only_waits_is_told_after_those_before_him() -> None:
+    database = Watched()
+    batches = started(database)
+    told: list[str] = []
+
+    async def main() -> Decision:
+        first = batches.submit(NOTE, note("a"), lambda _: told.append("then"))
+        turn = batches.submit(None, note("never"), lambda _: told.append("never"))
+        first.add_done_callback(lambda _: told.append("first"))
+        turn.add_done_callback(lambda _: told.append("turn"))
+        decision = await turn
+        await asyncio.sleep(0)
+        batches.close()
+        return decision
+
+    assert asyncio.run(main()) == NOTHING
+    assert told == ["then", "first", "turn"]
+    assert kinds(database) == ["a"]
+
+
+def test_a_command_that_fails_ends_in_its_exception_and_nothing_follows_from_it() -> None:
+    database = Watched()
+    batches = started(database)
+    told: list[Decision] = []
+
+    def fail(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        raise ValueError("a defect")
+
+    async def main() -> None:
+        failed = batches.submit(NOTE, fail, told.append)
+        good = batches.submit(NOTE, note("good"), told.append)
+        with pytest.raises(ValueError, match="a defect"):
+            await failed
+        assert (await good).actions == (Note("good"),)
+        await asyncio.sleep(0)
+        batches.close()
+
+    asyncio.run(main())
+    assert [decision.actions for decision in told] == [(Note("good"),)]
+
+
+def test_the_database_may_recover_in_a_pause_and_work_goes_on_after_it() -> None:
+    database = Watched(pause_s=0.01)
+    batches = started(database)
+    assert database.recovered.wait(20)
+
+    async def main() -> None:
+        await batches.submit(NOTE, note("later"), nobody)
+        batches.close()
+
+    asyncio.run(main())
+    assert kinds(database) == ["later"]
+    assert [saved for _, saved in database.tidied] == [1]
+
+
+def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
+    """Whoever waited is gone with it; what was submitted is saved."""
+    database, go_on = Watched(), threading.Event()
+    batches = started(database)
+
+    def wait(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        assert go_on.wait(20)
+        return EPOCH, Decision((Note("a"),))
+
+    async def leave() -> None:
+        batches.submit(NOTE, wait, nobody)
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+    go_on.set()
+
+    async def main() -> None:
+        await batches.submit(NOTE, note("b"), nobody)
+
+    asyncio.run(main())
+    batches.close()
+    assert kinds(database) == ["a", "b"]
