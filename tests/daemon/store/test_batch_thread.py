@@ -172,10 +172,11 @@ def test_the_database_may_recover_in_a_pause_and_work_goes_on_after_it() -> None
 
 def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
     """Whoever waited is gone with it; what was submitted is saved."""
-    database, go_on = Watched(), threading.Event()
+    database, go_on, begun = Watched(), threading.Event(), threading.Event()
     batches = started(database)
 
     def wait(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        begun.set()
         assert go_on.wait(20)
         return EPOCH, Decision((Note("a"),))
 
@@ -184,6 +185,7 @@ def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
         await asyncio.sleep(0)
 
     asyncio.run(leave())
+    assert begun.wait(20)  # its batch has one loop only
     go_on.set()
 
     async def main() -> None:
