@@ -129,7 +129,10 @@ def test_a_number_in_progress_is_refused_and_nothing_is_changed(store: Store) ->
     assert count(store, "request", f"number = '{NUMBER}'") == 2
 
 
-def test_a_reader_that_keeps_the_number_in_the_log_is_reported(store: Store, tmp_path: Path) -> None:
+def test_a_reader_that_keeps_the_number_in_the_log_is_reported(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.store.sqlite.upkeep.EMPTY_AGAIN_S", 0.01)
     add(store, verified(named(1, day(0))))
     reader = sqlite.connect(f"file:{tmp_path}/pinwheel.db?mode=ro", uri=True, isolation_level=None)
     reader.execute("BEGIN")

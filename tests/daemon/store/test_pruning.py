@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from daemon.config import Retention
 from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
@@ -183,8 +185,11 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("pinwheel.db*"))
 
 
-def test_under_steady_load_the_database_stays_as_large_as_it_is(store: Store, tmp_path: Path) -> None:
+def test_under_steady_load_the_database_stays_as_large_as_it_is(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twenty days with 300 requests each, of which three days are kept."""
+    monkeypatch.setattr("daemon.operations.retention.PAUSE_S", 0.0)  # of 260 steps, with no traffic to give way to
     ages = Retention(numbers=1, requests=3)
     sizes = []
 
