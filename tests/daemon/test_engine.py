@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -17,30 +17,10 @@ from daemon.engine import Engine, Job
 from daemon.ids import request_id
 from daemon.pins import Pins
 from daemon.store.store import Store
+from tests.daemon.conftest import LATE_S, Hand
 from tests.daemon.core.story import REFERENCE, request
 
-LATE_S = 0.05  # a timer fires within a tick of the wheel
 STARTS = (0.0, 0.0004, 0.3337, 0.4564, 0.9995)  # fractions of a second
-
-
-@dataclass
-class Hand:
-    """The time in real seconds, where `daemon.clock` looks for it."""
-
-    at: float = 1_800_000_000.0
-
-    def time(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
-
-
-@pytest.fixture
-def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
-    moved = Hand()
-    monkeypatch.setattr("daemon.clock.time", moved)
-    return moved
 
 
 class Sends:

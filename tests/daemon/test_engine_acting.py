@@ -35,11 +35,9 @@ from daemon.engine import Engine, Job, event_id
 from daemon.pins import Pins
 from daemon.store.contract import StoreUnusable
 from daemon.store.store import Store
+from tests.daemon.conftest import LATE_S, Hand
 from tests.daemon.core.story import request
-from tests.daemon.lanes.test_late import locked
-from tests.daemon.test_engine import LATE_S, Hand, hand
-
-__all__ = ["hand"]  # a fixture
+from tests.daemon.store.writes import locked
 
 ID, OTHER = "0190" * 8, "0191" * 8
 NOBODY = Caller()

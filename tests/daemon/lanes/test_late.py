@@ -6,8 +6,8 @@ The lane, the engine and the store are the daemon's own, in this process, so tha
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,6 @@ from daemon.engine import Engine
 from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
 from daemon.lanes.snapshots import Duty
 from daemon.pins import Pins
-from daemon.store.sqlite.library import sqlite
 from daemon.store.store import Store
 from drivers import DeviceState, DriverError, Uncertain
 from drivers.serial.driver import Driver, Options
@@ -35,7 +34,7 @@ from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver
 from tests.daemon.core.story import request
-from tests.daemon.store.writes import connection, hold
+from tests.daemon.store.writes import connection, hold, locked
 from tests.drivers.serial.driving import FAST
 
 SLOW_S = 1.2  # FAST gives an answer half of that
@@ -78,15 +77,6 @@ def counted(engine: Engine) -> tuple[int, int]:
     """Messages of today: in memory, and in the database."""
     slot = lane_of(engine)[1]
     return slot.quota.used(engine.clock.now()).day, len(engine.store.reading.sent_by("sim1", s(0)))
-
-
-@contextmanager
-def locked(directory: Path, store: Store) -> Iterator[None]:
-    """Nothing can be written."""
-    connection(store).execute("PRAGMA busy_timeout=0")
-    with closing(sqlite.connect(str(directory / "pinwheel.db"), isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
 
 
 async def start(engine: Engine, number: str) -> str:

@@ -1,7 +1,5 @@
 """Voice whose signalling is dead says so where people and monitors look."""
 
-from pathlib import Path
-
 from daemon.clock import Clock
 from daemon.core.commands import Policy
 from daemon.engine import Engine
@@ -10,21 +8,18 @@ from daemon.operations.snapshots import Snapshots
 from daemon.operations.status import reasons, trouble, voice
 from daemon.pins import Pins
 from daemon.prompts.library import PromptLibrary
-from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from drivers.pyvoip import Driver, Options
 from tests.drivers.pyvoip.test_guards import astray
 from tests.gateway import until
 
 
-def test_signalling_that_is_dead_shows_in_status_and_health(tmp_path: Path) -> None:
+def test_signalling_that_is_dead_shows_in_status_and_health(store: Store) -> None:
     """There used to be a daemon whose signalling was dead for good, "ready" in status and healthy."""
-    store = Store(SqliteDatabase(tmp_path / "pinwheel.db"))
     driver = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray)
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
     lane = VoiceLane(engine, driver, PromptLibrary({}), Manner(), max_calls=1, a_second=1)
     snapshots = Snapshots(engine, None, lane)
-    store.open()
     driver.open(lambda _: None)
     try:
         until(lambda: trouble(snapshots.take()) == "voice is dead", "a health check that fails")
@@ -32,4 +27,3 @@ def test_signalling_that_is_dead_shows_in_status_and_health(tmp_path: Path) -> N
         assert voice(snapshots.take().voice)["state"] == "failed"
     finally:
         driver.close()
-        store.close()

@@ -25,11 +25,10 @@ from daemon.core.model import (
 from daemon.operations.retention import Retaining, number_hash
 from daemon.store.contract import StoreUnusable
 from daemon.store.retention import DAY, horizon
-from daemon.store.sqlite.library import sqlite
 from daemon.store.sqlite.upkeep import SqliteUpkeep
 from daemon.store.store import Store
 from tests.daemon.core.story import request
-from tests.daemon.store.writes import act, connection, insert, update
+from tests.daemon.store.writes import act, connection, insert, locked, update
 from tests.daemon.store.writes import run as write
 
 T = TypeVar("T")
@@ -170,14 +169,10 @@ def test_steps_are_small(store: Store) -> None:
 
 def test_a_disk_that_takes_nothing_is_survived(store: Store, tmp_path: Path) -> None:
     add(store, verified(named(1, day(0))))
-    held = sqlite.connect(str(tmp_path / "pinwheel.db"), isolation_level=None)
-    held.execute("BEGIN IMMEDIATE")
-    connection(store).execute("PRAGMA busy_timeout=1")
-    (refused,) = write(store, act(Note("incoming", None), at=day(1)))
-    assert isinstance(refused, StoreUnusable)
-    assert not any(turn(store, Retention(requests=1), day(9)).values())
-    held.execute("ROLLBACK")
-    held.close()
+    with locked(tmp_path, store):
+        (refused,) = write(store, act(Note("incoming", None), at=day(1)))
+        assert isinstance(refused, StoreUnusable)
+        assert not any(turn(store, Retention(requests=1), day(9)).values())
     assert turn(store, Retention(requests=1), day(9))["requests"] == 1
 
 

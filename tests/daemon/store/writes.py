@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from daemon.core.batch import needs
@@ -13,7 +16,7 @@ from daemon.core.model import Action, Request
 from daemon.core.working_set import WorkingSet
 from daemon.store.batches import Decide
 from daemon.store.sqlite.database import SqliteDatabase
-from daemon.store.sqlite.library import Connection
+from daemon.store.sqlite.library import Connection, sqlite
 from daemon.store.store import Store
 from drivers import NATIONAL_DIGITS
 from tests.daemon.core.story import request, started
@@ -58,6 +61,15 @@ def hold(store: Store, until: threading.Event) -> "asyncio.Future[Decision]":
         return EPOCH, NOTHING
 
     return store.submit(AddNote("", None, ""), decide)
+
+
+@contextmanager
+def locked(directory: Path, store: Store) -> Iterator[None]:
+    """Nothing can be written."""
+    connection(store).execute("PRAGMA busy_timeout=0")
+    with closing(sqlite.connect(str(directory / "pinwheel.db"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
 
 
 def connection(store: Store) -> Connection:
