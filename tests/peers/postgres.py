@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 
+from daemon.store.postgres.address import Address
 from tests.gateway import until
 
 PORT = 5432  # in the name of the Unix socket only: nothing listens on TCP
@@ -120,6 +121,10 @@ class Cluster:
         name = next(self._names)
         self.execute(f"CREATE DATABASE {name}")
         return name
+
+    def new_address(self) -> Address:
+        """That of one that is empty, with the password."""
+        return Address.of(self.url(self.new_database()), PASSWORD)
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), password=PASSWORD, autocommit=True) as connection:

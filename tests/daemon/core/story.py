@@ -1,10 +1,15 @@
 """Requests told as one readable line: "0 sms A | 125 tts A | 305 tts B | 605 expired"."""
 
+from dataclasses import replace
+
 from daemon.core.machine import advance, pin_letter
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
-from daemon.core.model import Deliver, Event, Request, Requested, Step, StepDue
+from daemon.core.model import Attempt, Deliver, Event, Request, Requested, Status, Step, StepDue
 from daemon.core.workflows import WORKFLOWS, effective_expiry, with_wait
+
+ABROAD, NATIONAL, OTHER = "447700900123", "07700900123", "447700900199"
+"""A number, the same in its national form, and another one."""
 
 # pin_expiry, next_event_wait -> the story; the first three rows are the guide "Changing default timings"
 REFERENCE = [
@@ -34,7 +39,7 @@ def request(
     """A new request at time 0, before its first event; pin_expiry and next_event_wait in seconds."""
     return Request(
         id="0" * 32,
-        number="447700900123",
+        number=ABROAD,
         brand="Acme",
         locale="en-gb",
         code_length=4,
@@ -45,6 +50,11 @@ def request(
         created_at=s(0),
         sealed_pin="sealed" if own_pin else "",
     )
+
+
+def of(row: int, number: str = ABROAD, *attempts: Attempt, status: Status = Status.IN_PROGRESS) -> Request:
+    """A request that its id puts into this row."""
+    return replace(request(1), id=f"{row:032x}", number=number, attempts=attempts, status=status)
 
 
 def given(wish: int | None) -> Ms | None:

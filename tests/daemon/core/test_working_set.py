@@ -52,17 +52,12 @@ from daemon.core.model import (
 from daemon.core.outcomes import Accepted
 from daemon.core.quota import MONTH
 from daemon.core.working_set import WorkingSet
-from tests.daemon.core.story import request, started
+from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of, started
 
 ACME = Caller("acme")
-ABROAD, NATIONAL, OTHER = "447700900123", "07700900123", "447700900199"
 ENDING = ABROAD[-7:]
 REPORT = Report(ABROAD, "7", "sim1", s(1), True, "", ending=ENDING)
 REPORTED = Needs(reports=frozenset((ReportKey(ABROAD, ENDING, "7", "sim1", s(1)),)))
-
-
-def of(row: int, number: str = ABROAD, *attempts: Attempt, status: Status = Status.IN_PROGRESS) -> Request:
-    return replace(request(1), id=f"{row:032x}", number=number, attempts=attempts, status=status)
 
 
 def sent(step: int = 0, *, at: int = 2, reference: str = "7", device: str = "sim1") -> Attempt:

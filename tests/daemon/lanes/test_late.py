@@ -6,7 +6,7 @@ The lane, the engine and the store are the daemon's own, in this process, so tha
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -34,6 +34,7 @@ from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver
 from tests.daemon.core.story import request
+from tests.daemon.lanes.waiting import until
 from tests.daemon.store.writes import connection, hold, locked
 from tests.drivers.serial.driving import FAST
 
@@ -85,12 +86,6 @@ async def start(engine: Engine, number: str) -> str:
     new = replace(plan, created_at=engine.clock.now(), id=f"{int(number):032x}", number=number)
     await engine.do(Start(Caller(), new))
     return new.id
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def lost(engine: Engine, modem: SimulatedModem, *, accepted: bool) -> str:

@@ -1,7 +1,6 @@
 """A lane keeps a few hundred messages, the first to die; the others wait in the store."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.clock import Clock
@@ -17,6 +16,7 @@ from daemon.pins import Pins
 from daemon.store.contract import FIRST
 from daemon.store.store import Store
 from tests.daemon.core.story import request, started
+from tests.daemon.lanes.waiting import until
 from tests.daemon.store.writes import insert, run
 
 DIES = s(1000)
@@ -52,12 +52,6 @@ class Lane:
     @property
     def numbers(self) -> list[int]:
         return [int(message.job.request_id, 16) for message in self.backlog]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def test_what_the_last_run_left_comes_in_pages_each_message_once_and_the_first_to_die_first(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Commands in batches of any sizes end as they do one at a time, on dictionaries and on SQLite."""
+"""Commands in batches of any sizes end as they do one at a time, on dictionaries and on both databases."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -40,16 +40,14 @@ from daemon.core.outcomes import Accepted, Busy, Gone, WrongCode, WrongTooOften
 from daemon.store.batches import Operation, carry_out
 from daemon.store.contract import Database, StoreUnusable
 from daemon.store.copying import TABLES as COPIED
-from daemon.store.postgres.address import Address
 from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.sqlite.database import SqliteDatabase
-from tests.daemon.core.story import request
+from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, request
 from tests.daemon.store.dictionaries import Dictionaries
-from tests.peers.postgres import PASSWORD, Cluster
+from tests.peers.postgres import Cluster
 
 ACME, BOLT = Caller("acme"), Caller("bolt")
 POLICY = Policy(cancel_after=s(0), cancel_before_event=0, on_refused="next", resend={"sim1": True})
-ABROAD, NATIONAL, OTHER = "447700900123", "07700900123", "447700900199"
 IDS = [f"{number:032x}" for number in range(1, 9)]
 STANDING = 4  # of them, which are there before
 TABLES = ("attempt", '"check"', "history", "sent", "meta", "request")
@@ -179,7 +177,7 @@ def test_batches_on_sqlite_end_as_one_at_a_time_on_dictionaries(
 
 @pytest.fixture(scope="module")
 def remote(postgres: Cluster) -> Iterator[PostgresDatabase]:
-    opened = PostgresDatabase(Address.of(postgres.url(postgres.new_database()), PASSWORD))
+    opened = PostgresDatabase(postgres.new_address())
     opened.open()
     yield opened
     opened.close()

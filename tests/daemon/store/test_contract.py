@@ -32,28 +32,23 @@ from daemon.core.model import (
 from daemon.core.quota import MONTH
 from daemon.ids import masked
 from daemon.store.contract import FIRST, Check, Database, Place, StoreUnusable
-from daemon.store.postgres.address import Address
 from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from tests.daemon.store.writes import Write, act, found, insert, meant, named, run, running_for, update
-from tests.peers.postgres import PASSWORD, Cluster
+from tests.peers.postgres import Cluster
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = Store(_sqlite(tmp_path) if request.param == "sqlite" else _postgres(request.getfixturevalue("postgres")))
+    database: Database = SqliteDatabase(tmp_path / "pinwheel.db")
+    if request.param == "postgres":
+        server: Cluster = request.getfixturevalue("postgres")
+        database = PostgresDatabase(server.new_address())
+    opened = Store(database)
     opened.open()
     yield opened
     opened.close()
-
-
-def _sqlite(folder: Path) -> Database:
-    return SqliteDatabase(folder / "pinwheel.db")
-
-
-def _postgres(server: Cluster) -> Database:
-    return PostgresDatabase(Address.of(server.url(server.new_database()), PASSWORD))
 
 
 def test_a_request_comes_back_as_it_went_in(store: Store) -> None:

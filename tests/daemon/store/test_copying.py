@@ -11,10 +11,9 @@ from daemon.assembly import assemble
 from daemon.config import parse
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import META, TABLES, Row, Side, Table, copy
-from daemon.store.postgres.address import Address
 from daemon.store.postgres.tables import PostgresTables
 from daemon.store.sqlite.tables import SqliteTables
-from tests.peers.postgres import PASSWORD, Cluster
+from tests.peers.postgres import Cluster
 
 REQUESTS = 1500  # more than one page
 
@@ -71,13 +70,9 @@ def sqlite(tmp_path: Path) -> Iterator[SqliteTables]:
     side.close()
 
 
-def of(postgres: Cluster, database: str) -> Address:
-    return Address.of(postgres.url(database), PASSWORD)
-
-
 @pytest.fixture
 def remote(postgres: Cluster) -> Iterator[PostgresTables]:
-    side = PostgresTables(of(postgres, postgres.new_database()))
+    side = PostgresTables(postgres.new_address())
     yield side
     side.close()
 

@@ -19,7 +19,7 @@ from daemon.store.postgres.connection import ANSWER_S, RECOVER_S
 from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.postgres.schema import MIGRATIONS
 from tests.gateway import until
-from tests.peers.postgres import PASSWORD, PORT, Cluster
+from tests.peers.postgres import PORT, Cluster
 
 AT_ONCE_S = 1.0
 NOTE = Changes(history=[HistoryLine(EPOCH, "", "note", None, "a note")])
@@ -27,7 +27,7 @@ NOTE = Changes(history=[HistoryLine(EPOCH, "", "note", None, "a note")])
 
 @pytest.fixture
 def address(postgres: Cluster) -> Address:
-    return Address.of(postgres.url(postgres.new_database()), PASSWORD)
+    return postgres.new_address()
 
 
 @pytest.fixture
@@ -53,6 +53,11 @@ def refused_at_once(database: PostgresDatabase) -> bool:
     with pytest.raises(StoreUnusable, match="cannot use the database"):
         database.load(Needs(new=1))
     return time.monotonic() - began < AT_ONCE_S
+
+
+def known_as_stale(database: PostgresDatabase) -> bool:
+    database.recover()
+    return bool(database.stale)
 
 
 def works_again(database: PostgresDatabase) -> bool:
@@ -170,12 +175,7 @@ def test_a_gateway_whose_database_had_another_one_meanwhile_begins_anew(
     other = PostgresDatabase(address)
     other.open()
     other.close()
-
-    def stale() -> bool:
-        database.recover()
-        return bool(database.stale)
-
-    until(stale, "it is known to be stale")
+    until(lambda: known_as_stale(database), "it is known to be stale")
     with pytest.raises(StoreUnusable):
         database.save(setting("of the past"))
     assert "another pinwheeld has had the database" in database.stale
@@ -259,11 +259,6 @@ def test_a_gateway_that_has_denied_what_was_done_begins_anew(line: Line, public_
     with pytest.raises(StoreUnusable):
         database.save(NOTE)
     line.stays_cut = False
-
-    def stale() -> bool:
-        database.recover()
-        return bool(database.stale)
-
-    until(stale, "it is known to be stale")
+    until(lambda: known_as_stale(database), "it is known to be stale")
     assert "answered as failed" in database.stale
     database.close()

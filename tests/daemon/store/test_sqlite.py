@@ -130,19 +130,6 @@ def test_a_database_of_seconds_loses_nothing_when_it_becomes_one_of_milliseconds
     store.close()
 
 
-def test_everything_is_there_after_closing_and_opening(tmp_path: Path) -> None:
-    first = Store(SqliteDatabase(tmp_path / "p.db"))
-    first.open()
-    run(first, insert(named(1)))
-    assert first.meta("clock origin", "5") == "5"
-    first.close()
-    second = Store(SqliteDatabase(tmp_path / "p.db"))
-    second.open()
-    assert second.reading.request(named(1).id) == (1, named(1))
-    assert second.meta("clock origin", "6") == "5"
-    second.close()
-
-
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277])
 @pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o640])
 def test_nobody_else_may_read_the_files_whatever_the_umask(tmp_path: Path, umask: int, before: int | None) -> None:
@@ -168,12 +155,6 @@ def test_nobody_else_may_read_the_files_whatever_the_umask(tmp_path: Path, umask
 def test_a_second_daemon_is_kept_out(tmp_path: Path) -> None:
     with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
         Store(SqliteDatabase(tmp_path / "pinwheel.db")).open()
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "p.db").write_bytes(b"certainly not SQLite" * 100)
-    with pytest.raises(StoreUnusable, match="cannot open the database"):
-        Store(SqliteDatabase(tmp_path / "p.db")).open()
 
 
 def test_a_database_of_a_newer_pinwheel_is_refused(tmp_path: Path) -> None:

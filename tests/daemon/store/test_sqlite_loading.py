@@ -13,9 +13,8 @@ from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, S
 from daemon.store.contract import FIRST, Check, Place
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.reading import SqliteReading
-from tests.daemon.core.story import request
+from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of
 
-ABROAD, NATIONAL, OTHER = "447700900123", "07700900123", "447700900199"
 SENT, SENDING = AttemptState.SENT, AttemptState.SENDING
 
 
@@ -32,10 +31,6 @@ def reading(database: SqliteDatabase) -> Iterator[SqliteReading]:
     opened = database.reader()
     yield opened
     opened.close()
-
-
-def of(row: int, number: str = ABROAD, *attempts: Attempt, status: Status = Status.IN_PROGRESS) -> Request:
-    return replace(request(1), id=f"{row:032x}", number=number, attempts=attempts, status=status)
 
 
 def attempt(
