@@ -8,7 +8,7 @@ import pytest
 
 from daemon.core.commands import NOTHING, AddNote, Command, Decision, Loaded
 from daemon.core.milliseconds import EPOCH, Ms
-from daemon.core.model import Note
+from daemon.core.model import Action, Note
 from daemon.store.batches import MAX_BATCH, Batches
 from daemon.store.contract import Database
 from tests.daemon.store.dictionaries import Dictionaries
@@ -43,6 +43,19 @@ def note(kind: str) -> Any:
     return lambda *_: (EPOCH, Decision((Note(kind),)))
 
 
+class Hold:
+    """A command that keeps the thread busy until it may go on."""
+
+    def __init__(self, *actions: Action) -> None:
+        self.decision = Decision(actions)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, _: Command, __: Loaded) -> tuple[Ms, Decision]:
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return EPOCH, self.decision
+
+
 def kinds(database: Watched) -> list[str]:
     return [line.kind for line in database.history]
 
@@ -66,22 +79,17 @@ def test_what_was_submitted_is_saved_before_the_thread_ends() -> None:
 
 
 def test_what_comes_while_it_saves_shares_the_next_commit_and_it_is_busy_meanwhile() -> None:
-    database, go_on, begun = Watched(), threading.Event(), threading.Event()
+    database, hold = Watched(), Hold(Note("first"))
     batches = started(database)
 
-    def wait(_: Command, __: Loaded) -> tuple[Ms, Decision]:
-        begun.set()
-        assert go_on.wait(20)
-        return EPOCH, Decision((Note("first"),))
-
     async def main() -> None:
-        first = batches.submit(NOTE, wait, nobody)
-        await asyncio.to_thread(begun.wait, 20)
+        first = batches.submit(NOTE, hold, nobody)
+        await asyncio.to_thread(hold.begun.wait, 20)
         rest = []
         for kind in "abc":  # a turn each
             rest.append(batches.submit(NOTE, note(kind), nobody))
             await asyncio.sleep(0)
-        go_on.set()
+        hold.go_on.set()
         await asyncio.gather(first, *rest)
         batches.close()
 
@@ -92,22 +100,17 @@ def test_what_comes_while_it_saves_shares_the_next_commit_and_it_is_busy_meanwhi
 
 
 def test_turns_that_are_large_do_not_all_share_one_commit() -> None:
-    database, go_on, begun = Watched(), threading.Event(), threading.Event()
+    database, hold = Watched(), Hold()
     batches = started(database)
 
-    def wait(_: Command, __: Loaded) -> tuple[Ms, Decision]:
-        begun.set()
-        assert go_on.wait(20)
-        return EPOCH, NOTHING
-
     async def main() -> None:
-        held = batches.submit(NOTE, wait, nobody)
-        await asyncio.to_thread(begun.wait, 20)
+        held = batches.submit(NOTE, hold, nobody)
+        await asyncio.to_thread(hold.begun.wait, 20)
         rest = []
         for _ in range(3):
             rest += [batches.submit(NOTE, note("x"), nobody) for _ in range(MAX_BATCH)]
             await asyncio.sleep(0)
-        go_on.set()
+        hold.go_on.set()
         await asyncio.gather(held, *rest)
         batches.close()
 
@@ -172,21 +175,16 @@ def test_the_database_may_recover_in_a_pause_and_work_goes_on_after_it() -> None
 
 def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
     """Whoever waited is gone with it; what was submitted is saved."""
-    database, go_on, begun = Watched(), threading.Event(), threading.Event()
+    database, hold = Watched(), Hold(Note("a"))
     batches = started(database)
 
-    def wait(_: Command, __: Loaded) -> tuple[Ms, Decision]:
-        begun.set()
-        assert go_on.wait(20)
-        return EPOCH, Decision((Note("a"),))
-
     async def leave() -> None:
-        batches.submit(NOTE, wait, nobody)
+        batches.submit(NOTE, hold, nobody)
         await asyncio.sleep(0)
 
     asyncio.run(leave())
-    assert begun.wait(20)  # its batch has one loop only
-    go_on.set()
+    assert hold.begun.wait(20)  # its batch has one loop only
+    hold.go_on.set()
 
     async def main() -> None:
         await batches.submit(NOTE, note("b"), nobody)
