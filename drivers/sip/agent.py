@@ -36,7 +36,7 @@ class UserAgent:
     servers: Servers
     timers: Timers = field(default_factory=Timers)
     registration: Registration | None = None
-    outbox: list[tuple[bytes, Address]] = field(default_factory=list)
+    outbox: list[tuple[bytes, Address]] = field(default_factory=list, repr=False)
     calls: dict[str, OutgoingCall] = field(default_factory=dict)
     _ended: dict[str, float] = field(default_factory=dict)
     _sessions: SessionTimers = field(default_factory=SessionTimers)

@@ -3,7 +3,7 @@
 Nothing here changes a call; the agent asks the call what a request does to it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from drivers.sip.address import Address, Kind
 from drivers.sip.body import SDP, description
@@ -25,7 +25,7 @@ class Reply:
     status: int
     reason: str
     headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def ok(self) -> bool:

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.sip.agent import UserAgent
+from drivers.sip.failover import Servers
+from drivers.sip.message import Message
+from drivers.sip.negotiation import Negotiation
+from drivers.sip.requester import Identity
 from drivers.sip.sdes import Crypto, Suite, new_cryptos
-from drivers.sip.sdp import Direction, FarEnd, NoAudio, answer, offer, offer_again, respond
+from drivers.sip.sdp import Direction, FarEnd, NoAudio, Section, answer, offer, offer_again, respond
 
 PLAIN = offer("192.0.2.1", 40000, 7)
 CRYPTOS = new_cryptos()
@@ -293,6 +298,20 @@ def test_each_suite_is_offered_with_a_key_of_its_own_that_no_repr_shows() -> Non
     assert b"m=audio 40000 RTP/SAVP" in SECURE
     assert b"crypto" not in PLAIN
     assert all(lines[i][2].decode() in str(CRYPTOS[i]) and "key" not in repr(CRYPTOS[i]) for i in (0, 1))
+
+
+def test_no_key_shows_in_what_holds_a_description() -> None:
+    """There used to be keys in the repr of a reply and of what an agent has to send."""
+    ours = UserAgent(Identity("sip:gw@d", "gw", "192.0.2.1:5060"), Servers([("198.51.100.2", 5060)]))
+    call = ours.call("sip:a@d", SECURE, 0.0)
+    session = Negotiation(SECURE)
+    session.confirm(Message((), secure(THEIRS)))
+    reply = session.take_offer(Message((), method="INVITE"))
+    section = Section("", "", "", {"crypto": (THEIRS,)})
+    assert b"inline:" in ours.outbox[0][0]
+    assert b"inline:" in reply.body
+    shown = [each for each in (ours, call, session, reply, section) if "inline:" in repr(each)]
+    assert shown == []
 
 
 def test_the_answers_line_picks_suite_and_keys() -> None:
