@@ -150,15 +150,17 @@ class ClientTransaction:
 
 def acknowledge(invite: Message, response: Message) -> Message:
     """The ACK to a final response of 300 and above: part of the transaction, same branch (17.1.1.3)."""
-    headers = [(name, value) for name, value in invite.headers if name in ("from", "call-id", "max-forwards", "route")]
-    headers += [("via", invite.all("via")[0]), ("to", response.get("to"))]
-    headers += [("cseq", f"{invite.cseq[0]} ACK")]
-    return Message(tuple(headers), method="ACK", uri=invite.uri)
+    return _beside(invite, "ACK", response.get("to"))
 
 
 def cancel(invite: Message) -> Message:
     """The CANCEL of an INVITE that has had a provisional response: same branch, same CSeq number (9.1)."""
-    kept = ("from", "to", "call-id", "max-forwards", "route")
+    return _beside(invite, "CANCEL", invite.get("to"))
+
+
+def _beside(invite: Message, method: str, to: str) -> Message:
+    """A request that goes the way of an INVITE, with its branch and CSeq number."""
+    kept = ("from", "call-id", "max-forwards", "route")
     headers = [(name, value) for name, value in invite.headers if name in kept]
-    headers += [("via", invite.all("via")[0]), ("cseq", f"{invite.cseq[0]} CANCEL")]
-    return Message(tuple(headers), method="CANCEL", uri=invite.uri)
+    headers += [("via", invite.all("via")[0]), ("to", to), ("cseq", f"{invite.cseq[0]} {method}")]
+    return Message(tuple(headers), method=method, uri=invite.uri)
