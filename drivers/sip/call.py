@@ -11,9 +11,9 @@ from drivers.sip.address import Address
 from drivers.sip.body import key_pressed
 from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing, q850_cause, retry_after
 from drivers.sip.call_requests import CallRequests, Outgoing
-from drivers.sip.dialog import Dialog, tag_of
+from drivers.sip.dialog import Dialog
 from drivers.sip.fork import Fork
-from drivers.sip.message import Message
+from drivers.sip.message import Message, tag_of
 from drivers.sip.replies import OK, UNKNOWN_CALL, Reply
 from drivers.sip.requester import Requester
 from drivers.sip.sdp import FarEnd, NoAudio

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from drivers.sip.address import Address
-from drivers.sip.message import Message, parameters
+from drivers.sip.message import Message, parameters, tag_of
 from drivers.sip.negotiation import Negotiation
 from drivers.sip.uri import NameAddr, Uri, read_uris
 
@@ -115,8 +115,3 @@ def half_of(interval_s: int) -> float:
 def contact_of(message: Message) -> Uri | None:
     """The first Contact that a request can be sent to."""
     return next((contact.uri for contact in read_uris(message.all("contact"))), None)
-
-
-def tag_of(value: str) -> str:
-    """The tag of a From or To, "" if it has none."""
-    return parameters(value).get("tag", "")

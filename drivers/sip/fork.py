@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from drivers.sip.address import Address
-from drivers.sip.dialog import Dialog, dialog_from, tag_of
-from drivers.sip.message import Message
+from drivers.sip.dialog import Dialog, dialog_from
+from drivers.sip.message import Message, tag_of
 
 MOST_PHONES = 32  # of one call whose early dialogs are kept
 

@@ -266,3 +266,8 @@ def parameters(value: str) -> dict[str, str]:
     behind = split(value, ";") if value.lstrip().startswith(";") else split(value, ";")[1:]
     pairs = (part.partition("=") for part in behind)
     return {name.strip().lower(): unquoted(content.strip()) for name, _, content in pairs if name.strip()}
+
+
+def tag_of(value: str) -> str:
+    """The tag of a From or To, "" if it has none."""
+    return parameters(value).get("tag", "")

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from drivers.sip.address import Address, Timers
-from drivers.sip.message import Malformed, Message, parameters
+from drivers.sip.message import Malformed, Message, tag_of
 from drivers.sip.uri import via_from
 
 MAGIC_COOKIE = "z9hG4bK"  # begins a branch that is unique (8.1.1.7)
@@ -209,4 +209,4 @@ def _sent_by(via: str) -> str:
 
 def ack_key(request: Message) -> Key:
     """Call-ID, the far end's tag and CSeq number: what an ACK to a 2xx shares with its INVITE (13.2.2.4)."""
-    return request.get("call-id"), parameters(request.get("from")).get("tag", ""), str(request.cseq[0])
+    return request.get("call-id"), tag_of(request.get("from")), str(request.cseq[0])
