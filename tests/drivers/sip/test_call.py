@@ -4,8 +4,8 @@ import pytest
 
 from drivers.sip.call import OutgoingCall
 from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing
-from drivers.sip.message import Message
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, placed, reply, sent
+from drivers.sip.message import parse
+from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, asked, placed, reply, sent, with_headers
 from tests.drivers.sip.test_dialog import described
 
 RELIABLE = (("require", "100rel"), ("rseq", "7"))
@@ -18,20 +18,6 @@ def kinds(call: OutgoingCall) -> list[type[CallEvent]]:
 def end(call: OutgoingCall) -> Ended:
     (found,) = [event for event in call.events if isinstance(event, Ended)]
     return found
-
-
-def far(ack: Message, method: str, *headers: tuple[str, str], body: bytes = b"", cseq: int = 5) -> bytes:
-    """A request of the far end within the dialog of a call that was answered."""
-    fields = (
-        ("via", f"SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{method}{cseq}"),
-        ("from", ack.get("to")),
-        ("to", ack.get("from")),
-        ("call-id", ack.get("call-id")),
-        ("cseq", f"{cseq} {method}"),
-        ("contact", "<sip:far@192.0.2.1:5060>"),
-        *headers,
-    )
-    return Message(fields, body, method=method, uri="sip:gw@192.0.2.9:5060").encode()
 
 
 # --- ringing --------------------------------------------------------------------------------------------------
@@ -183,8 +169,8 @@ def test_a_call_that_we_hang_up_was_ended_by_us() -> None:
 
 def test_a_call_that_the_far_end_hangs_up_was_not() -> None:
     ours = agent()
-    call, ack = answered(ours)
-    ours.receive(far(ack, "BYE", ("reason", "Q.850;cause=16")), FIRST, 2.0)
+    call, _ = answered(ours)
+    ours.receive(asked(call, "BYE", 5, ("reason", "Q.850;cause=16")), FIRST, 2.0)
     assert [message.status for message, _ in sent(ours)] == [200]
     assert end(call) == Ended(200, "", by_us=False, cause=16)
 
@@ -208,55 +194,53 @@ def test_a_call_that_is_abandoned_says_why_and_that_it_was_not_us() -> None:
 # --- within the dialog ----------------------------------------------------------------------------------------
 
 
-def info(ack: Message, key: str, cseq: int = 5) -> bytes:
-    return far(ack, "INFO", ("content-type", "application/dtmf-relay"), body=f"Signal={key}\r\n".encode(), cseq=cseq)
+def info(call: OutgoingCall, key: str, cseq: int) -> bytes:
+    typed = ("content-type", "application/dtmf-relay")
+    return asked(call, "INFO", cseq, typed, body=f"Signal={key}\r\n".encode())
 
 
 def test_a_key_counts_while_the_call_stands() -> None:
     ours = agent()
-    call, ack = answered(ours)
-    ours.receive(info(ack, "1"), FIRST, 2.0)
-    ours.receive(far(ack, "INFO", ("content-type", "text/plain"), body=b"hello", cseq=6), FIRST, 2.1)
+    call, _ = answered(ours)
+    ours.receive(info(call, "1", 5), FIRST, 2.0)
+    ours.receive(asked(call, "INFO", 6, ("content-type", "text/plain"), body=b"hello"), FIRST, 2.1)
     ours.hang_up(call, 2.2)
-    ours.receive(info(ack, "2", cseq=7), FIRST, 2.3)
+    ours.receive(info(call, "2", 7), FIRST, 2.3)
     assert [event.digit for event in call.events if isinstance(event, Keyed)] == ["1"]
 
 
 @pytest.mark.parametrize("header", ["call-id", "from", "to"])
 def test_a_request_of_another_dialog_is_not_obeyed(header: str) -> None:
     ours = agent()
-    call, ack = answered(ours)
-    foreign = far(ack.with_headers((header, "<sip:x@y>;tag=other")), "BYE")
-    ours.receive(foreign, FIRST, 2.0)
+    call, _ = answered(ours)
+    foreign = with_headers(parse(asked(call, "BYE", 5)), (header, "<sip:x@y>;tag=other"))
+    ours.receive(foreign.encode(), FIRST, 2.0)
     assert [message.status for message, _ in sent(ours)] == [481]
     assert kinds(call) == [Answered]
 
 
 def test_a_new_description_moves_the_audio_once() -> None:
     ours = agent()
-    call, ack = answered(ours)
+    call, _ = answered(ours)
     for cseq, port in ((5, 4000), (6, 4000), (7, 4002)):
-        ours.receive(
-            far(ack, "UPDATE", ("content-type", "application/sdp"), body=described(port), cseq=cseq), FIRST, cseq
-        )
+        ours.receive(asked(call, "UPDATE", cseq, body=described(port)), FIRST, cseq)
     assert [event.audio.port for event in call.events if isinstance(event, Moved)] == [4000, 4002]
 
 
 def test_an_offer_for_a_call_that_is_over_is_for_none() -> None:
     ours = agent()
-    call, ack = answered(ours)
+    call, _ = answered(ours)
     ours.hang_up(call, 2.0)
     sent(ours)
-    ours.receive(far(ack, "UPDATE", ("content-type", "application/sdp"), body=described(4000)), FIRST, 2.1)
+    ours.receive(asked(call, "UPDATE", 5, body=described(4000)), FIRST, 2.1)
     assert [message.status for message, _ in sent(ours)] == [481]
 
 
 def test_an_invite_without_an_offer_is_answered_by_one_and_its_ack_has_the_answer() -> None:
     ours = agent()
-    call, ack = answered(ours)
-    ours.receive(far(ack, "INVITE"), FIRST, 2.0)
+    call, _ = answered(ours)
+    ours.receive(asked(call, "INVITE", 5), FIRST, 2.0)
     assert [(message.status, b"m=audio" in message.body) for message, _ in sent(ours)] == [(200, True)]
-    typed = ("content-type", "application/sdp")
-    ours.receive(far(ack, "ACK", typed, body=described(4004)), FIRST, 2.1)
-    ours.receive(far(ack, "ACK", typed, body=described(4006)), FIRST, 2.2)
+    for at, port in ((2.1, 4004), (2.2, 4006)):
+        ours.receive(asked(call, "ACK", 5, body=described(port), branch="ack"), FIRST, at)
     assert [event.audio.port for event in call.events if isinstance(event, Moved)] == [4004]
