@@ -26,7 +26,7 @@ from drivers.sip.message import Framer, Malformed, Message, parameters, parse, s
 from drivers.sip.sdp import NoAudio, answer, respond
 from drivers.sip.uri import uri_from, via_from
 from drivers.sip.validation import refusal
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, sent
+from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, sent, with_headers
 from tests.drivers.sip.test_malformed import asked
 from tests.steps import grows_linearly, steps
 
@@ -280,5 +280,5 @@ def told(ours: UserAgent, call_id: str, kind: str, octets: bytes) -> bytes:
     invite = Message(
         (("from", f"<{call.identity.uri}>;tag={call.requester.tag}"), ("to", f"<{call.uri}>"), ("call-id", call_id))
     )
-    whole = parse(asked("INFO")(invite)).with_headers(("content-type", kind))
+    whole = with_headers(parse(asked("INFO")(invite)), ("content-type", kind))
     return Message(whole.headers, octets, method="INFO", uri=whole.uri).encode()

@@ -76,11 +76,6 @@ class Message:
         vias = self.all("via")
         return parameters(vias[0]).get("branch", "") if vias else ""
 
-    def with_headers(self, *headers: tuple[str, str]) -> "Message":
-        """The same with these headers in place of others of their names."""
-        names = {name for name, _ in headers}
-        return replace(self, headers=(*(h for h in self.headers if h[0] not in names), *headers))
-
     def encode(self) -> bytes:
         start = f"{self.method} {self.uri} SIP/2.0" if self.method else f"SIP/2.0 {self.status} {self.reason}"
         lines = [start, *(f"{_shown(name)}: {value}" for name, value in self.headers if name != "content-length")]

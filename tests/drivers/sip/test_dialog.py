@@ -10,7 +10,19 @@ from drivers.sip.message import Message, parameters, parse
 from drivers.sip.registration import Registration
 from drivers.sip.sdes import KEY_OCTETS, Suite
 from drivers.sip.sdp import offer
-from tests.drivers.sip.test_agent import FIRST, SDP, SECOND, agent, answered, asked, placed, reply, sent, statuses
+from tests.drivers.sip.test_agent import (
+    FIRST,
+    SDP,
+    SECOND,
+    agent,
+    answered,
+    asked,
+    placed,
+    reply,
+    sent,
+    statuses,
+    with_headers,
+)
 
 ODD = ("192.0.2.1", 5099)  # a server at another port than 5060
 RELIABLE = (("require", "100rel"), ("rseq", "1"))
@@ -369,7 +381,7 @@ def test_requests_with_a_wrong_tag_or_call_id_change_nothing(to_tag: str | None,
         request = parse(asked(call, method, number, body=described(4444), tag=from_tag))
         changed = [("call-id", call_id)] if call_id else []
         changed += [("to", f"<sip:gw@trunk.example>;tag={to_tag}")] if to_tag is not None else []
-        ours.receive(request.with_headers(*changed).encode(), FIRST, 1.1)
+        ours.receive(with_headers(request, *changed).encode(), FIRST, 1.1)
     assert statuses(ours) == [481, 486, 481, 481, 481]
     assert [type(event) for event in call.events] == [Answered]
 
@@ -481,7 +493,7 @@ def test_an_offer_that_is_no_description_is_refused(
 ) -> None:
     ours = agent()
     call, _ = answered(ours)
-    request = parse(asked(call, method, 1, body=described(4444))).with_headers(*headers)
+    request = with_headers(parse(asked(call, method, 1, body=described(4444))), *headers)
     response = told(ours, request.encode())
     assert response.status == status
     if status == 415:
@@ -494,7 +506,7 @@ def test_an_offer_among_other_parts_is_read() -> None:
     call, _ = answered(ours)
     isup, sdp = (b"--b\r\nContent-Type: application/%s\r\n\r\n" % kind for kind in (b"isup", b"sdp"))
     body = isup + b"c=IN IP4 10.0.0.1\r\n" + sdp + described(4444) + b"\r\n--b--\r\n"
-    request = parse(asked(call, "INVITE", 1, body=body)).with_headers(("content-type", 'multipart/mixed;boundary="b"'))
+    request = with_headers(parse(asked(call, "INVITE", 1, body=body)), ("content-type", 'multipart/mixed;boundary="b"'))
     assert told(ours, request.encode()).status == 200
     assert ports(call) == [40000, 4444]
 
@@ -534,9 +546,8 @@ def test_a_response_goes_where_the_via_asks_for_it(
     """There used to be a bug: rport was not filled in, and a sent-by port was not looked at."""
     ours = agent()
     call, _ = answered(ours)
-    data = (
-        parse(asked(call, "OPTIONS", 1)).with_headers(("via", via)).encode() if inside else stranger("OPTIONS", via=via)
-    )
+    within = with_headers(parse(asked(call, "OPTIONS", 1)), ("via", via)).encode()
+    data = within if inside else stranger("OPTIONS", via=via)
     for _ in range(2):
         ours.receive(data, NAT, 2.0)
         ((response, destination),) = sent(ours)

@@ -248,13 +248,6 @@ def test_a_message_is_written_as_it_is_usual() -> None:
     assert response.encode().decode() == "\r\n".join(["SIP/2.0 200 OK", *lines])
 
 
-def test_headers_are_replaced_by_their_names() -> None:
-    old = Message((("a", "1"), ("b", "2"), ("a", "3")), b"body", method="INFO", uri="sip:a")
-    new = old.with_headers(("a", "4"), ("c", "5"))
-    assert new.headers == (("b", "2"), ("a", "4"), ("c", "5"))
-    assert (new.body, new.method, new.uri) == (b"body", "INFO", "sip:a")
-
-
 def test_nothing_that_a_message_carries_shows() -> None:
     """Numbers stand in headers, URIs and bodies."""
     shown = repr(Message((("to", "sip:447700900123@d"),), b"447700900123", method="INVITE", uri="sip:447700900123@d"))

@@ -22,7 +22,7 @@ from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
 from tests.drivers.pyvoip.test_driver import driver
 from tests.drivers.pyvoip.test_trunk import state
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, reply, sent
+from tests.drivers.sip.test_agent import FIRST, SDP, agent, reply, sent, with_headers
 from tests.gateway import Gateway, voice_section
 from tests.peers.datagrams import DatagramPeer
 from tests.peers.kamailio import PASSWORD, Kamailio
@@ -155,7 +155,7 @@ class OneRead(OneContact):
 
     def answer(self, request: Message) -> tuple[int, tuple[tuple[str, str], ...]]:
         first = ("contact", request.all("contact")[0])
-        return super().answer(request.with_headers(first))
+        return super().answer(with_headers(request, first))
 
 
 def test_a_registrar_that_reads_one_contact_gets_the_removal_apart() -> None:
@@ -171,7 +171,7 @@ class Rewriter(OneContact):
 
     def answer(self, request: Message) -> tuple[int, tuple[tuple[str, str], ...]]:
         seen = [("contact", f"<sip:gw@203.0.113.9:62000>{value.partition('>')[2]}") for value in request.all("contact")]
-        return super().answer(request.with_headers(*seen))
+        return super().answer(with_headers(request, *seen))
 
 
 def test_a_registrar_that_takes_all_contacts_for_one_keeps_ours() -> None:
@@ -328,7 +328,7 @@ def test_a_binding_that_is_not_kept_is_no_registration() -> None:
     ours = ours_at("192.0.2.9:40001")
     ours.poll(0.0)
     ((register, _),) = sent(ours)
-    answer = parse(reply(register, 200)).with_headers(("contact", f"<{OURS}>;expires=0"))
+    answer = with_headers(parse(reply(register, 200)), ("contact", f"<{OURS}>;expires=0"))
     ours.receive(answer.encode(), FIRST, 0.1)
     assert ours.registration is not None
     assert (ours.registration.registered, ours.registration.due) == (False, 1.1)

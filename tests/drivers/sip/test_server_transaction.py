@@ -5,6 +5,7 @@ import pytest
 from drivers.sip.address import Address, Timers
 from drivers.sip.message import Message
 from drivers.sip.server_transaction import MOST, Event, ServerTransaction, ServerTransactions, key
+from tests.drivers.sip.test_agent import with_headers
 
 FAR = ("192.0.2.1", 5060)
 TIMERS = Timers()
@@ -157,7 +158,7 @@ def test_branches_of_before_rfc_3261_are_told_apart_by_what_else_the_requests_sa
 )
 def test_a_sent_by_is_compared_by_what_it_means(via: str) -> None:
     other = request("INFO", sent_by="pbx.example:5060")
-    assert key(other.with_headers(("via", via))) == key(other)
+    assert key(with_headers(other, ("via", via))) == key(other)
 
 
 def test_a_flood_within_a_call_costs_a_bounded_table() -> None:

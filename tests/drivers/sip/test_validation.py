@@ -6,7 +6,7 @@ from drivers.sip.agent import UserAgent
 from drivers.sip.call_events import Answered, Ended
 from drivers.sip.message import Malformed, Message, parse
 from drivers.sip.validation import for_us, refusal
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, placed, reply, sent
+from tests.drivers.sip.test_agent import FIRST, SDP, agent, placed, reply, sent, with_headers
 from tests.drivers.sip.test_malformed import asked
 
 HEADERS = (
@@ -168,6 +168,6 @@ def test_an_answer_that_went_astray_is_dropped() -> None:
     ours = agent()
     call, invite = placed(ours)
     via = ("via", f"{invite.get('via')}, SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKother")
-    ours.receive(parse(reply(invite, 200, body=SDP)).with_headers(via).encode(), FIRST, 1.0)
+    ours.receive(with_headers(parse(reply(invite, 200, body=SDP)), via).encode(), FIRST, 1.0)
     assert sent(ours) == []
     assert call.events == []
