@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from drivers.sip.address import Address, Kind
 from drivers.sip.body import SDP, description
-from drivers.sip.message import Malformed, Message, split
+from drivers.sip.message import Malformed, Message, parameters, split
 from drivers.sip.uri import via_from
 from drivers.sip.validation import refusal
 
@@ -77,7 +77,7 @@ def response_to(request: Message, reply: Reply, contact: str, source: Address) -
     """A response along the Vias (8.2.6); the topmost says where its request came from (18.2.1, RFC 3581 4)."""
     first, *others = request.all("via")
     to = request.get("to")
-    to += "" if "tag=" in to else ";tag=pinwheel"
+    to += "" if "tag" in parameters(to) else ";tag=pinwheel"
     headers = [("via", stamped(first, source)), *(("via", via) for via in others)]
     headers += [(name, request.get(name)) for name in ("from", "call-id", "cseq")]
     headers += [("to", to), *(("record-route", value) for value in request.all("record-route"))]

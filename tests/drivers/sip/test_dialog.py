@@ -516,6 +516,23 @@ def test_a_request_of_no_call_is_told_so(method: str) -> None:
     assert told(agent(), stranger(method)).status == 481
 
 
+@pytest.mark.parametrize(
+    ("to", "more"),
+    [
+        ("<sip:c@d>", ";tag=pinwheel"),
+        ('"tag=1" <sip:c@d>', ";tag=pinwheel"),
+        ("<sip:c@d;tag=1>;x=y", ";tag=pinwheel"),
+        ("<sip:c@d>;tag=1", ""),
+        ("<sip:c@d>;Tag=1", ""),
+        ("<sip:c@d> ; tag = 1", ""),
+    ],
+)
+def test_a_response_has_one_tag_of_ours(to: str, more: str) -> None:
+    """There used to be two where the far end wrote "Tag", and none where "tag=" stood in a name (8.2.6.2)."""
+    request = with_headers(parse(stranger("OPTIONS")), ("to", to))
+    assert told(agent(), request.encode()).get("to") == to + more
+
+
 def test_options_say_what_we_can_do() -> None:
     response = told(agent(), stranger("OPTIONS"))
     assert {"INVITE", "UPDATE", "CANCEL"} < set(response.all("allow"))
