@@ -116,7 +116,7 @@ class Pacer:
         """Send the audio through a UDP socket, from now on. A broken channel shows in `read`.
 
         utterance: a number of the caller's, repeated in events. hold: after it, silence until `say` or `stop`.
-        listen: to what the callee says, until `Heard` or until we speak. rtcp: a socket for sender reports.
+        listen: to what the callee says, until `Judged` or until we speak. rtcp: a socket for sender reports.
         """
         descriptors = [sock.fileno()] + ([rtcp.fileno()] if rtcp is not None else [])
         self._send(Play(call, media, utterance, hold, listen), descriptors, payload)
