@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from drivers import DeviceState, TrunkStatus
 from drivers.checks import secret, split_port
@@ -222,11 +223,12 @@ class Trunk:
 
     def _keep(self) -> None:
         """Write down where we are reached, before it is registered."""
-        if self.agent is None or self.agent.registration is None or self._transport is None or self._lease.ended:
+        agent, kept = self.agent, self._kept
+        if agent is None or agent.registration is None or kept is None or self._transport is None or self._lease.ended:
             return
-        port = self._transport.local(self.agent.servers.first)[1] if self._subscriber.kind is Kind.UDP else 0
-        found = Bindings(self._subscriber.address_of_record, port, self.agent.registration.contacts)
-        if found != self._kept:
+        port = self._transport.local(agent.servers.first)[1] if self._subscriber.kind is Kind.UDP else 0
+        found = replace(kept, port=port, contacts=agent.registration.contacts)
+        if found != kept:
             self._kept = found
             bindings.write(self._options.state_file, found)
 
