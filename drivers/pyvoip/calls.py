@@ -228,7 +228,6 @@ class Calls:
         self._calls.publish(call)
 
     def _on_event(self, call: PhoneCall, event: CallEvent, now: float) -> None:
-        self._calls.publish(call)
         match event:
             case Ringing():
                 call.course.rang_at = now
@@ -247,6 +246,7 @@ class Calls:
                 self._audio.stop(call)
             case _:
                 assert_never(event)
+        self._calls.publish(call)
 
     def _on_pacer(self, call: PhoneCall, event: PacerEvent, now: float) -> None:
         talk = call.speech.talk

@@ -45,6 +45,18 @@ def answer_with(
     return Message((*kept, ("to", to), *contact, *headers), sdp, status=status, reason="Whatever").encode()
 
 
+def request_after(method: str, invite: Message, *headers: tuple[str, str], body: bytes = b"") -> bytes:
+    """The first request of the callee that answered this INVITE."""
+    kept = (
+        ("via", "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1;rport"),
+        ("from", f"{invite.get('to')};tag=far"),
+        ("to", invite.get("from")),
+        ("call-id", invite.get("call-id")),
+        ("cseq", f"1 {method}"),
+    )
+    return Message((*kept, *headers), body, method=method, uri="sip:gateway").encode()
+
+
 class Callee:
     """A far end on a socket that answers what a test tells it to."""
 
@@ -366,19 +378,28 @@ def test_a_callee_that_moved_hears_the_bye_there_where_signalling_hangs() -> Non
             invite = callee.answer()
             source = callee.asked("ACK", invite)[1]
             phases.wait_for(CallPhase.ANSWERED)
-            headers = (
-                ("via", f"SIP/2.0/UDP {callee.address};branch=z9hG4bKmoved"),
-                ("from", invite.get("to") + ";tag=far"),
-                ("to", invite.get("from")),
-                ("call-id", invite.get("call-id")),
-                ("cseq", "1 UPDATE"),
-                ("contact", f"<sip:far@{there.address}>"),
-            )
-            peer.sendto(Message(headers, method="UPDATE", uri="sip:gateway").encode(), source)
+            peer.sendto(request_after("UPDATE", invite, ("contact", f"<sip:far@{there.address}>")), source)
             processed(peer, source)
             with hanging(opened):
                 assert result(handle).reason == "signalling stopped responding"
                 assert there.asked("BYE", invite)[0].uri == f"sip:far@{there.address}"
+
+
+def test_a_key_that_came_by_info_is_in_the_result_where_signalling_hangs() -> None:
+    """There used to be a result without the last key: it was noted before the key was counted."""
+    with far_end() as peer:
+        callee = Callee(peer)
+        with watched(callee.address) as opened:
+            state(opened, DeviceState.READY)
+            handle, phases = dial(opened, tone(30))
+            invite = callee.answer()
+            source = callee.asked("ACK", invite)[1]
+            phases.wait_for(CallPhase.ANSWERED)
+            peer.sendto(request_after("INFO", invite, ("content-type", "application/dtmf"), body=b"7"), source)
+            processed(peer, source)
+            with hanging(opened):
+                assert result(handle).reason == "signalling stopped responding"
+                assert result(handle).keys == "7"
 
 
 def test_calls_of_signalling_that_hangs_are_reported_when_the_driver_closes() -> None:

@@ -11,7 +11,7 @@ from drivers.pyvoip.locate import media_host
 from drivers.sip.message import Message
 from drivers.sip.sdp import offer
 from tests.drivers.pyvoip.test_driver import BOUND_S, dial, driver, result, tone
-from tests.drivers.pyvoip.test_guards import Callee, answer_with
+from tests.drivers.pyvoip.test_guards import Callee, answer_with, request_after
 from tests.drivers.pyvoip.test_signalling import far_end
 
 MULTIPART = (
@@ -55,19 +55,6 @@ def test_a_name_without_an_address_ends_its_call_and_says_why() -> None:
             assert "has no address" in result(handle).reason
 
 
-def update(invite: Message, sdp: bytes) -> bytes:
-    """UPDATE of the callee that answered."""
-    headers = (
-        ("via", "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1;rport"),
-        ("from", f"{invite.get('to')};tag=far"),
-        ("to", invite.get("from")),
-        ("call-id", invite.get("call-id")),
-        ("cseq", "1 UPDATE"),
-        ("content-type", "application/sdp"),
-    )
-    return Message(headers, sdp, method="UPDATE", uri="sip:pinwheel@127.0.0.1").encode()
-
-
 def test_an_address_is_spoken_to_at_once_while_the_name_of_before_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """There used to be a bug: a name server that hangs kept a call mute whose far end had moved to an address."""
     answered = threading.Event()
@@ -85,7 +72,8 @@ def test_an_address_is_spoken_to_at_once_while_the_name_of_before_is_looked_up(m
             handle, _ = dial(opened, tone(0.1, 0.1))
             invite, source = callee.invited()
             peer.sendto(answer_with(invite, peer, 200, sdp=offer("slow.example", 9, 1)), source)
-            peer.sendto(update(invite, offer("127.0.0.1", audio.getsockname()[1], 1)), source)
+            moved = offer("127.0.0.1", audio.getsockname()[1], 1)
+            peer.sendto(request_after("UPDATE", invite, ("content-type", "application/sdp"), body=moved), source)
             try:
                 assert len(audio.recv(2048)) == 172
             finally:
