@@ -8,7 +8,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from daemon.api.calls import Call
-from daemon.api.params import HttpError, Mistake, Parameters, e164, phone_number, region_of
+from daemon.api.params import HttpError, Parameters, e164, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security
 from daemon.lanes.sms import ModemSlot, NoSuchModem, SmsLane
@@ -88,8 +88,6 @@ async def act(call: Call) -> Response:
         return JSONResponse(await action(http, lane, slot, call.given))
     except NoSuchModem as exc:
         raise HttpError(404, "No such modem", str(exc)) from None
-    except Mistake as exc:
-        raise HttpError(400, "Bad parameter", str(exc)) from None
     except StoreUnusable as exc:
         raise HttpError(503, "Nothing can be recorded", str(exc)) from None
     except DriverError as exc:
