@@ -22,17 +22,15 @@ from time import monotonic
 
 from starlette.requests import Request as HttpRequest
 
+from daemon.api import v1
 from daemon.api.params import HttpError, Mistake, Parameters, header
 from daemon.config import Account, Api, Operator
 from daemon.core.callers import Caller, unnamed
 from daemon.core.limits import Guesses
 from drivers.checks import own_secret
 
-THROTTLED, CREDENTIALS = 1, 4
 WRONG_S = 0.5  # how long a wrong secret waits for its answer
-WRONG = "The api_key or api_secret you supplied is not valid or has been disabled"
 NEEDED = "Give name and secret of an [[operator]] as HTTP Basic."
-SLOWER = "Throttled: too many wrong secrets came from this address; wait some seconds"
 PEER = "pinwheel.peer"
 SO_PEERGROUPS, MOST_OCTETS = 59, 1024  # socket(7), asm-generic/socket.h; what Python reads at the most: 256 groups
 
@@ -136,12 +134,12 @@ class Access:
             if secret:
                 await asyncio.sleep(WRONG_S)
             if role is Role.VERIFY:
-                raise Mistake(CREDENTIALS, WRONG) from None
+                raise Mistake(v1.WRONG_CREDENTIALS) from None
             raise HttpError(401, "Credentials needed", NEEDED) from None
         except _TooManyGuesses:
             if role is Role.VERIFY:
-                raise Mistake(THROTTLED, SLOWER) from None
-            raise HttpError(429, "Too many wrong secrets", SLOWER) from None
+                raise Mistake(v1.TOO_MANY_GUESSES) from None
+            raise HttpError(429, "Too many wrong secrets", v1.TOO_MANY_GUESSES.text) from None
         if role is Role.OPERATE and not caller.operator:
             raise HttpError(403, "Not allowed", "This is for operators: see [[operator]] and [api] operator_uids.")
         return caller

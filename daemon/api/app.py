@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.api import erasure, modems, operator
+from daemon.api import erasure, modems, operator, v1
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
 from daemon.api.door import Door, Endpoint, ErrorAnswer
@@ -114,7 +114,7 @@ def _away(_: HttpRequest, __: StoreUnusable) -> Response:
 
 
 def _mistake(_: HttpRequest, exc: Mistake) -> Response:
-    return JSONResponse({"status": str(exc.status), "error_text": str(exc)})
+    return JSONResponse(v1.body(exc.sentence))
 
 
 def _http_exception(http: HttpRequest, exc: HTTPException) -> Response:
@@ -128,5 +128,5 @@ def _http_exception(http: HttpRequest, exc: HTTPException) -> Response:
 def _crash(http: HttpRequest, exc: Exception) -> Response:
     log.error("path=%s error=%s", http.url.path, type(exc).__name__)
     if http.url.path.startswith("/verify/"):
-        return JSONResponse({"status": "5", "error_text": "Internal error"})
+        return JSONResponse(v1.body(v1.INTERNAL))
     return problem(500, "Internal error", "The daemon's log says more.")

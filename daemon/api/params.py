@@ -1,6 +1,6 @@
 """Parameters of the Verify API: gathered from query, form or JSON body, then checked one by one.
 
-A `Mistake` is what the reference answers: a status of VERIFY-API and a text; an `HttpError` is for what is not even a
+A `Mistake` is what the reference answers: a sentence of Verify v1; an `HttpError` is for what is not even a
 well-formed request.
 """
 
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request as HttpRequest
 
+from daemon.api.v1 import Code, Sentence
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.phrases import LOCALES, locale_for_region
 from daemon.core.workflows import (
@@ -31,7 +32,6 @@ from daemon.core.workflows import (
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-MISSING, INVALID = 2, 3
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 100
 MAX_NUMBER = 100  # characters
@@ -41,11 +41,12 @@ UNWRITABLE = frozenset({"Cc", "Cs"})
 
 
 class Mistake(Exception):
-    """A request that the reference refuses: its status code and error text."""
+    """A request that the reference refuses."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(sentence.text)
+        self.sentence = sentence
+        self.status = sentence.code
 
 
 class HttpError(Exception):
@@ -57,11 +58,12 @@ class HttpError(Exception):
 
 
 def missing(name: str) -> Mistake:
-    return Mistake(MISSING, f"Your request is incomplete and missing the mandatory parameter `{name}`")
+    text = f"Your request is incomplete and missing the mandatory parameter `{name}`"
+    return Mistake(Sentence(Code.MISSING, text))
 
 
 def invalid(name: str, why: str = "") -> Mistake:
-    return Mistake(INVALID, f"Invalid value for parameter `{name}`" + (f": {why}" if why else ""))
+    return Mistake(Sentence(Code.INVALID, f"Invalid value for parameter `{name}`" + (f": {why}" if why else "")))
 
 
 class Parameters:

@@ -1,7 +1,7 @@
 """What Verify v1 says: every number and every sentence of it that stands for an outcome or for a rule of the gateway.
 
-The core and the engine end in named outcomes (`daemon.core.outcomes`); only this table knows the numbers. Those for
-single parameters (2 and 3) are in `daemon.api.params`, beside the rules on them.
+The core and the engine end in named outcomes (`daemon.core.outcomes`); only this table knows the numbers. The sentences
+on single parameters are in `daemon.api.params`, beside the rules on them.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,7 @@ class Code(IntEnum):
     THROTTLED = 1
     MISSING = 2
     INVALID = 3
+    CREDENTIALS = 4
     INTERNAL = 5
     NO_REQUEST = 6
     DENIED = 7
@@ -70,8 +71,13 @@ OUTCOMES: dict[type[Outcome], Sentence | Callable[[Any], Sentence]] = {
 }
 
 THROTTLED = Sentence(Code.THROTTLED, "Throttled: too many requests a second; slow down and try again")
-NO_REQUEST_ID = Sentence(Code.MISSING, "Your request is incomplete and missing the mandatory parameter `request_id`")
-WRONG_CMD = Sentence(Code.INVALID, "Invalid value for parameter `cmd`: must be cancel or trigger_next_event")
+TOO_MANY_GUESSES = Sentence(
+    Code.THROTTLED, "Throttled: too many wrong secrets came from this address; wait some seconds"
+)
+WRONG_CREDENTIALS = Sentence(
+    Code.CREDENTIALS, "The api_key or api_secret you supplied is not valid or has been disabled"
+)
+INTERNAL = Sentence(Code.INTERNAL, "Internal error")
 NOT_STORED = Sentence(Code.INTERNAL, "Internal error: the request was not stored")
 DENIED = Sentence(Code.DENIED, "The number you are trying to verify is on the deny list")
 UNSUPPORTED = Sentence(Code.NETWORK, "The destination number is not in a supported network")
@@ -91,3 +97,8 @@ def sentence(outcome: Outcome) -> Sentence:
     """What v1 says of an outcome."""
     said = OUTCOMES[type(outcome)]
     return said if isinstance(said, Sentence) else said(outcome)
+
+
+def body(sentence: Sentence) -> dict[str, Any]:
+    """The fields that say it."""
+    return {"status": str(int(sentence.code)), **({"error_text": sentence.text} if sentence.text else {})}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.api import v1
 from daemon.api.answers import Answer, answer
 from daemon.api.calls import Call, Handler
-from daemon.api.params import Mistake, Parameters, code_parameter, e164, start_parameters
+from daemon.api.params import Mistake, Parameters, code_parameter, e164, invalid, missing, start_parameters
 from daemon.api.params import Start as StartParameters
 from daemon.api.premium import costly
 from daemon.clock import utc_text
@@ -48,7 +48,7 @@ class Verify:
 
     async def start(self, given: Parameters, caller: Caller) -> Body:
         if not self.starts.take((caller.account, caller.origin), monotonic()):
-            raise mistake(v1.THROTTLED)
+            raise Mistake(v1.THROTTLED)
         wanted = start_parameters(given, self.workflows)
         self._admit(wanted)
         request = self._request(wanted, caller.account)
@@ -70,19 +70,19 @@ class Verify:
         one = given.text("request_id")
         several = given.texts("request_ids")
         if one is None and not several:
-            raise mistake(v1.NO_REQUEST_ID)
+            raise missing("request_id")
         if len(several) > MAX_SEARCH:
-            raise mistake(v1.TOO_MANY_IDS)
+            raise Mistake(v1.TOO_MANY_IDS)
         found = await self.engine.find(caller, [one] if one else several, _search_text)
         if not found:
-            raise mistake(v1.NONE_FOUND)
+            raise Mistake(v1.NONE_FOUND)
         text = found[0] if one else '{"verification_requests":[' + ",".join(found) + "]}"
         return Answer(text.encode())
 
     async def control(self, given: Parameters, caller: Caller) -> Body:
         wanted, command = given.required("request_id"), given.required("cmd")
         if command not in COMMANDS:
-            raise mistake(v1.WRONG_CMD)
+            raise invalid("cmd", "must be cancel or trigger_next_event")
         outcome = (await self.engine.do(COMMANDS[command](caller, wanted))).outcome
         return {**_said(outcome), "command": command} if isinstance(outcome, Accepted) else _said(outcome)
 
@@ -92,7 +92,7 @@ class Verify:
         steps = self.workflows[wanted.workflow_id]
         if self.channels.isdisjoint(step.channel for step in steps):
             need = " or ".join(sorted({WANTING[step.channel] for step in steps}))
-            raise mistake(v1.unprocessable(wanted.workflow_id, need))
+            raise Mistake(v1.unprocessable(wanted.workflow_id, need))
 
     def _request(self, wanted: StartParameters, account: str) -> Request:
         new_id = request_id(self.engine.clock.now())
@@ -116,17 +116,8 @@ class Verify:
 WANTING = {Channel.SMS: "a modem, and none is configured", Channel.TTS: "a voice driver, and none is configured"}
 
 
-def mistake(sentence: v1.Sentence) -> Mistake:
-    """The exception that ends in this answer."""
-    return Mistake(int(sentence.code), sentence.text)
-
-
 def _said(outcome: Outcome) -> Body:
-    return _body(v1.sentence(outcome))
-
-
-def _body(sentence: v1.Sentence) -> Body:
-    return {"status": str(int(sentence.code)), **({"error_text": sentence.text} if sentence.text else {})}
+    return v1.body(v1.sentence(outcome))
 
 
 def _search_text(request: Request, checks: Iterable[CheckLine]) -> str:
@@ -168,9 +159,9 @@ def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Answe
             return found if isinstance(found, Answer) else answer(found)
         except Mistake as exc:
             empty = {"request_id": ""} if verb is Verify.start else {}
-            return answer({**empty, "status": str(exc.status), "error_text": str(exc)})
+            return answer({**empty, **v1.body(exc.sentence)})
         except StoreUnusable:
-            return answer(_body(v1.NOT_STORED))
+            return answer(v1.body(v1.NOT_STORED))
 
     return handler
 
@@ -182,9 +173,9 @@ def admit(security: Security, number: "PhoneNumber", region: str | None) -> None
     """
     digits = e164(number)
     if any(digits.startswith(prefix) for prefix in security.deny_prefixes):
-        raise mistake(v1.DENIED)
+        raise Mistake(v1.DENIED)
     allowed = any(digits.startswith(prefix) for prefix in security.allow_prefixes)
     if security.allow_prefixes and not allowed:
-        raise mistake(v1.UNSUPPORTED)
+        raise Mistake(v1.UNSUPPORTED)
     if not allowed and costly(number, region):
-        raise mistake(v1.PREMIUM)
+        raise Mistake(v1.PREMIUM)
