@@ -1,4 +1,4 @@
-"""What Verify answers, as frames for the server: always HTTP status 200 and JSON."""
+"""JSON as the API writes it, and what Verify answers, as frames for the server: always HTTP status 200 and JSON."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 CONTENT_TYPE = (b"content-type", b"application/json")
 
-_written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode  # made once
+written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode  # made once
+"""A value as JSON, without blanks; on any thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +26,4 @@ class Answer:
 
 def answer(fields: Mapping[str, object]) -> Answer:
     """These fields as JSON."""
-    return Answer(_written(fields).encode())
+    return Answer(written(fields).encode())

@@ -1,6 +1,5 @@
 """The operator's routes: /v1/status, /v1/requests, /v1/voice, /v1/events, /metrics, /healthz."""
 
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from functools import partial
@@ -11,6 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from daemon.api.access import on_socket
+from daemon.api.answers import written
 from daemon.api.calls import Call
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
@@ -90,7 +90,7 @@ async def request(call: Call) -> Response:
             raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
         row, request = found
         checks, history = reading.listing.checks_of(row, MAX_CHECKS), reading.listing.history_of(wanted, MAX_HISTORY)
-        return _json(f'{_dumps(details(request))[:-1]},"checks":{checks},"history":{history}}}')
+        return _json(f'{written(details(request))[:-1]},"checks":{checks},"history":{history}}}')
 
     return await _browse(call.http, query)
 
@@ -103,10 +103,6 @@ async def _browse(http: HttpRequest, query: Callable[[Reading], Response]) -> Re
 
 def _json(text: str) -> Response:
     return Response(text, media_type="application/json")
-
-
-def _dumps(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 async def events(call: Call) -> Response:

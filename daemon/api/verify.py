@@ -1,13 +1,12 @@
 """The Verify API v1 in JSON: start, check, search, control. Every answer has HTTP status 200 and texts as values."""
 
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from daemon.api import v1
-from daemon.api.answers import Answer, answer
+from daemon.api.answers import Answer, answer, written
 from daemon.api.calls import Call, Handler
 from daemon.api.params import Mistake, Parameters, code_parameter, e164, invalid, missing, start_parameters
 from daemon.api.params import Start as StartParameters
@@ -121,7 +120,7 @@ def _said(outcome: Outcome) -> Body:
 
 
 def _search_text(request: Request, checks: Iterable[CheckLine]) -> str:
-    return json.dumps(search_answer(request, checks), ensure_ascii=False, separators=(",", ":"))
+    return written(search_answer(request, checks))
 
 
 def search_answer(request: Request, checks: Iterable[CheckLine]) -> Body:
