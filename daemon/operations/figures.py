@@ -12,8 +12,6 @@ class Figures:
     """All that the text is made of. requests: by status, none where the database does not say."""
 
     now: Snapshot
-    health: str
-    reasons: tuple[str, ...]
     requests: dict[str, int]
     counts: Counts
     files: dict[str, Path]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from daemon.operations.figures import Figures
 from daemon.operations.snapshots import Snapshots
-from daemon.operations.status import reasons, trouble
 from daemon.operations.tally import Tally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,8 +30,7 @@ class Metrics:
 
     async def text(self) -> bytes:
         requests = await self._snapshots.requests()
-        now = self._snapshots.take()
-        figures = Figures(now, trouble(now), tuple(reasons(now)), requests, self._tally.counts(), self._files)
+        figures = Figures(self._snapshots.take(), requests, self._tally.counts(), self._files)
         return await asyncio.to_thread(written, figures)
 
 
