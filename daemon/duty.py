@@ -22,7 +22,6 @@ from daemon.config import Config
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
-from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.reloading import Reloader
 from daemon.operations.retention import Retaining
 from daemon.operations.snapshots import Snapshots
@@ -64,7 +63,7 @@ class Daemon:
         for lane in lanes:
             lane.open()
         self.engine.recover()
-        reloader = Reloader(self.path, self.config, self.calls, loaded, log_prompts)
+        reloader = Reloader(self.path, self.config, self.calls)
         health = Health(Snapshots(self.engine, self.sms, self.calls))
         app = application(self.config, self.engine, health, stopping, reloader, self.retaining)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]

@@ -6,7 +6,7 @@ A file that a start would refuse, or a set of prompts that is broken, makes the 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from typing import Any
 from daemon.config import Config, inspect
 from daemon.config.probing import sections
 from daemon.lanes.voice import VoiceLane
+from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.systemd import notify
-from daemon.prompts.library import PromptLibrary
 
 log = logging.getLogger("pinwheel")
 
@@ -33,13 +33,11 @@ class Reloaded:
 
 @dataclass(frozen=True, slots=True)
 class Reloader:
-    """Of one daemon; one reload at a time. find: reads the prompts of a configuration."""
+    """Of one daemon; one reload at a time."""
 
     path: Path
     running: Config
     calls: VoiceLane | None
-    find: Callable[[Config], PromptLibrary]
-    announce: Callable[[Config, PromptLibrary], None]
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reload(self) -> Reloaded:
@@ -64,9 +62,9 @@ class Reloader:
         restart = sorted(set(changed(self.running, on_disk.config)) - FOR_COMMANDS_ONLY) if on_disk.readable else ()
         if self.calls is None:
             return Reloaded((), tuple(restart), tuple(mistakes))
-        found = await asyncio.to_thread(self.find, self.running)
+        found = await asyncio.to_thread(loaded, self.running)
         self.calls.prompts = found.or_else(self.calls.prompts)
-        self.announce(self.running, self.calls.prompts)
+        log_prompts(self.running, self.calls.prompts)
         mistakes += [mistake for broken in found.broken.values() for mistake in broken]
         return Reloaded(tuple(self.calls.prompts.locales), tuple(restart), tuple(mistakes))
 
