@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import stat
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,21 +103,33 @@ def identity(key: bytes) -> str:
 
 
 def make(path: Path) -> None:
-    """Write a new key, which nobody but its owner may read; one that is there stays. Raises KeyUnusable."""
+    """Write a new key; one that is there stays. Raises KeyUnusable."""
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
-            new.write(os.urandom(KEY_BYTES))
-            new.flush()
-            os.fsync(new.fileno())
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write(path, os.urandom(KEY_BYTES))
     except FileExistsError:
         return
     except OSError as exc:
         raise KeyUnusable(f"cannot make the master key {path}: {exc.strerror}; is the directory writable?") from exc
+
+
+def write(path: Path, key: bytes) -> None:
+    """Write a key into a new file, which nobody but its owner may read. Raises OSError, also where the file exists."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+        new.write(key)
+        new.flush()
+        os.fsync(new.fileno())
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename the key that is there, and return its new path; None where there is none. Raises OSError."""
+    if not path.exists():
+        return None
+    return path.rename(path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}"))
 
 
 def read_key(path: Path, *, private: bool) -> bytes:

@@ -1,8 +1,5 @@
 """`pinwheel backup` and `pinwheel restore`, for SQLite. PostgreSQL has pg_dump."""
 
-import os
-import pwd
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -62,11 +59,13 @@ def restore(context: Context, file: BinaryIO, key_file: BinaryIO | None, config:
     one whose live requests were started with another master key: give that one with --key.
     """
     from daemon import masterkey
+    from daemon.operations.checking import become_owner
     from daemon.store.sqlite.backup import put_in_place, taking_over
 
     database, place, key = _database(config), _place(config), key_file.read() if key_file else None
     with _troubles():
-        _become_owner(database.parent)
+        database.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        become_owner(database.parent)
         with taking_over(database, file) as copy:
             known, live = masterkey.expected(copy)
             _judge(key, place, known, live)
@@ -98,28 +97,19 @@ def _judge(key: bytes | None, place: "Place", known: str, live: int) -> None:
 
 def _use_key(key: bytes | None, place: "Place") -> Path | None:
     """Returns where the key that was there is now. Raises OSError."""
+    from daemon import masterkey
+
     if key is None or (place.path.exists() and place.path.read_bytes() == key):
         return None
-    aside = place.path.with_name(f"{place.path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
-    there = place.path.exists()
-    if there:
-        place.path.rename(aside)
-    _write_private(place.path, key)
-    return aside if there else None
+    aside = masterkey.set_aside(place.path)
+    masterkey.write(place.path, key)
+    return aside
 
 
 def _copy_key(place: "Place", target: Path) -> None:
     from daemon import masterkey
 
-    _write_private(target, masterkey.read_key(place.path, private=place.private))
-
-
-def _write_private(path: Path, octets: bytes) -> None:
-    """A new file. Raises OSError, for one where it is there."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
-        new.write(octets)
-        new.flush()
-        os.fsync(new.fileno())
+    masterkey.write(target, masterkey.read_key(place.path, private=place.private))
 
 
 def _database(config: "Config") -> Path:
@@ -134,14 +124,6 @@ def _place(config: "Config") -> "Place":
     return masterkey.place(config.security.key_file, config.store.directory)
 
 
-def _become_owner(state: Path) -> None:
-    """The files are to be the daemon's."""
-    from daemon.operations.checking import become
-
-    state.mkdir(parents=True, exist_ok=True, mode=0o750)
-    become(pwd.getpwuid(os.stat(state).st_uid).pw_name)
-
-
 @contextmanager
 def _troubles() -> "Iterator[None]":
     """What goes wrong, in one line."""
@@ -151,7 +133,7 @@ def _troubles() -> "Iterator[None]":
 
     try:
         yield
-    except (StoreUnusable, KeyUnusable, NoSuchUser, KeyError) as exc:
+    except (StoreUnusable, KeyUnusable, NoSuchUser) as exc:
         stop = "; first: systemctl stop pinwheel" if "another pinwheeld" in str(exc) else ""
         raise click.ClickException(f"{exc}{stop}") from exc
     except OSError as exc:

@@ -1,8 +1,5 @@
 """`pinwheel key`: another master key of the PINs, when the old one is lost. For root, with the daemon stopped."""
 
-import os
-import pwd
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -48,12 +45,10 @@ def new(context: Context, force: bool, config: "Config") -> None:
             raise click.ClickException(
                 f"{live} live request(s) need the key that is missing: restore it, or use --force"
             )
-        aside = place.path.with_name(f"{place.path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
-        if there:
-            place.path.rename(aside)
+        aside = masterkey.set_aside(place.path)
         masterkey.make(place.path)
         store.set_meta(masterkey.META, masterkey.identity(masterkey.read_key(place.path, private=True)))
-    kept = str(aside) if there else ""
+    kept = str(aside or "")
     answer = {"key": str(place.path), "old_key": kept, "live_requests": live}
     context.show(answer, lambda: _say(str(place.path), kept, live))
 
@@ -85,7 +80,7 @@ def adopt(context: Context, config: "Config") -> None:
 def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     """The database and the place of the key, as the user whose they are; raises ClickException."""
     from daemon import masterkey
-    from daemon.operations.checking import NoSuchUser, become
+    from daemon.operations.checking import NoSuchUser, become_owner
     from daemon.store.contract import StoreUnusable
     from daemon.store.opening import database_of
     from daemon.store.store import Store
@@ -93,9 +88,9 @@ def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     state = config.store.directory
     store = Store(database_of(config.store))
     try:
-        become(pwd.getpwuid(os.stat(state).st_uid).pw_name)
+        become_owner(state)
         store.open()
-    except (OSError, KeyError, NoSuchUser) as exc:
+    except (OSError, NoSuchUser) as exc:
         raise click.ClickException(
             f"cannot use {state}: {getattr(exc, 'strerror', None) or exc}; run it as root"
         ) from exc

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pwd
 from typing import TYPE_CHECKING
 
 import click
@@ -84,14 +83,14 @@ def _say(counts: dict[str, int]) -> None:
 def _be_the_owner(*urls: str) -> None:
     """As root: of the directory of a SQLite file, so that the daemon can use what is written. Raises StoreUnusable."""
     from daemon.config.checks import database_file
-    from daemon.operations.checking import become
+    from daemon.operations.checking import NoSuchUser, become_owner
     from daemon.store.contract import StoreUnusable
 
     folders = [path.parent for path in map(database_file, urls) if path is not None]
     try:
         if os.geteuid() == 0 and folders:
-            become(pwd.getpwuid(os.stat(folders[-1]).st_uid).pw_name)
-    except (OSError, KeyError) as exc:
+            become_owner(folders[-1])
+    except (OSError, NoSuchUser) as exc:
         raise StoreUnusable(f"cannot use {folders[-1]}: {getattr(exc, 'strerror', None) or exc}") from exc
 
 

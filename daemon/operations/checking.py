@@ -64,3 +64,13 @@ def become(user: str) -> None:
         raise NoSuchUser(f"there is no user {user!r} to check as") from None
     except PermissionError:
         raise NoSuchUser(f"only root may act as {user!r}") from None
+
+
+def become_owner(directory: Path) -> None:
+    """Be the user whose directory that is: what is written there is to be the daemon's. Raises OSError, NoSuchUser."""
+    uid = os.stat(directory).st_uid
+    try:
+        owner = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise NoSuchUser(f"{directory} belongs to user {uid}, who does not exist") from None
+    become(owner)
