@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from daemon.cli.configured import configuration_option
+from daemon.cli.configured import configuration_option, unusable
 from daemon.cli.context import Context, json_flag, pass_context
 
 if TYPE_CHECKING:
@@ -134,7 +134,6 @@ def _troubles() -> "Iterator[None]":
     try:
         yield
     except (StoreUnusable, KeyUnusable, NoSuchUser) as exc:
-        stop = "; first: systemctl stop pinwheel" if "another pinwheeld" in str(exc) else ""
-        raise click.ClickException(f"{exc}{stop}") from exc
+        raise unusable(exc) from exc
     except OSError as exc:
         raise click.ClickException(f"cannot use {exc.filename}: {exc.strerror}") from exc

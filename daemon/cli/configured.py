@@ -1,4 +1,4 @@
-"""--config, for the commands that need the daemon's configuration and no daemon."""
+"""For the commands that need no daemon: --config, and what is said of a database that cannot be used."""
 
 import os
 from collections.abc import Callable
@@ -34,3 +34,9 @@ def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help=f"The configuration file; default: {DEFAULT_CONFIG}.",
     )
     return option(command)
+
+
+def unusable(exc: Exception) -> click.ClickException:
+    """Why a command cannot do its work on the database; with the remedy, where a daemon has it."""
+    stop = "; first: systemctl stop pinwheel" if "another pinwheeld" in str(exc) else ""
+    return click.ClickException(f"{exc}{stop}")

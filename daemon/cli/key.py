@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.configured import configuration_option
+from daemon.cli.configured import configuration_option, unusable
 from daemon.cli.context import Context, json_flag, pass_context
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     from daemon.store.store import Store
 
     state = config.store.directory
-    store = Store(database_of(config.store))
     try:
+        store = Store(database_of(config.store))
         become_owner(state)
         store.open()
     except (OSError, NoSuchUser) as exc:
@@ -95,7 +95,7 @@ def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
             f"cannot use {state}: {getattr(exc, 'strerror', None) or exc}; run it as root"
         ) from exc
     except StoreUnusable as exc:
-        raise click.ClickException(f"{exc}; first: systemctl stop pinwheel") from exc
+        raise unusable(exc) from exc
     try:
         yield store, masterkey.place(config.security.key_file, state)
     except (OSError, masterkey.KeyUnusable, StoreUnusable) as exc:

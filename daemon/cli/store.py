@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.configured import unusable
 from daemon.cli.context import Context, json_flag, pass_context
 from daemon.cli.progress import Rows
 
@@ -70,7 +71,7 @@ def copy(context: Context, source: str, target: str, source_password: str, targe
             with Rows() as progress:
                 counts = copied(sides[0], sides[1], progress.copied)
     except StoreUnusable as exc:
-        raise click.ClickException(str(exc)) from exc
+        raise unusable(exc) from exc
     context.show({"rows": counts}, lambda: _say(counts))
 
 
@@ -103,7 +104,11 @@ def _opened(url: str, password: str) -> "Side":
         from daemon.store.sqlite.tables import SqliteTables
 
         return SqliteTables(path)
-    from daemon.store.postgres.address import Address
-    from daemon.store.postgres.tables import PostgresTables
+    from daemon.store.contract import StoreUnusable
+    from daemon.store.postgres.address import NO_LIBRARY, Address
 
+    try:
+        from daemon.store.postgres.tables import PostgresTables
+    except ImportError:
+        raise StoreUnusable(NO_LIBRARY) from None
     return PostgresTables(Address.of(url, password))

@@ -175,7 +175,7 @@ def _libpq() -> Iterator[Fault]:
     try:
         import psycopg  # noqa: F401 - late: it loads libpq, which only PostgreSQL needs
     except ImportError:
-        yield Fault("PostgreSQL's client library is missing; run: apt install libpq5", Severity.FATAL)
+        yield Fault(postgres.NO_LIBRARY, Severity.FATAL)
 
 
 class Reaching(Protocol):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemon.store.contract import Database, StoreUnusable
+from daemon.store.postgres.address import NO_LIBRARY, Address
 from drivers.checks import Unreadable, own_secret, secret
 
 CREDENTIAL = "pinwheel-database"  # of systemd
@@ -31,12 +32,11 @@ def database_of(keys: Keys) -> Database:
 
         return SqliteDatabase(keys.path)
     try:
-        from daemon.store.postgres.address import Address
         from daemon.store.postgres.database import PostgresDatabase
 
         return PostgresDatabase(Address.of(keys.url, _password(keys.password_file)))
     except ImportError:
-        raise StoreUnusable("PostgreSQL's client library is missing; run: apt install libpq5") from None
+        raise StoreUnusable(NO_LIBRARY) from None
     except Unreadable as exc:
         raise StoreUnusable(f"[store] password_file: {exc}") from exc
 

@@ -153,6 +153,14 @@ def test_a_key_that_is_replaced_is_set_aside(tmp_path: Path) -> None:
     assert (tmp_path / "key").read_bytes() != old
 
 
+def test_a_database_whose_password_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """There used to be a traceback."""
+    store = f'[store]\nurl = "postgresql://a@127.0.0.1/b"\npassword_file = "{tmp_path}/none"\n'
+    (tmp_path / "pinwheel.toml").write_text(store)
+    done = CliRunner().invoke(main, ["key", "adopt", "--config", str(tmp_path / "pinwheel.toml")])
+    assert (done.exit_code, "[store] password_file: there is no file" in done.output) == (1, True)
+
+
 def test_what_a_database_expects_is_read_without_touching_it(tmp_path: Path) -> None:
     assert expected(tmp_path / "none.db") == ("", 0)
     (tmp_path / "p.db").write_bytes(b"no database")

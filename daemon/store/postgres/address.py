@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 PREFIX = "postgresql://"
 EXAMPLE = "postgresql://pinwheel@db.example.com/pinwheel"
+NO_LIBRARY = "PostgreSQL's client library is missing; run: apt install libpq5"
 OPTIONS = (
     "host", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "gssencmode",
     "target_session_attrs", "application_name",

@@ -1,5 +1,6 @@
 """A database is copied between any two, goes on where it stopped, and is compared."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from daemon.assembly import assemble
 from daemon.config import parse
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import META, TABLES, Row, Side, Table, copy
+from daemon.store.postgres.address import NO_LIBRARY
 from daemon.store.postgres.tables import PostgresTables
 from daemon.store.sqlite.tables import SqliteTables
 from tests.peers.postgres import Cluster
@@ -194,9 +196,10 @@ def test_nobody_else_has_either_database_during_a_copy(
         PostgresTables(remote._address)
 
 
-def pinwheel(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def pinwheel(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", "from daemon.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    env = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
 
 
 def test_the_command_copies_and_says_how_far_it_has_come(postgres: Cluster, public_path: Path) -> None:
@@ -217,6 +220,14 @@ def test_the_command_copies_and_says_how_far_it_has_come(postgres: Cluster, publ
     missing = pinwheel("store", "copy", f"sqlite:///{public_path}/none.db", target)
     assert "there is no database" in missing.stderr
     assert not (public_path / "none.db").exists()
+
+
+def test_the_command_says_that_the_library_is_missing(public_path: Path) -> None:
+    """There used to be a traceback."""
+    SqliteTables(public_path / "p.db").close()
+    words = ("store", "copy", f"sqlite:///{public_path}/p.db", "postgresql://a@127.0.0.1/b")
+    done = pinwheel(*words, PSYCOPG_IMPL="none")  # psycopg looks for a way to libpq that is not there
+    assert (done.returncode, done.stderr) == (1, f"{NO_LIBRARY}\n")
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
