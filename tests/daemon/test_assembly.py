@@ -91,8 +91,10 @@ def test_drivers_that_somebody_adds_carry_a_whole_verification(tmp_path: Path) -
     calls.mkdir()
     toml = modem_section("", more=f'driver = "spool"\ndirectory = "{sms}"').replace('port = ""\n', "")
     toml += f'[voice]\ndriver = "callfile"\ndirectory = "{calls}"\n'
-    with Gateway(tmp_path, toml, speed=30.0, drivers=OUTSIDE) as gateway:
+    with Gateway(tmp_path, toml, drivers=OUTSIDE) as gateway:
         request = gateway.verify(NUMBER)
+        gateway.wait_for(request, "sent", 0)
+        gateway.client.verify("control", request_id=request, cmd="trigger_next_event")
         gateway.wait_for(request, "delivered", 1)
         message = json.loads((sms / "1.json").read_text())
         assert gateway.client.verify("check", request_id=request, code=pin_in(message["text"]))["status"] == "0"

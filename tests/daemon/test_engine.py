@@ -97,7 +97,7 @@ def test_an_event_on_the_second_on_which_the_pin_expires_sends_a_new_one(store: 
 
     async def main() -> list[str]:
         engine, plan = engine_on(store, hand), request(4, pin_expiry=60, next_event_wait=60)
-        return [told(await life(engine, hand, plan)) for hand.at in (hand.at + i * 1000.0137 for i in range(20))]
+        return [told(await life(engine, hand, plan)) for hand.at in (hand.at + i * 1.0137 for i in range(20))]
 
     assert asyncio.run(main()) == ["0 sms A | 60 sms B | 120 expired"] * 20
 

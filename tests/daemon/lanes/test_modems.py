@@ -382,7 +382,7 @@ def test_a_test_message_waits_for_the_last_report(one: Pool, ending: str, told: 
 
 
 def test_a_drained_modem_finishes_a_test_message(tmp_path: Path) -> None:
-    with Pool(tmp_path, "", network_s=4.0) as pool, ThreadPoolExecutor() as threads:
+    with Pool(tmp_path, "", network_s=2.0) as pool, ThreadPoolExecutor() as threads:
         path = "/v1/modems/sim1/test"
         test = threads.submit(pool.gateway.client.post, path, timeout_s=30, to=f"+{NUMBER}", wait=0)
         until(lambda: pool.seen("sim1")["sent"]["day"], "it has begun")
