@@ -15,6 +15,7 @@ from typing import Any
 
 from daemon.client.connection import Client, HttpProblem, Unreachable
 
+UNLIMITED = "[security]\nrequests_per_second = 0\n"
 START_S = 20.0
 STOP_S = 20.0
 
@@ -72,11 +73,11 @@ class Gateway:
         program = ["-m", "daemon.main"] if drivers is None else ["-c", WITH_DRIVERS.format(str(drivers))]
         self._program = [sys.executable, *program]
         self._log_level = log_level
-        self._config = directory / "pinwheel.toml"
+        self.config = directory / "pinwheel.toml"
         api = "" if "[api]" in toml else f"[api]\nsocket = {json.dumps(str(self.socket))}\n"
         toml = toml.replace("[api]", f"[api]\nsocket = {json.dumps(str(self.socket))}")
         store = store or f"url = {json.dumps(f'sqlite:///{self.database}')}"
-        self._config.write_text(f"{api}[store]\n{store}\n[clock]\nspeed = {speed}\n{toml}")
+        self.config.write_text(f"{api}[store]\n{store}\n[clock]\nspeed = {speed}\n{toml}")
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Gateway":
@@ -94,7 +95,7 @@ class Gateway:
     def start(self) -> float:
         """Run it until it answers; the seconds that it took."""
         started = time.monotonic()
-        command = [*self._program, "--config", str(self._config), "--log-level", self._log_level]
+        command = [*self._program, "--config", str(self.config), "--log-level", self._log_level]
         with self._log.open("ab") as log:
             env = {**os.environ, "STATE_DIRECTORY": str(self.directory)}
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.gateway import Gateway, modem_section
+from tests.gateway import UNLIMITED, Gateway, modem_section
 
 GAMMU = """[gammu]
 device = {port}
@@ -92,7 +92,6 @@ incoming = yes
 report = yes
 """,
 )
-SETTINGS = "[security]\nrequests_per_second = 0\n"
 FOLDERS = ("in", "out", "checked", "sent", "failed", "run")
 
 
@@ -129,7 +128,7 @@ def pinwheel(directory: Path, *ports: str) -> Iterator[Pinwheel]:
     """It has no other way than to be watchful."""
     directory.mkdir()
     sections = [modem_section(port, f"sim{i}") for i, port in enumerate(ports)]
-    with Gateway(directory, "".join(sections) + SETTINGS, log_level="info") as gateway:
+    with Gateway(directory, "".join(sections) + UNLIMITED, log_level="info") as gateway:
         assert gateway.process is not None
         yield Pinwheel(gateway, gateway.process.pid)
 

@@ -15,15 +15,13 @@ from daemon.store.sqlite.library import connect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.bench.peers import cpu_s, family
+from tests.bench.services import ABSENT
 from tests.bench.speed import numbers
-from tests.gateway import Gateway, modem_section, until, voice_section
+from tests.gateway import UNLIMITED, Gateway, modem_section, until, voice_section
 
 MILLION = 1_000_000
 PATIENCE_S, IDLE_S = 120.0, 8.0
 VERIFICATIONS, NETWORK_S = 150, 0.02
-ABSENT = modem_section("/dev/pinwheel-absent")
-SETTINGS = "[security]\nrequests_per_second = 0\n"
-FAR_MS = 99_990_000_000_000
 PENDING = f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
     INSERT INTO request (id, {REQUEST_COLUMNS})
     SELECT i, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 6, 'sms:125000',
@@ -56,7 +54,7 @@ def start(directory: Path, requests: int, *, queued: bool) -> Started:
         "-m",
         "daemon.main",
         "--config",
-        str(directory / "pinwheel.toml"),
+        str(gateway.config),
         "--log-level",
         "warning",
     ]
@@ -100,7 +98,7 @@ def whole(directory: Path) -> Whole:
     """Verifications one after the other, by the simulated modem, with a trunk that is not used."""
     modem = SimulatedModem(directory / "modem", network_s=NETWORK_S, report_s=0.02)
     with modem, SimulatedPhone() as phone:
-        sections = modem_section(modem.port) + voice_section(phone.address) + SETTINGS
+        sections = modem_section(modem.port) + voice_section(phone.address) + UNLIMITED
         with Gateway(directory, sections, log_level="info") as gateway:
             assert gateway.process is not None
             pid = gateway.process.pid

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.gateway import Gateway, modem_section, until
+from tests.gateway import UNLIMITED, Gateway, modem_section, until
 
 RIVALS = Path(__file__).parents[2] / ".venv-rivals"
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
-SETTINGS = "[security]\nrequests_per_second = 0\n"
+ABSENT = modem_section("/dev/pinwheel-absent")
 
 
 class NotInstalled(Exception):
@@ -34,7 +34,7 @@ class Service:
 def pinwheel(directory: Path, sections: str = "") -> Iterator[Service]:
     """With a modem that is not there, unless sections say otherwise: what is measured is the door and the store."""
     directory.mkdir(parents=True, exist_ok=True)
-    gateway = Gateway(directory, (sections or modem_section("/dev/pinwheel-absent")) + SETTINGS, log_level="info")
+    gateway = Gateway(directory, (sections or ABSENT) + UNLIMITED, log_level="info")
     gateway.start()
     try:
         assert gateway.process is not None

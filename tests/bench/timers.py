@@ -13,7 +13,7 @@ from daemon.store.rows import REQUEST_COLUMNS
 from daemon.store.sqlite.library import connect
 from tests.bench.peers import cpu_s
 from tests.bench.services import pinwheel, rivals_python
-from tests.gateway import Gateway, modem_section, until
+from tests.gateway import Gateway, until
 
 RATES = {278: 3.0, 1000: 2.0}  # timers a second: for so many seconds
 LEAD_S = 6.0  # until the first is due: the daemon starts meanwhile
@@ -39,7 +39,7 @@ def ours(directory: Path, a_second: int) -> tuple[list[float], float]:
     database = directory / "pinwheel.db"
     with contextlib.closing(connect(database)) as db:
         db.execute(DUE, {"count": count, "first": first, "a_second": a_second})
-    with pinwheel(directory, modem_section("/dev/pinwheel-absent")) as service:
+    with pinwheel(directory) as service:
         time.sleep(max(first / 1000 - time.time(), 0))
         before, began = cpu_s(service.pids[0]), time.monotonic()
         with contextlib.closing(connect(database, read_only=True)) as db:

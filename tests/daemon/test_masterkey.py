@@ -88,24 +88,18 @@ def test_the_id_of_a_key_says_nothing_of_it() -> None:
 
 
 def pinwheel_key(gateway: Gateway, *arguments: str) -> Result:
-    config = ("--config", str(gateway.directory / "pinwheel.toml"))
-    return CliRunner().invoke(main, ["key", *arguments, *config])
+    return CliRunner().invoke(main, ["key", *arguments, "--config", str(gateway.config)])
 
 
 def failed_start(gateway: Gateway) -> str:
-    command = [sys.executable, "-m", "daemon.main", "--config", str(gateway.directory / "pinwheel.toml")]
+    command = [sys.executable, "-m", "daemon.main", "--config", str(gateway.config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 78, done.stderr
     return done.stderr
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "pinwheel.toml"
-
-
 def test_a_lost_key_is_told_by_the_check_and_the_start_and_mended_by_a_command(
-    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with SimulatedModem(tmp_path / "port", network_s=0.02) as modem:
         gateway = Gateway(tmp_path, modem_section(modem.port))
@@ -114,7 +108,7 @@ def test_a_lost_key_is_told_by_the_check_and_the_start_and_mended_by_a_command(
             old = pin_in(until(lambda: next((text for _, text in modem.accepted), ""), "the SMS"))
             assert "first: systemctl stop pinwheel" in pinwheel_key(gateway, "new", "--force").output
         (tmp_path / "key").unlink()
-        assert not check(config, "")
+        assert not check(gateway.config, "")
         assert "[security] key_file: cannot find the master key" in capsys.readouterr().err
         assert "pinwheel key new --force" in failed_start(gateway)
         assert not (tmp_path / "key").exists()
@@ -126,16 +120,14 @@ def test_a_lost_key_is_told_by_the_check_and_the_start_and_mended_by_a_command(
             assert gateway.client.verify("check", request_id=request_id, code=old)["status"] == "16"
 
 
-def test_a_key_that_was_swapped_is_told_and_can_be_adopted(
-    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_key_that_was_swapped_is_told_and_can_be_adopted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with SimulatedModem(tmp_path / "port", network_s=0.02) as modem:
         gateway = Gateway(tmp_path, modem_section(modem.port))
         with gateway:
             gateway.verify("447700900101", workflow_id=6)
         (tmp_path / "key").rename(tmp_path / "other")
         make(tmp_path / "key")
-        assert not check(config, "")
+        assert not check(gateway.config, "")
         assert "pinwheel key adopt" in capsys.readouterr().err
         assert "restore that one from your backup" in failed_start(gateway)
         assert pinwheel_key(gateway, "adopt").exit_code == 0

@@ -13,14 +13,13 @@ from pathlib import Path
 from daemon.client.connection import Unreachable
 from drivers.simulated.dialect import STANDARD, Dialect
 from drivers.simulated.modem import SimulatedModem
-from tests.gateway import Gateway, modem_section, until
+from tests.gateway import UNLIMITED, Gateway, modem_section, until
 
 MESSAGES = 12
 NETWORK_S = 0.5
 AT_A_TIME = 4
 PATIENCE_S = 400.0
 BACK_WITHIN_S = 5.0
-SETTINGS = "[security]\nrequests_per_second = 0\n"
 UNDER_WAY = ("queued", "sending")
 ANSWERING = Dialect(meanwhile=True)  # commands while the network has a message
 MULTITASKING = Dialect(multitasking=True)  # and the next message, too
@@ -337,7 +336,7 @@ def run(fault: Fault, directory: Path) -> Outcome:
     directory.mkdir()
     port, cut = directory / "modem", directory / "cut"
     with SimulatedModem(port, network_s=NETWORK_S, report_s=0.2, dialect=fault.dialect) as modem:
-        section = modem_section(str(port), more=f'power_cycle = "touch {cut}"\n') + SETTINGS
+        section = modem_section(str(port), more=f'power_cycle = "touch {cut}"\n') + UNLIMITED
         with Gateway(directory, section, log_level="info") as gateway:
             scene = Scene(gateway, modem, directory)
             started = time.monotonic()

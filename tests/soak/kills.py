@@ -10,11 +10,10 @@ from pathlib import Path
 
 from daemon.client.connection import HttpProblem, Unreachable
 from drivers.simulated.modem import SimulatedModem
-from tests.gateway import Gateway, modem_section, until
+from tests.gateway import UNLIMITED, Gateway, modem_section, until
 
 CLIENTS = 3
 PAUSE_S = 0.05  # between two starts of a client
-SETTINGS = "[security]\nrequests_per_second = 0\n"
 REPORTS_S = 2.0
 UNDER_WAY = ("queued", "sending")
 
@@ -73,7 +72,7 @@ def campaign(directory: Path, kills: int, seed: int = 1, store: str = "") -> Res
     """
     rng = random.Random(seed)
     with SimulatedModem(directory / "modem", network_s=0.02, report_s=0.05) as modem:
-        devices = modem_section(str(directory / "modem"), more='on_uncertain = "never"') + SETTINGS
+        devices = modem_section(str(directory / "modem"), more='on_uncertain = "never"') + UNLIMITED
         with Gateway(directory, devices, log_level="info", store=store) as gateway, Load(gateway) as load:
             on_duty_s = []
             for _ in range(kills):

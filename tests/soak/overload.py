@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drivers.simulated.modem import SimulatedModem
-from tests.gateway import Gateway, modem_section, until
+from tests.gateway import UNLIMITED, Gateway, modem_section, until
 
 REQUESTS = 60
 EVERY_S = 2.5
 NETWORK_S = 5.0
 LIFE_S = 60
 ALIVE_AT_LEAST = 38  # of 41 that could be; the last life is cut by [sms] least_life
-SETTINGS = "[security]\nrequests_per_second = 0\n"
 
 
 @dataclass
@@ -40,7 +39,7 @@ class Outcome:
 def campaign(directory: Path) -> Outcome:
     with (
         SimulatedModem(directory / "modem", network_s=NETWORK_S) as modem,
-        Gateway(directory, modem_section(str(directory / "modem")) + SETTINGS, log_level="info") as gateway,
+        Gateway(directory, modem_section(str(directory / "modem")) + UNLIMITED, log_level="info") as gateway,
     ):
         died_at: dict[str, float] = {}
         ids = []

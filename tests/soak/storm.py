@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.simulated.modem import SimulatedModem
-from tests.gateway import Gateway, modem_section
-from tests.soak.kills import SETTINGS, UNDER_WAY, Load, settled
+from tests.gateway import UNLIMITED, Gateway, modem_section
+from tests.soak.kills import UNDER_WAY, Load, settled
 
 LOAD_PAUSE_S = 1.0
 FAULT_EVERY_S = (2.0, 8.0)
@@ -94,7 +94,7 @@ def campaign(directory: Path, minutes: float, seed: int = 1) -> Result:
     memory: list[float] = []
     descriptors: list[int] = []
     with SimulatedModem(directory / "modem", network_s=0.2, report_s=0.1) as modem:
-        devices = modem_section(str(directory / "modem"), more='on_uncertain = "never"') + SETTINGS
+        devices = modem_section(str(directory / "modem"), more='on_uncertain = "never"') + UNLIMITED
         with Gateway(directory, devices, log_level="info") as gateway, Load(gateway, 1, LOAD_PAUSE_S) as load:
             end = time.monotonic() + 60 * minutes
             sample_at = time.monotonic()

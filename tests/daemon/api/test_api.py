@@ -16,12 +16,11 @@ import pytest
 from daemon.api.operator import MAX_STREAMS
 from daemon.client.connection import _UnixConnection
 from drivers.simulated.modem import SimulatedModem
-from tests.gateway import Gateway, modem_section, public_directory, until
+from tests.gateway import UNLIMITED, Gateway, modem_section, public_directory, until
 
 NUMBER = "447700900123"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
-UNLIMITED = "[security]\nrequests_per_second = 0\n"
 
 
 @pytest.fixture(scope="module")

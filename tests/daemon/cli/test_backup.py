@@ -23,8 +23,7 @@ NUMBER = "447700900123"
 
 def pinwheel(gateway: Gateway, *words: str | Path) -> "subprocess.CompletedProcess[str]":
     """A command as a process of its own, as an operator runs it."""
-    config = gateway.directory / "pinwheel.toml"
-    command = [sys.executable, "-c", PROGRAM, *map(str, words), "--config", str(config)]
+    command = [sys.executable, "-c", PROGRAM, *map(str, words), "--config", str(gateway.config)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -19,12 +19,11 @@ from daemon.lanes.sms.lengths import Lengths
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.daemon.core.story import request
-from tests.gateway import Gateway, modem_section, until, voice_section
+from tests.gateway import UNLIMITED, Gateway, modem_section, until, voice_section
 
 SPEED = 20
 MESSAGE_S = 0.25
 EVERY_S = 0.125
-SECURITY = "[security]\nrequests_per_second = 0\n"
 
 
 @contextmanager
@@ -32,7 +31,7 @@ def running(directory: Path, more: str = "", *, modems: int = 1) -> Iterator[tup
     with ExitStack() as stack:
         sims = [stack.enter_context(SimulatedModem(directory / f"port{i}", network_s=MESSAGE_S)) for i in range(modems)]
         sections = "".join(modem_section(sim.port, f"sim{i}") for i, sim in enumerate(sims))
-        yield stack.enter_context(Gateway(directory, sections + SECURITY + more, speed=SPEED)), sims
+        yield stack.enter_context(Gateway(directory, sections + UNLIMITED + more, speed=SPEED)), sims
 
 
 def burst(gateway: Gateway, count: int, **parameters: Any) -> list[str]:
