@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from daemon.client.connection import _UnixConnection
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, public_directory, until
 from tests.peers.baresip import free_port
+from tests.users import as_user
 
 SECRETS = {"acme": "secret of acme", "bolt": "secret of bolt", "alice": "secret of alice"}
 MEMBER, STRANGER, GROUP, CLERK = 64001, 64002, 64003, 64004  # users and a group that no machine has
@@ -309,34 +309,20 @@ def test_a_secret_file_that_protects_nothing_is_refused(tmp_path: Path, text: st
 # --- the socket ------------------------------------------------------------------------------------------------
 
 
-def as_user(
+def ask_as(
     gateway: Gateway, uid: int, path: str, method: str = "POST", gid: int = 0, gids: Sequence[int] = (), **form: Any
 ) -> tuple[int, Any]:
-    """What this user gets, from a child process; gids: its groups beside its first one."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups(gids)
-            os.setgid(gid or uid)
-            os.setuid(uid)
-            answer = sent(_UnixConnection(gateway.socket, 10), method, path, form, {})
-            os.write(writer, json.dumps(answer).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as told:
-        code, answer = json.loads(told.read())
-    os.waitpid(child, 0)
+    """What this user gets on the socket; gids: its groups beside its first one."""
+    code, answer = as_user(
+        uid, lambda: sent(_UnixConnection(gateway.socket, 10), method, path, form, {}), gid=gid, gids=gids
+    )
     return code, answer
 
 
 def started_by(gateway: Gateway, uid: int, key: str = "", gid: int = 0) -> tuple[str, str]:
     """The status, and the account that the request got."""
     form: Any = {"api_key": key, "api_secret": "-"} if key else {}
-    answer = as_user(gateway, uid, "/verify/json", gid=gid, number=next(NUMBERS), brand="Acme", **form)[1]
+    answer = ask_as(gateway, uid, "/verify/json", gid=gid, number=next(NUMBERS), brand="Acme", **form)[1]
     if answer["status"] != "0":
         return answer["status"], ""
     return "0", gateway.client.verify("search", request_id=answer["request_id"])["account_id"]
@@ -360,25 +346,25 @@ def test_a_key_that_names_no_account_is_none(gateway: Gateway, uid: int, key: st
 
 def test_the_right_secret_is_as_good_on_the_socket_as_on_tcp(gateway: Gateway) -> None:
     form: Any = {"api_key": "acme", "api_secret": SECRETS["acme"], "number": next(NUMBERS), "brand": "Acme"}
-    assert as_user(gateway, STRANGER, "/verify/json", **form)[1]["status"] == "0"
+    assert ask_as(gateway, STRANGER, "/verify/json", **form)[1]["status"] == "0"
 
 
 def test_users_of_an_account_do_not_operate_and_see_no_other_request(gateway: Gateway, ask: Ask) -> None:
     foreign = start(ask, "bolt")
-    assert as_user(gateway, MEMBER, "/v1/status", "GET")[0] == 403
-    assert as_user(gateway, STRANGER, "/v1/status", "GET", gid=GROUP)[0] == 403
-    assert as_user(gateway, STRANGER, "/v1/status", "GET")[0] == 200
-    assert as_user(gateway, MEMBER, "/verify/search/json", request_id=foreign)[1]["status"] == "101"
-    assert as_user(gateway, MEMBER, "/verify/search/json", request_id=foreign, api_key="acme")[1]["status"] == "101"
-    assert as_user(gateway, STRANGER, "/verify/search/json", gid=GROUP, request_id=foreign, api_key="bolt")[1]["number"]
+    assert ask_as(gateway, MEMBER, "/v1/status", "GET")[0] == 403
+    assert ask_as(gateway, STRANGER, "/v1/status", "GET", gid=GROUP)[0] == 403
+    assert ask_as(gateway, STRANGER, "/v1/status", "GET")[0] == 200
+    assert ask_as(gateway, MEMBER, "/verify/search/json", request_id=foreign)[1]["status"] == "101"
+    assert ask_as(gateway, MEMBER, "/verify/search/json", request_id=foreign, api_key="acme")[1]["status"] == "101"
+    assert ask_as(gateway, STRANGER, "/verify/search/json", gid=GROUP, request_id=foreign, api_key="bolt")[1]["number"]
 
 
 def test_every_group_of_a_process_counts(gateway: Gateway) -> None:
     """There used to be a look at the first group and the user database only: a service with systemd's
     SupplementaryGroups= could not name its account, and operated."""
     form: Any = {"api_key": "bolt", "number": next(NUMBERS), "brand": "Acme", "gids": [CLERK, GROUP]}
-    assert as_user(gateway, STRANGER, "/verify/json", **form)[1]["status"] == "0"
-    assert as_user(gateway, STRANGER, "/v1/status", "GET", gids=[CLERK, GROUP])[0] == 403
+    assert ask_as(gateway, STRANGER, "/verify/json", **form)[1]["status"] == "0"
+    assert ask_as(gateway, STRANGER, "/v1/status", "GET", gids=[CLERK, GROUP])[0] == 403
 
 
 def test_users_of_different_accounts_that_name_none_share_nothing(gateway: Gateway) -> None:
@@ -386,22 +372,22 @@ def test_users_of_different_accounts_that_name_none_share_nothing(gateway: Gatew
     user by status 10, and cancelled it."""
     number = next(NUMBERS)
     form: Any = {"number": number, "brand": "Acme", "api_key": "-"}
-    request_id = as_user(gateway, STRANGER, "/verify/json", gid=GROUP, **form)[1]["request_id"]
-    answer = as_user(gateway, MEMBER, "/verify/json", **form)[1]
+    request_id = ask_as(gateway, STRANGER, "/verify/json", gid=GROUP, **form)[1]["request_id"]
+    answer = ask_as(gateway, MEMBER, "/verify/json", **form)[1]
     assert (answer["status"], answer["request_id"]) == ("10", "")
     found: Any = {"request_id": request_id, "api_key": "-"}
-    assert as_user(gateway, MEMBER, "/verify/search/json", **found)[1]["status"] == "101"
-    assert as_user(gateway, MEMBER, "/verify/control/json", cmd="cancel", **found)[1]["status"] == "6"
-    assert as_user(gateway, CLERK, "/verify/search/json", gids=[GROUP], **found)[1]["account_id"] == ""
+    assert ask_as(gateway, MEMBER, "/verify/search/json", **found)[1]["status"] == "101"
+    assert ask_as(gateway, MEMBER, "/verify/control/json", cmd="cancel", **found)[1]["status"] == "6"
+    assert ask_as(gateway, CLERK, "/verify/search/json", gids=[GROUP], **found)[1]["account_id"] == ""
     assert gateway.client.verify("control", request_id=request_id, cmd="cancel")["status"] == "0"
 
 
 def test_operators_on_the_socket_can_be_named() -> None:
     config = f'[api]\nsocket_mode = "0666"\noperator_uids = [{CLERK}]\n'
     with public_directory() as directory, Gateway(directory, config) as gateway:
-        codes = [as_user(gateway, uid, "/v1/status", "GET")[0] for uid in (CLERK, STRANGER, 0)]
+        codes = [ask_as(gateway, uid, "/v1/status", "GET")[0] for uid in (CLERK, STRANGER, 0)]
         assert codes == [200, 403, 200]
-        assert as_user(gateway, STRANGER, "/verify/search/json", request_id="none")[1]["status"] == "101"
+        assert ask_as(gateway, STRANGER, "/verify/search/json", request_id="none")[1]["status"] == "101"
 
 
 UNREADABLE = [

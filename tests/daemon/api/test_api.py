@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import socket
 import sqlite3
 import time
@@ -17,6 +16,7 @@ from daemon.api.operator import MAX_STREAMS
 from daemon.client.connection import _UnixConnection
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import UNLIMITED, Gateway, modem_section, public_directory, until
+from tests.users import as_user
 
 NUMBER = "447700900123"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -273,29 +273,10 @@ def test_a_byte_order_mark_before_a_body_is_ignored(gateway: Gateway, headers: A
 
 
 def test_the_socket_can_be_kept_to_some_users() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
     config = '[api]\nsocket_mode = "0666"\nallow_uids = [65533]\n'
     with public_directory() as directory, Gateway(directory, config) as gateway:
-        assert as_user(gateway, 65533) == 200
-        assert as_user(gateway, 65532) == 403
-
-
-def as_user(gateway: Gateway, uid: int) -> int:
-    """The HTTP status that this user gets; asked by a child process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setuid(uid)
-            os.write(writer, str(ask(gateway, "GET", "/v1/status")[0]).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        told = answer.read()
-    os.waitpid(child, 0)
-    return int(told)
+        codes = {uid: as_user(uid, lambda: ask(gateway, "GET", "/v1/status")[0]) for uid in (65533, 65532)}
+    assert codes == {65533: 200, 65532: 403}
 
 
 def test_a_stopped_daemon_takes_its_socket_with_it(tmp_path: Path) -> None:

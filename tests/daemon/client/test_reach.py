@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from daemon.cli import main
 from daemon.cli.commands import PLACES
 from daemon.client.connection import TIMEOUT_S, Client, Unreachable
 from daemon.client.unreachable import membership
+from tests.users import NOBODY, as_user
 
 PINWHEEL = grp.struct_group(("pinwheel", "x", 990, ["alice"]))
 
@@ -49,24 +51,12 @@ def closed(public_path: Path) -> Iterator[Path]:
         yield public_path / "control.sock"
 
 
-def as_nobody(act: Callable[[], str]) -> str:
+def as_nobody(act: Callable[[], tuple[int, str]]) -> tuple[int, str]:
     """What it gives in a process of the user nobody, who may not be able to load any more modules."""
     for module in (*PLACES.values(), "daemon.config.reading"):
         import_module(module)
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-            os.write(write, act().encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    os.waitpid(pid, 0)
-    with os.fdopen(read) as answer:
-        return answer.read()
+    code, told = as_user(NOBODY, act)
+    return code, told
 
 
 def pinwheel(socket_path: Path, *words: str) -> tuple[int, str]:
@@ -76,7 +66,7 @@ def pinwheel(socket_path: Path, *words: str) -> tuple[int, str]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_a_user_outside_the_group_is_told_which_and_how_to_join(closed: Path) -> None:
-    code, told = json.loads(as_nobody(lambda: json.dumps(pinwheel(closed, "status"))))
+    code, told = as_nobody(lambda: pinwheel(closed, "status"))
     assert code == 3
     group = grp.getgrgid(closed.stat().st_gid).gr_name
     assert f'it is for the group "{group}"; run: sudo usermod -aG {group} nobody, and log in again' in told
@@ -85,7 +75,7 @@ def test_a_user_outside_the_group_is_told_which_and_how_to_join(closed: Path) ->
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 @pytest.mark.parametrize("words", [["--help"], ["status", "--help"], ["demo", "--help"], ["--version"]])
 def test_help_needs_no_socket(closed: Path, words: list[str]) -> None:
-    code, _ = json.loads(as_nobody(lambda: json.dumps(pinwheel(closed, *words))))
+    code, _ = as_nobody(lambda: pinwheel(closed, *words))
     assert code == 0
 
 
@@ -203,7 +193,6 @@ def test_a_configuration_that_one_may_not_read_is_named_with_the_option(closed: 
     config.write_text("")
     config.chmod(0o640)
     for words in (["prompts", "check"], ["key", "new"]):
-        ask = [*words, "--config", str(config)]
-        code, told = json.loads(as_nobody(lambda ask=ask: json.dumps(pinwheel(closed, *ask))))  # type: ignore[misc]
+        code, told = as_nobody(partial(pinwheel, closed, *words, "--config", str(config)))
         assert code == 1
         assert f"cannot use {config}: the user nobody may not read {config}; run: chgrp pinwheel {config}" in told

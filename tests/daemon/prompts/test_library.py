@@ -24,6 +24,7 @@ from daemon.prompts.library import (
 from daemon.prompts.making.sets import active_dbfs, digest, read_clip
 from drivers import Audio
 from drivers.codecs.g711 import alaw_encode, ulaw_encode
+from tests.users import NOBODY, as_user
 
 SHIPPED = PromptLibrary.open([shipped_prompts()])
 SPEECH_MS = 1.0  # of CPU, per call; measured: 0.05
@@ -145,17 +146,7 @@ def test_prompts_that_the_daemon_may_not_read_are_broken_with_the_remedy(public_
         shutil.copytree(shipped_prompts() / "en-us", public_path / name)
     (public_path / "fr-fr").chmod(0o700)
     (public_path / "de-de" / "bye.wav").chmod(0o600)
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-        os.write(write, json.dumps(dict(PromptLibrary.open([public_path]).broken)).encode())
-        os._exit(0)
-    os.close(write)
-    os.waitpid(pid, 0)
-    with os.fdopen(read) as answer:
-        broken = json.loads(answer.read())
+    broken = as_user(NOBODY, lambda: dict(PromptLibrary.open([public_path]).broken))
     bye, french = public_path / "de-de" / "bye.wav", public_path / "fr-fr"
     assert broken == {
         "de-de": [f"cannot read the prompt {bye}: Permission denied; run: chmod a+r {bye}"],
