@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,20 +53,33 @@ def test_any_text_survives_the_journals_protocol(values: dict[str, str]) -> None
     assert parsed(journal.datagram(values)) == values
 
 
-def test_a_record_is_one_entry_with_its_priority_also_with_a_traceback(tmp_path: Path) -> None:
+def logger_to(handler: logging.Handler) -> logging.Logger:
+    logger = logging.Logger("pinwheel.test")
+    logger.addHandler(handler)
+    return logger
+
+
+@pytest.fixture
+def journald(tmp_path: Path) -> Iterator[socket.socket]:
+    """At tmp_path / "journal"."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
         journald.bind(str(tmp_path / "journal"))
         journald.settimeout(5)
-        handler = journal.JournalHandler(tmp_path / "journal")
-        logger = logging.Logger("pinwheel.test")
-        logger.addHandler(handler)
-        logger.warning("modem=%s state=%s", "sim1", "waiting")
-        try:
-            raise ValueError("two\nlines")
-        except ValueError:
-            logger.exception("request=%s lane=failed", "0f3c")
-        first, second = parsed(journald.recv(65536)), parsed(journald.recv(65536))
-        handler.close()
+        yield journald
+
+
+def messages(journald: socket.socket, count: int) -> list[str]:
+    return [parsed(journald.recv(65536))["MESSAGE"] for _ in range(count)]
+
+
+def test_a_record_is_one_entry_with_its_priority_also_with_a_traceback(tmp_path: Path, journald: socket.socket) -> None:
+    logger = logger_to(journal.JournalHandler(tmp_path / "journal"))
+    logger.warning("modem=%s state=%s", "sim1", "waiting")
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logger.exception("request=%s lane=failed", "0f3c")
+    first, second = parsed(journald.recv(65536)), parsed(journald.recv(65536))
     assert first["PRIORITY"] == "4"
     assert (first["PINWHEEL_MODEM"], first["PINWHEEL_STATE"]) == ("sim1", "waiting")
     assert first["SYSLOG_IDENTIFIER"] == "pinwheeld"
@@ -77,51 +91,45 @@ def test_a_record_is_one_entry_with_its_priority_also_with_a_traceback(tmp_path:
 def test_lines_wait_for_a_journal_that_is_being_restarted(tmp_path: Path) -> None:
     """There used to be five seconds without a line whenever the journal had been away."""
     handler = journal.JournalHandler(tmp_path / "journal")
-    logger = logging.Logger("pinwheel.test")
-    logger.addHandler(handler)
+    logger = logger_to(handler)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
         for number in range(3):
             logger.info("line=%s", number)
         journald.bind(str(tmp_path / "journal"))
         journald.settimeout(5)
         logger.info("line=3")
-        assert [parsed(journald.recv(65536))["MESSAGE"] for _ in range(4)] == [f"line={number}" for number in range(4)]
+        assert messages(journald, 4) == [f"line={number}" for number in range(4)]
         handler.flush()
 
 
-def test_a_journal_that_hangs_delays_nobody_and_gets_all_lines_in_order_later(tmp_path: Path) -> None:
+def test_a_journal_that_hangs_delays_nobody_and_gets_all_lines_in_order_later(
+    tmp_path: Path, journald: socket.socket
+) -> None:
     """There used to be half a second in which the event loop waited for it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
-        journald.bind(str(tmp_path / "journal"))
-        journald.settimeout(5)
-        handler = journal.JournalHandler(tmp_path / "journal")
-        logger = logging.Logger("pinwheel.test")
-        logger.addHandler(handler)
-        for number in range(2000):  # the kernel keeps 10 to 512 of them
-            logger.info("line=%s", number)
-        assert [parsed(journald.recv(65536))["MESSAGE"] for _ in range(2000)] == [f"line={n}" for n in range(2000)]
-        handler.flush()
+    handler = journal.JournalHandler(tmp_path / "journal")
+    logger = logger_to(handler)
+    for number in range(2000):  # the kernel keeps 10 to 512 of them
+        logger.info("line=%s", number)
+    assert messages(journald, 2000) == [f"line={number}" for number in range(2000)]
+    handler.flush()
 
 
-def test_a_line_that_no_datagram_takes_holds_up_no_other(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
-        journald.bind(str(tmp_path / "journal"))
-        journald.settimeout(5)
-        handler = journal.JournalHandler(tmp_path / "journal")
-        logger = logging.Logger("pinwheel.test")
-        logger.addHandler(handler)
-        logger.info("modem=%s", "\U0001f600" * 60_000)
-        logger.info("state=ready")
-        handler.flush()
-        logger.info("more")
-        said = [parsed(journald.recv(65536))["MESSAGE"] for _ in range(2)]
-    assert said == ["state=ready", "more (and before this, 1 lines were dropped: they could not be written)"]
+def test_a_line_that_no_datagram_takes_holds_up_no_other(tmp_path: Path, journald: socket.socket) -> None:
+    handler = journal.JournalHandler(tmp_path / "journal")
+    logger = logger_to(handler)
+    logger.info("modem=%s", "\U0001f600" * 60_000)
+    logger.info("state=ready")
+    handler.flush()
+    logger.info("more")
+    assert messages(journald, 2) == [
+        "state=ready",
+        "more (and before this, 1 lines were dropped: they could not be written)",
+    ]
 
 
 def test_a_line_that_is_not_written_as_it_should_be_ends_no_call(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
-        logger = logging.Logger("pinwheel.test")
-        logger.addHandler(journal.StderrHandler(file.fileno()))
+        logger = logger_to(journal.StderrHandler(file.fileno()))
         logger.info("%d", "no number")
         logger.info("next")
         assert (tmp_path / "log").read_text() == "next\n"
@@ -131,8 +139,7 @@ def test_a_pipe_that_does_not_block_gets_long_lines_once() -> None:
     there, here = os.pipe()
     os.set_blocking(here, False)
     with os.fdopen(there) as pipe, ThreadPoolExecutor(1) as pool:
-        logger = logging.Logger("pinwheel.test")
-        logger.addHandler(journal.StderrHandler(here))
+        logger = logger_to(journal.StderrHandler(here))
         for number in range(5):
             logger.info("%d%s", number, "x" * 100_000)
         logger.info("end")
@@ -143,8 +150,7 @@ def test_a_pipe_that_does_not_block_gets_long_lines_once() -> None:
 
 def test_a_line_that_is_written_stands_there_at_once(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
-        logger = logging.Logger("pinwheel.test")
-        logger.addHandler(journal.StderrHandler(file.fileno()))
+        logger = logger_to(journal.StderrHandler(file.fileno()))
         logger.info("state=%s \udc80", "ready")
         assert (tmp_path / "log").read_text() == "state=ready \\udc80\n"
 
@@ -155,8 +161,7 @@ def test_lines_that_find_no_room_are_dropped_and_counted(length: int) -> None:
     there, here = os.pipe()
     with os.fdopen(there) as pipe, ThreadPoolExecutor(1) as pool:
         handler = journal.StderrHandler(here, room=100)
-        logger = logging.Logger("pinwheel.test")
-        logger.addHandler(handler)
+        logger = logger_to(handler)
         for number in range(5000):
             logger.info("%d %s", number, "x" * length)
         reading = pool.submit(lambda: list(iter(pipe.readline, "end\n")))

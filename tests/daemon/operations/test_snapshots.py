@@ -9,16 +9,12 @@ import pytest
 from daemon.lanes.snapshots import ModemSnapshot, SmsSnapshot, VoiceSnapshot
 from daemon.operations import status
 from tests.gateway import Gateway, modem_section, until, voice_section
+from tests.test_pure import imported
 
 
 def test_only_snapshots_are_read_for_what_operators_see() -> None:
     """status used to read the queue, the quota and the failures of each modem slot, and the driver behind it."""
-    source = Path(status.__file__).read_text()
-    assert not {"daemon.lanes.sms", "daemon.lanes.voice", "daemon.lanes.sms.slots"} & set(_imported(source))
-
-
-def _imported(source: str) -> list[str]:
-    return [line.split()[1] for line in source.splitlines() if line.startswith(("from ", "import "))]
+    assert not {"daemon.lanes.sms", "daemon.lanes.voice", "daemon.lanes.sms.slots"} & {*imported(Path(status.__file__))}
 
 
 @pytest.mark.parametrize("kind", [ModemSnapshot, SmsSnapshot, VoiceSnapshot])
