@@ -240,6 +240,13 @@ def main(channel_fd: int, lifeline: int | None = None, *, plainly: bool) -> None
         signal.signal(number, signal.SIG_IGN)
     missing = tuple(f"{name}: forbidden" for name in FAVOURS) if plainly else refused(FAVOURS)
     gc.disable()  # nothing here makes cycles, and a collection would interrupt the audio
-    channel = socket.socket(fileno=channel_fd)
+    channel = socket.socket(fileno=_renumbered(channel_fd))
     channel.send(encoded(Ready(VERSION, missing)))
-    Process(channel, lifeline).run()
+    Process(channel, None if lifeline is None else _renumbered(lifeline)).run()
+
+
+def _renumbered(descriptor: int) -> int:
+    """The same by the lowest number that is free here: select() takes none above 1023, and a busy daemon has more."""
+    low = os.dup(descriptor)
+    os.close(descriptor)
+    return low

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -131,12 +132,11 @@ def test_a_callee_that_closed_its_port_does_not_end_the_stream(pacer: Pacer, lin
 
 
 def test_a_stall_is_heard_as_a_gap_and_not_as_a_burst(pacer: Pacer, line: Line) -> None:
-    assert pacer._process is not None
     pacer.play(1, line.near, Media(0), bytes(FRAME * 40))
     event(pacer, line, packets=5)
-    os.kill(pacer._process.pid, signal.SIGSTOP)
+    os.kill(pacer.pid, signal.SIGSTOP)
     time.sleep(0.5)
-    os.kill(pacer._process.pid, signal.SIGCONT)
+    os.kill(pacer.pid, signal.SIGCONT)
     event(pacer, line)
     times = [timestamp for _, _, _, timestamp, _ in line.headers()]
     steps = [(after - before) & 0xFFFFFFFF for before, after in pairwise(times)]
@@ -146,10 +146,9 @@ def test_a_stall_is_heard_as_a_gap_and_not_as_a_burst(pacer: Pacer, line: Line) 
 
 
 def test_the_driver_hears_that_the_process_died(pacer: Pacer, line: Line) -> None:
-    assert pacer._process is not None
     pacer.play(1, line.near, Media(0), bytes(FRAME * 500))
     event(pacer, line, packets=3)
-    pacer._process.kill()
+    os.kill(pacer.pid, signal.SIGKILL)
     with pytest.raises(PacerGone):
         event(pacer, line)
 
@@ -171,6 +170,28 @@ def test_the_process_ends_when_the_driver_does(pacer: Pacer, line: Line) -> None
     assert pacer._channel is not None
     pacer._channel.close()
     assert process.wait(5) == 0
+
+
+def test_a_driver_with_a_thousand_files_open_gets_a_process_that_plays(line: Line) -> None:
+    """There used to be a process that ended at once: select() takes no descriptor above 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    opened = Pacer()
+    try:
+        with contextlib.ExitStack() as files:
+            for _ in range(1024):
+                files.enter_context(open(os.devnull))
+            reading, writing = (files.enter_context(open(end, mode)) for end, mode in zip(os.pipe(), "rw", strict=True))
+            assert reading.fileno() > 1023
+            opened.open(lifeline=reading.fileno())
+            opened.play(1, line.near, Media(0), bytes(FRAME * 10))
+            assert event(opened, line) == Finished(1, 0, 0.2)
+            writing.close()
+            with pytest.raises(PacerGone, match="exit status 0"):
+                event(opened, line)
+    finally:
+        opened.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_two_streams_do_not_disturb_each_other(pacer: Pacer, line: Line) -> None:
