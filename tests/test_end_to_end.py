@@ -80,6 +80,8 @@ def test_the_right_code_stops_a_call_that_still_rings(tmp_path: Path) -> None:
         devices = modem_section(modem.port) + voice_section(phone.address)
         with Gateway(tmp_path, devices, speed=SPEED) as gateway:
             request_id = gateway.verify("447700900191", workflow_id=5)  # 91: rings for ever
+            until(lambda: modem.accepted, "the SMS")
+            gateway.client.verify("control", request_id=request_id, cmd="trigger_next_event")
             gateway.wait_for(request_id, "ringing", step=1)
             voice = gateway.client.get("/v1/voice")
             assert [(c["request_id"], c["phase"]) for c in voice["in_progress"]] == [(request_id, "ringing")]

@@ -126,9 +126,11 @@ class Cluster:
         """That of one that is empty, with the password."""
         return Address.of(self.url(self.new_database()), PASSWORD)
 
-    def execute(self, statement: str, database: str = "postgres") -> None:
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        """The rows that it gives, if it is one that gives some."""
         with psycopg.connect(self.url(database), password=PASSWORD, autocommit=True) as connection:
-            connection.execute(statement.encode())
+            done = connection.execute(statement.encode())
+            return done.fetchall() if done.description else []
 
 
 def _unprivileged() -> tuple[int, int] | None:

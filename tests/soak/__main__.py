@@ -23,9 +23,9 @@ def _kills(directory: Path, _: float) -> bool:
     """The daemon is ended by `kill -9` under load: no request is lost, no message is sent twice."""
     with postgres.cluster() as server:
         server_store = server.store(directory)
-        return all(
-            _killed(directory / name, name, store) for name, store in (("SQLite", ""), ("PostgreSQL", server_store))
-        )
+        databases = (("SQLite", ""), ("PostgreSQL", server_store))
+        clean = [_killed(directory / name, name, store) for name, store in databases]
+    return all(clean)
 
 
 def _killed(directory: Path, database: str, store: str) -> bool:
