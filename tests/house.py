@@ -52,8 +52,6 @@ EXCEPTIONS: Mapping[str, str] = {
     ),
 }
 """What breaks a rule and stays, as it is printed before its figure, and why."""
-KNOWN: tuple[str, ...] = ()
-"""What breaks a rule and is being mended."""
 
 DEF = ast.FunctionDef | ast.AsyncFunctionDef
 BROAD = ("Exception", "BaseException")
@@ -252,8 +250,8 @@ RULES: tuple[Rule, ...] = (
 
 
 def broken(house: House, rule: Rule) -> list[str]:
-    """What breaks a rule and is neither an exception nor known."""
-    return [found for found in rule(house) if _subject(found) not in {*EXCEPTIONS, *KNOWN}]
+    """What breaks a rule and is no exception."""
+    return [found for found in rule(house) if _subject(found) not in EXCEPTIONS]
 
 
 def subjects(house: House) -> set[str]:
@@ -294,10 +292,8 @@ def main() -> int:
         print(f"  {each.where}")
     for found, why in EXCEPTIONS.items():
         print(f"exception: {found}\n  {why}")
-    for found in KNOWN:
-        print(f"known: {found}")
     faults = [f"{rule.__name__}: {found}" for rule in RULES for found in broken(house, rule)]
-    faults += [f"listed for nothing: {found}" for found in sorted({*EXCEPTIONS, *KNOWN} - subjects(house))]
+    faults += [f"listed for nothing: {found}" for found in sorted(EXCEPTIONS.keys() - subjects(house))]
     print("\n".join(faults) or "every rule holds")
     return 1 if faults else 0
 
