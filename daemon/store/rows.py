@@ -1,10 +1,11 @@
-"""Requests and attempts as rows: the columns, and the way there and back."""
+"""Requests and attempts as rows: the columns, and the way there and back; and the rows that a batch writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from enum import Enum, auto
 from operator import attrgetter
 from typing import Any
 
-from daemon.core.batch import standing
+from daemon.core.batch import Changes, standing
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
 
@@ -84,3 +85,33 @@ attempt_columns = attrgetter(
     "settled_at",
 )
 """As ATTEMPT_COLUMNS."""
+
+
+class Write(Enum):
+    """A table and a kind of change: one statement of each database, in the order in which they are done."""
+
+    INSERT_REQUESTS = auto()
+    UPDATE_REQUESTS = auto()
+    UPSERT_ATTEMPTS = auto()
+    INSERT_CHECKS = auto()
+    INSERT_HISTORY = auto()
+    REFUND = auto()
+    FORGET = auto()
+    CHARGE = auto()
+    SET_META = auto()
+
+
+def written(changes: Changes) -> list[tuple[Write, Collection[Sequence[Any]]]]:
+    """The rows of each statement; those without rows are left out, as most are of a small batch."""
+    writes: tuple[tuple[Write, Collection[Sequence[Any]]], ...] = (
+        (Write.INSERT_REQUESTS, [(row, *columns(request)) for row, request in changes.inserted]),
+        (Write.UPDATE_REQUESTS, [(row, *changing_columns(request)) for row, request in changes.updated]),
+        (Write.UPSERT_ATTEMPTS, [(row, *attempt_columns(attempt)) for row, attempt in changes.attempts]),
+        (Write.INSERT_CHECKS, changes.checks),
+        (Write.INSERT_HISTORY, changes.history),
+        (Write.REFUND, changes.refunds),
+        (Write.FORGET, changes.forget.items()),
+        (Write.CHARGE, changes.charges),
+        (Write.SET_META, changes.meta.items()),
+    )
+    return [(write, rows) for write, rows in writes if rows]

@@ -1,14 +1,12 @@
 """What a batch changed, in a few statements that are sent together: one for each table and kind of change."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import psycopg
-from psycopg import sql
 
 from daemon.core.batch import Changes
 from daemon.store.postgres.connection import Connection, as_json, query
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_columns, changing_columns, columns
+from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Write, written
 
 BIGINTS = frozenset({"id", "request", "at_ms", "count", "seq", "epoch"})
 SMALL = frozenset({"code_length", "workflow_id", "step", "generation", "wrong", "tries"})
@@ -44,44 +42,27 @@ def upsert(table: str, named: Sequence[str], keys: Sequence[str]) -> str:
 REQUEST = ("id", *names(REQUEST_COLUMNS))
 CHANGING = ("id", *REQUEST[REQUEST.index("status") :])
 ATTEMPT = ("request", *names(ATTEMPT_COLUMNS))
-INSERT_REQUESTS = insert("request", REQUEST)
-UPDATE_REQUESTS = (
-    f"UPDATE request r SET {', '.join(f'{name} = v.{name}' for name in CHANGING[1:])}"  # noqa: S608
-    f" FROM {rows_of(CHANGING)} WHERE r.id = v.id"
-)
-UPSERT_ATTEMPTS = upsert("attempt", ATTEMPT, ("request", "step"))
-INSERT_CHECKS = insert("check", ("request", "at_ms", "valid", "ip_address"))
-INSERT_HISTORY = insert("history", ("at_ms", "request_id", "kind", "step", "detail"))
-FORGET = f"DELETE FROM sent s USING {rows_of(('device', 'at_ms'))} WHERE s.device = v.device AND s.at_ms < v.at_ms"  # noqa: S608
-CHARGE = insert("sent", ("device", "at_ms", "number"))
-REFUND = (
-    f"DELETE FROM sent WHERE id IN (SELECT n.id FROM {rows_of(('device', 'number', 'count'))}"  # noqa: S608
+STATEMENTS: Mapping[Write, str] = {
+    Write.INSERT_REQUESTS: insert("request", REQUEST),
+    Write.UPDATE_REQUESTS: f"UPDATE request r SET {', '.join(f'{name} = v.{name}' for name in CHANGING[1:])}"  # noqa: S608
+    f" FROM {rows_of(CHANGING)} WHERE r.id = v.id",
+    Write.UPSERT_ATTEMPTS: upsert("attempt", ATTEMPT, ("request", "step")),
+    Write.INSERT_CHECKS: insert("check", ("request", "at_ms", "valid", "ip_address")),
+    Write.INSERT_HISTORY: insert("history", ("at_ms", "request_id", "kind", "step", "detail")),
+    Write.REFUND: f"DELETE FROM sent WHERE id IN (SELECT n.id FROM {rows_of(('device', 'number', 'count'))}"  # noqa: S608
     " CROSS JOIN LATERAL (SELECT id FROM sent s WHERE s.device = v.device AND s.number = v.number"
-    " ORDER BY at_ms DESC, id DESC LIMIT v.count) n)"
-)
-SET_META = upsert("meta", ("name", "value"), ("name",))
+    " ORDER BY at_ms DESC, id DESC LIMIT v.count) n)",
+    Write.FORGET: f"DELETE FROM sent s USING {rows_of(('device', 'at_ms'))}"  # noqa: S608
+    " WHERE s.device = v.device AND s.at_ms < v.at_ms",
+    Write.CHARGE: insert("sent", ("device", "at_ms", "number")),
+    Write.SET_META: upsert("meta", ("name", "value"), ("name",)),
+}
 LAST_BATCH = "UPDATE gateway SET batch = %s"
-
-
-def statements(changes: Changes) -> list[tuple[sql.SQL, str]]:
-    """Each statement with its rows; those without rows are left out."""
-    work: tuple[tuple[str, Collection[Sequence[Any]]], ...] = (
-        (INSERT_REQUESTS, [(row, *columns(request)) for row, request in changes.inserted]),
-        (UPDATE_REQUESTS, [(row, *changing_columns(request)) for row, request in changes.updated]),
-        (UPSERT_ATTEMPTS, [(row, *attempt_columns(attempt)) for row, attempt in changes.attempts]),
-        (INSERT_CHECKS, changes.checks),
-        (INSERT_HISTORY, changes.history),
-        (REFUND, changes.refunds),
-        (FORGET, changes.forget.items()),
-        (CHARGE, changes.charges),
-        (SET_META, changes.meta.items()),
-    )
-    return [(query(text), as_json(rows)) for text, rows in work if rows]
 
 
 def save(connection: Connection, changes: Changes, batch: int) -> None:
     """One transaction, sent at once. batch: its number, by which it is known afterwards. Raises psycopg.Error."""
-    work = statements(changes)
+    work = [(query(STATEMENTS[write]), as_json(rows)) for write, rows in written(changes)]
     try:
         with connection.pipeline():
             connection.execute("BEGIN")
