@@ -90,6 +90,8 @@ def needs(command: Command) -> Needs:
 def all_needs(commands: Sequence[Command]) -> Needs:
     """What the commands need together."""
     each = [needs(command) for command in commands]
+    if len(each) == 1:
+        return each[0]
     return Needs(
         frozenset().union(*(one.ids for one in each)),
         frozenset().union(*(one.rows for one in each)),

@@ -134,13 +134,12 @@ class Batches:
         batch = self._turns.get(timeout=self._database.pause_s)
         if batch is None:
             return None
-        with contextlib.suppress(queue.Empty):
-            while len(batch) < MAX_BATCH:
-                turn = self._turns.get_nowait()
-                if turn is None:
-                    self._turns.put(None)
-                    break
-                batch += turn
+        while len(batch) < MAX_BATCH and not self._turns.empty():  # nobody else takes from it
+            turn = self._turns.get()
+            if turn is None:
+                self._turns.put(None)
+                break
+            batch += turn
         return batch
 
 

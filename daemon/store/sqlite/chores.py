@@ -28,10 +28,9 @@ class Chores:
 
     def run(self, connection: Connection) -> None:
         """Do what waits. Raises nothing."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                chore, future = self._waiting.get_nowait()
-                _do(partial(chore, connection), future)
+        while not self._waiting.empty():  # nobody else takes from it
+            chore, future = self._waiting.get()
+            _do(partial(chore, connection), future)
 
 
 def _do(chore: Callable[[], Any], future: "asyncio.Future[Any]") -> None:

@@ -26,11 +26,12 @@ REPORTED = (  # as `may_mean`
     " JOIN attempt a ON a.request = r.id"
     " WHERE a.device != '' AND a.device = k.device AND a.queued_ms >= k.since"
     f" AND (a.reference = k.reference OR (a.reference = '' AND a.state IN ({UNANSWERED_STATES})))"
-    f" UNION SELECT a.request FROM {KEYS} CROSS JOIN attempt a ON a.device = k.device AND a.reference = k.reference"
+    f" UNION ALL SELECT a.request FROM {KEYS} CROSS JOIN attempt a ON a.device = k.device AND a.reference = k.reference"
     " JOIN request r ON r.id = a.request"
     " WHERE k.ending != '' AND a.device != '' AND a.reference != '' AND a.queued_ms >= k.since"
     " AND substr(r.number, -length(k.ending)) = k.ending"
 )
+MEANT = f"{SELECT} WHERE id IN ({REPORTED})"
 
 
 def last_row(connection: Connection) -> int:
@@ -57,5 +58,4 @@ def _rows(connection: Connection, needs: Needs) -> Iterator[Sequence[Any]]:
             yield from connection.execute(query, (json.dumps(list(names)),)).fetchall()
     if needs.reports:
         keys = json.dumps(list(needs.reports))
-        rows = [row for (row,) in connection.execute(REPORTED, (keys, keys))]
-        yield from connection.execute(OF_ROWS, (json.dumps(rows),)).fetchall()
+        yield from connection.execute(MEANT, (keys, keys)).fetchall()
