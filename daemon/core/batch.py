@@ -7,7 +7,7 @@ order on a `WorkingSet`, and what they changed is saved as one `Changes`. Pure: 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from daemon.core.commands import (
     AddNote,
@@ -39,6 +39,11 @@ UNANSWERED = (AttemptState.REQUEUED, AttemptState.SENDING, AttemptState.UNCERTAI
 """What may have gone out although its device has given no reference."""
 
 
+def hidden(value: tuple[Any, ...]) -> str:
+    """How a named tuple shows that has the number of a person, or the text of a message."""
+    return f"{type(value).__name__}(...)"
+
+
 class ReportKey(NamedTuple):
     """By what a status report says which message it means.
 
@@ -50,6 +55,9 @@ class ReportKey(NamedTuple):
     reference: str
     device: str
     since: Ms
+
+    def __repr__(self) -> str:
+        return hidden(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,9 @@ class Line(NamedTuple):
     step: int | None
     detail: str
 
+    def __repr__(self) -> str:
+        return hidden(self)
+
 
 class Charged(NamedTuple):
     """An SMS that counts for the quota of a device: a row each."""
@@ -157,6 +168,9 @@ class Charged(NamedTuple):
     at: Ms
     number: str
 
+    def __repr__(self) -> str:
+        return hidden(self)
+
 
 class Refunded(NamedTuple):
     """So many SMS, the newest that a device was charged for to a number, have not gone out."""
@@ -164,6 +178,9 @@ class Refunded(NamedTuple):
     device: str
     number: str
     sms: int
+
+    def __repr__(self) -> str:
+        return hidden(self)
 
 
 @dataclass(frozen=True, slots=True)
