@@ -33,7 +33,7 @@ from daemon.ids import masked
 from daemon.pins import Pins, same_code
 from daemon.store.contract import FIRST, Reading, StoreUnusable
 from daemon.store.contract import Check as CheckLine
-from daemon.store.store import Store
+from daemon.store.store import STORE_AGAIN_S, Store
 from daemon.timers import Timers
 
 log = logging.getLogger("pinwheel.engine")
@@ -41,7 +41,6 @@ log = logging.getLogger("pinwheel.engine")
 T = TypeVar("T")
 
 PAGE = 500  # deliveries that are read at a time
-STORE_AGAIN_S = 1.0  # after which what could not be made durable is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +193,14 @@ class Engine:
                     lane.stop(request.id)
             case model.Note():
                 _log(request, action)
-            case model.ClearTimer() | model.RecordCheck() | model.Reply() | model.Remember():
-                pass
-            case model.Charge() | model.Refund():
+            case (
+                model.ClearTimer()
+                | model.RecordCheck()
+                | model.Reply()
+                | model.Remember()
+                | model.Charge()
+                | model.Refund()
+            ):
                 pass  # the row has no due time any more; the rest was stored, is the caller's, or the account's
             case _:
                 assert_never(action)

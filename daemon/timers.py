@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from daemon.clock import Clock
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.wheel import Wheel
-from daemon.store.contract import Reading, StoreUnusable
-from daemon.store.store import Store
+from daemon.store.contract import StoreUnusable
+from daemon.store.store import STORE_AGAIN_S, Store
 
-STORE_AGAIN_S = 1.0  # after which a store that could not be read is asked again
 IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
 
 
@@ -60,7 +58,7 @@ class Timers:
         """The timers of a time that the wheel has come to; asked for until the store can be read."""
         while True:
             try:
-                return await self._store.read(partial(_due, since=since, until=until))
+                return await self._store.read(lambda reading: reading.due(since, until))
             except StoreUnusable:  # PostgreSQL is away, and nothing could be fired now
                 await asyncio.sleep(STORE_AGAIN_S)
 
@@ -75,7 +73,3 @@ class Timers:
     def _load(self, timers: list[tuple[Ms, int]]) -> None:
         for due_at, row in timers:
             self._wheel.set(due_at, row)
-
-
-def _due(reading: Reading, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
-    return reading.due(since, until)

@@ -11,12 +11,13 @@ from daemon.core.commands import AddNote, Begin, Settle
 from daemon.core.delivery import STATES
 from daemon.core.model import Attempt, Channel, Request, Verdict
 from daemon.core.speech import speakable
-from daemon.engine import STORE_AGAIN_S, Engine, Job
+from daemon.engine import Engine, Job
 from daemon.lanes.call_record import judged
 from daemon.lanes.news import DEFECT, log_state, queued_at
 from daemon.lanes.snapshots import CallSnapshot, VoiceSnapshot
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
 from daemon.store.contract import StoreUnusable
+from daemon.store.store import STORE_AGAIN_S
 from drivers import (
     Call,
     CallHandle,

@@ -18,6 +18,7 @@ from daemon.store.costly import Costly
 from daemon.store.readers import Readers
 
 T = TypeVar("T")
+STORE_AGAIN_S = 1.0  # after which what could not be read, or made durable, is tried again
 READERS, OPERATORS_READERS = 1, 1  # threads: what operators look at holds up no request, and costs one core at most
 
 

@@ -19,7 +19,7 @@ from daemon.core.holds import Holds
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Verdict
 from daemon.core.overload import Load, Overload
-from daemon.engine import STORE_AGAIN_S, Engine, Job
+from daemon.engine import Engine, Job
 from daemon.lanes.news import DEFECT, queued_at
 from daemon.lanes.sms.answers import Judgement, settle
 from daemon.lanes.sms.lengths import Lengths
@@ -31,6 +31,7 @@ from daemon.lanes.sms.testing import Tests
 from daemon.lanes.sms.window import Window
 from daemon.lanes.snapshots import Duty, SmsSnapshot
 from daemon.store.contract import StoreUnusable
+from daemon.store.store import STORE_AGAIN_S
 from drivers import SmsDriver
 
 log = logging.getLogger("pinwheel.lanes")

@@ -11,8 +11,9 @@ from functools import partial
 from daemon.core.backlog import Backlog
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
-from daemon.engine import STORE_AGAIN_S, Engine, Job
+from daemon.engine import Engine, Job
 from daemon.store.contract import FIRST, Place, Reading, StoreUnusable
+from daemon.store.store import STORE_AGAIN_S
 
 LEAST, PAGE, MOST = 100, 300, 600  # messages: below the least a page is read; above the most a part is let go
 SWEPT = 100  # messages that are dropped at a time
@@ -88,26 +89,21 @@ class Window:
         finally:
             self._reading = None
             meanwhile, self._meanwhile = self._meanwhile, []
-            self._put_new(meanwhile)
+            for job in self._unknown(meanwhile):
+                self.put(job)
         self._look()
 
     def _take(self, jobs: list[Job], waiting: int) -> None:
-        known = self._known()
-        for job in jobs:
-            if (job.request_id, job.step) not in known:
-                self._insert(job)
+        for job in self._unknown(jobs):
+            self._insert(job)
         if len(jobs) < PAGE:
             self._end = None
         self._beyond = 0 if self._end is None else max(waiting - len(self._backlog), 0)
 
-    def _put_new(self, jobs: list[Job]) -> None:
-        known = self._known()
-        for job in jobs:
-            if (job.request_id, job.step) not in known:
-                self.put(job)
-
-    def _known(self) -> set[tuple[str, int]]:
-        return {(message.job.request_id, message.job.step) for message in self._backlog}
+    def _unknown(self, jobs: list[Job]) -> list[Job]:
+        """Those that the backlog does not have."""
+        known = {(message.job.request_id, message.job.step) for message in self._backlog}
+        return [job for job in jobs if (job.request_id, job.step) not in known]
 
     async def _sweep(self, alive_from: Ms) -> None:
         """Drop what the last run left and what is too late, beside what can be sent."""
