@@ -32,7 +32,7 @@ from drivers import (
 from drivers.serial import at, ports, power, supervisor
 from drivers.serial.condition import Condition
 from drivers.serial.cures import Hourly
-from drivers.serial.line import WRITE_S, Interrupted, Lost, Silent, Wake
+from drivers.serial.line import WRITE_S, Interrupted, Lost, Silent
 from drivers.serial.modem import READ_ONLY, Blocked, WrongPort
 from drivers.serial.options import Options
 from drivers.serial.orders import ModemRestarted, Reported, SessionBegan
@@ -43,6 +43,7 @@ from drivers.serial.session import Session
 from drivers.serial.storage import Storage
 from drivers.serial.supervisor import Cause, Opened, PortsFound, SessionEnded, Supervisor
 from drivers.serial.timing import Timing
+from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.modem")
 

@@ -7,7 +7,6 @@ nothing is polled. What goes wrong with the port is one of three exceptions; non
 import contextlib
 import os
 import select
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from collections.abc import Callable
 import serial
 
 from drivers.serial import at
+from drivers.wake import Wake
 
 CLOSED = "the port closed: was the modem unplugged?"
 LISTING_S = 120.0  # for a full storage at 9600 baud
@@ -31,30 +31,6 @@ class Silent(Exception):
 
 class Interrupted(Exception):
     """The driver is being closed."""
-
-
-class Wake:
-    """Wakes the owner thread's select from any other thread."""
-
-    def __init__(self) -> None:
-        self._in, self._out = socket.socketpair()
-        self._in.setblocking(False)
-        self._out.setblocking(False)
-
-    def __call__(self) -> None:
-        with contextlib.suppress(OSError):  # full: it is awake anyway; closed: nobody is there
-            self._out.send(b"!")
-
-    def fileno(self) -> int:
-        return self._in.fileno()
-
-    def clear(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._in.recv(4096)
-
-    def close(self) -> None:
-        self._in.close()
-        self._out.close()
 
 
 class Line:
