@@ -147,7 +147,6 @@ class Parser:
         self._answer: str | None = None
         self._free_text = False
         self._prompt = False
-        self._after_prompt = False
         self._header = ""
         self._beside = _Beside()
         self._owed_ok = False  # the last result was a late answer of which it is known that OK follows
@@ -188,14 +187,10 @@ class Parser:
         """Every event that these octets complete, in order."""
         events: list[Event] = []
         for octet in data:
-            if self._after_prompt:
-                self._after_prompt = False
-                if octet == 0x20:
-                    continue
             if octet in (CR, LF):
                 self._line_end(events)
             elif octet == ord(">") and self._prompt and not self._readable:
-                self._prompt, self._after_prompt = False, True
+                self._prompt = False
                 self._buffer.clear()
                 events.append(Prompt())
             elif octet >= 0x20:
@@ -255,7 +250,7 @@ class Parser:
 
     def _without_noise(self, line: str) -> str:
         """Noise on the wire is seldom ASCII; a final result or an answer stays readable beside it."""
-        bare = "".join(char for char in line if char.isascii())
+        bare = line.encode("ascii", "ignore").decode()
         at = bare.find(f"{self._answer}:") if self._answer else -1
         if at >= 0:
             return bare[at:]
@@ -291,10 +286,11 @@ NAMED = "+^#*$"
 """With these begin lines that carry a name, so that one of another name is never free text."""
 REGISTRATIONS = ("+CREG", "+CGREG", "+CEREG")
 LAST_STATUS = 11  # <stat>, 27.007 7.2
+HEX_DIGITS = frozenset("0123456789ABCDEFabcdef")
 
 
 def is_hex(line: str) -> bool:
-    return len(line) % 2 == 0 and all(char in "0123456789ABCDEFabcdef" for char in line)
+    return len(line) % 2 == 0 and HEX_DIGITS.issuperset(line)
 
 
 def name_of(line: str) -> str:
