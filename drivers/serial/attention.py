@@ -42,6 +42,7 @@ class Attention:
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
+        self._first_s = dict(zip(Meanwhile, patience.first, strict=True))
         self.meanwhile = Meanwhile.UNKNOWN
         self._asked = 0
         self._answered = False  # a query, since Ctrl-Z
@@ -51,9 +52,8 @@ class Attention:
 
     def begin(self, now: float) -> None:
         """Ctrl-Z."""
-        first_s = dict(zip(Meanwhile, self._patience.first, strict=True))
         self._asked, self._answered = 0, False
-        self._silent_since, self._due = now, now + first_s[self.meanwhile]
+        self._silent_since, self._due = now, now + self._first_s[self.meanwhile]
 
     @property
     def due(self) -> float:

@@ -134,6 +134,8 @@ class LateAnswers:
 
         None for all else that comes then.
         """
+        if self._passed_over is None and not self._owed_ok:
+            return None
         match event:
             case at.Answer():
                 self._owed_ok = False

@@ -27,7 +27,7 @@ class Registrations:
     @property
     def registered(self) -> bool:
         """Also of a modem that has said nothing."""
-        return not self._known or bool(REGISTERED & set(self._known.values()))
+        return not self._known or not REGISTERED.isdisjoint(self._known.values())
 
     @property
     def reason(self) -> str:

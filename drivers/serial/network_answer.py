@@ -46,6 +46,7 @@ class NetworkAnswer:
         self._ok_alone = False  # the last message got OK without a reference
         self._waits = _Waits.NOTHING
         self._settings = Settings()
+        self._query: Query | None = None  # for a sign of life; None of a modem that is known to answer none
         self._deadline = float("inf")
         self.reference: int | None = None  # of the part on the wire, once the modem has said it
         self.missing = ""  # why the last message has no answer
@@ -56,6 +57,7 @@ class NetworkAnswer:
     def begin(self, settings: Settings, now: float) -> None:
         """Ctrl-Z is written."""
         self._settings, self.reference, self._ok_alone = settings, None, False
+        self._query = next((Query(*query) for query in settings.queries), None)
         self._waits, self._deadline = _Waits.RESULT, now + self._timing.answer
         self.missing = f"no answer from the network within {self._timing.answer:g} s"
         self.attention.begin(now)
@@ -68,10 +70,6 @@ class NetworkAnswer:
         """When `Due` is to come next."""
         asks = self._waits is _Waits.RESULT and self._query is not None
         return min(self._deadline, self.attention.due) if asks else self._deadline
-
-    @property
-    def _query(self) -> Query | None:
-        return next((Query(*query) for query in self._settings.queries), None)
 
     def handle(self, event: at.Event | Due, now: float) -> list[Query | GiveUp | Mute | Result]:
         """What is to be done, and at the end the result."""
@@ -100,11 +98,10 @@ class NetworkAnswer:
     def _silence(self, now: float) -> list[Query | GiveUp | Mute | Result]:
         if self.reference is None and self.attention.mute(now):
             return [Mute()]
-        query = self._query
-        if now >= self._deadline or query is None:
+        if now >= self._deadline or self._query is None:
             return self._no_result()
         self.attention.asked(now)
-        return [query]
+        return [self._query]
 
     def _final(self, final: at.Final, now: float) -> list[Query | GiveUp | Mute | Result]:
         if final.kind == "ERROR" and not self._says_cms:
