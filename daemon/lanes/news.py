@@ -2,6 +2,7 @@
 since when a delivery waits."""
 
 import logging
+from dataclasses import dataclass, field
 
 from daemon.core.milliseconds import Ms
 from daemon.engine import Job
@@ -26,6 +27,19 @@ def queued_at(job: Job) -> Ms:
     return next(attempt.queued_at for attempt in job.request.attempts if attempt.step == job.step)
 
 
-def log_state(kind: str, name: str, status: ModemStatus | TrunkStatus) -> None:
-    """One line: `modem=sim1 state=ready detail=''`."""
-    log.log(LEVELS[status.state], "%s=%s state=%s detail=%r", kind, name, status.state, status.detail)
+@dataclass(slots=True)
+class StateLog:
+    """One line for each change of a device: `modem=sim1 state=ready detail=''`.
+
+    A driver tells that its state changed, not which: after several quick changes the last one is seen several times.
+    """
+
+    kind: str
+    name: str
+    _said: tuple[DeviceState, str] | None = field(default=None, init=False)
+
+    def see(self, status: ModemStatus | TrunkStatus) -> None:
+        now = (status.state, status.detail)
+        if now != self._said:
+            self._said = now
+            log.log(LEVELS[status.state], "%s=%s state=%s detail=%r", self.kind, self.name, status.state, status.detail)

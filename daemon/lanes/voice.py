@@ -13,7 +13,7 @@ from daemon.core.model import Attempt, Channel, Request, Verdict
 from daemon.core.speech import speakable
 from daemon.engine import Engine, Job
 from daemon.lanes.call_record import judged
-from daemon.lanes.news import DEFECT, log_state, queued_at
+from daemon.lanes.news import DEFECT, StateLog, queued_at
 from daemon.lanes.snapshots import CallSnapshot, VoiceSnapshot
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
 from daemon.store.contract import StoreUnusable
@@ -95,6 +95,7 @@ class VoiceLane:
         a_second: float,
     ) -> None:
         self.driver = driver
+        self._states = StateLog("voice", driver.name)
         self._counts = Counts()
         self._engine = engine
         self.prompts = prompts  # may be replaced at any time
@@ -252,7 +253,7 @@ class VoiceLane:
 
     def _update(self) -> None:
         status = self.driver.status()
-        log_state("voice", self.driver.name, status)
+        self._states.see(status)
         if status.state is DeviceState.READY:
             self._ready.set()
         else:

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 
 from daemon.core.commands import AddNote, Decision
 from daemon.engine import Engine
-from daemon.lanes.news import log_state
 from daemon.lanes.sms.answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
@@ -55,7 +54,7 @@ class News:
 
     def _changed(self, slot: ModemSlot) -> None:
         status = slot.driver.status()
-        log_state("modem", slot.name, status)
+        slot.states.see(status)
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
         if status.state is DeviceState.READY:
