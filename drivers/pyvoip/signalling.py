@@ -92,6 +92,8 @@ class Signalling:
         status = replace(pulse.status, calls=len(self._calls.if_lost))
         if self.dead:
             return replace(status, state=DeviceState.FAILED, detail="signalling died; it is started again", alive=False)
+        if self._closing_at is not None and status.state is DeviceState.CLOSED:
+            return status  # its last word: the thread is ending
         still = self._lease.ended or time.monotonic() > pulse.at + STILL_S
         if still and self._thread.is_alive():
             return replace(status, state=DeviceState.FAILED, detail="signalling does not respond", alive=False)

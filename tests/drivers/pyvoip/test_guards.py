@@ -442,3 +442,18 @@ def test_a_trunk_that_moved_to_where_no_port_can_be_opened_says_so_and_comes_bac
         assert look_up(LOOK_AGAIN_S + 2 * RETRY_S) is DeviceState.READY
         trunk.close()
     setting.port.close()
+
+
+def test_a_driver_that_is_closed_says_so_until_the_very_end_of_its_thread() -> None:
+    """There used to be an error at a stop in good order, "signalling does not respond", where the thread was just ending."""
+    opened = Driver("voice", Options("127.0.0.9:5060", register=False))
+    at_the_end: list[DeviceState] = []
+
+    def listen(_: object) -> None:
+        if opened.status().state is DeviceState.CLOSED:  # this call is the last thing that the thread refuses
+            handle, _ = dial(opened, tone(0.1))
+            handle.result.add_done_callback(lambda _: at_the_end.append(opened.status().state))
+
+    opened.open(listen)
+    opened.close()
+    assert at_the_end == [DeviceState.CLOSED]
