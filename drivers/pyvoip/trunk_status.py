@@ -25,8 +25,9 @@ def trunk_status(agent: UserAgent | None, way: Way, *, registers: bool) -> Trunk
 
 def _state(agent: UserAgent | None, way: Way) -> tuple[DeviceState, str]:
     if agent is None:
-        detail = f"cannot reach {way.server}: {way.problem or 'still looking it up'}"
-        return (DeviceState.WAITING if way.problem else DeviceState.STARTING), detail
+        if way.problem:
+            return DeviceState.WAITING, f"cannot reach {way.server}: {way.problem}"
+        return DeviceState.STARTING, f"still looking up {way.server}"
     if agent.registration is not None:
         return _registration_state(agent.registration)
     if not way.connected:

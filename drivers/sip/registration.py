@@ -47,7 +47,7 @@ class Registration:
     instance: str = ""
     contacts: tuple[str, ...] = ()
     registered: bool = False
-    problem: str = "not registered yet"
+    problem: str = "no answer yet"
     refused: bool = False
     """The registrar does not like our account: needs a person (but is tried again)."""
     requester: Requester = field(init=False)

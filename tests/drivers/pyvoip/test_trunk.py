@@ -203,7 +203,7 @@ def test_names_are_looked_up_without_holding_anything_up() -> None:
     opened.open(lambda _: None)
     try:
         assert asked.wait(BOUND_S)
-        with pytest.raises(Unavailable, match="still looking it up"):
+        with pytest.raises(Unavailable, match="still looking up"):
             result(dial(opened, tone(0.1))[0])
         go_on.set()
         state(opened, DeviceState.READY)
