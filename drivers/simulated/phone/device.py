@@ -19,6 +19,7 @@ from drivers.simulated.phone.message import Address, Message, read_message
 from drivers.simulated.phone.recording import CallRecord
 from drivers.simulated.phone.registrar import Registrar
 from drivers.simulated.timers import Timers
+from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.simulated.phone")
 
@@ -61,9 +62,9 @@ class SimulatedPhone:
         if self._manner.recordings is not None:
             self._manner.recordings.mkdir(mode=0o700, parents=True, exist_ok=True)
         sock = udp_socket(host, int(port))
+        self._wake = Wake()
         exchange = Exchange(sock, Timers())
         self._address = exchange.address
-        self._wake_in, self._wake_out = socket.socketpair()
         self._closing = False
         self._thread = threading.Thread(target=self._run, args=(sock, exchange), name="simulated-phone", daemon=True)
         self._thread.start()
@@ -73,7 +74,7 @@ class SimulatedPhone:
         if self._thread is None:
             return
         self._closing = True
-        self._wake_out.send(b"!")
+        self._wake()
         self._thread.join(10)
         self._thread = None
 
@@ -90,9 +91,9 @@ class SimulatedPhone:
 
     def _run(self, sock: socket.socket, exchange: Exchange) -> None:
         registrar = Registrar(exchange, self._password, self._listener)
-        with selectors.DefaultSelector() as selector, sock, self._wake_in, self._wake_out:
+        with selectors.DefaultSelector() as selector, sock, contextlib.closing(self._wake):
             calls = Calls(exchange, registrar, selector, self._manner, self._listener, self.calls)
-            selector.register(self._wake_in, selectors.EVENT_READ, lambda: None)
+            selector.register(self._wake, selectors.EVENT_READ, lambda: None)
             selector.register(sock, selectors.EVENT_READ, lambda: _read(sock, exchange, registrar, calls))
             while not self._closing:
                 exchange.timers.fire()
