@@ -588,17 +588,17 @@ class Secret:
     far: SrtpContext
 
     @classmethod
-    def of(cls, suite: Profile) -> "Secret":
+    def of(cls, profile: Profile) -> "Secret":
         ours, theirs = os.urandom(30), os.urandom(30)
-        return cls(Keys(suite, ours, theirs), SrtpContext(Keys(suite, theirs, ours)))
+        return cls(Keys(profile, ours, theirs), SrtpContext(Keys(profile, theirs, ours)))
 
 
-@pytest.mark.parametrize("suite", list(Profile))
-def test_nothing_leaves_in_clear(pacer: Pacer, line: Line, suite: Profile) -> None:
-    secret, audio = Secret.of(suite), os.urandom(FRAME * 10)
+@pytest.mark.parametrize("profile", list(Profile))
+def test_nothing_leaves_in_clear(pacer: Pacer, line: Line, profile: Profile) -> None:
+    secret, audio = Secret.of(profile), os.urandom(FRAME * 10)
     pacer.play(1, line.near, Media(0, keys=secret.keys), audio)
     assert event(pacer, line) == Finished(1, 0, 0.2)
-    tag = 10 if suite is Profile.SHA1_80 else 4
+    tag = 10 if profile is Profile.SHA1_80 else 4
     assert {len(data) for _, data in line.packets} == {12 + FRAME + tag}
     assert b"".join(secret.far.unprotect(data)[12:] for _, data in line.packets) == audio
 
