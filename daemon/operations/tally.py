@@ -4,7 +4,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from daemon.core.commands import Decision
 from daemon.core.milliseconds import Ms, in_seconds
@@ -116,6 +115,6 @@ class Tally:
             dict(self._conversions),
             dict(self._parts),
             dict(self._refunded),
-            MappingProxyType({channel: each.copy() for channel, each in self._durations.items()}),
+            {channel: each.copy() for channel, each in self._durations.items()},
             self._lateness.copy(),
         )

@@ -1,0 +1,130 @@
+"""What is counted of each decision: once, when it is durable."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from daemon.core.callers import Caller
+from daemon.core.commands import (
+    Begin,
+    Cancel,
+    ChargeTest,
+    Check,
+    Command,
+    Decision,
+    Fire,
+    Loaded,
+    Next,
+    Policy,
+    RefundTest,
+    Settle,
+    Start,
+    decide,
+)
+from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import Verdict
+from daemon.core.workflows import WORKFLOWS
+from daemon.operations.tally import LATENESS_S, OTHER, Counts, Histogram, Tally
+from daemon.operations.tally import WORKFLOWS as APART
+from tests.daemon.core.story import request
+
+OPERATOR = Caller("", operator=True)
+NEW = request(1)
+ID = NEW.id
+AT_ONCE = s(0)
+
+
+def tally(workflows: Sequence[int] = tuple(WORKFLOWS)) -> Tally:
+    return Tally(workflows, ["sim1"])
+
+
+def seen(found: Tally, *steps: tuple[Command, Ms, bool], new: int = 1, late: Ms = AT_ONCE) -> Counts:
+    """A request from its start, command by command; each is durable so much later than it was decided."""
+    at = s(0)
+    done = decide(Start(OPERATOR, replace(NEW, workflow_id=new)), Loaded(), at, Policy())
+    found.see(done, at)
+    for command, at, right in steps:
+        done = decide(command, Loaded(1, done.after, right=right), at, Policy())
+        found.see(done, at + late)
+    return found.counts()
+
+
+BEGIN = (Begin(ID, 0, "sim1"), s(1), False)
+SENT = (Settle(ID, 0, Verdict.TAKEN, "sim1", "7"), s(2), False)
+RIGHT = (Check(OPERATOR, ID, "1234", ""), s(12), True)
+
+
+def test_a_verified_request_is_counted_at_each_step_once() -> None:
+    counts = seen(tally(), BEGIN, SENT, RIGHT)
+    assert (counts.started["1"], sum(counts.started.values())) == (1, 1)
+    assert (counts.finished["success", "1"], sum(counts.finished.values())) == (1, 1)
+    assert (counts.attempts["sms", "sent"], sum(counts.attempts.values())) == (1, 1)
+    assert (counts.conversions["sms"], counts.conversions["tts"]) == (1, 0)
+    assert (counts.parts, counts.refunded) == ({"sim1": 1}, {"sim1": 0})
+    assert (counts.durations["sms"].total, sum(counts.durations["sms"].counts)) == (12, 1)
+
+
+def test_the_last_channel_has_the_conversion() -> None:
+    counts = seen(tally(), BEGIN, SENT, (Next(OPERATOR, ID), s(60), False), (RIGHT[0], s(80), True))
+    assert (counts.conversions, counts.durations["tts"].total) == ({"sms": 0, "tts": 1}, 80)
+
+
+def test_what_has_ended_is_not_counted_again() -> None:
+    found = tally()
+    once = seen(found, BEGIN, SENT, RIGHT)
+    done = decide(Start(OPERATOR, NEW), Loaded(), s(0), Policy())
+    assert done.after is not None
+    over = decide(Cancel(OPERATOR, ID), Loaded(1, done.after), s(60), Policy()).after
+    found.see(Decision((), 1, over, over), s(99))
+    assert found.counts() == once
+
+
+def test_a_request_that_is_given_up_converts_nothing() -> None:
+    counts = seen(tally(), (Cancel(OPERATOR, ID), s(60), False))
+    assert (counts.finished["cancelled", "1"], sum(counts.conversions.values())) == (1, 0)
+
+
+def test_further_workflows_are_counted_together() -> None:
+    many = range(100, 100 + APART + 5)
+    found = tally(many)
+    for workflow in (many[0], many[-1], many[-2]):
+        counts = seen(found, new=workflow)
+    assert (counts.started[str(many[0])], counts.started[OTHER], len(counts.started)) == (1, 2, APART + 1)
+
+
+def test_an_event_is_late_from_its_time_until_it_is_durable() -> None:
+    due = decide(Start(OPERATOR, NEW), Loaded(), s(0), Policy()).after
+    assert due is not None
+    assert due.due_at is not None
+    late = seen(tally(), (Fire(1), due.due_at, False), late=Ms(30)).lateness
+    assert late.total == pytest.approx(0.03)
+    assert late.counts[LATENESS_S.index(0.05)] == sum(late.counts) == 1
+    wrong = Check(OPERATOR, ID, "1234", "")
+    for other in (RIGHT, (wrong, s(12), False), (wrong, due.due_at, False)):  # after the last, it is still due
+        assert sum(seen(tally(), other).lateness.counts) == 0
+
+
+def test_only_modems_of_the_configuration_are_counted() -> None:
+    found = tally()
+    for command in (ChargeTest("sim1", NEW.number), ChargeTest("gone", NEW.number), RefundTest("gone", NEW.number)):
+        found.see(decide(command, Loaded(), s(1), Policy()), s(1))
+    found.see(decide(RefundTest("sim1", NEW.number), Loaded(), s(1), Policy()), s(1))
+    counts = found.counts()
+    assert (counts.parts, counts.refunded) == ({"sim1": 1}, {"sim1": 1})
+
+
+def test_counts_that_were_taken_stay_as_they_are() -> None:
+    found = tally()
+    before = seen(found)
+    seen(found, BEGIN, SENT, RIGHT)
+    assert (before.started["1"], before.durations["sms"].total, sum(before.durations["sms"].counts)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(("value", "place"), [(0.5, 0), (1.0, 0), (1.1, 1), (2.0, 1), (9.0, 2)])
+def test_a_bound_belongs_to_what_is_below_it(value: float, place: int) -> None:
+    histogram = Histogram((1.0, 2.0))
+    histogram.observe(value)
+    assert [at for at, count in enumerate(histogram.counts) if count] == [place]
+    assert histogram.total == value
