@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,12 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any
             return found
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody listens: the path is there a moment before that."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def health(client: Client) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.client.connection import Client, Unreachable
-from tests.gateway import health, until
+from tests.gateway import health, listens, until
 
 UNITS = Path(__file__).parents[1] / "systemd"
 MINIMAL = '[api]\nsocket = "{socket}"\n[store]\nurl = "sqlite:///{directory}/pinwheel.db"\n'
@@ -64,12 +64,6 @@ def stop(process: "subprocess.Popen[bytes]") -> int:
         return process.wait(15)
     finally:
         process.kill()
-
-
-def listens(path: Path) -> bool:
-    """Whether somebody listens: the path is there a moment before that."""
-    with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(str(path)) == 0
 
 
 def test_the_daemon_serves_the_socket_that_systemd_passes(tmp_path: Path, config: Path) -> None:

@@ -3,14 +3,13 @@
 import contextlib
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.gateway import UNLIMITED, Gateway, modem_section, until
+from tests.gateway import UNLIMITED, Gateway, listens, modem_section, until
 
 RIVALS = Path(__file__).parents[2] / ".venv-rivals"
 HERE = Path(__file__).parent
@@ -91,8 +90,7 @@ def rivals_python(script: str, *arguments: str) -> list[str]:
 def _service(directory: Path, *arguments: str) -> Iterator[int]:
     path = directory / "socket"
     with _process(rivals_python("otp_service.py", str(path), *arguments)) as pid:
-        until(path.exists, "the service answers")
-        time.sleep(0.2)
+        until(lambda: listens(path), "the service answers")
         yield pid
 
 

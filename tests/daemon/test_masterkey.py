@@ -35,15 +35,11 @@ def test_a_credential_of_systemd_comes_before_the_state_directory(
     assert load(place("", tmp_path / "state"), "", 0) == b"c" * 32
 
 
-@pytest.mark.parametrize(
-    ("content", "mode", "why"),
-    [(b"short", 0o600, "has 5 octets and needs 32"), (b"k" * 32, 0o644, "others may read it; run: chmod 600")],
-)
-def test_a_key_that_is_no_good_is_refused_with_the_remedy(tmp_path: Path, content: bytes, mode: int, why: str) -> None:
+def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "master"
-    path.write_bytes(content)
-    path.chmod(mode)
-    with pytest.raises(KeyUnusable, match=why):
+    path.write_bytes(b"short")
+    path.chmod(0o600)
+    with pytest.raises(KeyUnusable, match="has 5 octets and needs 32"):
         load(place(str(path), tmp_path), "", 0)
 
 

@@ -111,6 +111,19 @@ def run(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan) -
     return outcome
 
 
+class _Recorder:
+    """What pytest reports."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.failed: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        if report.failed and report.nodeid not in self.failed:
+            self.failed.append(report.nodeid)
+
+
 # --- in place ---------------------------------------------------------------------------------------------------
 
 
@@ -130,13 +143,13 @@ def _in_place(target: Target, module: Module, mutants: Sequence[Mutant], plan: P
             outcome.told(mutant, found["failed"][str(mutant.number)])
 
 
-class _Tests:
+class _Tests(_Recorder):
     """The tests that pytest has collected, for a work that runs some of them."""
 
     def __init__(self, work: Callable[["_Tests"], Any]) -> None:
+        super().__init__()
         self._work = work
         self._items: dict[str, pytest.Item] = {}
-        self.failed: list[str] = []
         self.result: Any = None
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -146,10 +159,6 @@ class _Tests:
         self._items = {item.nodeid: item for item in session.items}
         self.result = self._work(self)
         return True
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and report.nodeid not in self.failed:
-            self.failed.append(report.nodeid)
 
     def names(self) -> list[str]:
         return list(self._items)
@@ -257,19 +266,6 @@ def _learn_daemons(target: Target, outcome: Outcome) -> None:
     seconds, failed = forks.once(run_all, LONGEST_S)
     outcome.tests.update({name: Reached(span, None) for name, span in seconds.items() if name not in failed})
     outcome.failing += failed
-
-
-class _Recorder:
-    """What pytest reports."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.failed: list[str] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
-        if report.failed and report.nodeid not in self.failed:
-            self.failed.append(report.nodeid)
 
 
 def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, outcome: Outcome) -> None:

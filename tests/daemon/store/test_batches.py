@@ -39,7 +39,7 @@ from daemon.core.model import Reply, Request, Status, Verdict
 from daemon.core.outcomes import Accepted, Busy, Gone, WrongCode, WrongTooOften
 from daemon.store.batches import Operation, carry_out
 from daemon.store.contract import Database, StoreUnusable
-from daemon.store.copying import TABLES as COPIED
+from daemon.store.copying import TABLES
 from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.sqlite.database import SqliteDatabase
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, request
@@ -50,7 +50,6 @@ ACME, BOLT = Caller("acme"), Caller("bolt")
 POLICY = Policy(cancel_after=s(0), cancel_before_event=0, on_refused="next", resend={"sim1": True})
 IDS = [f"{number:032x}" for number in range(1, 9)]
 STANDING = 4  # of them, which are there before
-TABLES = ("attempt", '"check"', "history", "sent", "meta", "request")
 
 Timed = tuple[Ms, Command]
 
@@ -166,8 +165,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteDatabas
 def test_batches_on_sqlite_end_as_one_at_a_time_on_dictionaries(
     database: SqliteDatabase, story: list[tuple[int, Command]], cuts: list[int]
 ) -> None:
-    for table in TABLES:
-        database.connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    for table in reversed(TABLES):
+        database.connection.execute(f'DELETE FROM "{table.name}"')  # noqa: S608
     database.close()
     database.open()  # row ids from 1
     one = Dictionaries()
@@ -188,7 +187,7 @@ def remote(postgres: Cluster) -> Iterator[PostgresDatabase]:
 def test_batches_on_postgresql_end_as_one_at_a_time_on_dictionaries(
     postgres: Cluster, remote: PostgresDatabase, story: list[tuple[int, Command]], cuts: list[int]
 ) -> None:
-    tables = ", ".join(f'"{table.name}"' for table in COPIED)
+    tables = ", ".join(f'"{table.name}"' for table in TABLES)
     postgres.execute(f"TRUNCATE {tables} RESTART IDENTITY", remote.address.parameters["dbname"])  # row ids from 1
     one = Dictionaries()
     assert ends(carried_out(one, told(story), [1])) == ends(carried_out(remote, told(story), cuts))
