@@ -7,23 +7,30 @@ from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Write, written
 from daemon.store.sqlite.library import Connection
 
 
-def insert(into: str, columns: str, *, verb: str = "INSERT") -> str:
+def insert(into: str, columns: str) -> str:
     """columns: with commas between them."""
-    return f"{verb} INTO {into} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))})"
+    return f"INSERT INTO {into} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))})"
+
+
+def upsert(into: str, columns: str, *keys: str) -> str:
+    """A row that is there keeps the columns that are not named: whose lease it is."""
+    others = [name for name in columns.split(", ") if name not in keys]
+    changes = ", ".join(f"{name}=excluded.{name}" for name in others)
+    return f"{insert(into, columns)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
 
 
 STATEMENTS: Mapping[Write, str] = {
     Write.INSERT_REQUESTS: insert("request", f"id, {REQUEST_COLUMNS}"),
     Write.UPDATE_REQUESTS: "UPDATE request SET status=?2, step=?3, generation=?4, pin_until_ms=?5, wrong=?6, due_ms=?7,"
     " first_event_ms=?8, last_event_ms=?9, finalized_ms=?10 WHERE id=?1",
-    Write.UPSERT_ATTEMPTS: insert("attempt", f"request, {ATTEMPT_COLUMNS}", verb="INSERT OR REPLACE"),
+    Write.UPSERT_ATTEMPTS: upsert("attempt", f"request, {ATTEMPT_COLUMNS}", "request", "step"),
     Write.INSERT_CHECKS: insert('"check"', "request, at_ms, valid, ip_address"),
     Write.INSERT_HISTORY: insert("history", "at_ms, request_id, kind, step, detail"),
     Write.REFUND: "DELETE FROM sent WHERE rowid IN"
     " (SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at_ms DESC, rowid DESC LIMIT ?)",
     Write.FORGET: "DELETE FROM sent WHERE device=? AND at_ms < ?",
     Write.CHARGE: insert("sent", "device, at_ms, number"),
-    Write.SET_META: insert("meta", "name, value", verb="INSERT OR REPLACE"),
+    Write.SET_META: upsert("meta", "name, value", "name"),
 }
 
 
