@@ -445,7 +445,7 @@ def test_a_trunk_that_moved_to_where_no_port_can_be_opened_says_so_and_comes_bac
 
 
 def test_a_driver_that_is_closed_says_so_until_the_very_end_of_its_thread() -> None:
-    """There used to be an error at a stop in good order, "signalling does not respond", where the thread was just ending."""
+    """There used to be "signalling does not respond" at a stop in good order, where the thread was just ending."""
     opened = Driver("voice", Options("127.0.0.9:5060", register=False))
     at_the_end: list[DeviceState] = []
 
