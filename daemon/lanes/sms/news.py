@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 from daemon.core.commands import AddNote, Decision
 from daemon.engine import Engine
+from daemon.lanes.news import StateLog
 from daemon.lanes.sms.answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
@@ -29,15 +30,16 @@ class News:
     def listener(self, slot: ModemSlot) -> SmsListener:
         """What a driver's thread calls: the news is handled in the loop."""
         loop = asyncio.get_running_loop()
+        states = StateLog("modem", slot.name)
 
         def listen(event: SmsEvent) -> Future[bool]:
             safe: Future[bool] = Future()
-            loop.call_soon_threadsafe(self._handle, slot, event, safe)
+            loop.call_soon_threadsafe(self._handle, slot, states, event, safe)
             return safe
 
         return listen
 
-    def _handle(self, slot: ModemSlot, event: SmsEvent, safe: Future[bool]) -> None:
+    def _handle(self, slot: ModemSlot, states: StateLog, event: SmsEvent, safe: Future[bool]) -> None:
         """safe: ends once the news is durable, if it has to be."""
         if isinstance(event, IncomingSms):
             log.info("modem=%s incoming=sms", slot.name)
@@ -50,11 +52,11 @@ class News:
         elif isinstance(event, LateAnswer):
             self._answered_late(slot, event)
         else:
-            self._changed(slot)
+            self._changed(slot, states)
 
-    def _changed(self, slot: ModemSlot) -> None:
+    def _changed(self, slot: ModemSlot, states: StateLog) -> None:
         status = slot.driver.status()
-        slot.states.see(status)
+        states.see(status)
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
         if status.state is DeviceState.READY:

@@ -11,7 +11,6 @@ from daemon.core.pace import Pace
 from daemon.core.quota import Limits, Quota
 from daemon.core.reporting import Reporting
 from daemon.core.resting import Resting
-from daemon.lanes.news import StateLog
 from daemon.lanes.snapshots import Duty, ModemSnapshot
 from drivers import Deferred, DeviceState, DriverError, SmsDriver, Unavailable, Uncertain
 
@@ -45,10 +44,6 @@ class ModemSlot:
     outcomes: Counter[str] = field(default_factory=Counter)
     last_error: tuple[Ms, str] | None = None
     logged: dict[str, str] = field(default_factory=dict)  # what was last said of a subject
-    states: StateLog = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.states = StateLog("modem", self.name)
 
     @property
     def name(self) -> str:
