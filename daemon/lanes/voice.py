@@ -95,7 +95,6 @@ class VoiceLane:
         a_second: float,
     ) -> None:
         self.driver = driver
-        self._states = StateLog("voice", driver.name)
         self._counts = Counts()
         self._engine = engine
         self.prompts = prompts  # may be replaced at any time
@@ -112,12 +111,13 @@ class VoiceLane:
 
     def open(self) -> None:
         loop = asyncio.get_running_loop()
+        states = StateLog("voice", self.driver.name)
 
         def listen(_: StateChanged) -> None:
-            loop.call_soon_threadsafe(self._update)
+            loop.call_soon_threadsafe(self._update, states)
 
         self.driver.open(listen)
-        self._update()
+        self._update(states)
 
     async def close(self) -> None:
         """Hang up what is under way, and let the results be recorded."""
@@ -251,9 +251,9 @@ class VoiceLane:
         if call is not None:
             call.phase, call.since = phase, time.monotonic()
 
-    def _update(self) -> None:
+    def _update(self, states: StateLog) -> None:
         status = self.driver.status()
-        self._states.see(status)
+        states.see(status)
         if status.state is DeviceState.READY:
             self._ready.set()
         else:
