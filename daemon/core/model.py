@@ -88,7 +88,8 @@ class Request:
     """One verification: what was asked for, and where it stands.
 
     step counts the events that have run, so it is also the index of the next one; `due_at` is its one timer, set
-    for that step (after the last event: for the end). The PIN itself is never here: `generation` numbers it from 1.
+    for that step (after the last event: for the end). The PIN itself is never here: `generation` numbers it from 1, and
+    `key_number` the master key under which it was made.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Request:
     sealed_pin: str = field(default="", repr=False)
     sender_id: str = "VERIFY"
     account: str = ""
+    key_number: int = 1
     status: Status = Status.IN_PROGRESS
     step: int = 0
     generation: int = 0

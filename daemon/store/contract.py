@@ -100,6 +100,9 @@ class Reading(Protocol):
     def live(self) -> int:
         """How many requests are in progress."""
 
+    def live_under(self, key_number: int) -> int:
+        """How many of them began under this master key."""
+
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
 

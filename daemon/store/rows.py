@@ -11,8 +11,8 @@ from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, S
 
 REQUEST_COLUMNS = (
     "public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_ms, expiry_given, created_ms,"
-    " sealed_pin, sender_id, account, status, step, generation, pin_until_ms, wrong, due_ms, first_event_ms,"
-    " last_event_ms, finalized_ms"
+    " sealed_pin, sender_id, account, key_number, status, step, generation, pin_until_ms, wrong, due_ms,"
+    " first_event_ms, last_event_ms, finalized_ms"
 )
 ATTEMPT_COLUMNS = (
     "step, channel, generation, not_after_ms, queued_ms, state, tries, device, reference, detail, settled_ms"
@@ -22,7 +22,7 @@ ATTEMPT_COLUMNS = (
 def columns(r: Request) -> tuple[Any, ...]:
     steps = ",".join(f"{step.channel}:{step.wait}" for step in r.steps)
     fixed = (r.id, r.number, r.brand, r.locale, r.code_length, r.workflow_id, steps, r.pin_expiry, r.expiry_given)
-    return (*fixed, r.created_at, r.sealed_pin, r.sender_id, r.account, *changing_columns(r))
+    return (*fixed, r.created_at, r.sealed_pin, r.sender_id, r.account, r.key_number, *changing_columns(r))
 
 
 def changing_columns(r: Request) -> tuple[Any, ...]:
@@ -32,7 +32,7 @@ def changing_columns(r: Request) -> tuple[Any, ...]:
 
 def request_of(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
     (public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry, expiry_given, created_at) = row[:10]
-    (sealed_pin, sender_id, account, status, step, generation, pin_until, wrong, due_at) = row[10:19]
+    (sealed_pin, sender_id, account, key_number, status, step, generation, pin_until, wrong, due_at) = row[10:20]
     return Request(
         id=public_id,
         number=number,
@@ -47,15 +47,16 @@ def request_of(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
         sealed_pin=sealed_pin,
         sender_id=sender_id,
         account=account,
+        key_number=key_number,
         status=Status(status),
         step=step,
         generation=generation,
         pin_until=pin_until,
         wrong=wrong,
         due_at=due_at,
-        first_event_at=row[19],
-        last_event_at=row[20],
-        finalized_at=row[21],
+        first_event_at=row[20],
+        last_event_at=row[21],
+        finalized_at=row[22],
         attempts=attempts,
     )
 

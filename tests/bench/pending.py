@@ -25,7 +25,8 @@ VERIFICATIONS, NETWORK_S = 150, 0.02
 PENDING = f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
     INSERT INTO request (id, {REQUEST_COLUMNS})
     SELECT i, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 6, 'sms:125000',
-    300000, 0, :now, '', 'VERIFY', '', 'IN PROGRESS', 1, 1, :now, 0, :now + 3600000 + i, :now, :now, NULL FROM n"""  # noqa: S608
+    300000, 0, :now, '', 'VERIFY', '', 1, 'IN PROGRESS', 1, 1, :now, 0, :now + 3600000 + i, :now, :now,
+    NULL FROM n"""  # noqa: S608
 QUEUED = f"""INSERT INTO attempt (request, {ATTEMPT_COLUMNS})
     SELECT id, 0, 'sms', 1, 99990000000000, created_ms, 'queued', 0, '', '', '', NULL
     FROM request"""  # noqa: S608

@@ -23,8 +23,8 @@ OTHERS = ("apscheduler", "huey")
 DUE = f"""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :count - 1)
     INSERT INTO request (id, {REQUEST_COLUMNS})
     SELECT NULL, printf('%032x', i), printf('4477%08d', i), 'Acme', 'en-gb', 4, 6, 'sms:125000',
-    300000, 0, :first, '', 'VERIFY', '', 'IN PROGRESS', 1, 1, :first, 0, :first + i * 1000 / :a_second, :first, :first,
-    NULL FROM n"""  # noqa: S608
+    300000, 0, :first, '', 'VERIFY', '', 1, 'IN PROGRESS', 1, 1, :first, 0, :first + i * 1000 / :a_second, :first,
+    :first, NULL FROM n"""  # noqa: S608
 LATE = """SELECT max(h.at_ms) - (r.created_ms + (r.id - 1) * 1000 / ?) FROM request r
     JOIN history h ON h.request_id = r.public_id GROUP BY r.id"""
 OPEN = "SELECT count(*) FROM request WHERE status = 'IN PROGRESS'"

@@ -109,6 +109,11 @@ class PostgresReading:
         """How many requests are in progress."""
         return int(self._one("SELECT count(*) FROM request WHERE status = 'IN PROGRESS'")[0])
 
+    def live_under(self, key_number: int) -> int:
+        """How many of them began under this master key."""
+        query = "SELECT count(*) FROM request WHERE status = 'IN PROGRESS' AND key_number = %s"
+        return int(self._one(query, key_number)[0])
+
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
         return dict(self._slowly("SELECT status, count(*) FROM request GROUP BY status"))

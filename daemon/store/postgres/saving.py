@@ -9,7 +9,7 @@ from daemon.store.postgres.connection import Connection, as_json, query
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Write, written
 
 BIGINTS = frozenset({"id", "request", "at_ms", "count", "seq", "epoch"})
-SMALL = frozenset({"code_length", "workflow_id", "step", "generation", "wrong", "tries"})
+SMALL = frozenset({"code_length", "workflow_id", "step", "generation", "wrong", "tries", "key_number"})
 FLAGS = frozenset({"expiry_given", "valid"})
 
 

@@ -62,6 +62,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "INSERT INTO gateway (epoch, batch) VALUES (0, 0)",
         ),
     ),
+    (
+        "0002 under which master key a request began",
+        ("ALTER TABLE request ADD COLUMN key_number INTEGER NOT NULL DEFAULT 1",),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

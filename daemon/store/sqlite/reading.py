@@ -86,6 +86,11 @@ class SqliteReading:
         """How many requests are in progress."""
         return int(self.connection.execute("SELECT count(*) FROM request WHERE status='IN PROGRESS'").fetchone()[0])
 
+    def live_under(self, key_number: int) -> int:
+        """How many of them began under this master key."""
+        query = "SELECT count(*) FROM request WHERE status='IN PROGRESS' AND key_number=?"
+        return int(self.connection.execute(query, (key_number,)).fetchone()[0])
+
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
         return dict(self.connection.execute("SELECT status, count(*) FROM request GROUP BY status").fetchall())

@@ -157,6 +157,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE INDEX attempt_reference ON attempt (device, reference) WHERE device != '' AND reference != ''",
         ),
     ),
+    (
+        "0008 under which master key a request began",
+        ("ALTER TABLE request ADD COLUMN key_number INTEGER NOT NULL DEFAULT 1",),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

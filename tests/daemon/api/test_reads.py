@@ -22,7 +22,7 @@ FILL = (
     f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :requests)
         INSERT INTO request (id, {REQUEST_COLUMNS})
     SELECT i, printf('%032x', i), '447700900123', 'Acme', 'en-gb', 4, 1, 'sms:125000', 300000,
-        0, 1700000000000 + i, '', 'VERIFY', '', CASE i % 1000 WHEN 0 THEN 'IN PROGRESS' ELSE 'EXPIRED' END, 1, 1,
+        0, 1700000000000 + i, '', 'VERIFY', '', 1, CASE i % 1000 WHEN 0 THEN 'IN PROGRESS' ELSE 'EXPIRED' END, 1, 1,
         1700000300000, 0, CASE i % 1000 WHEN 0 THEN 99990000000000 END, 1, 1, 1 FROM n""",  # noqa: S608
     """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :events)
         INSERT INTO history SELECT i, i, printf('%032x', 1), 'event', 0, 'sms A' FROM n""",

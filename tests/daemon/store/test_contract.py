@@ -58,7 +58,7 @@ def test_a_request_comes_back_as_it_went_in(store: Store) -> None:
 
 
 def test_whose_a_request_is_its_sender_and_its_own_pin_come_back(store: Store) -> None:
-    new = replace(named(1), account="acme", sender_id="SHOP", sealed_pin="sealed")
+    new = replace(named(1), account="acme", sender_id="SHOP", sealed_pin="sealed", key_number=3)
     (row,) = run(store, insert(new))
     assert store.reading.request(new.id) == (row, new)
 
@@ -272,8 +272,9 @@ def test_a_national_number_is_known_by_its_last_seven_digits(store: Store, told:
 
 def test_requests_in_progress_are_counted(store: Store) -> None:
     done, _ = advance(named(2), CodeSubmitted(True, s(1)))
-    run(store, insert(named(1)), insert(done), insert(named(3)))
+    run(store, insert(named(1)), insert(done), insert(replace(named(3), key_number=2)))
     assert store.reading.live() == 2
+    assert [store.reading.live_under(number) for number in (1, 2, 3)] == [1, 1, 0]
     assert store.reading.counts() == {"IN PROGRESS": 2, "SUCCESS": 1}
 
 

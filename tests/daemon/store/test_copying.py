@@ -26,7 +26,7 @@ def number_of(i: int) -> str:
 
 def rows() -> dict[str, list[Row]]:
     """Of each table; texts with a line break, with letters of other scripts, and with what PostgreSQL cannot keep."""
-    rest = ("", "VERIFY", "", "IN PROGRESS", 1, 1, 2, 0)
+    rest = ("", "VERIFY", "", 2, "IN PROGRESS", 1, 1, 2, 0)
     end = (3, None, None, "", None, 0)
     request: list[Row] = [
         (
