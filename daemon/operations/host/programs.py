@@ -1,0 +1,79 @@
+"""The processes of this machine: what they are called, the unit that started them, and who holds a device open."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+UNITS = (".service", ".scope", ".socket")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """unit: of systemd, that started it, "" for none. name: as the kernel has it, 15 characters (proc(5), comm)."""
+
+    pid: int
+    name: str
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid}{f', {self.unit}' if self.unit else ''})"
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who has a device open. complete: False where processes of others may not be looked into: be root."""
+
+    found: tuple[Process, ...]
+    complete: bool = True
+
+
+def processes(root: Path = Path("/")) -> tuple[Process, ...]:
+    """All that run, by pid."""
+    return tuple(sorted((_process(each) for each in _folders(root)), key=lambda each: each.pid))
+
+
+def holders(device: int, root: Path = Path("/")) -> Holders:
+    """Of a character device by its number (st_rdev): the same whatever name it was opened by."""
+    found, complete = [], True
+    for folder in _folders(root):
+        try:
+            descriptors = os.listdir(folder / "fd")
+        except PermissionError:
+            complete = False
+            continue
+        except OSError:  # it has ended
+            continue
+        if any(_is(folder / "fd" / each, device) for each in descriptors):
+            found.append(_process(folder))
+    return Holders(tuple(sorted(found, key=lambda each: each.pid)), complete)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        yield from (each for each in (root / "proc").iterdir() if each.name.isdecimal())
+
+
+def _is(descriptor: Path, device: int) -> bool:
+    try:
+        return os.stat(descriptor).st_rdev == device
+    except OSError:
+        return False
+
+
+def _process(folder: Path) -> Process:
+    return Process(int(folder.name), _text(folder / "comm").strip() or "?", unit_of(_text(folder / "cgroup")))
+
+
+def unit_of(cgroup: str) -> str:
+    """The innermost unit in the text of /proc/PID/cgroup ("0::/system.slice/ModemManager.service"), "" for none."""
+    parts = [part for line in cgroup.splitlines() for part in line.rpartition(":")[2].split("/")]
+    return next((part for part in reversed(parts) if part.endswith(UNITS)), "")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,179 @@
+"""The serial ports of this machine: which device each is, who may open it, and the USB device behind it.
+
+A device is known by its number, as the kernel knows it: names in /dev are links. USB is read from sysfs, what udev has
+decided from its database in /run/udev/data, so that neither udevadm nor lsusb is needed.
+"""
+
+import contextlib
+import glob
+import grp
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BY_ID = "dev/serial/by-id"
+USB_MAJOR = 189  # of /dev/bus/usb (Documentation/admin-guide/devices.txt)
+NAMES = ("ttyUSB", "ttyACM")  # of USB serial ports
+
+
+@dataclass(frozen=True, slots=True)
+class Usb:
+    """A USB device. vendor, product: hexadecimal, as lsusb prints them; folder: in sysfs.
+
+    classes: bInterfaceClass of its interfaces; control: of power management, "auto" may suspend it.
+    """
+
+    vendor: str
+    product: str
+    name: str = ""
+    serial: str = ""
+    folder: str = ""
+    classes: frozenset[str] = frozenset()
+    control: str = ""
+
+    @property
+    def ids(self) -> str:
+        return f"{self.vendor}:{self.product}"
+
+
+@dataclass(frozen=True, slots=True)
+class SerialPort:
+    """name: as it was asked for; device: the kernel's, as "ttyUSB2"; number: st_rdev; group: whose name may open it.
+
+    by_id: its stable names; interface: bInterfaceNumber of its USB interface; properties: what udev has decided of it
+    and of its USB device. is_tty: False of what is no character device.
+    """
+
+    name: str
+    device: str
+    number: int
+    group: str
+    mode: int
+    by_id: tuple[str, ...] = ()
+    usb: Usb | None = None
+    interface: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    is_tty: bool = True
+
+    @property
+    def left_alone(self) -> bool:
+        """ModemManager does not touch it (its udev rules: ID_MM_PORT_IGNORE, ID_MM_DEVICE_IGNORE)."""
+        return any(self.properties.get(each, "0") not in ("", "0") for each in IGNORED)
+
+
+IGNORED = ("ID_MM_PORT_IGNORE", "ID_MM_DEVICE_IGNORE", "ID_MM_TTY_BLACKLIST")
+
+
+def fitting(pattern: str, root: Path = Path("/")) -> tuple[SerialPort, ...]:
+    """The ports that a [[modem]]'s port means: a name, or a pattern with *."""
+    below = str(root / pattern.lstrip("/"))
+    names = sorted(glob.glob(below)) if glob.has_magic(pattern) else [below]
+    return tuple(found for each in names if (found := _port(each, root)) is not None)
+
+
+def usb_ports(root: Path = Path("/")) -> tuple[SerialPort, ...]:
+    """Every USB serial port that there is."""
+    names = sorted(path for each in NAMES for path in glob.glob(str(root / f"dev/{each}*")))
+    return tuple(found for each in names if (found := _port(each, root)) is not None)
+
+
+def usb_devices(root: Path = Path("/")) -> tuple[Usb, ...]:
+    """Every USB device, also one without a serial port: a stick that is still a CD-ROM, say."""
+    folders = sorted(glob.glob(str(root / "sys/bus/usb/devices/*")))
+    return tuple(_usb(Path(each)) for each in folders if os.path.exists(os.path.join(each, "idVendor")))
+
+
+def _port(path: str, root: Path) -> SerialPort | None:
+    """None where there is none of this name."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    number, name = about.st_rdev, "/" + os.path.relpath(path, root)
+    if not stat.S_ISCHR(about.st_mode):
+        return SerialPort(name, os.path.basename(path), 0, "", stat.S_IMODE(about.st_mode), is_tty=False)
+    place = os.path.realpath(root / f"sys/dev/char/{os.major(number)}:{os.minor(number)}")
+    here = os.path.exists(place)
+    usb, interface = _behind(Path(place)) if here else (None, "")
+    properties = _properties(f"c{os.major(number)}:{os.minor(number)}", root)
+    if usb is not None:
+        properties = {**_of_device(usb, root), **properties}
+    return SerialPort(
+        name,
+        os.path.basename(place if here else os.path.realpath(path)),
+        number,
+        _group(about.st_gid),
+        stat.S_IMODE(about.st_mode),
+        tuple(_stable_names(number, root)),
+        usb,
+        interface,
+        properties,
+    )
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _stable_names(number: int, root: Path) -> Iterator[str]:
+    for link in sorted(glob.glob(str(root / BY_ID / "*"))):
+        with contextlib.suppress(OSError):
+            if os.stat(link).st_rdev == number:
+                yield "/" + os.path.relpath(link, root)
+
+
+def _behind(place: Path) -> tuple[Usb | None, str]:
+    """The USB device above a port in sysfs, and the number of the interface between them."""
+    interface = ""
+    for folder in (place, *place.parents):
+        interface = interface or _read(folder / "bInterfaceNumber")
+        if (folder / "idVendor").exists():
+            return _usb(folder), interface
+    return None, ""
+
+
+def _usb(folder: Path) -> Usb:
+    return Usb(
+        _read(folder / "idVendor"),
+        _read(folder / "idProduct"),
+        _read(folder / "product"),
+        _read(folder / "serial"),
+        str(folder),
+        frozenset(map(_class, glob.glob(str(folder / "*/bInterfaceClass")))),
+        _read(folder / "power/control"),
+    )
+
+
+def _class(path: str) -> str:
+    return _read(Path(path))
+
+
+def _of_device(usb: Usb, root: Path) -> dict[str, str]:
+    """What udev has decided of the USB device itself: some rules stand there, not at the port."""
+    bus, device = _read(Path(usb.folder) / "busnum"), _read(Path(usb.folder) / "devnum")
+    if not (bus.isdecimal() and device.isdecimal()):
+        return {}
+    return _properties(f"c{USB_MAJOR}:{(int(bus) - 1) * 128 + int(device) - 1}", root)
+
+
+def _properties(key: str, root: Path) -> dict[str, str]:
+    """Of udev's database: lines "E:NAME=VALUE"."""
+    lines = (root / "run/udev/data" / key).read_text(errors="replace").splitlines() if _there(key, root) else []
+    pairs = (line[2:].partition("=") for line in lines if line.startswith("E:"))
+    return {name: value for name, _, value in pairs}
+
+
+def _there(key: str, root: Path) -> bool:
+    return os.access(root / "run/udev/data" / key, os.R_OK)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

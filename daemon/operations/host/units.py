@@ -1,0 +1,67 @@
+"""What systemd says of a unit, by `systemctl show`."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload", "Result", "MainPID")
+LIMIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """As `systemctl show` prints it."""
+
+    name: str
+    loaded: bool
+    active: str
+    detail: str = ""
+    enabled: str = ""
+    restarts: int = 0
+    reload_due: bool = False
+    result: str = ""
+    pid: int = 0
+    watchdog: bool = True
+
+
+def systemd_runs(root: Path = Path("/")) -> bool:
+    """As sd_booted(3) finds out."""
+    return os.path.isdir(root / "run/systemd/system")
+
+
+def unit(name: str, root: Path = Path("/"), path: str | None = None) -> Unit | None:
+    """None where systemd does not run, or does not answer. path: where systemctl is looked for; None: PATH."""
+    program = shutil.which("systemctl", path=path)
+    if not systemd_runs(root) or program is None:
+        return None
+    command = [program, "show", name, f"--property={','.join((*ASKED, 'WatchdogUSec'))}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return read(name, done.stdout)
+
+
+def read(name: str, text: str) -> Unit | None:
+    """The lines "Name=value" of one unit; None where there are none."""
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    if "ActiveState" not in values:
+        return None
+    return Unit(
+        name,
+        values.get("LoadState") == "loaded",
+        values["ActiveState"],
+        values.get("SubState", ""),
+        values.get("UnitFileState", ""),
+        _number(values.get("NRestarts", "")),
+        values.get("NeedDaemonReload") == "yes",
+        values.get("Result", ""),
+        _number(values.get("MainPID", "")),
+        values.get("WatchdogUSec", "") not in ("0", "infinity"),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() else 0

@@ -1,0 +1,120 @@
+"""What the machine says of its ports and programs, on a built /proc and /sys with real pseudo-terminals."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.operations.host import programs, rivals, ttys, units
+from tests.daemon.operations.machine import Machine, key_of
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def pty() -> Iterator[str]:
+    """The name of a terminal that exists as long as the test."""
+    master, slave = os.openpty()
+    yield os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+def test_the_program_that_holds_a_port_is_named_with_its_unit_whatever_name_it_opened(
+    machine: Machine, pty: str
+) -> None:
+    machine.tty("ttyUSB2", pty, by_id="usb-SimTech_SIM7600-if02-port0")
+    machine.process(812, "ModemManager", "ModemManager.service", (pty,))
+    machine.process(900, "bash", "", ("/dev/null",))
+    (port,) = ttys.fitting("/dev/serial/by-id/usb-*", machine.root)
+    held = programs.holders(port.number, machine.root)
+    assert str(held.found[0]) == "ModemManager (pid 812, ModemManager.service)"
+    assert len(held.found) == 1
+    assert held.complete
+    assert [each.name for each in rivals.rivals(programs.processes(machine.root))] == ["ModemManager"]
+
+
+def test_who_holds_a_port_of_this_machine_is_found_too(pty: str) -> None:
+    """The real /proc: we hold the pty."""
+    held = programs.holders(os.stat(pty).st_rdev)
+    assert os.getpid() in [each.pid for each in held.found]
+
+
+def test_a_process_that_ends_or_hides_leaves_a_list_that_says_it_is_not_complete(machine: Machine) -> None:
+    machine.process(7, "gone")
+    (machine.root / "proc/7/fd").rmdir()
+    assert programs.holders(1, machine.root) == programs.Holders(())
+    assert programs.processes(machine.root / "nowhere") == ()
+    (machine.root / "proc/8").mkdir()
+    assert str(programs.processes(machine.root)[1]) == "? (pid 8)"
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/ModemManager.service\n", "ModemManager.service"),
+        ("0::/user.slice/user-0.slice/session-1.scope\n", "session-1.scope"),
+        ("12:cpu:/\n1:name=systemd:/system.slice/smsd.service/sub\n", "smsd.service"),
+        ("0::/\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_unit_of_a_process_is_the_innermost_of_its_control_group(cgroup: str, unit: str) -> None:
+    assert programs.unit_of(cgroup) == unit
+
+
+def test_a_port_knows_its_stick_its_interface_its_stable_name_and_its_group(machine: Machine, pty: str) -> None:
+    machine.usb("1-1.4", "1e0e:9001", product="SIM7600", serial="0123", classes=("ff", "ff", "ff"))
+    machine.tty("ttyUSB2", pty, port="1-1.4", interface=2, by_id="usb-SimTech_SIM7600-if02-port0")
+    (port,) = ttys.usb_ports(machine.root)
+    assert (port.name, port.device, port.interface) == ("/dev/ttyUSB2", "ttyUSB2", "02")
+    assert port.by_id == ("/dev/serial/by-id/usb-SimTech_SIM7600-if02-port0",)
+    assert port.usb is not None
+    assert (port.usb.ids, port.usb.name, port.usb.control) == ("1e0e:9001", "SIM7600", "on")
+    assert rivals.is_modem(port.usb)
+    assert port.group
+    assert not port.left_alone
+    assert [each.ids for each in ttys.usb_devices(machine.root)] == ["1e0e:9001"]
+
+
+@pytest.mark.parametrize(("key", "name"), [("", "ID_MM_PORT_IGNORE"), ("c189:6", "ID_MM_DEVICE_IGNORE")])
+def test_a_rule_for_modemmanager_counts_at_the_port_and_at_its_device(
+    machine: Machine, pty: str, key: str, name: str
+) -> None:
+    machine.usb("1-1.4", "1e0e:9001")
+    machine.tty("ttyUSB2", pty, port="1-1.4")
+    machine.udev(key or key_of(pty), **{name: "1"})
+    assert ttys.fitting("/dev/ttyUSB2", machine.root)[0].left_alone
+
+
+def test_what_is_no_port_is_none_and_what_is_no_device_says_so(machine: Machine) -> None:
+    machine.write("/dev/ttyUSB9", "a file")
+    assert ttys.fitting("/dev/ttyUSB0", machine.root) == ()
+    assert not ttys.fitting("/dev/ttyUSB*", machine.root)[0].is_tty
+
+
+def test_a_unit_is_as_systemctl_prints_it(machine: Machine) -> None:
+    assert units.unit("pinwheel.service", machine.root) is None
+    assert units.read("pinwheel.service", "nonsense") is None
+    (machine.root / "run/systemd/system").mkdir(parents=True)
+    program = machine.write("/bin/systemctl", f"#!/bin/sh\necho '{SHOWN}'\n")
+    program.chmod(0o755)
+    found = units.unit("pinwheel.service", machine.root, path=str(program.parent))
+    assert found == units.Unit(
+        "pinwheel.service", True, "active", "running", "enabled", 3, True, "success", 4711, watchdog=True
+    )
+
+
+SHOWN = """LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=enabled
+NRestarts=3
+NeedDaemonReload=yes
+Result=success
+MainPID=4711
+WatchdogUSec=15s"""
