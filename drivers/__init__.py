@@ -62,6 +62,27 @@ class DeviceState(StrEnum):
     CLOSED = "closed"
 
 
+class Reason(StrEnum):
+    """What keeps a device from work, where that can be told apart: for programs, as `detail` is for people."""
+
+    NONE = ""  # it works, or nobody knows
+    NO_PORT = "no port"
+    PORT_HELD = "port held"  # by another program
+    NO_PERMISSION = "no permission"  # to open the port
+    NOT_SERIAL = "not serial"
+    SILENT = "silent"  # nothing answers
+    WRONG_PORT = "wrong port"  # what answers is another modem, or its port for something else
+    NO_SIM = "no SIM"
+    SIM_PIN = "SIM PIN"
+    SIM_PUK = "SIM PUK"
+    DENIED = "denied"  # the network does not take the SIM
+    NO_COVERAGE = "no coverage"
+    NO_ADDRESS = "no address"  # the name of the trunk leads nowhere
+    UNAUTHORIZED = "unauthorized"  # 401, 407: the password
+    FORBIDDEN = "forbidden"  # 403
+    UNKNOWN_ACCOUNT = "unknown account"  # 404
+
+
 # --- SMS ---------------------------------------------------------------------------------------------------
 
 
@@ -128,7 +149,7 @@ class IncomingSms:
 class ModemStatus:
     """A snapshot for operators. signal_dbm: -113..-51 or None; detail: what is wrong and what to do, or "".
 
-    remarks: what this device does not do, though it works.
+    remarks: what this device does not do, though it works. reason: of the state, where the driver can say it.
     """
 
     state: DeviceState
@@ -140,6 +161,7 @@ class ModemStatus:
     imsi: str = ""
     port: str = ""
     remarks: tuple[str, ...] = ()
+    reason: Reason = Reason.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +303,7 @@ class CallResult:
 class TrunkStatus:
     """A snapshot for operators. registered: None where the trunk needs no registration.
 
-    alive: False while the driver itself does not work, whatever the trunk does.
+    alive: False while the driver itself does not work, whatever the trunk does. reason: as of a ModemStatus.
     """
 
     state: DeviceState
@@ -290,6 +312,7 @@ class TrunkStatus:
     registered: bool | None = None
     calls: int = 0
     alive: bool = True
+    reason: Reason = Reason.NONE
 
 
 class CallHandle(Protocol):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dns.resolver import Resolver
 
 LOOKUP_S = 5.0
+NO_ADDRESS = "no address for the name"
 SERVICES = {Kind.UDP: "_sip._udp", Kind.TCP: "_sip._tcp", Kind.TLS: "_sips._tcp"}
 
 
@@ -34,7 +35,7 @@ def locate(server: str, kind: Kind, resolver: "Resolver | None" = None) -> tuple
     services = [named] if at.port or at.ip else list(_services(at.host, kind, resolver)) or [named]
     found = [address for service in services for address in _addresses(service)]
     if not found:
-        raise NotFound(f"no address for the name {at.host}: check [voice] server and the DNS")
+        raise NotFound(f"{NO_ADDRESS} {at.host}: check [voice] server and the DNS")
     return tuple(dict.fromkeys(found))
 
 

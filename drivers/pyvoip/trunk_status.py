@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass
 
-from drivers import DeviceState, TrunkStatus
+from drivers import DeviceState, Reason, TrunkStatus
+from drivers.pyvoip.locate import NO_ADDRESS
 from drivers.sip.agent import UserAgent
 from drivers.sip.registration import Registration
+
+REFUSED = {
+    "401": Reason.UNAUTHORIZED,
+    "407": Reason.UNAUTHORIZED,
+    "403": Reason.FORBIDDEN,
+    "404": Reason.UNKNOWN_ACCOUNT,
+}
+"""By the registrar's status, with which `Registration.problem` begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +27,31 @@ class Way:
 
 def trunk_status(agent: UserAgent | None, way: Way, *, registers: bool) -> TrunkStatus:
     """Without the calls. agent: None as long as there is no way to a server."""
-    state, detail = _state(agent, way)
+    state, detail, reason = _state(agent, way)
     registered = agent is not None and agent.registration is not None and agent.registration.registered
-    return TrunkStatus(state, detail, way.server, registered if registers else None)
+    return TrunkStatus(state, detail, way.server, registered if registers else None, reason=reason)
 
 
-def _state(agent: UserAgent | None, way: Way) -> tuple[DeviceState, str]:
+def _state(agent: UserAgent | None, way: Way) -> tuple[DeviceState, str, Reason]:
     if agent is None:
         if way.problem:
-            return DeviceState.WAITING, f"cannot reach {way.server}: {way.problem}"
-        return DeviceState.STARTING, f"still looking up {way.server}"
+            reason = Reason.NO_ADDRESS if way.problem.startswith(NO_ADDRESS) else Reason.NONE
+            return DeviceState.WAITING, f"cannot reach {way.server}: {way.problem}", reason
+        return DeviceState.STARTING, f"still looking up {way.server}", Reason.NONE
     if agent.registration is not None:
         return _registration_state(agent.registration)
     if not way.connected:
-        return DeviceState.WAITING, f"not connected: {way.problem or 'connecting'}"
+        return DeviceState.WAITING, f"not connected: {way.problem or 'connecting'}", Reason.NONE
     if agent.silent:
-        return DeviceState.WAITING, f"no answer from {way.server} to OPTIONS"
-    return DeviceState.READY, ""
+        return DeviceState.WAITING, f"no answer from {way.server} to OPTIONS", Reason.SILENT
+    return DeviceState.READY, "", Reason.NONE
 
 
-def _registration_state(registration: Registration) -> tuple[DeviceState, str]:
+def _registration_state(registration: Registration) -> tuple[DeviceState, str, Reason]:
     if registration.registered:
-        return DeviceState.READY, ""
+        return DeviceState.READY, "", Reason.NONE
     if registration.refused:
         remedy = "it may hold an earlier contact of ours" if registration.earlier else "check the account"
-        return DeviceState.FAILED, f"the registrar refuses us: {registration.problem}; {remedy}"
-    return DeviceState.WAITING, f"not registered: {registration.problem}"
+        detail = f"the registrar refuses us: {registration.problem}; {remedy}"
+        return DeviceState.FAILED, detail, REFUSED.get(registration.problem[:3], Reason.NONE)
+    return DeviceState.WAITING, f"not registered: {registration.problem}", Reason.SILENT

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from drivers import DeviceState, ModemStatus
+from drivers import DeviceState, ModemStatus, Reason
 
 
 class Condition:
@@ -18,7 +18,7 @@ class Condition:
         """Other fields than the state."""
         self.now = replace(self.now, **facts)
 
-    def become(self, state: DeviceState, detail: str = "") -> None:
+    def become(self, state: DeviceState, detail: str = "", reason: Reason = Reason.NONE) -> None:
         if (state, detail) != (self.now.state, self.now.detail):
-            self.know(state=state, detail=detail)
+            self.know(state=state, detail=detail, reason=reason)
             self._changed()

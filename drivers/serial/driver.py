@@ -22,6 +22,7 @@ from drivers import (
     DeviceState,
     IncomingSms,
     ModemStatus,
+    Reason,
     Receipt,
     Refused,
     Sms,
@@ -203,7 +204,7 @@ class Driver:
                 self._pause(output.seconds)
                 return supervisor.PauseOver()
             case supervisor.Became():
-                self._condition.become(output.state, output.detail)
+                self._condition.become(output.state, output.detail, output.reason)
                 self._requests.decline()
             case _:
                 assert_never(output)
@@ -213,12 +214,12 @@ class Driver:
         self._place.storage.forget()
         self._exchange.handle(SessionBegan(), time.monotonic())
         self._condition.know(port=order.port)
-        cause, why = self._serve(order)
+        cause, why, reason = self._serve(order)
         self._serving = False
         self._condition.know(signal_dbm=None, operator="")  # of a network that it may have left
-        return SessionEnded(cause, why, ports.fitting(self._options.port))
+        return SessionEnded(cause, why, ports.fitting(self._options.port), reason)
 
-    def _serve(self, order: supervisor.Serve) -> tuple[Cause, str]:
+    def _serve(self, order: supervisor.Serve) -> tuple[Cause, str, Reason]:
         """Open the port, initialise the modem and serve until something ends it: why."""
         assert self._wake is not None
         try:
@@ -230,11 +231,11 @@ class Driver:
                 self._serving = True
                 session.serve()
         except tuple(CAUSES) as exc:
-            return CAUSES[type(exc)], str(exc)
+            return CAUSES[type(exc)], str(exc), exc.reason if isinstance(exc, Blocked) else Reason.NONE
         except ports.FAILURES as exc:
             failure = ports.failure(order.port, exc)
             there = Cause.NOT_OPENED if failure.there else Cause.NOT_THERE
-            return Cause.TAKEN if failure.ours else there, failure.cause
+            return Cause.TAKEN if failure.ours else there, failure.cause, failure.reason
 
     def _opened(self, name: str, rate: int) -> AbstractContextManager[serial.Serial]:
         return ports.opened(name, rate, rtscts=self._options.flow_control == "rtscts")

@@ -9,6 +9,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from drivers import Reason
 from drivers.checks import Unreadable
 from drivers.serial import at
 from drivers.serial.at import Reply
@@ -22,6 +23,14 @@ from drivers.serial.timing import Timing
 
 class Blocked(Exception):
     """The modem answers but cannot work before somebody has done something; the text says what."""
+
+    def __init__(self, text: str, reason: Reason = Reason.NONE) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+def _locked(text: str) -> Blocked:
+    return Blocked(text, Reason.SIM_PIN)
 
 
 class WrongPort(Exception):
@@ -156,34 +165,35 @@ class Modem:
         if state == "SIM PIN":
             self._enter_pin(pin_file)
         elif state not in OPEN:
-            raise Blocked(f"the SIM wants {state}: put it into a phone and unlock it there")
+            reason = Reason.SIM_PUK if "PUK" in state else Reason.SIM_PIN
+            raise Blocked(f"the SIM wants {state}: put it into a phone and unlock it there", reason)
 
     def _sim_state(self) -> str:
         """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem without an answer (27.007 8.3)."""
         reply = self.insist("AT+CPIN?", "+CPIN")
         state = at.fields(reply.answers[0])[0] if reply.answers else ""
         if reply.final.code in NO_SIM or state in REMOVED:
-            raise Blocked("no SIM card: insert one")
+            raise Blocked("no SIM card: insert one", Reason.NO_SIM)
         return state
 
     def _enter_pin(self, pin_file: str) -> None:
         if not pin_file:
-            raise Blocked("the SIM wants its PIN: set pin_file")
+            raise _locked("the SIM wants its PIN: set pin_file")
         left = self._tries_left()
         if left is None:
-            raise Blocked(
+            raise _locked(
                 "the SIM wants its PIN, and the modem does not say how many tries are left: remove the PIN in a phone"
             )
         if left < ALL_TRIES:
-            raise Blocked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
+            raise _locked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
         try:
             pin = sim_pin(pin_file)
         except Unreadable as exc:
-            raise Blocked(f"cannot use pin_file: {exc}") from None
+            raise _locked(f"cannot use pin_file: {exc}") from None
         if not self.ask(f'AT+CPIN="{pin}"').ok:
-            raise Blocked("the SIM refuses the PIN in pin_file: enter the right one in a phone, correct pin_file")
+            raise _locked("the SIM refuses the PIN in pin_file: enter the right one in a phone, correct pin_file")
         if self._sim_state() not in OPEN:
-            raise Blocked("the SIM is still locked after its PIN")
+            raise _locked("the SIM is still locked after its PIN")
 
     def _tries_left(self) -> int | None:
         for command, answer, place in TRIES_LEFT:

@@ -3,6 +3,8 @@
 QUERIES = (("AT+CREG?", "+CREG"), ("AT+CGREG?", "+CGREG"), ("AT+CEREG?", "+CEREG"))
 REGISTERED = frozenset({1, 5, 6, 7, 9, 10})
 """Home and roaming, also "SMS only" and "CSFB not preferred" (27.007 7.2)."""
+DENIED = frozenset({3, 8, 11})
+"""The network does not take the SIM, or only for calls of emergency."""
 REASONS = {
     3: "the network denies registration: check that the SIM is active",
     8: "the network allows emergency calls only: check that the SIM is active",
@@ -33,3 +35,8 @@ class Registrations:
     def reason(self) -> str:
         """Why it is not registered."""
         return next((reason for status, reason in REASONS.items() if status in self._known.values()), "")
+
+    @property
+    def denied(self) -> bool:
+        """The network does not take the SIM, rather than that there is none to be found."""
+        return not DENIED.isdisjoint(self._known.values())

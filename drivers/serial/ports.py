@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import serial
 
+from drivers import Reason
 from drivers.serial.line import WRITE_S
 from drivers.serial.search import Port
 
@@ -29,6 +30,16 @@ CAUSES = {
     errno.EIO: "the device does not answer: unplug it and plug it in again",
     errno.ENOTTY: "it is no serial port: correct port",
 }
+REASONS = {
+    errno.ENOENT: Reason.NO_PORT,
+    errno.ENODEV: Reason.NO_PORT,
+    errno.ENXIO: Reason.NO_PORT,
+    errno.EACCES: Reason.NO_PERMISSION,
+    errno.EBUSY: Reason.PORT_HELD,
+    errno.EAGAIN: Reason.PORT_HELD,
+    errno.EIO: Reason.SILENT,
+    errno.ENOTTY: Reason.NOT_SERIAL,
+}
 OURS = "another [[modem]] of this daemon has the port"
 
 _held: set[str] = set()  # the devices that drivers of this process have open
@@ -44,6 +55,7 @@ class Failure:
     cause: str
     there: bool
     ours: bool
+    reason: Reason = Reason.NONE
 
 
 def fitting(pattern: str) -> tuple[Port, ...]:
@@ -80,9 +92,10 @@ def opened(name: str, rate: int, *, rtscts: bool) -> Iterator[serial.Serial]:
 def failure(name: str, exc: Exception) -> Failure:
     number = _errno(exc)
     if number in IN_USE and os.path.realpath(name) in _held:
-        return Failure(OURS, there=True, ours=True)
+        return Failure(OURS, there=True, ours=True, reason=Reason.PORT_HELD)
     unknown = f"cannot open the port: {os.strerror(number) if number else 'no cause is known'}"
-    return Failure(CAUSES.get(number or 0, unknown), there=number in THERE, ours=False)
+    number = number or 0
+    return Failure(CAUSES.get(number, unknown), number in THERE, ours=False, reason=REASONS.get(number, Reason.NONE))
 
 
 def _errno(exc: Exception) -> int | None:

@@ -12,7 +12,7 @@ from typing import NoReturn, assert_never
 
 import serial
 
-from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, StatusReport, Unavailable, Uncertain
+from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, dialects, orders, pdu
 from drivers.serial.care import Care
 from drivers.serial.line import Interrupted, Line, Silent
@@ -113,7 +113,8 @@ class Session:
         if self._care.network.registered:
             condition.become(DeviceState.READY)
             return
-        condition.become(DeviceState.WAITING, self._care.network.reason)
+        network = self._care.network
+        condition.become(DeviceState.WAITING, network.reason, Reason.DENIED if network.denied else Reason.NO_COVERAGE)
         self._care.lost_network()
         self._place.requests.decline_jobs()
 

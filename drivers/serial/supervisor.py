@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import assert_never
 
-from drivers import DeviceState
+from drivers import DeviceState, Reason
 from drivers.serial.cures import Cure, Ladder
 from drivers.serial.search import Port, Search
 from drivers.serial.timing import Timing
@@ -68,11 +68,12 @@ class MessageSent:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """why: for operators, where the cause alone does not say it. ports: those that fit now."""
+    """why, reason: where the cause alone does not say it. ports: those that fit now."""
 
     cause: Cause
     why: str
     ports: tuple[Port, ...]
+    reason: Reason = Reason.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class Became:
 
     state: DeviceState
     detail: str
+    reason: Reason = Reason.NONE
 
 
 Output = FindPorts | Serve | ForgetAnswers | Reset | CyclePower | Pause | Became
@@ -162,6 +164,7 @@ class _End:
     sure: bool = False
     away: bool | None = False
     news: bool = True
+    reason: Reason = Reason.NONE
 
 
 class _Pauses:
@@ -231,7 +234,8 @@ class Supervisor:
         self._pauses.began(now)
         if not ports:
             what = "no port fits the pattern: plug the modem in"
-            return self._after(_End(DeviceState.ABSENT, what, self._timing.absent, away=True), (), now)
+            end = _End(DeviceState.ABSENT, what, self._timing.absent, away=True, reason=Reason.NO_PORT)
+            return self._after(end, (), now)
         self._at = self._search.choose(ports)
         return [Serve(self._at.name, self._rates)]
 
@@ -261,32 +265,32 @@ class Supervisor:
         return [*outputs, *self._after(end, event.ports, now)]
 
     def _meaning(self, event: SessionEnded, now: float) -> _End:
-        timing, why = self._timing, event.why
+        timing, why, reason = self._timing, event.why, event.reason
         match event.cause:
             case Cause.LOST:
                 return _End(DeviceState.ABSENT, why, away=True)
             case Cause.SILENT:
                 what = "the modem does not answer: check port and baudrate"
-                return _End(DeviceState.ABSENT, what, silent=True, sure=self._serving)
+                return _End(DeviceState.ABSENT, what, silent=True, sure=self._serving, reason=Reason.SILENT)
             case Cause.STUCK:
                 return _End(DeviceState.STARTING, "the modem answers but sends nothing", silent=True, sure=True)
             case Cause.RESTARTED:
                 return _End(DeviceState.STARTING, "the modem restarted")
             case Cause.WRONG_PORT:  # with one port alone there is no hurry to try the next
                 pause_s = timing.absent if len(self._fitting) == 1 else None
-                return _End(DeviceState.ABSENT, why, pause_s, away=self._searched)
+                return _End(DeviceState.ABSENT, why, pause_s, away=self._searched, reason=Reason.WRONG_PORT)
             case Cause.BLOCKED:
-                return _End(DeviceState.FAILED, why, self._blocked_pause_s(now))
+                return _End(DeviceState.FAILED, why, self._blocked_pause_s(now), reason=reason)
             case Cause.UNREADABLE:
                 return _End(DeviceState.STARTING, why)
             case Cause.CLOSING:
                 return _End(DeviceState.CLOSED, "", 0)
             case Cause.NOT_THERE:
-                return _End(DeviceState.ABSENT, why, timing.absent, away=True)
+                return _End(DeviceState.ABSENT, why, timing.absent, away=True, reason=reason)
             case Cause.NOT_OPENED:
-                return _End(DeviceState.ABSENT, why, timing.absent)
+                return _End(DeviceState.ABSENT, why, timing.absent, reason=reason)
             case Cause.TAKEN:  # of a pattern, another modem's port says that ours is away
-                return _End(DeviceState.ABSENT, why, timing.absent, away=self._searched)
+                return _End(DeviceState.ABSENT, why, timing.absent, away=self._searched, reason=reason)
             case _:
                 assert_never(event.cause)
 
@@ -311,7 +315,7 @@ class Supervisor:
     def _after(self, end: _End, ports: Sequence[Port], now: float) -> list[Output]:
         """News, then a cure or a pause."""
         self._pauses.ended(now, end.pause_s)
-        news: list[Output] = [Became(end.state, end.detail)] if end.news else []
+        news: list[Output] = [Became(end.state, end.detail, end.reason)] if end.news else []
         return [*news, *(self._cure(end, ports, now) or [Pause(self._pauses.next_s)])]
 
     # --- when it stays silent ---

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import DeviceState, IncomingSms, SmsEvent, StatusReport, Unavailable, Uncertain
+from drivers import DeviceState, IncomingSms, Reason, SmsEvent, StatusReport, Unavailable, Uncertain
 from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.modem import SimulatedModem
@@ -83,6 +83,7 @@ def test_without_a_network_nothing_is_tried(modem: SimulatedModem) -> None:
         modem.register(3)
         in_state(driver, DeviceState.WAITING)
         assert "denies registration" in driver.status().detail
+        assert driver.status().reason is Reason.DENIED
         with pytest.raises(Unavailable):
             send(driver, sms())
         modem.register(5)

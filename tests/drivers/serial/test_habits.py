@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers import DeviceState, IncomingSms, StatusReport, Unavailable
+from drivers import DeviceState, IncomingSms, Reason, StatusReport, Unavailable
 from drivers.serial.driver import Driver
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect as Habits
@@ -77,6 +77,7 @@ def test_a_sim_that_is_found_late_is_looked_for_soon(tmp_path: Path) -> None:
     with met(tmp_path, habits, timing=replace(TIMING, blocked=30.0)) as (_, driver):
         in_state(driver, DeviceState.FAILED)
         assert "no SIM card" in driver.status().detail
+        assert driver.status().reason is Reason.NO_SIM
         until(lambda: driver.status().state is DeviceState.READY, "it is found", 5)
 
 

@@ -25,6 +25,7 @@ def test_of_several_reasons_the_one_that_says_most_is_given(statuses: tuple[int,
     network.update("+CREG", statuses[0])
     network.update("+CGREG", statuses[1])
     assert reason in network.reason
+    assert network.denied == (reason == "denies")
 
 
 def test_a_restart_shows_in_a_setting_that_was_another() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import serial
 
-from drivers import DeviceState, SmsEvent
+from drivers import DeviceState, Reason, SmsEvent
 from drivers.serial import cures
 from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
@@ -109,9 +109,12 @@ class States(News):
         super().__init__()
         self.driver = Driver("sim1", Options(port=str(port), **options), timing)
         self.reasons: list[str] = []
+        self.reason = Reason.NONE  # the last that there was
 
     def __call__(self, event: SmsEvent) -> Future[bool]:
-        self.reasons.append(self.driver.status().detail)
+        status = self.driver.status()
+        self.reasons.append(status.detail)
+        self.reason = status.reason or self.reason
         return super().__call__(event)
 
 
@@ -147,6 +150,7 @@ def test_the_power_is_not_cut_because_another_program_has_the_modem(
         states.driver.close()
     assert not cut.exists()
     assert "in use by another program" in states.reasons[0]
+    assert states.reason is Reason.PORT_HELD
 
 
 def test_the_power_is_cut_for_a_modem_that_is_away_while_another_of_ours_holds_its_port(

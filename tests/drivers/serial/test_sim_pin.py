@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import DeviceState
+from drivers import DeviceState, Reason
 from drivers.simulated.modem import SimulatedModem
 from tests.drivers.serial.driving import BOUND_S, in_state, opened, ready, send, sms
 from tests.gateway import until
@@ -43,3 +43,4 @@ def test_without_a_pin_file_the_status_says_so(locked: SimulatedModem) -> None:
     with opened(locked.port) as driver:
         in_state(driver, DeviceState.FAILED)
         assert "set pin_file" in driver.status().detail
+        assert driver.status().reason is Reason.SIM_PIN

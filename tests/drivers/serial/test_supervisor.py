@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers import DeviceState
+from drivers import DeviceState, Reason
 from drivers.serial.search import Port
 from drivers.serial.supervisor import (
     BLOCKED_AT_FIRST_S,
@@ -225,7 +225,8 @@ def test_nothing_is_news_before_every_port_was_tried() -> None:
     assert world.serving == Serve(OTHER.name, (115200,))
     assert kinds(world.ends(Cause.SILENT)) == [Pause]
     outputs = world.ends(Cause.TAKEN, "another [[modem]] of this daemon has the port")
-    assert Became(DeviceState.ABSENT, "the modem does not answer: check port and baudrate") in outputs
+    silent = Became(DeviceState.ABSENT, "the modem does not answer: check port and baudrate", Reason.SILENT)
+    assert silent in outputs
 
 
 def test_what_needs_a_person_is_said_at_once() -> None:
@@ -233,6 +234,13 @@ def test_what_needs_a_person_is_said_at_once() -> None:
     assert world.ends(Cause.BLOCKED, "no SIM card: insert one")[0] == Became(
         DeviceState.FAILED, "no SIM card: insert one"
     )
+
+
+@pytest.mark.parametrize("cause", [Cause.BLOCKED, Cause.NOT_THERE, Cause.NOT_OPENED, Cause.TAKEN])
+def test_the_reason_of_an_end_is_news_with_it(cause: Cause) -> None:
+    world = World(ONE)
+    ended = world.supervisor.handle(SessionEnded(cause, "why", (ONE,), Reason.SIM_PUK), 1.0)
+    assert [each.reason for each in ended if isinstance(each, Became)] == [Reason.SIM_PUK]
 
 
 def test_a_modem_that_is_found_at_another_port_owes_no_answer() -> None:
