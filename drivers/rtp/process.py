@@ -112,7 +112,7 @@ class Process:
             case Say():
                 payload = _audio(descriptors)
                 if stream is not None:
-                    stream.say(order.utterance, payload)
+                    stream.say(order.utterance, payload, time.monotonic())
             case Move():
                 if stream is not None:
                     self._move(stream, order.media)

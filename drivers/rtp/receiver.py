@@ -22,7 +22,10 @@ SAMPLE = 16  # one packet in so many comes through the filter: at 60 ms each, ne
 
 @dataclass(slots=True)
 class Receiver:
-    """The receiving half of one call. target: where to send to; None while the socket is connected to that."""
+    """The receiving half of one call. target: where to send to; None while the socket is connected to that.
+
+    asked_at: when the utterance began that a key would answer.
+    """
 
     call: int
     sock: socket.socket
@@ -30,6 +33,7 @@ class Receiver:
     context: SrtpContext | None = None
     listener: Listener | None = None
     target: Address | None = None
+    asked_at: float = 0.0
     _source: Source | None = None
     _looking: bool = False  # for a source: all packets are taken
     _received: bool = False  # a packet of the callee has come
@@ -120,7 +124,7 @@ class Receiver:
             self._keep_to(address)
         elif first:
             self._filter()
-        events = [FirstPacket(self.call) if first else None, self._latch(), self._content(packet, now)]
+        events = [FirstPacket(self.call) if first else None, self._latch(), self._content(packet, decision, now)]
         return [event for event in events if event is not None]
 
     def _latch(self) -> Latched | None:
@@ -130,9 +134,10 @@ class Receiver:
         self._latched = True
         return Latched(self.call)
 
-    def _content(self, packet: Packet, now: float) -> Key | Judged | None:
+    def _content(self, packet: Packet, decision: Decision, now: float) -> Key | Judged | None:
         if packet.payload_type in self.media.events:
-            return self._key(packet)
+            assert self._source is not None
+            return self._key(packet) if self._source.presses(decision, self.asked_at) else None
         if self.listener is not None and packet.payload_type in G711:
             return self.judged(self.listener.take(packet.payload, packet.payload_type, now))
         return None

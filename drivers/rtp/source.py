@@ -10,6 +10,9 @@ The session description says where the callee is. Behind a NAT it sends from els
   it at once only where the description names a private address and the trunk is outside: so a callee behind a NAT looks
   (RFC 7362 section 4). Else the described address can be reached, and the foreign host has to send for 3 s without a
   break while the callee sends nothing (Asterisk's strictrtp waits 5 s); then the call's record says so (`Latched`).
+- A key is the callee's only if it comes from where the audio goes. A source that nothing vouches for (neither the
+  signalling nor the callee's SSRC nor SRTP) must have been found before the utterance that the key answers (`presses`):
+  else who hears nothing could press 1 for a callee that is silent.
 - The audio never leaves a source that still sends, except for the address in the description. One that has fallen
   silent is followed to where it sends from now, and returned to when it sends again.
 - When the description changes, the source of before is old: while its stream goes on, nothing is learned from it.
@@ -49,6 +52,7 @@ OLD_S = 2.0  # a pause after which an old stream is over, and what comes from th
 
 class Decision(Enum):
     IGNORED = auto()  # not the callee's
+    HEARD = auto()  # it may be the callee's: its voice counts, its keys do not
     ACCEPTED = auto()  # the callee's
     MOVED = auto()  # the callee's, and its audio is to go to where it came from
 
@@ -57,7 +61,7 @@ class Trust(Enum):
     """In a source that is not the callee's yet."""
 
     NONE = auto()
-    LISTENED_TO = auto()  # its keys count; the audio stays where it is
+    LISTENED_TO = auto()  # the audio stays where it is
     FOLLOWED = auto()
 
 
@@ -129,6 +133,7 @@ class Source:
     current: Address | None = None
     _ssrc: int = -1
     _last_at: float = 0.0
+    _found_at: float = float("-inf")  # when `current` was followed though nothing vouches for it
     _former: Address | None = None  # left because it was silent
     _row: Row | None = None
     _old: dict[Address, float] = field(default_factory=dict)  # sources of before, and when something came from them
@@ -142,6 +147,10 @@ class Source:
     def foreign(self) -> bool:
         """The packets come from a host that the signalling does not name."""
         return self.current is not None and not self.signalled.names(self.current[0])
+
+    def presses(self, decision: Decision, asked_at: float) -> bool:
+        """Whether a key in a packet that was decided on like this counts; asked_at: when its utterance began."""
+        return decision in (Decision.ACCEPTED, Decision.MOVED) and self._found_at < asked_at
 
     def silent(self, now: float) -> bool:
         """Nothing came from the current source for a while."""
@@ -178,7 +187,7 @@ class Source:
             case Trust.FOLLOWED:
                 return self._follow(packet, now)
             case Trust.LISTENED_TO:
-                return Decision.ACCEPTED
+                return Decision.HEARD
             case Trust.NONE:
                 return Decision.IGNORED
             case _:
@@ -199,7 +208,12 @@ class Source:
         return Trust.FOLLOWED if proven or self.signalled.behind_nat else Trust.LISTENED_TO
 
     def _follow(self, packet: Facts, now: float) -> Decision:
-        left_for_another = self.silent(now) and packet.ssrc != self._ssrc
+        same = packet.ssrc == self._ssrc
+        left_for_another = self.silent(now) and not same
+        if packet.authentic or self.signalled.names(packet.address[0]):
+            self._found_at = float("-inf")
+        elif not same:
+            self._found_at = now
         self._former = self.current if left_for_another else None
         self.current, self._ssrc, self._last_at, self._row = packet.address, packet.ssrc, now, None
         return Decision.MOVED

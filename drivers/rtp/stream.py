@@ -60,7 +60,7 @@ class Stream:
     packets: Packetizer = field(default_factory=Packetizer)
 
     def __post_init__(self) -> None:
-        self.far = Receiver(self.call, self.sock, self.media)
+        self.far = Receiver(self.call, self.sock, self.media, asked_at=self.due)
 
     def send_frame(self, now: float) -> None:
         """The next frame, and when the one after it is due."""
@@ -83,9 +83,10 @@ class Stream:
         with contextlib.suppress(OSError):
             self.sock.sendto(packet, self.far.target) if self.far.target else self.sock.send(packet)
 
-    def say(self, number: int, payload: bytes) -> None:
+    def say(self, number: int, payload: bytes, now: float) -> None:
         """The next utterance of the same stream."""
         self.utterance, self.packets.marker = Utterance(number, payload), MARKER
+        self.far.asked_at = now
         if self.far.listener is not None:
             self.far.stop_listening()
 

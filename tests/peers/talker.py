@@ -59,6 +59,12 @@ class Talker:
             self.sock.sendto(rtp(next(self._sequences), self._ssrc, payload_type=self._payload_type), to)
             time.sleep(FRAME_S)
 
+    def press(self, to: tuple[str, int], digit: int) -> None:
+        """One packet of a key, in its stream."""
+        number = next(self._sequences)
+        key = rtp(number, self._ssrc, payload_type=101, payload=bytes([digit, 0x80, 0, 0xA0]))
+        self.sock.sendto(key, to)
+
     def since(self, moment: float) -> int:
         """How many packets have come since then."""
         return sum(at >= moment for at, _ in self.received)

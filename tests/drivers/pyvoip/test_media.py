@@ -179,10 +179,10 @@ def test_the_phone_of_a_fork_that_did_not_answer_gets_nothing(tmp_path: Path, ch
     assert wrong.received == []
 
 
-def test_a_stranger_beside_a_silent_callee_gets_no_audio_for_three_seconds_and_then_the_result_says_so(
+def test_a_stranger_beside_a_silent_callee_presses_no_key_and_gets_no_audio_for_three_seconds_and_the_result_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """There used to be a stranger who got the PIN by 0.2 s of packets to a callee that sends none."""
+    """There used to be a stranger who got the PIN, and could press 1, by 0.2 s of packets to a silent callee."""
     with (
         Talker() as callee,
         Talker("127.0.0.66", ssrc=5) as stranger,
@@ -190,7 +190,12 @@ def test_a_stranger_beside_a_silent_callee_gets_no_audio_for_three_seconds_and_t
     ):
         began = time.monotonic()
         stranger.talk(ours)
+        callee.wait_for(40)  # 0.8 s
+        stranger.press(ours, 1)
+        callee.wait_for(100)
+        stranger.press(ours, 1)
         ended = result(handle)
+    assert ended.keys == ""
     assert all(at >= began + 2.9 for at, _ in stranger.received)
     assert len(callee.received) > 100
     assert ended.reason.endswith("audio went to a host that the signalling does not name")

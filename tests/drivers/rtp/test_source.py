@@ -26,6 +26,7 @@ NATTED = ("192.0.2.10", 31000)  # the same host as it is seen
 FAR = ("198.51.100.7", 5000)
 PROXY = "203.0.113.5"
 SIGNALLED = Signalled(SAID, (0, 8, 101), near=(PROXY,))
+PRIVATE_ADDRESS = Signalled(("192.168.1.7", 4000), (0, 8, 101), near=(PROXY,))
 FRAME_S = 0.02
 
 
@@ -97,19 +98,61 @@ def test_a_foreign_host_has_to_send_for_three_seconds_while_the_callee_is_silent
 
 
 def test_a_foreign_host_is_listened_to_before_it_is_followed() -> None:
-    """A phone with several addresses may send from another one than it describes, and its keys are to count."""
+    """A phone with several addresses may send from another one than it describes."""
     room = Room()
     decisions = room.hear(Sender(FAR, 1), packets=50)
-    assert decisions == [Decision.IGNORED] * (FAR_IN_A_ROW - 1) + [Decision.ACCEPTED] * (51 - FAR_IN_A_ROW)
+    assert decisions == [Decision.IGNORED] * (FAR_IN_A_ROW - 1) + [Decision.HEARD] * (51 - FAR_IN_A_ROW)
     assert room.source.target == SAID
+
+
+def test_a_foreign_host_that_is_only_listened_to_presses_no_key() -> None:
+    """There used to be a stranger who pressed 1 for a callee that sent nothing, 0.2 s after the answer."""
+    room = Room()
+    decisions = room.hear(Sender(FAR, 1), packets=FAR_IN_A_ROW)
+    assert not any(room.source.presses(decision, room.now) for decision in decisions)
+
+
+@pytest.mark.parametrize("signalled", [SIGNALLED, PRIVATE_ADDRESS], ids=["reachable", "behind a NAT"])
+def test_a_lone_foreign_source_answers_only_a_question_that_began_after_it_was_found(signalled: Signalled) -> None:
+    room, far = Room(Source(signalled)), Sender(FAR, 1)
+    asked_at = room.now
+    room.until_followed(far)
+    [decision] = room.hear(far)
+    assert not room.source.presses(decision, asked_at)
+    assert room.source.presses(decision, room.now)  # the question that is asked now
+
+
+@pytest.mark.parametrize("address", [SAID, NATTED, (PROXY, 9000)])
+def test_a_source_that_the_signalling_names_presses_from_its_first_packet(address: Address) -> None:
+    room, callee = Room(), Sender(address, 1)
+    room.until_followed(callee)
+    [decision] = room.hear(callee)
+    assert room.source.presses(decision, 100.0)
+
+
+def test_the_callee_presses_from_wherever_its_ssrc_or_srtp_vouches_for_it() -> None:
+    room, callee = Room(), Sender(SAID, 1)
+    room.hear(callee)
+    callee.address = FAR
+    room.until_followed(callee)
+    assert room.source.presses(Decision.ACCEPTED, 100.0)
+    room = Room()
+    room.hear(Sender(FAR, 1, authentic=True))
+    assert room.source.presses(Decision.ACCEPTED, 100.0)
+
+
+def test_a_stranger_that_moves_is_no_more_vouched_for_than_before() -> None:
+    room, stranger = Room(), Sender(FAR, 1)
+    room.until_followed(stranger)
+    found_at, stranger.address = room.now, ("198.51.100.9", 7000)
+    room.until_followed(stranger)
+    assert not room.source.presses(Decision.ACCEPTED, found_at - 1)
+    assert room.source.presses(Decision.ACCEPTED, found_at)
 
 
 def test_a_foreign_host_that_sends_now_and_then_is_not_followed() -> None:
     room = Room()
     assert Decision.MOVED not in room.hear(Sender(FAR, 1), packets=40, every_s=0.2)
-
-
-PRIVATE_ADDRESS = Signalled(("192.168.1.7", 4000), (0, 8, 101), near=(PROXY,))
 
 
 def test_a_callee_that_says_a_private_address_to_a_trunk_outside_is_behind_a_nat_and_soon_believed() -> None:
@@ -346,7 +389,8 @@ def test_whatever_comes_a_source_is_left_only_by_the_rules(
             else:
                 assert source.target == target
                 if address not in (source.current, SAID) and decision is not Decision.IGNORED:
-                    assert decision is Decision.ACCEPTED
+                    assert decision is Decision.HEARD
+                    assert not source.presses(decision, now)
                     assert not SIGNALLED.names(address[0])
                     assert len(seen[address]) >= FAR_IN_A_ROW
                     assert source.current is None or now - last_heard[source.current] > SILENT_S
