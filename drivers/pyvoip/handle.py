@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from drivers import CallHandle, CallResult, Unavailable
-from drivers.sip.address import Address
+from drivers.sip.farewell import Farewell
 
 
 class Handle(CallHandle):
@@ -31,14 +31,18 @@ class Handle(CallHandle):
             self.result.set_exception(Unavailable(why))
 
 
-Farewells = tuple[tuple[bytes, Address], ...]
-"""Messages that end calls, each with where to send it."""
+Farewells = tuple[Farewell, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class IfLost:
-    """What becomes of a call if its thread is lost now: the result, and what the next generation is to send."""
+    """What becomes of a call if its thread is lost now: the result, and what the next generation ends it by."""
 
     handle: Handle
     result: CallResult
     farewells: Farewells = field(repr=False)
+
+
+def farewells_of(lost: tuple[IfLost, ...]) -> Farewells:
+    """Those of all these calls."""
+    return tuple(farewell for each in lost for farewell in each.farewells)

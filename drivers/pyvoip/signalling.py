@@ -14,11 +14,12 @@ from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, Trun
 from drivers.guard import guarded, place
 from drivers.pyvoip.audio import Audio, Located
 from drivers.pyvoip.calls import Calls, Dial
-from drivers.pyvoip.handle import Farewells, Handle, IfLost
+from drivers.pyvoip.handle import Farewells, Handle, IfLost, farewells_of
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.setting import Setting
 from drivers.pyvoip.trunk import Trunk
 from drivers.rtp.supervisor import Supervisor
+from drivers.sip.agent import UserAgent
 from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.voice")
@@ -57,7 +58,7 @@ class Signalling:
 
     Only the thread uses agent and sockets. What fails inside one call ends that call. A thread that fails as a whole
     hangs up its calls itself before it ends. One that hangs is left alone: `abandon` ends its lease, so that it can do
-    nothing when it wakes up, and the next generation sends what it left for that: its `farewells`.
+    nothing when it wakes up, and the next generation ends its calls by what it left for that: its `farewells`.
     """
 
     def __init__(self, setting: Setting, generation: int, farewells: Farewells = ()) -> None:
@@ -118,7 +119,7 @@ class Signalling:
     def abandon(self) -> Farewells:
         """For the watch: this generation is over, its calls are reported as lost.
 
-        Returns what is to be sent so that the far ends know.
+        Returns what is to be done so that the far ends know.
         """
         log.error(
             "voice=%s signalling=%s calls=%s: the next generation starts",
@@ -126,7 +127,7 @@ class Signalling:
             "died" if self.dead else "stuck",
             len(self._calls.if_lost),
         )
-        return self._farewells + tuple(farewell for each in self._report_lost() for farewell in each.farewells)
+        return self._farewells + farewells_of(self._report_lost())
 
     def _report_lost(self) -> tuple[IfLost, ...]:
         """The calls of this generation, which is over."""
@@ -171,8 +172,7 @@ class Signalling:
         self._trunk.turn(now)
         self._supervisor.turn(now)
         if self._farewells and self._trunk.agent is not None:
-            self._trunk.agent.outbox += self._farewells
-            self._farewells = ()
+            self._take_over(self._trunk.agent, now)
         self._calls.turn(now)
         self._trunk.send()
         self._publish(self._current_status(), now)
@@ -181,6 +181,13 @@ class Signalling:
         self._obey()
         self._trunk.receive(time.monotonic())
         self._calls.read_audio()
+
+    def _take_over(self, agent: UserAgent, now: float) -> None:
+        """End the calls of the generation before, once there is a way to their far ends."""
+        farewells, self._farewells = self._farewells, ()
+        for farewell in farewells:
+            with guarded("farewell"):
+                agent.take_over(farewell, now)
 
     def _deadline(self) -> float:
         if not self._commands.empty():
@@ -236,11 +243,16 @@ class Signalling:
         """Nothing is left to be answered, or it took too long."""
         if self._closing_at is None:
             return False
-        quiet = not self._calls and self._trunk.idle
+        quiet = not self._calls and self._trunk.idle and not self._farewells
         return quiet or time.monotonic() > self._closing_at + CLOSE_S
 
     def _release(self) -> None:
-        """On the thread itself, as the last thing: what is left ends here, unless the lease ended before."""
+        """On the thread itself, as the last thing: what is left ends here, unless the lease ended before.
+
+        Of a thread that failed, the next generation ends it once more: nobody sees here whether it was heard.
+        """
+        if self._closing_at is None:
+            self._farewells += farewells_of(self._calls.if_lost)
         self._calls.end("" if self._closing_at is not None else "signalling stopped responding")
         for work in (self._trunk.send, self._trunk.close, self._supervisor.close):
             with guarded("close"):

@@ -14,6 +14,7 @@ from drivers.sip.call import OutgoingCall, State
 from drivers.sip.call_requests import CallRequests
 from drivers.sip.dialog import session_timer
 from drivers.sip.failover import Servers
+from drivers.sip.farewell import Farewell
 from drivers.sip.message import Malformed, Message, parse
 from drivers.sip.pending import Owner, Pending
 from drivers.sip.registration import Registration
@@ -95,6 +96,7 @@ class UserAgent:
         call = OutgoingCall(CallRequests(self.identity, uri, sdp))
         self.calls[call.call_id] = call
         self._requests.start(call.invite(), self.servers.first, call, now)
+        call.changed = True
         return call
 
     def hang_up(self, call: OutgoingCall, now: float) -> None:
@@ -102,9 +104,18 @@ class UserAgent:
         self._client.hang_up(call, now)
         self._settle(call, now)
 
-    def farewells(self, call: OutgoingCall) -> tuple[tuple[bytes, Address], ...]:
-        """BYE or CANCEL as `hang_up` would send it now, for somebody else to send if we no longer can."""
+    def farewells(self, call: OutgoingCall) -> tuple[Farewell, ...]:
+        """What would end it now, for another user agent to `take_over` if we no longer can."""
         return self._client.farewells(call)
+
+    def take_over(self, farewell: Farewell, now: float) -> None:
+        """End a call of a user agent that was at our address before, and is lost."""
+        requester = farewell.requests.requester
+        if farewell.request.method != "INVITE":
+            self._requests.start(farewell.request, farewell.destination, requester, now)
+            return
+        call = self.calls.setdefault(requester.call_id, OutgoingCall(farewell.requests))
+        self._client.take_over(farewell, call, now)
 
     def give_up(self, owner: Owner, now: float) -> None:
         """An unexpected exception: a call is hung up and forgotten, a registration starts again."""

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field
+from typing import Self
 
 from drivers.sip.address import Address
 from drivers.sip.dialog import Dialog
@@ -54,13 +55,9 @@ class CallRequests:
     def bye(self, dialog: Dialog) -> Outgoing:
         return self.within(dialog, "BYE")
 
-    def farewell(self, dialog: Dialog) -> Outgoing:
-        """The BYE as it would be now, for who may have to send it in our place; ours counts as if it were not made."""
-        counted, self.requester = self.requester, copy.deepcopy(self.requester)
-        try:
-            return self.bye(dialog)
-        finally:
-            self.requester = counted
+    def apart(self) -> Self:
+        """A copy for who may have to go on in our place: what it makes is not counted here."""
+        return copy.deepcopy(self)
 
     def refresh(self, dialog: Dialog) -> Outgoing:
         """What keeps the session up: UPDATE, or the same offer again where that is not understood (RFC 4028 7.4)."""

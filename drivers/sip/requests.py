@@ -32,6 +32,13 @@ class Requests:
         self.send(message.encode(), destination)
         return pending
 
+    def adopt(self, message: Message, destination: Address, owner: Owner, now: float) -> Pending:
+        """A request that somebody else has sent: its responses are ours from now on; it is not sent again."""
+        transaction = ClientTransaction(message, destination, self.timers, now, self.kind.reliable)
+        transaction.rest()
+        pending = self._table[message.branch, message.method] = Pending(transaction, owner)
+        return pending
+
     def cancel(self, pending: Pending, now: float) -> None:
         """Once."""
         if pending.cancelled_at is None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from drivers.sip.address import Address, HostPort, bare_host_of, port_of
 from drivers.sip.call import OutgoingCall, State
 from drivers.sip.call_requests import Outgoing
-from drivers.sip.client_transaction import acknowledge, cancel
+from drivers.sip.client_transaction import acknowledge
 from drivers.sip.failover import Servers
+from drivers.sip.farewell import Farewell
 from drivers.sip.message import Malformed, Message
 from drivers.sip.pending import Attempt, Pending
 from drivers.sip.registration import Registration
@@ -50,14 +51,23 @@ class UserAgentClient:
         for pending in self.requests.ringing(call):
             self.requests.cancel(pending, now)
 
-    def farewells(self, call: OutgoingCall) -> tuple[tuple[bytes, Address], ...]:
-        """What `hang_up` would send, without sending or counting it."""
+    def farewells(self, call: OutgoingCall) -> tuple[Farewell, ...]:
+        """What would end the call now, without sending or counting it."""
         if call.state is State.SPEAKING:
             assert call.dialog is not None
-            bye, destination = call.requests.farewell(call.dialog)
-            return ((bye.encode(), destination),)
-        ringing = [pending.transaction for pending in self.requests.ringing(call)]
-        return tuple((cancel(each.request).encode(), each.destination) for each in ringing)
+            apart = call.requests.apart()
+            return (Farewell(*apart.bye(call.dialog), apart),)
+        waiting = [pending.transaction for pending in self.requests.of(call) if pending.transaction.invite]
+        waiting = [each for each in waiting if not each.final]
+        apart = call.requests.apart() if waiting else call.requests
+        return tuple(Farewell(each.request, each.destination, apart, each.status > 0) for each in waiting)
+
+    def take_over(self, invite: Farewell, call: OutgoingCall, now: float) -> None:
+        """Cancel an INVITE that was sent in our place; who answers it after all gets ACK and BYE."""
+        pending = self.requests.adopt(invite.request, invite.destination, call, now)
+        call.wants_end = True
+        if invite.provisional:
+            self.requests.cancel(pending, now)
 
     def refresh(self, call: OutgoingCall, now: float) -> None:
         """Keep a session up that is ours to keep (RFC 4028 7.2)."""

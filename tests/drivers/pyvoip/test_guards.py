@@ -368,6 +368,41 @@ def test_a_call_of_which_only_100_came_is_cancelled_where_signalling_hangs() -> 
                 assert callee.asked("CANCEL", invite)[0].branch == invite.branch
 
 
+def test_an_answer_that_crosses_the_cancel_of_new_signalling_gets_ack_and_bye() -> None:
+    """There used to be no ACK, and a call that stayed up at its far end."""
+    with far_end() as peer:
+        callee = Callee(peer)
+        with watched(callee.address) as opened:
+            state(opened, DeviceState.READY)
+            handle, _ = dial(opened, tone(0.1))
+            invite, source = callee.invited()
+            peer.sendto(answer_with(invite, peer, 180), source)
+            processed(peer, source)
+            with hanging(opened):
+                assert result(handle).reason == "signalling stopped responding"
+                source = callee.asked("CANCEL", invite)[1]
+                peer.sendto(answer_with(invite, peer, 200, sdp=offer(peer.getsockname()[0], 9, 1)), source)
+                callee.asked("ACK", invite)
+                callee.hear_bye(invite)
+
+
+def test_a_bye_at_the_end_of_the_driver_is_sent_until_it_is_answered() -> None:
+    with far_end() as peer:
+        callee = Callee(peer)
+        with driver(callee.address) as opened, ExitStack() as closing:
+            handle, phases = dial(opened, tone(30))
+            invite = callee.answer()
+            phases.wait_for(CallPhase.ANSWERED)
+            thread = threading.Thread(target=opened.close)
+            closing.callback(thread.join)
+            thread.start()
+            first, _ = callee.asked("BYE", invite)  # which is lost
+            again, source = callee.asked("BYE", invite)
+            assert again == first
+            peer.sendto(answer_with(again, peer, 200), source)
+            assert result(handle).outcome is CallOutcome.ANSWERED
+
+
 def test_a_callee_that_moved_hears_the_bye_there_where_signalling_hangs() -> None:
     """There used to be a BYE to where the callee was when it answered."""
     with far_end() as peer, far_end() as moved:
