@@ -17,7 +17,9 @@ class Suite(StrEnum):
     SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
 
 
-CRYPTO = re.compile(rf"([0-9]{{1,9}}) ({'|'.join(Suite)}) inline:([A-Za-z0-9+/]{{40}})(?:\|(?:2\^)?[0-9]{{1,20}})?")
+CRYPTO = re.compile(
+    rf"([0-9]{{1,9}}) (?i:({'|'.join(Suite)}) inline):([A-Za-z0-9+/]{{40}})(?:\|(?:2\^)?[0-9]{{1,20}})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +44,4 @@ def cryptos_in(values: Iterable[str]) -> Iterator[Crypto]:
     for value in values:
         found = CRYPTO.fullmatch(value)
         if found is not None:
-            yield Crypto(int(found[1]), Suite(found[2]), b64decode(found[3]))
+            yield Crypto(int(found[1]), Suite(found[2].upper()), b64decode(found[3]))

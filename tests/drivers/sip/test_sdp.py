@@ -12,7 +12,7 @@ from drivers.sip.failover import Servers
 from drivers.sip.message import Message
 from drivers.sip.negotiation import Negotiation
 from drivers.sip.requester import Identity
-from drivers.sip.sdes import Crypto, Suite, new_cryptos
+from drivers.sip.sdes import Crypto, Suite, cryptos_in, new_cryptos
 from drivers.sip.sdp import Direction, FarEnd, NoAudio, Section, answer, offer, offer_again, respond
 
 PLAIN = offer("192.0.2.1", 40000, 7)
@@ -312,6 +312,12 @@ def test_no_key_shows_in_what_holds_a_description() -> None:
     assert b"inline:" in reply.body
     shown = [each for each in (ours, call, session, reply, section) if "inline:" in repr(each)]
     assert shown == []
+
+
+def test_a_suite_counts_in_any_case_and_a_key_only_in_its_own() -> None:
+    """There used to be no call to a far end that writes the names of RFC 4568 9 in small letters."""
+    (found,) = cryptos_in(["1 aes_cm_128_hmac_sha1_80 INLINE:" + KEY])
+    assert (found.suite, found.key) == (Suite.SHA1_80, bytes(range(30)))
 
 
 def test_the_answers_line_picks_suite_and_keys() -> None:
