@@ -157,10 +157,10 @@ class UserAgent:
             with guarded("refresh", partial(self.give_up, self.calls[call_id], now)):
                 self._client.refresh(self.calls[call_id], now)
                 self._settle(self.calls[call_id], now)
-        for call_id in self._serving.poll(now):
-            call = self.calls.get(call_id)
+        for call in filter(None, map(self.calls.get, self._serving.poll(now))):  # no ACK to a 2xx of ours (13.3.1.4)
             with guarded("no ACK", partial(self.give_up, call, now)):
-                self._abandon(call, now)
+                self._client.send_all(call.abandon("no ACK"), call, now)
+                self._settle(call, now)
         for call_id in [call_id for call_id, at in self._ended.items() if now >= at]:
             del self._ended[call_id], self.calls[call_id]
 
@@ -174,12 +174,6 @@ class UserAgent:
         """An unexpected exception: its owner has failed, too."""
         self._requests.drop(pending)
         self.give_up(pending.owner, now)
-
-    def _abandon(self, call: OutgoingCall | None, now: float) -> None:
-        """Nobody acknowledged our 2xx to a re-INVITE (13.3.1.4)."""
-        if call is not None:
-            self._client.send_all(call.abandon("no ACK"), call, now)
-            self._settle(call, now)
 
     def on_lost(self, address: Address, why: str, now: float, *, stood: bool = True) -> None:
         """A connection is gone: what was sent over it gets no answer (8.1.3.1). stood: it had been made."""
