@@ -16,10 +16,11 @@ from daemon.duty import Daemon
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import Manner, VoiceLane
+from daemon.operations.old_key import OldKey
 from daemon.operations.prompts import loaded, log_prompts
-from daemon.operations.retention import Retaining, number_hash
+from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_again
 from daemon.pins import Pins
-from daemon.prompts.library import load_phrases
+from daemon.prompts.library import PromptLibrary, load_phrases
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import COPY_OF
 from daemon.store.opening import database_of
@@ -31,7 +32,8 @@ def assemble(config: Config, path: Path) -> Daemon:
     """Open the store and make the rest. Raises StoreUnusable, KeyUnusable, PromptsUnusable or OSError."""
     phrases = load_phrases()
     prompts = loaded(config)
-    store, key, origin = _opened(config)
+    place = masterkey.place(config.security.key_file, _state_directory(config))
+    store, keys, origin = _opened(config, place)
     policy = Policy(
         config.security.max_active_per_number,
         seconds(config.security.cancel_after),
@@ -40,7 +42,7 @@ def assemble(config: Config, path: Path) -> Daemon:
         config.sms.on_dropped,
         {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
     )
-    engine = Engine(store, Clock(config.clock.speed, origin), Pins(key), policy)
+    engine = Engine(store, Clock(config.clock.speed, origin), _pins(keys), policy)
 
     def text(request: Request, pin: str) -> str:
         minutes = -(-int(request.pin_expiry) // 60_000)
@@ -53,39 +55,50 @@ def assemble(config: Config, path: Path) -> Daemon:
             engine, modems, text, flash=config.sms.flash, least_life_s=config.sms.least_life
         )
     if config.voice.driver != "none":
-        voice, options = config.voice, config.voice.options
-        if getattr(options, "state_file", None) == "":
-            options = replace(options, state_file=str(_state_directory(config) / "voice.json"))
-        driver = drivers.load(voice.driver).Driver(voice.driver, options)
-        manner = Manner(
-            voice.ring_seconds,
-            voice.repeats,
-            voice.confirm == "press1",
-            voice.limit_seconds,
-            voice.machine == "hangup",
-        )
         log_prompts(config, prompts)
-        engine.lanes[Channel.TTS] = calls = VoiceLane(
-            engine, driver, prompts, manner, max_calls=voice.max_calls, a_second=voice.calls_per_second
-        )
-    retaining = Retaining(SqliteUpkeep(store), config.retention, number_hash(key))
-    return Daemon(config, path, store, engine, sms, calls, retaining)
+        engine.lanes[Channel.TTS] = calls = _voice_lane(config, engine, prompts)
+    hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
+    retaining = Retaining(SqliteUpkeep(store), config.retention, hashed)
+    old_key = OldKey(engine, place, masterkey.identity(keys.current))
+    return Daemon(config, path, store, engine, sms, calls, retaining, old_key)
 
 
-def _opened(config: Config) -> tuple[Store, bytes, float]:
-    """The store, the key that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
-    place = masterkey.place(config.security.key_file, _state_directory(config))
+def _voice_lane(config: Config, engine: Engine, prompts: PromptLibrary) -> VoiceLane:
+    voice, options = config.voice, config.voice.options
+    if getattr(options, "state_file", None) == "":
+        options = replace(options, state_file=str(_state_directory(config) / "voice.json"))
+    driver = drivers.load(voice.driver).Driver(voice.driver, options)
+    manner = Manner(
+        voice.ring_seconds,
+        voice.repeats,
+        voice.confirm == "press1",
+        voice.limit_seconds,
+        voice.machine == "hangup",
+    )
+    return VoiceLane(engine, driver, prompts, manner, max_calls=voice.max_calls, a_second=voice.calls_per_second)
+
+
+def _pins(keys: masterkey.Keyring) -> Pins:
+    return Pins(keys.current, keys.number, Pins(keys.old) if keys.old is not None else None)
+
+
+def _opened(config: Config, place: masterkey.Place) -> tuple[Store, masterkey.Keyring, float]:
+    """The store, the keys that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     store = Store(database_of(config.store))
     store.open()
     with contextlib.ExitStack() as undo:
         undo.callback(store.close)
         if store.reading.meta(COPY_OF) is not None:
             raise StoreUnusable("the database is a copy that is not complete; run pinwheel store copy again")
-        key = masterkey.load(place, store.reading.meta(masterkey.META) or "", store.reading.live())
-        store.set_meta(masterkey.META, masterkey.identity(key))
+        known = masterkey.known_by(store.reading)
+        keys = masterkey.load(place, known)
+        settings = masterkey.remember(keys)
+        if keys.old is not None and keys.number > known.number:
+            settings[SEALED] = sealed_again(keys.old, store.reading.meta(SEALED) or "", keys.current)
+        store.set_meta(settings)
         origin = float(store.meta("clock origin", repr(in_seconds(Clock().now()))))
         undo.pop_all()
-    return store, key, origin
+    return store, keys, origin
 
 
 def _state_directory(config: Config) -> Path:

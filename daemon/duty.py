@@ -22,6 +22,7 @@ from daemon.config import Config
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
+from daemon.operations.old_key import OldKey
 from daemon.operations.reloading import Reloader
 from daemon.operations.retention import Retaining
 from daemon.operations.snapshots import Snapshots
@@ -47,6 +48,7 @@ class Daemon:
     sms: SmsLane | None
     calls: VoiceLane | None
     retaining: Retaining
+    old_key: OldKey
 
     async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
         """On duty from the first listening socket until SIGTERM or SIGINT.
@@ -93,7 +95,7 @@ class Daemon:
     def _duties(self) -> "list[asyncio.Task[None]]":
         """What goes on until the end."""
         retaining = self.retaining.run(self.engine.clock)
-        running = (self.engine.timers.run(), self._watchdog(), _keeps_up(self.store), retaining)
+        running = (self.engine.timers.run(), self._watchdog(), _keeps_up(self.store), retaining, self.old_key.run())
         return [asyncio.create_task(duty) for duty in running]
 
     async def _watchdog(self) -> None:

@@ -30,7 +30,7 @@ from daemon.core.model import Action, Channel, Request, Verdict
 from daemon.core.quota import Quota
 from daemon.core.replacing import replace
 from daemon.ids import masked
-from daemon.pins import Pins, same_code
+from daemon.pins import Pins, SealBroken, same_code
 from daemon.store.contract import FIRST, Reading, StoreUnusable
 from daemon.store.contract import Check as CheckLine
 from daemon.store.store import STORE_AGAIN_S, Store
@@ -158,7 +158,10 @@ class Engine:
         return at, decide(command, loaded, at, self.policy)
 
     def _is_right(self, request: Request, code: str) -> bool:
-        return bool(request.generation) and same_code(self.pins.of(request, request.generation), code)
+        try:
+            return bool(request.generation) and same_code(self.pins.of(request, request.generation), code)
+        except SealBroken:  # its key was lost: no code is right any more
+            return False
 
     # --- and after the commit, on the loop: act ---
 

@@ -16,17 +16,30 @@ import pyotp
 from daemon.core.model import Request
 
 
-class Pins:
-    """PINs under one master key (32 octets or more)."""
+class SealBroken(Exception):
+    """A code that was sealed cannot be opened with the keys that are there."""
 
-    def __init__(self, master_key: bytes) -> None:
+
+class Pins:
+    """PINs under a master key (32 octets or more) and, after a rotation, under the one before.
+
+    number: of the key that new requests use. old: the PINs of requests that began under number - 1.
+    """
+
+    def __init__(self, master_key: bytes, number: int = 1, old: "Pins | None" = None) -> None:
         self._key = master_key
+        self.number = number
+        self.old = old
 
     def of(self, request: Request, generation: int) -> str:
-        """The PIN of a request itself, computed or unsealed; never to be stored or logged."""
+        """The PIN of a request itself, computed or unsealed; never to be stored or logged.
+
+        Where the key of the request was lost, its PINs are other ones from now on.
+        """
+        pins = self.old if self.old is not None and request.key_number == self.number - 1 else self
         if request.own_pin:
-            return self.unseal(request.id, request.sealed_pin)
-        return self.pin(request.id, generation, request.code_length)
+            return pins.unseal(request.id, request.sealed_pin)
+        return pins.pin(request.id, generation, request.code_length)
 
     def pin(self, request_id: str, generation: int, length: int) -> str:
         """The PIN of a generation (from 1) with `length` digits."""
@@ -48,10 +61,15 @@ class Pins:
         return base64.b64encode(nonce + sealed).decode()
 
     def unseal(self, request_id: str, sealed: str) -> str:
+        """Raises SealBroken where it was sealed under another key, or for another request."""
+        from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         raw = base64.b64decode(sealed)
-        return AESGCM(self._derive(b"seal", request_id)).decrypt(raw[:12], raw[12:], request_id.encode()).decode()
+        try:
+            return AESGCM(self._derive(b"seal", request_id)).decrypt(raw[:12], raw[12:], request_id.encode()).decode()
+        except InvalidTag:
+            raise SealBroken(f"the code of request {request_id} was sealed under another master key") from None
 
     def _derive(self, use: bytes, request_id: str) -> bytes:
         return hmac.digest(self._key, use + b":" + request_id.encode(), hashlib.sha256)

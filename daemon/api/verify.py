@@ -109,6 +109,7 @@ class Verify:
             sealed_pin=self.engine.pins.seal(new_id, wanted.pin_code) if wanted.pin_code else "",
             sender_id=wanted.sender_id,
             account=account,
+            key_number=self.engine.pins.number,
         )
 
 

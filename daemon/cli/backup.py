@@ -13,14 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.config import Config
-    from daemon.masterkey import Place
+    from daemon.masterkey import Known, Place
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--key", "key_file", type=FILE, help="Copy the master key into this file, too; keep the two apart.")
+@click.option(
+    "--key",
+    "key_file",
+    type=FILE,
+    help="Copy the master key into this file, too; keep the two apart. An old key goes into FILE.old.",
+)
 @configuration_option
 @json_flag
 @pass_context
@@ -35,7 +40,7 @@ def backup(context: Context, file: Path, key_file: Path | None, config: "Config"
     with _troubles():
         octets = back_up(_database(config), file.absolute())
         if key_file is not None:
-            _copy_key(_place(config), key_file)
+            _copy_keys(_place(config), key_file)
     answer = {"file": str(file), "octets": octets, "key": str(key_file or "")}
     context.show(answer, lambda: _saved(file, octets, key_file))
 
@@ -48,11 +53,16 @@ def _saved(file: Path, octets: int, key_file: Path | None) -> None:
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--key", "key_file", type=click.File("rb"), help="The master key of the backup, to be used from now on.")
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The master key of the backup, to be used from now on; with FILE.old if there is one.",
+)
 @configuration_option
 @json_flag
 @pass_context
-def restore(context: Context, file: BinaryIO, key_file: BinaryIO | None, config: "Config") -> None:
+def restore(context: Context, file: BinaryIO, key_file: Path | None, config: "Config") -> None:
     """Replace the database by the backup FILE; the daemon must be stopped. For root.
 
     The database that was there is kept under another name. Refuses a FILE that is damaged or of a newer Pinwheel, and
@@ -62,16 +72,18 @@ def restore(context: Context, file: BinaryIO, key_file: BinaryIO | None, config:
     from daemon.operations.checking import become_owner
     from daemon.store.sqlite.backup import put_in_place, taking_over
 
-    database, place, key = _database(config), _place(config), key_file.read() if key_file else None
+    database, place = _database(config), _place(config)
     with _troubles():
+        keys = _keys_in(key_file)
         database.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         become_owner(database.parent)
         with taking_over(database, file) as copy:
-            known, live = masterkey.expected(copy)
-            _judge(key, place, known, live)
+            known = masterkey.expected(copy)
+            _judge(keys, place, known)
             aside = put_in_place(copy, database)
-        old_key = _use_key(key, place)
-    answer = {"database": str(database), "old": str(aside or ""), "old_key": str(old_key or ""), "live_requests": live}
+        old_key = _use_keys(keys, place)
+    old, live = str(aside or ""), known.live
+    answer = {"database": str(database), "old": old, "old_key": str(old_key or ""), "live_requests": live}
     context.show(answer, lambda: _restored(database, aside, old_key))
 
 
@@ -83,33 +95,59 @@ def _restored(database: Path, aside: Path | None, old_key: Path | None) -> None:
     click.echo("numbers that were forgotten after the backup are back: forget them again")
 
 
-def _judge(key: bytes | None, place: "Place", known: str, live: int) -> None:
-    """Whether the key fits the backup. Raises KeyUnusable."""
+Keys = tuple[bytes, bytes | None]
+"""The key in use and the one before it."""
+
+
+def _keys_in(file: Path | None) -> Keys | None:
+    """The keys of a backup. Raises OSError."""
+    if file is None:
+        return None
+    old = _old(file)
+    return file.read_bytes(), old.read_bytes() if old.exists() else None
+
+
+def _old(file: Path) -> Path:
+    return file.with_name(f"{file.name}.old")
+
+
+def _judge(keys: Keys | None, place: "Place", known: "Known") -> None:
+    """Whether the keys fit the backup. Raises KeyUnusable."""
     from daemon import masterkey
 
-    if key is None:
-        masterkey.check(place, known, live)
-    elif len(key) < masterkey.KEY_BYTES or (live and known and masterkey.identity(key) != known):
-        raise masterkey.KeyUnusable(f"the key is not the one that {live} live request(s) of the backup need")
-    elif not place.ours:
+    if keys is None:
+        masterkey.check(place, known)
+        return
+    if min(map(len, filter(None, keys))) < masterkey.KEY_BYTES:
+        raise masterkey.KeyUnusable(f"a master key has {masterkey.KEY_BYTES} octets or more, and a given one has fewer")
+    masterkey.judged(place, known, *keys)
+    if not place.ours:
         raise masterkey.KeyUnusable(f"the key of this gateway is {place.path}: put the key there, and leave out --key")
 
 
-def _use_key(key: bytes | None, place: "Place") -> Path | None:
+def _use_keys(keys: Keys | None, place: "Place") -> Path | None:
     """Returns where the key that was there is now. Raises OSError."""
     from daemon import masterkey
 
-    if key is None or (place.path.exists() and place.path.read_bytes() == key):
+    if keys is None:
         return None
-    aside = masterkey.set_aside(place.path)
-    masterkey.write(place.path, key)
+    aside = None
+    for path, key in zip((place.old, place.path), reversed(keys), strict=True):
+        if path.exists() and path.read_bytes() == key:
+            continue
+        aside = masterkey.set_aside(path)
+        if key is not None:
+            masterkey.write(path, key)
     return aside
 
 
-def _copy_key(place: "Place", target: Path) -> None:
+def _copy_keys(place: "Place", target: Path) -> None:
     from daemon import masterkey
 
     masterkey.write(target, masterkey.read_key(place.path, private=place.private))
+    old = masterkey.read_old_key(place)
+    if old is not None:
+        masterkey.write(_old(target), old)
 
 
 def _database(config: "Config") -> Path:

@@ -1,5 +1,6 @@
-"""`pinwheel key`: another master key of the PINs, when the old one is lost. For root, with the daemon stopped."""
+"""`pinwheel key`: another master key of the PINs, by rotation or because the old one is lost. For root."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,17 +12,81 @@ from daemon.cli.context import Context, json_flag, pass_context
 
 if TYPE_CHECKING:
     from daemon.config import Config
-    from daemon.masterkey import Place
+    from daemon.masterkey import Known, Place
     from daemon.store.store import Store
 
 
 @click.group()
 def key() -> None:
-    """Replace the master key of the PINs; the daemon must be stopped.
+    """Replace the master key of the PINs.
 
     The key lies beside the database, or where [security] key_file says. Back it up with the database: without it, no
     PIN that was sent can be checked.
     """
+
+
+@key.command()
+@configuration_option
+@json_flag
+@pass_context
+def rotate(context: Context, config: "Config") -> None:
+    """Put a new key in the place of the one that is there; no live request is lost. The daemon may run.
+
+    The next start of the daemon uses the new key. Requests that began before go on under the old one, which stays
+    beside the new one (KEY.old) until the last of them has ended; the daemon deletes it then. For a key that systemd
+    passes as a credential, see docs/data.md.
+    """
+    from daemon import masterkey
+
+    place = masterkey.place(config.security.key_file, config.store.directory)
+    try:
+        _refuse_rotation(place, _known(config))
+        masterkey.rotate(place)
+    except masterkey.KeyUnusable as exc:
+        raise click.ClickException(str(exc)) from exc
+    except OSError as exc:
+        raise click.ClickException(f"cannot write {exc.filename}: {exc.strerror}; run it as root") from exc
+    answer = {"key": str(place.path), "old_key": str(place.old)}
+    context.show(answer, lambda: _rotated(place))
+
+
+def _rotated(place: "Place") -> None:
+    click.echo(f"made the master key {place.path}; back it up with the database")
+    click.echo(f"the old one is {place.old}; the daemon deletes it when nothing needs it any more")
+    click.echo("to use the new one: systemctl restart pinwheel")
+
+
+def _refuse_rotation(place: "Place", known: "Known") -> None:
+    """Raises KeyUnusable where the key is not the one in use, or the place of the old key is taken."""
+    from daemon import masterkey
+
+    current, old = masterkey.read_key(place.path, private=place.private), masterkey.read_old_key(place)
+    keys = masterkey.judged(place, known, current, old)
+    if keys.number > known.number:
+        raise masterkey.KeyUnusable(
+            "the key was rotated, and the daemon has not used it yet: systemctl restart pinwheel"
+        )
+    if keys.old is not None:
+        raise masterkey.KeyUnusable(
+            f"{known.old_live} live request(s) need the key before the one in use: wait for their end, and try again"
+        )
+
+
+def _known(config: "Config") -> "Known":
+    """What the database knows, also while a daemon runs. Raises ClickException."""
+    from daemon import masterkey
+    from daemon.store.contract import StoreUnusable
+    from daemon.store.opening import database_of
+
+    if config.store.path is not None:
+        return masterkey.expected(config.store.path)
+    try:
+        with contextlib.closing(database_of(config.store).reader()) as reading:
+            return masterkey.known_by(reading)
+    except OSError as exc:
+        raise click.ClickException(f"cannot use [store] url: {exc.strerror or exc}; run it as root") from exc
+    except StoreUnusable as exc:
+        raise unusable(exc) from exc
 
 
 @key.command()
@@ -34,7 +99,10 @@ def key() -> None:
 @json_flag
 @pass_context
 def new(context: Context, force: bool, config: "Config") -> None:
-    """Make a new key; refuses if there is a key, or if live requests need the one that is missing."""
+    """Make a new key, with the daemon stopped.
+
+    Refuses if there is a key, or if live requests need the one that is missing.
+    """
     from daemon import masterkey
 
     with _opened(config) as (store, place):
@@ -47,7 +115,8 @@ def new(context: Context, force: bool, config: "Config") -> None:
             )
         aside = masterkey.set_aside(place.path)
         masterkey.make(place.path)
-        store.set_meta(masterkey.META, masterkey.identity(masterkey.read_key(place.path, private=True)))
+        made = masterkey.read_key(place.path, private=True)
+        store.set_meta({masterkey.ID: masterkey.identity(made), masterkey.OLD_ID: ""})
     kept = str(aside or "")
     answer = {"key": str(place.path), "old_key": kept, "live_requests": live}
     context.show(answer, lambda: _say(str(place.path), kept, live))
@@ -66,12 +135,15 @@ def _say(path: str, kept: str, live: int) -> None:
 @json_flag
 @pass_context
 def adopt(context: Context, config: "Config") -> None:
-    """Use the key that is there, although live requests need another: their PINs become invalid."""
+    """Use the key that is there, although live requests need another: their PINs become invalid.
+
+    The daemon must be stopped.
+    """
     from daemon import masterkey
 
     with _opened(config) as (store, place):
         live = store.reading.live()
-        store.set_meta(masterkey.META, "")
+        store.set_meta({masterkey.ID: "", masterkey.OLD_ID: ""})
     answer = {"key": str(place.path), "live_requests": live}
     context.show(answer, lambda: click.echo("the next start uses the key that is there"))
 

@@ -38,7 +38,7 @@ def _master_key(config: Config) -> Iterator[Finding]:
     where = masterkey.place(config.security.key_file, config.store.directory)
     path = config.store.path
     try:
-        masterkey.check(where, *(masterkey.expected(path) if path is not None else ("", 0)))
+        masterkey.check(where, masterkey.expected(path) if path is not None else masterkey.Known())
     except masterkey.KeyUnusable as exc:
         yield Finding("[security] key_file", str(exc), Severity.FATAL)
 

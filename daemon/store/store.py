@@ -6,7 +6,7 @@ a time.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from daemon.core.batch import Changes
@@ -69,13 +69,14 @@ class Store:
         """
         known = self.reading.meta(name)
         if known is None:
-            self.set_meta(name, default)
+            self.set_meta({name: default})
         return default if known is None else known
 
-    def set_meta(self, name: str, value: str) -> None:
-        """Change a lasting setting. Only before `submit` is used. Raises StoreUnusable."""
-        if self.reading.meta(name) != value:
-            self.database.save(Changes(meta={name: value}))
+    def set_meta(self, settings: Mapping[str, str]) -> None:
+        """Change lasting settings, all at once. Only before `submit` is used. Raises StoreUnusable."""
+        changed = {name: value for name, value in settings.items() if self.reading.meta(name) != value}
+        if changed:
+            self.database.save(Changes(meta=changed))
 
     def submit(
         self, command: Command | None, decide: Decide, then: Then = lambda _: None

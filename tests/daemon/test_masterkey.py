@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from daemon import masterkey
 from daemon.cli import main
-from daemon.masterkey import KeyUnusable, Place, expected, identity, load, make, place
+from daemon.masterkey import KeyUnusable, Known, Place, expected, identity, load, make, place
 from daemon.operations.checking import check
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
@@ -21,10 +21,10 @@ from tests.gateway import Gateway, modem_section, pin_in, until
 
 def test_the_first_start_makes_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
     where = place("", tmp_path)
-    key = load(where, "", 0)
+    key = load(where, Known()).current
     assert len(key) == 32
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    assert load(where, identity(key), 5) == key
+    assert load(where, Known(identity(key), live=5)).current == key
 
 
 def test_a_credential_of_systemd_comes_before_the_state_directory(
@@ -32,7 +32,7 @@ def test_a_credential_of_systemd_comes_before_the_state_directory(
 ) -> None:
     (tmp_path / "pinwheel-key").write_bytes(b"c" * 32)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert load(place("", tmp_path / "state"), "", 0) == b"c" * 32
+    assert load(place("", tmp_path / "state"), Known()).current == b"c" * 32
 
 
 def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"short")
     path.chmod(0o600)
     with pytest.raises(KeyUnusable, match="has 5 octets and needs 32"):
-        load(place(str(path), tmp_path), "", 0)
+        load(place(str(path), tmp_path), Known())
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o610, 0o660, 0o606, 0o644, 0o666])
@@ -51,19 +51,19 @@ def test_a_key_that_anybody_else_may_touch_is_refused(tmp_path: Path, mode: int,
     path.write_bytes(b"k" * 32)
     path.chmod(mode)
     with pytest.raises(KeyUnusable, match="others may read it; run: chmod 600"):
-        load(place("" if ours else str(path), tmp_path), "", 0)
+        load(place("" if ours else str(path), tmp_path), Known())
 
 
 def test_a_key_file_that_is_missing_is_an_error_not_a_new_key(tmp_path: Path) -> None:
     with pytest.raises(KeyUnusable, match="cannot read the master key"):
-        load(place(str(tmp_path / "none"), tmp_path), "", 0)
+        load(place(str(tmp_path / "none"), tmp_path), Known())
     assert not (tmp_path / "none").exists()
 
 
 def test_a_key_that_live_requests_miss_is_not_made_anew(tmp_path: Path) -> None:
     where = place("", tmp_path)
     with pytest.raises(KeyUnusable, match=r"which 3 live request\(s\) need; restore it .*: pinwheel key new --force"):
-        load(where, "", 3)
+        load(where, Known(live=3))
     assert not where.path.exists()
 
 
@@ -71,8 +71,8 @@ def test_a_wrong_key_is_refused_while_requests_live_and_taken_when_none_does(tmp
     where = place("", tmp_path)
     make(where.path)
     with pytest.raises(KeyUnusable, match="not the one that 1 live request"):
-        load(where, identity(b"o" * 32), 1)
-    assert load(where, identity(b"o" * 32), 0)
+        load(where, Known(identity(b"o" * 32), live=1))
+    assert load(where, Known(identity(b"o" * 32)))
 
 
 def test_the_id_of_a_key_says_nothing_of_it() -> None:
@@ -128,7 +128,7 @@ def test_a_key_that_was_swapped_is_told_and_can_be_adopted(tmp_path: Path, capsy
         assert "restore that one from your backup" in failed_start(gateway)
         assert pinwheel_key(gateway, "adopt").exit_code == 0
         with gateway:
-            assert expected(gateway.database) == (identity((tmp_path / "key").read_bytes()), 1)
+            assert expected(gateway.database) == Known(identity((tmp_path / "key").read_bytes()), live=1)
 
 
 def test_a_key_that_is_replaced_is_set_aside(tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_a_database_whose_password_cannot_be_read_is_told(tmp_path: Path) -> Non
 
 
 def test_what_a_database_expects_is_read_without_touching_it(tmp_path: Path) -> None:
-    assert expected(tmp_path / "none.db") == ("", 0)
+    assert expected(tmp_path / "none.db") == Known()
     (tmp_path / "p.db").write_bytes(b"no database")
-    assert expected(tmp_path / "p.db") == ("", 0)
-    masterkey.check(Place(tmp_path / "key", ours=True), "", 0)
+    assert expected(tmp_path / "p.db") == Known()
+    masterkey.check(Place(tmp_path / "key", ours=True), Known())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.db"]

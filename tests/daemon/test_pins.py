@@ -10,7 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from daemon.pins import Pins, same_code
+from daemon.pins import Pins, SealBroken, same_code
 from tests.daemon.core.story import request
 
 PINS = Pins(b"k" * 32)
@@ -85,7 +85,7 @@ def test_a_callers_code_is_sealed_to_its_request() -> None:
     sealed = PINS.seal(REQUEST, "Abc123")
     assert "Abc123" not in sealed
     assert PINS.unseal(REQUEST, sealed) == "Abc123"
-    with pytest.raises(InvalidTag):
+    with pytest.raises(SealBroken):
         PINS.unseal("0" * 32, sealed)
 
 

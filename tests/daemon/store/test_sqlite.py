@@ -272,7 +272,7 @@ store = Store(SqliteDatabase(Path(sys.argv[1]) / "p.db"))
 try:
     store.open()
     for number in range(100_000):
-        store.set_meta(f"x{number}", "y" * 1000)
+        store.set_meta({f"x{number}": "y" * 1000})
 except StoreUnusable as exc:
     print("refused" if "full" in str(exc) else exc)
 """

@@ -1,0 +1,65 @@
+"""The master key before the one in use: it goes when the last live request that began under it has ended."""
+
+import asyncio
+import logging
+
+from daemon.core.commands import SetMeta
+from daemon.engine import Engine
+from daemon.masterkey import OLD_ID, KeyUnusable, Place, identity, read_key
+from daemon.store.contract import Reading, StoreUnusable
+
+log = logging.getLogger("pinwheel")
+
+LOOK_S = 600.0
+
+
+class OldKey:
+    """Of one daemon. in_use: the id of the key that it uses."""
+
+    def __init__(self, engine: Engine, place: Place, in_use: str) -> None:
+        self._engine = engine
+        self._place = place
+        self._in_use = in_use
+
+    async def run(self) -> None:
+        """Look now and then, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Let go of the old key if nothing needs it."""
+        pins = self._engine.pins
+        if pins.old is not None:
+            try:
+                live = await self._engine.store.browse(self._live)
+            except StoreUnusable:
+                return  # it is looked at again
+            if live:
+                return
+            pins.old = None
+            self._engine.do(SetMeta(OLD_ID, ""))
+        if await asyncio.to_thread(self._left_behind):
+            await asyncio.to_thread(self._remove)
+
+    def _live(self, reading: Reading) -> int:
+        return reading.live_under(self._engine.pins.number - 1)
+
+    def _left_behind(self) -> bool:
+        """Whether the file is there, and is not of a rotation that waits for the next start."""
+        try:
+            key = read_key(self._place.path, private=self._place.private)
+        except KeyUnusable:
+            return False
+        return self._place.old.exists() and identity(key) == self._in_use
+
+    def _remove(self) -> None:
+        old = self._place.old
+        try:
+            if not self._place.ours:
+                raise PermissionError(1, "it is not the daemon's file")
+            old.unlink()
+        except OSError as exc:
+            log.warning("key=unneeded path=%s error=%r; no request needs it any more; delete it", old, exc.strerror)
+        else:
+            log.info("key=deleted path=%s; no request needs it any more", old)
