@@ -29,7 +29,20 @@ STANDARD = {
     "itertools",
     "operator",
 }
-STANDARD |= {"base64", "copy", "hashlib", "ipaddress", "json", "math", "re", "string", "struct", "typing", "urllib"}
+STANDARD |= {
+    "base64",
+    "copy",
+    "hashlib",
+    "ipaddress",
+    "json",
+    "math",
+    "re",
+    "string",
+    "struct",
+    "typing",
+    "unicodedata",
+    "urllib",
+}
 STANDARD |= {"random", "secrets"}  # tags, branches, keys and RTP's first numbers have to be unguessable
 """Of the standard library."""
 

@@ -23,6 +23,7 @@ PLACES: Mapping[str, str] = {
     "prompts": "daemon.cli.prompts.group",
     "restore": "daemon.cli.backup",
     "store": "daemon.cli.store",
+    "top": "daemon.cli.top.command",
 }
 """Commands that live in a module of their own, under their name there."""
 

@@ -2,7 +2,6 @@
 
 import json
 import textwrap
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from daemon.cli.commands import SAID_NO
+from daemon.cli.screen import clean, width_of
 from daemon.client.connection import Client
 
 
@@ -39,15 +39,12 @@ class Context:
 
 
 SCREEN, LEAST_COLUMN = 80, 8
-STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # general categories: controls, surrogates, ends of lines
-DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # embeddings, overrides, isolates
 
 
 def tell(*lines: str) -> None:
     """Print lines for people. What others wrote, say in an SMS, can neither break them nor steer the terminal."""
     for line in lines:
-        steers = (unicodedata.category(each) in STEERING or each in DIRECTION for each in line)
-        click.echo("".join("\N{REPLACEMENT CHARACTER}" if s else each for s, each in zip(steers, line, strict=True)))
+        click.echo(clean(line))
 
 
 pass_context = click.make_pass_decorator(Context)
@@ -72,7 +69,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], flexible: Seque
     widths = fitted(natural, [name in flexible for name in columns])
     for line in [[name.replace("_", " ").upper() for name in columns], *lines]:
         for parts in zip_longest(*map(_wrapped, line, widths), fillvalue=""):
-            tell("  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
+            tell("  ".join(_filled(part, width) for part, width in zip(parts, widths, strict=True)).rstrip())
 
 
 def fitted(natural: Sequence[int], flexible: Sequence[bool]) -> list[int]:
@@ -87,7 +84,11 @@ def fitted(natural: Sequence[int], flexible: Sequence[bool]) -> list[int]:
 
 
 def _width(cells: Iterable[str]) -> int:
-    return max(len(part) for cell in cells for part in cell.splitlines() or [""])
+    return max(width_of(part) for cell in cells for part in cell.splitlines() or [""])
+
+
+def _filled(part: str, width: int) -> str:
+    return part + " " * (width - width_of(part))
 
 
 def _wrapped(cell: str, width: int) -> list[str]:

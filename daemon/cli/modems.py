@@ -6,8 +6,8 @@ import click
 
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
+from daemon.cli.wording import bars
 
-SIGNAL_BARS = ((-73, "▂▄▆█"), (-83, "▂▄▆ "), (-93, "▂▄  "), (-113, "▂   "))
 COLUMNS = ("name", "state", "operator", "signal", "queue", "today", "last_error")
 FLEXIBLE = ("name", "operator", "last_error")
 TEST_S = 30
@@ -62,10 +62,6 @@ def _trouble(modem: dict[str, Any]) -> str:
         return ""
     over = "over: " if modem["last_error_over"] else ""
     return f"{over}{modem['last_error_at'][5:16]}Z {modem['last_error']}"
-
-
-def bars(dbm: int | None) -> str:
-    return next((bars for least, bars in SIGNAL_BARS if dbm is not None and dbm >= least), "none")
 
 
 @modems.command(name="show")

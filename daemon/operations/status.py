@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.clock import zoned_text
+from daemon.core.model import Channel
 from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
+from daemon.operations.recent import Recent
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.version import VERSION
 from drivers import DeviceState
@@ -20,6 +22,10 @@ class Health:
 
     snapshots: Snapshots
     started: float = field(default_factory=time.monotonic)
+    recent: Recent = field(default_factory=Recent)
+
+    def __post_init__(self) -> None:
+        self.snapshots.engine.watchers.append(self.recent.see)
 
     async def report(self) -> dict[str, Any]:
         """Everything an operator looks at first."""
@@ -37,6 +43,8 @@ class Health:
             "reasons": reasons(now),
             "store": "the last write failed" if now.broken else "ok",
             "requests": requests,
+            "per_minute": self.recent.per_minute(now.at)._asdict(),
+            "queues": queues(now),
             "overload": str((now.sms and now.sms.overload) or ""),
             "modems": modems(now.sms),
             "voice": voice(now.voice),
@@ -81,6 +89,15 @@ def _voice_trouble(voice: VoiceSnapshot) -> str:
     if status.state not in AT_WORK:
         return status.detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {status.detail}"
     return "" if voice.locales else "voice has no prompts: pinwheel prompts check"
+
+
+def queues(now: Snapshot) -> dict[str, dict[str, float]]:
+    """What waits for a device, by channel, and since when the first of it does."""
+    lanes = {Channel.SMS: now.sms, Channel.TTS: now.voice}
+    here = {channel: lane for channel, lane in lanes.items() if lane is not None}
+    return {
+        str(channel): {"waiting": lane.waiting, "oldest_s": round(lane.oldest_s, 1)} for channel, lane in here.items()
+    }
 
 
 def modems(sms: SmsSnapshot | None) -> list[dict[str, Any]]:
