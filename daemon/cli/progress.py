@@ -47,7 +47,7 @@ class Rows:
     """Of the tables of a database being copied, on standard error."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now, self._told_at, self._table = now, 0.0, ""
+        self._now, self._told_at, self._table = now, now(), ""
 
     def __enter__(self) -> "Rows":
         return self
@@ -55,6 +55,12 @@ class Rows:
     def __exit__(self, *_: object) -> None:
         if sys.stderr.isatty() and self._table:
             click.echo(err=True)
+
+    def read(self, rows: int) -> None:
+        """So many rows have been read: told once a second."""
+        if self._now() - self._told_at >= 1:
+            self._told_at = self._now()
+            click.echo(f"{rows} requests read", err=True)
 
     def copied(self, table: str, done: int, total: int) -> None:
         """So many rows of a table are there: told when a table begins and ends, and once a second."""

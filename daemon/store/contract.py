@@ -72,6 +72,9 @@ class Reading(Protocol):
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""
 
+    def after(self, row: int, limit: int) -> list[tuple[int, Request]]:
+        """The next requests behind a row, in the order of their rows."""
+
     def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
         """(due time, row id) of the timers due in [since, until), by time."""
 

@@ -59,6 +59,10 @@ class PostgresReading:
         found = self._one(f"{REQUESTS} WHERE {where}", *values)[0]
         return [assembled(row) for row in json.loads(found or "[]")]
 
+    def after(self, row: int, limit: int) -> list[tuple[int, Request]]:
+        """The next requests behind a row, in the order of their rows."""
+        return self.requests("id IN (SELECT id FROM request WHERE id > %s ORDER BY id LIMIT %s)", row, limit)
+
     def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
         """(due time, row id) of the timers due in [since, until)."""
         due = "SELECT due_ms, id FROM request WHERE due_ms >= %s AND due_ms < %s ORDER BY due_ms"

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.files import SIDE_FILES, lock
-from daemon.store.sqlite.library import sqlite
+from daemon.store.sqlite.library import Connection, sqlite
 from daemon.store.sqlite.schema import MIGRATIONS
 
 
@@ -26,21 +26,34 @@ def back_up(database: Path, target: Path) -> int:
 
     Returns its octets. Raises StoreUnusable or OSError; then `target` is as it was.
     """
+    with as_it_is(database) as db, _beside(target) as copy:
+        try:
+            db.execute("VACUUM INTO ?", (str(copy),))
+        except sqlite.Error as exc:
+            raise StoreUnusable(f"cannot copy the database {database}: {exc}; is there room for {target}?") from exc
+        check(copy)
+        _rename(copy, target)
+    return target.stat().st_size
+
+
+@contextmanager
+def as_it_is(database: Path) -> Iterator[Connection]:
+    """A connection that only reads and makes no file, also while the daemon runs; no daemon starts meanwhile.
+
+    Raises StoreUnusable or OSError.
+    """
     if not database.exists():
         raise StoreUnusable(f"there is no database {database}")
-    with _not_started_meanwhile(database) as stopped, _beside(target) as copy:
+    with _not_started_meanwhile(database) as stopped:
         log = Path(f"{database}-wal")
         at_rest = stopped and not (log.exists() and log.stat().st_size)
         address = f"{database.absolute().as_uri()}?mode=ro&immutable={at_rest:d}"
         try:
             with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
                 db.execute("PRAGMA busy_timeout=5000")
-                db.execute("VACUUM INTO ?", (str(copy),))
+                yield db
         except sqlite.Error as exc:
-            raise StoreUnusable(f"cannot copy the database {database}: {exc}; is there room for {target}?") from exc
-        check(copy)
-        _rename(copy, target)
-    return target.stat().st_size
+            raise StoreUnusable(f"cannot read the database {database}: {exc}") from exc
 
 
 def check(copy: Path) -> None:

@@ -34,6 +34,11 @@ class SqliteReading:
     def request_by_row(self, row: int) -> tuple[int, Request] | None:
         return self._one(f"{SELECT} WHERE id=?", row)
 
+    def after(self, row: int, limit: int) -> list[tuple[int, Request]]:
+        """The next requests behind a row, in the order of their rows."""
+        found = self.connection.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (row, limit)).fetchall()
+        return list(assembled(self.connection, found).items())
+
     def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
         """(due time, row id) of the timers due in [since, until)."""
         query = "SELECT due_ms, id FROM request WHERE due_ms >= ? AND due_ms < ? ORDER BY due_ms"

@@ -278,6 +278,14 @@ def test_requests_in_progress_are_counted(store: Store) -> None:
     assert store.reading.counts() == {"IN PROGRESS": 2, "SUCCESS": 1}
 
 
+def test_requests_are_read_in_pages_in_the_order_of_their_starts(store: Store) -> None:
+    wanted = [named(3), named(1), advance(named(2), AttemptStarted(0, s(1), "sim1"))[0]]
+    rows = run(store, *map(insert, wanted))
+    assert store.reading.after(0, 2) == list(zip(rows, wanted, strict=True))[:2]
+    assert store.reading.after(rows[1], 2) == [(rows[2], wanted[2])]
+    assert store.reading.after(rows[2], 2) == []
+
+
 def test_a_lasting_setting_is_changed(store: Store) -> None:
     assert store.reading.meta("duty") is None
     run(store, act(Remember("duty", "paused")), act(Remember("duty", "working")))
