@@ -19,9 +19,7 @@ def clean(text: str) -> str:
     """The text without what breaks a line or steers the terminal: those characters are replaced."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        REPLACEMENT if unicodedata.category(each) in STEERING or each in DIRECTION else each for each in text
-    )
+    return "".join(REPLACEMENT if _steers(each) else each for each in text)
 
 
 def width_of(text: str) -> int:
