@@ -17,6 +17,7 @@ SAID_NO, UNREACHABLE = FAILED, 3
 PLACES: Mapping[str, str] = {
     "backup": "daemon.cli.backup",
     "demo": "daemon.cli.demo",
+    "events": "daemon.cli.events",
     "export": "daemon.cli.export",
     "forget": "daemon.cli.data",
     "key": "daemon.cli.key",

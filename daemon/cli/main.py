@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.commands import SAID_NO, Commands
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
+from daemon.cli.wording import words
 from daemon.client.connection import HttpProblem, Unreachable
 from daemon.resources import DEFAULT_SOCKET
 from daemon.version import VERSION
@@ -103,11 +104,9 @@ def _follow(context: Context, request_id: str) -> None:
         raise Unreachable(f"{exc}; to see how it went on: pinwheel show {request_id}") from None
 
 
-def _tell(context: Context, line: dict[str, Any], request_id: str = "") -> None:
-    """A line of history. request_id: where lines of several requests follow each other."""
-    event = "" if line["step"] is None else f"event {line['step'] + 1}: "
-    text = f"{line['at']}  {f'{request_id}  ' * bool(request_id)}{event}{line['kind']}"
-    context.show(line, lambda: tell(text + (f" ({line['detail']})" if line["detail"] else "")))
+def _tell(context: Context, line: dict[str, Any]) -> None:
+    """A line of the history of one request."""
+    context.show(line, lambda: tell(f"{line['at']}  {words(line)}"))
 
 
 @main.command()
@@ -180,17 +179,6 @@ def _row(request: dict[str, Any]) -> tuple[str, ...]:
     how_far = f" {event}/{request['events']}" if request["status"] == "IN PROGRESS" else ""
     submitted = f"{request['submitted'][5:16]}Z"
     return (request["request_id"], request["number"], f"{request['status'].lower()}{how_far}", submitted)
-
-
-@main.command()
-@click.option("--follow", is_flag=True, help="Stay and print what happens.")
-@click.option("--last", type=click.IntRange(0), default=20, show_default=True, help="Begin with this many past events.")
-@json_flag
-@pass_context
-def events(context: Context, follow: bool, last: int) -> None:
-    """What has happened, one event a line; `show ID` takes the ids."""
-    for line in context.client.events(follow=follow, last=last):
-        _tell(context, line, line["request_id"])
 
 
 @main.command()

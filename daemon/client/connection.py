@@ -3,7 +3,8 @@
 import http.client
 import json
 import socket
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -12,6 +13,7 @@ from daemon.client.unreachable import explained
 
 TIMEOUT_S = 10.0  # for an answer: a restart takes less, and a commit much less
 FOLLOW_S = 45.0  # of silence on an event stream, which says every 15 s that it is still there
+AGAIN_S = 1.0  # after which a daemon that is away is tried again
 NOT_STARTED = "pinwheel-not-started"  # a header of what answers in place of a daemon that does not start
 
 
@@ -69,17 +71,57 @@ class Client:
     def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Generator[dict[str, Any], None, None]:
         """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away, or is stopped."""
         position = {"after": after} if after is not None else {"last": last}
-        path = "/v1/events?" + urlencode({**position, "follow": int(follow)})
-        connection, response = self._send("GET", path, None, {}, self._timeout_s)
-        connection.wait_for_more(FOLLOW_S if follow else self._timeout_s)
+        for _, line in self._stream({**position, "follow": int(follow)}):
+            if line is not None:
+                yield line
+        if follow:
+            raise Unreachable(f"the daemon at {self._path} has stopped")
+
+    def followed(
+        self, last: int, note: Callable[[str], None], again_s: float = AGAIN_S
+    ) -> Generator[dict[str, Any], None, None]:
+        """As `events`, for ever: goes on behind the last line when the daemon is back. note: why it is away; "": back.
+
+        Raises Unreachable where it has not answered once.
+        """
+        position = {"last": last}
+        away = ""
+        while True:
+            try:
+                for seq, line in self._stream(position):
+                    if away:
+                        away = ""
+                        note(away)
+                    position = {"after": seq}
+                    if line is not None:
+                        yield line
+                problem = f"the daemon at {self._path} has stopped"
+            except Unreachable as exc:
+                if "after" not in position:
+                    raise
+                problem = str(exc)
+            if not away:
+                away = problem
+                note(away)
+            time.sleep(again_s)
+
+    def _stream(self, query: dict[str, int]) -> Generator[tuple[int, dict[str, Any] | None], None, None]:
+        """The events behind a position: (position, line), first the position alone (HTML Standard, 9.2.6)."""
+        connection, response = self._send("GET", "/v1/events?" + urlencode(query), None, {}, self._timeout_s)
+        connection.wait_for_more(FOLLOW_S if query.get("follow", 1) else self._timeout_s)
+        seq: int | None = None
+        line: dict[str, Any] | None = None
         try:
             if response.status >= 400:
                 raise _problem(response)
-            for line in response:
-                if line.startswith(b"data: "):
-                    yield json.loads(line[6:])
-            if follow:
-                raise Unreachable(f"the daemon at {self._path} has stopped")
+            for text in response:
+                if text.startswith(b"id: "):
+                    seq = int(text[4:])
+                elif text.startswith(b"data: "):
+                    line = json.loads(text[6:])
+                elif text == b"\n" and seq is not None:
+                    yield seq, line
+                    seq, line = None, None
         except (OSError, ValueError, http.client.HTTPException) as exc:
             raise Unreachable(f"the daemon at {self._path} went away: {exc}") from exc
         finally:

@@ -157,6 +157,8 @@ def test_asking_the_daemon_loads_no_part_of_it(tmp_path: Path) -> None:
         "daemon.cli.commands",
         "daemon.cli.context",
         "daemon.cli.main",
+        "daemon.cli.screen",
+        "daemon.cli.wording",
         "daemon.client",
         "daemon.client.connection",
         "daemon.client.unreachable",
