@@ -24,8 +24,8 @@ from daemon.prompts.library import PromptLibrary, load_phrases
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import COPY_OF
 from daemon.store.opening import database_of
-from daemon.store.sqlite.upkeep import SqliteUpkeep
 from daemon.store.store import Store
+from daemon.store.upkeep import Upkeep
 
 
 def assemble(config: Config, path: Path) -> Daemon:
@@ -58,7 +58,7 @@ def assemble(config: Config, path: Path) -> Daemon:
         log_prompts(config, prompts)
         engine.lanes[Channel.TTS] = calls = _voice_lane(config, engine, prompts)
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
-    retaining = Retaining(SqliteUpkeep(store), config.retention, hashed)
+    retaining = Retaining(Upkeep(store), config.retention, hashed)
     old_key = OldKey(engine, place, masterkey.identity(keys.current))
     return Daemon(config, path, store, engine, sms, calls, retaining, old_key)
 

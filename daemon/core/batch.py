@@ -60,19 +60,31 @@ class ReportKey(NamedTuple):
         return hidden(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+NONE_KNOWN: Mapping[int, Request] = {}
+
+
+class Needs(NamedTuple):
     """What commands need.
 
     ids, rows: of the requests that they name. numbers: those whose running requests count. reports: those whose
-    requests may be meant, by `may_mean`. new: row ids for so many new requests.
+    requests may be meant, by `may_mean`. new: row ids for so many new requests. known: what a database need not read
+    again where numbers and reports lead to it: by row, as it stands.
     """
 
     ids: frozenset[str] = frozenset()
     rows: frozenset[int] = frozenset()
-    numbers: frozenset[str] = field(default=frozenset(), repr=False)
+    numbers: frozenset[str] = frozenset()
     reports: frozenset[ReportKey] = frozenset()
     new: int = 0
+    known: Mapping[int, Request] = NONE_KNOWN
+
+    @property
+    def nothing(self) -> bool:
+        """Whether a database need not be asked."""
+        return not (self.ids or self.rows or self.numbers or self.reports or self.new)
+
+    def __repr__(self) -> str:
+        return hidden(self)
 
 
 NOTHING_NEEDED = Needs()

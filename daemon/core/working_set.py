@@ -57,12 +57,12 @@ from daemon.core.quota import MONTH
 
 
 class WorkingSet:
-    """`loaded` and `apply` each command in turn; then `changes` is all that is to be saved."""
+    """`loaded` and `apply` each command in turn; then `changes` is all that is to be saved, `requests` what is left."""
 
     def __init__(self, wanted: Needs, found: Found) -> None:
         self._before = found.requests
         self._rows = iter(found.rows)
-        self._requests: dict[int, Request] = {}  # those found and those inserted, by row
+        self.requests: dict[int, Request] = {}  # those found and those inserted, by row
         self._by_id: dict[str, int] = {}
         self._by_number: dict[str, list[int]] = defaultdict(list)  # and by its endings, as far as reports have them
         self._endings = {len(key.ending) for key in wanted.reports if key.ending}
@@ -72,7 +72,7 @@ class WorkingSet:
             self._add(row, found.requests[row])
 
     def _add(self, row: int, request: Request) -> None:
-        self._requests[row] = request
+        self.requests[row] = request
         self._by_id[request.id] = row
         self._by_number[request.number].append(row)
         for length in self._endings:
@@ -83,7 +83,7 @@ class WorkingSet:
         """What a command needs, as it stands now."""
         match command:
             case Start():
-                of_number = map(self._requests.__getitem__, self._by_number.get(command.request.number, ()))
+                of_number = map(self.requests.__getitem__, self._by_number.get(command.request.number, ()))
                 running = (r for r in of_number if not r.finished and r.number == command.request.number)
                 return Loaded(active=tuple(running))
             case Check() | Cancel() | Next() | Begin() | Settle() | SettleLate() | GiveUp() | Interrupt():
@@ -98,7 +98,7 @@ class WorkingSet:
                 assert_never(command)
 
     def _at(self, row: int | None, step: int = 0) -> Loaded:
-        request = None if row is None else self._requests.get(row)
+        request = None if row is None else self.requests.get(row)
         return Loaded() if row is None or request is None else Loaded(row, request, step)
 
     def _meant(self, key: ReportKey) -> Loaded:
@@ -107,7 +107,7 @@ class WorkingSet:
 
         def rank(meant: tuple[int, Attempt]) -> tuple[bool, bool, Ms, int, int]:
             row, attempt = meant
-            exact = self._requests[row].number == key.number
+            exact = self.requests[row].number == key.number
             return exact, bool(attempt.reference), attempt.queued_at, row, attempt.step
 
         row, attempt = max(self._candidates(key), key=rank, default=(None, None))
@@ -115,7 +115,7 @@ class WorkingSet:
 
     def _candidates(self, key: ReportKey) -> Iterator[tuple[int, Attempt]]:
         for row in {*self._by_number.get(key.number, ()), *self._by_number.get(key.ending, ())}:
-            request = self._requests[row]
+            request = self.requests[row]
             for attempt in request.attempts:
                 if may_mean(key, request.number, attempt):
                     yield row, attempt
@@ -128,7 +128,7 @@ class WorkingSet:
             self._add(row, after)
             decision = decision.of_row(row)
         elif after is not None:
-            self._requests[row] = after
+            self.requests[row] = after
         if after is not None and after is not decision.before:
             self._touched[row] = None
         for action in decision.actions:
@@ -139,7 +139,7 @@ class WorkingSet:
         """What differs from what was found; each request and attempt once, as it is now."""
         inserted, updated, attempts = [], [], []
         for row in self._touched:
-            before, now = self._before.get(row), self._requests[row]
+            before, now = self._before.get(row), self.requests[row]
             if before is None:
                 inserted.append((row, now))
             elif standing(before) != standing(now):

@@ -12,14 +12,15 @@ import hashlib
 import hmac
 import logging
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from daemon.clock import Clock
 from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.pins import Pins, SealBroken
 from daemon.store.contract import StoreUnusable
-from daemon.store.retention import HASHED, Forgotten, Forms, Hash, Horizon, Pruned, horizon
+from daemon.store.retention import HASHED, Forgotten, Forms, Hash, Pruned, horizon
+from daemon.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -63,16 +64,6 @@ def forms(number: "PhoneNumber") -> Forms:
     region = phonenumbers.region_code_for_country_code(number.country_code or 0)
     prefix = phonenumbers.ndd_prefix_for_region(region, True) or ""
     return Forms(f"{number.country_code}{national}", national, prefix)
-
-
-class Upkeep(Protocol):
-    """What this asks of a database."""
-
-    async def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned: ...
-
-    async def empty_log(self) -> bool: ...
-
-    async def forget(self, forms: Forms, hashed: Hash) -> Forgotten: ...
 
 
 class Retaining:

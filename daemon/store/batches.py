@@ -11,15 +11,19 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from daemon.core.batch import all_needs
+from daemon.core.batch import Found, Needs, all_needs
 from daemon.core.commands import NOTHING, Command, Decision, Loaded
-from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import EPOCH, Ms
+from daemon.core.recent import Recent
 from daemon.core.working_set import WorkingSet
+from daemon.store.chores import Chores
 from daemon.store.contract import Database, StoreUnusable
 
 log = logging.getLogger("pinwheel.store")
 
+T = TypeVar("T")
 MAX_BATCH = 500
 
 Decide = Callable[[Command, Loaded], tuple[Ms, Decision]]
@@ -39,30 +43,32 @@ class Operation:
     error: Exception | None = None
 
 
-def carry_out(database: Database, batch: Sequence[Operation]) -> None:
+def carry_out(database: Database, recent: Recent, batch: Sequence[Operation]) -> None:
     """Do all in one commit, in order. Sets `value` or `error` of each, and raises nothing.
 
     A command that fails leaves no trace and takes no other along: where it cannot be told which one it was that could
     not be saved, the halves are done by themselves.
     """
     try:
-        _carry_out(database, batch)
+        _carry_out(database, recent, batch)
     except StoreUnusable as exc:
+        recent.clear()
         for operation in batch:
             operation.error = exc
     except Exception as exc:  # the end of one batch: a defect belongs to whoever awaits the command that had it
+        recent.clear()
         if len(batch) == 1:
             log.exception("store=command-failed command=%s", type(batch[0].command).__name__)
             batch[0].error = exc
         else:
             middle = len(batch) // 2
-            carry_out(database, batch[:middle])
-            carry_out(database, batch[middle:])
+            carry_out(database, recent, batch[:middle])
+            carry_out(database, recent, batch[middle:])
 
 
-def _carry_out(database: Database, batch: Sequence[Operation]) -> None:
+def _carry_out(database: Database, recent: Recent, batch: Sequence[Operation]) -> None:
     wanted = all_needs([operation.command for operation in batch if operation.command is not None])
-    working = WorkingSet(wanted, database.load(wanted))
+    working = WorkingSet(wanted, _found(database, recent, wanted))
     for operation in batch:
         if operation.command is None:
             continue
@@ -77,6 +83,15 @@ def _carry_out(database: Database, batch: Sequence[Operation]) -> None:
     changes = working.changes()
     if not changes.empty:
         database.save(changes)
+    recent.keep(working.requests)
+
+
+def _found(database: Database, recent: Recent, wanted: Needs) -> Found:
+    known, rest = recent.known(wanted), recent.rest(wanted)
+    if rest.nothing:
+        return Found(known)
+    found = database.load(rest)
+    return Found({**known, **found.requests}, found.rows)
 
 
 class Batches:
@@ -84,6 +99,8 @@ class Batches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._recent = Recent()
+        self._chores = Chores()
         self._turn: list[Operation] = []  # what the loop has submitted since it last woke the thread
         self._turns: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
@@ -109,6 +126,16 @@ class Batches:
         self._turn.append(Operation(command, decide, then, future))
         return future
 
+    async def between(self, chore: Callable[[], T]) -> T:
+        """The result of other work with the database, which may change rows, between two batches; or its exception."""
+        done = self._chores.add(chore)
+        await asyncio.wait((done, asyncio.ensure_future(self.turn())))  # which wakes the thread
+        return await done
+
+    async def turn(self) -> None:
+        """Until all that was submitted before has been committed. Raises StoreUnusable."""
+        await self.submit(None, _nothing, lambda _: None)
+
     def _wake(self) -> None:
         turn, self._turn = self._turn, []
         if turn:
@@ -125,8 +152,10 @@ class Batches:
                 continue
             if batch is None:
                 return
-            carry_out(self._database, batch)
+            carry_out(self._database, self._recent, batch)
             _resolve(batch)
+            if self._chores.run():
+                self._recent.clear()
             self._database.tidy(busy=not self._turns.empty())
 
     def _next_batch(self) -> list[Operation] | None:
@@ -164,3 +193,7 @@ def _end(operation: Operation) -> None:
     else:
         operation.future.set_exception(operation.error)
         operation.future.exception()  # it was logged: nobody need await it
+
+
+def _nothing(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+    return EPOCH, NOTHING

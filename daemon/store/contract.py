@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from daemon.core.batch import Changes, Found, Needs
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
+from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned
 
 MAX_CHECKS = 500  # of a request that are shown
 
@@ -100,6 +101,9 @@ class Reading(Protocol):
 
     def last_seq(self) -> int: ...
 
+    def mentions(self, forms: Forms) -> list[int]:
+        """The seq of each line of history that may have a number. It looks at every line."""
+
     def live(self) -> int:
         """How many requests are in progress."""
 
@@ -147,6 +151,21 @@ class Database(Protocol):
 
         Raises StoreUnusable for what is the database's fault; every other exception is the fault of a command.
         """
+
+    def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+        """Let go of at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
+
+    def forget(self, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
+        """Remove a number from every row. found: `mentions` of it, among the lines up to `looked_until`.
+
+        Raises StillRunning or StoreUnusable.
+        """
+
+    def rewrite(self) -> None:
+        """Rewrite files that still have what an earlier version deleted. Raises StoreUnusable."""
+
+    def empty_log(self) -> bool:
+        """Whether no log has any more what was deleted; a reader keeps it there for a while. Raises StoreUnusable."""
 
     def recover(self) -> None:
         """Nothing came for `pause_s`: see whether the database can be used again."""

@@ -69,6 +69,15 @@ class StillRunning(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows had the number."""
+
+    requests: int
+    history: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was done. log_emptied: no file has the number any more; False: somebody was reading, so ask again."""
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from daemon.core.batch import Changes
-from daemon.core.commands import NOTHING, Command, Decision, Loaded
-from daemon.core.milliseconds import EPOCH, Ms
+from daemon.core.commands import Command, Decision
 from daemon.store.batches import Batches, Decide, Then
 from daemon.store.contract import Database, Reading
 from daemon.store.costly import Costly
@@ -78,20 +77,22 @@ class Store:
         if changed:
             self.database.save(Changes(meta=changed))
 
-    def submit(
-        self, command: Command | None, decide: Decide, then: Then = lambda _: None
-    ) -> "asyncio.Future[Decision]":
+    def submit(self, command: Command, decide: Decide, then: Then = lambda _: None) -> "asyncio.Future[Decision]":
         """Decide a command in the next batch. The future ends after its commit, or in the command's exception.
 
         then: called with the decision after the commit, before whoever awaits the future; also if that was cancelled.
         """
+        return self._writer.submit(command, decide, then)
+
+    async def between(self, chore: Callable[[], T]) -> T:
+        """The result of other work with the database, which may change rows, between two batches; or its exception."""
+        return await self._writer.between(chore)
+
+    @property
+    def _writer(self) -> Batches:
         assert self._batches is not None, "the store is open"
-        return self._batches.submit(command, decide, then)
+        return self._batches
 
     async def turn(self) -> None:
         """Until all that was submitted before has been committed. Raises StoreUnusable."""
-        await self.submit(None, _nothing)
-
-
-def _nothing(_: Command, __: Loaded) -> tuple[Ms, Decision]:
-    return EPOCH, NOTHING
+        await self._writer.turn()

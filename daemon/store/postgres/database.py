@@ -23,10 +23,12 @@ from daemon.store.postgres.loading import load
 from daemon.store.postgres.reading import PostgresReading
 from daemon.store.postgres.saving import save
 from daemon.store.postgres.session import Session, TakenOver, batch_of, begin, resume
+from daemon.store.retention import Erased, Pruned
 
 log = logging.getLogger("pinwheel.store")
 
 T = TypeVar("T")
+LATER = "only a SQLite database lets go of data so far"
 SOON_S = 1.0  # a failure that came after more is of a server that hangs: nobody waits for it a second time
 OF_COMMANDS = (psycopg.DataError, psycopg.IntegrityError)
 """What one command is to blame for; everything else is the database's fault."""
@@ -63,7 +65,7 @@ class PostgresDatabase:
 
     def load(self, needs: Needs) -> Found:
         """What there is; it asks for nothing where nothing is needed."""
-        if needs == Needs():
+        if needs.nothing:
             return Found()
         return self._asked(lambda connection: load(connection, needs))
 
@@ -114,6 +116,18 @@ class PostgresDatabase:
         """See whether a session has come, and try to get one."""
         with contextlib.suppress(StoreUnusable):
             self._usable()
+
+    def prune(self, *_: object) -> Pruned:
+        raise StoreUnusable(LATER)
+
+    def forget(self, *_: object) -> Erased:
+        raise StoreUnusable(LATER)
+
+    def rewrite(self) -> None:
+        raise StoreUnusable(LATER)
+
+    def empty_log(self) -> bool:
+        raise StoreUnusable(LATER)
 
     def tidy(self, *, busy: bool) -> None:
         """PostgreSQL does that by itself."""

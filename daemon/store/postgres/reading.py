@@ -9,7 +9,7 @@ import psycopg
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.contract import MAX_CHECKS, Check, HistoryLine, Place
+from daemon.store.contract import MAX_CHECKS, Check, HistoryLine, Place, StoreUnusable
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import (
     ANSWER_S,
@@ -108,6 +108,9 @@ class PostgresReading:
 
     def last_seq(self) -> int:
         return int(self._one("SELECT coalesce(max(seq), 0) FROM history")[0])
+
+    def mentions(self, *_: object) -> list[int]:
+        raise StoreUnusable("only a SQLite database lets go of data so far")
 
     def live(self) -> int:
         """How many requests are in progress."""

@@ -8,12 +8,14 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from daemon.core.batch import Changes, Found, Needs
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.chores import Chores
+from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned
+from daemon.store.sqlite import forgetting, pruning
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, connect, empty_log, sqlite
 from daemon.store.sqlite.loading import last_row, load
@@ -23,16 +25,14 @@ from daemon.store.sqlite.schema import migrate
 
 log = logging.getLogger("pinwheel.store")
 
+T = TypeVar("T")
 CHECKPOINT_ROWS = 5000  # at most about 16 MiB of log; written back into the file when there is a pause...
 CHECKPOINT_AT_LATEST = 100_000  # ... or without one
 RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit again
 
 
 class SqliteDatabase:
-    """A `Database` in one file. connection: the one that writes; broken: the last save failed.
-
-    chores: what else is done with that connection, between two batches.
-    """
+    """A `Database` in one file. connection: the one that writes; broken: the last save failed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -43,7 +43,6 @@ class SqliteDatabase:
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
         self.broken = False
         self.stale = ""  # nobody else writes, and no answer is lost
-        self.chores = Chores()
 
     def open(self) -> None:
         """Take the lock, and bring the schema up to date. Raises StoreUnusable."""
@@ -136,11 +135,33 @@ class SqliteDatabase:
         with contextlib.suppress(sqlite.Error):  # there is room for a commit, but not yet for the file: later
             self._log_is_long = not empty_log(self.connection)
 
-    def tidy(self, *, busy: bool) -> None:
-        """Do the chores. Fold the log back into the file once it has grown, and rather in a pause."""
+    def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+        """One step."""
+        return self._chore(lambda: pruning.prune(self.connection, horizon, hashed, limit))
+
+    def forget(self, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
+        """All rows in one transaction."""
+        return self._chore(lambda: forgetting.forget(self.connection, forms, hashed, found, looked_until))
+
+    def rewrite(self) -> None:
+        """A file that was once written without secure_delete; once. It stops all else meanwhile."""
+        self._chore(lambda: forgetting.rewrite(self.connection))
+
+    def empty_log(self) -> bool:
+        """Whether nothing that was deleted is left in the write-ahead log; a reader keeps it there for a while."""
+        return self._chore(lambda: empty_log(self.connection))
+
+    def _chore(self, work: Callable[[], T]) -> T:
         before = self.connection.total_changes
-        self.chores.run(self.connection)
-        self._written += self.connection.total_changes - before
+        try:
+            return work()
+        except sqlite.Error as exc:
+            raise StoreUnusable(f"cannot change the database: {exc}") from exc
+        finally:
+            self._written += self.connection.total_changes - before
+
+    def tidy(self, *, busy: bool) -> None:
+        """Fold the log back into the file once it has grown, and rather in a pause."""
         if self._written <= (CHECKPOINT_AT_LATEST if busy else CHECKPOINT_ROWS):
             return
         self._written = 0

@@ -6,11 +6,9 @@ without that is rewritten first, since deleted rows may lie in its free pages.
 
 import re
 import secrets
-from dataclasses import dataclass
 
-from daemon.store.retention import Forms, Hash, StillRunning
-from daemon.store.sqlite.chores import transaction
-from daemon.store.sqlite.library import WIPED, Connection, wiped
+from daemon.store.retention import Erased, Forms, Hash, StillRunning
+from daemon.store.sqlite.library import WIPED, Connection, transaction, wiped
 from daemon.store.sqlite.pruning import OVER
 
 GONE = "(forgotten)"
@@ -19,15 +17,6 @@ BARE = "detail"
 for _sign in SIGNS:
     BARE = f"replace({BARE}, '{_sign}', '')"
 CANDIDATES = f"SELECT seq FROM history WHERE seq > ? AND instr({BARE}, ?) > 0 ORDER BY seq"  # noqa: S608
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """How many rows had the number."""
-
-    requests: int
-    history: int
-    sent: int
 
 
 def pattern(forms: Forms) -> re.Pattern[str]:
@@ -94,7 +83,7 @@ def _forget_line(db: Connection, seq: int, text: re.Pattern[str]) -> bool:
     return True
 
 
-def wipe(db: Connection) -> None:
+def rewrite(db: Connection) -> None:
     """Rewrite a database that was once written without secure_delete; it stops all else meanwhile, once.
 
     Raises sqlite.Error.

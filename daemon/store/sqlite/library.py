@@ -4,6 +4,9 @@ pysqlite3 brings a SQLite past the WAL-reset bug (fixed in 3.51.3). sqlite-utils
 SQLite libraries on one file in one process lose each other's locks.
 """
 
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,19 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
     if new:
         writer.execute(f"PRAGMA user_version={WIPED}")
     return writer
+
+
+@contextmanager
+def transaction(db: Connection) -> Iterator[None]:
+    """All or nothing, durable at the end. Raises sqlite.Error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:  # whoever asked gets it: here the transaction only ends
+        with contextlib.suppress(sqlite.Error):
+            db.execute("ROLLBACK")
+        raise
 
 
 def wiped(connection: Connection) -> bool:

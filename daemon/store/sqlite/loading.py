@@ -1,8 +1,8 @@
 """What a batch needs, in a few queries: one for each kind of name, and one for all attempts."""
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from daemon.core.batch import UNANSWERED, Needs
 from daemon.core.model import Attempt, Request
@@ -11,27 +11,37 @@ from daemon.store.sqlite.library import Connection
 
 SELECT = f"SELECT id, {REQUEST_COLUMNS} FROM request"  # noqa: S608
 LISTED = "(SELECT value FROM json_each(?))"
-SELECT_ATTEMPTS = f"SELECT request, {ATTEMPT_COLUMNS} FROM attempt WHERE request IN {LISTED} ORDER BY request, step"  # noqa: S608
+
+
+class Query(NamedTuple):
+    """A query for one name, and for several: a small batch pays for no list."""
+
+    one: str
+    several: str
+
+    def __call__(self, connection: Connection, names: Collection[Any]) -> list[Sequence[Any]]:
+        text, value = (self.several, json.dumps(list(names))) if len(names) > 1 else (self.one, next(iter(names)))
+        return connection.execute(text, (value,)).fetchall()  # type: ignore[no-any-return]
+
+
+def by(column: str, select: str, more: str = "") -> Query:
+    return Query(f"{select} WHERE {column} = ?{more}", f"{select} WHERE {column} IN {LISTED}{more}")
+
+
+SELECT_ATTEMPTS = f"SELECT request, {ATTEMPT_COLUMNS} FROM attempt"  # noqa: S608
+OF_REQUESTS = by("request", SELECT_ATTEMPTS, " ORDER BY request, step")
 # The index has the running ones only; SQLite's planner would look through the finished ones of a number, too.
-RUNNING = f"{SELECT} INDEXED BY request_active WHERE number IN {LISTED} AND status='IN PROGRESS'"
-NAMED = f"{SELECT} WHERE public_id IN {LISTED}"
-OF_ROWS = f"{SELECT} WHERE id IN {LISTED}"
-KEYS = (
-    "(SELECT value ->> 0 AS number, value ->> 1 AS ending, value ->> 2 AS reference, value ->> 3 AS device,"
-    " value ->> 4 AS since FROM json_each(?)) k"
-)
+RUNNING = by("number", f"{SELECT} INDEXED BY request_active", " AND status='IN PROGRESS'")
+NAMED, OF_ROWS = by("public_id", SELECT), by("id", SELECT)
 UNANSWERED_STATES = ", ".join(f"'{state}'" for state in UNANSWERED)
-REPORTED = (  # as `may_mean`
-    f"SELECT a.request FROM {KEYS} CROSS JOIN request r ON r.number = k.number"  # noqa: S608
-    " JOIN attempt a ON a.request = r.id"
-    " WHERE a.device != '' AND a.device = k.device AND a.queued_ms >= k.since"
-    f" AND (a.reference = k.reference OR (a.reference = '' AND a.state IN ({UNANSWERED_STATES})))"
-    f" UNION ALL SELECT a.request FROM {KEYS} CROSS JOIN attempt a ON a.device = k.device AND a.reference = k.reference"
-    " JOIN request r ON r.id = a.request"
-    " WHERE k.ending != '' AND a.device != '' AND a.reference != '' AND a.queued_ms >= k.since"
-    " AND substr(r.number, -length(k.ending)) = k.ending"
+REPORTED = (  # as `may_mean`; ?1 to ?5: the fields of a ReportKey
+    "SELECT a.request FROM request r CROSS JOIN attempt a ON a.request = r.id"  # noqa: S608
+    " WHERE r.number = ?1 AND a.device = ?4 AND a.device != '' AND a.queued_ms >= ?5"
+    f" AND (a.reference = ?3 OR (a.reference = '' AND a.state IN ({UNANSWERED_STATES})))"
+    " UNION ALL SELECT a.request FROM attempt a CROSS JOIN request r ON r.id = a.request"
+    " WHERE a.device = ?4 AND a.reference = ?3 AND ?2 != '' AND a.device != '' AND a.reference != ''"
+    " AND a.queued_ms >= ?5 AND substr(r.number, -length(?2)) = ?2"
 )
-MEANT = f"{SELECT} WHERE id IN ({REPORTED})"
 
 
 def last_row(connection: Connection) -> int:
@@ -40,22 +50,23 @@ def last_row(connection: Connection) -> int:
 
 def load(connection: Connection, needs: Needs) -> dict[int, Request]:
     """The requests that are needed, by row id."""
-    return assembled(connection, list(_rows(connection, needs)))
+    rows = [
+        row
+        for query, names in ((NAMED, needs.ids), (RUNNING, needs.numbers))
+        if names
+        for row in query(connection, names)
+    ]
+    meant = {row for key in needs.reports for (row,) in connection.execute(REPORTED, key)}
+    if unknown := (needs.rows | meant) - needs.known.keys():
+        rows += OF_ROWS(connection, unknown)
+    found = {row: needs.known[row] for row in meant | {row[0] for row in rows} if row in needs.known}
+    return found | assembled(connection, [row for row in rows if row[0] not in found])
 
 
 def assembled(connection: Connection, rows: Sequence[Sequence[Any]]) -> dict[int, Request]:
     """Rows of `SELECT` as requests, by row id, in their order, with all their attempts."""
     attempts: dict[int, list[Attempt]] = {row[0]: [] for row in rows}
     if rows:
-        for request, *columns in connection.execute(SELECT_ATTEMPTS, (json.dumps(list(attempts)),)):
+        for request, *columns in OF_REQUESTS(connection, attempts):
             attempts[request].append(attempt_of(columns))
     return {row[0]: request_of(row[1:], tuple(attempts[row[0]])) for row in rows}
-
-
-def _rows(connection: Connection, needs: Needs) -> Iterator[Sequence[Any]]:
-    for query, names in ((NAMED, needs.ids), (OF_ROWS, needs.rows), (RUNNING, needs.numbers)):
-        if names:
-            yield from connection.execute(query, (json.dumps(list(names)),)).fetchall()
-    if needs.reports:
-        keys = json.dumps(list(needs.reports))
-        yield from connection.execute(MEANT, (keys, keys)).fetchall()

@@ -7,8 +7,7 @@ longer, never shorter.
 
 from daemon.core.milliseconds import Ms
 from daemon.store.retention import HASHED, Hash, Horizon, Pruned
-from daemon.store.sqlite.chores import transaction
-from daemon.store.sqlite.library import Connection
+from daemon.store.sqlite.library import Connection, transaction
 
 CURSOR = "numbers hashed below row"  # of meta
 UNSETTLED = "SELECT 1 FROM attempt WHERE request = request.id AND state IN ('queued', 'requeued', 'sending')"

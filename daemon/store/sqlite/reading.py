@@ -1,11 +1,12 @@
 """What can be asked of a SQLite database."""
 
-import json
 from typing import Any
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, HistoryLine, Place
+from daemon.store.retention import Forms
+from daemon.store.sqlite.forgetting import candidates
 from daemon.store.sqlite.library import Connection
 from daemon.store.sqlite.listing import SqliteListing
 from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
@@ -51,8 +52,7 @@ class SqliteReading:
     def waiting(self, channel: Channel, after: Place, limit: int) -> list[tuple[Place, Request]]:
         """The next deliveries of a channel that wait for a device, in the order of their places."""
         places = [Place(*row) for row in self.connection.execute(WAITING, (channel, *after, limit))]
-        rows = json.dumps([place.row for place in places])
-        found = self.connection.execute(OF_ROWS, (rows,)).fetchall()
+        found = OF_ROWS(self.connection, {place.row for place in places}) if places else []
         requests = assembled(self.connection, found)
         return [(place, requests[place.row]) for place in places if place.row in requests]
 
@@ -86,6 +86,10 @@ class SqliteReading:
 
     def last_seq(self) -> int:
         return int(self.connection.execute("SELECT coalesce(max(seq), 0) FROM history").fetchone()[0])
+
+    def mentions(self, forms: Forms) -> list[int]:
+        """The seq of each line of history that may have a number. It looks at every line."""
+        return candidates(self.connection, forms)
 
     def live(self) -> int:
         """How many requests are in progress."""

@@ -2,15 +2,18 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from daemon.core.commands import NOTHING, AddNote, Command, Decision, Loaded
+from daemon.core.callers import Caller
+from daemon.core.commands import NOTHING, AddNote, Command, Decision, Fire, Loaded, Start
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Action, Note
 from daemon.store.batches import MAX_BATCH, Batches
 from daemon.store.contract import Database
+from tests.daemon.core.story import request
 from tests.daemon.store.dictionaries import Dictionaries
 
 NOTE = AddNote("", None, "")
@@ -192,3 +195,29 @@ def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
     asyncio.run(main())
     batches.close()
     assert kinds(database) == ["a", "b"]
+
+
+def test_work_between_batches_ends_in_its_result_and_what_was_known_of_rows_is_read_again() -> None:
+    """A number that was forgotten would have come back with the next command on its request."""
+    database = Watched()
+    batches = started(database)
+    new = request(1)
+
+    def change() -> str:
+        database.requests[1] = replace(database.requests[1], number="")
+        return "changed"
+
+    def fail() -> None:
+        raise ValueError("a defect")
+
+    async def main() -> str:
+        await batches.submit(Start(Caller(), new), lambda *_: (EPOCH, Decision(after=new)), nobody)
+        assert await batches.between(change) == "changed"
+        with pytest.raises(ValueError, match="a defect"):
+            await batches.between(fail)
+        read = await batches.submit(Fire(1), lambda _, loaded: (EPOCH, Decision((), 1, *(loaded.request,) * 2)), nobody)
+        batches.close()
+        assert read.after is not None
+        return read.after.number
+
+    assert asyncio.run(main()) == ""

@@ -37,6 +37,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Reply, Request, Status, Verdict
 from daemon.core.outcomes import Accepted, Busy, Gone, WrongCode, WrongTooOften
+from daemon.core.recent import Recent
 from daemon.store.batches import Operation, carry_out
 from daemon.store.contract import Database, StoreUnusable
 from daemon.store.copying import TABLES
@@ -104,11 +105,12 @@ BEFORE = [Start(ACME, new(0)), Start(ACME, new(1, OTHER)), Start(BOLT, new(2, NA
 
 def carried_out(database: Any, story: Sequence[Timed], cuts: Sequence[int]) -> list[Operation]:
     """The story in batches of these sizes, again and again."""
-    carry_out(database, [operation((s(1), command)) for command in BEFORE])
+    recent = Recent(5)  # fewer than there are requests
+    carry_out(database, recent, [operation((s(1), command)) for command in BEFORE])
     operations, place, turn = [operation(timed) for timed in story], 0, 0
     while place < len(operations):
         size = cuts[turn % len(cuts)]
-        carry_out(database, operations[place : place + size])
+        carry_out(database, recent, operations[place : place + size])
         place, turn = place + size, turn + 1
     return operations
 
@@ -269,5 +271,44 @@ def test_a_database_that_is_away_fails_them_all_and_is_asked_once() -> None:
     carried_out(database, [], [1])
     database.away = True
     batch = [operation((s(60), Fire(row))) for row in (1, 2)]
-    carry_out(cast(Database, database), batch)
+    carry_out(cast(Database, database), Recent(), batch)
     assert [type(each.error) for each in batch] == [StoreUnusable, StoreUnusable]
+
+
+class Counting(Dictionaries):
+    """A database that knows how often it was read, and whose next save may fail."""
+
+    reads = 0
+    failing: Exception | None = None
+
+    def load(self, needs: Any) -> Any:
+        self.reads += 1
+        return super().load(needs)
+
+    def save(self, changes: Any) -> None:
+        failing, self.failing = self.failing, None
+        if failing is not None:
+            raise failing
+        super().save(changes)
+
+
+def test_what_a_batch_has_left_is_not_read_again() -> None:
+    """There used to be two queries for each command on a request that had just been written."""
+    database, recent = Counting(), Recent()
+    for command in (BEFORE[0], Begin(IDS[0], 0, "sim1"), Cancel(ACME, IDS[0])):
+        batch = [operation((s(60), command))]
+        carry_out(cast(Database, database), recent, batch)
+        assert batch[0].value.changed
+    assert database.reads == 1
+    assert database.requests[1].status is Status.CANCELLED
+
+
+@pytest.mark.parametrize("failing", [StoreUnusable("gone"), ValueError("a defect")])
+def test_after_a_save_that_failed_the_rows_are_read_again(failing: Exception) -> None:
+    database, recent = Counting(), Recent()
+    carry_out(cast(Database, database), recent, [operation((s(1), BEFORE[0]))])
+    database.failing = failing
+    carry_out(cast(Database, database), recent, [operation((s(60), Begin(IDS[0], 0, "sim1")))])
+    database.requests[1] = replace(database.requests[1], wrong=2)
+    carry_out(cast(Database, database), recent, [operation((s(60), Check(ACME, IDS[0], "wrong")))])
+    assert database.requests[1].status is Status.FAILED

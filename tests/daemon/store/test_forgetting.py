@@ -18,8 +18,8 @@ from daemon.store.retention import Forgotten, Forms, StillRunning
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.forgetting import pattern
 from daemon.store.sqlite.library import sqlite, wiped
-from daemon.store.sqlite.upkeep import SqliteUpkeep
 from daemon.store.store import Store
+from daemon.store.upkeep import Upkeep
 from drivers.simulated.modem import SimulatedModem
 from tests.daemon.store.test_pruning import HASH, NUMBER, add, count, day, incoming, named, run, turn, verified
 from tests.daemon.store.writes import connection
@@ -33,7 +33,7 @@ def parsed(number: str) -> phonenumbers.PhoneNumber:
 
 
 def forget(store: Store, number: str = NUMBER) -> Forgotten:
-    return run(lambda: Retaining(SqliteUpkeep(store), Retention(), HASH).forget(parsed(number)))
+    return run(lambda: Retaining(Upkeep(store), Retention(), HASH).forget(parsed(number)))
 
 
 def octets(folder: Path) -> bytes:
@@ -132,7 +132,7 @@ def test_a_number_in_progress_is_refused_and_nothing_is_changed(store: Store) ->
 def test_a_reader_that_keeps_the_number_in_the_log_is_reported(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.store.sqlite.upkeep.EMPTY_AGAIN_S", 0.01)
+    monkeypatch.setattr("daemon.store.upkeep.EMPTY_AGAIN_S", 0.01)
     add(store, verified(named(1, day(0))))
     reader = sqlite.connect(f"file:{tmp_path}/pinwheel.db?mode=ro", uri=True, isolation_level=None)
     reader.execute("BEGIN")

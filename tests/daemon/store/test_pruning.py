@@ -25,8 +25,8 @@ from daemon.core.model import (
 from daemon.operations.retention import Retaining, number_hash
 from daemon.store.contract import StoreUnusable
 from daemon.store.retention import DAY, horizon
-from daemon.store.sqlite.upkeep import SqliteUpkeep
 from daemon.store.store import Store
+from daemon.store.upkeep import Upkeep
 from tests.daemon.core.story import request
 from tests.daemon.store.writes import act, connection, insert, locked, update
 from tests.daemon.store.writes import run as write
@@ -49,7 +49,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 
 def turn(store: Store, ages: Retention, at: Ms) -> dict[str, int]:
     """What is let go of at this time."""
-    return run(lambda: Retaining(SqliteUpkeep(store), ages, HASH).turn(at))._asdict()
+    return run(lambda: Retaining(Upkeep(store), ages, HASH).turn(at))._asdict()
 
 
 def named(number: int, at: Ms, *, to: str = NUMBER, own_pin: bool = False) -> Request:
@@ -163,7 +163,7 @@ def test_steps_are_small(store: Store) -> None:
     for number in range(7):
         add(store, verified(named(number, day(0))))
     beyond = horizon(day(9), numbers=0, requests=1, history=0, incoming=0)
-    steps = [run(lambda: SqliteUpkeep(store).prune(beyond, HASH, 3)).requests for _ in range(4)]
+    steps = [run(lambda: Upkeep(store).prune(beyond, HASH, 3)).requests for _ in range(4)]
     assert steps == [3, 3, 1, 0]
 
 

@@ -1,0 +1,40 @@
+"""Work on the connection that writes that is no command: it is done between two batches, in its own transactions."""
+
+import asyncio
+import contextlib
+import queue
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Chores:
+    """`add` from the event loop's thread, `run` on the one that writes."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
+
+    def add(self, chore: Callable[[], T]) -> "asyncio.Future[T]":
+        """The future ends in the result, or in the chore's exception."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.put((chore, future))
+        return future
+
+    def run(self) -> bool:
+        """Do what waits; whether anything did. Raises nothing."""
+        busy = not self._waiting.empty()
+        while not self._waiting.empty():  # nobody else takes from it
+            _do(*self._waiting.get())
+        return busy
+
+
+def _do(chore: Callable[[], Any], future: "asyncio.Future[Any]") -> None:
+    end: Callable[[], None]
+    try:
+        end = partial(future.set_result, chore())
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it belongs to whoever awaits this chore
+        end = partial(future.set_exception, exc)
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        future.get_loop().call_soon_threadsafe(lambda: None if future.done() else end())

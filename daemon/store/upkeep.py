@@ -1,0 +1,45 @@
+"""What is done to a database beside the traffic, between two batches: letting go by age, and of one number."""
+
+import asyncio
+from functools import partial
+
+from daemon.store.contract import Reading
+from daemon.store.retention import Forgotten, Forms, Hash, Horizon, Pruned
+from daemon.store.store import Store
+
+EMPTY_TRIES, EMPTY_AGAIN_S = 10, 0.2  # while somebody reads what was deleted
+
+
+class Upkeep:
+    """Every method is for the event loop's thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+        """Let go of at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
+        return await self._store.between(lambda: self._store.database.prune(horizon, hashed, limit))
+
+    async def forget(self, forms: Forms, hashed: Hash) -> Forgotten:
+        """Remove a number from every row and every file. Raises StillRunning or StoreUnusable."""
+        until, found = await self._store.browse(partial(_look, forms))
+        database = self._store.database
+        erased = await self._store.between(lambda: database.forget(forms, hashed, found, until))
+        await self._store.between(database.rewrite)
+        return Forgotten(erased.requests, erased.history, erased.sent, await self.empty_log())
+
+    async def empty_log(self) -> bool:
+        """Whether nothing that was deleted is left in the write-ahead log; a reader keeps it there for a while.
+
+        Raises StoreUnusable.
+        """
+        for _ in range(EMPTY_TRIES):
+            if await self._store.between(self._store.database.empty_log):
+                return True
+            await asyncio.sleep(EMPTY_AGAIN_S)
+        return False
+
+
+def _look(forms: Forms, reading: Reading) -> tuple[int, list[int]]:
+    """The end of the history, and what to look at up to there."""
+    return reading.last_seq(), reading.mentions(forms)
