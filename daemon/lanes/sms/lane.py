@@ -28,8 +28,8 @@ from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
 from daemon.lanes.sms.slots import DEFECT_REST_S, ModemSlot
 from daemon.lanes.sms.testing import Tests
-from daemon.lanes.sms.window import Window
 from daemon.lanes.snapshots import Duty, SmsSnapshot
+from daemon.lanes.window import Window
 from daemon.store.contract import StoreUnusable
 from daemon.store.store import STORE_AGAIN_S
 from drivers import SmsDriver

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.core.model import Verdict
-from daemon.lanes.call_record import judged
+from daemon.lanes.voice.record import judged
 from daemon.prompts.library import Speech
 from drivers import Audio, CallOutcome, CallResult
 from drivers.pyvoip.outcome import presentable

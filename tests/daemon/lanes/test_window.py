@@ -11,7 +11,7 @@ from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Channel, Request, Verdict
 from daemon.engine import Engine, Job
-from daemon.lanes.sms.window import LEAST, MOST, PAGE, Window
+from daemon.lanes.window import LEAST, MOST, PAGE, Window
 from daemon.pins import Pins
 from daemon.store.contract import FIRST
 from daemon.store.store import Store

@@ -12,9 +12,9 @@ from daemon.core.delivery import STATES
 from daemon.core.model import Attempt, Channel, Request, Verdict
 from daemon.core.speech import speakable
 from daemon.engine import Engine, Job
-from daemon.lanes.call_record import judged
 from daemon.lanes.news import DEFECT, StateLog, queued_at
 from daemon.lanes.snapshots import CallSnapshot, VoiceSnapshot
+from daemon.lanes.voice.record import judged
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
 from daemon.store.contract import StoreUnusable
 from daemon.store.store import STORE_AGAIN_S

@@ -1,0 +1,5 @@
+"""The lane of calls: one queue in front of a trunk that carries many calls at a time."""
+
+from daemon.lanes.voice.lane import Manner, VoiceLane
+
+__all__ = ["Manner", "VoiceLane"]
