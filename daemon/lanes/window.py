@@ -1,7 +1,7 @@
-"""The window: of the messages that wait, those whose PINs die first are in the lane; the others wait in the store.
+"""The window: of what waits in a lane, those whose PINs die first are in memory; the others wait in the store.
 
-So a lane keeps a few hundred messages, however many there are. What the last run left is looked at from the first PIN
-on that can still arrive; what cannot is dropped beside it.
+So a lane keeps a few hundred messages or calls, however many there are. What the last run left is looked at from the
+first PIN on that can still arrive; what cannot is dropped beside it.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from daemon.engine import Engine, Job
 from daemon.store.contract import FIRST, Place, Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S
 
-LEAST, PAGE, MOST = 100, 300, 600  # messages: below the least a page is read; above the most a part is let go
-SWEPT = 100  # messages that are dropped at a time
+LEAST, PAGE, MOST = 100, 300, 600  # deliveries: below the least a page is read; above the most a part is let go
+SWEPT = 100  # deliveries that are dropped at a time
 
 Page = tuple[list[Job], Place, int]
 
@@ -30,16 +30,18 @@ class Window:
     def __init__(
         self,
         engine: Engine,
+        channel: Channel,
         backlog: Backlog[Job],
         insert: Callable[[Job], None],
         look: Callable[[], None],
     ) -> None:
         self._engine = engine
+        self._channel = channel
         self._backlog = backlog
         self._insert = insert
         self._look = look
         self._end: Place | None = None  # where what is only in the store begins; None: nothing is
-        self._beyond = 0  # messages that are only in the store
+        self._beyond = 0  # those that are only in the store
         self._meanwhile: list[Job] = []  # came while a page was being read
         self._reading: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
@@ -51,10 +53,12 @@ class Window:
     def recover(self, alive_from: Ms) -> None:
         """Take over what the last run left; what dies before that time is dropped."""
         self._end = Place(alive_from, 0, 0)
-        self._sweeping = asyncio.get_running_loop().create_task(self._sweep(alive_from), name="sms-sweep")
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep(alive_from), name=f"{self._channel}-sweep")
         self.refill()
 
     def close(self) -> None:
+        """Nothing is read any more."""
+        self._end = None
         for task in (self._reading, self._sweeping):
             if task is not None:
                 task.cancel()
@@ -71,7 +75,8 @@ class Window:
     def refill(self) -> None:
         """Read the next page when few are left."""
         if self._end is not None and self._reading is None and len(self._backlog) < LEAST:
-            self._reading = asyncio.get_running_loop().create_task(self._read(self._end), name="sms-window")
+            reading = self._read(self._end)
+            self._reading = asyncio.get_running_loop().create_task(reading, name=f"{self._channel}-window")
 
     def _narrow(self) -> None:
         """Let go of those that have the most time left: they can be read again."""
@@ -82,7 +87,7 @@ class Window:
 
     async def _read(self, after: Place) -> None:
         try:
-            jobs, self._end, waiting = await self._engine.store.read(partial(_page, after=after))
+            jobs, self._end, waiting = await self._engine.store.read(partial(_page, self._channel, after=after))
             self._take(jobs, waiting)
         except StoreUnusable:
             await asyncio.sleep(STORE_AGAIN_S)
@@ -110,7 +115,7 @@ class Window:
         place = FIRST
         while True:
             try:
-                page = await self._engine.store.read(partial(_late, after=place, until=alive_from))
+                page = await self._engine.store.read(partial(_late, self._channel, after=place, until=alive_from))
                 if not page:
                     return
                 for place, job in page:  # noqa: B007 - the last one is where the next page begins
@@ -120,12 +125,12 @@ class Window:
                 await asyncio.sleep(STORE_AGAIN_S)
 
 
-def _page(reading: Reading, after: Place) -> tuple[list[Job], Place, int]:
-    page = reading.waiting(Channel.SMS, after, PAGE)
+def _page(channel: Channel, reading: Reading, after: Place) -> tuple[list[Job], Place, int]:
+    page = reading.waiting(channel, after, PAGE)
     jobs = [Job(request, place.step, place.not_after) for place, request in page]
-    return jobs, page[-1][0] if page else after, reading.count_waiting(Channel.SMS)
+    return jobs, page[-1][0] if page else after, reading.count_waiting(channel)
 
 
-def _late(reading: Reading, after: Place, until: Ms) -> list[tuple[Place, Job]]:
-    page = reading.waiting(Channel.SMS, after, SWEPT)
+def _late(channel: Channel, reading: Reading, after: Place, until: Ms) -> list[tuple[Place, Job]]:
+    page = reading.waiting(channel, after, SWEPT)
     return [(place, Job(request, place.step, place.not_after)) for place, request in page if place.not_after < until]

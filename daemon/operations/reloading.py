@@ -63,10 +63,10 @@ class Reloader:
         if self.calls is None:
             return Reloaded((), tuple(restart), tuple(mistakes))
         found = await asyncio.to_thread(loaded, self.running)
-        self.calls.prompts = found.or_else(self.calls.prompts)
-        log_prompts(self.running, self.calls.prompts)
+        self.calls.speaker.prompts = found.or_else(self.calls.speaker.prompts)
+        log_prompts(self.running, self.calls.speaker.prompts)
         mistakes += [mistake for broken in found.broken.values() for mistake in broken]
-        return Reloaded(tuple(self.calls.prompts.locales), tuple(restart), tuple(mistakes))
+        return Reloaded(tuple(self.calls.speaker.prompts.locales), tuple(restart), tuple(mistakes))
 
 
 def changed(running: Config, on_disk: Config) -> Iterator[str]:

@@ -17,7 +17,7 @@ from daemon.core.backlog import Backlog, FreeModem, QueuedMessage
 from daemon.core.commands import Begin, Decision, GiveUp
 from daemon.core.holds import Holds
 from daemon.core.milliseconds import in_seconds, seconds
-from daemon.core.model import Verdict
+from daemon.core.model import Channel, Verdict
 from daemon.core.overload import Load, Overload
 from daemon.engine import Engine, Job
 from daemon.lanes.news import DEFECT, queued_at
@@ -65,7 +65,7 @@ class SmsLane:
         self._overloaded = False
         self._least_life = seconds(least_life_s)
         self._backlog: Backlog[Job] = Backlog(engine.clock.real_s(self._least_life), self._holds)
-        self._window = Window(engine, self._backlog, self._insert, self._dispatch)
+        self._window = Window(engine, Channel.SMS, self._backlog, self._insert, self._dispatch)
         self._lengths = Lengths(text)
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None

@@ -1,5 +1,6 @@
 """The lane of calls: one queue in front of a trunk that carries many calls at a time."""
 
-from daemon.lanes.voice.lane import Manner, VoiceLane
+from daemon.lanes.voice.lane import VoiceLane
+from daemon.lanes.voice.speaking import Manner
 
 __all__ = ["Manner", "VoiceLane"]

@@ -39,7 +39,7 @@ class Lane:
         self.backlog: Backlog[Job] = Backlog(0, Holds())
         self.late: list[int] = []
         self.alive_from = s(10)
-        self.window = Window(self.engine, self.backlog, self._insert, lambda: None)
+        self.window = Window(self.engine, Channel.SMS, self.backlog, self._insert, lambda: None)
 
     def _insert(self, job: Job) -> None:
         number = int(job.request_id, 16)
