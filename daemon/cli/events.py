@@ -10,7 +10,7 @@ import click
 from daemon.cli.context import Context, json_flag, pass_context, tell
 from daemon.cli.localtime import clock_of, local
 from daemon.cli.screen import wrapped
-from daemon.cli.wording import OF_A_DELIVERY, OF_A_REQUEST, words
+from daemon.operations.wording import OF_A_DELIVERY, OF_A_REQUEST, words
 
 ID = 32  # characters
 BEFORE = 8 + 2 + ID + 2  # columns in front of the words

@@ -9,8 +9,8 @@ import click
 
 from daemon.cli.commands import SAID_NO, Commands
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
-from daemon.cli.wording import words
 from daemon.client.connection import HttpProblem, Unreachable
+from daemon.operations.wording import words
 from daemon.resources import DEFAULT_SOCKET
 from daemon.version import VERSION
 

@@ -6,7 +6,7 @@ import click
 
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
-from daemon.cli.wording import bars
+from daemon.operations.wording import bars
 
 COLUMNS = ("name", "state", "operator", "signal", "queue", "today", "last_error")
 FLEXIBLE = ("name", "operator", "last_error")

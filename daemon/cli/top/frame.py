@@ -8,7 +8,7 @@ from typing import NamedTuple
 from daemon.cli.screen import fit, width_of, wrapped
 from daemon.cli.top.seen import Modem, Queue, Seen, State
 from daemon.cli.top.view import Sort, View
-from daemon.cli.wording import bars, span
+from daemon.operations.wording import bars, span
 
 AT_WORK = ("ready", "starting")
 WIDE, MIDDLE = 70, 60  # columns from which ids and whole sentences have room

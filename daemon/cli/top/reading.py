@@ -8,9 +8,9 @@ from typing import Any
 
 from daemon.cli.localtime import clock_of, now_text
 from daemon.cli.top.seen import Happened, Modem, Queue, Seen, State, UnderWay
-from daemon.cli.wording import words
 from daemon.client.connection import Client, HttpProblem, Unreachable
 from daemon.ids import masked
+from daemon.operations.wording import words
 
 LAST = 50  # lines of history
 NUMBER = re.compile(r"\d{7,15}")  # E.164 has 15 digits at the most

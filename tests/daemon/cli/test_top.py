@@ -26,7 +26,7 @@ from daemon.cli.top.frame import Size, Style, frame, once, shares
 from daemon.cli.top.reading import happened_in, state_of
 from daemon.cli.top.seen import Happened, Modem, Queue, Seen, State, UnderWay
 from daemon.cli.top.view import Sort, View, pressed
-from daemon.cli.wording import bars, span, words
+from daemon.operations.wording import bars, span, words
 from tests.gateway import Gateway, modem_section
 
 ID = "01a224591a357c668fbd5ef12df9c584"
