@@ -9,6 +9,9 @@ How calls are made (how long it rings, how many at a time) is configured for the
 Two names in the `Options` of a voice driver have a meaning, if they are there: an empty `state_file` is replaced by a
 path beside the database, where the driver may write; `room_for(calls)` yields a `Fault` if so many at a time cannot be.
 
+An SMS driver may have a third name, `survey(port)`, by which `pinwheel setup` looks for modems: what answers at a
+serial port, as a `drivers.survey.Survey`. It takes SURVEY_S at most, changes nothing that lasts, and raises nothing.
+
 Rules. A driver knows nothing of requests, queues or PINs. It never blocks its caller: work is answered through
 a future, news through the listener. It may call the listener, `progress` and a future's callbacks on any thread, and
 holds no lock meanwhile: they may call the driver. A device that is missing or broken is a state, not an exception: the
@@ -304,6 +307,7 @@ class TrunkStatus:
     """A snapshot for operators. registered: None where the trunk needs no registration.
 
     alive: False while the driver itself does not work, whatever the trunk does. reason: as of a ModemStatus.
+    heard: the server has answered something.
     """
 
     state: DeviceState
@@ -313,6 +317,7 @@ class TrunkStatus:
     calls: int = 0
     alive: bool = True
     reason: Reason = Reason.NONE
+    heard: bool = False
 
 
 class CallHandle(Protocol):

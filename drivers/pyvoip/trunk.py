@@ -138,7 +138,12 @@ class Trunk:
     def _keep_alive(self, now: float) -> None:
         assert self.agent is not None
         pause_s = self._options.keepalive_seconds
-        if pause_s and not self._closing and (now >= self._probe_at or self.agent.silent) and not self.agent.probing:
+        if (
+            pause_s
+            and not self._closing
+            and (now >= self._probe_at or self.agent.answers is False)
+            and not self.agent.probing
+        ):
             self.agent.probe(now)
             self._probe_at = now + pause_s
 

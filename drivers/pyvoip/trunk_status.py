@@ -29,7 +29,8 @@ def trunk_status(agent: UserAgent | None, way: Way, *, registers: bool) -> Trunk
     """Without the calls. agent: None as long as there is no way to a server."""
     state, detail, reason = _state(agent, way)
     registered = agent is not None and agent.registration is not None and agent.registration.registered
-    return TrunkStatus(state, detail, way.server, registered if registers else None, reason=reason)
+    heard = agent is not None and bool(agent.answers)
+    return TrunkStatus(state, detail, way.server, registered if registers else None, reason=reason, heard=heard)
 
 
 def _state(agent: UserAgent | None, way: Way) -> tuple[DeviceState, str, Reason]:
@@ -42,7 +43,7 @@ def _state(agent: UserAgent | None, way: Way) -> tuple[DeviceState, str, Reason]
         return _registration_state(agent.registration)
     if not way.connected:
         return DeviceState.WAITING, f"not connected: {way.problem or 'connecting'}", Reason.NONE
-    if agent.silent:
+    if agent.answers is False:
         return DeviceState.WAITING, f"no answer from {way.server} to OPTIONS", Reason.SILENT
     return DeviceState.READY, "", Reason.NONE
 

@@ -69,9 +69,9 @@ class UserAgent:
         return self._client.seen_at
 
     @property
-    def silent(self) -> bool:
-        """The last probe was not answered."""
-        return self._client.silent
+    def answers(self) -> bool | None:
+        """Whether the last probe was answered; None before the first response of any kind."""
+        return self._client.answers
 
     @property
     def probing(self) -> bool:

@@ -23,7 +23,7 @@ from drivers.sip.uri import via_from
 
 @dataclass(slots=True)
 class UserAgentClient:
-    """suspect: called when no server answers an INVITE. silent: the last probe was not answered.
+    """suspect: called when no server answers an INVITE. answers: the last probe was answered; None before any response.
 
     seen_at: our address as the last response shows it (received, rport; RFC 3581 4), or "".
     """
@@ -32,7 +32,7 @@ class UserAgentClient:
     requests: Requests
     sessions: SessionTimers
     suspect: Callable[[float], None]
-    silent: bool = False
+    answers: bool | None = None
     seen_at: str = ""
 
     # --- sending ---
@@ -109,7 +109,7 @@ class UserAgentClient:
         elif isinstance(owner, OutgoingCall) and pending.refreshes:
             self.send_all(owner.abandon("no response to the session refresh"), owner, now)
         elif sent.request.method == "OPTIONS":
-            self.silent = True
+            self.answers = False
 
     def on_lost(self, pending: Pending, why: str, now: float) -> None:
         """The connection that carried a request is gone. What ends a call is sent again over the next one."""
@@ -146,7 +146,7 @@ class UserAgentClient:
 
     def take(self, pending: Pending, response: Message, now: float) -> None:
         """A response to a request of ours."""
-        self.silent, self.seen_at = False, seen_at(response) or self.seen_at
+        self.answers, self.seen_at = True, seen_at(response) or self.seen_at
         sent, owner = pending.transaction, pending.owner
         news = sent.receive(response.status, now)
         if sent.invite and response.status >= 300:

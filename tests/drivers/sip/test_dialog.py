@@ -752,13 +752,13 @@ def test_a_probe_that_nobody_answers_goes_to_the_next_server_the_next_time() -> 
     assert ours.probing
     for second in range(1, 33):
         ours.poll(float(second))
-    assert (ours.silent, ours.probing, ours.servers.first) == (True, False, SECOND)
+    assert (ours.answers, ours.probing, ours.servers.first) == (False, False, SECOND)
     sent(ours)
     ours.probe(33.0)
     ((probe, where),) = sent(ours)
     assert where == SECOND
     ours.receive(reply(probe, 404), SECOND, 33.1)
-    assert not ours.silent
+    assert ours.answers
 
 
 def test_a_registrar_that_nobody_hears_is_asked_at_the_next_server() -> None:
