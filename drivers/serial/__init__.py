@@ -9,8 +9,9 @@ from drivers.serial.options import Options
 
 if TYPE_CHECKING:
     from drivers.serial.driver import Driver
+    from drivers.serial.look import survey
 
-__all__ = ["Driver", "Options"]
+__all__ = ["Driver", "Options", "survey"]
 
 
 def __getattr__(name: str) -> object:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> object:
         from drivers.serial.driver import Driver
 
         return Driver
+    if name == "survey":
+        from drivers.serial.look import survey
+
+        return survey
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
