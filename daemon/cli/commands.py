@@ -24,6 +24,7 @@ PLACES: Mapping[str, str] = {
     "modems": "daemon.cli.modems",
     "prompts": "daemon.cli.prompts.group",
     "restore": "daemon.cli.backup",
+    "setup": "daemon.cli.setup",
     "store": "daemon.cli.store",
     "top": "daemon.cli.top.command",
 }

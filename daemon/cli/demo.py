@@ -20,7 +20,7 @@ import click
 
 from daemon.client.connection import Client, Unreachable
 from daemon.prompts.library import PromptLibrary, shipped_prompts
-from drivers.simulated.listening import clips_in, spoken_pins
+from drivers.simulated.listening import FoundClip, clips_in, spoken_pins
 
 NUMBER = "+447700900123"  # Ofcom keeps 07700 900000-900999 for drama: nobody has it
 BRAND = "Acme"
@@ -212,8 +212,7 @@ def _walk(client: Client, devices: Devices) -> None:
 
 def _listen(wav: Path) -> str:
     """Print what the callee heard, by the recording alone; returns the PIN in it."""
-    clips = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
-    found = clips_in(wav, clips)
+    found = _clips_heard(wav)
     pins = spoken_pins(found)
     say(f"   recorded {wav}")
     say("   heard: " + " ".join(item.name.removeprefix("digit_") for item in found))
@@ -221,6 +220,15 @@ def _listen(wav: Path) -> str:
         raise DemoFailed(f"the recording does not hold a PIN twice: {pins}")
     say(f"   the PIN, twice: {' '.join(pins[0])}")
     return pins[0]
+
+
+def pins_heard(wav: Path) -> list[str]:
+    """The codes that a recorded call speaks, each time it does."""
+    return spoken_pins(_clips_heard(wav))
+
+
+def _clips_heard(wav: Path) -> list[FoundClip]:
+    return clips_in(wav, PromptLibrary.open([shipped_prompts()]).clips["en-us"])
 
 
 def _record(found: dict[str, Any]) -> None:

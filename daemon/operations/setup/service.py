@@ -1,0 +1,96 @@
+"""The daemon beside setup: it may hold a port that is to be tried, and starts again at the end."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from daemon.client.connection import Client, HttpProblem, Unreachable
+from daemon.operations.host.units import systemd_runs
+from daemon.operations.setup.model import Outcome
+from daemon.resources import DEFAULT_CONFIG
+
+UDEV = (
+    ("udevadm", "control", "--reload"),
+    ("udevadm", "trigger", "--action=change", "--subsystem-match=usb", "--subsystem-match=tty"),
+    ("udevadm", "settle", "--timeout=10"),
+)
+UNITS = (
+    ("systemctl", "enable", "pinwheel.socket", "pinwheel.service"),
+    ("systemctl", "restart", "pinwheel.socket", "pinwheel.service"),
+)
+LIMIT_S = 60.0
+READY_S = 90.0
+LOOK_S = 0.5
+LOG = "journalctl -u pinwheel -n 30"
+
+
+class Service:
+    """The daemon at a socket."""
+
+    def __init__(self, client: Client, config: Path, root: Path) -> None:
+        self._client, self._config, self._root = client, config, root
+        self._drained: list[str] = []
+
+    def ports(self) -> Mapping[str, str]:
+        """The ports that it has open, by modem; none where it does not run, or does not answer us."""
+        with contextlib.suppress(Unreachable, HttpProblem):
+            modems = self._client.get("/v1/modems")["modems"]
+            return {modem["name"]: modem["port"] for modem in modems if modem["port"] and modem["state"] != "drained"}
+        return {}
+
+    def free(self, modem: str) -> Outcome:
+        """Have it close the port of a modem, and go on with all others."""
+        try:
+            self._client.post(f"/v1/modems/{modem}/drain", timeout_s=LIMIT_S)
+        except (Unreachable, HttpProblem) as exc:
+            return Outcome(False, (f"pinwheeld does not let go of {modem}: {exc}",), ("systemctl stop pinwheel",))
+        self._drained.append(modem)
+        return Outcome(True, (f"pinwheeld runs; it has closed the port of {modem} until setup ends",))
+
+    def give_back(self) -> None:
+        """The modems that it closed for us; one that has started again has them already."""
+        drained, self._drained = self._drained, []
+        for modem in drained:
+            with contextlib.suppress(Unreachable, HttpProblem):
+                self._client.post(f"/v1/modems/{modem}/resume", timeout_s=LIMIT_S)
+
+    def start(self, *, rules: bool) -> Outcome:
+        """Apply the udev rules, check the configuration as the service's user, (re)start it, wait until it can send."""
+        ours = self._root == Path("/") and self._config == DEFAULT_CONFIG and systemd_runs()
+        wrong = next(filter(None, (_run(command) for command in UDEV if rules and ours)), "")
+        check = (sys.executable, "-P", "-m", "daemon.main", "--check-config", "--config", str(self._config))
+        wrong = wrong or _run(check)
+        if wrong:
+            return Outcome(False, tuple(wrong.splitlines()), ("correct that, then try again",))
+        if not ours:
+            return Outcome(True, (f"now start it: pinwheeld --config {self._config}",))
+        wrong = next(filter(None, map(_run, UNITS)), "")
+        if wrong:
+            return Outcome(False, tuple(wrong.splitlines()), (LOG,))
+        self._drained.clear()
+        return self._ready()
+
+    def _ready(self) -> Outcome:
+        end, why = time.monotonic() + READY_S, "it does not answer"
+        while time.monotonic() < end:
+            with contextlib.suppress(Unreachable, HttpProblem):
+                status = self._client.get("/v1/status")
+                if status["health"] == "ok" and not status["reasons"]:
+                    return Outcome(True, ("pinwheeld runs, and its devices are ready",))
+                why = "; ".join(status["reasons"])
+            time.sleep(LOOK_S)
+        return Outcome(False, (f"pinwheeld does not work yet: {why}",), (LOG,))
+
+
+def _run(command: Sequence[str]) -> str:
+    """What went wrong, or ""."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return f"{' '.join(command)}: {getattr(exc, 'strerror', None) or 'it does not end'}"
+    if done.returncode == 0:
+        return ""
+    return (done.stderr or done.stdout).strip() or f"{' '.join(command)} ended with {done.returncode}"
