@@ -83,7 +83,7 @@ def _more_gids(sock: socket.socket) -> frozenset[int]:
 
 def on_socket(http: HttpRequest) -> bool:
     """Whether a request came over the Unix socket."""
-    return PEER in http.scope.get("extensions", {})
+    return http.scope.get("extensions", {}).get(PEER) is not None
 
 
 class _Rejected(Exception):

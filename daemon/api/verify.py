@@ -172,9 +172,9 @@ def admit(security: Security, number: "PhoneNumber", region: str | None) -> None
     region: of the number.
     """
     digits = e164(number)
-    if any(digits.startswith(prefix) for prefix in security.deny_prefixes):
+    if digits.startswith(tuple(security.deny_prefixes)):
         raise Mistake(v1.DENIED)
-    allowed = any(digits.startswith(prefix) for prefix in security.allow_prefixes)
+    allowed = digits.startswith(tuple(security.allow_prefixes))
     if security.allow_prefixes and not allowed:
         raise Mistake(v1.UNSUPPORTED)
     if not allowed and costly(number, region):

@@ -201,6 +201,26 @@ def test_a_client_that_never_reads_does_not_hold_up_the_others(gateway: Gateway)
         assert time.monotonic() - started < 5
 
 
+def search(method: str = "GET", more: str = "") -> bytes:
+    return f"{method} /verify/search/json?request_id=none HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode()
+
+
+def test_an_answer_comes_in_one_piece(gateway: Gateway) -> None:
+    """There used to be two writes of each, its head and its body: the client was woken twice."""
+    with connected(gateway) as sock:
+        sock.settimeout(10)
+        sock.sendall(search())
+        head, _, body = sock.recv(65536).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
+        assert f"content-length: {len(body)}".encode() in head.split(b"\r\n")
+        assert json.loads(body)["status"] == "101"
+        sock.sendall(search("HEAD"))
+        assert sock.recv(65536).endswith(head[head.index(b"content-length") :] + b"\r\n\r\n")
+        sock.sendall(search() + search(more="Connection: close\r\n"))
+        answers = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert (answers.count(body), answers.count(b"connection: close\r\n")) == (2, 1)
+
+
 def test_two_hundred_idle_connections_are_no_burden(gateway: Gateway) -> None:
     idle = [connected(gateway) for _ in range(200)]
     try:
