@@ -23,6 +23,7 @@ PLACES: Mapping[str, str] = {
     "key": "daemon.cli.key",
     "modems": "daemon.cli.modems",
     "prompts": "daemon.cli.prompts.group",
+    "report": "daemon.cli.report",
     "restore": "daemon.cli.backup",
     "setup": "daemon.cli.setup",
     "store": "daemon.cli.store",

@@ -1,7 +1,8 @@
 """For the commands that need no daemon: --config, and what is said of a database that cannot be used."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from daemon.resources import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
     from daemon.config import Config
+    from daemon.store.contract import Reading
 
 
 def _loaded(_: click.Context, __: click.Parameter, path: Path | None) -> "Config":
@@ -40,3 +42,19 @@ def unusable(exc: Exception) -> click.ClickException:
     """Why a command cannot do its work on the database; with the remedy, where a daemon has it."""
     stop = "; first: systemctl stop pinwheel" if "another pinwheeld" in str(exc) else ""
     return click.ClickException(f"{exc}{stop}")
+
+
+@contextmanager
+def read_only(config: "Config") -> "Iterator[Reading]":
+    """The database, which stays as it is. Raises StoreUnusable or OSError."""
+    from daemon.store.opening import database_of
+
+    if config.store.path is None:
+        with closing(database_of(config.store).reader()) as reading:
+            yield reading
+        return
+    from daemon.store.sqlite.backup import as_it_is
+    from daemon.store.sqlite.reading import SqliteReading
+
+    with as_it_is(config.store.path) as db:
+        yield SqliteReading(db)

@@ -5,14 +5,15 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from daemon.cli.configured import configuration_option, unusable
+from daemon.cli.configured import configuration_option, read_only, unusable
 from daemon.cli.context import Context, json_flag, pass_context
+from daemon.cli.files import spreadsheet_cell
 from daemon.cli.progress import Rows
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def export(context: Context, file: Path, days: int | None, number: str, numbers:
     since = seconds(time.time() - days * DAY_S) if days is not None else seconds(0)
     wanted = Wanted(since, number, in_full=numbers)
     try:
-        with _read(config) as reading, _replaced(file) as out:
+        with read_only(config) as reading, _replaced(file) as out:
             count = (_csv if file.suffix == ".csv" else _jsonl)(reading, wanted, out)
     except StoreUnusable as exc:
         raise unusable(exc) from exc
@@ -79,14 +80,11 @@ def _csv(reading: "Reading", wanted: "Wanted", out: TextIO) -> int:
     table.writeheader()
     with Rows() as progress:
         for request in requests(reading, wanted, progress.read):
-            table.writerows({name: _cell(value) for name, value in line.items()} for line in lines(request, wanted))
+            table.writerows(
+                {name: spreadsheet_cell(value) for name, value in line.items()} for line in lines(request, wanted)
+            )
             count += 1
     return count
-
-
-def _cell(value: object) -> object:
-    """A text that a spreadsheet cannot take for a formula: what a network or a client wrote stays a text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _jsonl(reading: "Reading", wanted: "Wanted", out: TextIO) -> int:
@@ -98,22 +96,6 @@ def _jsonl(reading: "Reading", wanted: "Wanted", out: TextIO) -> int:
             out.write(json.dumps(document(reading, request, wanted), ensure_ascii=False) + "\n")
             count += 1
     return count
-
-
-@contextmanager
-def _read(config: "Config") -> "Iterator[Reading]":
-    """The database, which stays as it is. Raises StoreUnusable or OSError."""
-    from daemon.store.opening import database_of
-
-    if config.store.path is None:
-        with closing(database_of(config.store).reader()) as reading:
-            yield reading
-        return
-    from daemon.store.sqlite.backup import as_it_is
-    from daemon.store.sqlite.reading import SqliteReading
-
-    with as_it_is(config.store.path) as db:
-        yield SqliteReading(db)
 
 
 @contextmanager
