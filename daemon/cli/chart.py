@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from daemon.cli.wording import CHANNELS
 from daemon.operations.report import Account, Figures
+from daemon.operations.wording import CHANNELS
 
 ENDED, VERIFIED, LINE = "#b9c7d8", "#1f4e79", "#333333"
 TOP, LABEL = 12, 22  # bars; characters of a name

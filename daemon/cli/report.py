@@ -18,7 +18,7 @@ from daemon.cli.configured import configuration_option, read_only, unusable
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
 from daemon.cli.files import spreadsheet_cell
 from daemon.cli.progress import Rows
-from daemon.cli.wording import CHANNELS, span
+from daemon.operations.wording import CHANNELS, span
 from daemon.resources import how_to_install
 
 if TYPE_CHECKING:
