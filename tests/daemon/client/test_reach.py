@@ -158,6 +158,7 @@ def test_asking_the_daemon_loads_no_part_of_it(tmp_path: Path) -> None:
         "daemon.cli.context",
         "daemon.cli.main",
         "daemon.cli.screen",
+        "daemon.operations",
         "daemon.operations.wording",
         "daemon.client",
         "daemon.client.connection",
