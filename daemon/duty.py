@@ -68,7 +68,7 @@ class Daemon:
             lane.open()
         self.engine.recover()
         reloader = Reloader(self.path, self.config, self.calls)
-        health = Health(Snapshots(self.engine, self.sms, self.calls))
+        health = Health(Snapshots(self.engine, self.sms, self.calls), self.config)
         app = application(self.config, self.engine, health, stopping, reloader, self.retaining)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         looks = (_reloads(reloader, hangup), _look_after(inherited))

@@ -37,6 +37,7 @@ STANDARD |= {
     "json",
     "math",
     "re",
+    "shlex",
     "string",
     "struct",
     "typing",

@@ -44,6 +44,7 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/verify/control/json", BOTH, Role.VERIFY, answered(Verify.control)),
     ("/verify/{rest:path}", BOTH, Role.OPEN, not_yet),
     ("/v1/status", GET, Role.OPERATE, operator.status),
+    ("/v1/doctor", GET, Role.OPERATE, operator.doctor),
     ("/v1/requests", GET, Role.OPERATE, operator.requests),
     ("/v1/requests/{request_id}", GET, Role.OPERATE, operator.request),
     ("/v1/modems", GET, Role.OPERATE, modems.modems),
@@ -91,7 +92,7 @@ def application(
     app.state.reloader = reloader
     app.state.retaining = retaining
     app.state.streams = set()
-    app.state.metrics = Metrics(health.snapshots, config.workflows, config.store.path)
+    app.state.metrics = Metrics(health, config.workflows, config.store.path)
     app.state.access = Access(config.api, config.account, config.operator)
     rate = config.security.requests_per_second
     app.state.verify = Verify(engine, config.security, config.workflows, config.channels, Buckets(rate, rate))

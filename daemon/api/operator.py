@@ -1,4 +1,4 @@
-"""The operator's routes: /v1/status, /v1/requests, /v1/voice, /v1/events, /metrics, /healthz."""
+"""The operator's routes: /v1/status, /v1/doctor, /v1/requests, /v1/voice, /v1/events, /metrics, /healthz."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
 from daemon.operations import status as status_of
+from daemon.operations.doctor.inside import listed
 from daemon.operations.metrics import CONTENT_TYPE, Metrics
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
@@ -37,10 +38,16 @@ async def healthz(call: Call) -> Response:
     gives credentials here, they are left out: they name modems and servers.
     """
     health: Health = call.http.app.state.health
-    now = health.snapshots.take()
-    trouble, reasons = status_of.trouble(now), status_of.reasons(now) if on_socket(call.http) else []
+    found = health.examined()
+    trouble, reasons = found.health, found.reasons if on_socket(call.http) else []
     answer = {"status": trouble or "ok", "reasons": reasons}
     return JSONResponse(answer | {"detail": "; ".join([trouble, *reasons])}, 503) if trouble else JSONResponse(answer)
+
+
+async def doctor(call: Call) -> Response:
+    """What the daemon judges of itself, a verdict for each check and device; for `pinwheel doctor`."""
+    health: Health = call.http.app.state.health
+    return JSONResponse({"checks": listed((await health.examined_around()).results)})
 
 
 async def status(call: Call) -> Response:

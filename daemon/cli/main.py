@@ -227,6 +227,8 @@ def _status(report: dict[str, Any]) -> None:
     click.echo(f"health    {report.get('health', 'unknown: the daemon is older than this command')}")
     for reason in report.get("reasons", ()):
         tell(f"reason    {reason}")
+    for problem in report.get("problems", ()):
+        _problem(problem, report["reasons"])
     click.echo(f"store     {report['store']}")
     counts = ", ".join(f"{count} {status.lower()}" for status, count in report["requests"].items())
     click.echo(f"requests  {counts or 'none yet'}")
@@ -240,6 +242,13 @@ def _status(report: dict[str, Any]) -> None:
     if report["modems"]:
         overload = f", {report['overload']}" if report["overload"] else ""
         click.echo(f"messages  {report['modems'][0]['queue']} waiting{overload}")
+
+
+def _problem(problem: dict[str, str], reasons: list[str]) -> None:
+    """Those that are no reason yet."""
+    said = f"{problem['text']}: {problem['remedy']}" if problem["remedy"] else problem["text"]
+    if said not in reasons:
+        tell(f"{problem['severity']:9} {said}")
 
 
 def _voice(voice: dict[str, Any]) -> str:

@@ -11,7 +11,6 @@ from daemon.core.model import Channel, Status
 from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
 from daemon.operations import processes
 from daemon.operations.figures import Figures
-from daemon.operations.status import reasons, trouble
 from daemon.operations.tally import Histogram
 from daemon.version import VERSION
 from drivers import CallOutcome, DeviceState
@@ -113,9 +112,8 @@ def _of_the_trunk(voice: VoiceSnapshot) -> Iterator[Metric]:
 
 
 def _of_the_daemon(figures: Figures) -> Iterator[Metric]:
-    severity, problems = "error" if trouble(figures.now) else "warning", len(reasons(figures.now))
-    by_severity = [((each,), float(problems * (each == severity))) for each in ("error", "warning")]
-    yield _gauge("health_problems", "What does not work: pinwheel status says what.", ["severity"], by_severity)
+    problems = _one(figures.problems)
+    yield _gauge("health_problems", "What does not work: pinwheel doctor says what.", ["severity"], problems)
     yield _gauge("store_broken", "Whether the last write to the database failed.", [], [((), figures.now.broken)])
     for name, path in figures.files.items():
         size = path.stat().st_size if path.exists() else 0

@@ -1,5 +1,6 @@
 """What /metrics is made of, taken at one moment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,13 @@ from daemon.operations.tally import Counts
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that the text is made of. requests: by status, none where the database does not say."""
+    """All that the text is made of. requests: by status, none where the database does not say.
+
+    problems: how many checks have failed, by severity.
+    """
 
     now: Snapshot
     requests: dict[str, int]
     counts: Counts
     files: dict[str, Path]
+    problems: Mapping[str, int]

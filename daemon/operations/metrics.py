@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daemon.operations.figures import Figures
-from daemon.operations.snapshots import Snapshots
+from daemon.operations.status import Health
 from daemon.operations.tally import Tally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -19,8 +19,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """For the event loop's thread. database: its file, where it is SQLite."""
 
-    def __init__(self, snapshots: Snapshots, workflows: Iterable[int], database: Path | None) -> None:
-        self._snapshots = snapshots
+    def __init__(self, health: Health, workflows: Iterable[int], database: Path | None) -> None:
+        self._health, snapshots = health, health.snapshots
         slots = snapshots.sms.pool.slots if snapshots.sms is not None else ()
         self._tally = Tally(tuple(workflows), [slot.name for slot in slots])
         self._files = {}
@@ -29,8 +29,10 @@ class Metrics:
         snapshots.engine.watchers.append(self._tally.see)
 
     async def text(self) -> bytes:
-        requests = await self._snapshots.requests()
-        figures = Figures(self._snapshots.take(), requests, self._tally.counts(), self._files)
+        requests = await self._health.snapshots.requests()
+        found = await self._health.examined_around()
+        now, counts = self._health.snapshots.take(), self._tally.counts()
+        figures = Figures(now, requests, counts, self._files, found.by_severity())
         return await asyncio.to_thread(written, figures)
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.clock import zoned_text
+from daemon.config import Config
 from daemon.core.model import Channel
 from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
+from daemon.operations.doctor.inside import Examination, examined, examined_around
 from daemon.operations.recent import Recent
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.version import VERSION
 from drivers import DeviceState
-
-AT_WORK = (DeviceState.READY, DeviceState.STARTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Health:
     """What an operator asks of the daemon, from its snapshots."""
 
     snapshots: Snapshots
+    config: Config
     started: float = field(default_factory=time.monotonic)
     recent: Recent = field(default_factory=Recent)
 
@@ -32,6 +33,7 @@ class Health:
         engine = self.snapshots.engine
         requests = await self.snapshots.requests()
         now = self.snapshots.take()
+        found = await examined_around(now, self.config)
         return {
             "version": VERSION,
             "pid": os.getpid(),
@@ -39,8 +41,9 @@ class Health:
             "now": zoned_text(now.at),
             "clock_speed": engine.clock.speed,
             "clock_stepped_s": round(engine.clock.step_s(), 1),
-            "health": trouble(now) or "ok",
-            "reasons": reasons(now),
+            "health": found.health or "ok",
+            "reasons": found.reasons,
+            "problems": found.problems(),
             "store": "the last write failed" if now.broken else "ok",
             "requests": requests,
             "per_minute": self.recent.per_minute(now.at)._asdict(),
@@ -50,45 +53,13 @@ class Health:
             "voice": voice(now.voice),
         }
 
+    def examined(self) -> Examination:
+        """At once, from memory."""
+        return examined(self.snapshots.take())
 
-def trouble(now: Snapshot) -> str:
-    """Why the daemon cannot do its work, in a few words; "" where it can. `reasons` has the details."""
-    if now.broken:
-        return "the database cannot be written"
-    if now.voice is not None and not now.voice.status.alive:
-        return "voice is dead"
-    return "" if "" in _troubles(now) else "nothing can be sent"
-
-
-def reasons(now: Snapshot) -> list[str]:
-    """What does not work, in a line each; why nothing can be sent, where that is so."""
-    if now.sms is None and now.voice is None:
-        return ["the configuration has no [[modem]], and [voice] driver is none"]
-    return [each for each in _troubles(now) if each]
-
-
-def _troubles(now: Snapshot) -> list[str]:
-    """Of each device: why it sends nothing, or ""."""
-    of_modems = [_modem_trouble(modem) for modem in now.sms.modems] if now.sms is not None else []
-    return of_modems + ([_voice_trouble(now.voice)] if now.voice is not None else [])
-
-
-def _modem_trouble(modem: ModemSnapshot) -> str:
-    """Why the modem sends nothing now, or ""."""
-    status = modem.status
-    if modem.duty is not Duty.WORKING:
-        return f"modem {modem.name} is {modem.duty}: pinwheel modems resume {modem.name}"
-    if status.state not in AT_WORK:
-        return f"modem {modem.name} is {status.state}" + (f": {status.detail}" if status.detail else "")
-    return f"modem {modem.name} has reached its limit: {modem.full}" if modem.full else ""
-
-
-def _voice_trouble(voice: VoiceSnapshot) -> str:
-    """Why no call is made now, or ""."""
-    status = voice.status
-    if status.state not in AT_WORK:
-        return status.detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {status.detail}"
-    return "" if voice.locales else "voice has no prompts: pinwheel prompts check"
+    async def examined_around(self) -> Examination:
+        """With the files around."""
+        return await examined_around(self.snapshots.take(), self.config)
 
 
 def queues(now: Snapshot) -> dict[str, dict[str, float]]:

@@ -3,30 +3,13 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.operations.host.values import Holders, Process
+
+__all__ = ["Holders", "Process", "holders", "processes", "unit_of"]
+
 UNITS = (".service", ".scope", ".socket")
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """unit: of systemd, that started it, "" for none. name: as the kernel has it, 15 characters (proc(5), comm)."""
-
-    pid: int
-    name: str
-    unit: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name} (pid {self.pid}{f', {self.unit}' if self.unit else ''})"
-
-
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """Who has a device open. complete: False where processes of others may not be looked into: be root."""
-
-    found: tuple[Process, ...]
-    complete: bool = True
 
 
 def processes(root: Path = Path("/")) -> tuple[Process, ...]:

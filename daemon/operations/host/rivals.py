@@ -1,9 +1,8 @@
-"""Programs that take a modem's ports, and sticks that have none yet. Tables."""
+"""Programs that take a modem's ports, and sticks that have none yet. Tables. Pure."""
 
 from collections.abc import Iterable
 
-from daemon.operations.host.programs import Process
-from daemon.operations.host.ttys import Usb
+from daemon.operations.host.values import Process, Usb
 
 RIVALS = {
     "ModemManager": "ModemManager",

@@ -9,61 +9,16 @@ import glob
 import grp
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
+
+from daemon.operations.host.values import SerialPort, Usb
+
+__all__ = ["SerialPort", "Usb", "fitting", "usb_devices", "usb_ports"]
 
 BY_ID = "dev/serial/by-id"
 USB_MAJOR = 189  # of /dev/bus/usb (Documentation/admin-guide/devices.txt)
 NAMES = ("ttyUSB", "ttyACM")  # of USB serial ports
-
-
-@dataclass(frozen=True, slots=True)
-class Usb:
-    """A USB device. vendor, product: hexadecimal, as lsusb prints them; folder: in sysfs.
-
-    classes: bInterfaceClass of its interfaces; control: of power management, "auto" may suspend it.
-    """
-
-    vendor: str
-    product: str
-    name: str = ""
-    serial: str = ""
-    folder: str = ""
-    classes: frozenset[str] = frozenset()
-    control: str = ""
-
-    @property
-    def ids(self) -> str:
-        return f"{self.vendor}:{self.product}"
-
-
-@dataclass(frozen=True, slots=True)
-class SerialPort:
-    """name: as it was asked for; device: the kernel's, as "ttyUSB2"; number: st_rdev; group: whose name may open it.
-
-    by_id: its stable names; interface: bInterfaceNumber of its USB interface; properties: what udev has decided of it
-    and of its USB device. is_tty: False of what is no character device.
-    """
-
-    name: str
-    device: str
-    number: int
-    group: str
-    mode: int
-    by_id: tuple[str, ...] = ()
-    usb: Usb | None = None
-    interface: str = ""
-    properties: Mapping[str, str] = field(default_factory=dict)
-    is_tty: bool = True
-
-    @property
-    def left_alone(self) -> bool:
-        """ModemManager does not touch it (its udev rules: ID_MM_PORT_IGNORE, ID_MM_DEVICE_IGNORE)."""
-        return any(self.properties.get(each, "0") not in ("", "0") for each in IGNORED)
-
-
-IGNORED = ("ID_MM_PORT_IGNORE", "ID_MM_DEVICE_IGNORE", "ID_MM_TTY_BLACKLIST")
 
 
 def fitting(pattern: str, root: Path = Path("/")) -> tuple[SerialPort, ...]:

@@ -3,27 +3,14 @@
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from daemon.operations.host.values import Unit
+
+__all__ = ["Unit", "read", "systemd_runs", "unit"]
 
 ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload", "Result", "MainPID")
 LIMIT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """As `systemctl show` prints it."""
-
-    name: str
-    loaded: bool
-    active: str
-    detail: str = ""
-    enabled: str = ""
-    restarts: int = 0
-    reload_due: bool = False
-    result: str = ""
-    pid: int = 0
-    watchdog: bool = True
 
 
 def systemd_runs(root: Path = Path("/")) -> bool:

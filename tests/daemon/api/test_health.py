@@ -59,6 +59,8 @@ def test_one_way_to_send_is_enough_and_what_else_fails_is_told(tmp_path: Path) -
             assert gateway.health()["code"] == 200
             assert status(gateway)[0] == 0
             assert "health    ok" in status(gateway)[1]
+            (problem,) = (each for each in gateway.client.get("/v1/status")["problems"] if each["subject"] == "sim2")
+            assert (problem["code"], problem["severity"]) == ("modem-port", "error")
             pause = CliRunner().invoke(main, ["--socket", str(gateway.socket), "modems", "pause", "sim1"])
             assert pause.exit_code == 0
             unhealthy(gateway, "modem sim1 is paused: pinwheel modems resume sim1")

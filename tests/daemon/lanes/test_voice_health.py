@@ -4,8 +4,9 @@ from daemon.clock import Clock
 from daemon.core.commands import Policy
 from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
+from daemon.operations.doctor.inside import examined
 from daemon.operations.snapshots import Snapshots
-from daemon.operations.status import reasons, trouble, voice
+from daemon.operations.status import voice
 from daemon.pins import Pins
 from daemon.prompts.library import PromptLibrary
 from daemon.store.store import Store
@@ -22,8 +23,8 @@ def test_signalling_that_is_dead_shows_in_status_and_health(store: Store) -> Non
     snapshots = Snapshots(engine, None, lane)
     driver.open(lambda _: None)
     try:
-        until(lambda: trouble(snapshots.take()) == "voice is dead", "a health check that fails")
-        assert "signalling died" in reasons(snapshots.take())[0]
+        until(lambda: examined(snapshots.take()).health == "voice is dead", "a health check that fails")
+        assert "signalling died" in examined(snapshots.take()).reasons[0]
         assert voice(snapshots.take().voice)["state"] == "failed"
     finally:
         driver.close()

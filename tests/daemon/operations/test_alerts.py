@@ -138,6 +138,7 @@ RATES: dict[str, dict[str, str]] = {
         "pinwheel_build_info": "1x240",
     },
     "StoreBroken": {"pinwheel_store_broken": "0x60 1x30 0x120"},
+    "HealthProblem": {'pinwheel_health_problems{severity="error"}': "0x60 1x30 0x120"},
     "SignalLow": {'pinwheel_modem_signal_dbm{modem="sim1"}': "-71x60 -109x30 -71x120"},
     "UncertainRate": {
         'pinwheel_attempts_total{channel="sms", outcome="sent"}': "0+1x240",

@@ -15,6 +15,7 @@ from daemon import config as configuration
 from daemon.assembly import assemble
 from daemon.operations.metrics import Metrics
 from daemon.operations.snapshots import Snapshots
+from daemon.operations.status import Health
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
 
@@ -103,7 +104,8 @@ def test_a_scrape_with_eight_modems_takes_less_than_10_ms_of_the_loop(tmp_path: 
         read = configuration.inspect(config).config
         daemon = assemble(read, config)
         try:
-            metrics = Metrics(Snapshots(daemon.engine, daemon.sms, daemon.calls), read.workflows, read.store.path)
+            health = Health(Snapshots(daemon.engine, daemon.sms, daemon.calls), read)
+            metrics = Metrics(health, read.workflows, read.store.path)
             await metrics.text()  # loads prometheus-client
             taken = []
             for _ in range(10):

@@ -1,0 +1,135 @@
+"""The ports of the modems as the machine has them: who holds one, what takes it, which stick shows none. Pure."""
+
+from collections.abc import Iterator
+
+from daemon.operations.doctor.facts import ModemPort, Ports
+from daemon.operations.doctor.verdicts import Verdict, Words, error, info, warning
+from daemon.operations.host.rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS
+from daemon.operations.host.values import Process, SerialPort
+
+MANY_RESETS = 3
+RULE = 'SUBSYSTEM=="tty", ATTRS{{idVendor}}=="{}", ATTRS{{idProduct}}=="{}", ENV{{ID_MM_PORT_IGNORE}}="1"'
+RULES = "/etc/udev/rules.d/77-pinwheel-local.rules"
+RELOAD: tuple[Words, ...] = (
+    ("udevadm", "control", "--reload"),
+    ("udevadm", "trigger", "--subsystem-match=tty", "--action=change"),
+)
+
+
+def held(ports: Ports) -> Iterator[Verdict]:
+    for port in ports.modems:
+        for process in port.holders.found:
+            where = port.found[0].device if port.found else port.pattern
+            text = f"{process} has the port {where} of modem {port.modem}"
+            yield error(text, _stop(process), port.modem, _stopping(process))
+        if not port.holders.complete and port.found and not port.holders.found:
+            yield info(f"who holds the port of modem {port.modem} is seen by root only", "sudo pinwheel doctor")
+
+
+def modem_manager(ports: Ports) -> Iterator[Verdict]:
+    """It opens every port that it is not told to leave alone, at each start and when a stick is plugged in."""
+    running = next((each for each in ports.rivals if each.name == MODEM_MANAGER), None)
+    if running is None:
+        return
+    for port in ports.modems:
+        exposed = next((each for each in port.found if not each.left_alone and each.usb is not None), None)
+        if exposed is not None:
+            text = f"ModemManager runs and does not leave {exposed.device} of modem {port.modem} alone"
+            yield warning(text, "", port.modem, (*_rule(exposed), *RELOAD, ("systemctl", "restart", MODEM_MANAGER)))
+
+
+def rivals(ports: Ports) -> Iterator[Verdict]:
+    """Programs that might take the port at their next start."""
+    holding = {process.pid for port in ports.modems for process in port.holders.found}
+    for process in ports.rivals:
+        if process.name != MODEM_MANAGER and process.pid not in holding:
+            yield warning(f"{RIVALS[process.name]} runs here: {process}", _stop(process), "", _stopping(process))
+
+
+def stable_name(ports: Ports) -> Iterator[Verdict]:
+    for port in ports.modems:
+        name = _last(port.pattern)
+        first = port.found[0] if port.found else None
+        if name.startswith(("ttyUSB", "ttyACM")) and "*" not in name and first is not None and first.by_id:
+            text = f"modem {port.modem}: {port.pattern} is another device after the next plugging"
+            yield warning(text, f'set port = "{first.by_id[0]}"', port.modem)
+
+
+def elsewhere(ports: Ports) -> Iterator[Verdict]:
+    """A port that is gone, while a modem is at one that nobody uses."""
+    for port in ports.modems:
+        for other in ports.others if not port.found else ():
+            name = other.by_id[0] if other.by_id else other.name
+            maker = MAKERS.get(other.usb.vendor, "a") if other.usb is not None else "a"
+            text = f"modem {port.modem}: {port.pattern} is gone, and {maker} modem is at {other.device}"
+            yield error(text, f'set port = "{name}", or: pinwheel setup', port.modem)
+            break
+
+
+def cd_rom(ports: Ports) -> Iterator[Verdict]:
+    for stick in ports.sticks:
+        if stick.ids in CD_ROM:
+            text = f"the stick {stick.ids} {stick.name} still shows itself as a CD-ROM"
+            yield error(text, "apt install usb-modeswitch, then plug it in again")
+
+
+def hilink(ports: Ports) -> Iterator[Verdict]:
+    for stick in ports.sticks:
+        if stick.ids in HILINK:
+            text = f"the stick {stick.ids} {stick.name} is a network card (HiLink) and has no port for AT commands"
+            yield error(text, "use another stick, or its firmware for serial ports")
+
+
+def suspended(ports: Ports) -> Iterator[Verdict]:
+    for port, found in _usb_ports(ports):
+        assert found.usb is not None
+        if found.usb.control == "auto":
+            text = f"modem {port.modem}: the kernel may suspend its USB device"
+            fix = (("sh", "-c", f"echo on > {found.usb.folder}/power/control"),)
+            yield warning(text, "", port.modem, fix)
+
+
+def resets(ports: Ports) -> Iterator[Verdict]:
+    for port, found in _usb_ports(ports):
+        assert found.usb is not None
+        place = _last(found.usb.folder)
+        count = (ports.resets or {}).get(place, 0)
+        if count >= MANY_RESETS:
+            text = f"modem {port.modem}: its USB device {place} went away {count} times"
+            yield warning(text, "use a hub with power of its own, and another cable", port.modem)
+
+
+def unused(ports: Ports) -> Iterator[Verdict]:
+    """Modems that nobody configured."""
+    if all(port.found for port in ports.modems):
+        for device in sorted({other.usb.ids for other in ports.others if other.usb is not None}):
+            yield info(f"a modem {device} is plugged in that no [[modem]] uses", "pinwheel setup")
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _usb_ports(ports: Ports) -> Iterator[tuple[ModemPort, SerialPort]]:
+    for port in ports.modems:
+        if port.found and port.found[0].usb is not None:
+            yield port, port.found[0]
+
+
+def _stop(process: Process) -> str:
+    return f"systemctl disable --now {process.unit}" if _is_service(process) else f"kill {process.pid}"
+
+
+def _stopping(process: Process) -> tuple[Words, ...]:
+    """Only of a service: what a person started, that person should end."""
+    return (("systemctl", "disable", "--now", process.unit),) if _is_service(process) else ()
+
+
+def _is_service(process: Process) -> bool:
+    return process.unit.endswith(".service") and not process.unit.startswith("user@")
+
+
+def _rule(port: SerialPort) -> tuple[Words, ...]:
+    assert port.usb is not None
+    rule = RULE.format(port.usb.vendor, port.usb.product)
+    return (("sh", "-c", f"echo '{rule}' >> {RULES}"),)

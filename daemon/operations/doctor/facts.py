@@ -1,0 +1,261 @@
+"""What was seen of this machine, of the configuration, and of the daemon: frozen values, which checks judge. Pure.
+
+A part that could not be looked at is `Missing`, with the reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
+from daemon.operations.doctor.verdicts import Verdict
+from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A part that was not looked at."""
+
+    why: str = "not looked at"
+
+
+MISSING = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who runs the doctor. groups: of this session; member_of: of whose list the user stands (getent group)."""
+
+    user: str
+    is_root: bool
+    groups: frozenset[str] = frozenset()
+    member_of: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A finding of the configuration. where: "[api] tcp"; mild: the daemon works with it."""
+
+    where: str
+    text: str
+    mild: bool = False
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """As the service's user sees it. remarks: of --check-config. allow_uids: empty for everybody."""
+
+    path: str
+    remarks: tuple[Remark, ...] = ()
+    modems: int = 1
+    voice: bool = True
+    allow_uids: frozenset[int] = frozenset()
+    uid: int = 0  # of who asks
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The units. backup: the timer's, None where it is not installed."""
+
+    service: Unit
+    socket: Unit
+    backup: Unit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """The daemon's socket. group, mode: "" and 0 where it is not there."""
+
+    path: str
+    there: bool
+    group: str = ""
+    mode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Of a folder's file system, in octets. inodes: 0 of a file system that has no fixed number of them."""
+
+    what: str
+    path: str
+    free: int
+    total: int
+    inodes_free: int = 0
+    inodes: int = 0
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """synchronised: as the kernel says (adjtimex(2)); now: Unix time."""
+
+    synchronised: bool
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """memory: octets available, of how many. modules: of the kernel. firewall: the rules of nft, "" for none."""
+
+    memory_free: int
+    memory: int
+    entropy: bool = True
+    journal: bool = True
+    modules: frozenset[str] = frozenset()
+    files: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The SQLite file. damage: what quick_check says, none for a whole one. owner, user: the file's and the service's.
+
+    log: octets of the write-ahead log; library: the version of SQLite.
+    """
+
+    path: str
+    damage: tuple[str, ...] = ()
+    owner: str = ""
+    user: str = ""
+    log: int = 0
+    library: tuple[int, ...] = (3, 53, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """newest_s: the age of the newest one in the usual place, None where there is none."""
+
+    newest_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Of our own TCP listener. days: that it is still good."""
+
+    path: str
+    days: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModemPort:
+    """The port of one [[modem]]. found: what fits it now; holders: of the first of these, ours left out."""
+
+    modem: str
+    pattern: str
+    found: tuple[SerialPort, ...]
+    holders: Holders = field(default_factory=lambda: Holders(()))
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """others: ports of modems that no [[modem]] names; sticks: every USB device; rivals: programs that take ports.
+
+    resets: how often the kernel says that a USB device went, by its folder's name; None where that may not be read.
+    """
+
+    modems: tuple[ModemPort, ...]
+    others: tuple[SerialPort, ...] = ()
+    sticks: tuple[Usb, ...] = ()
+    rivals: tuple[Process, ...] = ()
+    resets: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """What a look at the SIP server gave, beside the daemon. addresses: none where the name leads nowhere.
+
+    unreachable, answer: why nothing came, or what it answered to OPTIONS ("200 OK"); seen_at, ours: our address as the
+    server sees it and as we have it, host:port; certificate_days: that its certificate is still good, None without TLS.
+    """
+
+    server: str
+    transport: str
+    addresses: tuple[str, ...] = ()
+    problem: str = ""
+    unreachable: str = ""
+    answer: str = ""
+    seen_at: str = ""
+    ours: str = ""
+    rewritten: bool = False
+    certificate_days: float | None = None
+    certificate_problem: str = ""
+    external: str = ""
+    registers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The ports of audio. tried, taken: how many were tried, and are others'. dropped: by a firewall, it seems."""
+
+    ports: str
+    tried: int = 0
+    taken: int = 0
+    dropped: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """spoken: locales; lacking: that somebody may expect; broken: clips, with the reason."""
+
+    spoken: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a modem answered to questions that change nothing, by command ("AT+CSCA?")."""
+
+    modem: str
+    lines: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the daemon says of itself on /v1/status. installed: the version of this command."""
+
+    version: str
+    installed: str
+    stepped_s: float = 0.0
+    overload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the daemon has itself, at one moment. broken: the last write failed."""
+
+    broken: bool
+    sms: SmsSnapshot | None
+    voice: VoiceSnapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A verdict of the daemon, by its check."""
+
+    code: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything. given: what the daemon judged, where it answers; away: why it does not, or ""."""
+
+    asker: Asker | Missing = MISSING
+    config: Configuration | Missing = MISSING
+    service: Service | Missing = MISSING
+    socket: Socket | Missing = MISSING
+    away: str = ""
+    running: Running | Missing = MISSING
+    disks: tuple[Disk, ...] | Missing = MISSING
+    clock: Clock | Missing = MISSING
+    machine: Machine | Missing = MISSING
+    database: Database | Missing = MISSING
+    backups: Backups | Missing = MISSING
+    certificate: Certificate | Missing = MISSING
+    ports: Ports | Missing = MISSING
+    answers: tuple[Answers, ...] | Missing = MISSING
+    trunk: Trunk | Missing = MISSING
+    audio: Audio | Missing = MISSING
+    prompts: Prompts | Missing = MISSING
+    inside: Inside | Missing = MISSING
+    given: tuple[Given, ...] | Missing = MISSING

@@ -1,0 +1,131 @@
+"""Runs the checks over facts, and hides what only follows from something else. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from daemon.operations.doctor.facts import Facts, Missing
+from daemon.operations.doctor.verdicts import State, Verdict, ok, skipped
+
+
+class Place(StrEnum):
+    """Who sees what a check judges."""
+
+    MACHINE = "machine"  # the command
+    DAEMON = "daemon"  # the daemon itself
+    EITHER = "either"  # the command, or the daemon where the command may not look
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row. title: what it looks at; part: of the facts; judge: yields what is to be said, nothing if all is well.
+
+    needs: codes; if one of them fails for the same device, or if either is about the whole gateway, this only follows.
+    stops: while it fails, its device sends nothing. health: /healthz then says this. slow: it waits for a network or a
+    device. fixes: `--fix` can do something about it.
+    """
+
+    code: str
+    title: str
+    part: Callable[[Facts], Any]
+    judge: Callable[[Any], Iterable[Verdict]]
+    needs: tuple[str, ...] = ()
+    place: Place = Place.MACHINE
+    stops: bool = False
+    health: str = ""
+    slow: bool = False
+    fixes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one check, for one subject. because: the code of what it follows from, or ""."""
+
+    check: Check
+    verdict: Verdict
+    because: str = ""
+
+    @property
+    def state(self) -> State:
+        return self.verdict.state
+
+
+def judged(checks: Iterable[Check], facts: Facts) -> list[Result]:
+    """In the order of the checks, causes first: a check stands behind those that it needs."""
+    known: dict[str, list[Result]] = {}
+    for check in checks:
+        found = [Result(check, verdict) for verdict in _verdicts(check, facts)]
+        known[check.code] = [_unless_it_follows(result, known) for result in found]
+    return [result for results in known.values() for result in results]
+
+
+def _verdicts(check: Check, facts: Facts) -> Iterator[Verdict]:
+    part = check.part(facts)
+    asks = check.place is Place.DAEMON or (check.place is Place.EITHER and isinstance(part, Missing))
+    if asks and not isinstance(facts.given, Missing):
+        found = [each.verdict for each in facts.given if each.code == check.code]
+        yield from found or [ok()]
+        return
+    if isinstance(part, Missing):
+        yield skipped(part.why)
+    else:
+        yield from list(check.judge(part)) or [ok()]
+
+
+def _unless_it_follows(result: Result, known: Mapping[str, list[Result]]) -> Result:
+    """A problem whose cause was found is skipped, so that only the cause is shown."""
+    if not result.state.is_problem:
+        return result
+    for code in result.check.needs:
+        for cause in known.get(code, ()):
+            hidden = cause.because or (code if cause.state.is_problem else "")
+            if hidden and _meet(cause.verdict.subject, result.verdict.subject):
+                verdict = replace(skipped(f"because {hidden}"), subject=result.verdict.subject)
+                return Result(result.check, verdict, hidden)
+    return result
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether they are about the same device, or one of them about the whole gateway."""
+    return one == other or not one or not other
+
+
+def problems(results: Iterable[Result]) -> list[Result]:
+    """The errors first."""
+    found = [result for result in results if result.state.is_problem]
+    return sorted(found, key=lambda result: result.state is not State.ERROR)
+
+
+def stopping(results: Iterable[Result]) -> list[Result]:
+    """What keeps a device from sending."""
+    return [result for result in results if result.check.stops and result.state.is_problem]
+
+
+def health(results: Collection[Result], devices: Iterable[str]) -> str:
+    """Why the daemon cannot do its work, in a few words; "" where it can. devices: as the subjects of verdicts."""
+    for result in results:
+        if result.check.health and result.state.is_problem:
+            return result.check.health
+    stopped = {result.verdict.subject for result in stopping(results)}
+    return "" if any(device not in stopped for device in devices) else "nothing can be sent"
+
+
+def chosen(checks: Iterable[Check], codes: Iterable[str]) -> tuple[Check, ...]:
+    """Those checks, and what they need to tell cause from consequence; all of them where no code is given.
+
+    Raises LookupError, which names a code that does not exist.
+    """
+    rows, wanted = {check.code: check for check in checks}, list(codes)
+    for code in wanted:
+        if code not in rows:
+            raise LookupError(code)
+    if not wanted:
+        return tuple(rows.values())
+    needed: set[str] = set()
+    while wanted:
+        code = wanted.pop()
+        if code not in needed:
+            needed.add(code)
+            wanted += rows[code].needs
+    return tuple(check for code, check in rows.items() if code in needed)

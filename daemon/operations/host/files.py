@@ -1,0 +1,46 @@
+"""Disks, backups and certificates: what daemon and commands can both see."""
+
+import os
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from daemon.operations.doctor.facts import MISSING, Backups, Certificate, Disk, Missing
+
+BACKUPS = "backups"  # below the state directory: of pinwheel-backup.service
+DAY_S = 86_400.0
+
+
+def disk(what: str, path: Path) -> Disk | None:
+    """Of the file system on which the path is, or would be; None where that cannot be looked at."""
+    there = next((each for each in (path, *path.parents) if each.exists()), Path("/"))
+    with suppress(OSError):
+        found = os.statvfs(there)
+        size, free = found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail
+        read_only = bool(found.f_flag & os.ST_RDONLY)
+        return Disk(what, str(path), free, size, found.f_favail, found.f_files, read_only)
+    return None
+
+
+def backups(folder: Path) -> Backups | Missing:
+    """Those that the timer makes."""
+    try:
+        found = os.listdir(folder)
+        ages = [time.time() - os.stat(folder / each).st_mtime for each in found if each.endswith(".db")]
+    except FileNotFoundError:
+        return Backups(None)
+    except OSError:
+        return Missing(f"{folder} may not be read")
+    return Backups(min(ages, default=None))
+
+
+def certificate(path: Path) -> Certificate | Missing:
+    """MISSING where there is none that can be read: another check says so."""
+    from cryptography import x509  # late: few gateways have one
+
+    try:
+        ours = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except (OSError, ValueError):
+        return MISSING
+    return Certificate(str(path), (ours.not_valid_after_utc - datetime.now(UTC)).total_seconds() / DAY_S)
