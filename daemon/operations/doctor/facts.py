@@ -232,7 +232,7 @@ class Inside:
 class Given:
     """A verdict of the daemon, by its check."""
 
-    code: str
+    name: str
     verdict: Verdict
 
 

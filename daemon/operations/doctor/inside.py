@@ -49,7 +49,7 @@ def shown(result: Result) -> dict[str, str]:
     """A result in JSON."""
     verdict = result.verdict
     return {
-        "code": result.check.code,
+        "code": result.check.name,
         "subject": verdict.subject,
         "state": str(result.state),
         "text": verdict.text,

@@ -26,7 +26,7 @@ class Check:
     device. fixes: `--fix` can do something about it.
     """
 
-    code: str
+    name: str
     title: str
     part: Callable[[Facts], Any]
     judge: Callable[[Any], Iterable[Verdict]]
@@ -56,7 +56,7 @@ def judged(checks: Iterable[Check], facts: Facts) -> list[Result]:
     known: dict[str, list[Result]] = {}
     for check in checks:
         found = [Result(check, verdict) for verdict in _verdicts(check, facts)]
-        known[check.code] = [_unless_it_follows(result, known) for result in found]
+        known[check.name] = [_unless_it_follows(result, known) for result in found]
     return [result for results in known.values() for result in results]
 
 
@@ -64,7 +64,7 @@ def _verdicts(check: Check, facts: Facts) -> Iterator[Verdict]:
     part = check.part(facts)
     asks = check.place is Place.DAEMON or (check.place is Place.EITHER and isinstance(part, Missing))
     if asks and not isinstance(facts.given, Missing):
-        found = [each.verdict for each in facts.given if each.code == check.code]
+        found = [each.verdict for each in facts.given if each.name == check.name]
         yield from found or [ok()]
         return
     if isinstance(part, Missing):
@@ -116,7 +116,7 @@ def chosen(checks: Iterable[Check], codes: Iterable[str]) -> tuple[Check, ...]:
 
     Raises LookupError, which names a code that does not exist.
     """
-    rows, wanted = {check.code: check for check in checks}, list(codes)
+    rows, wanted = {check.name: check for check in checks}, list(codes)
     for code in wanted:
         if code not in rows:
             raise LookupError(code)

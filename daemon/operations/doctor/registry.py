@@ -195,7 +195,7 @@ VOICE: tuple[Check, ...] = (
     Check("prompts-lacking", "calls in the languages that are likely", _part("prompts"), trunk.spoken, ("prompts",)),
 )
 
-OF_MODEMS = tuple(check.code for check in MODEMS)
+OF_MODEMS = tuple(check.name for check in MODEMS)
 OF_CALLS = ("voice-alive", "prompts", "trunk-dns", "trunk-account", "trunk-silent", "trunk-works")
 
 SLOW: tuple[Check, ...] = (
@@ -232,6 +232,6 @@ SLOW: tuple[Check, ...] = (
 )
 
 CHECKS: tuple[Check, ...] = (*CONFIGURATION, *MACHINE, *STORE, *SERVICE, *PORTS, *MODEMS, *VOICE, *SLOW)
-BY_CODE = {check.code: check for check in CHECKS}
+BY_CODE = {check.name: check for check in CHECKS}
 OF_DAEMON = tuple(check for check in CHECKS if check.place is not Place.MACHINE)
 """What the daemon itself judges."""

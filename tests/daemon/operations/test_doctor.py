@@ -200,15 +200,15 @@ WORLDS: dict[str, tuple[dict[str, Any], str, State, str]] = {
 def test_of_a_broken_world_the_cause_is_named_with_its_remedy_and_nothing_that_follows(name: str) -> None:
     parts, code, state, words = WORLDS[name]
     found = problems(judged(CHECKS, seen(**parts)))
-    assert [(result.check.code, result.state) for result in found] == [(code, state)]
+    assert [(result.check.name, result.state) for result in found] == [(code, state)]
     assert words in found[0].verdict.sentence
     assert found[0].verdict.remedy or code == "modem-tty"
 
 
 def test_where_all_is_well_nothing_is_said() -> None:
     found = judged(CHECKS, WELL)
-    assert [(result.check.code, result.verdict) for result in found if result.state not in (State.OK,)] == []
-    assert [result.check.code for result in found] == [check.code for check in CHECKS]
+    assert [(result.check.name, result.verdict) for result in found if result.state not in (State.OK,)] == []
+    assert [result.check.name for result in found] == [check.name for check in CHECKS]
 
 
 ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
@@ -406,20 +406,20 @@ IN_WORLDS = {code for _, code, _, _ in WORLDS.values()}
 def test_a_check_says_what_is_wrong_and_it_alone_does(code: str, number: int) -> None:
     parts, state, words = ROWS[code][number]
     results = judged(CHECKS, seen(**parts))
-    (result,) = (result for result in results if result.check.code == code)
+    (result,) = (result for result in results if result.check.name == code)
     assert result.state is state
     assert words in result.verdict.sentence
-    assert {each.check.code for each in problems(results)} <= {code}
+    assert {each.check.name for each in problems(results)} <= {code}
 
 
 def test_each_check_has_a_row_and_stands_behind_what_it_needs() -> None:
-    codes = [check.code for check in CHECKS]
+    codes = [check.name for check in CHECKS]
     assert set(codes) - ROWS.keys() - IN_WORLDS == set()
     assert len(set(codes)) == len(codes) >= 60
     for place, check in enumerate(CHECKS):
-        assert re.fullmatch(r"[a-z][a-z0-9-]+", check.code)
-        assert set(check.needs) <= set(codes[:place]), check.code
-        assert len(check.code) <= 18
+        assert re.fullmatch(r"[a-z][a-z0-9-]+", check.name)
+        assert set(check.needs) <= set(codes[:place]), check.name
+        assert len(check.name) <= 18
     slow = [check.slow for check in CHECKS]
     assert not any(slow[: slow.index(True)])
 
@@ -428,7 +428,7 @@ def test_only_what_can_be_mended_without_a_decision_has_a_fix() -> None:
     """And the table says of which checks that is so."""
     every = [parts for rows in ROWS.values() for parts, _, _ in rows] + [parts for parts, _, _, _ in WORLDS.values()]
     results = [result for parts in every for result in judged(CHECKS, seen(**parts)) if result.verdict.fix]
-    assert {result.check.code for result in results} <= {check.code for check in CHECKS if check.fixes}
+    assert {result.check.name for result in results} <= {check.name for check in CHECKS if check.fixes}
     programs = {words[0] for result in results for words in result.verdict.fix}
     assert programs <= {"chmod", "chgrp", "chown", "systemctl", "timedatectl", "modprobe", "sh", "udevadm"}
 
@@ -439,7 +439,7 @@ def test_only_what_can_be_mended_without_a_decision_has_a_fix() -> None:
 def test_the_trouble_of_one_modem_hides_nothing_of_another() -> None:
     other = replace(GONE, name="sim2")
     found = problems(judged(CHECKS, seen(**ports(PORT, holders=Holders((MANAGER,))), **daemon(HELD, other))))
-    assert [(each.check.code, each.verdict.subject) for each in found] == [
+    assert [(each.check.name, each.verdict.subject) for each in found] == [
         ("port-held", "sim1"),
         ("modem-port", "sim2"),
     ]
@@ -447,23 +447,23 @@ def test_the_trouble_of_one_modem_hides_nothing_of_another() -> None:
 
 def test_what_follows_says_from_what_also_over_several_steps() -> None:
     results = judged(CHECKS, seen(**WORLDS["key gone"][0]))
-    hidden = {result.check.code: result.because for result in results if result.because}
+    hidden = {result.check.name: result.because for result in results if result.because}
     assert hidden == {
         "service-restarts": "master-key",
         "socket-there": "master-key",
         "daemon-answers": "master-key",
     }
-    away = next(result for result in results if result.check.code == "socket-there")
+    away = next(result for result in results if result.check.name == "socket-there")
     assert away.verdict.text == "because master-key"
 
 
 def test_what_was_not_looked_at_is_skipped_with_the_reason() -> None:
     results = judged(CHECKS, Facts(ports=Missing("needs root"), asker=ALICE))
-    said = {result.check.code: result.verdict.text for result in results if result.state is State.SKIPPED}
+    said = {result.check.name: result.verdict.text for result in results if result.state is State.SKIPPED}
     assert said["port-held"] == "needs root"
     assert said["socket-group"] == MISSING.why
     assert "daemon-answers" not in said
-    assert {result.verdict.text for result in judged(CHECKS, Facts()) if result.check.code == "socket-group"} == {
+    assert {result.verdict.text for result in judged(CHECKS, Facts()) if result.check.name == "socket-group"} == {
         MISSING.why
     }
 
@@ -510,7 +510,7 @@ def test_health_is_of_the_whole_gateway_and_reasons_of_each_device(found: Any, w
 
 def test_some_checks_are_chosen_with_those_that_they_need() -> None:
     assert chosen(CHECKS, []) == CHECKS
-    codes = [check.code for check in chosen(CHECKS, ["modem-port", "clock-stepped"])]
+    codes = [check.name for check in chosen(CHECKS, ["modem-port", "clock-stepped"])]
     assert codes[-1] == "modem-port"
     assert {"clock", "port-held", "config-file"} <= set(codes)
     with pytest.raises(LookupError, match="no-such"):

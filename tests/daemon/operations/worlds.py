@@ -90,7 +90,7 @@ def inside(*modems: ModemSnapshot, calls: VoiceSnapshot | None = None, **more: A
 def given(found: Inside) -> tuple[Given, ...]:
     """What the daemon says of itself."""
     results = judged(OF_DAEMON, Facts(inside=found))
-    return tuple(Given(result.check.code, result.verdict) for result in results)
+    return tuple(Given(result.check.name, result.verdict) for result in results)
 
 
 def daemon(*modems: ModemSnapshot, **more: Any) -> dict[str, Any]:

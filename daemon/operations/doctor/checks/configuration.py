@@ -15,7 +15,7 @@ IN_USE = "is in use now"  # of a port that the daemon itself may have
 class Claim:
     """Which findings a check shows: by the beginning of their key, or by words in their text; "" fits all."""
 
-    code: str
+    name: str
     where: str = ""
     words: tuple[str, ...] = ("",)
 
@@ -54,7 +54,7 @@ def claimed(remark: Remark) -> str:
     """The code of the check that shows it."""
     if not remark.where:
         return "config-file"
-    return next((claim.code for claim in CLAIMS if claim.fits(remark)), "config-keys")
+    return next((claim.name for claim in CLAIMS if claim.fits(remark)), "config-keys")
 
 
 def telling(code: str) -> Callable[[Configuration], Iterator[Verdict]]:
