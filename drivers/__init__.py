@@ -287,7 +287,8 @@ class CallResult:
 
     cause: of ITU-T Q.850, where the telephone network gave one (16 normal, 17 busy, 19 no answer, 31 unspecified).
     keys: what the callee pressed. machine: an answering machine seemed to answer, so that we hung up. one_way: no audio
-    came from the callee, so that ours may not have arrived either.
+    came from the callee, so that ours may not have arrived either. codec: of our audio, such as PCMA, "" where none was
+    sent; sent: its RTP packets.
     """
 
     outcome: CallOutcome
@@ -300,6 +301,8 @@ class CallResult:
     keys: str = ""
     machine: bool = False
     one_way: bool = False
+    codec: str = ""
+    sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ def conversation(call: Call) -> Conversation:
 
 @dataclass(slots=True)
 class Speech:
-    """law: "pcmu" or "pcma", by the first answer; said: the last is utterance number len(said).
+    """law: "pcmu" or "pcma", by the first answer; said: the last is utterance number len(said); sent: packets.
 
     streaming: an audio process plays it; received: a packet of the callee has come; latched: the audio goes to a host
     that the signalling does not name.
@@ -26,9 +26,15 @@ class Speech:
     law: str = "pcmu"
     said: list[Say] = field(default_factory=list)
     played_s: float = 0.0
+    sent: int = 0
     streaming: bool = False
     received: bool = False
     latched: bool = False
+
+    @property
+    def codec(self) -> str:
+        """As RTP names it (RFC 3551 6), once something was sent."""
+        return self.law.upper() if self.sent else ""
 
     def say(self, say: Say) -> bytes:
         """The octets of the next utterance."""
@@ -44,6 +50,7 @@ class Speech:
 
     def played(self, event: Finished | Stopped) -> bool:
         """Note how much was played; whether the pacer has come to the end of what was said last."""
+        self.sent = event.sent
         if self.said[event.utterance - 1] is Say.SPEECH:
             self.played_s = event.played_s
         return isinstance(event, Finished) and event.utterance == len(self.said)

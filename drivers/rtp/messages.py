@@ -7,7 +7,7 @@ be of new code; whatever else changes, that form of the first message must stay.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_args
 
 from drivers.rtp.keys import Keys
@@ -60,20 +60,22 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """All of an utterance was sent. played_s: how long it was."""
+    """All of an utterance was sent. played_s: how long it was; sent: packets of the call so far."""
 
     call: int
     utterance: int
     played_s: float
+    sent: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The call was stopped within this utterance or after it."""
+    """The call was stopped within this utterance or after it. sent: packets of the call."""
 
     call: int
     utterance: int
     played_s: float
+    sent: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

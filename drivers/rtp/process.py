@@ -79,7 +79,7 @@ class Process:
                 if not stream.hold:
                     self._end(stream, Finished)
                     continue
-                self._report(Finished(stream.call, stream.utterance.number, stream.utterance.played_s))
+                self._report(stream.played(Finished))
             stream.send_frame(time.monotonic())
             stream.far.turn(now)
             if stream.far.listener is not None:
@@ -174,7 +174,7 @@ class Process:
     def _end(self, stream: Stream, how: type[Finished | Stopped]) -> None:
         stream.report(time.monotonic(), goodbye=True)
         self._forget(stream)
-        self._report(how(stream.call, stream.utterance.number, stream.utterance.played_s))
+        self._report(stream.played(how))
 
     def _fail(self, stream: Stream, why: str) -> None:
         self._forget(stream)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from drivers import RATE
-from drivers.rtp.messages import Media
+from drivers.rtp.messages import Finished, Media, Stopped
 from drivers.rtp.packet import MARKER, Packetizer
 from drivers.rtp.receiver import Receiver
 from drivers.rtp.rtcp import goodbye as rtcp_goodbye
@@ -89,6 +89,10 @@ class Stream:
         self.far.asked_at = now
         if self.far.listener is not None:
             self.far.stop_listening()
+
+    def played(self, how: type[Finished | Stopped]) -> Finished | Stopped:
+        """What there is to report of the utterance."""
+        return how(self.call, self.utterance.number, self.utterance.played_s, self.packets.count)
 
     def aim(self, media: Media, now: float) -> None:
         """Send like this from now on. Raises OSError where there is no way, CannotProtect for bad keys."""
