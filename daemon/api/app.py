@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.api import erasure, modems, operator, v1
+from daemon.api import erasure, modems, operator, v1, voice
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
 from daemon.api.door import Door, Endpoint, ErrorAnswer
@@ -49,7 +49,8 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/v1/requests/{request_id}", GET, Role.OPERATE, operator.request),
     ("/v1/modems", GET, Role.OPERATE, modems.modems),
     ("/v1/modems/{name}/{action}", POST, Role.OPERATE, modems.act),
-    ("/v1/voice", GET, Role.OPERATE, operator.voice),
+    ("/v1/voice", GET, Role.OPERATE, voice.voice),
+    ("/v1/voice/test", POST, Role.OPERATE, voice.test),
     ("/v1/events", GET, Role.OPERATE, operator.events),
     ("/v1/reload", POST, Role.OPERATE, operator.reload),
     ("/v1/forget", POST, Role.OPERATE, erasure.forget),

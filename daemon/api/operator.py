@@ -1,4 +1,4 @@
-"""The operator's routes: /v1/status, /v1/doctor, /v1/requests, /v1/voice, /v1/events, /metrics, /healthz."""
+"""The operator's routes: /v1/status, /v1/doctor, /v1/requests, /v1/events, /metrics, /healthz."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
@@ -63,11 +63,6 @@ async def reload(call: Call) -> Response:
     if not done.mistakes:
         return JSONResponse(answer)
     return JSONResponse(answer | {"detail": "the reload failed: " + "; ".join(done.mistakes)}, 409)
-
-
-async def voice(call: Call) -> Response:
-    health: Health = call.http.app.state.health
-    return JSONResponse(status_of.voice(health.snapshots.take().voice))
 
 
 async def metrics(call: Call) -> Response:

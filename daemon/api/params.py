@@ -234,7 +234,7 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     return Start(
         number=parsed,
         brand=brand,
-        locale=_locale(given.text("lg"), region),
+        locale=locale_parameter(given, region),
         sender_id=_shaped(given, "sender_id", _alphanumeric(SENDER_ID_LENGTHS)) or "VERIFY",
         code_length=given.whole("code_length", CODE_LENGTHS, "must be 4 or 6") or DEFAULT_CODE_LENGTH,
         pin_expiry=given.span("pin_expiry", PIN_EXPIRY_S),
@@ -297,7 +297,9 @@ def region_of(number: "PhoneNumber") -> str | None:
     return phonenumbers.region_code_for_number(number)
 
 
-def _locale(lg: str | None, region: str | None) -> str:
+def locale_parameter(given: Parameters, region: str | None) -> str:
+    """lg; without it the main locale of the number's region."""
+    lg = given.text("lg")
     if lg is None:
         return locale_for_region(region or "")
     if lg.lower() not in LOCALES:

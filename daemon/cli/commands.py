@@ -16,6 +16,7 @@ SAID_NO, UNREACHABLE = FAILED, 3
 
 PLACES: Mapping[str, str] = {
     "backup": "daemon.cli.backup",
+    "call": "daemon.cli.call",
     "demo": "daemon.cli.demo",
     "events": "daemon.cli.events",
     "export": "daemon.cli.export",

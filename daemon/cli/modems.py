@@ -6,6 +6,7 @@ import click
 
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
+from daemon.client.connection import HttpProblem
 from daemon.operations.wording import bars
 
 COLUMNS = ("name", "state", "operator", "signal", "queue", "today", "last_error")
@@ -23,6 +24,7 @@ def modems(ctx: click.Context, context: Context) -> None:
     \b
     pinwheel modems                               the table
     pinwheel modems test sim1 --to +447700900123  does this SIM send?
+    pinwheel modems test --all --to +447700900123 does each of them?
     pinwheel modems pause sim1                    send no PIN by it until you resume it
     """
     if ctx.invoked_subcommand is None:
@@ -103,20 +105,60 @@ _order("resume", "Use the modem NAME again.", "{} is in use")
 
 
 @modems.command()
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="By each modem, at the same time, instead of by NAME.")
 @click.option("--to", "number", required=True, help="A number, such as +447700900123, or a short code.")
 @click.option("--wait", default=TEST_S, show_default=True, help="Seconds to wait for the delivery report.")
 @json_flag
 @pass_context
-def test(context: Context, name: str, number: str, wait: int) -> None:
+def test(context: Context, name: str | None, every: bool, number: str, wait: int) -> None:
     """Send a test SMS by the modem NAME, and wait for its delivery report; exits 1 if the report says that it failed.
 
     It belongs to no request.
     """
-    answer = context.client.post(f"/v1/modems/{name}/test", timeout_s=wait + 240, to=number, wait=wait)
+    if (name is None) is not every:
+        raise click.UsageError("give the NAME of a modem, or --all")
+    if name is None:
+        _test_all(context, number, wait)
+        return
+    answer = _tested(context, name, number, wait)
     context.show(answer, lambda: _told(answer, wait))
     if answer["report"] == "failed":
         click.get_current_context().exit(SAID_NO)
+
+
+def _tested(context: Context, name: str, number: str, wait: int) -> dict[str, Any]:
+    return context.client.post(f"/v1/modems/{name}/test", timeout_s=wait + 240, to=number, wait=wait)
+
+
+def _test_all(context: Context, number: str, wait: int) -> None:
+    """A line for each modem; exits 1 if one of them did not send, or its report says that it failed."""
+    from concurrent.futures import ThreadPoolExecutor  # late: few commands need threads
+
+    names = [modem["name"] for modem in context.client.get("/v1/modems")["modems"]]
+    if not names:
+        raise click.ClickException("no modem is configured: add a [[modem]] to the configuration")
+
+    def one(name: str) -> dict[str, Any]:
+        try:
+            return {**_tested(context, name, number, wait), "error": ""}
+        except HttpProblem as exc:
+            return {"name": name, "error": str(exc).removeprefix(f"{name}: "), "report": None}
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        answers = list(threads.map(one, names))
+    rows = [(answer["name"], *_outcome(answer)) for answer in answers]
+    context.show(answers, lambda: table(("name", "network", "report"), rows, flexible=("network",)))
+    if any(answer["error"] or answer["report"] == "failed" for answer in answers):
+        click.get_current_context().exit(SAID_NO)
+
+
+def _outcome(answer: dict[str, Any]) -> tuple[str, str]:
+    """What the network and the report said of a test message."""
+    if answer["error"]:
+        return str(answer["error"]), "-"
+    report = f"{answer['report']} after {answer['report_s']:.1f} s" if answer["report"] else "none in time"
+    return f"accepted after {answer['sent_s']:.1f} s", report
 
 
 def _told(answer: dict[str, Any], wait: int) -> None:

@@ -68,6 +68,20 @@ class Client:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._read("POST", quote(path), urlencode(form), headers, timeout_s)
 
+    def lines(self, path: str, *, timeout_s: float, **form: str | int) -> Generator[dict[str, Any], None, None]:
+        """An operator's order that is answered line by line, as things happen; timeout_s: between two of them."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection, response = self._send("POST", quote(path), urlencode(form), headers, timeout_s)
+        try:
+            if response.status >= 400:
+                raise _problem(response)
+            for line in response:
+                yield json.loads(line)
+        except (OSError, ValueError, http.client.HTTPException) as exc:
+            raise Unreachable(f"the daemon at {self._path} went away: {exc}") from exc
+        finally:
+            connection.close()
+
     def events(self, *, follow: bool, last: int = 0, after: int | None = None) -> Generator[dict[str, Any], None, None]:
         """The lines of the event stream, as they come. Raises Unreachable when the daemon goes away, or is stopped."""
         position = {"after": after} if after is not None else {"last": last}

@@ -2,5 +2,6 @@
 
 from daemon.lanes.voice.lane import VoiceLane
 from daemon.lanes.voice.speaking import Manner
+from daemon.lanes.voice.testing import TestEnd
 
-__all__ = ["Manner", "VoiceLane"]
+__all__ = ["Manner", "TestEnd", "VoiceLane"]

@@ -14,6 +14,7 @@ from daemon.lanes.news import StateLog, queued_at
 from daemon.lanes.snapshots import VoiceSnapshot
 from daemon.lanes.voice.lines import Lines
 from daemon.lanes.voice.speaking import Manner, Speaker
+from daemon.lanes.voice.testing import WAITING, Tests
 from daemon.lanes.window import Window
 from daemon.prompts.library import PromptLibrary
 from daemon.store.contract import StoreUnusable
@@ -48,6 +49,7 @@ class VoiceLane:
         self.driver = driver
         self.speaker = Speaker(engine, driver, prompts, manner)
         self.lines = Lines(max_calls, a_second)
+        self.tests = Tests(self.speaker, self.lines, self._obstacle, self._dispatch)
         self._engine = engine
         self._states = StateLog("voice", driver.name)
         self._ready = False
@@ -103,6 +105,13 @@ class VoiceLane:
             dict(counts.results),
             tuple(self.speaker.prompts.locales),
         )
+
+    def _obstacle(self) -> str:
+        """Why a call that is no delivery cannot be made now, or ""; PINs go first."""
+        if not self._ready:
+            status = self.driver.status()
+            return status.detail or f"the trunk is {status.state}"
+        return WAITING if self._backlog else ""
 
     # --- who is called ---
 

@@ -35,8 +35,13 @@ def judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> t
         return Verdict.FAILED, text + ", a machine answered"
     if asked and not result.played_s:
         return Verdict.FAILED, text + ", nobody pressed 1"
-    if result.played_s < speech.first_end_s:
+    if not times_spoken(result, speech):
         return Verdict.FAILED, text + ", hung up before the PIN was spoken"
-    if result.played_s < speech.second_end_s:
+    if times_spoken(result, speech) < 2:
         text += ", hung up before the PIN was spoken twice"
     return verdict, text
+
+
+def times_spoken(result: CallResult, speech: Speech) -> int:
+    """How often the digits were said to the end, 0 to 2."""
+    return sum(result.played_s >= end_s for end_s in (speech.first_end_s, speech.second_end_s))

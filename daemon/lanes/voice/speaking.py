@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.core.commands import AddNote, Begin, Settle
@@ -88,6 +89,17 @@ class Speaker:
         if request_id in self._under_way:
             self._under_way[request_id].handle.hang_up()
 
+    def speech(self, locale: str, pin: str, brand: str) -> Speech:
+        """What a call with these digits says. Raises PromptsUnusable."""
+        speech = self.prompts.speech(locale, pin, brand, offer=self._manner.repeats > 0)
+        if self._manner.confirm and speech.question is None:
+            raise PromptsUnusable(f"the prompts for {speech.locale} have no question, which confirm needs")
+        return speech
+
+    def dial(self, number: str, speech: Speech, progress: Callable[[CallPhase], None]) -> CallHandle:
+        """In the manner of all calls; progress: as of a driver, on any thread."""
+        return self._driver.call(self._manner.call(number, speech), progress)
+
     async def deliver(self, job: Job) -> None:
         """Until the result is on its way to the store. Raises StoreUnusable where nobody was called."""
         self._wanted.add(job.request_id)
@@ -118,18 +130,16 @@ class Speaker:
         if not speakable(pin):
             return Verdict.REFUSED, "a code with letters cannot be spoken"
         try:
-            speech = self.prompts.speech(request.locale, pin, request.brand, offer=self._manner.repeats > 0)
+            speech = self.speech(request.locale, pin, request.brand)
         except PromptsUnusable as exc:
             return Verdict.REFUSED, str(exc)
-        if self._manner.confirm and speech.question is None:
-            return Verdict.REFUSED, f"the prompts for {speech.locale} have no question, which confirm needs"
         self._tell_once(request.locale, speech.locale)
         loop = asyncio.get_running_loop()
 
         def progress(phase: CallPhase) -> None:
             loop.call_soon_threadsafe(self._progressed, job, phase)
 
-        handle = self._driver.call(self._manner.call(request.number, speech), progress)
+        handle = self.dial(request.number, speech, progress)
         self._under_way[job.request_id] = CallUnderWay(handle, CallPhase.DIALLING, time.monotonic())
         try:
             result = await asyncio.wrap_future(handle.result)

@@ -13,6 +13,7 @@ import serial
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from daemon.cli.context import SCREEN
 from daemon.client.connection import HttpProblem
 from daemon.config import Modem
 from daemon.core.quota import Limits, Quota
@@ -371,6 +372,21 @@ def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
     assert one.modems[0].accepted == [(NUMBER, "Pinwheel: a test of the modem sim1.")]
     unheard = one.pinwheel("test", "sim1", "--to", "+447700900186", "--wait", "0")
     assert "no delivery report" in unheard.output
+
+
+def test_all_modems_are_tested_at_once_and_a_table_tells_which_of_them_send(tmp_path: Path) -> None:
+    with Pool(tmp_path, "", "") as pool:
+        pool.modems[1].refuse(1)
+        done = pool.pinwheel("test", "--all", "--to", f"+{NUMBER}")
+        lines = done.output.splitlines()
+        assert (lines[0].split(), done.exit_code) == (["NAME", "NETWORK", "REPORT"], 1)
+        assert lines[1].startswith("sim1  accepted after")
+        assert "  delivered after" in lines[1]
+        assert lines[2].startswith("sim2  ")
+        assert "CMS 1" in lines[2]
+        assert all(len(line) <= SCREEN for line in lines)
+        assert pool.pinwheel("test", "--to", f"+{NUMBER}").exit_code == 2
+        assert pool.pinwheel("test", "sim1", "--all", "--to", f"+{NUMBER}").exit_code == 2
 
 
 @pytest.mark.parametrize(

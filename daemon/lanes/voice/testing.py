@@ -1,0 +1,98 @@
+"""Calls that an operator makes to try the trunk. They belong to no request, and say digits that are no PIN."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from daemon.lanes.voice.lines import Lines
+from daemon.lanes.voice.record import times_spoken
+from daemon.lanes.voice.speaking import Speaker
+from daemon.prompts.library import PromptsUnusable, Speech
+from drivers import CallPhase, CallResult, Refused, Unavailable
+
+BRAND = "Pinwheel"
+WAITING = "calls wait for the trunk: try again when they have been made"
+BUSY = "all lines are busy: try again when a call has ended"
+UNDER_WAY = "a test call is under way: wait for its end"
+
+
+@dataclass(frozen=True, slots=True)
+class TestEnd:
+    """What became of a test call. locale: it was spoken in; spoken: how often the digits were said, 0 to 2."""
+
+    result: CallResult
+    locale: str
+    spoken: int
+
+
+class Tests:
+    """Every method is for the event loop's thread.
+
+    obstacle: why no call can be made now, or ""; freed: called when a line is free again.
+    """
+
+    def __init__(self, speaker: Speaker, lines: Lines, obstacle: Callable[[], str], freed: Callable[[], None]) -> None:
+        self._speaker = speaker
+        self._lines = lines
+        self._obstacle = obstacle
+        self._freed = freed
+        self._under_way = False
+
+    async def call(self, number: str, digits: str, locale: str) -> AsyncGenerator[CallPhase | TestEnd, None]:
+        """Each phase as it is reached, then the end; whoever stops listening hangs up.
+
+        Raises Unavailable or Refused before the first phase.
+        """
+        if self._under_way:
+            raise Unavailable(UNDER_WAY)
+        speech = self._speech(digits, locale)
+        self._under_way = True
+        try:
+            await self._line()
+            try:
+                async with aclosing(self._called(number, speech)) as steps:
+                    async for step in steps:
+                        yield step
+            finally:
+                self._lines.free()
+        finally:
+            self._under_way = False
+            self._freed()
+
+    def _speech(self, digits: str, locale: str) -> Speech:
+        try:
+            return self._speaker.speech(locale, digits, BRAND)
+        except PromptsUnusable as exc:
+            raise Refused(str(exc)) from None
+
+    async def _line(self) -> None:
+        """Take a line, at the pace of all calls. Raises Unavailable."""
+        while True:
+            obstacle = self._obstacle()
+            wait_s = self._lines.wait_s(time.monotonic())
+            if obstacle or wait_s == float("inf"):
+                raise Unavailable(obstacle or BUSY)
+            if wait_s == 0:
+                break
+            await asyncio.sleep(wait_s)
+        self._lines.take(time.monotonic())
+
+    async def _called(self, number: str, speech: Speech) -> AsyncGenerator[CallPhase | TestEnd, None]:
+        loop = asyncio.get_running_loop()
+        phases: asyncio.Queue[CallPhase | None] = asyncio.Queue()
+
+        def note(phase: CallPhase | None) -> None:
+            loop.call_soon_threadsafe(phases.put_nowait, phase)
+
+        handle = self._speaker.dial(number, speech, note)
+        handle.result.add_done_callback(lambda _: note(None))
+        try:
+            while (phase := await phases.get()) is not None:
+                yield phase
+        finally:
+            handle.hang_up()
+        result = handle.result.result()
+        self._speaker.counts.results[result.outcome] += 1
+        yield TestEnd(result, speech.locale, times_spoken(result, speech))
