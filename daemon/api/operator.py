@@ -16,7 +16,6 @@ from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
-from daemon.operations import status as status_of
 from daemon.operations.doctor.inside import listed
 from daemon.operations.metrics import CONTENT_TYPE, Metrics
 from daemon.operations.reloading import Reloader
