@@ -183,7 +183,7 @@ def _blank(known: Known, profile: Profile, blank: Blank, *, first: bool) -> Ques
     found = "" if blank.hidden else known.earlier.get(blank.key) or present or blank.default
     kept = blank.hidden and "password_file" in known.present.voice
     default = found if found or blank.optional or kept else None
-    enter = " (Enter: the one that is there)" if kept else " (Enter: none)" if default == "" else ""
+    enter = " (Enter: as it is)" if kept else " (Enter: none)" if default == "" else ""
     more = (blank.help,) if blank.help else ()
 
     def check(answer: str) -> str:

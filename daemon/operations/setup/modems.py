@@ -59,8 +59,9 @@ def find(root: Path, owned: Owned) -> tuple[Stick, ...]:
 
 
 def probe(name: str, root: Path, owned: Owned) -> Stick:
-    """The stick at a port that somebody named."""
-    ports = ttys.fitting(name, root)
+    """The stick at a port that somebody named, or that was found."""
+    below = Path(name).relative_to(root) if Path(name).is_relative_to(root) else Path(name.lstrip("/"))
+    ports = ttys.fitting(f"/{below}", root)
     if not ports:
         return Stick(name, name, f"there is no port {name}: plug the modem in, or correct the name")
     return replace(_judged(ports[0], root, owned), port=name)

@@ -72,10 +72,10 @@ CALL_REMEDIES: Mapping[CallOutcome, str] = {
 # --- the modem -------------------------------------------------------------------------------------------------
 
 
-def network(row: Modem, tell: Tell) -> Outcome:
+def network(row: Modem, tell: Tell, patience_s: float = READY_S) -> Outcome:
     """Whether the modem finds a network, with operator and signal."""
     with _modem(row) as driver:
-        status = _settled(driver.status, READY_S, tell)
+        status = _settled(driver.status, patience_s, tell)
     if status.state is not DeviceState.READY:
         return Outcome(False, (_state(status),), (MODEM_REMEDIES.get(status.reason, status.detail),))
     signal = f"{status.signal_dbm} dBm" if status.signal_dbm is not None else "unknown"
@@ -125,12 +125,12 @@ def _kept(_: SmsEvent) -> "Future[bool]":
 # --- the trunk -------------------------------------------------------------------------------------------------
 
 
-def register(voice: Voice, tell: Tell) -> Outcome:
+def register(voice: Voice, tell: Tell, patience_s: float = TRUNK_S) -> Outcome:
     """Whether the trunk takes our account, or answers at all where it needs no registration."""
     with _trunk(voice) as driver:
-        status = _settled(driver.status, TRUNK_S, tell)
+        status = _settled(driver.status, patience_s, tell)
         if status.state is DeviceState.READY and status.registered is None:
-            status = _answered(driver)
+            status = _answered(driver, min(patience_s, UNHEARD_S))
     if status.state is not DeviceState.READY:
         silent = "no answer: check name, port and transport, and that the firewall lets SIP out and back"
         return Outcome(False, (_state(status),), (TRUNK_REMEDIES.get(status.reason, silent),))
@@ -141,9 +141,9 @@ def register(voice: Voice, tell: Tell) -> Outcome:
     return Outcome(False, (f"no answer from {status.server} to OPTIONS",), ("does it know our address? See its log",))
 
 
-def _answered(driver: VoiceDriver) -> TrunkStatus:
-    """Some servers never answer OPTIONS: their silence takes this long, and proves nothing."""
-    end = time.monotonic() + UNHEARD_S
+def _answered(driver: VoiceDriver, patience_s: float) -> TrunkStatus:
+    """As soon as the trunk has answered OPTIONS; some servers never do."""
+    end = time.monotonic() + patience_s
     while not (status := driver.status()).heard and time.monotonic() < end:
         time.sleep(LOOK_S)
     return status

@@ -55,9 +55,7 @@ def test_it_says_where_its_facts_come_from_and_what_was_tested_and_fits_a_screen
     assert profile.tested.startswith(("not tried", "tried"))
     assert len(profile.title) <= 70
     assert profile.blanks[0].key == "server"
-    assert all(
-        len(f"  {blank.text} (Enter: the one that is there) [{blank.default}]: ") <= 110 for blank in profile.blanks
-    )
+    assert all(len(f"  {blank.text} (Enter: as it is) [{blank.default}]: ") <= 110 for blank in profile.blanks)
     assert len({blank.key for blank in profile.blanks}) == len(profile.blanks)
 
 
