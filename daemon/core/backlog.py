@@ -7,18 +7,19 @@ alive delays no other, and what can still wait lets the others go first.
 
 import bisect
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Generic, TypeVar
 
 from daemon.core.holds import Holds
 from daemon.core.pace import Pace
+from daemon.core.values import value
 
 T = TypeVar("T")
 SCANNED = 100  # messages from the first that can be in time, where quotas and holds pass some over
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueuedMessage(Generic[T]):
     """until: when its PIN dies; parts: SMS that it takes; job: what the caller knows it by."""
 
@@ -28,7 +29,7 @@ class QueuedMessage(Generic[T]):
     job: T
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FreeModem:
     """allows: whether its SIM may send to a number now; failed: recipients that it has not reached lately."""
 

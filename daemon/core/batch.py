@@ -5,7 +5,7 @@ order on a `WorkingSet`, and what they changed is saved as one `Changes`. Pure: 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import attrgetter
 from typing import Any, NamedTuple, assert_never
 
@@ -29,6 +29,7 @@ from daemon.core.commands import (
 )
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Request
+from daemon.core.values import value
 
 standing = attrgetter(
     "status", "step", "generation", "pin_until", "wrong", "due_at", "first_event_at", "last_event_at", "finalized_at"
@@ -139,7 +140,7 @@ def may_mean(key: ReportKey, number: str, attempt: Attempt) -> bool:
     return same and attempt.reference == key.reference
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Found:
     """What a database has of what is needed. It may be more.
 
@@ -195,7 +196,7 @@ class Refunded(NamedTuple):
         return hidden(self)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Changes:
     """What a batch changed; each request and each attempt once, as it is in the end.
 

@@ -1,12 +1,12 @@
 """Who asks: by which account, and whether as an operator."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from daemon.core.model import Request
+from daemon.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Caller:
     """Goes with every command and query. account: its key, or who asks without one (see `unnamed`).
 

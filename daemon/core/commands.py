@@ -6,7 +6,7 @@ for whoever asked. Nothing else of a command reads or writes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, assert_never
 
 from daemon.core.callers import Caller
@@ -38,11 +38,12 @@ from daemon.core.model import (
 )
 from daemon.core.outcomes import Busy, Outcome, Unknown
 from daemon.core.replacing import replace
+from daemon.core.values import value
 
 CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Policy:
     """What the operator decided about requests. resend: by modem, whether an uncertain message may go out once more."""
 
@@ -66,7 +67,7 @@ class Policy:
 # --- of callers: they need the request, if it is the caller's; a start needs what runs for its number -------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Start:
     """Store a new request and run its first event."""
 
@@ -75,7 +76,7 @@ class Start:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Check:
     """Judge a code against the PIN of the request. ip_address: the person's."""
 
@@ -86,7 +87,7 @@ class Check:
     ip_address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cancel:
     """Stop the request."""
 
@@ -95,7 +96,7 @@ class Cancel:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Next:
     """Run the next event now."""
 
@@ -107,7 +108,7 @@ class Next:
 # --- of lanes: they need the request -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Begin:
     """A device is about to be used; `Decision.begun` says for what."""
 
@@ -117,7 +118,7 @@ class Begin:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settle:
     """What the device made of the try that it had. parts: SMS that may have gone out."""
 
@@ -131,7 +132,7 @@ class Settle:
     parts: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SettleLate:
     """What the network said of a try, as the driver learned later."""
 
@@ -144,7 +145,7 @@ class SettleLate:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GiveUp:
     """A delivery that waits is not made."""
 
@@ -155,7 +156,7 @@ class GiveUp:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Interrupt:
     """The daemon stopped while a device had the delivery."""
 
@@ -164,7 +165,7 @@ class Interrupt:
     step: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Report:
     """A status report for the newest message since a time that it can mean. insist: the device gives it only once.
 
@@ -181,7 +182,7 @@ class Report:
     ending: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fire:
     """A timer of the request with this row id may be due."""
 
@@ -192,7 +193,7 @@ class Fire:
 # --- of no request, or of one that they do not change: they need nothing ------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChargeTest:
     """A message that belongs to no request is about to go out."""
 
@@ -201,7 +202,7 @@ class ChargeTest:
     number: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RefundTest:
     """It has not gone out."""
 
@@ -210,7 +211,7 @@ class RefundTest:
     number: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddNote:
     """Add a line to the history that changes nothing. request_id: "" for what belongs to no request."""
 
@@ -221,7 +222,7 @@ class AddNote:
     insist: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetMeta:
     """Set a lasting setting that is not the configuration's."""
 
@@ -238,7 +239,7 @@ Command = Start | OfCaller | OfDelivery | Report | Fire | ChargeTest | RefundTes
 # --- what they make of the state ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Loaded:
     """What a command needs, as it stands; what it does not need is left out.
 
@@ -253,7 +254,7 @@ class Loaded:
     right: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What a command led to. before: the request as it was loaded, None for a new one; after: as it is to be stored.
 

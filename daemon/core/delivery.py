@@ -10,7 +10,6 @@ the part of it that can still be refunded.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from daemon.core.milliseconds import Ms
@@ -34,6 +33,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.replacing import replace
+from daemon.core.values import value
 
 AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use
 INTERRUPTED = "the daemon stopped meanwhile"
@@ -55,7 +55,7 @@ WENT_OUT = frozenset({Verdict.TAKEN, Verdict.HEARD, Verdict.UNCERTAIN})  # or ma
 MOVES_ON = frozenset({Verdict.REFUSED, Verdict.WITHDRAWN})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fired:
     """What a transition made of the attempt. moves_on: the next event of the request may start at once."""
 

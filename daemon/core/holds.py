@@ -7,13 +7,15 @@ is tried again sooner, so that no hold outlasts its cause by much.
 
 from dataclasses import dataclass, field
 
+from daemon.core.values import value
+
 HOLD_S = (2.0, 4.0, 15.0, 30.0)  # after the first time, the second, ..., while other messages wait
 IDLE_HOLD_S = 4.0  # at the most, while none does
 SEVERAL = 3  # recipients in a row
 FORGOTTEN_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hold:
     """times: how often the network did not take it; at: the last time; why: what it said."""
 

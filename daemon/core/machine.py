@@ -93,14 +93,15 @@ def _step_due(request: Request, event: StepDue) -> Advanced:
 def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Advanced:
     """Run the next event at `at`; there is one. renew: with another PIN."""
     step = request.steps[request.step]
-    pinned, due_at = _pin_and_timer(request, at, renew=renew)
-    attempt = Attempt(request.step, step.channel, pinned.generation, pinned.pin_until, queued_at=at)
-    cleared, dropped = _withdraw_waiting(
-        pinned, at, lambda a: a.channel is step.channel or a.generation != pinned.generation
-    )
+    generation, wrong, pin_until, due_at = _pin_and_timer(request, at, renew=renew)
+    attempt = Attempt(request.step, step.channel, generation, pin_until, queued_at=at)
+    cleared, dropped = _withdraw_waiting(request, at, lambda a: a.channel is step.channel or a.generation != generation)
     running = replace(
         cleared,
         step=request.step + 1,
+        generation=generation,
+        wrong=wrong,
+        pin_until=pin_until,
         due_at=due_at,
         first_event_at=at if request.first_event_at is None else request.first_event_at,
         last_event_at=at,
@@ -108,15 +109,15 @@ def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Advanced:
     )
     return running, (
         *dropped,
-        Note("event", attempt.step, f"{step.channel} {pin_letter(pinned.generation)}"),
+        Note("event", attempt.step, f"{step.channel} {pin_letter(generation)}"),
         Deliver(attempt.step, step.channel, attempt.generation, attempt.not_after),
         SetTimer(running.step, due_at),
         Reply(Accepted()),
     )
 
 
-def _pin_and_timer(request: Request, at: Ms, *, renew: bool) -> tuple[Request, Ms]:
-    """The request with the PIN that its next event sends, and when the timer after that event is due.
+def _pin_and_timer(request: Request, at: Ms, *, renew: bool) -> tuple[int, int, Ms, Ms]:
+    """The PIN that the next event sends: its generation, its wrong codes, its end; and when the timer after it is due.
 
     The current PIN is sent while it is valid. Where no later event can make another, a life that the caller did not
     set lasts to the next timer, and one that he did set ends the request.
@@ -132,7 +133,7 @@ def _pin_and_timer(request: Request, at: Ms, *, renew: bool) -> tuple[Request, M
             due_at = min(due_at, until)
         else:
             until = max(until, due_at)
-    return replace(request, generation=generation, wrong=wrong, pin_until=until), due_at
+    return generation, wrong, until, due_at
 
 
 def _own_code_died(request: Request, at: Ms) -> bool:

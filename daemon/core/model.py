@@ -1,10 +1,11 @@
 """The values of the core. All of them are frozen; every time and every span is an `Ms`."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.outcomes import Outcome
+from daemon.core.values import value
 
 
 class Channel(StrEnum):
@@ -55,7 +56,7 @@ class Verdict(StrEnum):
     WITHDRAWN = "withdrawn"  # the lane took it back before the device had it
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """One event of a workflow and the wait after it."""
 
@@ -63,7 +64,7 @@ class Step:
     wait: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """The delivery of one event. not_after is when its PIN dies.
 
@@ -83,7 +84,7 @@ class Attempt:
     settled_at: Ms | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """One verification: what was asked for, and where it stands.
 
@@ -134,14 +135,14 @@ class Request:
 # --- events: what happened ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Requested:
     """The request was made; its first event runs."""
 
     at: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StepDue:
     """A timer fired that was set for this step."""
 
@@ -149,7 +150,7 @@ class StepDue:
     at: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CodeSubmitted:
     """The person's code came in and was compared with the PIN of the current generation. ip_address: the person's."""
 
@@ -158,7 +159,7 @@ class CodeSubmitted:
     ip_address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelRequested:
     """The caller wants to stop. after, before_event: the limits in force (0: no limit)."""
 
@@ -167,14 +168,14 @@ class CancelRequested:
     before_event: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NextRequested:
     """The caller does not want to wait for the next event."""
 
     at: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptStarted:
     """A device is about to be given the delivery of this step."""
 
@@ -183,7 +184,7 @@ class AttemptStarted:
     device: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptAnswered:
     """What the device made of the try that is under way.
 
@@ -202,7 +203,7 @@ class AttemptAnswered:
     move_on: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnsweredLate:
     """A driver learned later what the network said of a try that had ended as uncertain."""
 
@@ -215,7 +216,7 @@ class AnsweredLate:
     move_on: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reported:
     """A status report came: the handset has the message, or never gets it."""
 
@@ -227,7 +228,7 @@ class Reported:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Interrupted:
     """The daemon stopped while the device had the delivery. resend: as of an uncertain one."""
 
@@ -236,7 +237,7 @@ class Interrupted:
     resend: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GivenUp:
     """A delivery that waits for a device is not wanted any more, or cannot be made. move_on: as in AttemptAnswered."""
 
@@ -254,7 +255,7 @@ Event = Requested | StepDue | CodeSubmitted | CancelRequested | NextRequested | 
 # --- actions: what to do -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Deliver:
     """Give the PIN of this generation to the lane of this channel."""
 
@@ -264,7 +265,7 @@ class Deliver:
     not_after: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetTimer:
     """Replace the request's timer."""
 
@@ -272,17 +273,17 @@ class SetTimer:
     at: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClearTimer:
     """The request has no timer any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StopDelivery:
     """Drop what is queued, cancel what rings, hang up what speaks."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RecordCheck:
     """Keep that a code was judged."""
 
@@ -290,14 +291,14 @@ class RecordCheck:
     ip_address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """The answer to the caller: how the command ended."""
 
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Charge:
     """So many SMS to this number may go out, or may have gone out, by this device: they count for its quota."""
 
@@ -307,7 +308,7 @@ class Charge:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refund:
     """So many SMS to this number that were charged to this device have not gone out."""
 
@@ -316,7 +317,7 @@ class Refund:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Note:
     """One line of the history. logged: in the log, too."""
 
@@ -326,7 +327,7 @@ class Note:
     logged: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Remember:
     """Set a lasting setting that is not the configuration's."""
 

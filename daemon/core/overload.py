@@ -6,11 +6,13 @@ Pure: times are arguments, monotonic seconds.
 from collections import deque
 from dataclasses import dataclass, field
 
+from daemon.core.values import value
+
 WINDOW_S = 300.0  # how many modems would do is computed from what was sent and dropped in it
 OVER_S = 60.0  # without a dropped message, and the overload is over
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Overload:
     """dropped: messages since it began; modems: how many would do, None where no number would."""
 

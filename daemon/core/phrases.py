@@ -5,11 +5,11 @@ Pure; the texts themselves are in config/phrases.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from daemon.core.plurals import RULES, Rule, numbers_of
+from daemon.core.values import value
 
 DEFAULT_LOCALE = "en-us"
 
@@ -100,7 +100,7 @@ DIGIT_STYLES: Mapping[str, str] = {
 """How the minutes are written in the SMS. The PIN is ASCII everywhere: it has to be typed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Phrases:
     """The texts of one locale. sms has {brand}, {pin} and {minutes}; minutes has a form for each plural of the rule."""
 

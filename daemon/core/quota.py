@@ -4,15 +4,15 @@ Pure: times are arguments. The windows slide. A recipient who had a message this
 """
 
 from collections import Counter, deque
-from dataclasses import dataclass
 
 from daemon.core.milliseconds import Ms, seconds
+from daemon.core.values import value
 
 HOUR, DAY, MONTH = seconds(3600), seconds(86_400), seconds(30 * 86_400)
 RECIPIENTS = "the monthly limit of new recipients"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Limits:
     """0: no limit."""
 
@@ -21,7 +21,7 @@ class Limits:
     monthly_recipients: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Used:
     """SMS in the last hour and day; recipients of the last 30 days, 0 where they have no limit."""
 

@@ -1,8 +1,7 @@
 """The plan of a call: which clips and which silences, in which order, and how long each silence is. Pure."""
 
-from dataclasses import dataclass
-
 from daemon.core.phrases import QUESTION
+from daemon.core.values import value
 
 BEFORE_SPEECH_MS = 1000  # the callee needs to bring the phone to the ear, and early audio is clipped
 AFTER_SENTENCE_MS = 350
@@ -10,14 +9,14 @@ BETWEEN_DIGITS_MS = 250  # measured beside 100 and 500 (make soak, gaps): most P
 BETWEEN_READINGS_MS = 400
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Silence:
     """Generated, never rendered."""
 
     ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Clip:
     """A recording by its name, e.g. "digit_4"; pin_ends: the last digit of a reading."""
 

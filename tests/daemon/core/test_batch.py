@@ -1,6 +1,6 @@
 """What a batch needs, what a report may mean, and what the commands of a batch make of each other's state."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -155,7 +155,7 @@ def test_attempts_are_no_part_of_how_a_request_stands() -> None:
         Changes(forget={"sim1": EPOCH}),
         Changes(meta={"duty": "paused"}),
     ],
-    ids=lambda changes: next(name for name in Changes.__slots__ if getattr(changes, name)),
+    ids=lambda changes: next(name for name in [each.name for each in fields(Changes)] if getattr(changes, name)),
 )
 def test_a_change_of_any_kind_is_to_be_saved(changes: Changes) -> None:
     assert not changes.empty
