@@ -9,7 +9,7 @@ LOCK_VENV := .venv-lock
 COMPILE := $(LOCK_VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
 BASE_PACKAGES := python3-venv
-PEER_PACKAGES := baresip-core linphone-cli sip-tester kamailio kamailio-tls-modules openssl postgresql prometheus systemd
+PEER_PACKAGES := baresip-core chromium linphone-cli sip-tester kamailio kamailio-tls-modules openssl postgresql prometheus systemd
 RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools redis-server
 RIVALS := .venv-rivals
 BOOT_PACKAGES := debootstrap systemd-container

@@ -14,7 +14,7 @@ from daemon.api import erasure, modems, operator, v1, voice
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
 from daemon.api.door import Door, Endpoint, ErrorAnswer
-from daemon.api.params import HttpError, Mistake, Parameters, gather
+from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
 from daemon.api.verify import Verify, answered
 from daemon.config import Config
 from daemon.core.callers import Caller
@@ -37,6 +37,14 @@ async def not_yet(call: Call) -> Response:
     raise HttpError(404, "Not offered", f"{path} is not offered by this gateway; JSON calls of Verify v1 are.")
 
 
+async def console_link(call: Call) -> Response:
+    """POST: a link into the console, which works once."""
+    console = call.http.app.state.console
+    if console is None:
+        raise HttpError(404, "No console", "The console is off: set [api] console = true, and restart the daemon.")
+    return JSONResponse(console.link())
+
+
 ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/verify/json", BOTH, Role.VERIFY, answered(Verify.start)),
     ("/verify/check/json", BOTH, Role.VERIFY, answered(Verify.check)),
@@ -54,6 +62,7 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/v1/events", GET, Role.OPERATE, operator.events),
     ("/v1/reload", POST, Role.OPERATE, operator.reload),
     ("/v1/forget", POST, Role.OPERATE, erasure.forget),
+    ("/v1/console/link", POST, Role.OPERATE, console_link),
     ("/metrics", GET, Role.OPERATE, operator.metrics),
     ("/healthz", GET, Role.OPEN, operator.healthz),
 )
@@ -66,6 +75,8 @@ def guarded(role: Role, handler: Handler) -> Endpoint:
     async def endpoint(http: HttpRequest) -> ASGIApp:
         if role is Role.OPEN:
             return await handler(Call(http, Parameters(()), Caller()))
+        if foreign(http):  # a browser that may reach us, say through a tunnel, must not obey everybody's pages
+            raise HttpError(403, "From another site", "A page of another site sent this; nothing was done.")
         given = await gather(http)
         try:
             return await handler(Call(http, given, await http.app.state.access.admit(role, http, given)))
@@ -85,6 +96,12 @@ def application(
     errors = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, StoreUnusable: _away}
     endpoints = [(path, methods, guarded(role, handler)) for path, methods, role, handler in ROUTES]
     routes = [Route(path, endpoint, methods=methods) for path, methods, endpoint in endpoints]
+    console = None
+    if config.api.console:
+        from daemon.api.console import routes as of_console  # late: most daemons have no console
+
+        console = of_console.console(config.api)
+        routes += of_console.ROUTES
     app = Starlette(routes=routes, exception_handlers={**errors, Exception: _crash})
     app.router.redirect_slashes = False  # clients do not follow a redirect with body and credentials
     app.state.engine = engine
@@ -92,6 +109,7 @@ def application(
     app.state.stopping = stopping
     app.state.reloader = reloader
     app.state.retaining = retaining
+    app.state.console = console
     app.state.streams = set()
     app.state.metrics = Metrics(health, config.workflows, config.store.path)
     app.state.access = Access(config.api, config.account, config.operator)

@@ -37,7 +37,7 @@ async def _set_duty(http: HttpRequest, lane: SmsLane, slot: ModemSlot, _: Parame
     return {"name": slot.name, "state": str(duty)}
 
 
-def _recipient(to: str, security: Security) -> str:
+def recipient(to: str, security: Security) -> str:
     """A short code as it is; else the digits of an E.164 number that the operator's prefixes allow. Raises Mistake."""
     if SHORT_CODE.fullmatch(to):
         return to
@@ -48,7 +48,7 @@ def _recipient(to: str, security: Security) -> str:
 
 async def _test(http: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parameters) -> Answer:
     """?to=NUMBER&wait=SECONDS: send a test message, and wait so long for its report."""
-    number = _recipient(given.required("to"), http.app.state.verify.security)
+    number = recipient(given.required("to"), http.app.state.verify.security)
     wait_s = given.whole("wait", range(MAX_REPORT_S + 1), f"seconds, 0 to {MAX_REPORT_S}")
     result = await lane.tests.send(slot, number, REPORT_S if wait_s is None else wait_s)
     return {

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request as HttpRequest
 
+from daemon.api.origin import from_another_site
 from daemon.api.v1 import Code, Sentence
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.phrases import LOCALES, locale_for_region
@@ -144,6 +145,11 @@ def header(http: HttpRequest, name: bytes) -> str:
         if its_name == name:
             return str(value, "latin-1")
     return ""
+
+
+def foreign(http: HttpRequest) -> bool:
+    """Whether a page of another site made a browser send this."""
+    return from_another_site(header(http, b"sec-fetch-site"), header(http, b"origin"), header(http, b"host"))
 
 
 def _query_fields(query: bytes) -> list[tuple[str, Any]]:

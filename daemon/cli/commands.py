@@ -17,6 +17,7 @@ SAID_NO, UNREACHABLE = FAILED, 3
 PLACES: Mapping[str, str] = {
     "backup": "daemon.cli.backup",
     "call": "daemon.cli.call",
+    "console": "daemon.cli.console",
     "demo": "daemon.cli.demo",
     "events": "daemon.cli.events",
     "export": "daemon.cli.export",

@@ -18,6 +18,7 @@ class Context:
     """What every command needs: the client, and how to print."""
 
     def __init__(self, socket: Path, as_json: bool) -> None:
+        self.socket = socket
         self.client = Client(socket)
         self.as_json = as_json
 

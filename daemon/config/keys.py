@@ -56,6 +56,7 @@ class Api:
         probe=checks.certificate,
     )
     tls_key: str = setting("", "Private key (PEM) of that certificate.", check=whole_path, quoted=False)
+    console: bool = setting(False, "Serve the web console to operators' browsers on this machine: pinwheel console.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The requests of a database for other programs: as rows of a table, or each with all that is kept of it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.clock import zoned_text
@@ -24,7 +24,7 @@ class Wanted:
     """Requests since a time, of one number or of all. in_full: numbers are not masked."""
 
     since: Ms = EPOCH
-    number: str = ""
+    number: str = field(default="", repr=False)
     in_full: bool = False
 
     def takes(self, request: Request) -> bool:

@@ -1,0 +1,102 @@
+"""The console's gate: from this machine only, by a session, and with an effect only from a page of ours."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from time import monotonic
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp
+
+from daemon.api.access import on_socket
+from daemon.api.console.sessions import SESSION_S, Session, Sessions
+from daemon.api.origin import is_loopback, own_host
+from daemon.api.params import HttpError, foreign, header
+
+COOKIE, PATH, LOGIN = "pinwheel", "/console", "/console/login"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+    " img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request for a page, and the session that it belongs to."""
+
+    http: HttpRequest
+    session: Session
+
+
+Page = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    sessions: Sessions = field(default_factory=Sessions)
+
+    def check(self, http: HttpRequest) -> None:
+        """Raises HttpError for what does not come from this machine, or comes from a page of another site."""
+        server = http.scope.get("server")
+        port = server[1] if server and not on_socket(http) else None
+        client = http.scope.get("client")
+        if not on_socket(http) and not (client and is_loopback(client[0])):
+            raise HttpError(403, "Not from here", "The console answers this machine only: see docs/console.md.")
+        if not own_host(header(http, b"host"), port):
+            raise HttpError(403, "Not this address", "Open the console by localhost or 127.0.0.1.")
+        if http.method != "GET" and foreign(http):
+            raise HttpError(403, "From another site", "A page of another site sent this; nothing was done.")
+
+    def session(self, http: HttpRequest) -> Session | None:
+        return self.sessions.of(cookie_of(http), monotonic())
+
+
+def cookie_of(http: HttpRequest) -> str:
+    """ "" where there is none."""
+    try:
+        morsel = SimpleCookie(header(http, b"cookie")).get(COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel is not None else ""
+
+
+def visited(page: Page) -> Callable[[HttpRequest], Awaitable[ASGIApp]]:
+    """A page that needs a session; whoever has none is led to the page that says how to get one."""
+
+    async def endpoint(http: HttpRequest) -> ASGIApp:
+        gate: Gate = http.app.state.console.gate
+        gate.check(http)
+        session = gate.session(http)
+        answer = RedirectResponse(LOGIN, 303) if session is None else await page(Visit(http, session))
+        return dressed(answer)
+
+    return endpoint
+
+
+def checked(page: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[[HttpRequest], Awaitable[ASGIApp]]:
+    """A page that needs none."""
+
+    async def endpoint(http: HttpRequest) -> ASGIApp:
+        gate: Gate = http.app.state.console.gate
+        gate.check(http)
+        return dressed(await page(http))
+
+    return endpoint
+
+
+def dressed(answer: Response) -> Response:
+    answer.headers.update(HEADERS)
+    return answer
+
+
+def with_cookie(answer: Response, cookie: str, *, secure: bool) -> Response:
+    answer.set_cookie(
+        COOKIE, cookie, max_age=int(SESSION_S), path=PATH, httponly=True, samesite="strict", secure=secure
+    )
+    return answer

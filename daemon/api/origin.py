@@ -1,0 +1,37 @@
+"""Whether a browser's request comes from a page of ours: what other web sites may make a browser send is refused.
+
+The loopback address is no border: any page that the operator has open can send requests there. Its name can lead there
+as well (DNS rebinding), so the Host is compared with a list.
+"""
+
+import ipaddress
+
+HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+OWN_SITES = frozenset({"same-origin", "none"})  # of Sec-Fetch-Site: none is an address that the person typed
+
+
+def own_host(host: str, port: int | None) -> bool:
+    """Whether a Host names this machine's loopback. port: of the listener; None where a tunnel may have any."""
+    name, _, given = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
+    if name not in HOSTS or not (given == "" or (given.isascii() and given.isdecimal())):
+        return False
+    return port is None or (int(given) if given else 80) == port
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a peer's address is of this machine."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def from_another_site(site: str, origin: str, host: str) -> bool:
+    """Whether a browser says that a page of another site sends this; "" for a header that is not there.
+
+    Programs send neither Sec-Fetch-Site (Fetch Metadata) nor Origin (RFC 6454). Browsers send the first with
+    everything, older ones the second with a POST.
+    """
+    if site:
+        return site not in OWN_SITES
+    return bool(origin) and origin.partition("://")[2] != host

@@ -1,0 +1,326 @@
+"""The web console, as a browser sees it."""
+
+import http.client
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.api.console import view
+from daemon.api.console.sessions import IDLE_S, LINK_S, MOST, SESSION_S, Sessions
+from daemon.api.origin import from_another_site, is_loopback, own_host
+from daemon.client.connection import HttpProblem, _UnixConnection
+from daemon.lanes.voice import TestEnd
+from drivers import CallOutcome, CallPhase, CallResult
+from drivers.simulated.modem import SimulatedModem
+from drivers.simulated.phone import SimulatedPhone
+from tests.gateway import Gateway, modem_section, pin_in, public_directory, until, voice_section
+from tests.peers.baresip import free_port
+from tests.peers.chromium import browser as browser_window
+
+NUMBER, MASKED = "447700900123", "4477******23"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def modem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedModem]:
+    with SimulatedModem(tmp_path_factory.mktemp("modem") / "modem", network_s=0.02) as modem:
+        yield modem
+
+
+@pytest.fixture(scope="module")
+def address() -> str:
+    return f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_STREAM)}"
+
+
+@pytest.fixture(scope="module")
+def phone() -> Iterator[SimulatedPhone]:
+    with SimulatedPhone(ring_s=0.1) as phone:
+        yield phone
+
+
+@pytest.fixture(scope="module")
+def gateway(modem: SimulatedModem, phone: SimulatedPhone, address: str) -> Iterator[Gateway]:
+    with public_directory() as directory:
+        (directory / "secret").write_text("a secret of somebody\n")
+        (directory / "secret").chmod(0o600)
+        account = f'[[account]]\nkey = "acme"\nsecret_file = "{directory}/secret"\n'
+        config = f'[api]\ntcp = "{address}"\nconsole = true\n{account}'
+        config += modem_section(modem.port) + voice_section(phone.address)
+        with Gateway(directory, config) as gateway:
+            yield gateway
+
+
+@pytest.fixture(scope="module")
+def request_id(gateway: Gateway, modem: SimulatedModem) -> str:
+    """A request whose PIN was sent, with a brand that would be a script."""
+    request_id = str(gateway.client.verify("", number=NUMBER, workflow_id=6, brand="<b>Acme</b>")["request_id"])
+    pin_in(until(lambda: next((text for _, text in modem.accepted), ""), "the SMS"))
+    return request_id
+
+
+class Browser:
+    """What one does by hand; cookie: as the daemon gave it."""
+
+    def __init__(self, gateway: Gateway, address: str) -> None:
+        self._gateway, self._address = gateway, address
+        self.cookie = ""
+
+    def ask(self, method: str, path: str, body: str = "", **headers: str) -> tuple[HTTPResponse, str]:
+        connection = http.client.HTTPConnection(self._address, timeout=20)
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        cookie = {"Cookie": self.cookie} if self.cookie else {}
+        connection.request(method, path, body, {**FORM, **cookie, **given})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer, text
+
+    def enter(self) -> HTTPResponse:
+        token = self._gateway.client.post("/v1/console/link")["path"].partition("#")[2]
+        answer, _ = self.ask("POST", "/console/login", f"token={token}")
+        self.cookie = (answer.getheader("set-cookie") or "").partition(";")[0]
+        return answer
+
+
+@pytest.fixture
+def browser(gateway: Gateway, address: str) -> Browser:
+    return Browser(gateway, address)
+
+
+def test_a_link_opens_one_session_whose_cookie_no_script_and_no_other_site_gets(browser: Browser) -> None:
+    answer = browser.enter()
+    cookie = answer.getheader("set-cookie") or ""
+    assert answer.status == 204
+    assert all(f"; {word}" in cookie for word in ("HttpOnly", "SameSite=strict", "Path=/console", "Max-Age=43200"))
+    answer, page = browser.ask("GET", "/console/")
+    assert (answer.status, "Last events" in page) == (200, True)
+    policy = answer.getheader("content-security-policy") or ""
+    assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+    assert (answer.getheader("cache-control"), answer.getheader("x-content-type-options")) == ("no-store", "nosniff")
+    browser.ask("POST", "/console/logout")
+    assert browser.ask("GET", "/console/")[0].getheader("location") == "/console/login"
+
+
+PAGES = ("/console/", "/console/parts", "/console/live", "/console/requests", "/console/requests/x")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_whoever_has_no_session_sees_how_to_get_one_and_nothing_else(browser: Browser, path: str) -> None:
+    browser.cookie = "pinwheel=guessed"
+    answer, text = browser.ask("GET", path)
+    assert (answer.status, answer.getheader("location"), text) == (303, "/console/login", "")
+    assert "pinwheel console" in browser.ask("GET", "/console/login")[1]
+    assert browser.ask("POST", "/console/login", "token=guessed")[0].status == 403
+
+
+@pytest.mark.parametrize("host", ["gateway.example", "127.0.0.1", "127.0.0.1:1", "localhost.example:80", ""])
+def test_a_name_that_somebody_led_to_this_machine_is_refused(browser: Browser, host: str) -> None:
+    browser.enter()
+    assert browser.ask("GET", "/console/", Host=host)[0].status == 403
+
+
+ELSEWHERE = [
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:1"},
+]
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE, ids=str)
+@pytest.mark.parametrize("path", ["/console/test/sms", "/console/logout", "/console/login", "/verify/json"])
+def test_a_page_of_another_site_does_nothing(browser: Browser, modem: SimulatedModem, path: str, headers: Any) -> None:
+    browser.enter()
+    count = len(modem.accepted)
+    answer, text = browser.ask("POST", path, f"modem=sim1&to={NUMBER}&number={NUMBER}&brand=x", **headers)
+    assert (answer.status, "page of another site" in text) == (403, True)
+    assert browser.ask("GET", "/console/")[0].status == 200
+    assert len(modem.accepted) == count
+
+
+def test_the_orders_of_the_socket_are_refused_to_a_browser_in_a_tunnel(gateway: Gateway) -> None:
+    """`ssh -L` makes the socket a port of the operator's machine, where any page may send forms to it."""
+    connection = _UnixConnection(gateway.socket, 20)
+    connection.request("POST", "/v1/reload", "", {"Host": "localhost:8791", "Origin": "http://evil.example"})
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["title"]) == (403, "From another site")
+
+
+def test_the_console_works_through_a_tunnel_to_the_socket(gateway: Gateway) -> None:
+    token = gateway.client.post("/v1/console/link")["path"].partition("#")[2]
+    connection = _UnixConnection(gateway.socket, 20)
+    headers = {**FORM, "Host": "localhost:8791", "Origin": "http://localhost:8791", "Sec-Fetch-Site": "same-origin"}
+    connection.request("POST", "/console/login", f"token={token}", headers)
+    assert connection.getresponse().status == 204
+
+
+def test_pages_show_no_whole_number_and_no_mark_up_of_others(browser: Browser, request_id: str) -> None:
+    browser.enter()
+    pages = [
+        browser.ask("GET", path)[1] for path in ("/console/", "/console/requests", f"/console/requests/{request_id}")
+    ]
+    assert all(NUMBER not in page and "<b>Acme" not in page for page in pages)
+    assert MASKED in pages[1]
+    assert "&lt;b&gt;Acme&lt;/b&gt;" in pages[2]
+    assert browser.ask("GET", "/console/requests/none")[0].status == 404
+    assert browser.ask("GET", "/console/static/..%2fpages.py")[0].status == 404
+
+
+@pytest.mark.usefixtures("request_id")
+def test_test_messages_are_sent_and_limited(browser: Browser, modem: SimulatedModem) -> None:
+    browser.enter()
+    count = len(modem.accepted)
+    for sent, words in ((1, "took a test message"), (2, "took a test"), (3, "took a test"), (3, "wait half a minute")):
+        answer, _ = browser.ask("POST", "/console/test/sms", f"modem=sim1&to=%2B{NUMBER}")
+        assert answer.status == 303
+        assert words in browser.ask("GET", "/console/")[1]
+        assert len(modem.accepted) == count + sent
+    for wrong in ("modem=none&to=447700900123", "modem=sim1&to=1", "to=447700900123", ""):
+        browser.ask("POST", "/console/test/sms", wrong)
+        assert "No message was sent" in browser.ask("GET", "/console/")[1]
+
+
+def test_a_test_call_is_followed_on_the_page(browser: Browser, phone: SimulatedPhone) -> None:
+    browser.enter()
+    browser.ask("POST", "/console/test/call", "number=1")
+    assert "No call was made" in browser.ask("GET", "/console/")[1]
+    browser.ask("POST", "/console/test/call", f"number=%2B{NUMBER}")
+    assert "Test call: dialling." in browser.ask("GET", "/console/")[1]
+    until(lambda: "Test call: answered." in browser.ask("GET", "/console/parts")[1], "the answer")
+    assert [call.number for call in phone.calls] == [NUMBER]
+
+
+def test_it_is_off_unless_it_is_set(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        with pytest.raises(HttpProblem, match=r"set \[api\] console = true"):
+            gateway.client.post("/v1/console/link")
+        with pytest.raises(HttpProblem, match="nothing at /console/"):
+            gateway.client.get("/console/")
+
+
+# --- in Chromium -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+def test_chromium_opens_the_link_and_shows_what_happens_at_once(
+    gateway: Gateway, modem: SimulatedModem, address: str, tmp_path: Path
+) -> None:
+    link = gateway.client.post("/v1/console/link")
+    assert link["listeners"] == [f"http://{address}"]
+    with browser_window(tmp_path / "profile") as page:
+        page.open(f"http://{address}{link['path']}")
+        page.until("document.body.innerText.includes('Last events')")
+        assert page.run("location.href") == f"http://{address}/console/"
+        assert page.run("document.cookie") == ""
+        modem.receive("447700900177", "a text that nobody is to read here")
+        page.until("document.body.innerText.includes('incoming SMS')")
+        assert page.run("document.body.innerHTML.includes('nobody is to read')") is False
+        for scheme in ("light", "dark"):
+            page.picture(tmp_path / f"{scheme}.png", scheme)
+            assert page.run("document.documentElement.scrollWidth <= innerWidth") is True
+        page.open(f"http://{address}{link['path']}")
+        page.until("document.body.innerText.includes('has been used')")
+
+
+# --- the pure parts ----------------------------------------------------------------------------------------
+
+
+def test_a_link_works_once_and_not_for_long() -> None:
+    sessions = Sessions()
+    first, second = sessions.link(0.0), sessions.link(0.0)
+    assert sessions.enter(first, LINK_S - 1) is not None
+    assert sessions.enter(first, LINK_S - 1) is None
+    assert sessions.enter(second, LINK_S) is None
+    assert sessions.enter("", 0.0) is None
+
+
+def test_a_session_ends_when_it_is_left_idle_or_old() -> None:
+    sessions = Sessions()
+    cookie = sessions.enter(sessions.link(0.0), 0.0) or ""
+    now = 0.0
+    while now < SESSION_S:
+        assert sessions.of(cookie, now) is not None
+        now += IDLE_S - 1
+    assert sessions.of(cookie, SESSION_S) is None
+    idle, left = (sessions.enter(sessions.link(0.0), 0.0) or "" for _ in range(2))
+    sessions.leave(left)
+    assert sessions.of(left, 1.0) is None
+    assert sessions.of(idle, IDLE_S) is None
+
+
+def test_links_and_sessions_are_few() -> None:
+    sessions = Sessions()
+    links = [sessions.link(0.0) for _ in range(MOST + 1)]
+    cookies = [sessions.enter(link, 1.0) for link in links]
+    assert cookies[0] is None
+    more = sessions.enter(sessions.link(1.0), 1.0) or ""
+    known = [sessions.of(cookie or "", 2.0) is not None for cookie in (*cookies[1:], more)]
+    assert known == [False, *[True] * MOST]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "own"),
+    [
+        ("127.0.0.1:8790", 8790, True),
+        ("localhost:8790", 8790, True),
+        ("[::1]:8790", 8790, True),
+        ("[::1]", 80, True),
+        ("localhost", 80, True),
+        ("localhost", 8790, False),
+        ("127.0.0.1:8791", 8790, False),
+        ("localhost:8791", None, True),
+        ("localhost", None, True),
+        ("localhost:x", None, False),
+        ("evil.example:8790", 8790, False),
+        ("evil.example", None, False),
+        ("localhost:²", None, False),
+        ("", None, False),
+        ("::1", None, False),
+    ],
+)
+def test_a_host_is_our_own_by_a_list(host: str, port: int | None, own: bool) -> None:
+    assert own_host(host, port) is own
+
+
+@pytest.mark.parametrize(
+    ("site", "origin", "foreign"),
+    [
+        ("", "", False),
+        ("same-origin", "http://evil.example", False),
+        ("none", "", False),
+        ("cross-site", "", True),
+        ("same-site", "http://localhost:8790", True),
+        ("", "http://localhost:8790", False),
+        ("", "http://localhost:1", True),
+        ("", "null", True),
+    ],
+)
+def test_a_page_is_another_sites_as_the_browser_says(site: str, origin: str, foreign: bool) -> None:
+    assert from_another_site(site, origin, "localhost:8790") is foreign
+
+
+def test_loopback_is_known() -> None:
+    assert [is_loopback(each) for each in ("127.0.0.2", "::1", "192.0.2.1", "x")] == [True, True, False, False]
+
+
+def test_the_steps_of_a_test_call_are_told_in_words() -> None:
+    said = CallResult(CallOutcome.ANSWERED, talk_s=9.4)
+    assert view.step(CallPhase.RINGING, "0042") == "Test call: ringing."
+    assert view.step(TestEnd(said, "en-us", 2), "0042") == "Test call: it said 0042, 2 time(s), in 9 s."
+    one_way = replace(said, one_way=True)
+    assert view.step(TestEnd(one_way, "en-us", 1), "0042").endswith("Nothing was heard from the other side.")
+    busy = CallResult(CallOutcome.BUSY, reason="486 Busy Here")
+    assert view.step(TestEnd(busy, "en-us", 0), "0042") == "Test call: busy, nothing was said. 486 Busy Here"
+
+
+def test_what_looks_like_a_number_is_hidden() -> None:
+    assert view.hidden("from +447700900123, 0770090 but not 123456") == "from +4477******23, 0770*90 but not 123456"
