@@ -137,6 +137,7 @@ def _class(where: str, node: ast.ClassDef) -> Class:
             names |= {part.attr} if part.value.id == "self" else set()
     calls = [decorator for decorator in node.decorator_list if isinstance(decorator, ast.Call)]
     frozen = any(keyword.arg == "frozen" for call in calls for keyword in call.keywords)
+    frozen = frozen or any(ast.unparse(decorator) == "value" for decorator in node.decorator_list)
     return Class(where, sum(isinstance(part, DEF) for part in node.body), len(names), frozen)
 
 

@@ -52,9 +52,10 @@ def test_a_class_has_the_methods_of_its_own_body(tmp_path: Path) -> None:
     ]
 
 
-def test_a_value_may_have_as_many_fields_as_it_needs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("decorator", ["dataclass(frozen=True)", "value"])
+def test_a_value_may_have_as_many_fields_as_it_needs(tmp_path: Path, decorator: str) -> None:
     fields = "".join(f"    f{i}: int\n" for i in range(30))
-    text = f"@dataclass(frozen=True)\nclass A:\n{fields}"
+    text = f"@{decorator}\nclass A:\n{fields}"
     measured = tree(tmp_path, daemon_main=text)
     assert measured.classes == [Class("daemon/main.py A", 0, 30, frozen=True)]
     assert list(house.large_classes(measured)) == []
