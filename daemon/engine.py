@@ -68,6 +68,10 @@ class Lane(Protocol):
 
     def put(self, job: Job) -> None: ...
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a device, as far as it is known."""
+
     def stop(self, request_id: str) -> None:
         """The request is over: give up what has not gone out yet, and hang up."""
 
@@ -82,7 +86,7 @@ class Engine:
         self.pins = pins
         self.lanes: dict[Channel, Lane] = {}
         self.accounts: dict[str, Quota] = {}
-        self.timers = Timers(store, clock, lambda row: self.do(Fire(row)))
+        self.timers = Timers(store, clock, lambda row: self.do(Fire(row)), self._waiting)
         self.watchers: list[Callable[[Decision, Ms], None]] = []
         """Are given each decision once it is durable, and when that was; they only look."""
         self._news = asyncio.Event()
@@ -136,6 +140,9 @@ class Engine:
         while page := self.store.reading.waiting(channel, place, PAGE):
             for place, request in page:
                 yield Job(request, place.step, place.not_after)
+
+    def _waiting(self, channel: Channel) -> int:
+        return self.lanes[channel].waiting if channel in self.lanes else 0
 
     @property
     def news(self) -> asyncio.Event:

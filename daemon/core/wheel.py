@@ -10,9 +10,9 @@ from array import array
 
 from daemon.core.milliseconds import Ms
 
-TICK = Ms(50)
-SLOTS = 4096
-CHUNK = 64  # ticks that are loaded at a time
+TICK = Ms(10)
+SLOTS = 16384
+CHUNK = 320  # ticks that are loaded at a time
 
 
 class Wheel:

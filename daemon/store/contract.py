@@ -47,6 +47,21 @@ class Place(NamedTuple):
 FIRST = Place(Ms(0), 0, 0)
 
 
+class Due(NamedTuple):
+    """A timer: by when it is due, then by row."""
+
+    at: Ms
+    row: int
+
+
+class Overdue(NamedTuple):
+    """channel: of the delivery that the timer begins; None: it ends its request. From `over` on it ends it anyway."""
+
+    due: Due
+    channel: Channel | None
+    over: Ms
+
+
 class Listing(Protocol):
     """What operators list, as JSON that the database writes itself. Numbers are masked as by `daemon.ids.masked`, times
     are written as by `zoned_text`."""
@@ -76,8 +91,11 @@ class Reading(Protocol):
     def after(self, row: int, limit: int) -> list[tuple[int, Request]]:
         """The next requests behind a row, in the order of their rows."""
 
-    def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
-        """(due time, row id) of the timers due in [since, until), by time."""
+    def due(self, after: Due, until: Ms, limit: int) -> list[Due]:
+        """The first timers behind one that are due before a time, in their order."""
+
+    def overdue(self, after: Due, until: Ms, limit: int) -> list[Overdue]:
+        """As `due`, with what each begins."""
 
     def under_way(self) -> list[tuple[str, int]]:
         """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from enum import Enum, auto
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
 from daemon.core.batch import Changes, standing
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
+from daemon.store.contract import Due, Overdue
 
 REQUEST_COLUMNS = (
     "public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_ms, expiry_given, created_ms,"
@@ -65,6 +67,13 @@ def _steps(text: str) -> Iterator[Step]:
     for part in text.split(","):
         channel, wait = part.split(":")
         yield Step(Channel(channel), Ms(int(wait)))
+
+
+def overdue_of(row: Sequence[Any]) -> Overdue:
+    """Of the columns due_ms, id, steps, step."""
+    at, number, steps, begun = row
+    left = tuple(islice(_steps(steps), begun, None))
+    return Overdue(Due(at, number), left[0].channel if left else None, sum((step.wait for step in left), Ms(at)))
 
 
 def attempt_of(row: Sequence[Any]) -> Attempt:

@@ -35,6 +35,8 @@ class Sends:
         self._engine.do(Begin(job.request_id, job.step, "sim1"))
         self._engine.do(Settle(job.request_id, job.step, Verdict.TAKEN, "sim1"))
 
+    waiting = 0
+
     def stop(self, request_id: str) -> None: ...
 
 

@@ -57,6 +57,10 @@ class Lane:
     def put(self, job: Job) -> None:
         self.jobs.append(job)
 
+    @property
+    def waiting(self) -> int:
+        return len(self.jobs)
+
     def stop(self, request_id: str) -> None:
         self.stopped.append(request_id)
 

@@ -91,6 +91,10 @@ class SmsLane:
         self._window.put(job)
         self._dispatch()
 
+    @property
+    def waiting(self) -> int:
+        return len(self._window)
+
     def stop(self, request_id: str) -> None:
         """Nothing to do: `begin` finds that the attempt was dropped; a message on the wire cannot be taken back."""
 
@@ -101,7 +105,7 @@ class SmsLane:
         oldest = min((queued_at(message.job) for message in self._backlog), default=at)
         return SmsSnapshot(
             tuple(slot.snapshot(at) for slot in self.pool.slots),
-            len(self._window),
+            self.waiting,
             clock.real_s(at - oldest),
             self._overload(),
         )

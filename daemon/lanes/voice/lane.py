@@ -86,6 +86,10 @@ class VoiceLane:
         self._window.put(job)
         self._dispatch()
 
+    @property
+    def waiting(self) -> int:
+        return len(self._window)
+
     def stop(self, request_id: str) -> None:
         """One that waits is found dropped when it is to begin."""
         self.speaker.stop(request_id)
@@ -99,7 +103,7 @@ class VoiceLane:
             self.driver.name,
             self.driver.status(),
             self.speaker.calls,
-            len(self._window),
+            self.waiting,
             clock.real_s(at - min((queued_at(message.job) for message in self._backlog), default=at)),
             dict(counts.outcomes),
             dict(counts.results),

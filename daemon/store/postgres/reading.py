@@ -9,7 +9,7 @@ import psycopg
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.contract import MAX_CHECKS, Check, HistoryLine, Place, StoreUnusable
+from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place, StoreUnusable
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import (
     ANSWER_S,
@@ -23,7 +23,7 @@ from daemon.store.postgres.connection import (
     query,
 )
 from daemon.store.postgres.listing import PostgresListing
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, request_of
+from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, overdue_of, request_of
 
 OF_REQUEST = f"json_agg(json_build_array({ATTEMPT_COLUMNS}) ORDER BY step)"
 ATTEMPTS = f"(SELECT {OF_REQUEST} FROM attempt a WHERE a.request = r.id)"  # noqa: S608
@@ -35,6 +35,7 @@ WAITING = (
     f"SELECT not_after_ms, request, step FROM attempt WHERE {WAITS} AND channel=%s"  # noqa: S608
     " AND (not_after_ms, request, step) > (%s, %s, %s) ORDER BY not_after_ms, request, step LIMIT %s"
 )
+BEHIND = "FROM request WHERE due_ms >= %s AND (due_ms, id) > (%s, %s) AND due_ms < %s ORDER BY due_ms, id LIMIT %s"
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
 
 
@@ -63,10 +64,14 @@ class PostgresReading:
         """The next requests behind a row, in the order of their rows."""
         return self.requests("id IN (SELECT id FROM request WHERE id > %s ORDER BY id LIMIT %s)", row, limit)
 
-    def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
-        """(due time, row id) of the timers due in [since, until)."""
-        due = "SELECT due_ms, id FROM request WHERE due_ms >= %s AND due_ms < %s ORDER BY due_ms"
-        return [(at, row) for at, row in self._all(due, since, until)]
+    def due(self, after: Due, until: Ms, limit: int) -> list[Due]:
+        """The first timers behind one that are due before a time, in their order."""
+        return [Due(*row) for row in self._all(f"SELECT due_ms, id {BEHIND}", after.at, *after, until, limit)]
+
+    def overdue(self, after: Due, until: Ms, limit: int) -> list[Overdue]:
+        """As `due`, with what each begins."""
+        rows = self._all(f"SELECT due_ms, id, steps, step {BEHIND}", after.at, *after, until, limit)
+        return [overdue_of(row) for row in rows]
 
     def under_way(self) -> list[tuple[str, int]]:
         """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""

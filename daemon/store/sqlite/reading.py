@@ -4,8 +4,9 @@ from typing import Any
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.contract import MAX_CHECKS, Check, HistoryLine, Place
+from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
 from daemon.store.retention import Forms
+from daemon.store.rows import overdue_of
 from daemon.store.sqlite.forgetting import candidates
 from daemon.store.sqlite.library import Connection
 from daemon.store.sqlite.listing import SqliteListing
@@ -16,6 +17,8 @@ WAITING = (
     f"SELECT not_after_ms, request, step FROM attempt WHERE {WAITS} AND channel=?"  # noqa: S608
     " AND (not_after_ms, request, step) > (?, ?, ?) ORDER BY not_after_ms, request, step LIMIT ?"
 )
+BEHIND = "FROM request WHERE due_ms >= ?1 AND (due_ms, id) > (?1, ?2) AND due_ms < ?3 ORDER BY due_ms, id LIMIT ?4"
+DUE, OVERDUE = f"SELECT due_ms, id {BEHIND}", f"SELECT due_ms, id, steps, step {BEHIND}"
 COUNT_WAITING = f"SELECT count(*) FROM attempt WHERE {WAITS} AND channel=?"  # noqa: S608
 UNDER_WAY = "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request WHERE a.state='sending'"
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
@@ -40,10 +43,14 @@ class SqliteReading:
         found = self.connection.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (row, limit)).fetchall()
         return list(assembled(self.connection, found).items())
 
-    def due(self, since: Ms, until: Ms) -> list[tuple[Ms, int]]:
-        """(due time, row id) of the timers due in [since, until)."""
-        query = "SELECT due_ms, id FROM request WHERE due_ms >= ? AND due_ms < ? ORDER BY due_ms"
-        return list(self.connection.execute(query, (since, until)))
+    def due(self, after: Due, until: Ms, limit: int) -> list[Due]:
+        """The first timers behind one that are due before a time, in their order."""
+        return [Due(*row) for row in self.connection.execute(DUE, (*after, until, limit))]
+
+    def overdue(self, after: Due, until: Ms, limit: int) -> list[Overdue]:
+        """As `due`, with what each begins."""
+        rows = self.connection.execute(OVERDUE, (*after, until, limit))
+        return [overdue_of(row) for row in rows]
 
     def under_way(self) -> list[tuple[str, int]]:
         """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""

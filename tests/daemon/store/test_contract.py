@@ -31,7 +31,7 @@ from daemon.core.model import (
 )
 from daemon.core.quota import MONTH
 from daemon.ids import masked
-from daemon.store.contract import FIRST, Check, Database, Place, StoreUnusable
+from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable
 from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
@@ -108,10 +108,23 @@ def test_what_cannot_be_saved_takes_nobody_along(store: Store, write: Write) -> 
 
 def test_timers_are_found_by_their_due_time(store: Store) -> None:
     rows = run(store, *(insert(replace(named(i), due_at=s(i))) for i in range(1, 6)))
-    assert store.reading.due(s(2), s(4)) == [(s(2), rows[1]), (s(3), rows[2])]
+    first, later = Due(s(2), 0), Due(s(2), rows[1])
+    assert store.reading.due(first, s(4), 9) == [(s(2), rows[1]), (s(3), rows[2])]
+    assert store.reading.due(first, s(4), 1) == [later]
+    assert store.reading.due(later, s(4), 9) == [(s(3), rows[2])]
     done, _ = advance(replace(named(2), due_at=s(2)), CodeSubmitted(True, s(1)))
     run(store, update(rows[1], done))
-    assert store.reading.due(s(2), s(4)) == [(s(3), rows[2])]
+    assert store.reading.due(first, s(4), 9) == [(s(3), rows[2])]
+
+
+def test_what_is_overdue_says_what_it_begins(store: Store) -> None:
+    """Of timers of the same time the row decides."""
+    calls, ends = replace(named(1), due_at=s(1)), replace(named(2), due_at=s(1), step=len(named(2).steps))
+    rows = run(store, insert(calls), insert(ends), insert(replace(calls, id=named(3).id)))
+    begins = [(Channel.TTS, s(481)), (None, s(1)), (Channel.TTS, s(481))]
+    wanted = [(Due(s(1), row), *begun) for row, begun in zip(rows, begins, strict=True)]
+    assert store.reading.overdue(Due(s(0), 0), s(2), 9) == wanted
+    assert store.reading.overdue(Due(s(1), rows[0]), s(2), 1) == wanted[1:2]
 
 
 def test_active_requests_of_a_number_are_known(store: Store) -> None:

@@ -19,11 +19,11 @@ from daemon.core.model import (
     Step,
     StepDue,
 )
-from daemon.store.contract import FIRST, Check, StoreUnusable
+from daemon.store.contract import FIRST, Check, Due, StoreUnusable
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
 from daemon.store.sqlite.loading import NAMED, OF_REQUESTS, OF_ROWS, REPORTED, RUNNING
-from daemon.store.sqlite.reading import COUNT_WAITING, UNDER_WAY, WAITING
+from daemon.store.sqlite.reading import COUNT_WAITING, DUE, OVERDUE, UNDER_WAY, WAITING
 from daemon.store.sqlite.schema import MIGRATIONS
 from daemon.store.store import Store
 from tests.daemon.store.writes import act, connection, insert, named, run
@@ -72,6 +72,8 @@ def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) 
         (WAITING, "attempt_waiting"),
         (COUNT_WAITING, "attempt_waiting"),
         (UNDER_WAY, "attempt_sending"),
+        (DUE, "COVERING INDEX request_due (due_ms>? AND due_ms<?)"),
+        (OVERDUE, "request_due (due_ms>? AND due_ms<?)"),
         *((each, "request_active") for each in RUNNING),
         *((each, "INTEGER PRIMARY KEY") for each in OF_ROWS),
         *((each, "sqlite_autoindex_request_1") for each in NAMED),
@@ -122,7 +124,7 @@ def test_a_database_of_seconds_loses_nothing_when_it_becomes_one_of_milliseconds
     assert [(line.seq, line.at) for line in store.reading.history(0, 9)] == [(90, Ms(1700000000456))]
     assert store.reading.sent_by("sim1", s(0)) == [(Ms(1700000003988), "447700900123")]
     assert store.meta("clock origin", "") == "1690000000.25"
-    assert store.reading.due(s(0), s(2e9)) == [(Ms(1700000060456), 7)]
+    assert store.reading.due(Due(s(0), 0), s(2e9), 9) == [(Ms(1700000060456), 7)]
     assert connection(store).execute("PRAGMA foreign_key_check").fetchall() == []
     assert connection(store).execute("PRAGMA foreign_keys").fetchone() == (1,)
     running, _ = advance(kept, StepDue(1, Ms(1700000060500)))
@@ -202,7 +204,7 @@ ON_A_SMALL_DISK = """
 import asyncio, os, sys
 from pathlib import Path
 from daemon.store.sqlite.library import sqlite
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import Due, StoreUnusable
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from tests.gateway import until
@@ -266,7 +268,7 @@ def test_a_log_that_filled_a_small_disk_lets_go_of_it_when_there_is_room_again(t
 FULL_FROM_THE_START = """
 import sys
 from pathlib import Path
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import Due, StoreUnusable
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 

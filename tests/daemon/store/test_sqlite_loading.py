@@ -10,7 +10,7 @@ from daemon.core.batch import Changes, Charged, CheckedCode, Line, Needs, Refund
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
-from daemon.store.contract import FIRST, Check, Place
+from daemon.store.contract import FIRST, Check, Due, Place
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.reading import SqliteReading
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of
@@ -180,7 +180,7 @@ def test_the_line_of_what_waits_goes_by_the_end_of_the_pin_then_row_then_step(
 
 def test_timers_are_told_in_the_order_in_which_they_are_due(database: SqliteDatabase, reading: SqliteReading) -> None:
     keep(database, *(replace(of(row), due_at=s(due)) for row, due in ((1, 9), (2, 7), (3, 8), (4, 10), (5, 6))), of(6))
-    assert reading.due(s(7), s(10)) == [(s(7), 2), (s(8), 3), (s(9), 1)]
+    assert reading.due(Due(s(7), 0), s(10), 9) == [(s(7), 2), (s(8), 3), (s(9), 1)]
 
 
 def test_only_what_a_device_has_is_under_way(database: SqliteDatabase, reading: SqliteReading) -> None:

@@ -1,0 +1,110 @@
+"""The timers on a store: nothing is lost, and what became due while nobody looked is no burst."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from daemon.core.milliseconds import in_seconds
+from daemon.core.model import Channel
+from daemon.store.store import Store
+from daemon.timers import CROWD
+from tests.daemon.conftest import Hand
+from tests.daemon.test_engine_acting import World
+
+MANY = 3 * CROWD
+TWO_EVENTS, ONE_EVENT = 5, 6  # workflows: SMS, then a call; an SMS
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.timers.PAUSE_S", 0.0)
+    monkeypatch.setattr("daemon.timers.LOOK_S", 0.0)
+
+
+async def outage(store: Store, hand: Hand, workflow: int, seconds: float) -> World:
+    """A daemon that begins so long after many requests were started."""
+    before = World(store, hand)
+    for number in range(MANY):
+        await before.start(f"{number:032x}", workflow, f"4477009{number:05}")
+    hand.at += seconds
+    after = World(store, hand)
+    after.engine.timers.recover()
+    return after
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not done():
+            await asyncio.sleep(0.001)
+
+
+def test_calls_that_are_overdue_wait_until_the_lane_has_room(store: Store, hand: Hand) -> None:
+    """There used to be a burst: all that an outage had left went out at once."""
+
+    async def main() -> None:
+        world = await outage(store, hand, TWO_EVENTS, 200)
+        calls = world.calls.jobs
+        running = asyncio.create_task(world.engine.timers.run())
+        await until(lambda: len(calls) == CROWD)
+        for begun in range(CROWD + 1, MANY + 1):
+            calls.pop()
+            await until(lambda: len(calls) == CROWD)
+            steps = [store.reading.request(f"{number:032x}") for number in range(MANY)]
+            assert sum(found is not None and found[1].step == 2 for found in steps) == begun
+        running.cancel()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("workflow", [TWO_EVENTS, ONE_EVENT])
+def test_what_ends_requests_waits_for_no_lane(store: Store, hand: Hand, workflow: int) -> None:
+    """Also what would have begun a delivery, in time."""
+
+    async def main() -> None:
+        world = await outage(store, hand, workflow, 3600)
+        for channel, lane in ((Channel.SMS, world.sms), (Channel.TTS, world.calls)):
+            lane.jobs += [*world.engine.left(Channel.SMS)][:CROWD]
+            assert world.engine.lanes[channel].waiting == CROWD
+        await world.engine.timers.catch_up(None)
+        assert store.reading.live() == 0
+
+    asyncio.run(main())
+
+
+def test_after_a_standstill_what_is_due_is_overdue(store: Store, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        await world.start(workflow=ONE_EVENT)
+        await world.engine.timers.turn()
+        due = world.request().due_at
+        assert due is not None
+        hand.at = in_seconds(due) + 60
+        await world.engine.timers.turn()
+        await world.settled()
+        assert store.reading.live() == 1
+        await world.engine.timers.catch_up(None)
+        assert store.reading.live() == 0
+
+    asyncio.run(main())
+
+
+def test_more_timers_than_are_read_at_a_time_all_fire(
+    store: Store, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.timers.PAGE", 7)
+
+    async def main() -> None:
+        world = World(store, hand)
+        for number in range(MANY):
+            await world.start(f"{number:032x}", ONE_EVENT, f"4477009{number:05}")
+        later = World(store, hand)
+        due = world.request(f"{0:032x}").due_at
+        assert due is not None
+        await later.engine.timers.turn()
+        hand.at = in_seconds(due) + 0.5
+        await later.engine.timers.turn()
+        await later.settled()
+        assert store.reading.live() == 0
+
+    asyncio.run(main())
