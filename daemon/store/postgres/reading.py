@@ -52,9 +52,6 @@ class PostgresReading:
         """The row id and the request."""
         return next(iter(self.requests("public_id = %s", plain(request_id))), None)
 
-    def request_by_row(self, row: int) -> tuple[int, Request] | None:
-        return next(iter(self.requests("id = %s", row)), None)
-
     def requests(self, where: str, *values: object) -> list[tuple[int, Request]]:
         """Those that a condition of our own names, the oldest first."""
         found = self._one(f"{REQUESTS} WHERE {where}", *values)[0]

@@ -35,9 +35,6 @@ class SqliteReading:
         """The row id and the request."""
         return self._one(f"{SELECT} WHERE public_id=?", request_id)
 
-    def request_by_row(self, row: int) -> tuple[int, Request] | None:
-        return self._one(f"{SELECT} WHERE id=?", row)
-
     def after(self, row: int, limit: int) -> list[tuple[int, Request]]:
         """The next requests behind a row, in the order of their rows."""
         found = self.connection.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (row, limit)).fetchall()

@@ -188,10 +188,10 @@ def test_only_what_a_device_has_is_under_way(database: SqliteDatabase, reading: 
     assert reading.under_way() == [(of(1).id, 1)]
 
 
-def test_a_request_is_found_by_its_id_and_by_its_row(database: SqliteDatabase, reading: SqliteReading) -> None:
+def test_a_request_is_found_by_its_id(database: SqliteDatabase, reading: SqliteReading) -> None:
     keep(database, of(1), of(2, OTHER))
-    assert reading.request(of(2).id) == reading.request_by_row(2) == (2, of(2, OTHER))
-    assert reading.request(of(3).id) is reading.request_by_row(3) is None
+    assert reading.request(of(2).id) == (2, of(2, OTHER))
+    assert reading.request(of(3).id) is None
 
 
 def test_checks_and_lines_come_in_the_order_in_which_they_were_saved(
