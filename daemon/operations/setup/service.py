@@ -19,7 +19,8 @@ UDEV = (
 )
 UNITS = (
     ("systemctl", "enable", "pinwheel.socket", "pinwheel.service"),
-    ("systemctl", "restart", "pinwheel.socket", "pinwheel.service"),
+    ("systemctl", "start", "pinwheel.socket"),
+    ("systemctl", "restart", "pinwheel.service"),
 )
 LIMIT_S = 60.0
 READY_S = 90.0
