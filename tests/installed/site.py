@@ -45,6 +45,23 @@ requests_per_second = 1000
 """
 
 
+ANSWERS = f"""\
+modem = "{DEVICES}/modem"
+number = "none"
+trunk = "other"
+server = "{PHONE}"
+transport = "udp"
+username = "gateway"
+auth_username = ""
+password = ""
+dial = "{{e164}}"
+caller_id = ""
+keepalive_seconds = 0
+write = true
+"""
+"""What the administrator answers to `pinwheel setup`."""
+
+
 @dataclass(slots=True)
 class Load:
     """What became of requests sent at a steady rate. waits_s: of those that were answered."""
@@ -114,12 +131,12 @@ class Site:
             f"install -d /home/{ADMINISTRATOR}/dist"
         )
         shutil.copy(self._package, self.machine.root / "home" / ADMINISTRATOR / "dist" / self._package.name)
-        (self.machine.root / "srv" / "wanted.toml").write_text(CONFIGURATION)
+        (self.machine.root / "srv" / "answers.toml").write_text(ANSWERS)
 
     def as_administrator(self, command: str) -> str:
-        """A command line that somebody with sudo types in a shell; the editor writes the configuration of the tests."""
-        editor = "EDITOR='cp --no-preserve=mode /srv/wanted.toml'"
-        return self.machine.shell(f"cd; export {editor}; {command}", user=ADMINISTRATOR)
+        """A command line that somebody with sudo types in a shell; setup's questions are answered by a file."""
+        typed = command.replace("pinwheel setup", "pinwheel setup --answers /srv/answers.toml")
+        return self.machine.shell(f"cd; {typed}", user=ADMINISTRATOR)
 
     def start_devices(self) -> None:
         """A modem on a pseudo-terminal and a phone; its group is set as the udev rule does for USB."""

@@ -33,6 +33,8 @@ def installed_site(release: Release, directory: Path) -> Iterator[Site]:
         site.prepare()
         follow(readme(), site)
         machine.run("adduser", MEMBER, "pinwheel")
+        site.configure()  # with the limits that the trials need
+        machine.run("systemctl", "restart", "pinwheel")
         site.ready()
         yield site
 
@@ -46,7 +48,7 @@ def readme() -> list[str]:
 
 
 def follow(commands: list[str], site: Site) -> None:
-    """Run them as an administrator types them: the editor is a script, the id and the code are what was seen."""
+    """Run them as an administrator types them: a file answers setup, the id and the code are what was seen."""
     seen: dict[str, str] = {}
     for command in commands:
         for word, value in seen.items():
