@@ -253,9 +253,7 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
 
 def load_phonenumbers() -> None:
     """Load the library of phone numbers: some 20 ms that the start does not wait for, nor the first request."""
-    from phonenumbers.re_util import enable_pattern_cache
-
-    enable_pattern_cache()  # the patterns of all regions are more than `re` keeps by itself
+    import daemon.api.premium  # noqa: F401
 
 
 PLUS = frozenset("+\uff0b")
@@ -266,6 +264,8 @@ LEADING = re.compile(r"\A[^\w+]{0,15}(?:0[^\w+]{0,15}0)?")
 def phone_number(text: str, country: str | None, name: str = "number") -> "PhoneNumber":
     """An international number, or a national one with its country; name: the parameter's. Raises Mistake."""
     import phonenumbers
+
+    from daemon.api import numbering
 
     if country is not None and country.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise invalid("country", "must be two letters of ISO 3166, such as GB")
@@ -278,6 +278,9 @@ def phone_number(text: str, country: str | None, name: str = "number") -> "Phone
         written = LEADING.sub("", written, count=1)
         if PLUS.isdisjoint(written):
             written = "+" + written
+        plain = numbering.plain(written)
+        if plain is not None and len(written) <= len("+") + MAX_E164:
+            return plain
     try:
         number = phonenumbers.parse(written, country and country.upper())
     except phonenumbers.NumberParseException as exc:
@@ -298,9 +301,9 @@ def e164(number: "PhoneNumber") -> str:
 
 def region_of(number: "PhoneNumber") -> str | None:
     """The region that it belongs to (ISO 3166); "001" for one of no region. None where its digits fit none."""
-    import phonenumbers
+    from daemon.api import numbering
 
-    return phonenumbers.region_code_for_number(number)
+    return numbering.region_of(number)
 
 
 def locale_parameter(given: Parameters, region: str | None) -> str:

@@ -10,7 +10,6 @@ from daemon.api.answers import Answer, answer, written
 from daemon.api.calls import Call, Handler
 from daemon.api.params import Mistake, Parameters, code_parameter, e164, invalid, missing, start_parameters
 from daemon.api.params import Start as StartParameters
-from daemon.api.premium import costly
 from daemon.clock import utc_text
 from daemon.config import Security
 from daemon.core.callers import Caller, account_id
@@ -171,6 +170,8 @@ def admit(security: Security, number: "PhoneNumber", region: str | None) -> None
 
     region: of the number.
     """
+    from daemon.api.premium import costly  # at the first start, as in params
+
     digits = e164(number)
     if digits.startswith(tuple(security.deny_prefixes)):
         raise Mistake(v1.DENIED)
