@@ -16,6 +16,7 @@ from daemon.duty import Daemon
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import Manner, VoiceLane
+from daemon.operations.canary import Canarying
 from daemon.operations.old_key import OldKey
 from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_again
@@ -60,7 +61,8 @@ def assemble(config: Config, path: Path) -> Daemon:
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
     retaining = Retaining(Upkeep(store), config.retention, hashed)
     old_key = OldKey(engine, place, masterkey.identity(keys.current))
-    return Daemon(config, path, store, engine, sms, calls, retaining, old_key)
+    canary = Canarying(engine, sms, calls, config)
+    return Daemon(config, path, store, engine, sms, calls, retaining, old_key, canary)
 
 
 def _voice_lane(config: Config, engine: Engine, prompts: PromptLibrary) -> VoiceLane:

@@ -23,6 +23,7 @@ from daemon.config import Config
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
+from daemon.operations.canary import Canarying
 from daemon.operations.old_key import OldKey
 from daemon.operations.reloading import Reloader
 from daemon.operations.retention import Retaining
@@ -51,6 +52,7 @@ class Daemon:
     calls: VoiceLane | None
     retaining: Retaining
     old_key: OldKey
+    canary: Canarying
 
     async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
         """On duty from the first listening socket until SIGTERM or SIGINT.
@@ -66,9 +68,10 @@ class Daemon:
         lanes = [lane for lane in (self.sms, self.calls) if lane is not None]
         for lane in lanes:
             lane.open()
+        self.canary.open()
         self.engine.recover()
         reloader = Reloader(self.path, self.config, self.calls)
-        health = Health(Snapshots(self.engine, self.sms, self.calls), self.config)
+        health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         app = application(self.config, self.engine, health, stopping, reloader, self.retaining)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         looks = (_reloads(reloader, hangup), _look_after(inherited))
@@ -96,8 +99,9 @@ class Daemon:
 
     def _duties(self) -> "list[asyncio.Task[None]]":
         """What goes on until the end."""
-        retaining = self.retaining.run(self.engine.clock)
-        running = (self.engine.timers.run(), self._watchdog(), _keeps_up(self.store), retaining, self.old_key.run())
+        retaining, old_key = self.retaining.run(self.engine.clock), self.old_key.run()
+        timers, canary = self.engine.timers.run(), self.canary.run()
+        running = (timers, self._watchdog(), _keeps_up(self.store), retaining, old_key, canary)
         return [asyncio.create_task(duty) for duty in running]
 
     async def _watchdog(self) -> None:

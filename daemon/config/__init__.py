@@ -5,7 +5,19 @@ compares keys, and `probing` looks whether what they name is there.
 """
 
 from daemon.config.findings import ConfigErrors, Finding
-from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Account, Api, Config, Modem, Operator, Retention, Security, Voice
+from daemon.config.keys import (
+    SECTIONS,
+    TABLE_ARRAYS,
+    Account,
+    Api,
+    CanarySection,
+    Config,
+    Modem,
+    Operator,
+    Retention,
+    Security,
+    Voice,
+)
 from daemon.config.reading import Inspection, inspect, load, parse
 
 __all__ = [
@@ -13,6 +25,7 @@ __all__ = [
     "TABLE_ARRAYS",
     "Account",
     "Api",
+    "CanarySection",
     "Config",
     "ConfigErrors",
     "Finding",

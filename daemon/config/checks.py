@@ -32,6 +32,7 @@ from drivers.settings import Fault, Severity
 SQLITE_PREFIX = "sqlite:///"
 SQLITE_HEADER = b"SQLite format 3\0"
 EXAMPLE_URL = "sqlite:////var/lib/pinwheel/pinwheel.db"
+OWN_NUMBER = re.compile(r"\+?[1-9][0-9]{6,14}", re.ASCII)
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.ASCII)
 SOCKET_UNITS = [f"{place}/systemd/system/pinwheel.socket" for place in ("/etc", "/usr/lib", "/lib")]
 MAX_SOCKET_PATH = 107  # octets (unix(7))
@@ -195,6 +196,12 @@ def prefix(value: str) -> str:
     if not (value.isdecimal() and value.isascii()):
         return f'{value!r} must be digits without "+", e.g. "44"'
     return "" if value[0] != "0" else f'{value!r} must begin with a country code, e.g. "44" for "0044"'
+
+
+def own_number(value: str) -> str:
+    """Its own: the text is not repeated."""
+    fits = not value or OWN_NUMBER.fullmatch(value)
+    return "" if fits else "must be an international number, e.g. +447700900123"
 
 
 class Allowing(Protocol):

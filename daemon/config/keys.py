@@ -187,7 +187,30 @@ class Modem:
         'If it is unknown whether a message was sent: send it once more ("resend"), or not ("never").',
         choices=("resend", "never"),
     )
+    number: str = setting(
+        "",
+        "The SIM's own number, which [canary] texts from another SIM.",
+        check=checks.own_number,
+        quoted=False,
+    )
     options: Any = field(default=None, metadata={"driver": True})
+
+
+@dataclass(frozen=True, slots=True)
+class CanarySection:
+    every: int = setting(
+        0,
+        "SIMs text each other, and the trunk calls number, once in this time each; 300 or more, each costs; 0: off.",
+        unit="s",
+        low=0,
+        high=604_800,
+    )
+    number: str = setting(
+        "",
+        "Whom the trunk calls: an echo service, or a number of your own trunk; empty: nobody.",
+        check=checks.own_number,
+        quoted=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +316,7 @@ class Config:
     modem: tuple[Modem, ...] = ()
     sms: SmsSection = field(default_factory=SmsSection)
     voice: Voice = field(default_factory=Voice)
+    canary: CanarySection = field(default_factory=CanarySection)
     prompts: Prompts = field(default_factory=Prompts)
     workflow: tuple[WorkflowRow, ...] = ()
     clock: ClockSection = field(default_factory=ClockSection)
@@ -320,6 +344,7 @@ SECTIONS: dict[str, type] = {
     "security": Security,
     "sms": SmsSection,
     "voice": Voice,
+    "canary": CanarySection,
     "prompts": Prompts,
     "clock": ClockSection,
 }

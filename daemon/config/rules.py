@@ -14,6 +14,7 @@ from drivers.settings import Severity
 
 MOST_STEPS = 26  # an event's PIN is named by a letter
 WAIT_S = range(1, 3601)
+LEAST_CANARY_S = 300
 
 
 def contradictions(config: Config) -> Iterator[Finding]:
@@ -24,6 +25,19 @@ def contradictions(config: Config) -> Iterator[Finding]:
     for i, row in enumerate(config.workflow, 1):
         yield from _workflow(row, f"[[workflow]] number {i}", config.channels)
     yield from _nothing_to_send(config)
+    yield from _canary(config)
+
+
+def _canary(config: Config) -> Iterator[Finding]:
+    canary = config.canary
+    if canary.number and config.voice.driver == "none":
+        yield Finding("[canary] number", 'needs a [voice] driver that can call it, such as "pyvoip"')
+    if not canary.every:
+        return
+    if canary.every < LEAST_CANARY_S:
+        yield Finding("[canary] every", f"must be 0 or at least {LEAST_CANARY_S}: each message and call costs")
+    if not (canary.number or any(modem.number for modem in config.modem)):
+        yield Finding("[canary] every", "needs a [[modem]] with its number, or [canary] number; or set it to 0")
 
 
 def _listener(api: Api, accounts: tuple[Account, ...]) -> Iterator[Finding]:

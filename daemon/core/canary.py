@@ -125,10 +125,11 @@ class Canary:
         return ""
 
     def give_up(self, at: Ms) -> list[str]:
-        """The devices whose text has not arrived in time."""
+        """The devices of whose trial nothing came in time; of a call only after a restart."""
         late = [device for device in self.devices if self._is_late(self.standing(device), at)]
         for device in late:
-            self.standings[device] = self.standing(device).failed("its text has not arrived")
+            why = "its text has not arrived" if self.standing(device).token else "its call has not ended"
+            self.standings[device] = self.standing(device).failed(why)
         return late
 
     def _is_late(self, standing: Standing, at: Ms) -> bool:

@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from daemon.core.canary import Standing
+from daemon.core.milliseconds import in_seconds
 from daemon.core.model import Channel, Status
 from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
 from daemon.operations import processes
@@ -31,6 +33,8 @@ class _Families(Collector):
             yield from _of_modems(figures.now.sms.modems)
         if figures.now.voice is not None:
             yield from _of_the_trunk(figures.now.voice)
+        if figures.now.canary:
+            yield from _of_the_canary(figures.now.canary)
         yield from _of_the_daemon(figures)
         yield from _of_processes()
 
@@ -109,6 +113,18 @@ def _of_the_trunk(voice: VoiceSnapshot) -> Iterator[Metric]:
     yield _gauge("calls", "Calls under way.", [], [((), float(voice.status.calls))])
     ended = [((str(outcome),), float(voice.results.get(outcome, 0))) for outcome in CallOutcome]
     yield _counter("calls", "Calls by how they ended.", ["outcome"], ended)
+
+
+def _of_the_canary(standings: Mapping[str, Standing]) -> Iterator[Metric]:
+    successes = [
+        ((device,), in_seconds(standing.succeeded_at))
+        for device, standing in standings.items()
+        if standing.succeeded_at is not None
+    ]
+    failures = [((device,), float(standing.failures)) for device, standing in standings.items()]
+    text = "When its text or call last arrived; no series before."
+    yield _gauge("canary_last_success_timestamp_seconds", text, ["device"], successes)
+    yield _gauge("canary_failures", "Texts or calls in a row that did not arrive.", ["device"], failures)
 
 
 def _of_the_daemon(figures: Figures) -> Iterator[Metric]:

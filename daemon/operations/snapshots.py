@@ -1,12 +1,15 @@
 """What operators see is made of these: frozen values of one moment, and never the insides of lanes and drivers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from daemon.core.canary import Standing
 from daemon.core.milliseconds import Ms
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.lanes.voice import VoiceLane
+from daemon.operations.canary import Canarying
 from daemon.store.contract import StoreUnusable
 
 
@@ -19,6 +22,8 @@ class Snapshot:
     """The last write to the database failed."""
     sms: SmsSnapshot | None
     voice: VoiceSnapshot | None
+    canary: Mapping[str, Standing] = field(default_factory=dict)
+    """By device, of those that try themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Snapshots:
     engine: Engine
     sms: SmsLane | None
     calls: VoiceLane | None
+    canary: Canarying | None = None
 
     async def requests(self) -> dict[str, int]:
         """How many requests stand where; nothing while the database cannot be read."""
@@ -42,4 +48,5 @@ class Snapshots:
             self.engine.store.broken,
             self.sms.snapshot() if self.sms is not None else None,
             self.calls.snapshot() if self.calls is not None else None,
+            self.canary.standings if self.canary is not None else {},
         )

@@ -51,6 +51,7 @@ class Health:
             "overload": str((now.sms and now.sms.overload) or ""),
             "modems": modems(now.sms),
             "voice": voice(now.voice),
+            "canary": canary(now),
         }
 
     def examined(self) -> Examination:
@@ -74,6 +75,19 @@ def queues(now: Snapshot) -> dict[str, dict[str, float]]:
 def modems(sms: SmsSnapshot | None) -> list[dict[str, Any]]:
     """As /v1/modems shows them."""
     return [{**_modem(modem), "queue": sms.waiting} for modem in sms.modems] if sms is not None else []
+
+
+def canary(now: Snapshot) -> list[dict[str, Any]]:
+    """Of each device that tries itself: its last success, failures in a row, and why the last of them failed."""
+    return [
+        {
+            "device": device,
+            "last_success": zoned_text(standing.succeeded_at),
+            "failures": standing.failures,
+            "detail": standing.why,
+        }
+        for device, standing in now.canary.items()
+    ]
 
 
 def voice(now: VoiceSnapshot | None) -> dict[str, Any]:

@@ -98,6 +98,11 @@ class SmsLane:
     def stop(self, request_id: str) -> None:
         """Nothing to do: `begin` finds that the attempt was dropped; a message on the wire cannot be taken back."""
 
+    def spares(self, slot: ModemSlot, number: str) -> bool:
+        """Whether the modem has time for a message that is nobody's PIN."""
+        free = slot.rested(time.monotonic()) and not slot.under_way
+        return free and not self._backlog and slot.quota.allows(self._engine.clock.now(), number)
+
     def snapshot(self) -> SmsSnapshot:
         """How the lane and its modems are now."""
         clock = self._engine.clock

@@ -41,7 +41,9 @@ class News:
 
     def _handle(self, slot: ModemSlot, states: StateLog, event: SmsEvent, safe: Future[bool]) -> None:
         """safe: ends once the news is durable, if it has to be."""
-        if isinstance(event, IncomingSms):
+        if isinstance(event, IncomingSms) and self._tests.take_text(event.text):
+            safe.set_result(True)
+        elif isinstance(event, IncomingSms):
             log.info("modem=%s incoming=sms", slot.name)
             text = f"{slot.name} from {event.sender}: {event.text}"
             _when_durable(safe, self._engine.do(AddNote("", None, "incoming", text, insist=not event.stored)))

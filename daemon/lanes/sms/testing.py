@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.core.commands import ChargeTest, RefundTest
@@ -30,10 +31,12 @@ class Tests:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.take_text: Callable[[str], bool] = lambda _: False
+        """Whether the text of an incoming message belongs to a test, and so is nothing for people."""
         self._waiting: dict[tuple[str, str], asyncio.Queue[StatusReport]] = {}  # by modem and number
         self._tested: deque[tuple[str, str, int]] = deque(maxlen=REFERENCES)  # modem, number and TP-MR
 
-    async def send(self, slot: ModemSlot, number: str, report_s: float) -> TestResult:
+    async def send(self, slot: ModemSlot, number: str, report_s: float, text: str = "") -> TestResult:
         """Send a message that belongs to no request, and wait so long for its report. Raises DriverError."""
         started, now = time.monotonic(), self._engine.clock.now()
         slot.insist_on_port()
@@ -41,7 +44,7 @@ class Tests:
             raise Unavailable(f"{slot.quota.full(now)} is reached")
         if (slot.name, number) in self._waiting:
             raise Unavailable("a test to this number is under way: wait for its end")
-        sms = Sms(number, f"Pinwheel: a test of the modem {slot.name}.", 300)
+        sms = Sms(number, text or f"Pinwheel: a test of the modem {slot.name}.", 300)
         reports = self._waiting[slot.name, number] = asyncio.Queue()  # before it is sent: a report can be quick
         try:
             references = await self._send_test(slot, sms)

@@ -94,6 +94,10 @@ class VoiceLane:
         """One that waits is found dropped when it is to begin."""
         self.speaker.stop(request_id)
 
+    def spares(self, now: float) -> bool:
+        """Whether the trunk has time for a call that is nobody's PIN; now: monotonic."""
+        return not self._obstacle() and self.lines.wait_s(now) == 0
+
     def snapshot(self) -> VoiceSnapshot:
         """How the lane and its trunk are now."""
         clock = self._engine.clock

@@ -6,6 +6,7 @@ A part that could not be looked at is `Missing`, with the reason.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from daemon.core.canary import Standing
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.operations.doctor.verdicts import Verdict
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
@@ -226,6 +227,7 @@ class Inside:
     broken: bool
     sms: SmsSnapshot | None
     voice: VoiceSnapshot | None
+    canary: Mapping[str, Standing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

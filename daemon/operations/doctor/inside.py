@@ -24,7 +24,8 @@ class Examination:
 
     @property
     def reasons(self) -> list[str]:
-        return [result.verdict.sentence for result in stopping(self.results)]
+        told = [*stopping(self.results), *(result for result in problems(self.results) if result.check.told)]
+        return [result.verdict.sentence for result in told]
 
     def problems(self) -> list[dict[str, str]]:
         """As /v1/status shows them, errors first."""
@@ -62,7 +63,7 @@ def listed(results: Iterable[Result]) -> list[dict[str, Any]]:
 
 
 def _examined(now: Snapshot, around: Facts) -> Examination:
-    facts = replace(around, inside=Inside(now.broken, now.sms, now.voice))
+    facts = replace(around, inside=Inside(now.broken, now.sms, now.voice, now.canary))
     results = tuple(judged(OF_DAEMON, facts))
     devices = [modem.name for modem in now.sms.modems] if now.sms is not None else []
     return Examination(results, health(results, devices + [VOICE] * (now.voice is not None)))

@@ -22,8 +22,9 @@ class Check:
     """One row. title: what it looks at; part: of the facts; judge: yields what is to be said, nothing if all is well.
 
     needs: codes; if one of them fails for the same device, or if either is about the whole gateway, this only follows.
-    stops: while it fails, its device sends nothing. health: /healthz then says this. slow: it waits for a network or a
-    device. fixes: `--fix` can do something about it.
+    stops: while it fails, its device sends nothing. health: /healthz then says this. told: /healthz names it among its
+    reasons, and answers 200 all the same. slow: it waits for a network or a device. fixes: `--fix` can do something
+    about it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Check:
     place: Place = Place.MACHINE
     stops: bool = False
     health: str = ""
+    told: bool = False
     slow: bool = False
     fixes: bool = False
 

@@ -197,6 +197,7 @@ VOICE: tuple[Check, ...] = (
 
 OF_MODEMS = tuple(check.name for check in MODEMS)
 OF_CALLS = ("voice-alive", "prompts", "trunk-dns", "trunk-account", "trunk-silent", "trunk-works")
+OF_BOTH = (*OF_MODEMS, *OF_CALLS)
 
 SLOW: tuple[Check, ...] = (
     Check("trunk-name", "the name of the trunk", _part("trunk"), trunk.name, FILE, slow=True),
@@ -225,6 +226,7 @@ SLOW: tuple[Check, ...] = (
         judge=devices.failures,
         needs=("smsc", "sim-full", "network", "network-denied"),
     ),
+    DAEMON("canary", "texts and calls of the canary arrive", judge=devices.canary, needs=OF_BOTH, told=True),
     DAEMON("modem-remarks", "the modems do all that is asked of them", judge=devices.remarks),
     DAEMON("message-queue", "no message waits for long", judge=devices.messages, needs=OF_MODEMS),
     DAEMON("call-queue", "no call waits for long", judge=devices.waiting, needs=OF_CALLS),

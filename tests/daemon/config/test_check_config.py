@@ -84,6 +84,11 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ('[api]\nurl = "sqlite:////var/lib/pinwheel/p.db"\n', "[api] url", "it belongs to [store]"),
     ('[api]\npassword_file = "/x"\n', "[api] password_file", "it belongs to [store] and [voice]"),
     ('port = "/dev/ttyUSB0"\n' + MODEM, "port", "it is a key of [[modem]]"),
+    # [canary]
+    (MODEM + "[canary]\nevery = 3600\n", "[canary] every", "needs a [[modem]] with its number"),
+    (MODEM + 'number = "+447700900123"\n[canary]\nevery = 60\n', "[canary] every", "must be 0 or at least 300"),
+    (MODEM + '[canary]\nnumber = "+447700900123"\n', "[canary] number", "needs a [voice] driver"),
+    (MODEM + 'number = "0770"\n', "[[modem]] number 1 number", "must be an international number"),
     # [api]
     ('[api]\nsocket = "control.sock"\n', "[api] socket", "must be a whole path"),
     (f'[api]\nsocket = "/run/{"x" * 120}"\n', "[api] socket", "take a shorter path"),

@@ -72,6 +72,13 @@ def test_what_does_not_arrive_in_time_is_a_failure_and_one_that_comes_late_takes
     assert made.standing("sim1").failures == 0
 
 
+def test_a_call_that_a_restart_cut_off_is_a_failure() -> None:
+    made = canary("[voice]")
+    made.standings["[voice]"] = Standing().begun(BEGAN)
+    assert made.give_up(BEGAN + PATIENCE) == ["[voice]"]
+    assert made.standing("[voice]").why == "its call has not ended"
+
+
 def test_a_failure_is_looked_at_again_soon_and_what_goes_on_failing_at_the_usual_pace() -> None:
     standing, at, pauses = Standing(), BEGAN, []
     for _ in range(4):

@@ -139,6 +139,7 @@ RATES: dict[str, dict[str, str]] = {
     },
     "StoreBroken": {"pinwheel_store_broken": "0x60 1x30 0x120"},
     "HealthProblem": {'pinwheel_health_problems{severity="error"}': "0x60 1x30 0x120"},
+    "CanaryFails": {'pinwheel_canary_failures{device="sim1"}': "1x60 2x30 0x120"},
     "SignalLow": {'pinwheel_modem_signal_dbm{modem="sim1"}': "-71x60 -109x30 -71x120"},
     "UncertainRate": {
         'pinwheel_attempts_total{channel="sms", outcome="sent"}': "0+1x240",
@@ -203,7 +204,7 @@ def test_promtool_accepts_the_rules_and_every_expression_of_the_dashboard(tmp_pa
 
 
 def test_every_figure_that_rules_and_dashboard_use_is_in_metrics(tmp_path: Path) -> None:
-    limits = "hourly_limit = 5\ndaily_limit = 50"
+    limits = 'hourly_limit = 5\ndaily_limit = 50\nnumber = "+447700900001"\n[canary]\nevery = 86400\n'
     with SimulatedModem() as modem, SimulatedPhone() as phone:
         devices = modem_section(modem.port, "sim1", limits) + voice_section(phone.address)
         with Gateway(tmp_path, devices) as gateway:

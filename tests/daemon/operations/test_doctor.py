@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from daemon.core.canary import Standing
 from daemon.lanes.snapshots import Duty
 from daemon.operations.doctor.checks.devices import VOICE
 from daemon.operations.doctor.facts import (
@@ -67,6 +68,7 @@ FAILED, WAITING = DeviceState.FAILED, DeviceState.WAITING
 KEY = "cannot find the master key /var/lib/pinwheel/key, which 2 live request(s) need; restore it from your backup"
 BASE = Database("/var/lib/pinwheel/pinwheel.db", owner="pinwheel", user="pinwheel")
 MACHINE = Machine(4_000_000_000, 8_000_000_000)
+DUMB = Standing(failures=2, why="its text")
 AN_SMSC = '+CSCA: "+447785016005",145'
 
 
@@ -391,6 +393,11 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "modem-failures": [
         (daemon(modem(failures=3)), W, "has failed 3 times in a row: pinwheel modems test sim1"),
         (daemon(modem(failures=4, last_error=ERRED)), W, "the last with: CMS 38"),
+    ],
+    "canary": [
+        (daemon(canary={"sim1": DUMB}), W, "the canary of sim1 has failed 2 times in a row: its text: pinwheel modems"),
+        (daemon(canary={"[voice]": DUMB}), W, "in a row: its text: pinwheel call test YOUR_NUMBER"),
+        (daemon(canary={"sim1": Standing(failures=1)}), State.OK, ""),
     ],
     "modem-remarks": [(daemon(modem(remarks=("no delivery report in 20 messages",))), W, "no delivery report")],
     "message-queue": [(daemon(waiting=7, oldest_s=61.0), W, "7 messages wait, the first for 61 s")],

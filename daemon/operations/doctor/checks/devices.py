@@ -5,6 +5,7 @@ The daemon judges these for status, /healthz and the metrics; the doctor takes t
 
 from collections.abc import Iterator
 
+from daemon.core.canary import SEVERAL as SEVERAL_TRIALS
 from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
 from daemon.operations.doctor.facts import Inside
 from daemon.operations.doctor.verdicts import Verdict, error, parted, warning
@@ -114,6 +115,19 @@ def messages(inside: Inside) -> Iterator[Verdict]:
 def overload(inside: Inside) -> Iterator[Verdict]:
     if inside.sms is not None and inside.sms.overload is not None:
         yield warning(str(inside.sms.overload), "add a modem, or send less")
+
+
+def canary(inside: Inside) -> Iterator[Verdict]:
+    """What looks well and yet sends nothing."""
+    for device, standing in inside.canary.items():
+        if standing.failures >= SEVERAL_TRIALS:
+            test = (
+                "pinwheel call test YOUR_NUMBER"
+                if device == VOICE
+                else f"pinwheel modems test {device} --to YOUR_NUMBER"
+            )
+            text = f"the canary of {device} has failed {standing.failures} times in a row: {standing.why}"
+            yield warning(text, test, device)
 
 
 def _modems(inside: Inside) -> tuple[ModemSnapshot, ...]:

@@ -1,0 +1,173 @@
+"""The canary at work: SIMs of the pool text each other, and the trunk calls a number that the operator names.
+
+It takes nothing from PINs: while one waits, or a device is busy, its trials wait. Each is charged to its SIM.
+"""
+
+import asyncio
+import base64
+import logging
+import secrets
+import time
+from contextlib import aclosing
+
+from daemon.config import CanarySection, Config
+from daemon.core.canary import Canary, Standing, standing_from, text_of, token_in
+from daemon.core.commands import SetMeta
+from daemon.core.milliseconds import seconds
+from daemon.core.phrases import DEFAULT_LOCALE
+from daemon.engine import Engine
+from daemon.lanes.sms import SmsLane
+from daemon.lanes.voice import TestEnd, VoiceLane
+from daemon.store.contract import StoreUnusable
+from drivers import CallOutcome, DriverError, Unavailable, Uncertain
+
+log = logging.getLogger("pinwheel.canary")
+
+LOOK_S, IDLE_S = 2.0, 3600.0  # how often it is looked at what is due; where no device takes part
+DIGITS = "1234"  # what its calls say; nobody needs to hear it
+CALLER = "[voice]"  # the trunk, among the devices
+REACHED = frozenset({CallOutcome.ANSWERED, CallOutcome.BUSY, CallOutcome.DECLINED})
+"""A telephone has answered or refused. Our own number is busy: the gateway takes no calls."""
+TOKEN_OCTETS = 10
+
+
+class Canarying:
+    """Every method is for the event loop's thread."""
+
+    def __init__(self, engine: Engine, sms: SmsLane | None, calls: VoiceLane | None, config: Config) -> None:
+        self._engine = engine
+        self._sms = sms
+        self._calls = calls
+        self._plan = _plan(engine, config)
+        self._known: dict[str, Standing] = {}  # as they are stored
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """By device, each that takes part."""
+        return {device: self._plan.standing(device) for device in self._plan.devices}
+
+    def open(self) -> None:
+        """Take up what the last run knew, and hear the texts that arrive."""
+        for device in self._plan.devices:
+            written = self._engine.store.reading.meta(_key(device))
+            self._plan.standings[device] = standing_from(written or "")
+        self._known = self.standings
+        if self._sms is not None:
+            self._sms.tests.take_text = self._arrived
+
+    async def run(self) -> None:
+        """Until cancelled; does nothing where no device takes part."""
+        while True:
+            try:
+                await self.turn()
+            except StoreUnusable:
+                pass  # logged by the store; nothing was sent
+            except Exception:  # the end of one turn: PINs go on without a canary
+                log.exception("canary=failed")
+            await asyncio.sleep(LOOK_S if self._plan.devices else IDLE_S)
+
+    async def turn(self) -> None:
+        """Whatever is due now, one device after the other."""
+        for device in self._plan.give_up(self._engine.clock.now()):
+            self._tell(device)
+        for device in self._plan.due(self._engine.clock.now()):
+            if device == CALLER:
+                await self._call()
+            else:
+                await self._text(device)
+        await self._keep()
+
+    # --- a text ---
+
+    async def _text(self, device: str) -> None:
+        assert self._sms is not None
+        slot = self._sms.pool.slot(device)
+        at = self._engine.clock.now()
+        number = self._plan.recipient(device, at)
+        if not self._sms.spares(slot, number):
+            return
+        token = base64.b32encode(secrets.token_bytes(TOKEN_OCTETS)).decode().lower()
+        self._plan.standings[device] = self._plan.standing(device).begun(at, token)
+        await self._keep()  # before it is sent: a restart must not send it again
+        try:
+            await self._sms.tests.send(slot, number, 0.0, text_of(token))
+        except Uncertain:
+            return  # it may still arrive
+        except DriverError as exc:
+            self._fail(device, str(exc))
+
+    def _arrived(self, text: str) -> bool:
+        """Whether an incoming text is a canary's, and so nothing for people: also one that comes days late."""
+        token = token_in(text)
+        device = self._plan.arrived(token, self._engine.clock.now())
+        if device:
+            self._tell(device)
+        return bool(token)
+
+    # --- a call ---
+
+    async def _call(self) -> None:
+        assert self._calls is not None
+        at, before = self._engine.clock.now(), self._plan.standing(CALLER)
+        if not self._calls.spares(time.monotonic()):
+            return
+        self._plan.standings[CALLER] = before.begun(at)
+        await self._keep()
+        try:
+            end = await self._called(self._plan.recipient(CALLER, at))
+        except Unavailable:
+            self._plan.standings[CALLER] = before  # nobody was called: later
+        except DriverError as exc:
+            self._fail(CALLER, str(exc))
+        else:
+            self._judge(end)
+
+    async def _called(self, number: str) -> TestEnd:
+        assert self._calls is not None
+        async with aclosing(self._calls.tests.call(number, DIGITS, DEFAULT_LOCALE)) as steps:
+            async for step in steps:
+                if isinstance(step, TestEnd):
+                    return step
+        raise Unavailable("it was not called")
+
+    def _judge(self, end: TestEnd) -> None:
+        result = end.result
+        if result.outcome not in REACHED:
+            code = f" ({result.sip_code} {result.reason})" if result.sip_code else ""
+            self._fail(CALLER, f"its call ended: {result.outcome}{code}")
+        elif result.one_way:
+            self._fail(CALLER, "its call was answered, and nothing was heard")
+        else:
+            self._plan.standings[CALLER] = self._plan.standing(CALLER).succeeded(self._engine.clock.now())
+            self._tell(CALLER)
+
+    # --- what is known ---
+
+    def _fail(self, device: str, why: str) -> None:
+        self._plan.standings[device] = self._plan.standing(device).failed(why)
+        self._tell(device)
+
+    def _tell(self, device: str) -> None:
+        standing = self._plan.standing(device)
+        level = logging.WARNING if standing.failures else logging.INFO
+        log.log(level, "canary=%s failures=%s because=%r", device, standing.failures, standing.why)
+
+    async def _keep(self) -> None:
+        """Store what has changed. Raises StoreUnusable."""
+        for device, standing in self.standings.items():
+            if standing != self._known.get(device):
+                await self._engine.do(SetMeta(_key(device), standing.written()))
+                self._known[device] = standing
+
+
+def _plan(engine: Engine, config: Config) -> Canary:
+    section: CanarySection = config.canary
+    numbers = {modem.name: modem.number.lstrip("+") for modem in config.modem if modem.number}
+    devices = [modem.name for modem in config.modem] if numbers else []
+    devices += [CALLER] if section.number and config.voice.driver != "none" else []
+    began, every = engine.clock.now(), seconds(section.every)
+    return Canary(devices if section.every else [], numbers, every, began, CALLER, section.number.lstrip("+"))
+
+
+def _key(device: str) -> str:
+    return f"canary of {device}"
