@@ -19,6 +19,7 @@ PLACES: Mapping[str, str] = {
     "call": "daemon.cli.call",
     "console": "daemon.cli.console",
     "demo": "daemon.cli.demo",
+    "doctor": "daemon.cli.doctor",
     "events": "daemon.cli.events",
     "export": "daemon.cli.export",
     "forget": "daemon.cli.data",

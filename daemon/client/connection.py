@@ -52,6 +52,10 @@ class Client:
         self._path = path
         self._timeout_s = timeout_s
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     def verify(self, call: str, **parameters: str | int | None) -> dict[str, Any]:
         """A Verify call: "", "check", "search" or "control"; parameters that are None are left out."""
         given = {name: value for name, value in parameters.items() if value is not None}

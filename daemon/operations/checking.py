@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.config import inspect
+from daemon.config import Inspection, inspect
 from daemon.config.unit import kept_from, local_changes
 from daemon.resources import DEFAULT_CONFIG
 from drivers.settings import Severity
@@ -24,12 +24,8 @@ def check(path: Path, user: str) -> bool:
 
     user: as whom to look; "": as the daemon's, where root looks at the daemon's own file. Raises NoSuchUser.
     """
-    service = user or _daemon_user(path)
-    become(service)
-    inspection = inspect(path)
-    if service == SERVICE_USER and inspection.readable:
-        hidden = kept_from(inspection.config, local_changes())
-        inspection = replace(inspection, findings=(*inspection.findings, *hidden))
+    service = user or daemon_user(path)
+    inspection = inspected(path, service)
     for finding in inspection.findings:
         warning = finding.severity is Severity.WARNING
         click.echo(f"warning: {path}: {finding}" if warning else f"cannot use {path}: {finding}", err=True)
@@ -42,7 +38,17 @@ def check(path: Path, user: str) -> bool:
     return True
 
 
-def _daemon_user(path: Path) -> str:
+def inspected(path: Path, user: str) -> Inspection:
+    """As that user, which this process is from now on; as the service, by the limits of its unit. Raises NoSuchUser."""
+    become(user)
+    inspection = inspect(path)
+    if user != SERVICE_USER or not inspection.readable:
+        return inspection
+    hidden = kept_from(inspection.config, local_changes())
+    return replace(inspection, findings=(*inspection.findings, *hidden))
+
+
+def daemon_user(path: Path) -> str:
     """The service's user if root checks the service's file; else the user who checks."""
     if os.geteuid() or path != DEFAULT_CONFIG:
         return ""

@@ -18,11 +18,16 @@ def loaded(config: Config) -> PromptLibrary:
 def log_prompts(config: Config, prompts: PromptLibrary) -> None:
     """Which locales can be spoken, and which somebody may expect that cannot."""
     log.info("prompts=loaded complete=%s", ",".join(prompts.locales) or "none")
-    lacking = {*prompts.begun, *_likely_locales(config.security.allow_prefixes), DEFAULT_LOCALE} - {*prompts.locales}
-    if lacking:
-        log.warning("prompts=incomplete locales=%s remedy='pinwheel prompts check'", ",".join(sorted(lacking)))
+    if lacks := lacking(config, prompts):
+        log.warning("prompts=incomplete locales=%s remedy='pinwheel prompts check'", ",".join(lacks))
     for mistake in (mistake for mistakes in prompts.broken.values() for mistake in mistakes):
         log.error("prompts=broken reason=%r", mistake)
+
+
+def lacking(config: Config, prompts: PromptLibrary) -> list[str]:
+    """The locales that somebody may expect, and that cannot be spoken."""
+    likely = {*prompts.begun, *_likely_locales(config.security.allow_prefixes), DEFAULT_LOCALE}
+    return sorted(likely - {*prompts.locales})
 
 
 def _likely_locales(prefixes: Sequence[str]) -> set[str]:

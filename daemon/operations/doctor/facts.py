@@ -185,7 +185,10 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """The ports of audio. tried, taken: how many were tried, and are others'. dropped: by a firewall, it seems."""
+    """The ports of audio. tried, taken: how many were tried, and are others'.
+
+    dropped: the firewall has no rule for them, it seems; None where it is not seen.
+    """
 
     ports: str
     tried: int = 0

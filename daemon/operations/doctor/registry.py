@@ -53,6 +53,13 @@ def _asker_and_socket(facts: Facts) -> "tuple[Asker, Socket] | Missing":
     return facts.socket if isinstance(facts.socket, Missing) else (facts.asker, facts.socket)
 
 
+def _socket_of_systemd(facts: Facts) -> "Socket | Missing":
+    """A daemon that makes its own socket has none while it does not run: that is no cause."""
+    if isinstance(facts.service, Missing):
+        return facts.service
+    return facts.socket if facts.service.socket.loaded else Missing("the daemon makes its own socket")
+
+
 CONFIGURATION: tuple[Check, ...] = (
     _config("config-file", "the configuration file can be read and is TOML", ()),
     _config("config-mode", "only its owner may write the configuration", fixes=True),
@@ -117,7 +124,7 @@ SERVICE: tuple[Check, ...] = (
     Check(
         "socket-there",
         "the socket is there",
-        _part("socket"),
+        _socket_of_systemd,
         machine.socket_there,
         (*STARTS, "service-active", "socket-active", "socket-group"),
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.operations.host.values import Holders, Process
 
-__all__ = ["Holders", "Process", "holders", "processes", "unit_of"]
+__all__ = ["Holders", "Process", "holders", "is_daemon", "processes", "unit_of"]
 
 UNITS = (".service", ".scope", ".socket")
 
@@ -47,6 +47,12 @@ def _is(descriptor: Path, device: int) -> bool:
 
 def _process(folder: Path) -> Process:
     return Process(int(folder.name), _text(folder / "comm").strip() or "?", unit_of(_text(folder / "cgroup")))
+
+
+def is_daemon(pid: int, root: Path = Path("/")) -> bool:
+    """Whether it is a pinwheeld, by its command line."""
+    words = _text(root / f"proc/{pid}/cmdline").split("\0")
+    return any(word.rpartition("/")[2] == "pinwheeld" or word == "daemon.main" for word in words[:3])
 
 
 def unit_of(cgroup: str) -> str:

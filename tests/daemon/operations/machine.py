@@ -31,11 +31,18 @@ class Machine:
         for number, path in enumerate(opened):
             self.link(f"/proc/{pid}/fd/{number}", path)
 
-    def usb(self, port: str, ids: str, *, classes: tuple[str, ...] = ("ff",), **more: str) -> Path:
-        """A device at a USB port, such as "1-1.4". more: product, serial, busnum, devnum."""
+    def usb(self, port: str, ids: str, *, classes: tuple[str, ...] = ("ff",), control: str = "on", **more: str) -> Path:
+        """A device at a USB port, such as "1-1.4". control: of its power; more: product, serial, busnum, devnum."""
         folder = self.root / "sys/devices/pci0000/usb1" / port
         vendor, _, product = ids.partition(":")
-        facts = {"idVendor": vendor, "idProduct": product, "busnum": "1", "devnum": "7", "power/control": "on", **more}
+        facts = {
+            "idVendor": vendor,
+            "idProduct": product,
+            "busnum": "1",
+            "devnum": "7",
+            "power/control": control,
+            **more,
+        }
         for name, value in facts.items():
             self.write(str(folder.relative_to(self.root) / name), value + "\n")
         for number, each in enumerate(classes):

@@ -68,7 +68,8 @@ def telling(code: str) -> Callable[[Configuration], Iterator[Verdict]]:
 
 def _verdict(config: Configuration, remark: Remark) -> Verdict:
     text, remedy = _parted(remark.text)
-    said = f"{remark.where}: {text}" if remark.where else f"{config.path}: {text}"
+    key = f"modem {remark.subject} {remark.where.rpartition(' ')[2]}" if remark.subject else remark.where
+    said = f"{key or config.path}: {text}"
     make = warning if remark.mild else error
     fix = _fix(remedy)
     return make(said, remedy, remark.subject, fix)

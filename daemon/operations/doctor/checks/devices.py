@@ -4,6 +4,7 @@ The daemon judges these for status, /healthz and the metrics; the doctor takes t
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from daemon.core.canary import SEVERAL as SEVERAL_TRIALS
 from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
@@ -15,11 +16,14 @@ VOICE = "[voice]"  # the subject of what is about calls
 AT_WORK = (DeviceState.READY, DeviceState.STARTING)
 OF_PORT = frozenset({Reason.NO_PORT, Reason.PORT_HELD, Reason.NO_PERMISSION, Reason.NOT_SERIAL})
 OF_SIM = frozenset({Reason.NO_SIM, Reason.SIM_PIN, Reason.SIM_PUK})
-ACCOUNT = {
+REMEDIES = {
+    Reason.SILENT: "pinwheel doctor trunk-reached",
     Reason.UNAUTHORIZED: "check [voice] username, auth_username and password_file",
     Reason.FORBIDDEN: "ask the trunk: is the account blocked, or bound to another address?",
     Reason.UNKNOWN_ACCOUNT: "check [voice] username and domain: the registrar does not know this account",
 }
+"""Of what the trunk says, or does not."""
+ACCOUNT = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.UNKNOWN_ACCOUNT})
 LOW_DBM = -103  # as the alert SignalLow has it
 SEVERAL = 3  # failures in a row that are no accident
 OLD_S = 60.0  # as the alert QueueOld has it
@@ -51,7 +55,9 @@ def ports(inside: Inside) -> Iterator[Verdict]:
 
 def tty(inside: Inside) -> Iterator[Verdict]:
     """What answers is not the modem, or not its port for messages."""
-    yield from (_stopped(modem) for modem in _idle(inside) if modem.status.reason is Reason.WRONG_PORT)
+    for modem in _idle(inside):
+        if modem.status.reason is Reason.WRONG_PORT:
+            yield replace(_stopped(modem), remedy="name another port of the stick, or: pinwheel setup")
 
 
 def answers(inside: Inside) -> Iterator[Verdict]:
@@ -166,7 +172,7 @@ def trunk_answers(inside: Inside) -> Iterator[Verdict]:
 
 def account(inside: Inside) -> Iterator[Verdict]:
     """401, 403 and 404 have different remedies."""
-    yield from _trunk(inside, frozenset(ACCOUNT))
+    yield from _trunk(inside, ACCOUNT)
 
 
 def calls(inside: Inside) -> Iterator[Verdict]:
@@ -197,4 +203,4 @@ def _trunk(inside: Inside, reasons: frozenset[Reason]) -> Iterator[Verdict]:
 def _no_calls(voice: VoiceSnapshot) -> Verdict:
     status = voice.status
     text = status.detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {status.detail}"
-    return error(text, ACCOUNT.get(status.reason, ""), VOICE)
+    return error(text, REMEDIES.get(status.reason, ""), VOICE)

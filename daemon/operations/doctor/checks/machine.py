@@ -238,7 +238,7 @@ def library(database: Database) -> Iterator[Verdict]:
     if database.library < WAL_RESET_FIXED:
         version = ".".join(map(str, database.library))
         text = f"SQLite {version} can lose its log after a power cut (fixed in 3.51.3)"
-        yield warning(text, "pip install pysqlite3, or use PostgreSQL (docs/postgresql.md)")
+        yield warning(text, "use a newer SQLite, or PostgreSQL (docs/postgresql.md)")
 
 
 def backup(backups: Backups) -> Iterator[Verdict]:

@@ -35,7 +35,8 @@ def modem_manager(ports: Ports) -> Iterator[Verdict]:
         exposed = next((each for each in port.found if not each.left_alone and each.usb is not None), None)
         if exposed is not None:
             text = f"ModemManager runs and does not leave {exposed.device} of modem {port.modem} alone"
-            yield warning(text, "", port.modem, (*_rule(exposed), *RELOAD, ("systemctl", "restart", MODEM_MANAGER)))
+            fix = (*_rule(exposed), *RELOAD, ("systemctl", "restart", MODEM_MANAGER))
+            yield warning(text, "sudo pinwheel doctor modemmanager --fix writes a udev rule", port.modem, fix)
 
 
 def rivals(ports: Ports) -> Iterator[Verdict]:
@@ -85,8 +86,8 @@ def suspended(ports: Ports) -> Iterator[Verdict]:
         assert found.usb is not None
         if found.usb.control == "auto":
             text = f"modem {port.modem}: the kernel may suspend its USB device"
-            fix = (("sh", "-c", f"echo on > {found.usb.folder}/power/control"),)
-            yield warning(text, "", port.modem, fix)
+            order = f"echo on > {found.usb.folder}/power/control"
+            yield warning(text, order, port.modem, (("sh", "-c", order),))
 
 
 def resets(ports: Ports) -> Iterator[Verdict]:

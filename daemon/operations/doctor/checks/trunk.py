@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from daemon.operations.doctor.checks.devices import VOICE
 from daemon.operations.doctor.facts import Answers, Audio, Prompts, Trunk
-from daemon.operations.doctor.verdicts import Verdict, error, info, ok, warning
+from daemon.operations.doctor.verdicts import Verdict, error, info, ok, skipped, warning
 
 RENEW_DAYS = 14
 FULL = 0.9
@@ -74,7 +74,9 @@ def free(audio: Audio) -> Iterator[Verdict]:
 
 
 def firewall(audio: Audio) -> Iterator[Verdict]:
-    if audio.dropped:
+    if audio.dropped is None:
+        yield skipped("root sees it, where nft is installed", VOICE)
+    elif audio.dropped:
         text = f"the firewall drops what comes in, and has no rule for the audio ports {audio.ports}"
         yield warning(text, f"nft add rule inet filter input udp dport {audio.ports} accept", VOICE)
 
@@ -83,7 +85,9 @@ def firewall(audio: Audio) -> Iterator[Verdict]:
 
 
 def spoken(prompts: Prompts) -> Iterator[Verdict]:
-    if prompts.lacking and prompts.spoken:
+    if not prompts.spoken:
+        yield error("no language can be spoken in calls", "pinwheel prompts check", VOICE)
+    elif prompts.lacking:
         remedy = f"pinwheel prompts check {prompts.lacking[0]}"
         yield warning(f"calls in {', '.join(prompts.lacking)} are spoken in another language", remedy, VOICE)
 

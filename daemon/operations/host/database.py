@@ -1,0 +1,43 @@
+"""The SQLite file: whole or damaged, whose it is, how long its log is. It changes nothing, and makes no file."""
+
+import os
+import pwd
+from contextlib import closing
+from pathlib import Path
+
+from daemon.operations.doctor.facts import Database, Missing
+
+FINDINGS = 3
+
+
+def database(path: Path, user: str) -> Database | Missing:
+    """user: the service's, "" for that of its folder."""
+    from daemon.store.sqlite.library import sqlite  # late: not every gateway has SQLite
+
+    if not os.path.isfile(path):
+        return Missing("there is no database yet")
+    log = Path(f"{path}-wal")
+    at_rest = not log.exists()
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable={at_rest:d}"
+    try:
+        with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
+            found = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({FINDINGS})")]
+    except sqlite.OperationalError as exc:  # it may not be opened, or is locked
+        return Missing(str(exc))
+    except sqlite.DatabaseError as exc:
+        found = [str(exc)]
+    return Database(
+        str(path),
+        () if found == ["ok"] else tuple(found),
+        _name(os.stat(path).st_uid),
+        user or _name(os.stat(path.parent).st_uid),
+        log.stat().st_size if log.exists() else 0,
+        tuple(map(int, sqlite.sqlite_version.split("."))),
+    )
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
