@@ -156,9 +156,8 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return config_path("pinwheel.toml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise click.ClickException(
-            f"cannot read {path}: {getattr(exc, 'strerror', None) or 'it is not UTF-8'}"
-        ) from exc
+        why = getattr(exc, "strerror", None) or "it is not UTF-8"
+        raise click.ClickException(f"cannot read {path}: {why}; run it as root: sudo pinwheel setup") from exc
 
 
 def _parsed(text: str, path: Path) -> "Config":
@@ -221,5 +220,7 @@ def _list_modems(context: Context, path: Path) -> None:
     found = [{"device": title, "port": port, "state": state} for title, port, state in rows]
     context.show(
         {"modems": found},
-        lambda: table(("device", "port", "state"), rows, ("device", "port", "state")) if rows else tell(*outcome.said),
+        lambda: (
+            table(("device", "port", "state"), rows, ("device", "port", "state")) if rows else tell("no modem found")
+        ),
     )

@@ -34,6 +34,7 @@ SECTION_OF: Mapping[Task, Section] = {
     **dict.fromkeys((Task.REGISTER, Task.CALL), Section.TRUNK),
     **dict.fromkeys((Task.PLAN, Task.WRITE, Task.START), Section.FILES),
 }
+NO_STICK = "There is no USB modem: plug it in, wait 20 s, and look again."
 FAILED = "{}_failed"
 """The name of the question what to do about a task that failed."""
 CODES: Mapping[Task, str] = {Task.SMS: "sms_code", Task.CALL: "call_code"}
@@ -44,11 +45,13 @@ ASKED_AGAIN: Mapping[Task, frozenset[str]] = {
     Task.SMS: frozenset({"number", "sms_code"}),
     Task.REGISTER: frozenset({"trunk"}),
     Task.CALL: frozenset({"call", "call_code"}),
+    Task.PLAN: frozenset({"trunk"}),
 }
 """What is asked again before a task is tried again; of a trunk, all that its profile asks."""
 DONE_AGAIN: Mapping[Task, frozenset[Task]] = {
     Task.PROBE: frozenset({Task.FIND, Task.PROBE}),
     Task.NETWORK: frozenset({Task.FIND, Task.PROBE, Task.FREE, Task.NETWORK}),
+    Task.PLAN: frozenset({Task.REGISTER, Task.PLAN}),
     Task.WRITE: frozenset({Task.PLAN, Task.WRITE}),
 }
 
@@ -77,9 +80,9 @@ def take(known: Known, question: Question, answer: str) -> Known:
     if task is not None and answer == STOP:
         raise Stopped
     if task is not None and answer == AGAIN:
-        blanks = {blank.key for blank in known.profile.blanks} if known.profile and task is Task.REGISTER else set()
-        again = {*ASKED_AGAIN.get(task, ()), *blanks, question.name}
-        return known.without(frozenset(again), DONE_AGAIN.get(task, frozenset({task})))
+        asked = ASKED_AGAIN.get(task, frozenset())
+        blanks = {blank.key for blank in known.profile.blanks} if known.profile and "trunk" in asked else set()
+        return known.without(frozenset({*asked, *blanks, question.name}), DONE_AGAIN.get(task, frozenset({task})))
     return known.answered(question.name, answer)
 
 
@@ -99,14 +102,15 @@ def _modem(known: Known) -> Next:
     kept = ", ".join(known.present.modems)
     choices += [Choice(NONE, f"leave the modems as they are ({kept})" if kept else "no modem")]
     first = next((stick for stick in usable if stick.row), usable[0] if usable else None)
-    unusable = (line for stick in known.sticks if stick.trouble for line in (f"{stick.title}:", f"  {stick.trouble}"))
+    unusable = [line for stick in known.sticks if stick.trouble for line in (f"{stick.title}:", f"  {stick.trouble}")]
+    notes = unusable if known.sticks else [NO_STICK]
     default = first.port if first else NONE
 
     def port(answer: str) -> str:
         return known.check("port", answer)
 
     return Question(
-        "modem", Section.MODEM, "Which modem?", tuple(unusable), default, tuple(choices), others=True, check=port
+        "modem", Section.MODEM, "Which modem?", tuple(notes), default, tuple(choices), others=True, check=port
     )
 
 
@@ -216,7 +220,7 @@ def _plan(known: Known) -> Next:
 
 
 def _write(known: Known) -> Next:
-    if known.dry_run or not known.outcomes[Task.PLAN].changed:
+    if known.dry_run or not known.worked(Task.PLAN) or not known.outcomes[Task.PLAN].changed:
         return None
     if asked := _ask(known, "write", Section.FILES, "Write this?", default=YES, choices=YES_OR_NO):
         return asked

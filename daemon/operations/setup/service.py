@@ -1,6 +1,7 @@
 """The daemon beside setup: it may hold a port that is to be tried, and starts again at the end."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from daemon.client.connection import Client, HttpProblem, Unreachable
-from daemon.operations.host.units import systemd_runs
+from daemon.operations.host.units import systemd_runs, unit
 from daemon.operations.setup.model import Outcome
 from daemon.resources import DEFAULT_CONFIG
 
@@ -17,6 +18,8 @@ UDEV = (
     ("udevadm", "trigger", "--action=change", "--subsystem-match=usb", "--subsystem-match=tty"),
     ("udevadm", "settle", "--timeout=10"),
 )
+UDEV_RUNS = "/run/udev/control"  # not in a container
+MODEM_MANAGER = "ModemManager.service"
 UNITS = (
     ("systemctl", "enable", "pinwheel.socket", "pinwheel.service"),
     ("systemctl", "start", "pinwheel.socket"),
@@ -61,7 +64,10 @@ class Service:
     def start(self, *, rules: bool) -> Outcome:
         """Apply the udev rules, check the configuration as the service's user, (re)start it, wait until it can send."""
         ours = self._root == Path("/") and self._config == DEFAULT_CONFIG and systemd_runs()
-        wrong = next(filter(None, (_run(command) for command in UDEV if rules and ours)), "")
+        rules = rules and ours and os.path.exists(UDEV_RUNS)
+        wrong = next(filter(None, (_run(command) for command in UDEV if rules)), "")
+        if rules and (manager := unit(MODEM_MANAGER)) is not None and manager.active == "active":
+            _run(("systemctl", "restart", MODEM_MANAGER))  # it keeps a port that it has until then
         check = (sys.executable, "-P", "-m", "daemon.main", "--check-config", "--config", str(self._config))
         wrong = wrong or _run(check)
         if wrong:

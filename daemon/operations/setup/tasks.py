@@ -20,7 +20,6 @@ from daemon.operations.setup.writing import put
 CODE_DIGITS = 4
 PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
 NO_CENTRE = "the SIM has no service centre: put it into a phone, set the number of its SMS centre there, try again"
-NO_MODEM = "no modem was found at a USB serial port: plug it in, wait 20 s, and look again"
 DRY = "a dry run: nothing is sent, called or written"
 
 
@@ -73,8 +72,7 @@ class Worker:
     def _find(self, _: Known) -> Outcome:
         found = modems.find(self._place.root, self._owned())
         usable = [stick for stick in found if not stick.trouble]
-        said = f"{len(usable)} modem(s) found" if usable else NO_MODEM
-        return Outcome(True, (said,), sticks=found)
+        return Outcome(True, (f"{len(usable) or 'no'} modem{'s' * (len(usable) != 1)} found",), sticks=found)
 
     def _probe(self, known: Known) -> Outcome:
         name = known.answers.get("port") or known.answers["modem"]

@@ -58,6 +58,8 @@ TRUNK_REMEDIES: Mapping[Reason, str] = {
     Reason.FORBIDDEN: "the server forbids it: is this machine's address allowed there, is the account switched on?",
     Reason.UNKNOWN_ACCOUNT: "the server does not know this user name (with Asterisk: the name of the AOR)",
 }
+SILENT = "no answer: check name, port and transport, and that the firewall lets SIP out and back"
+OURS_IN_USE = "another program has our SIP port; if it is pinwheeld, run: systemctl stop pinwheel, then try again"
 CALL_REMEDIES: Mapping[CallOutcome, str] = {
     CallOutcome.BUSY: "your phone was busy: try again",
     CallOutcome.DECLINED: "the call was declined: answer it next time",
@@ -132,7 +134,7 @@ def register(voice: Voice, tell: Tell, patience_s: float = TRUNK_S) -> Outcome:
         if status.state is DeviceState.READY and status.registered is None:
             status = _answered(driver, min(patience_s, UNHEARD_S))
     if status.state is not DeviceState.READY:
-        silent = "no answer: check name, port and transport, and that the firewall lets SIP out and back"
+        silent = OURS_IN_USE if "in use" in status.detail else SILENT
         return Outcome(False, (_state(status),), (TRUNK_REMEDIES.get(status.reason, silent),))
     if status.registered:
         return Outcome(True, (f"registered at {status.server}",))

@@ -137,7 +137,7 @@ def test_without_a_stick_the_modems_stay_as_they_are() -> None:
     now = known(present=Present(("sim1", "sim2"))).done(Task.FIND, Outcome(True))
     asked = question(now)
     assert (asked.default, asked.choices[-1].text) == ("none", "leave the modems as they are (sim1, sim2)")
-    assert asked.notes == ()
+    assert asked.notes == ("There is no USB modem: plug it in, wait 20 s, and look again.",)
 
 
 def test_the_stick_that_is_configured_is_the_default() -> None:
@@ -242,7 +242,15 @@ def test_a_trunk_that_refuses_is_asked_for_again_with_what_was_answered() -> Non
     assert "call" not in skipped
 
 
-def test_a_plan_that_fails_can_be_left_and_writes_nothing() -> None:
+def test_answers_that_make_no_configuration_are_asked_for_again_and_never_written() -> None:
+    outcomes = {**ALL_WELL, Task.PLAN: Outcome(False)}
+    asked, _ = walked(known(), {**ANSWERS, "number": "none", "plan_failed": "skip"}, outcomes)
+    assert asked[-2:] == ["<plan>", "plan_failed"]
+    now = until(known(), "plan_failed", {**ANSWERS, "number": "none"}, outcomes)
+    assert question(take(now, question(now), "again")).name == "trunk"
+
+
+def test_files_that_cannot_be_written_are_planned_again() -> None:
     outcomes = {**ALL_WELL, Task.WRITE: Outcome(False)}
     answers = {"number": "none", "trunk": "none", "write_failed": "skip"}
     assert walked(known(), answers, outcomes)[0][-2:] == ["<write>", "write_failed"]
