@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from daemon.cli.commands import SAID_NO
-from daemon.cli.context import Context, json_flag, pass_context
+from daemon.cli.context import SCREEN, Context, json_flag, pass_context
 
 FORGET_S = 600.0  # of a large database
 
@@ -19,19 +19,22 @@ def forget(context: Context, number: str, yes: bool) -> None:
     """Remove NUMBER (international, such as +447700900123) from every file of the gateway; this cannot be undone.
 
     Its requests stay for the statistics, without the number and without IP addresses; its incoming messages are
-    deleted. Refuses while a request of it is in progress. Backups that were made before still have it. Exits 1 if the
-    gateway refused, or if the number may still be in the write-ahead log because somebody was reading: run it again.
+    deleted. Refuses while a request of it is in progress. Backups that were made before still have it; on PostgreSQL
+    the answer says what else may. Exits 1 if the gateway refused, or if the number may still be in the write-ahead log
+    of a SQLite file because somebody was reading: run it again.
     """
     if not yes:
         click.confirm("This cannot be undone. Forget the number?", abort=True, err=True)
     done = context.client.post("/v1/forget", timeout_s=FORGET_S, number=number)
     context.show(done, lambda: _forgotten(done))
-    click.get_current_context().exit(0 if done["log_emptied"] else SAID_NO)
+    click.get_current_context().exit(0 if done["log_emptied"] or done["remains"] else SAID_NO)
 
 
 def _forgotten(done: dict[str, Any]) -> None:
     lines = f"{done['history']} line(s) of history, {done['sent']} of the quota"
     click.echo(f"forgotten in {done['requests']} request(s), {lines}")
     click.echo("backups that were made before still have the number")
-    if not done["log_emptied"]:
+    if done["remains"]:
+        click.echo(click.wrap_text(f"it may still be elsewhere: {done['remains']}", SCREEN - 1))
+    elif not done["log_emptied"]:
         click.echo("it may still be in the write-ahead log, which somebody was reading: run this again", err=True)

@@ -201,7 +201,7 @@ class Changes:
     """What a batch changed; each request and each attempt once, as it is in the end.
 
     updated: those of which `standing` differs. attempts: new ones and changed ones, of all requests. A database saves
-    refunds before charges, and lets go of the charges of a device before the time that `forget` has for it.
+    refunds before charges.
     """
 
     inserted: Sequence[tuple[int, Request]] = ()
@@ -211,11 +211,10 @@ class Changes:
     history: Sequence[Line] = ()
     refunds: Sequence[Refunded] = ()
     charges: Sequence[Charged] = ()
-    forget: Mapping[str, Ms] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to save."""
         kept = (self.inserted, self.updated, self.attempts, self.checks, self.history)
-        return not any((*kept, self.refunds, self.charges, self.forget, self.meta))
+        return not any((*kept, self.refunds, self.charges, self.meta))

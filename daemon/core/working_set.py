@@ -53,7 +53,6 @@ from daemon.core.model import (
     SetTimer,
     StopDelivery,
 )
-from daemon.core.quota import MONTH
 
 
 class WorkingSet:
@@ -148,9 +147,7 @@ class WorkingSet:
             attempts += [(row, attempt) for attempt in now.attempts if attempt not in known]
         r = self._records
         refunds = [Refunded(device, number, sms) for (device, number), sms in r.refunds.items()]
-        return Changes(
-            inserted, updated, attempts, r.checks, r.history, refunds, list(r.charges.values()), r.forget, r.meta
-        )
+        return Changes(inserted, updated, attempts, r.checks, r.history, refunds, list(r.charges.values()), r.meta)
 
 
 class _Records:
@@ -163,7 +160,6 @@ class _Records:
         self.charges: dict[int, Charged] = {}  # by their order
         self._charges_of: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._charged = 0
-        self.forget: dict[str, Ms] = {}
         self.meta: dict[str, str] = {}
 
     def add(self, row: int, request_id: str, action: Action, at: Ms) -> None:
@@ -173,7 +169,7 @@ class _Records:
             case RecordCheck():
                 self.checks.append(CheckedCode(row, at, action.valid, action.ip_address))
             case Charge():
-                self._charge(action, at)
+                self._charge(action)
             case Refund():
                 self._refund(action)
             case Remember():
@@ -183,12 +179,11 @@ class _Records:
             case _:
                 assert_never(action)
 
-    def _charge(self, charge: Charge, at: Ms) -> None:
+    def _charge(self, charge: Charge) -> None:
         for _ in range(charge.count):
             self._charges_of[charge.device, charge.number].append(self._charged)
             self.charges[self._charged] = Charged(charge.device, charge.at, charge.number)
             self._charged += 1
-        self.forget[charge.device] = max(self.forget.get(charge.device, at - MONTH), at - MONTH)
 
     def _refund(self, refund: Refund) -> None:
         """The newest go: those of this batch first."""

@@ -179,11 +179,15 @@ class Database(Protocol):
         Raises StillRunning or StoreUnusable.
         """
 
+    @property
+    def remains(self) -> str:
+        """Where what was deleted may still be for a time, out of our hands; "" where that is nowhere."""
+
     def rewrite(self) -> None:
-        """Rewrite files that still have what an earlier version deleted. Raises StoreUnusable."""
+        """Rewrite files of ours that still have what an earlier version deleted. Raises StoreUnusable."""
 
     def empty_log(self) -> bool:
-        """Whether no log has any more what was deleted; a reader keeps it there for a while. Raises StoreUnusable."""
+        """Whether no file has any more what was deleted; a reader keeps it there for a while. Raises StoreUnusable."""
 
     def recover(self) -> None:
         """Nothing came for `pause_s`: see whether the database can be used again."""

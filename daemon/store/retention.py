@@ -1,8 +1,8 @@
 """What a database lets go of: by age, and of one number."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from daemon.core.milliseconds import Ms
 from daemon.core.quota import MONTH
@@ -47,6 +47,15 @@ class Pruned(NamedTuple):
     sent: int = 0
 
 
+class Rows(Protocol):
+    """A connection that changes rows. row_of_sent: what numbers the rows of the table `sent`."""
+
+    row_of_sent: str
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """A cursor of the DB-API (PEP 249), after a statement with "?" for each value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Forms:
     """A number as it may stand in a text.
@@ -79,9 +88,13 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was done. log_emptied: no file has the number any more; False: somebody was reading, so ask again."""
+    """What was done. log_emptied: no file has the number any more; False: somebody was reading, so ask again.
+
+    remains: where it may still be, which the gateway can neither see nor empty; "" where that is nowhere.
+    """
 
     requests: int
     history: int
     sent: int
     log_emptied: bool
+    remains: str = ""

@@ -106,7 +106,6 @@ class Write(Enum):
     INSERT_CHECKS = auto()
     INSERT_HISTORY = auto()
     REFUND = auto()
-    FORGET = auto()
     CHARGE = auto()
     SET_META = auto()
 
@@ -120,7 +119,6 @@ def written(changes: Changes) -> list[tuple[Write, Collection[Sequence[Any]]]]:
         (Write.INSERT_CHECKS, changes.checks),
         (Write.INSERT_HISTORY, changes.history),
         (Write.REFUND, changes.refunds),
-        (Write.FORGET, changes.forget.items()),
         (Write.CHARGE, changes.charges),
         (Write.SET_META, changes.meta.items()),
     )

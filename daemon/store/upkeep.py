@@ -21,19 +21,20 @@ class Upkeep:
         return await self._store.between(lambda: self._store.database.prune(horizon, hashed, limit))
 
     async def forget(self, forms: Forms, hashed: Hash) -> Forgotten:
-        """Remove a number from every row and every file. Raises StillRunning or StoreUnusable."""
+        """Remove a number from every row, and from every file that is ours. Raises StillRunning or StoreUnusable."""
         until, found = await self._store.browse(partial(_look, forms))
         database = self._store.database
         erased = await self._store.between(lambda: database.forget(forms, hashed, found, until))
         await self._store.between(database.rewrite)
-        return Forgotten(erased.requests, erased.history, erased.sent, await self.empty_log())
+        emptied = await self.empty_log()
+        return Forgotten(erased.requests, erased.history, erased.sent, emptied, database.remains)
 
     async def empty_log(self) -> bool:
         """Whether nothing that was deleted is left in the write-ahead log; a reader keeps it there for a while.
 
         Raises StoreUnusable.
         """
-        for _ in range(EMPTY_TRIES):
+        for _ in range(0 if self._store.database.remains else EMPTY_TRIES):
             if await self._store.between(self._store.database.empty_log):
                 return True
             await asyncio.sleep(EMPTY_AGAIN_S)

@@ -6,7 +6,7 @@ that in C.
 
 import json
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -90,9 +90,27 @@ def away(address: Address, exc: Exception) -> StoreUnusable:
     return StoreUnusable(f"cannot use the database {address}: {told}")
 
 
+def of_both(statement: str) -> str:
+    """A statement that both databases have, with "?" for each value, as psycopg wants it."""
+    return statement.replace("%", "%%").replace("?", "%s")
+
+
 def query(text: str) -> sql.SQL:
     """A statement that was put together from texts of our own."""
     return sql.SQL(text)
+
+
+class PostgresRows:
+    """A connection that changes rows, or reads them for that (see `store.retention.Rows`)."""
+
+    row_of_sent = "id"
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Raises psycopg.Error."""
+        return self._db.execute(query(of_both(statement)), values)
 
 
 def plain(text: str) -> str:

@@ -16,19 +16,23 @@ from typing import TypeVar
 import psycopg
 
 from daemon.core.batch import Changes, Found, Needs
+from daemon.store import forgetting, pruning
 from daemon.store.contract import StoreUnusable
 from daemon.store.postgres.address import Address
-from daemon.store.postgres.connection import RECOVER_S, Connection, away
+from daemon.store.postgres.connection import RECOVER_S, Connection, PostgresRows, away
 from daemon.store.postgres.loading import load
 from daemon.store.postgres.reading import PostgresReading
 from daemon.store.postgres.saving import save
 from daemon.store.postgres.session import Session, TakenOver, batch_of, begin, resume
-from daemon.store.retention import Erased, Pruned
+from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned, Rows
 
 log = logging.getLogger("pinwheel.store")
 
 T = TypeVar("T")
-LATER = "only a SQLite database lets go of data so far"
+REMAINS = (
+    "PostgreSQL keeps deleted rows in its files until it has vacuumed and used their room again, and in its write-ahead"
+    " log; copies of that, backups and standby servers keep them as long as you do"
+)
 SOON_S = 1.0  # a failure that came after more is of a server that hangs: nobody waits for it a second time
 OF_COMMANDS = (psycopg.DataError, psycopg.IntegrityError)
 """What one command is to blame for; everything else is the database's fault."""
@@ -117,17 +121,31 @@ class PostgresDatabase:
         with contextlib.suppress(StoreUnusable):
             self._usable()
 
-    def prune(self, *_: object) -> Pruned:
-        raise StoreUnusable(LATER)
+    def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+        """One step, in one transaction."""
+        return self._changed(lambda rows: pruning.prune(rows, horizon, hashed, limit))
 
-    def forget(self, *_: object) -> Erased:
-        raise StoreUnusable(LATER)
+    def forget(self, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
+        """All rows in one transaction."""
+        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found, looked_until))
+
+    def _changed(self, work: Callable[[Rows], T]) -> T:
+        def change(connection: Connection) -> T:
+            with connection.transaction():
+                return work(PostgresRows(connection))
+
+        return self._asked(change)
+
+    @property
+    def remains(self) -> str:
+        return REMAINS
 
     def rewrite(self) -> None:
-        raise StoreUnusable(LATER)
+        """PostgreSQL's files are not ours."""
 
     def empty_log(self) -> bool:
-        raise StoreUnusable(LATER)
+        """Nobody can tell."""
+        return False
 
     def tidy(self, *, busy: bool) -> None:
         """PostgreSQL does that by itself."""

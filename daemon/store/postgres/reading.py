@@ -9,7 +9,8 @@ import psycopg
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place, StoreUnusable
+from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
+from daemon.store.forgetting import CANDIDATES
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import (
     ANSWER_S,
@@ -19,10 +20,12 @@ from daemon.store.postgres.connection import (
     NoAnswer,
     away,
     connect,
+    of_both,
     plain,
     query,
 )
 from daemon.store.postgres.listing import PostgresListing
+from daemon.store.retention import Forms
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, overdue_of, request_of
 
 OF_REQUEST = f"json_agg(json_build_array({ATTEMPT_COLUMNS}) ORDER BY step)"
@@ -111,8 +114,9 @@ class PostgresReading:
     def last_seq(self) -> int:
         return int(self._one("SELECT coalesce(max(seq), 0) FROM history")[0])
 
-    def mentions(self, *_: object) -> list[int]:
-        raise StoreUnusable("only a SQLite database lets go of data so far")
+    def mentions(self, forms: Forms) -> list[int]:
+        """The seq of each line of history that may have a number. It looks at every line."""
+        return [seq for (seq,) in self._slowly(of_both(CANDIDATES), 0, forms.national)]
 
     def live(self) -> int:
         """How many requests are in progress."""

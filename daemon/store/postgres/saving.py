@@ -52,8 +52,6 @@ STATEMENTS: Mapping[Write, str] = {
     Write.REFUND: f"DELETE FROM sent WHERE id IN (SELECT n.id FROM {rows_of(('device', 'number', 'count'))}"  # noqa: S608
     " CROSS JOIN LATERAL (SELECT id FROM sent s WHERE s.device = v.device AND s.number = v.number"
     " ORDER BY at_ms DESC, id DESC LIMIT v.count) n)",
-    Write.FORGET: f"DELETE FROM sent s USING {rows_of(('device', 'at_ms'))}"  # noqa: S608
-    " WHERE s.device = v.device AND s.at_ms < v.at_ms",
     Write.CHARGE: insert("sent", ("device", "at_ms", "number")),
     Write.SET_META: upsert("meta", ("name", "value"), ("name",)),
 }

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.core.batch import Changes, Found, Needs
+from daemon.store import forgetting, pruning
 from daemon.store.contract import StoreUnusable
-from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned
-from daemon.store.sqlite import forgetting, pruning
+from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned, Rows
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
-from daemon.store.sqlite.library import Connection, connect, empty_log, sqlite
+from daemon.store.sqlite.library import Connection, SqliteRows, connect, empty_log, rewrite, sqlite, transaction
 from daemon.store.sqlite.loading import last_row, load
 from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.sqlite.saving import save
@@ -136,20 +136,32 @@ class SqliteDatabase:
             self._log_is_long = not empty_log(self.connection)
 
     def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
-        """One step."""
-        return self._chore(lambda: pruning.prune(self.connection, horizon, hashed, limit))
+        """One step, in one transaction."""
+        return self._changed(lambda rows: pruning.prune(rows, horizon, hashed, limit))
 
     def forget(self, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
         """All rows in one transaction."""
-        return self._chore(lambda: forgetting.forget(self.connection, forms, hashed, found, looked_until))
+        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found, looked_until))
+
+    @property
+    def remains(self) -> str:
+        """Nowhere: freed octets are overwritten (`secure_delete`), and the write-ahead log is emptied."""
+        return ""
 
     def rewrite(self) -> None:
         """A file that was once written without secure_delete; once. It stops all else meanwhile."""
-        self._chore(lambda: forgetting.rewrite(self.connection))
+        self._chore(lambda: rewrite(self.connection))
 
     def empty_log(self) -> bool:
         """Whether nothing that was deleted is left in the write-ahead log; a reader keeps it there for a while."""
         return self._chore(lambda: empty_log(self.connection))
+
+    def _changed(self, work: Callable[[Rows], T]) -> T:
+        def chore() -> T:
+            with transaction(self.connection):
+                return work(SqliteRows(self.connection))
+
+        return self._chore(chore)
 
     def _chore(self, work: Callable[[], T]) -> T:
         before = self.connection.total_changes

@@ -63,6 +63,25 @@ def transaction(db: Connection) -> Iterator[None]:
         raise
 
 
+class SqliteRows:
+    """A connection that changes rows (see `store.retention.Rows`)."""
+
+    row_of_sent = "rowid"
+
+    def __init__(self, connection: Connection) -> None:
+        self.execute = connection.execute
+
+
+def rewrite(db: Connection) -> None:
+    """Rewrite a database that was once written without secure_delete: deleted rows may lie in its free pages.
+
+    It stops all else meanwhile, once. Raises sqlite.Error.
+    """
+    if not wiped(db):
+        db.execute("VACUUM")
+        db.execute(f"PRAGMA user_version={WIPED}")
+
+
 def wiped(connection: Connection) -> bool:
     """Whether everything that was ever deleted from this database has been overwritten."""
     return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= WIPED)

@@ -5,10 +5,10 @@ from typing import Any
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
+from daemon.store.forgetting import candidates
 from daemon.store.retention import Forms
 from daemon.store.rows import overdue_of
-from daemon.store.sqlite.forgetting import candidates
-from daemon.store.sqlite.library import Connection
+from daemon.store.sqlite.library import Connection, SqliteRows
 from daemon.store.sqlite.listing import SqliteListing
 from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
 
@@ -93,7 +93,7 @@ class SqliteReading:
 
     def mentions(self, forms: Forms) -> list[int]:
         """The seq of each line of history that may have a number. It looks at every line."""
-        return candidates(self.connection, forms)
+        return candidates(SqliteRows(self.connection), forms)
 
     def live(self) -> int:
         """How many requests are in progress."""

@@ -28,7 +28,6 @@ STATEMENTS: Mapping[Write, str] = {
     Write.INSERT_HISTORY: insert("history", "at_ms, request_id, kind, step, detail"),
     Write.REFUND: "DELETE FROM sent WHERE rowid IN"
     " (SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at_ms DESC, rowid DESC LIMIT ?)",
-    Write.FORGET: "DELETE FROM sent WHERE device=? AND at_ms < ?",
     Write.CHARGE: insert("sent", "device, at_ms, number"),
     Write.SET_META: upsert("meta", "name, value", "name"),
 }

@@ -152,7 +152,6 @@ def test_attempts_are_no_part_of_how_a_request_stands() -> None:
         Changes(history=[Line(EPOCH, "", "incoming", None, "")]),
         Changes(refunds=[Refunded("sim1", NUMBER, 1)]),
         Changes(charges=[Charged("sim1", EPOCH, NUMBER)]),
-        Changes(forget={"sim1": EPOCH}),
         Changes(meta={"duty": "paused"}),
     ],
     ids=lambda changes: next(name for name in [each.name for each in fields(Changes)] if getattr(changes, name)),

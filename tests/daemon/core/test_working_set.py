@@ -50,7 +50,6 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Accepted
-from daemon.core.quota import MONTH
 from daemon.core.working_set import WorkingSet
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of, started
 
@@ -285,13 +284,6 @@ def test_what_is_for_after_the_commit_is_not_saved() -> None:
 def test_each_sms_of_a_charge_counts() -> None:
     changes = saved(Charge(s(50), "sim1", ABROAD, 2), Charge(s(51), "sim2", OTHER))
     assert changes.charges == [Charged("sim1", s(50), ABROAD)] * 2 + [Charged("sim2", s(51), OTHER)]
-
-
-def test_charges_of_a_device_are_let_go_of_a_month_before_its_latest() -> None:
-    working = having()
-    for at, device in ((100, "sim1"), (102, "sim1"), (101, "sim1"), (99, "sim2")):
-        working.apply(Decision((Charge(s(at), device, ABROAD),)), MONTH + s(at))
-    assert working.changes().forget == {"sim1": s(102), "sim2": s(99)}
 
 
 def test_a_refund_takes_the_newest_charge_of_its_device_and_number_in_the_batch() -> None:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from daemon.core.batch import Changes, Charged, CheckedCode, Found, Line, Needs, may_mean, standing
-from daemon.core.milliseconds import Ms
 from daemon.core.model import Request
 
 STANDING = (
@@ -46,7 +45,6 @@ class Dictionaries:
         for device, number, count in changes.refunds:
             for _ in range(count):
                 self._refund(device, number)
-        self.sent = [each for each in self.sent if each.at >= changes.forget.get(each.device, Ms(0))]
         self.sent += changes.charges
         self.meta |= changes.meta
         self.saves += 1

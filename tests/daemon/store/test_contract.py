@@ -3,16 +3,18 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
+import phonenumbers
 import pytest
 
 from daemon.clock import zoned_text
+from daemon.config import Retention
 from daemon.core.callers import Caller
 from daemon.core.commands import Cancel, Command, Decision, Loaded, Start
 from daemon.core.machine import advance
-from daemon.core.milliseconds import Ms, in_seconds
+from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     AttemptAnswered,
@@ -26,15 +28,21 @@ from daemon.core.model import (
     RecordCheck,
     Refund,
     Remember,
+    Request,
+    Requested,
     StepDue,
     Verdict,
 )
 from daemon.core.quota import MONTH
 from daemon.ids import masked
+from daemon.operations.retention import Retaining, number_hash
 from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable
 from daemon.store.postgres.database import PostgresDatabase
+from daemon.store.retention import Forgotten, Pruned, StillRunning, horizon
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
+from daemon.store.upkeep import Upkeep
+from tests.daemon.core.story import request
 from tests.daemon.store.writes import Write, act, found, insert, meant, named, run, running_for, update
 from tests.peers.postgres import Cluster
 
@@ -164,9 +172,8 @@ def test_what_a_modem_sent_is_counted_for_its_quota(store: Store) -> None:
     assert store.reading.sent_by("sim1", s(3)) == [(s(3), "b"), (s(4), "a")]
     run(store, act(Refund("sim1", "a")), act(Refund("sim1", "c")))
     assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b")]
-    later = in_seconds(MONTH) + 2
-    run(store, charge(later, "sim1", "c"))
-    assert store.reading.sent_by("sim1", s(0)) == [(s(3), "b"), (s(later), "c")]
+    assert pruned(store, Retention(), MONTH + s(2)) == (0, 0, 0, 1)
+    assert store.reading.sent_by("sim1", s(0)) == [(s(3), "b")]
     assert store.reading.sent_by("sim2", s(0)) == [(s(2), "b")]
 
 
@@ -410,3 +417,79 @@ def test_everything_is_there_after_closing_and_opening(store: Store) -> None:
     assert store.meta("clock origin", "6") == "5"
     (later,) = run(store, insert(named(2)))
     assert later > row
+
+
+# --- letting go ---------------------------------------------------------------------------------------------
+
+HASH = number_hash(b"k" * 32)
+NUMBER, NATIONAL_FORM = "447700900123", "07700 900123"
+
+
+def ended(number: int, at: Ms) -> Request:
+    """It ends a second after it began."""
+    began = advance(replace(request(1), id=f"{number:032x}", created_at=at, number=NUMBER), Requested(at))[0]
+    return advance(began, CodeSubmitted(True, at + s(1)))[0]
+
+
+def with_rows(store: Store, new: Request) -> None:
+    (row,) = run(store, insert(new))
+    lines = (Note("failed", 0, f"sip:{NUMBER}@pbx"), Charge(new.created_at, "sim1", NUMBER), RecordCheck(True, "::1"))
+    run(store, act(*lines, at=new.created_at, row=row, request_id=new.id))
+
+
+def pruned(store: Store, ages: Retention, at: Ms) -> tuple[int, ...]:
+    async def turn() -> Pruned:
+        return await Retaining(Upkeep(store), ages, HASH).turn(at)
+
+    return tuple(asyncio.run(turn()))
+
+
+def test_what_is_too_old_goes_in_small_steps(store: Store) -> None:
+    """There used to be no retention on PostgreSQL."""
+    days = [s(86_400 * day) for day in range(60)]
+    for number, at in enumerate(days[:4] + days[40:42]):
+        with_rows(store, ended(number, at))
+    run(store, insert(replace(named(99), created_at=days[0])))
+    upkeep, first = Upkeep(store), horizon(days[3], numbers=1, requests=0, history=0, incoming=0)
+    steps = [asyncio.run(upkeep.prune(first, HASH, 1)).numbers for _ in range(3)]
+    assert steps == [1, 1, 0]
+    assert pruned(store, Retention(history=1), days[3]) == (0, 0, 2, 0)
+    found = [store.reading.request(f"{number:032x}") for number in range(3)]
+    assert [request[1].number for request in found if request is not None] == [HASH(NUMBER), HASH(NUMBER), NUMBER]
+    assert pruned(store, Retention(requests=1), days[42]) == (0, 5, 0, 4)
+    assert store.reading.counts() == {"IN PROGRESS": 1, "SUCCESS": 1}
+    assert [line.request_id for line in store.reading.history(0, 99)] == [f"{5:032x}"]
+    assert [at for at, _ in store.reading.sent_by("sim1", s(0))] == days[40:42]
+
+
+def test_numbers_in_texts_become_hashes_too(store: Store) -> None:
+    with_rows(store, ended(1, s(0)))
+    assert pruned(store, Retention(numbers=1), s(200_000)) == (1, 0, 0, 0)
+    assert store.reading.history(0, 9)[0].detail == f"sip:{HASH(NUMBER)}@pbx"
+    assert pruned(store, Retention(numbers=1), s(200_000)) == (0, 0, 0, 0)
+
+
+def test_a_number_that_is_forgotten_is_in_no_row(store: Store) -> None:
+    for number in range(2):
+        with_rows(store, ended(number, s(0)))
+    texts = ("incoming", f"sim1 from +{NUMBER}: it is me"), ("incoming", f"sim1 from +4477: ask {NATIONAL_FORM}")
+    run(store, *(act(Note(kind, None, text), at=s(1)) for kind, text in texts))
+    running = replace(named(9), number=NUMBER)
+    (row,) = run(store, insert(running))
+
+    async def forget() -> Forgotten:
+        return await Retaining(Upkeep(store), Retention(), HASH).forget(phonenumbers.parse("+" + NUMBER))
+
+    with pytest.raises(StillRunning, match=running.id):
+        asyncio.run(forget())
+    run(store, update(row, advance(running, CodeSubmitted(True, running.created_at + s(1)))[0]))
+    done = asyncio.run(forget())
+    assert (done.requests, done.history, done.sent) == (3, 4, 2)
+    assert done.log_emptied is not bool(done.remains)
+    assert [line.detail for line in store.reading.history(0, 9)] == ["sip:(forgotten)@pbx"] * 2 + [
+        "sim1 from +4477: ask (forgotten)"
+    ]
+    found = [store.reading.request(name) for name in (*(f"{number:032x}" for number in range(2)), running.id)]
+    assert [request[1].number for request in found if request is not None] == ["", "", ""]
+    assert {ip for number in range(2) for *_, ip in map(astuple, store.reading.checks(f"{number:032x}"))} == {""}
+    assert {number.split(":")[0] for _, number in store.reading.sent_by("sim1", s(0))} == {"nobody"}

@@ -14,9 +14,9 @@ from daemon.cli import main
 from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.operations.retention import Retaining, forms
+from daemon.store.forgetting import pattern
 from daemon.store.retention import Forgotten, Forms, StillRunning
 from daemon.store.sqlite.database import SqliteDatabase
-from daemon.store.sqlite.forgetting import pattern
 from daemon.store.sqlite.library import sqlite, wiped
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep

@@ -1,22 +1,20 @@
 """Forgetting one number: its requests stay for the statistics, without it and without what else tells who it was.
 
-Freed octets are overwritten (`secure_delete`), and the write-ahead log is emptied. A database that was once written
-without that is rewritten first, since deleted rows may lie in its free pages.
+Every statement here is for both databases.
 """
 
 import re
 import secrets
 
-from daemon.store.retention import Erased, Forms, Hash, StillRunning
-from daemon.store.sqlite.library import WIPED, Connection, transaction, wiped
-from daemon.store.sqlite.pruning import OVER
+from daemon.store.pruning import OVER
+from daemon.store.retention import Erased, Forms, Hash, Rows, StillRunning
 
 GONE = "(forgotten)"
 SIGNS = " -./()"  # by which people divide numbers
 BARE = "detail"
 for _sign in SIGNS:
     BARE = f"replace({BARE}, '{_sign}', '')"
-CANDIDATES = f"SELECT seq FROM history WHERE seq > ? AND instr({BARE}, ?) > 0 ORDER BY seq"  # noqa: S608
+CANDIDATES = f"SELECT seq FROM history WHERE seq > ? AND {BARE} LIKE '%' || ? || '%' ORDER BY seq"  # noqa: S608
 
 
 def pattern(forms: Forms) -> re.Pattern[str]:
@@ -32,36 +30,32 @@ def pattern(forms: Forms) -> re.Pattern[str]:
     return re.compile(rf"(?<![0-9])(?:{before}){spread(forms.national)}(?![0-9])")
 
 
-def candidates(db: Connection, forms: Forms, after: int = 0) -> list[int]:
+def candidates(db: Rows, forms: Forms, after: int = 0) -> list[int]:
     """The seq of each line of history that may have the number. It looks at every line: for a thread that reads."""
     return [seq for (seq,) in db.execute(CANDIDATES, (after, forms.national))]
 
 
-def forget(db: Connection, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
-    """All of it in one transaction. found: candidates among the lines up to `looked_until`.
-
-    Raises StillRunning, sqlite.Error.
-    """
+def forget(db: Rows, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
+    """Inside a transaction. found: candidates among the lines up to `looked_until`. Raises StillRunning."""
     names, text = (forms.digits, hashed(forms.digits)), pattern(forms)
-    with transaction(db):
-        running = f"SELECT public_id FROM request WHERE number = ? AND NOT ({OVER})"  # noqa: S608
-        if unfinished := [name for (name,) in db.execute(running, names[:1])]:
-            raise StillRunning(tuple(unfinished))
-        rows = db.execute("SELECT id, public_id FROM request WHERE number IN (?, ?)", names).fetchall()
-        for row, public_id in rows:
-            _forget_request(db, row, public_id, text, names[1])
-        lines = found + candidates(db, forms, looked_until)
-        changed = sum(_forget_line(db, seq, text) for seq in lines)
-        # It still counts for the quota: as somebody, and nobody can say who.
-        sent = db.execute("UPDATE sent SET number = ? WHERE number IN (?, ?)", (_nobody(), *names))
-        return Erased(len(rows), changed, int(sent.rowcount))
+    running = f"SELECT public_id FROM request WHERE number = ? AND NOT ({OVER})"  # noqa: S608
+    if unfinished := [name for (name,) in db.execute(running, names[:1])]:
+        raise StillRunning(tuple(unfinished))
+    rows = db.execute("SELECT id, public_id FROM request WHERE number IN (?, ?)", names).fetchall()
+    for row, public_id in rows:
+        _forget_request(db, row, public_id, text, names[1])
+    lines = found + candidates(db, forms, looked_until)
+    changed = sum(_forget_line(db, seq, text) for seq in lines)
+    # It still counts for the quota: as somebody, and nobody can say who.
+    sent = db.execute("UPDATE sent SET number = ? WHERE number IN (?, ?)", (_nobody(), *names))
+    return Erased(len(rows), changed, int(sent.rowcount))
 
 
 def _nobody() -> str:
     return f"nobody:{secrets.token_hex(8)}"
 
 
-def _forget_request(db: Connection, row: int, public_id: str, text: re.Pattern[str], mark: str) -> None:
+def _forget_request(db: Rows, row: int, public_id: str, text: re.Pattern[str], mark: str) -> None:
     """mark: the hash of the number."""
     db.execute("UPDATE request SET number = '', sealed_pin = '' WHERE id = ?", (row,))
     db.execute("UPDATE \"check\" SET ip_address = '' WHERE request = ?", (row,))
@@ -71,7 +65,7 @@ def _forget_request(db: Connection, row: int, public_id: str, text: re.Pattern[s
     db.execute("UPDATE history SET detail = replace(detail, ?, ?) WHERE request_id = ?", (mark, GONE, public_id))
 
 
-def _forget_line(db: Connection, seq: int, text: re.Pattern[str]) -> bool:
+def _forget_line(db: Rows, seq: int, text: re.Pattern[str]) -> bool:
     """An incoming message from the number goes; elsewhere only the number does."""
     line = db.execute("SELECT kind, detail FROM history WHERE seq = ?", (seq,)).fetchone()
     if line is None or not (there := text.search(line[1])):
@@ -81,13 +75,3 @@ def _forget_line(db: Connection, seq: int, text: re.Pattern[str]) -> bool:
     else:
         db.execute("UPDATE history SET detail = ? WHERE seq = ?", (text.sub(GONE, line[1]), seq))
     return True
-
-
-def rewrite(db: Connection) -> None:
-    """Rewrite a database that was once written without secure_delete; it stops all else meanwhile, once.
-
-    Raises sqlite.Error.
-    """
-    if not wiped(db):
-        db.execute("VACUUM")
-        db.execute(f"PRAGMA user_version={WIPED}")

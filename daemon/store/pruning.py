@@ -3,32 +3,33 @@
 Row ids rise with the time of their rows, so the rows before a time are found by halving, without an index that every
 request would have to keep up. Each row is then asked for its own time: a clock that was set back makes a row stay
 longer, never shorter.
+
+Every statement here is for both databases.
 """
 
 from daemon.core.milliseconds import Ms
-from daemon.store.retention import HASHED, Hash, Horizon, Pruned
-from daemon.store.sqlite.library import Connection, transaction
+from daemon.store.retention import HASHED, Hash, Horizon, Pruned, Rows
 
 CURSOR = "numbers hashed below row"  # of meta
-UNSETTLED = "SELECT 1 FROM attempt WHERE request = request.id AND state IN ('queued', 'requeued', 'sending')"
+UNSETTLED = "SELECT 1 FROM attempt WHERE attempt.request = request.id AND state IN ('queued', 'requeued', 'sending')"
 OVER = f"status <> 'IN PROGRESS' AND NOT EXISTS ({UNSETTLED})"  # nothing will happen to it any more
-REPLACED, THERE = "detail = replace(detail, :number, :mark)", "instr(detail, :number) > 0"
+SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+REPLACED, THERE = "detail = replace(detail, ?, ?)", "detail LIKE '%' || ? || '%'"
 RUNNING = "SELECT 1 FROM request WHERE public_id = history.request_id AND status = 'IN PROGRESS'"
 
 
-def prune(db: Connection, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
-    """One step: at most so many rows of each kind. Raises sqlite.Error."""
-    with transaction(db):
-        return Pruned(
-            0 if horizon.numbers is None else _hash_numbers(db, horizon.numbers, hashed, limit),
-            0 if horizon.requests is None else _delete_requests(db, horizon.requests, limit),
-            (0 if horizon.history is None else _delete_history(db, "<>", horizon.history, limit))
-            + (0 if horizon.incoming is None else _delete_history(db, "=", horizon.incoming, limit)),
-            _delete_sent(db, horizon.sent, limit),
-        )
+def prune(db: Rows, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+    """One step: at most so many rows of each kind. Inside a transaction."""
+    return Pruned(
+        0 if horizon.numbers is None else _hash_numbers(db, horizon.numbers, hashed, limit),
+        0 if horizon.requests is None else _delete_requests(db, horizon.requests, limit),
+        (0 if horizon.history is None else _delete_history(db, "<>", horizon.history, limit))
+        + (0 if horizon.incoming is None else _delete_history(db, "=", horizon.incoming, limit)),
+        _delete_sent(db, horizon.sent, limit),
+    )
 
 
-def _first_since(db: Connection, table: str, key: str, column: str, at: Ms) -> int:
+def _first_since(db: Rows, table: str, key: str, column: str, at: Ms) -> int:
     """The lowest key that a row of that time or a later one may have."""
     low, high = 0, int(db.execute(f"SELECT coalesce(max({key}), 0) + 1 FROM {table}").fetchone()[0])  # noqa: S608
     query = f"SELECT {key}, {column} FROM {table} WHERE {key} >= ? ORDER BY {key} LIMIT 1"  # noqa: S608
@@ -42,7 +43,7 @@ def _first_since(db: Connection, table: str, key: str, column: str, at: Ms) -> i
     return low
 
 
-def _hash_numbers(db: Connection, at: Ms, hashed: Hash, limit: int) -> int:
+def _hash_numbers(db: Rows, at: Ms, hashed: Hash, limit: int) -> int:
     known = db.execute("SELECT value FROM meta WHERE name = ?", (CURSOR,)).fetchone()
     cursor, bound = int(known[0]) if known else 0, _first_since(db, "request", "id", "created_ms", at)
     plain = f"id >= ? AND id < ? AND number <> '' AND substr(number, 1, {len(HASHED)}) <> '{HASHED}'"
@@ -51,28 +52,29 @@ def _hash_numbers(db: Connection, at: Ms, hashed: Hash, limit: int) -> int:
     )
     rows = db.execute(query, (cursor, bound, at, limit)).fetchall()
     for row, public_id, number in rows:
-        values = {"number": number, "mark": hashed(number), "row": row, "id": public_id}
-        db.execute("UPDATE request SET number = :mark, sealed_pin = '' WHERE id = :row", values)
-        db.execute(f"UPDATE attempt SET {REPLACED} WHERE request = :row AND {THERE}", values)  # noqa: S608
-        db.execute(f"UPDATE history SET {REPLACED} WHERE request_id = :id AND {THERE}", values)  # noqa: S608
+        mark = hashed(number)
+        db.execute("UPDATE request SET number = ?, sealed_pin = '' WHERE id = ?", (mark, row))
+        for table, key, value in (("attempt", "request", row), ("history", "request_id", public_id)):
+            db.execute(f"UPDATE {table} SET {REPLACED} WHERE {key} = ? AND {THERE}", (number, mark, value, number))  # noqa: S608
     left = db.execute(f"SELECT id FROM request WHERE {plain} ORDER BY id LIMIT 1", (cursor, bound)).fetchone()  # noqa: S608
     reached = int(left[0]) if left else bound
     if reached != cursor:
-        db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (CURSOR, str(reached)))
+        db.execute(SET_META, (CURSOR, str(reached)))
     return len(rows)
 
 
-def _delete_requests(db: Connection, at: Ms, limit: int) -> int:
+def _delete_requests(db: Rows, at: Ms, limit: int) -> int:
     """Deliveries and checks go with their request (foreign keys)."""
     bound = _first_since(db, "request", "id", "created_ms", at)
     query = f"SELECT id, public_id FROM request WHERE id < ? AND {OVER} AND finalized_ms < ? ORDER BY id LIMIT ?"  # noqa: S608
     rows = db.execute(query, (bound, at, limit)).fetchall()
-    db.executemany("DELETE FROM history WHERE request_id = ?", [(public_id,) for _, public_id in rows])
-    db.executemany("DELETE FROM request WHERE id = ?", [(row,) for row, _ in rows])
+    for row, public_id in rows:
+        db.execute("DELETE FROM history WHERE request_id = ?", (public_id,))
+        db.execute("DELETE FROM request WHERE id = ?", (row,))
     return len(rows)
 
 
-def _delete_history(db: Connection, is_incoming: str, at: Ms, limit: int) -> int:
+def _delete_history(db: Rows, is_incoming: str, at: Ms, limit: int) -> int:
     """is_incoming: "=" for incoming messages, "<>" for all other lines."""
     bound = _first_since(db, "history", "seq", "at_ms", at)
     which = f"SELECT seq FROM history WHERE seq < ? AND at_ms < ? AND kind {is_incoming} 'incoming'"  # noqa: S608
@@ -80,7 +82,8 @@ def _delete_history(db: Connection, is_incoming: str, at: Ms, limit: int) -> int
     return int(db.execute(query, (bound, at, limit)).rowcount)
 
 
-def _delete_sent(db: Connection, at: Ms, limit: int) -> int:
-    bound = _first_since(db, "sent", "rowid", "at_ms", at)
-    which = "SELECT rowid FROM sent WHERE rowid < ? AND at_ms < ? ORDER BY rowid LIMIT ?"
-    return int(db.execute(f"DELETE FROM sent WHERE rowid IN ({which})", (bound, at, limit)).rowcount)  # noqa: S608
+def _delete_sent(db: Rows, at: Ms, limit: int) -> int:
+    key = db.row_of_sent
+    bound = _first_since(db, "sent", key, "at_ms", at)
+    which = f"SELECT {key} FROM sent WHERE {key} < ? AND at_ms < ? ORDER BY {key} LIMIT ?"  # noqa: S608
+    return int(db.execute(f"DELETE FROM sent WHERE {key} IN ({which})", (bound, at, limit)).rowcount)  # noqa: S608
