@@ -23,6 +23,7 @@ from daemon.config import Config
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
+from daemon.operations.alarm import alarm_of
 from daemon.operations.canary import Canarying
 from daemon.operations.old_key import OldKey
 from daemon.operations.reloading import Reloader
@@ -72,9 +73,10 @@ class Daemon:
         self.engine.recover()
         reloader = Reloader(self.path, self.config, self.calls)
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
-        app = application(self.config, self.engine, health, stopping, reloader, self.retaining)
+        alarm = alarm_of(self.config.alert, health.snapshots)
+        app = application(self.config, self.engine, health, stopping, reloader, self.retaining, alarm)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        looks = (_reloads(reloader, hangup), _look_after(inherited))
+        looks = (_reloads(reloader, hangup), _look_after(inherited), alarm.run())
         duties = [*self._duties(), *map(asyncio.create_task, looks)]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.api import erasure, modems, operator, v1, voice
+from daemon.api import alert, erasure, modems, operator, v1, voice
 from daemon.api.access import Access, Role
 from daemon.api.calls import Call, Handler
 from daemon.api.door import Door, Endpoint, ErrorAnswer
@@ -20,6 +20,7 @@ from daemon.config import Config
 from daemon.core.callers import Caller
 from daemon.core.limits import Buckets
 from daemon.engine import Engine
+from daemon.operations.alarm import Alarm
 from daemon.operations.metrics import Metrics
 from daemon.operations.reloading import Reloader
 from daemon.operations.retention import Retaining
@@ -62,6 +63,8 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/v1/events", GET, Role.OPERATE, operator.events),
     ("/v1/reload", POST, Role.OPERATE, operator.reload),
     ("/v1/forget", POST, Role.OPERATE, erasure.forget),
+    ("/v1/alert", GET, Role.OPERATE, alert.state),
+    ("/v1/alert/{action}", POST, Role.OPERATE, alert.act),
     ("/v1/console/link", POST, Role.OPERATE, console_link),
     ("/metrics", GET, Role.OPERATE, operator.metrics),
     ("/healthz", GET, Role.OPEN, operator.healthz),
@@ -89,7 +92,13 @@ def guarded(role: Role, handler: Handler) -> Endpoint:
 
 
 def application(
-    config: Config, engine: Engine, health: Health, stopping: asyncio.Event, reloader: Reloader, retaining: Retaining
+    config: Config,
+    engine: Engine,
+    health: Health,
+    stopping: asyncio.Event,
+    reloader: Reloader,
+    retaining: Retaining,
+    alarm: Alarm,
 ) -> Door:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
     errors: dict[type[Exception], ErrorAnswer]
@@ -109,6 +118,7 @@ def application(
     app.state.stopping = stopping
     app.state.reloader = reloader
     app.state.retaining = retaining
+    app.state.alarm = alarm
     app.state.console = console
     app.state.streams = set()
     app.state.metrics = Metrics(health, config.workflows, config.store.path)

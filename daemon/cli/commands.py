@@ -15,6 +15,7 @@ from daemon.program import FAILED, Program
 SAID_NO, UNREACHABLE = FAILED, 3
 
 PLACES: Mapping[str, str] = {
+    "alert": "daemon.cli.alert",
     "backup": "daemon.cli.backup",
     "call": "daemon.cli.call",
     "console": "daemon.cli.console",

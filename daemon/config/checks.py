@@ -36,6 +36,7 @@ OWN_NUMBER = re.compile(r"\+?[1-9][0-9]{6,14}", re.ASCII)
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.ASCII)
 SOCKET_UNITS = [f"{place}/systemd/system/pinwheel.socket" for place in ("/etc", "/usr/lib", "/lib")]
 MAX_SOCKET_PATH = 107  # octets (unix(7))
+MAX_ALERT_NAME = 20  # with the rest, one SMS
 MAX_BRAND = 18  # the Verify reference
 MAX_UID = 2**32 - 2
 
@@ -202,6 +203,16 @@ def own_number(value: str) -> str:
     """Its own: the text is not repeated."""
     fits = not value or OWN_NUMBER.fullmatch(value)
     return "" if fits else "must be an international number, e.g. +447700900123"
+
+
+def alert_number(value: str) -> str:
+    return own_number(value) if value else "must not be empty: leave the number out"
+
+
+def alert_name(value: str) -> str:
+    if not value or len(value) > MAX_ALERT_NAME:
+        return f"must have 1 to {MAX_ALERT_NAME} characters"
+    return printable(value)
 
 
 class Allowing(Protocol):

@@ -306,6 +306,23 @@ class ClockSection:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    numbers: list[str] = setting(
+        [],
+        'Operators who get an alert in trouble, e.g. ["+447700900123"]: an SMS by a modem that works, else a call;'
+        " empty: nobody.",
+        check=checks.alert_number,
+        quoted=False,
+    )
+    name: str = setting("Pinwheel", "The name of this gateway in the alerts.", check=checks.alert_name)
+    after: int = setting(300, "The alert goes out when trouble has lasted so long.", unit="s", low=30, high=86_400)
+    again: int = setting(
+        21_600, "If the trouble stays, another alert goes out after this.", unit="s", low=600, high=604_800
+    )
+    a_day: int = setting(10, "The most messages in 24 hours to each number.", low=1, high=100)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     api: Api = field(default_factory=Api)
     store: Store = field(default_factory=Store)
@@ -318,6 +335,7 @@ class Config:
     voice: Voice = field(default_factory=Voice)
     canary: CanarySection = field(default_factory=CanarySection)
     prompts: Prompts = field(default_factory=Prompts)
+    alert: Alert = field(default_factory=Alert)
     workflow: tuple[WorkflowRow, ...] = ()
     clock: ClockSection = field(default_factory=ClockSection)
 
@@ -346,6 +364,7 @@ SECTIONS: dict[str, type] = {
     "voice": Voice,
     "canary": CanarySection,
     "prompts": Prompts,
+    "alert": Alert,
     "clock": ClockSection,
 }
 TABLE_ARRAYS: dict[str, type] = {"account": Account, "operator": Operator, "modem": Modem, "workflow": WorkflowRow}

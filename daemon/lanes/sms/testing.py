@@ -15,6 +15,8 @@ from daemon.lanes.sms.slots import ModemSlot
 from daemon.store.contract import StoreUnusable
 from drivers import REFERENCES, Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Unavailable, Uncertain
 
+ALERT_VALID_S = 3600  # TP-VP of what an operator is told
+
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
@@ -59,6 +61,21 @@ class Tests:
                 if not self._is_tests(slot, report := reports.get_nowait()):
                     credit(self._engine, slot, report)
         return TestResult(sent_s, references, delivery, None if delivery is None else time.monotonic() - started)
+
+    async def alert(self, slot: ModemSlot, number: str, text: str) -> None:
+        """Send an operator a message, also while a limit is reached or the store is broken. Raises DriverError."""
+        slot.insist_on_port()
+        slot.testing += 1
+        slot.quota.reserve(number)
+        try:
+            try:
+                await self._engine.do(ChargeTest(slot.name, number))
+            except StoreUnusable:
+                slot.quota.release(number)
+            receipt = await asyncio.wrap_future(slot.driver.send(Sms(number, text, ALERT_VALID_S)))
+        finally:
+            slot.testing -= 1
+        self._tested.append((slot.name, number, receipt.references[-1]))
 
     async def _reported(
         self, slot: ModemSlot, reports: asyncio.Queue[StatusReport], reference: int, within_s: float

@@ -1,0 +1,116 @@
+"""When an operator gets an alert, and how often: not at once, not for ever, and not for trouble that he knows.
+
+A trouble that goes away for less than `after` counts as one that stayed: a modem that comes and goes makes one alert.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import field, replace
+
+from daemon.core.milliseconds import Ms
+from daemon.core.values import value
+
+DAY = Ms(86_400_000)
+MOST_LETTERS = 150  # with what stands before it, one SMS
+
+
+@value
+class Rules:
+    """after: how long a trouble lasts before its alert; again: until the next alert; a_day: messages."""
+
+    after: Ms
+    again: Ms
+    a_day: int
+
+
+@value
+class Trouble:
+    """name: by which it is known again; subject: the device that it is about, or ""."""
+
+    name: str
+    subject: str
+    text: str
+
+
+@value
+class Seen:
+    """A trouble since when, and since when it is gone again. alerted: when last; acknowledged: no more alerts of it."""
+
+    trouble: Trouble
+    since: Ms
+    gone: Ms | None = None
+    alerted: Ms | None = None
+    acknowledged: bool = False
+
+
+@value
+class Alerts:
+    """What is known. sent: when the messages of the last day were sent."""
+
+    seen: Mapping[tuple[str, str], Seen] = field(default_factory=dict)
+    sent: tuple[Ms, ...] = ()
+
+    @property
+    def alerted(self) -> tuple[Seen, ...]:
+        """The troubles that the operator had an alert of, and that are not over."""
+        return tuple(each for each in self.seen.values() if each.alerted is not None)
+
+
+@value
+class Message:
+    """An alert. about: troubles, by name and subject; none: all is over."""
+
+    text: str
+    about: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        return frozenset(subject for _, subject in self.about)
+
+
+def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -> tuple[Alerts, Message | None]:
+    """What is known after a look at the troubles that are there, and the alert that is due."""
+    there = {(each.name, each.subject): each for each in troubles}
+    seen = {key: each for key, each in alerts.seen.items() if key in there or not _over(each, now, rules)}
+    over = len(seen) < len(alerts.seen) and any(each.alerted is not None for each in alerts.seen.values())
+    for key, each in seen.items():
+        seen[key] = replace(each, gone=None if key in there else each.gone or now)
+    for key, trouble in there.items():
+        seen[key] = replace(seen[key], trouble=trouble) if key in seen else Seen(trouble, now)
+    known = Alerts(seen, tuple(at for at in alerts.sent if at > now - DAY))
+    if len(known.sent) >= rules.a_day:
+        return known, None
+    due = [each for each in seen.values() if _due(each, now, rules)]
+    if due:
+        return known, Message(_text(due), frozenset(key for key, each in seen.items() if each in due))
+    return known, Message("all is well again") if over and not known.alerted else None
+
+
+def _over(seen: Seen, now: Ms, rules: Rules) -> bool:
+    return seen.gone is not None and now - seen.gone >= rules.after
+
+
+def _due(seen: Seen, now: Ms, rules: Rules) -> bool:
+    if seen.gone is not None or seen.acknowledged:
+        return False
+    return now - seen.since >= rules.after if seen.alerted is None else now - seen.alerted >= rules.again
+
+
+def _text(due: list[Seen]) -> str:
+    """The oldest trouble first; what does not fit is counted."""
+    texts = [each.trouble.text for each in sorted(due, key=lambda each: each.since)]
+    shown = texts[:1]
+    while len(shown) < len(texts) and len("; ".join([*shown, texts[len(shown)]])) <= MOST_LETTERS:
+        shown.append(texts[len(shown)])
+    more = f"; {len(texts) - len(shown)} more" if len(shown) < len(texts) else ""
+    return "; ".join(shown)[:MOST_LETTERS] + more
+
+
+def went_out(alerts: Alerts, message: Message, now: Ms) -> Alerts:
+    """After the message has gone out."""
+    seen = {key: replace(each, alerted=now) if key in message.about else each for key, each in alerts.seen.items()}
+    return Alerts(seen, (*alerts.sent, now))
+
+
+def acknowledged(alerts: Alerts) -> Alerts:
+    """The operator knows what there is: no more alerts of it until it is over and comes back."""
+    return replace(alerts, seen={key: replace(each, acknowledged=True) for key, each in alerts.seen.items()})

@@ -1,0 +1,125 @@
+"""Alerts go by a modem that works, else by a call; on real drivers."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daemon.cli import main
+from daemon.clock import Clock
+from daemon.config import Modem
+from daemon.core.alerting import Rules
+from daemon.core.commands import Policy
+from daemon.core.milliseconds import Ms
+from daemon.core.model import Channel
+from daemon.engine import Engine
+from daemon.lanes.sms import SmsLane
+from daemon.operations.alarm import Alarm
+from daemon.operations.snapshots import Snapshots
+from daemon.pins import Pins
+from daemon.store.store import Store
+from drivers import DeviceState
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
+from drivers.simulated.modem import SimulatedModem
+from drivers.simulated.phone import SimulatedPhone
+from tests.daemon.lanes.waiting import until
+from tests.daemon.store.writes import locked
+from tests.gateway import Gateway, voice_section
+
+NUMBER, MASKED = "447700900123", "4477******23"
+AT_ONCE = Rules(Ms(0), Ms(3_600_000), 3)
+
+
+@asynccontextmanager
+async def watching(store: Store, *ports: str) -> AsyncIterator[tuple[Alarm, SmsLane]]:
+    """An alarm over modems sim1, sim2, ... of which the first is ready."""
+    engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
+    names = [f"sim{i}" for i, _ in enumerate(ports, 1)]
+    modems = [(Driver(name, Options(port=port)), Modem(name)) for name, port in zip(names, ports, strict=True)]
+    lane = engine.lanes[Channel.SMS] = SmsLane(engine, modems, lambda _, pin: pin)
+    lane.open()
+    try:
+        await until(lambda: lane.pool.slots[0].ready)
+        await until(lambda: all(slot.driver.status().state is not DeviceState.STARTING for slot in lane.pool.slots))
+        yield Alarm(Snapshots(engine, lane, None), "office", [NUMBER], AT_ONCE), lane
+    finally:
+        await lane.close()
+
+
+def test_a_modem_that_works_sends_the_alert_of_one_that_does_not_and_of_its_return(
+    store: Store, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
+            ill.unplug()
+            async with watching(store, well.port, str(tmp_path / "ill")) as (alarm, lane):
+                assert await alarm.look()
+                assert await alarm.look()
+                assert well.accepted == [(NUMBER, "office: modem sim2 is absent: no such port")]
+                assert [each["alerted"] != "" for each in alarm.report()["troubles"]] == [True]
+                assert lane.pool.slots[0].quota.used(alarm.snapshots.take().at).day == 1
+                alarm.acknowledge()
+                ill.replug()
+                await until(lambda: lane.pool.slots[1].ready)
+                await alarm.look()
+                assert await alarm.look()
+                assert [text for _, text in well.accepted + ill.accepted][1:] == ["office: all is well again"]
+
+    asyncio.run(story())
+
+
+def test_an_alert_goes_out_while_the_disk_takes_nothing_and_nothing_can_be_charged(
+    store: Store, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        with SimulatedModem(network_s=0.01) as modem:
+            async with watching(store, modem.port) as (alarm, _):
+                with locked(tmp_path, store):
+                    assert await alarm.test()
+                assert modem.accepted == [(NUMBER, "office: this is a test of [alert]")]
+
+    asyncio.run(story())
+
+
+def test_an_alert_that_no_device_takes_is_tried_again(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        with SimulatedModem(tmp_path / "port", network_s=0.01) as modem:
+            async with watching(store, modem.port) as (alarm, lane):
+                modem.unplug()
+                await until(lambda: not lane.pool.slots[0].ready)
+                assert not await alarm.look()
+                assert alarm.report()["sent"] == 0
+
+    asyncio.run(story())
+    assert "no modem and no trunk took it" in caplog.text
+    assert NUMBER not in caplog.text
+
+
+def test_without_a_modem_the_trunk_calls(tmp_path: Path) -> None:
+    with SimulatedPhone(ring_s=0.1) as phone:
+        toml = f'[alert]\nnumbers = ["+{NUMBER}"]\n' + voice_section(phone.address)
+        with Gateway(tmp_path, toml) as gateway:
+
+            def alert(*words: str) -> Result:
+                return CliRunner().invoke(main, ["--socket", str(gateway.socket), "alert", *words])
+
+            assert alert("test").output == f"sent to {MASKED}\n"
+            assert [call.number for call in phone.calls] == [NUMBER]
+            assert json.loads(alert("--json").output)["numbers"] == [MASKED]
+            assert alert("ack").output == "acknowledged 0 trouble(s)\n"
+            assert alert().output == f"numbers   {MASKED}\ntrouble   none\n"
+
+
+@pytest.mark.parametrize("number", ["+0447700900123", "+44 7700 900123", "+1", ""])
+def test_a_number_that_is_not_whole_is_refused(tmp_path: Path, number: str) -> None:
+    (tmp_path / "pinwheel.toml").write_text(f'[alert]\nnumbers = ["{number}"]\n')
+    words = ["export", str(tmp_path / "x.csv"), "--config", str(tmp_path / "pinwheel.toml")]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, "[alert] numbers" in done.output) == (1, True)
