@@ -1,13 +1,15 @@
 """Puts the parts together as the configuration says."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import drivers
 from daemon import masterkey
 from daemon.clock import Clock
-from daemon.config import Config
+from daemon.config import Config, Modem, Voice
 from daemon.core.commands import Policy
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Request
@@ -15,18 +17,20 @@ from daemon.core.phrases import sms_text
 from daemon.duty import Daemon
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
+from daemon.lanes.sms.sending import SmsText
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.operations.canary import Canarying
 from daemon.operations.old_key import OldKey
 from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_again
 from daemon.pins import Pins
-from daemon.prompts.library import PromptLibrary, load_phrases
+from daemon.prompts.library import PhraseBook, PromptLibrary, load_phrases
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import COPY_OF
 from daemon.store.opening import database_of
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
+from drivers import SmsDriver
 
 
 def assemble(config: Config, path: Path) -> Daemon:
@@ -35,25 +39,12 @@ def assemble(config: Config, path: Path) -> Daemon:
     prompts = loaded(config)
     place = masterkey.place(config.security.key_file, _state_directory(config))
     store, keys, origin = _opened(config, place)
-    policy = Policy(
-        config.security.max_active_per_number,
-        seconds(config.security.cancel_after),
-        config.security.cancel_before_event,
-        config.security.on_refused,
-        config.sms.on_dropped,
-        {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
-    )
-    engine = Engine(store, Clock(config.clock.speed, origin), _pins(keys), policy)
-
-    def text(request: Request, pin: str) -> str:
-        minutes = -(-int(request.pin_expiry) // 60_000)
-        return sms_text(phrases.for_locale(request.locale), request.brand, pin, minutes, config.sms.origin)
-
+    engine = Engine(store, Clock(config.clock.speed, origin), _pins(keys), _policy(config))
     sms = calls = None
     if config.modem:
-        modems = [(drivers.load(modem.driver).Driver(modem.name, modem.options), modem) for modem in config.modem]
+        modems = [(_sms_driver(modem), modem) for modem in config.modem]
         engine.lanes[Channel.SMS] = sms = SmsLane(
-            engine, modems, text, flash=config.sms.flash, least_life_s=config.sms.least_life
+            engine, modems, _text(config, phrases), flash=config.sms.flash, least_life_s=config.sms.least_life
         )
     if config.voice.driver != "none":
         log_prompts(config, prompts)
@@ -62,7 +53,59 @@ def assemble(config: Config, path: Path) -> Daemon:
     retaining = Retaining(Upkeep(store), config.retention, hashed)
     old_key = OldKey(engine, place, masterkey.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
-    return Daemon(config, path, store, engine, sms, calls, retaining, old_key, canary)
+    prepare = partial(_prepared, engine, sms, calls, retaining, phrases)
+    return Daemon(config, path, store, engine, sms, calls, retaining, old_key, canary, prepare)
+
+
+def _prepared(
+    engine: Engine,
+    sms: SmsLane | None,
+    calls: VoiceLane | None,
+    retaining: Retaining,
+    phrases: PhraseBook,
+    config: Config,
+) -> Callable[[], None]:
+    """For a reload: what of another configuration is the engine's and the lanes'. Nothing changes before the call."""
+    policy, text = _policy(config), _text(config, phrases)
+    change_pool = sms.pool.prepare(config.modem, _sms_driver) if sms is not None and config.modem else None
+
+    def apply() -> None:
+        engine.policy, retaining.ages = policy, config.retention
+        if sms is not None:
+            sms.change(text, flash=config.sms.flash)
+        if change_pool is not None:
+            change_pool()
+        if calls is not None:
+            voice = config.voice
+            calls.change(_manner(voice), max_calls=voice.max_calls, a_second=voice.calls_per_second)
+
+    return apply
+
+
+def _policy(config: Config) -> Policy:
+    security = config.security
+    return Policy(
+        security.max_active_per_number,
+        seconds(security.cancel_after),
+        security.cancel_before_event,
+        security.on_refused,
+        config.sms.on_dropped,
+        {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
+    )
+
+
+def _text(config: Config, phrases: PhraseBook) -> SmsText:
+    def text(request: Request, pin: str) -> str:
+        minutes = -(-int(request.pin_expiry) // 60_000)
+        return sms_text(phrases.for_locale(request.locale), request.brand, pin, minutes, config.sms.origin)
+
+    return text
+
+
+def _sms_driver(modem: Modem) -> SmsDriver:
+    """Not opened yet."""
+    driver: SmsDriver = drivers.load(modem.driver).Driver(modem.name, modem.options)
+    return driver
 
 
 def _voice_lane(config: Config, engine: Engine, prompts: PromptLibrary) -> VoiceLane:
@@ -70,14 +113,19 @@ def _voice_lane(config: Config, engine: Engine, prompts: PromptLibrary) -> Voice
     if getattr(options, "state_file", None) == "":
         options = replace(options, state_file=str(_state_directory(config) / "voice.json"))
     driver = drivers.load(voice.driver).Driver(voice.driver, options)
-    manner = Manner(
+    return VoiceLane(
+        engine, driver, prompts, _manner(voice), max_calls=voice.max_calls, a_second=voice.calls_per_second
+    )
+
+
+def _manner(voice: Voice) -> Manner:
+    return Manner(
         voice.ring_seconds,
         voice.repeats,
         voice.confirm == "press1",
         voice.limit_seconds,
         voice.machine == "hangup",
     )
-    return VoiceLane(engine, driver, prompts, manner, max_calls=voice.max_calls, a_second=voice.calls_per_second)
 
 
 def _pins(keys: masterkey.Keyring) -> Pins:

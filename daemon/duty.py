@@ -26,7 +26,7 @@ from daemon.lanes.voice import VoiceLane
 from daemon.operations.alarm import alarm_of
 from daemon.operations.canary import Canarying
 from daemon.operations.old_key import OldKey
-from daemon.operations.reloading import Reloader
+from daemon.operations.reloading import Prepare, Reloader
 from daemon.operations.retention import Retaining
 from daemon.operations.snapshots import Snapshots
 from daemon.operations.status import Health
@@ -54,6 +54,8 @@ class Daemon:
     retaining: Retaining
     old_key: OldKey
     canary: Canarying
+    prepare: Prepare
+    """Of a reload."""
 
     async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
         """On duty from the first listening socket until SIGTERM or SIGINT.
@@ -71,7 +73,7 @@ class Daemon:
             lane.open()
         self.canary.open()
         self.engine.recover()
-        reloader = Reloader(self.path, self.config, self.calls)
+        reloader = Reloader(self.path, self.config, self.calls, [self.prepare])
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         alarm = alarm_of(self.config.alert, health.snapshots)
         app = application(self.config, self.engine, health, stopping, reloader, self.retaining, alarm)

@@ -124,6 +124,10 @@ class Access:
         self._operators = _Secrets((operator.name, operator.secret_file) for operator in operators)
         self._guesses = Guesses()
 
+    def remember(self, before: "Access") -> None:
+        """Go on with the guesses that were counted under other rules."""
+        self._guesses = before._guesses
+
     async def admit(self, role: Role, http: HttpRequest, given: Parameters) -> Caller:
         """The caller, who may use a route of this role. Raises HttpError or, for VERIFY, Mistake."""
         peer: Peer | None = http.scope.get("extensions", {}).get(PEER)

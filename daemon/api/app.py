@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
@@ -16,7 +20,7 @@ from daemon.api.calls import Call, Handler
 from daemon.api.door import Door, Endpoint, ErrorAnswer
 from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
 from daemon.api.verify import Verify, answered
-from daemon.config import Config
+from daemon.config import Config, Security
 from daemon.core.callers import Caller
 from daemon.core.limits import Buckets
 from daemon.engine import Engine
@@ -123,9 +127,28 @@ def application(
     app.state.streams = set()
     app.state.metrics = Metrics(health, config.workflows, config.store.path)
     app.state.access = Access(config.api, config.account, config.operator)
-    rate = config.security.requests_per_second
-    app.state.verify = Verify(engine, config.security, config.workflows, config.channels, Buckets(rate, rate))
+    app.state.verify = Verify(engine, config.security, config.workflows, config.channels, _starts(config.security))
+    reloader.owners.append(partial(_prepared, app.state))
     return Door(app, (each for each in endpoints if "{" not in each[0]), errors, _crash)
+
+
+def _prepared(state: State, config: Config) -> Callable[[], None]:
+    """For a reload: what of another configuration is the application's. Raises OSError, as `application`."""
+    access, verify = Access(config.api, config.account, config.operator), state.verify
+    access.remember(state.access)
+    same_rate = config.security.requests_per_second == verify.security.requests_per_second
+    starts = verify.starts if same_rate else _starts(config.security)
+
+    def apply() -> None:
+        state.access = access
+        state.verify = replace(verify, security=config.security, workflows=config.workflows, starts=starts)
+        state.metrics.watch(modem.name for modem in config.modem)
+
+    return apply
+
+
+def _starts(security: Security) -> Buckets[tuple[str, str]]:
+    return Buckets(security.requests_per_second, security.requests_per_second)
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:

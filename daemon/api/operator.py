@@ -55,7 +55,7 @@ async def status(call: Call) -> Response:
 
 
 async def reload(call: Call) -> Response:
-    """POST: load the prompts again; 200 once that is done, 409 if it failed and the prompts in use stay."""
+    """POST: take up the configuration and the prompts; 200 once that is done, 409 if it failed."""
     reloader: Reloader = call.http.app.state.reloader
     done = await reloader.reload()
     answer = asdict(done)

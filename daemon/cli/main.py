@@ -195,10 +195,11 @@ def status(context: Context) -> None:
 @json_flag
 @pass_context
 def reload(context: Context) -> None:
-    """Load the prompts again, and print the changed keys of the configuration that need a restart.
+    """Take up what has changed in the configuration, and the prompts, without a restart.
 
-    Waits until it is done. Exits 1 if it failed, because the configuration has a mistake or prompts are broken; the
-    prompts in use stay.
+    Waits until it is done, and prints the keys that changed: those that are in use now, and those that need a restart.
+    All of them are taken up, or none if the file has a mistake. A modem that was removed finishes its message first.
+    Exits 1 if the configuration has a mistake, or if prompts are broken: those in use stay.
     """
     try:
         done = context.client.post("/v1/reload", timeout_s=RELOAD_S)
@@ -215,6 +216,8 @@ def _reload(done: dict[str, Any]) -> None:
         tell(f"failed    {mistake}")
     if done["locales"]:
         tell(f"prompts   {', '.join(done['locales'])}")
+    if done.get("applied"):
+        tell(f"in use    {', '.join(done['applied'])}")
     if done["restart"]:
         tell(f"changed   {', '.join(done['restart'])}; they need: systemctl restart pinwheel")
     if not done["mistakes"]:

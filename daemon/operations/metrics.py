@@ -28,6 +28,10 @@ class Metrics:
             self._files = {"database": database, "wal": database.with_name(database.name + "-wal")}
         snapshots.engine.watchers.append(self._tally.see)
 
+    def watch(self, modems: Iterable[str]) -> None:
+        """Count what these send, too."""
+        self._tally.watch(modems)
+
     async def text(self) -> bytes:
         requests = await self._health.snapshots.requests()
         found = await self._health.examined_around()

@@ -1,44 +1,49 @@
-"""Reloading: loads the prompts again, and reports the keys that have changed on disk and need a restart.
+"""Reloading: takes up what has changed in the configuration and can change live, and loads the prompts again.
 
-A file that a start would refuse, or a set of prompts that is broken, makes the reload fail; the prompts in use stay.
+All live keys of a file are taken up together, or none: first everything that they need is read and made, which may
+fail; then every owner gets its new values within one turn of the event loop. `live` says which keys are live.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from daemon.config import Config, inspect
-from daemon.config.probing import sections
 from daemon.lanes.voice import VoiceLane
+from daemon.operations.live import ROW_NAMES, Effect, changed
 from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.systemd import notify
+from daemon.prompts.library import PromptLibrary
 
 log = logging.getLogger("pinwheel")
 
-FOR_COMMANDS_ONLY = frozenset({"[prompts] engine", "[prompts] brands"})  # the daemon does not use them
+Apply = Callable[[], None]
+Prepare = Callable[[Config], Apply]
+"""Of an owner: makes all that it needs of a configuration, or raises OSError; what it gives takes that up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload did. locales: that can be spoken. restart: keys that differ on disk. mistakes: why it failed."""
+    """What a reload did. locales: that can be spoken. applied, restart: keys that differ. mistakes: why it failed."""
 
     locales: tuple[str, ...]
+    applied: tuple[str, ...]
     restart: tuple[str, ...]
     mistakes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Reloader:
-    """Of one daemon; one reload at a time."""
+    """Of one daemon; one reload at a time. started: the configuration of its start."""
 
-    path: Path
-    running: Config
-    calls: VoiceLane | None
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(self, path: Path, started: Config, calls: VoiceLane | None, owners: Sequence[Prepare]) -> None:
+        self.owners = [*owners]
+        self._path, self._calls = path, calls
+        self._started, self._current = started, started  # of keys that need a restart; of live ones
+        self._turn = asyncio.Lock()
 
     async def reload(self) -> Reloaded:
         """Do it, and notify systemd of its begin and end (sd_notify(3): the clock says which request that answers)."""
@@ -50,6 +55,8 @@ class Reloader:
                 notify("READY=1")
         for mistake in done.mistakes:
             log.error("reload=failed mistake=%r", mistake)
+        if done.applied:
+            log.info("reload=applied keys=%r", ", ".join(done.applied))
         if done.restart:
             log.warning("reload=incomplete restart_needed_for=%r", ", ".join(done.restart))
         if not done.mistakes:
@@ -57,33 +64,56 @@ class Reloader:
         return done
 
     async def _reload(self) -> Reloaded:
-        on_disk = await asyncio.to_thread(inspect, self.path)
-        mistakes = [f"{self.path}: {mistake}" for mistake in on_disk.mistakes]
-        restart = sorted(set(changed(self.running, on_disk.config)) - FOR_COMMANDS_ONLY) if on_disk.readable else ()
-        if self.calls is None:
-            return Reloaded((), tuple(restart), tuple(mistakes))
-        found = await asyncio.to_thread(loaded, self.running)
-        self.calls.speaker.prompts = found.or_else(self.calls.speaker.prompts)
-        log_prompts(self.running, self.calls.speaker.prompts)
-        mistakes += [mistake for broken in found.broken.values() for mistake in broken]
-        return Reloaded(tuple(self.calls.speaker.prompts.locales), tuple(restart), tuple(mistakes))
+        on_disk = await asyncio.to_thread(inspect, self._path)
+        config = on_disk.config
+        restart = self._differing(config, Effect.RESTART) if on_disk.readable else ()
+        mistakes = [f"{self._path}: {mistake}" for mistake in on_disk.mistakes]
+        if mistakes:
+            return Reloaded(self._locales, (), restart, tuple(mistakes))
+        try:
+            ready = [prepare(config) for prepare in self.owners]
+        except OSError as exc:
+            return Reloaded(self._locales, (), restart, (f"{self._path}: {exc}; nothing was changed",))
+        prompts = await asyncio.to_thread(loaded, config) if self._calls is not None else None
+        applied = self._differing(config, Effect.LIVE)
+        for apply in ready:
+            apply()
+        self._current = config
+        broken = self._speak(config, prompts) if prompts is not None else []
+        return Reloaded(self._locales, applied, restart, tuple(broken))
+
+    def _speak(self, config: Config, found: PromptLibrary) -> list[str]:
+        """Take up the prompts; what is wrong with some of them, in place of which the ones in use stay."""
+        assert self._calls is not None
+        self._calls.speaker.prompts = found.or_else(self._calls.speaker.prompts)
+        log_prompts(config, self._calls.speaker.prompts)
+        return [mistake for broken in found.broken.values() for mistake in broken]
+
+    @property
+    def _locales(self) -> tuple[str, ...]:
+        return tuple(self._calls.speaker.prompts.locales) if self._calls is not None else ()
+
+    def _differing(self, config: Config, wanted: Effect) -> tuple[str, ...]:
+        running = self._started if wanted is Effect.RESTART else self._current
+        return tuple(sorted(key for key, effect in changed(tables(running), tables(config)) if effect is wanted))
 
 
-def changed(running: Config, on_disk: Config) -> Iterator[str]:
-    """The keys whose values differ, as "[api] tcp"; a table that only one of the two has, as "[[modem]] number 2"."""
-    before, after = (dict(_tables(config)) for config in (running, on_disk))
-    for where in dict.fromkeys((*before, *after)):
-        if where not in before or where not in after:
-            yield where
-            continue
-        names = dict.fromkeys((*before[where], *after[where]))
-        yield from (f"{where} {name}" for name in names if before[where].get(name) != after[where].get(name))
-
-
-def _tables(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each section with its keys, a driver's options among them."""
-    tables: dict[str, dict[str, Any]] = {}
-    for where, section in sections(config):
+def tables(config: Config) -> dict[str, dict[str, Any]]:
+    """Each section with its keys, a driver's options among them; rows by what tells them apart."""
+    found: dict[str, dict[str, Any]] = {}
+    for where, section in named_sections(config):
         values = {f.name: getattr(section, f.name) for f in fields(section) if f.name != "options"}
-        tables.setdefault(where, {}).update(values)
-    yield from tables.items()
+        found.setdefault(where, {}).update(values)
+    return found
+
+
+def named_sections(config: Config) -> Iterator[tuple[str, Any]]:
+    """As `probing.sections`, but rows are called by their names: their places change when one is removed."""
+    for f in fields(config):
+        content = getattr(config, f.name)
+        for section in content if isinstance(content, tuple) else (content,):
+            name = ROW_NAMES.get(f.name)
+            where = f"[[{f.name}]] {getattr(section, name)}" if name else f"[{f.name}]"
+            yield where, section
+            if getattr(section, "options", None) is not None:
+                yield where, section.options

@@ -71,7 +71,7 @@ class Retaining:
 
     def __init__(self, upkeep: Upkeep, ages: Retention, hashed: Hash) -> None:
         self._upkeep = upkeep
-        self._ages = ages
+        self.ages = ages
         self._hashed = hashed
 
     async def forget(self, number: "PhoneNumber") -> Forgotten:
@@ -88,7 +88,7 @@ class Retaining:
 
     async def turn(self, at: Ms) -> Pruned:
         """All that is too old at this time, in small steps; returns how much that was."""
-        ages = self._ages
+        ages = self.ages
         limit = horizon(at, numbers=ages.numbers, requests=ages.requests, history=ages.history, incoming=ages.incoming)
         total = Pruned()
         try:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.core.commands import Decision
@@ -67,10 +67,17 @@ class Tally:
         self._finished = Counter({(status, name): 0 for status in ended for name in names})
         self._attempts = Counter({(str(channel), str(state)): 0 for channel in Channel for state in SETTLED})
         self._conversions = Counter({str(channel): 0 for channel in Channel})
-        self._parts = Counter(dict.fromkeys(devices, 0))
-        self._refunded = Counter(dict.fromkeys(devices, 0))
+        self._parts: Counter[str] = Counter()
+        self._refunded: Counter[str] = Counter()
+        self.watch(devices)
         self._durations = {str(channel): Histogram(VERIFY_S) for channel in Channel}
         self._lateness = Histogram(LATENESS_S)
+
+    def watch(self, devices: Iterable[str]) -> None:
+        """Count what these send, too; what others have sent so far stays."""
+        for device in devices:
+            self._parts.setdefault(device, 0)
+            self._refunded.setdefault(device, 0)
 
     def see(self, decision: Decision, at: Ms) -> None:
         """Count what has changed; `at` is when that became durable."""

@@ -84,6 +84,11 @@ class SmsLane:
         for task in self._tasks:
             task.cancel()
 
+    def change(self, text: SmsText, *, flash: bool) -> None:
+        """What the next messages say."""
+        self._sender.text, self._sender.flash = text, flash
+        self._lengths = Lengths(text)
+
     def recover(self) -> None:
         self._window.recover(self._engine.clock.now() + self._least_life)
 

@@ -2,14 +2,19 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from daemon.config import Modem
 from daemon.core.commands import SetMeta
+from daemon.core.milliseconds import Ms
 from daemon.core.quota import MONTH, Quota
 from daemon.engine import Engine
 from daemon.lanes.sms.slots import ModemSlot, NoSuchModem, duty_key, limits
 from daemon.lanes.snapshots import Duty
+from daemon.store.contract import Reading, StoreUnusable
+from daemon.store.store import STORE_AGAIN_S
 from drivers import DeviceState, SmsDriver, SmsListener, Unavailable
 
 log = logging.getLogger("pinwheel.lanes")
@@ -26,24 +31,36 @@ class Pool:
         look: Callable[[], None],
     ) -> None:
         self.slots = [ModemSlot(driver, modem, Quota(limits(modem))) for driver, modem in modems]
+        self._wanted = {modem.name: modem for _, modem in modems}  # as the configuration has them now
+        self._changes: set[asyncio.Task[None]] = set()
         self._engine = engine
         self._listener = listener
         self._look = look
-        self._orders = {slot.name: asyncio.Lock() for slot in self.slots}  # one of the operator at a time
+        self._orders: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by modem: one at a time
 
     def open(self) -> None:
         """Load what each SIM has sent, and open those that the operator has not drained."""
-        now, reading = self._engine.clock.now(), self._engine.store.reading
         for slot in self.slots:
-            self._engine.accounts[slot.name] = slot.quota
-            for at, number in reading.sent_by(slot.name, now - MONTH):
-                slot.quota.charge(min(at, now), number)  # a clock may have been ahead
-            slot.duty = Duty(reading.meta(duty_key(slot)) or Duty.WORKING)
-            if slot.duty is not Duty.DRAINED:
-                slot.driver.open(self._listener(slot))
+            self._open(slot, *self._known(slot.name, self._engine.store.reading))
+
+    def _known(self, name: str, reading: Reading) -> "tuple[list[tuple[Ms, str]], Duty]":
+        """What the SIM of a modem has sent within a month, and what the operator has decided."""
+        sent = reading.sent_by(name, self._engine.clock.now() - MONTH)
+        return sent, Duty(reading.meta(duty_key(name)) or Duty.WORKING)
+
+    def _open(self, slot: ModemSlot, sent: "list[tuple[Ms, str]]", duty: Duty) -> None:
+        now = self._engine.clock.now()
+        self._engine.accounts[slot.name] = slot.quota
+        for at, number in sent:
+            slot.quota.charge(min(at, now), number)  # a clock may have been ahead
+        slot.duty = duty
+        if duty is not Duty.DRAINED:
+            slot.driver.open(self._listener(slot))
 
     async def close(self) -> None:
         """Let the message on the wire finish."""
+        for change in self._changes:
+            change.cancel()
         await asyncio.gather(*(asyncio.to_thread(slot.driver.close) for slot in self.slots))
 
     def free(self, now: float) -> list[ModemSlot]:
@@ -59,20 +76,69 @@ class Pool:
         raise NoSuchModem(f"there is no modem {name!r}; there are: {', '.join(s.name for s in self.slots)}")
 
     async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
-        """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has closed its port."""
+        """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has closed its port.
+
+        Raises NoSuchModem where a reload has removed it meanwhile.
+        """
         async with self._orders[slot.name]:
-            await self._engine.do(SetMeta(duty_key(slot), duty))
+            self.slot(slot.name)
+            await self._engine.do(SetMeta(duty_key(slot.name), duty))
             before, slot.duty = slot.duty, duty
             log.info("modem=%s duty=%s", slot.name, duty)
             if duty is Duty.DRAINED and before is not Duty.DRAINED:
-                while slot.under_way:
-                    await asyncio.sleep(0.05)
-                await asyncio.to_thread(slot.driver.close)
+                await self._retire(slot)
             elif duty is not Duty.DRAINED and (
                 before is Duty.DRAINED or slot.driver.status().state is DeviceState.CLOSED
             ):
                 slot.driver.open(self._listener(slot))
         self._look()
+
+    def prepare(self, wanted: Sequence[Modem], make: Callable[[Modem], SmsDriver]) -> Callable[[], None]:
+        """Make the drivers that other modems need; what is returned takes them up, while all others go on."""
+        drivers = {modem.name: make(modem) for modem in wanted if not _alike(modem, self._wanted.get(modem.name))}
+
+        def apply() -> None:
+            gone = self._wanted.keys() - {modem.name for modem in wanted}
+            self._wanted = {modem.name: modem for modem in wanted}
+            for slot in self.slots:
+                if slot.name in self._wanted:
+                    slot.set_limits(self._wanted[slot.name])
+            for name in (*sorted(gone), *drivers):
+                change = asyncio.get_running_loop().create_task(self._renew(name, drivers.get(name)))
+                self._changes.add(change)
+                change.add_done_callback(self._changes.discard)
+            self._look()
+
+        return apply
+
+    async def _renew(self, name: str, driver: SmsDriver | None) -> None:
+        """Let the modem of this name finish its message, close it, and open the one in its place, if there is one."""
+        for slot in [slot for slot in self.slots if slot.name == name]:
+            slot.duty = Duty.DRAINED  # from now on; not the operator's decision, so it does not last
+        async with self._orders[name]:
+            for slot in [slot for slot in self.slots if slot.name == name]:
+                slot.duty = Duty.DRAINED
+                await self._retire(slot)
+                self.slots.remove(slot)
+                log.info("modem=%s removed", name)
+            while driver is not None and name in self._wanted:
+                try:
+                    known = await self._engine.store.browse(partial(self._known, name))
+                except StoreUnusable:
+                    await asyncio.sleep(STORE_AGAIN_S)
+                    continue
+                slot = ModemSlot(driver, self._wanted[name], Quota(limits(self._wanted[name])))
+                self.slots.append(slot)
+                self._open(slot, *known)
+                log.info("modem=%s added", name)
+                break
+        self._look()
+
+    async def _retire(self, slot: ModemSlot) -> None:
+        """Once its message is finished, and recorded, let go of the port."""
+        while slot.under_way:
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(slot.driver.close)
 
     async def ask(self, slot: ModemSlot, command: str, timeout_s: float) -> tuple[str, ...]:
         """The modem's answer to a command of the driver's list. Raises DriverError."""
@@ -82,3 +148,8 @@ class Pool:
             return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
         except TimeoutError:
             raise Unavailable("the modem is busy with a message: ask again later") from None
+
+
+def _alike(modem: Modem, other: Modem | None) -> bool:
+    """Whether they are one device in the same way."""
+    return other is not None and (modem.driver, modem.options) == (other.driver, other.options)

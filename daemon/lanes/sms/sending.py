@@ -37,7 +37,7 @@ class Sent:
 
 
 class Sender:
-    """Every method is for the event loop's thread."""
+    """Every method is for the event loop's thread. text, flash: may be replaced at any time."""
 
     def __init__(self, engine: Engine, tests: Tests, holds: Holds, load: Load, text: SmsText, *, flash: bool) -> None:
         self._engine = engine
@@ -45,8 +45,8 @@ class Sender:
         self._tests = tests
         self._holds = holds
         self._load = load
-        self._text = text
-        self._flash = flash
+        self.text = text
+        self.flash = flash
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
 
     async def send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> None:
@@ -54,7 +54,7 @@ class Sender:
         now = self._engine.clock.now()
         pin = self._engine.pins.of(request, attempt.generation)
         validity_s = math.ceil(self._engine.clock.real_s(attempt.not_after - now))
-        sent = Sent(slot, job, Sms(request.number, self._text(request, pin), validity_s, self._flash), request)
+        sent = Sent(slot, job, Sms(request.number, self.text(request, pin), validity_s, self.flash), request)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 

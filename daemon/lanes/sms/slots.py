@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daemon.config import Modem
 from daemon.core.milliseconds import Ms
@@ -103,6 +103,11 @@ class ModemSlot:
             self.logged[subject] = trouble
             log.warning("modem=%s %s=%r", self.name, subject, trouble or over)
 
+    def set_limits(self, settings: Modem) -> None:
+        """Those of another configuration; but for the recipients of a month, which are kept only where they count."""
+        self.settings = settings
+        self.quota.limits = replace(limits(settings), monthly_recipients=self.quota.limits.monthly_recipients)
+
     def insist_on_port(self) -> None:
         """Raises Unavailable."""
         if self.duty is Duty.DRAINED:
@@ -131,5 +136,5 @@ def limits(modem: Modem) -> Limits:
     return Limits(modem.hourly_limit, modem.daily_limit, modem.monthly_recipients)
 
 
-def duty_key(slot: ModemSlot) -> str:
-    return f"duty of modem {slot.name}"
+def duty_key(name: str) -> str:
+    return f"duty of modem {name}"

@@ -90,6 +90,12 @@ class VoiceLane:
     def waiting(self) -> int:
         return len(self._window)
 
+    def change(self, manner: Manner, *, max_calls: int, a_second: float) -> None:
+        """How the next calls are made."""
+        self.speaker.manner = manner
+        self.lines.most, self.lines.a_second = max_calls, a_second
+        self._dispatch()
+
     def stop(self, request_id: str) -> None:
         """One that waits is found dropped when it is to begin."""
         self.speaker.stop(request_id)

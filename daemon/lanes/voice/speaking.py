@@ -66,14 +66,14 @@ class Counts:
 
 
 class Speaker:
-    """Every method is for the event loop's thread. prompts: may be replaced at any time."""
+    """Every method is for the event loop's thread. prompts, manner: may be replaced at any time."""
 
     def __init__(self, engine: Engine, driver: VoiceDriver, prompts: PromptLibrary, manner: Manner) -> None:
         self.counts = Counts()
         self.prompts = prompts
         self._engine = engine
         self._driver = driver
-        self._manner = manner
+        self.manner = manner
         self._told: set[tuple[str, str]] = set()  # locale wanted, spoken
         self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
         self._under_way: dict[str, CallUnderWay] = {}  # by request
@@ -91,14 +91,14 @@ class Speaker:
 
     def speech(self, locale: str, pin: str, brand: str) -> Speech:
         """What a call with these digits says. Raises PromptsUnusable."""
-        speech = self.prompts.speech(locale, pin, brand, offer=self._manner.repeats > 0)
-        if self._manner.confirm and speech.question is None:
+        speech = self.prompts.speech(locale, pin, brand, offer=self.manner.repeats > 0)
+        if self.manner.confirm and speech.question is None:
             raise PromptsUnusable(f"the prompts for {speech.locale} have no question, which confirm needs")
         return speech
 
     def dial(self, number: str, speech: Speech, progress: Callable[[CallPhase], None]) -> CallHandle:
         """In the manner of all calls; progress: as of a driver, on any thread."""
-        return self._driver.call(self._manner.call(number, speech), progress)
+        return self._driver.call(self.manner.call(number, speech), progress)
 
     async def deliver(self, job: Job) -> None:
         """Until the result is on its way to the store. Raises StoreUnusable where nobody was called."""
@@ -149,7 +149,7 @@ class Speaker:
             self._under_way.pop(job.request_id, None)
         self.counts.results[result.outcome] += 1
         self.counts.outcomes["one-way"] += result.one_way
-        return judged(result, speech, request.locale, asked=self._manner.confirm)
+        return judged(result, speech, request.locale, asked=self.manner.confirm)
 
     def _tell_once(self, wanted: str, spoken: str) -> None:
         if wanted != spoken and (wanted, spoken) not in self._told:

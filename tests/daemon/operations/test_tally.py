@@ -115,6 +115,15 @@ def test_only_modems_of_the_configuration_are_counted() -> None:
     assert (counts.parts, counts.refunded) == ({"sim1": 1}, {"sim1": 1})
 
 
+def test_a_modem_that_is_added_is_counted_from_then_on() -> None:
+    found = tally()
+    found.watch(["sim1", "sim2"])
+    counts = seen(found, BEGIN, SENT)
+    assert counts.parts == {"sim1": 1, "sim2": 0}
+    found.watch(["sim2"])
+    assert found.counts().parts == {"sim1": 1, "sim2": 0}
+
+
 def test_counts_that_were_taken_stay_as_they_are() -> None:
     found = tally()
     before = seen(found)
