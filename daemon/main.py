@@ -69,10 +69,10 @@ def main(path: Path, check_config: bool, user: str, log_level: str) -> None:
     """The Pinwheel daemon: verifies phone numbers by SMS and by call.
 
     It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the foreground.
-    SIGTERM stops it after messages and calls under way are finished or recorded; SIGHUP reloads, as `pinwheel reload`. Exit
-    status: 0 stopped, 70 a part of it ended (the log says which), 78 it cannot start as things are. After a start that
-    fails again under systemd it waits before it ends (0.5 to 15 s, longer each time; a change of the configuration file
-    ends the wait), and answers clients that the daemon does not start.
+    SIGTERM stops it after messages and calls under way are finished or recorded; SIGHUP reloads, as `pinwheel reload`.
+    Exit status: 0 stopped, 70 a part of it ended (the log says which), 78 it cannot start as things are. After a start
+    that fails again under systemd it waits before it ends (0.5 to 15 s, longer each time; a change of the configuration
+    file ends the wait), and answers clients that the daemon does not start.
     """
     if check_config:
         try:
