@@ -20,7 +20,16 @@ L, R, C = Effect.LIVE, Effect.RESTART, Effect.COMMANDS
 DRIVER = "..."  # any key of the section's driver
 
 EFFECTS: Mapping[str, Mapping[str, Effect]] = {
-    "api": {"socket": R, "socket_mode": R, "allow_uids": L, "operator_uids": L, "tcp": R, "tls_cert": R, "tls_key": R},
+    "api": {
+        "socket": R,
+        "socket_mode": R,
+        "allow_uids": L,
+        "operator_uids": L,
+        "tcp": R,
+        "tls_cert": R,
+        "tls_key": R,
+        "console": R,
+    },
     "store": {"url": R, "password_file": R},
     "retention": {"numbers": L, "requests": L, "history": L, "incoming": L},
     "security": {

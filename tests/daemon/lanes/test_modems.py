@@ -475,5 +475,5 @@ def test_an_incoming_message_becomes_an_event_before_the_sim_forgets_it(one: Poo
     one.modems[0].receive("447700900999", "STOP")
     until(lambda: one.modems[0].commands["+CMGD"], "it is deleted")
     told = CliRunner().invoke(main, ["--socket", str(one.gateway.socket), "events", "--last", "10"]).output
-    assert "incoming (sim1 from 447700900999: STOP)" in told
+    assert "incoming SMS: sim1 from 447700900999: STOP" in told
     assert "STOP" not in one.gateway.log()
