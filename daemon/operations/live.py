@@ -52,7 +52,9 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "daily_limit": L,
         "monthly_recipients": R,  # without a limit, the recipients of the month are not kept
         "on_uncertain": L,
+        "number": R,
     },
+    "canary": {"every": R, "number": R},
     "sms": {"flash": L, "least_life": R, "on_dropped": L, "origin": L},
     "voice": {
         "driver": R,
