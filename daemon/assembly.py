@@ -16,6 +16,7 @@ from daemon.core.model import Channel, Request
 from daemon.core.phrases import sms_text
 from daemon.duty import Daemon
 from daemon.engine import Engine
+from daemon.lanes.absent import NoDevice
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.sms.sending import SmsText
 from daemon.lanes.voice import Manner, VoiceLane
@@ -41,6 +42,7 @@ def assemble(config: Config, path: Path) -> Daemon:
     store, keys, origin = _opened(config, place)
     engine = Engine(store, Clock(config.clock.speed, origin), _pins(keys), _policy(config))
     sms = calls = None
+    engine.lanes = {channel: NoDevice(engine, channel) for channel in Channel}
     if config.modem:
         modems = [(_sms_driver(modem), modem) for modem in config.modem]
         engine.lanes[Channel.SMS] = sms = SmsLane(

@@ -7,7 +7,7 @@ What was decided is carried out on the event loop once it is durable, also when 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, assert_never
 
@@ -19,28 +19,25 @@ from daemon.core.commands import (
     Command,
     Decision,
     Fire,
-    GiveUp,
     Interrupt,
     Loaded,
     Policy,
     decide,
 )
 from daemon.core.milliseconds import Ms
-from daemon.core.model import Action, Channel, Request, Verdict
+from daemon.core.model import Action, Channel, Request
 from daemon.core.quota import Quota
 from daemon.core.replacing import replace
 from daemon.ids import masked
 from daemon.pins import Pins, SealBroken, same_code
-from daemon.store.contract import FIRST, Reading, StoreUnusable
 from daemon.store.contract import Check as CheckLine
+from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S, Store
 from daemon.timers import Timers
 
 log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
-
-PAGE = 500  # deliveries that are read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class Engine:
         self.clock = clock
         self.policy = policy
         self.pins = pins
-        self.lanes: dict[Channel, Lane] = {}
+        self.lanes: dict[Channel, Lane] = {}  # all channels have one before anything is due
         self.accounts: dict[str, Quota] = {}
         self.timers = Timers(store, clock, lambda row: self.do(Fire(row)), self._waiting)
         self.watchers: list[Callable[[Decision, Ms], None]] = []
@@ -126,20 +123,9 @@ class Engine:
         """Put back what the last run left: deliveries that wait or were under way, and timers."""
         for request_id, step in self.store.reading.under_way():
             self.do(Interrupt(request_id, step))
-        for channel in Channel:
-            if channel in self.lanes:
-                self.lanes[channel].recover()
-            else:
-                for job in self.left(channel):
-                    self._deliver(job, channel)
+        for lane in self.lanes.values():
+            lane.recover()
         self.timers.recover()
-
-    def left(self, channel: Channel) -> Iterator[Job]:
-        """What waits for a device of this channel, in pages; it holds up whoever asks: for the start."""
-        place = FIRST
-        while page := self.store.reading.waiting(channel, place, PAGE):
-            for place, request in page:
-                yield Job(request, place.step, place.not_after)
 
     def _waiting(self, channel: Channel) -> int:
         return self.lanes[channel].waiting if channel in self.lanes else 0
@@ -195,7 +181,7 @@ class Engine:
     def _act(self, row: int, request: Request, action: Action) -> None:
         match action:
             case model.Deliver():
-                self._deliver(Job(request, action.step, action.not_after), action.channel)
+                self.lanes[action.channel].put(Job(request, action.step, action.not_after))
             case model.SetTimer():
                 self.timers.set(action.at, row)
             case model.StopDelivery():
@@ -214,14 +200,6 @@ class Engine:
                 pass  # the row has no due time any more; the rest was stored, is the caller's, or the account's
             case _:
                 assert_never(action)
-
-    def _deliver(self, job: Job, channel: Channel) -> None:
-        lane = self.lanes.get(channel)
-        if lane is not None:
-            lane.put(job)
-            return
-        device = "modem" if channel is Channel.SMS else "voice driver"
-        self.do(GiveUp(job.request_id, job.step, Verdict.REFUSED, f"no {device} is configured"))
 
 
 def _log(request: Request, note: model.Note) -> None:

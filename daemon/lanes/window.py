@@ -53,7 +53,8 @@ class Window:
     def recover(self, alive_from: Ms) -> None:
         """Take over what the last run left; what dies before that time is dropped."""
         self._end = Place(alive_from, 0, 0)
-        self._sweeping = asyncio.get_running_loop().create_task(self._sweep(alive_from), name=f"{self._channel}-sweep")
+        late = sweep(self._engine, self._channel, alive_from, self._insert)
+        self._sweeping = asyncio.get_running_loop().create_task(late, name=f"{self._channel}-sweep")
         self.refill()
 
     def close(self) -> None:
@@ -110,19 +111,20 @@ class Window:
         known = {(message.job.request_id, message.job.step) for message in self._backlog}
         return [job for job in jobs if (job.request_id, job.step) not in known]
 
-    async def _sweep(self, alive_from: Ms) -> None:
-        """Drop what the last run left and what is too late, beside what can be sent."""
-        place = FIRST
-        while True:
-            try:
-                page = await self._engine.store.read(partial(_late, self._channel, after=place, until=alive_from))
-                if not page:
-                    return
-                for place, job in page:  # noqa: B007 - the last one is where the next page begins
-                    self._insert(job)
-                await self._engine.store.turn()
-            except StoreUnusable:
-                await asyncio.sleep(STORE_AGAIN_S)
+
+async def sweep(engine: Engine, channel: Channel, until: Ms, drop: Callable[[Job], None]) -> None:
+    """Drop what the last run left and what is dead by that time, in small steps beside what goes on."""
+    place = FIRST
+    while True:
+        try:
+            page = await engine.store.read(partial(_late, channel, after=place, until=until))
+            if not page:
+                return
+            for place, job in page:  # noqa: B007 - the last one is where the next page begins
+                drop(job)
+            await engine.store.turn()
+        except StoreUnusable:
+            await asyncio.sleep(STORE_AGAIN_S)
 
 
 def _page(channel: Channel, reading: Reading, after: Place) -> tuple[list[Job], Place, int]:

@@ -32,12 +32,14 @@ from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, V
 from daemon.core.outcomes import Accepted, Unknown, WrongCode
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Engine, Job, event_id
+from daemon.lanes.absent import NoDevice
+from daemon.lanes.window import SWEPT
 from daemon.pins import Pins
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import FIRST, StoreUnusable
 from daemon.store.store import Store
 from tests.daemon.conftest import LATE_S, Hand
-from tests.daemon.core.story import request
-from tests.daemon.store.writes import locked
+from tests.daemon.core.story import request, started
+from tests.daemon.store.writes import insert, locked, run
 
 ID, OTHER = "0190" * 8, "0191" * 8
 NOBODY = Caller()
@@ -65,13 +67,18 @@ class Lane:
         self.stopped.append(request_id)
 
 
+def left(store: Store, channel: Channel) -> list[Job]:
+    """What waits for a device of this channel."""
+    return [Job(request, place.step, place.not_after) for place, request in store.reading.waiting(channel, FIRST, 999)]
+
+
 class World:
     """An engine on a store, with a lane of each kind."""
 
     def __init__(self, store: Store, hand: Hand, policy: Policy | None = None) -> None:
         clock = Clock(_wall=hand.at, _monotonic=hand.at)
         self.engine = Engine(store, clock, Pins(b"k" * 32), policy or Policy())
-        self.sms, self.calls = (Lane(partial(self.engine.left, channel)) for channel in (Channel.SMS, Channel.TTS))
+        self.sms, self.calls = (Lane(partial(left, store, channel)) for channel in (Channel.SMS, Channel.TTS))
         self.engine.lanes = {Channel.SMS: self.sms, Channel.TTS: self.calls}
         self.store, self.hand = store, hand
 
@@ -150,10 +157,27 @@ def test_every_lane_stops_when_a_request_is_over(store: Store, hand: Hand) -> No
 def test_where_there_is_no_lane_the_delivery_is_given_up(store: Store, hand: Hand, workflow: int, why: str) -> None:
     async def main() -> None:
         world = World(store, hand)
-        world.engine.lanes = {}
+        world.engine.lanes = {channel: NoDevice(world.engine, channel) for channel in Channel}
         await world.start(workflow=workflow)
         await world.settled()
         assert (world.attempt().state, world.attempt().detail) == (AttemptState.REFUSED, why)
+
+    asyncio.run(main())
+
+
+def test_however_much_the_last_run_left_without_a_device_is_refused_beside_the_start(store: Store, hand: Hand) -> None:
+    """There used to be a loop over all of it before the first request could be served."""
+    rows = [replace(started(request(7)), id=f"{number:032x}") for number in range(2 * SWEPT + 1)]
+    run(store, *map(insert, rows))
+
+    async def main() -> None:
+        world = World(store, hand)
+        world.engine.lanes = {channel: NoDevice(world.engine, channel) for channel in Channel}
+        world.engine.recover()
+        assert store.reading.count_waiting(Channel.TTS) == len(rows)  # nothing was done before it went on
+        async with asyncio.timeout(20):
+            while store.reading.count_waiting(Channel.TTS):
+                await world.engine.wait_for_news(0.1)
 
     asyncio.run(main())
 

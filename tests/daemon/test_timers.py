@@ -10,7 +10,7 @@ from daemon.core.model import Channel
 from daemon.store.store import Store
 from daemon.timers import CROWD
 from tests.daemon.conftest import Hand
-from tests.daemon.test_engine_acting import World
+from tests.daemon.test_engine_acting import World, left
 
 MANY = 3 * CROWD
 TWO_EVENTS, ONE_EVENT = 5, 6  # workflows: SMS, then a call; an SMS
@@ -64,7 +64,7 @@ def test_what_ends_requests_waits_for_no_lane(store: Store, hand: Hand, workflow
     async def main() -> None:
         world = await outage(store, hand, workflow, 3600)
         for channel, lane in ((Channel.SMS, world.sms), (Channel.TTS, world.calls)):
-            lane.jobs += [*world.engine.left(Channel.SMS)][:CROWD]
+            lane.jobs += [*left(store, Channel.SMS)][:CROWD]
             assert world.engine.lanes[channel].waiting == CROWD
         await world.engine.timers.catch_up(None)
         assert store.reading.live() == 0
