@@ -11,7 +11,7 @@ from daemon.core.milliseconds import seconds as s
 from daemon.core.model import AttemptState, Channel, Request
 from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
-from daemon.lanes.window import MOST, PAGE
+from daemon.lanes.window import PAGE
 from daemon.pins import Pins
 from daemon.prompts.library import PromptLibrary
 from daemon.store.store import Store
@@ -41,7 +41,7 @@ def lane(store: Store, *watchers: Callable[[Decision, Ms], None]) -> VoiceLane:
 
 def test_of_many_calls_that_wait_for_a_trunk_a_few_hundred_are_in_memory_and_each_is_made_once(store: Store) -> None:
     """There used to be a task and a copy for each: a million of them were minutes and half a gigabyte."""
-    count, later = MOST + 50, Clock().now() + s(600)
+    count, later = PAGE + 50, Clock().now() + s(600)
     run(store, *(insert(waiting(number, later + Ms(50 * (count - number)))) for number in range(count)))
     begun: list[int] = []
 
