@@ -5,16 +5,17 @@ It returns the seconds of its recovery (None where there is nothing to recover f
 """
 
 import contextlib
+import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.client.connection import HttpProblem, Unreachable
 from tests.gateway import until
-from tests.installed.site import CONFIGURATION, NUMBER, SOCKET, STRANGER, Site
+from tests.installed.site import CONFIGURATION, DEVICES, MEMBER, NUMBER, SOCKET, STRANGER, Site
 
 Result = tuple[float | None, str]
 STATE = "/var/lib/pinwheel"
@@ -280,6 +281,78 @@ def run_emptied(site: Site) -> Result:
     return took, "after the command that the journal names"
 
 
+# --- the doctor --------------------------------------------------------------------------------------------
+
+
+RIVAL = f"""\
+[Service]
+ExecStart=/bin/sh -c 'exec sleep infinity <$(readlink {DEVICES}/modem)'
+[Install]
+WantedBy=multi-user.target
+"""
+OF_THE_HOST = {"clock", "memory", "disk-room", "rivals", "sip-helper"}  # which the machine shares with whoever runs it
+
+
+def _examined(site: Site, *words: str, user: str = "") -> tuple[int, dict[str, str]]:
+    """The exit status of pinwheel doctor, and the problems that it names."""
+    done = site.machine.try_("pinwheel", "doctor", "--json", *words, user=user)
+    assert done.stdout, done.stderr
+    rows = json.loads(done.stdout)["checks"]
+    return done.returncode, {row["code"]: row["text"] for row in rows if row["state"] in ("warning", "error")}
+
+
+def _causes(site: Site, *expected: str, code: int = 3, ignored: Collection[str] = OF_THE_HOST) -> dict[str, str]:
+    """Exactly these."""
+    status, found = _examined(site, "--quick")
+    assert found.keys() - ignored == set(expected), found
+    assert status == code, status
+    return found
+
+
+def examined(site: Site) -> Result:
+    """pinwheel doctor as root, as a member and as a stranger; units that were stopped, and a port that is held."""
+    assert (_examined(site)[1].keys() - OF_THE_HOST) == set()
+    assert (_examined(site, user=MEMBER)[1].keys() - OF_THE_HOST) == set()
+    status, found = _examined(site, user=STRANGER)
+    assert (status, found.keys() - OF_THE_HOST) == (3, {"socket-group"}), found
+    machine = site.machine
+    machine.run("systemctl", "stop", "pinwheel.service", "pinwheel.socket")
+    _causes(site, "service-active", "socket-active")
+    assert _examined(site, "--quick", "--fix", "--yes")[0] == 0
+    site.ready()
+    machine.run("sh", "-c", "cat >/etc/systemd/system/rival.service", text=RIVAL)
+    machine.run("systemctl", "enable", "--now", "rival.service")
+    assert "rival.service) has the port" in _causes(site, "port-held", code=1)["port-held"]
+    _examined(site, "--quick", "--fix", "--yes", "port-held")
+    assert machine.show("rival.service", "ActiveState") == "inactive"
+    machine.shell("rm /etc/systemd/system/rival.service; systemctl daemon-reload")
+    site.ready()
+    return None, "nothing where all is well; the group, the stopped units and the holder of the port named; both fixed"
+
+
+def examined_with_the_daemon_down(site: Site) -> Result:
+    """A key that is gone, a database that is damaged, a disk that is full: the cause, and nothing that follows."""
+    machine = site.machine
+    site.start(number=RINGS_FOR_EVER, workflow_id=6)
+    for world, cause in (
+        (f"mv {STATE}/key /srv/key", "master-key"),
+        (f"mv {STATE}/pinwheel.db* /srv/kept; head -c 8192 /dev/urandom >{STATE}/pinwheel.db", "database-whole"),
+    ):
+        machine.shell(f"mkdir -p /srv/kept; systemctl stop pinwheel.service; {world}")
+        machine.try_("systemctl", "start", "pinwheel.service")
+        _causes(site, cause)
+        machine.shell(
+            f"test ! -e /srv/key || mv /srv/key {STATE}/key; test ! -e /srv/kept/pinwheel.db ||"
+            f" {{ rm -f {STATE}/pinwheel.db*; mv /srv/kept/pinwheel.db* {STATE}; }}"
+        )
+        _comes_back(site)
+    with _small_disk(site):
+        machine.shell(f"dd if=/dev/zero of={STATE}/filler bs=64k 2>/dev/null || true")
+        found = _causes(site, "disk-room", code=1, ignored=OF_THE_HOST - {"disk-room"})
+        machine.shell(f"rm {STATE}/filler")
+    return None, found["disk-room"]
+
+
 # --- upgrade, reboot, clock, removal -----------------------------------------------------------------------
 
 
@@ -410,6 +483,8 @@ TRIALS = (
     Trial(state_read_only),
     Trial(reloaded),
     Trial(run_emptied),
+    Trial(examined),
+    Trial(examined_with_the_daemon_down),
     Trial(upgraded_under_load, short=True),
     Trial(clock_stepped),
     Trial(power_cut),

@@ -9,6 +9,7 @@ from daemon.operations.host.values import Holders, Process
 
 __all__ = ["Holders", "Process", "holders", "is_daemon", "processes", "unit_of"]
 
+MASTER, FIRST_PTS = os.makedev(5, 2), 136  # /dev/ptmx, and the first major number of /dev/pts
 UNITS = (".service", ".scope", ".socket")
 
 
@@ -18,7 +19,10 @@ def processes(root: Path = Path("/")) -> tuple[Process, ...]:
 
 
 def holders(device: int, root: Path = Path("/")) -> Holders:
-    """Of a character device by its number (st_rdev): the same whatever name it was opened by."""
+    """Of a character device by its number (st_rdev): the same whatever name it was opened by.
+
+    Whoever serves a pseudo-terminal is no holder of it.
+    """
     found, complete = [], True
     for folder in _folders(root):
         try:
@@ -28,7 +32,8 @@ def holders(device: int, root: Path = Path("/")) -> Holders:
             continue
         except OSError:  # it has ended
             continue
-        if any(_is(folder / "fd" / each, device) for each in descriptors):
+        opened = [_number(folder / "fd" / each) for each in descriptors]
+        if device in opened and not (MASTER in opened and _serves(folder, device)):
             found.append(_process(folder))
     return Holders(tuple(sorted(found, key=lambda each: each.pid)), complete)
 
@@ -38,11 +43,18 @@ def _folders(root: Path) -> Iterator[Path]:
         yield from (each for each in (root / "proc").iterdir() if each.name.isdecimal())
 
 
-def _is(descriptor: Path, device: int) -> bool:
+def _number(descriptor: Path) -> int:
+    """Of the device that it is, 0 for none."""
     try:
-        return os.stat(descriptor).st_rdev == device
+        return os.stat(descriptor).st_rdev
     except OSError:
-        return False
+        return 0
+
+
+def _serves(folder: Path, device: int) -> bool:
+    """Whether it has the other end of a pseudo-terminal, as a simulated or networked modem does (proc(5), fdinfo)."""
+    index = os.minor(device) + 256 * (os.major(device) - FIRST_PTS)
+    return any(f"tty-index:\t{index}\n" in _text(each) for each in (folder / "fdinfo").glob("*"))
 
 
 def _process(folder: Path) -> Process:

@@ -1,6 +1,7 @@
 """What the machine says of its ports and programs, on a built /proc and /sys with real pseudo-terminals."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,9 +40,11 @@ def test_the_program_that_holds_a_port_is_named_with_its_unit_whatever_name_it_o
 
 
 def test_who_holds_a_port_of_this_machine_is_found_too(pty: str) -> None:
-    """The real /proc: we hold the pty."""
-    held = programs.holders(os.stat(pty).st_rdev)
-    assert os.getpid() in [each.pid for each in held.found]
+    """The real /proc: a program holds the pty; we, who have both of its ends, serve it."""
+    with open(pty) as port, subprocess.Popen(["cat"], stdin=port) as program:
+        held = programs.holders(os.stat(pty).st_rdev)
+        program.terminate()
+    assert [each.pid for each in held.found] == [program.pid]
 
 
 def test_a_process_that_ends_or_hides_leaves_a_list_that_says_it_is_not_complete(machine: Machine) -> None:
