@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.client.connection import Client, HttpProblem, Unreachable
+from daemon.prompts.library import FRAME, NEEDED
+from drivers.codecs.wav import write_wav
 
 UNLIMITED = "[security]\nrequests_per_second = 0\n"
 START_S = 20.0
@@ -182,6 +184,16 @@ def modem_section(port: str, name: str = "sim1", more: str = "") -> str:
 
 def voice_section(server: str, more: str = "register = false\nrepeats = 0") -> str:
     return f'[voice]\ndriver = "pyvoip"\nserver = {json.dumps(server)}\nbind = "127.0.0.1:0"\n{more}\n'
+
+
+def short_prompts(directory: Path) -> str:
+    """A section that makes calls shorter by 7 s: clips of 20 ms in place of the shipped ones. The silences stay."""
+    clips = directory / "prompts" / "en-us"
+    clips.mkdir(parents=True)
+    for name in NEEDED:
+        with (clips / f"{name}.wav").open("wb") as file:
+            write_wav(file, b"\x00\x10" * FRAME)
+    return f"[prompts]\ndirectory = {json.dumps(str(clips.parent))}\n"
 
 
 def pin_in(text: str) -> str:

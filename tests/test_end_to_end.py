@@ -8,22 +8,23 @@ from daemon.prompts.library import PromptLibrary, shipped_prompts
 from drivers.simulated.listening import clips_in, spoken_pins
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import PhoneEvent, SimulatedPhone
-from tests.gateway import Gateway, modem_section, pin_in, until, voice_section
+from tests.gateway import Gateway, modem_section, pin_in, short_prompts, until, voice_section
 from tests.peers.baresip import Baresip
 from tests.peers.foreign import ForeignModem
 
 NUMBER = "447700900123"
-SPEED = 12
+SPEED, FAST = 12, 60
 
 
 def test_an_sms_then_a_call_carry_the_pin_and_the_code_is_judged(tmp_path: Path) -> None:
     with ForeignModem("HuaweiE1752") as modem, Baresip(tmp_path) as phone:
         devices = modem_section(modem.port) + voice_section(phone.address)
-        with Gateway(tmp_path, devices, speed=SPEED) as gateway:
+        with Gateway(tmp_path, devices) as gateway:
             request_id = gateway.verify(NUMBER, lg="en-us", workflow_id=5)
             number, text = until(lambda: modem.accepted, "the SMS")[0]
             assert number == NUMBER
             assert text == f"Acme code: {pin_in(text)}. Valid for 5 minutes."
+            gateway.client.verify("control", request_id=request_id, cmd="trigger_next_event")
             gateway.wait_for(request_id, "delivered", step=1)
             clips = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
             assert spoken_pins(clips_in(phone.recording(), clips)) == [pin_in(text)] * 2
@@ -31,12 +32,10 @@ def test_an_sms_then_a_call_carry_the_pin_and_the_code_is_judged(tmp_path: Path)
             assert gateway.client.verify("check", request_id=request_id, code=wrong)["status"] == "16"
             assert gateway.client.verify("check", request_id=request_id, code=pin_in(text))["status"] == "0"
             found = gateway.request(request_id)
-            history = {(line["kind"], line["step"]): seconds(line["at"]) for line in found["history"]}
             database = b"".join(path.read_bytes() for path in tmp_path.glob("pinwheel.db*"))
         log = gateway.log()
     assert found["status"] == "SUCCESS"
     assert [attempt["state"] for attempt in found["attempts"]] == ["sent", "delivered"]  # this modem reports nothing
-    assert abs(history["event", 1] - history["event", 0] - 125) < 1 * SPEED
     assert len(modem.accepted) == 1
     assert pin_in(text) not in log
     assert NUMBER not in log
@@ -58,20 +57,20 @@ SCHEDULES = {
 
 def test_the_workflows_keep_their_timelines_to_a_second_of_real_time(tmp_path: Path) -> None:
     with SimulatedModem(network_s=0.05, report_s=0.1) as modem, SimulatedPhone(ring_s=0.1) as phone:
-        devices = modem_section(modem.port) + voice_section(phone.address)
-        with Gateway(tmp_path, devices, speed=40) as gateway:
+        devices = modem_section(modem.port) + voice_section(phone.address) + short_prompts(tmp_path)
+        with Gateway(tmp_path, devices, speed=FAST) as gateway:
             ids = {workflow: gateway.verify(f"4477009002{workflow}0", workflow_id=workflow) for workflow in SCHEDULES}
             for workflow, expected in SCHEDULES.items():
                 gateway.wait_for(ids[workflow], "expired")
                 lines = gateway.request(ids[workflow])["history"]
                 start = seconds(lines[0]["at"])
                 told = [
-                    (line["detail"] or "expired", (seconds(line["at"]) - start) / 40)
+                    (line["detail"] or "expired", (seconds(line["at"]) - start) / FAST)
                     for line in lines
                     if line["kind"] in ("event", "expired")
                 ]
                 assert [what for what, _ in told] == [what for what, _ in expected]
-                late_s = [at - due / 40 for (_, at), (_, due) in zip(told, expected, strict=True)]
+                late_s = [at - due / FAST for (_, at), (_, due) in zip(told, expected, strict=True)]
                 assert max(map(abs, late_s)) < 1, f"workflow {workflow}: {late_s}"
 
 
@@ -122,7 +121,10 @@ def test_calls_that_are_due_at_once_begin_at_the_pace_that_the_trunk_allows(tmp_
 
 def test_a_call_in_which_the_callee_is_never_heard_says_one_way(tmp_path: Path) -> None:
     """There used to be calls to a dead port that were "delivered", and no more was said."""
-    with SimulatedPhone() as phone, Gateway(tmp_path, voice_section(phone.address)) as gateway:
+    with (
+        SimulatedPhone() as phone,
+        Gateway(tmp_path, voice_section(phone.address) + short_prompts(tmp_path)) as gateway,
+    ):
         mute = gateway.verify("447700900189", workflow_id=7)  # 89: no audio comes from it
         ordinary = gateway.verify("447700900123", workflow_id=7)
         details = []

@@ -25,7 +25,7 @@ from drivers.rtp.process import refused
 from drivers.rtp.supervision import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
 from drivers.simulated.phone import SimulatedPhone
 from tests.drivers.pyvoip.test_driver import BOUND_S, dial, pacer_pid, result, tone
-from tests.gateway import Gateway, until, voice_section
+from tests.gateway import Gateway, short_prompts, until, voice_section
 
 ROOT = Path(__file__).parents[3]
 
@@ -312,7 +312,7 @@ def test_a_request_waits_for_the_audio_process_and_the_operator_reads_why(
     shadow = Shadow(tmp_path, monkeypatch, "raise RuntimeError('no luck')")
     why = "voice failed: the audio process ended with exit status 1: RuntimeError: no luck"
     with SimulatedPhone() as phone:
-        gateway = Gateway(tmp_path, voice_section(phone.address))
+        gateway = Gateway(tmp_path, voice_section(phone.address) + short_prompts(tmp_path))
         gateway.start()
         try:
             until(lambda: gateway.client.get("/v1/voice")["state"] == "failed", "the voice driver says so")
