@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
+from tests import examples  # noqa: F401 - registers the profile
 from tests.peers.postgres import Cluster, cluster
+
+settings.load_profile("pinwheel")
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import hypothesis
-
 from tests.mutate.operators import Module, Mutant
 from tests.mutate.running import Fate, Outcome, Plan, run
 from tests.mutate.targets import TARGETS
@@ -58,15 +56,6 @@ def _warm() -> None:
     for name in WARM:
         with suppress(ImportError):
             importlib.import_module(name)
-    hypothesis.settings.register_profile(
-        "mutate",
-        database=None,
-        deadline=None,
-        derandomize=True,
-        phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
-        suppress_health_check=tuple(hypothesis.HealthCheck),
-    )
-    hypothesis.settings.load_profile("mutate")
 
 
 def _print_row(name: str, outcome: Outcome, equivalent: int, goal: float) -> bool:

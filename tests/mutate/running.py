@@ -21,6 +21,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import coverage
+import hypothesis
 import pytest
 
 from tests.mutate import forks
@@ -29,10 +30,11 @@ from tests.mutate.operators import Module, Mutant
 from tests.mutate.startup import sitecustomize
 from tests.mutate.targets import Target
 
-OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no")
+PROFILE = "mutate"  # of hypothesis: the same examples for every mutant
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", f"--hypothesis-profile={PROFILE}")
 IMPORT = "import"
 LONGEST_S = 1200.0  # for all tests of one module, without a mutant
-PATIENCE, LEAST_S, IMPORTS_S = 5.0, 2.0, 20.0  # so many times as long as without it, and at least
+PATIENCE, IMPORTS_S = 5.0, 20.0  # so many times as long as without it, and as long for imports
 
 
 class Fate(StrEnum):
@@ -45,11 +47,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """until: the end, monotonic; every: run all tests of a mutant, to see which of them never fail."""
+    """until: the end, monotonic; every: run all tests of a mutant, to see which of them never fail.
+
+    least_s: CPU time that a mutant gets at least, before it counts as one that never ends.
+    """
 
     workers: int
     until: float
     every: bool = False
+    least_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ def run(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan) -
     outcome = Outcome(dict.fromkeys((mutant.number for mutant in mutants), Fate.NOT_RUN))
     if time.monotonic() >= plan.until:
         return outcome
+    _register_profile()
     inside = [mutant for mutant in mutants if mutant.in_function]
     if target.tests:
         _in_place(target, module, inside, plan, outcome)
@@ -109,6 +116,17 @@ def run(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan) -
     left = [mutant for mutant in mutants if outcome.fates[mutant.number] is not Fate.KILLED]
     _anew(module, left, plan, outcome)
     return outcome
+
+
+def _register_profile() -> None:
+    hypothesis.settings.register_profile(
+        PROFILE,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+        suppress_health_check=tuple(hypothesis.HealthCheck),
+    )
 
 
 class _Recorder:
@@ -193,7 +211,7 @@ def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan
 
     def limit(mutant: Mutant) -> Limit:
         span_s = outcome.seconds(mutant) * PATIENCE
-        return Limit(span_s + LEAST_S, span_s + IMPORTS_S)
+        return Limit(span_s + plan.least_s, span_s + IMPORTS_S)
 
     reached = [mutant for mutant in mutants if outcome.tests_of(mutant) and not outcome.at_import(mutant)]
     tried = forks.each(reached, attempt, limit, plan.workers, plan.until)

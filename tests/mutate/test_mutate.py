@@ -137,7 +137,7 @@ PROJECT = {
         from tests.mutate.targets import Target
 
         module = Module("small")
-        target, plan = Target(1.0, ("tests/test_small.py",)), Plan(2, time.monotonic() + 60, every=True)
+        target, plan = Target(1.0, ("tests/test_small.py",)), Plan(2, time.monotonic() + 60, every=True, least_s=0.2)
         outcome = run(target, module, module.mutants, plan)
         for mutant in module.mutants:
             if outcome.fates[mutant.number] is not Fate.KILLED:

@@ -4,17 +4,21 @@
 """
 
 import argparse
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.examples import VARIABLE
 from tests.peers import postgres
 from tests.soak import calls, faults, gaps, kills, listening, locales, mobile, overload, registrar, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
+EXAMPLES = 40  # times those of `make test`
 CALLS, CALLS_A_SECOND = 500, 20.0
 HEARD, HEARD_ELSEWHERE, COMPARED, ON_A_MOBILE = 100, 20, 100, 40
 
@@ -175,6 +179,13 @@ def _gaps(directory: Path, _: float) -> bool:
     return gaps.campaign(directory, COMPARED)
 
 
+def _properties(_: Path, __: float) -> bool:
+    """What has to hold for any input, with many more examples than `make test` tries."""
+    print(f"every property, {EXAMPLES} times as many examples as in make test ...", flush=True)
+    command = [sys.executable, "-m", "pytest", "-m", "hypothesis", "-p", "no:cacheprovider", "tests"]
+    return subprocess.run(command, env={**os.environ, VARIABLE: str(EXAMPLES)}, check=False).returncode == 0
+
+
 CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "kills": _kills,
     "faults": _faults,
@@ -187,6 +198,7 @@ CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "listening": _listening,
     "mobile": _mobile,
     "gaps": _gaps,
+    "properties": _properties,
 }
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config import SECTIONS, inspect, parse
@@ -29,6 +29,7 @@ from daemon.operations.standby import FailedStarts
 from daemon.store.postgres.address import Address
 from drivers.pyvoip.options import Options
 from drivers.settings import Severity
+from tests.examples import examples
 from tests.gateway import until
 from tests.peers.tls import certificate
 
@@ -545,7 +546,7 @@ def toml_of(value: object) -> str:
     return json.dumps(value)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(
     st.dictionaries(st.sampled_from(CALLS), VALUES, max_size=4),
     st.sampled_from(KEYS),
@@ -563,7 +564,7 @@ def test_any_value_of_any_key_is_judged(place: Path, voice: dict[str, object], k
         assert "\n" not in str(finding)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_file_is_judged(place: Path, content: bytes) -> None:
     path = place / "any.toml"

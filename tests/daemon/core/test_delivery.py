@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.delivery import INTERRUPTED, MAX_TRIES, STATES, TRANSITIONS
@@ -34,6 +34,7 @@ from daemon.core.model import (
     Verdict,
 )
 from tests.daemon.core.story import request, started
+from tests.examples import examples
 
 A, V = AttemptState, Verdict
 NUMBER = "447700900123"
@@ -282,7 +283,7 @@ HAPPENS = ("begin", "begin", "answer", "answer", "late", "report", "timer", "giv
 STEPS = (Step(Channel.SMS, s(200)), Step(Channel.SMS, s(200)), Step(Channel.SMS, s(300)))
 
 
-@settings(max_examples=400, deadline=None)
+@examples(100)
 @given(st.data())
 def test_charges_less_refunds_are_what_may_have_gone_out(data: st.DataObject) -> None:
     """It used to be counted twice, in memory and in rows, with guesses that were taken back."""

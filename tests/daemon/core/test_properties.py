@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.batch import Changes, Needs
@@ -53,6 +53,7 @@ from daemon.store.sqlite.loading import load
 from daemon.store.sqlite.saving import save
 from daemon.store.sqlite.schema import migrate
 from tests.daemon.core.story import request
+from tests.examples import examples
 
 waits = st.none() | st.integers(60, 900)
 plans = st.builds(
@@ -179,7 +180,7 @@ def told(request: Request, story: list[Happening]) -> Trace:
 
 # --- what holds -----------------------------------------------------------------------------------------------
 
-everything = settings(max_examples=150, deadline=None)
+everything = examples(50)
 
 
 @everything

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from daemon.core.callers import Caller
@@ -45,6 +45,7 @@ from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.sqlite.database import SqliteDatabase
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, request
 from tests.daemon.store.dictionaries import Dictionaries
+from tests.examples import examples
 from tests.peers.postgres import Cluster
 
 ACME, BOLT = Caller("acme"), Caller("bolt")
@@ -146,7 +147,7 @@ def rows_of(database: Database) -> tuple[Any, ...]:
     return found, checks, history, sent, meta
 
 
-@settings(max_examples=300, deadline=None)
+@examples(80)
 @given(stories, sizes)
 def test_batches_of_any_sizes_end_as_one_at_a_time(story: list[tuple[int, Command]], cuts: list[int]) -> None:
     one, many = Dictionaries(), Dictionaries()
@@ -162,7 +163,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteDatabas
     opened.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, suppress_health_check=[HealthCheck.too_slow])
 @given(stories, sizes)
 def test_batches_on_sqlite_end_as_one_at_a_time_on_dictionaries(
     database: SqliteDatabase, story: list[tuple[int, Command]], cuts: list[int]
@@ -184,7 +185,7 @@ def remote(postgres: Cluster) -> Iterator[PostgresDatabase]:
     opened.close()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(10, suppress_health_check=[HealthCheck.too_slow])
 @given(stories, sizes)
 def test_batches_on_postgresql_end_as_one_at_a_time_on_dictionaries(
     postgres: Cluster, remote: PostgresDatabase, story: list[tuple[int, Command]], cuts: list[int]

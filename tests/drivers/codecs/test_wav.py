@@ -6,10 +6,11 @@ import wave
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from drivers.codecs.wav import read_wav, write_wav
+from tests.examples import examples
 
 SAMPLES = bytes(range(256)) * 10
 
@@ -54,7 +55,7 @@ def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> N
         read_wav(tmp_path / "none.wav")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spoilt=st.binary(max_size=60), at=st.integers(0, 60))
 def test_whatever_is_in_a_file_it_is_samples_or_refused(tmp_path: Path, spoilt: bytes, at: int) -> None:
     octets, path = written(SAMPLES), tmp_path / "any.wav"

@@ -5,7 +5,7 @@ import random
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.prompts.library import PromptLibrary, shipped_prompts
@@ -123,7 +123,6 @@ def test_a_far_end_that_suppresses_silence_is_a_person() -> None:
 
 
 @given(st.lists(st.tuples(st.binary(max_size=700), st.floats(0, 10)), max_size=30), st.sampled_from([0, 8]))
-@settings(max_examples=200, deadline=None)
 def test_nothing_that_is_heard_can_break_it(packets: list[tuple[bytes, float]], law: int) -> None:
     listener, now = Listener(0.0), 0.0
     for octets, pause_s in packets:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.rtp.packet import Packet, parsed
@@ -19,6 +19,7 @@ from drivers.rtp.source import (
     Signalled,
     Source,
 )
+from tests.examples import examples
 from tests.peers.talker import rtp
 
 SAID = ("192.0.2.10", 4000)
@@ -360,7 +361,7 @@ packets = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(80)
 @given(st.lists(packets, max_size=40))
 def test_whatever_comes_a_source_is_left_only_by_the_rules(
     story: list[tuple[Address, int, int, int, float, int]],

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import CallOutcome, CallPhase
@@ -21,6 +21,7 @@ from tests.drivers.pyvoip.test_driver import dial, driver, result, tone
 from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE, agent_of, far_end
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, placed, reply, sent
 from tests.drivers.sip.torture import TORTURE
+from tests.examples import examples
 from tests.peers.sipp import Sipp, script
 
 RING_S = 30.0
@@ -144,7 +145,7 @@ def may_be_sent_to(address: Address) -> bool:
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(SAID)), st.integers(0, 2**32)), max_size=8))
-@settings(max_examples=1500, deadline=None)
+@examples(250)
 def test_a_call_ends_once_and_is_forgotten_whatever_the_far_end_says(said: list[tuple[str, int]]) -> None:
     ours = agent()
     call, invite = placed(ours)

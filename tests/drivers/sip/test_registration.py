@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import DeviceState
@@ -372,7 +372,6 @@ answers = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(answers, max_size=12))
 def test_a_registration_always_comes_back_and_never_storms(said: list[tuple[int | None, str, str, str]]) -> None:
     """Whatever it is told, also by damaged headers, it is due again, and few requests go out at one moment."""
