@@ -148,7 +148,7 @@ def test_a_defect_in_mid_message_leaves_nobody_waiting(modem: SimulatedModem, mo
 
 @pytest.mark.parametrize("question", ["+CSQ", "+COPS?", "+CREG?", "+CNMI?", "+CPMS?", "+CPIN?", "+CFUN?"])
 def test_a_modem_that_is_slow_with_what_is_not_needed_is_not_restarted(modem: SimulatedModem, question: str) -> None:
-    with opened(modem.port, timing=replace(SOON, command=0.2)) as driver:
+    with opened(modem.port, timing=replace(SOON, command=0.2, health=0.1)) as driver:
         ready(driver)
         modem.ignore(question)
         before = modem.commands[question]
