@@ -44,6 +44,7 @@ class Pool:
             modem_section(m.port, f"sim{i}", m_) for i, (m, m_) in enumerate(zip(self.modems, more, strict=True), 1)
         ]
         self.gateway = self._stack.enter_context(Gateway(directory, "".join(sections) + SETTINGS))
+        self._test = 1
 
     def __enter__(self) -> "Pool":
         return self
@@ -51,9 +52,21 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def number(self, ending: str) -> str:
+        """Each test on a daemon that others use, too, has numbers of its own."""
+        return f"44770090{self._test:02}{ending}"
+
     def verify(self, *endings: str) -> list[str]:
         """Start a request for each ending of a number; their ids."""
-        return [self.gateway.verify(f"4477009001{ending}", workflow_id=6) for ending in endings]
+        return [self.gateway.verify(self.number(ending), workflow_id=6) for ending in endings]
+
+    def next_test(self) -> None:
+        """What the test before has left is forgotten."""
+        self._test += 1
+        self.gateway.ready()
+        for modem in self.modems:
+            for kept in (modem.accepted, modem.submits, modem.commands, modem.moments):
+                kept.clear()
 
     def sent(self, modem: int) -> list[str]:
         """The endings of the numbers that a modem has sent to."""
@@ -77,6 +90,19 @@ class Pool:
 def one(tmp_path: Path) -> Iterator[Pool]:
     with Pool(tmp_path, "") as pool:
         yield pool
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    with Pool(tmp_path_factory.mktemp("lasting"), "") as pool:
+        yield pool
+
+
+@pytest.fixture
+def shared(lasting: Pool) -> Pool:
+    """As `one`, and quicker: for tests that neither count what the SIM has sent nor leave the modem resting."""
+    lasting.next_test()
+    return lasting
 
 
 # --- the pool --------------------------------------------------------------------------------------------------
@@ -159,11 +185,11 @@ def test_a_message_waits_for_no_modem_that_is_away(tmp_path: Path) -> None:
         assert len(pool.sent(1)) == 2
 
 
-def test_one_bad_recipient_does_not_hold_up_the_others(one: Pool) -> None:
-    bad, good = one.verify("81", "00")
-    one.wait_sent(2)
-    assert one.sent(0) == ["00", "81"]
-    assert until(lambda: one.state(bad) == "delivered" and one.state(good) == "delivered", "both arrive")
+def test_one_bad_recipient_does_not_hold_up_the_others(shared: Pool) -> None:
+    bad, good = shared.verify("81", "00")
+    shared.wait_sent(2)
+    assert shared.sent(0) == ["00", "81"]
+    assert until(lambda: shared.state(bad) == "delivered" and shared.state(good) == "delivered", "both arrive")
 
 
 def test_the_same_refusal_of_several_recipients_lets_the_modem_rest_and_then_go_on(one: Pool) -> None:
@@ -200,11 +226,11 @@ def test_a_code_can_be_bound_to_a_web_site(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("pin_expiry", "octet"), [(60, 0), (300, 0), (600, 1), (3600, 11)])
-def test_the_network_keeps_a_message_as_long_as_its_pin_lives(one: Pool, pin_expiry: int, octet: int) -> None:
+def test_the_network_keeps_a_message_as_long_as_its_pin_lives(shared: Pool, pin_expiry: int, octet: int) -> None:
     """The moment that passes before a message goes out used to cost it a step of five minutes."""
-    one.gateway.verify(NUMBER, workflow_id=6, pin_expiry=pin_expiry, next_event_wait=60)
-    one.wait_sent(1)
-    assert one.modems[0].submits[0].validity == bytes([octet])
+    shared.gateway.verify(shared.number("00"), workflow_id=6, pin_expiry=pin_expiry, next_event_wait=60)
+    shared.wait_sent(1)
+    assert shared.modems[0].submits[0].validity == bytes([octet])
 
 
 def test_a_text_that_costs_more_than_one_message_is_warned_of_once(tmp_path: Path) -> None:
@@ -341,15 +367,15 @@ def test_a_paused_modem_sends_nothing_until_it_is_resumed(one: Pool) -> None:
     until(lambda: one.state(request) == "delivered", "it is sent")
 
 
-def test_a_drained_modem_lets_go_of_its_port(one: Pool) -> None:
-    assert one.pinwheel("drain", "sim1").output == "sim1 has closed its port\n"
-    with serial.Serial(one.modems[0].port, exclusive=True):
-        assert one.seen("sim1")["state"] == "drained"
+def test_a_drained_modem_lets_go_of_its_port(shared: Pool) -> None:
+    assert shared.pinwheel("drain", "sim1").output == "sim1 has closed its port\n"
+    with serial.Serial(shared.modems[0].port, exclusive=True):
+        assert shared.seen("sim1")["state"] == "drained"
     for command in (("at", "sim1", "AT"), ("test", "sim1", "--to", f"+{NUMBER}")):
-        assert "it is drained: pinwheel modems resume sim1" in one.pinwheel(*command).output
-    (request,) = one.verify("00")
-    one.pinwheel("resume", "sim1")
-    until(lambda: one.state(request) == "delivered", "it is sent")
+        assert "it is drained: pinwheel modems resume sim1" in shared.pinwheel(*command).output
+    (request,) = shared.verify("00")
+    shared.pinwheel("resume", "sim1")
+    until(lambda: shared.state(request) == "delivered", "it is sent")
 
 
 def test_a_modem_that_is_resumed_while_it_drains_is_used_again(tmp_path: Path) -> None:
@@ -365,12 +391,12 @@ def test_a_modem_that_is_resumed_while_it_drains_is_used_again(tmp_path: Path) -
         assert pool.sent(0) == ["00", "01"]
 
 
-def test_a_test_message_tells_what_came_of_it(one: Pool) -> None:
-    told = one.pinwheel("test", "sim1", "--to", f"+{NUMBER}")
+def test_a_test_message_tells_what_came_of_it(shared: Pool) -> None:
+    told = shared.pinwheel("test", "sim1", "--to", f"+{NUMBER}")
     assert "the network accepted it after" in told.output, told.output
     assert "delivered after" in told.output
-    assert one.modems[0].accepted == [(NUMBER, "Pinwheel: a test of the modem sim1.")]
-    unheard = one.pinwheel("test", "sim1", "--to", "+447700900186", "--wait", "0")
+    assert shared.modems[0].accepted == [(NUMBER, "Pinwheel: a test of the modem sim1.")]
+    unheard = shared.pinwheel("test", "sim1", "--to", "+447700900186", "--wait", "0")
     assert "no delivery report" in unheard.output
 
 
@@ -392,8 +418,8 @@ def test_all_modems_are_tested_at_once_and_a_table_tells_which_of_them_send(tmp_
 @pytest.mark.parametrize(
     ("ending", "told", "exit_code"), [("84", "delivered after", 0), ("85", "failed after", 1)], ids=["off", "never"]
 )
-def test_a_test_message_waits_for_the_last_report(one: Pool, ending: str, told: str, exit_code: int) -> None:
-    result = one.pinwheel("test", "sim1", "--to", f"+4477009001{ending}")
+def test_a_test_message_waits_for_the_last_report(shared: Pool, ending: str, told: str, exit_code: int) -> None:
+    result = shared.pinwheel("test", "sim1", "--to", f"+4477009001{ending}")
     assert (told in result.output, result.exit_code) == (True, exit_code), result.output
 
 
@@ -423,9 +449,9 @@ def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path, wait:
         assert pool.state(request) == "uncertain"
 
 
-def test_a_test_message_goes_to_a_short_code_too(one: Pool) -> None:
-    assert one.pinwheel("test", "sim1", "--to", "72200").exit_code == 0
-    assert [number for number, _ in one.modems[0].accepted] == ["72200"]
+def test_a_test_message_goes_to_a_short_code_too(shared: Pool) -> None:
+    assert shared.pinwheel("test", "sim1", "--to", "72200").exit_code == 0
+    assert [number for number, _ in shared.modems[0].accepted] == ["72200"]
 
 
 @pytest.mark.parametrize(
@@ -442,15 +468,15 @@ def test_a_test_message_goes_to_a_short_code_too(one: Pool) -> None:
         (("show", "sim9"), "there is no modem 'sim9'"),
     ],
 )
-def test_what_cannot_be_done_says_why(one: Pool, arguments: tuple[str, ...], complaint: str) -> None:
-    told = one.pinwheel(*arguments)
+def test_what_cannot_be_done_says_why(shared: Pool, arguments: tuple[str, ...], complaint: str) -> None:
+    told = shared.pinwheel(*arguments)
     assert (told.exit_code, complaint in told.output) == (1, True), told.output
 
 
-def test_the_last_error_is_in_the_table_with_what_to_do(one: Pool) -> None:
-    one.modems[0].refuse(330)
-    assert one.pinwheel("test", "sim1", "--to", f"+{NUMBER}").exit_code == 1
-    table = " ".join(one.pinwheel().output.split())
+def test_the_last_error_is_in_the_table_with_what_to_do(shared: Pool) -> None:
+    shared.modems[0].refuse(330)
+    assert shared.pinwheel("test", "sim1", "--to", f"+{NUMBER}").exit_code == 1
+    table = " ".join(shared.pinwheel().output.split())
     assert "CMS 330: SMSC address unknown; set the service centre" in table
     assert re.search(r"over: \d\d-\d\d \d\d:\d\dZ CMS 330", table)  # the modem itself is well
 
@@ -471,9 +497,9 @@ def test_what_a_modem_does_not_do_is_shown(tmp_path: Path) -> None:
         assert "accepts no form of AT+CNMI" in pool.pinwheel("show", "sim1").output
 
 
-def test_an_incoming_message_becomes_an_event_before_the_sim_forgets_it(one: Pool) -> None:
-    one.modems[0].receive("447700900999", "STOP")
-    until(lambda: one.modems[0].commands["+CMGD"], "it is deleted")
-    told = CliRunner().invoke(main, ["--socket", str(one.gateway.socket), "events", "--last", "10"]).output
+def test_an_incoming_message_becomes_an_event_before_the_sim_forgets_it(shared: Pool) -> None:
+    shared.modems[0].receive("447700900999", "STOP")
+    until(lambda: shared.modems[0].commands["+CMGD"], "it is deleted")
+    told = CliRunner().invoke(main, ["--socket", str(shared.gateway.socket), "events", "--last", "10"]).output
     assert "incoming SMS: sim1 from 447700900999: STOP" in told
-    assert "STOP" not in one.gateway.log()
+    assert "STOP" not in shared.gateway.log()
