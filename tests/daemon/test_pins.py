@@ -71,7 +71,7 @@ def test_a_code_is_sealed_under_a_key_of_its_own() -> None:
 
 
 def test_the_pins_of_a_request_are_all_different() -> None:
-    for i in range(300):
+    for i in range(60):
         pins = [PINS.pin(f"{i:032x}", generation, 4) for generation in range(1, 27)]
         assert len(set(pins)) == 26
 

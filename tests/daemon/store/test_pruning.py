@@ -183,14 +183,14 @@ def size(folder: Path) -> int:
 def test_under_steady_load_the_database_stays_as_large_as_it_is(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty days with 300 requests each, of which three days are kept."""
-    monkeypatch.setattr("daemon.operations.retention.PAUSE_S", 0.0)  # of 260 steps, with no traffic to give way to
+    """Twelve days with 100 requests each, of which three days are kept."""
+    monkeypatch.setattr("daemon.operations.retention.PAUSE_S", 0.0)  # of its steps, with no traffic to give way to
     ages = Retention(numbers=1, requests=3)
     sizes = []
 
-    for today in range(20):
-        times = [day(today + i / 300) for i in range(300)]
-        new = [verified(named(today * 1000 + i, at, to=f"4477{today * 300 + i:08}")) for i, at in enumerate(times)]
+    for today in range(12):
+        times = [day(today + i / 100) for i in range(100)]
+        new = [verified(named(today * 1000 + i, at, to=f"4477{today * 100 + i:08}")) for i, at in enumerate(times)]
         rows = write(store, *map(insert, new))
         notes = [Note(kind, 0, "sim1") for kind in ("started", "event", "delivered", "success")]
         more: tuple[Action, ...] = (*notes, RecordCheck(True, "192.0.2.7"))
@@ -200,5 +200,5 @@ def test_under_steady_load_the_database_stays_as_large_as_it_is(
         )
         turn(store, ages, day(today + 1))
         sizes.append(size(tmp_path))
-    assert count(store, "request") == 3 * 300
+    assert count(store, "request") == 3 * 100
     assert max(sizes[6:]) <= 1.05 * max(sizes[3:6]), sizes

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.prompts.library import PromptLibrary, shipped_prompts
-from drivers import Audio
+from drivers import RATE
 from drivers.codecs.g711 import alaw_decode, ulaw_decode
 from drivers.simulated.listening import clips_in, spoken_pins
 
@@ -26,9 +26,15 @@ def recording(path: Path, samples: "array[int]") -> Path:
     return path
 
 
-def call(pin: str, law: str = "ulaw") -> "array[int]":
-    audio: Audio = LIBRARY.speech("en-us", pin, "Nobody").audio
-    return array("h", ulaw_decode(audio.pcmu) if law == "ulaw" else alaw_decode(audio.pcma))
+def call(pin: str) -> "array[int]":
+    return array("h", ulaw_decode(LIBRARY.speech("en-us", pin, "Nobody").audio.pcmu))
+
+
+def said_once(pin: str, law: str) -> "array[int]":
+    """A call up to the end of the first time that the PIN is said."""
+    speech = LIBRARY.speech("en-us", pin, "Nobody")
+    whole = ulaw_decode(speech.audio.pcmu) if law == "ulaw" else alaw_decode(speech.audio.pcma)
+    return array("h", whole)[: round(speech.first_end_s * RATE)]
 
 
 def names(path: Path) -> list[str]:
@@ -37,12 +43,12 @@ def names(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("law", ["ulaw", "alaw"])
 def test_every_digit_is_recognised_through_either_law(tmp_path: Path, law: str) -> None:
-    found = names(recording(tmp_path / "call.wav", call("9876543210", law)))
-    assert found == ["welcome", *"9876543210", "again", *"9876543210", "bye"]
+    found = names(recording(tmp_path / "call.wav", said_once("9876543210", law)))
+    assert found == ["welcome", *"9876543210"]
 
 
-@pytest.mark.parametrize("name", ["welcome", "welcome-acme", "welcome-pinwheel", "question"])
-def test_clips_that_begin_alike_are_told_apart(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["welcome", "welcome-acme", "welcome-pinwheel", "question", "again", "bye"])
+def test_clips_are_told_apart_also_where_they_begin_alike(tmp_path: Path, name: str) -> None:
     """A-law's noise once made the welcome of a brand look likelier by its first words than the plain one."""
     samples = array("h", [0] * 1000) + array("h", alaw_decode(CLIPS[name].pcma))
     assert names(recording(tmp_path / "clip.wav", samples))[0] == name
