@@ -19,8 +19,7 @@ from daemon.prompts.library import FRAME, NEEDED
 from drivers.codecs.wav import write_wav
 
 UNLIMITED = "[security]\nrequests_per_second = 0\n"
-START_S = 20.0
-STOP_S = 20.0
+START_S = STOP_S = 60.0  # on a machine that is very busy
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
