@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.api.app import application
-from daemon.api.params import load_phonenumbers
 from daemon.api.server import (
     Listener,
     tcp_socket,
@@ -124,9 +123,15 @@ async def _settle() -> None:
     What the start has made lasts as long as the process: the garbage collector need not go through it time and again,
     which took an eighth of the CPU of a start of a verification, and held the event loop up.
     """
-    await asyncio.get_running_loop().run_in_executor(None, load_phonenumbers)
+    await asyncio.get_running_loop().run_in_executor(None, _load_late)
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
+
+
+def _load_late() -> None:
+    """Import what the first requests need, and the start does not."""
+    import daemon.api.premium
+    import daemon.operations.doctor.inside  # noqa: F401
 
 
 async def _reloads(reloader: Reloader, hangup: asyncio.Event) -> None:

@@ -16,7 +16,6 @@ from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
-from daemon.operations.doctor.inside import listed
 from daemon.operations.metrics import CONTENT_TYPE, Metrics
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health
@@ -45,6 +44,8 @@ async def healthz(call: Call) -> Response:
 
 async def doctor(call: Call) -> Response:
     """What the daemon judges of itself, a verdict for each check and device; for `pinwheel doctor`."""
+    from daemon.operations.doctor.inside import listed  # late, as in Health
+
     health: Health = call.http.app.state.health
     return JSONResponse({"checks": listed((await health.examined_around()).results)})
 

@@ -251,11 +251,6 @@ def start_parameters(given: Parameters, workflows: Iterable[int]) -> Start:
     )
 
 
-def load_phonenumbers() -> None:
-    """Load the library of phone numbers: some 20 ms that the start does not wait for, nor the first request."""
-    import daemon.api.premium  # noqa: F401
-
-
 PLUS = frozenset("+\uff0b")
 # What stands before the first digits, and the prefix of calls abroad.
 LEADING = re.compile(r"\A[^\w+]{0,15}(?:0[^\w+]{0,15}0)?")

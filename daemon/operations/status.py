@@ -3,17 +3,19 @@
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.clock import zoned_text
 from daemon.config import Config
 from daemon.core.model import Channel
 from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
-from daemon.operations.doctor.inside import Examination, examined, examined_around
 from daemon.operations.recent import Recent
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.version import VERSION
 from drivers import DeviceState
+
+if TYPE_CHECKING:
+    from daemon.operations.doctor.inside import Examination
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Health:
         engine = self.snapshots.engine
         requests = await self.snapshots.requests()
         now = self.snapshots.take()
-        found = await examined_around(now, self.config)
+        found = await self._examined_around(now)
         return {
             "version": VERSION,
             "pid": os.getpid(),
@@ -54,13 +56,22 @@ class Health:
             "canary": canary(now),
         }
 
-    def examined(self) -> Examination:
+    def examined(self) -> "Examination":
         """At once, from memory."""
-        return examined(self.snapshots.take())
+        from daemon.operations.doctor import (
+            inside,  # late: its checks are 20 ms of imports that a start need not wait for
+        )
 
-    async def examined_around(self) -> Examination:
+        return inside.examined(self.snapshots.take())
+
+    async def examined_around(self) -> "Examination":
         """With the files around."""
-        return await examined_around(self.snapshots.take(), self.config)
+        return await self._examined_around(self.snapshots.take())
+
+    async def _examined_around(self, now: Snapshot) -> "Examination":
+        from daemon.operations.doctor import inside  # late, as above
+
+        return await inside.examined_around(now, self.config)
 
 
 def queues(now: Snapshot) -> dict[str, dict[str, float]]:
