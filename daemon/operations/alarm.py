@@ -19,8 +19,6 @@ from daemon.core.milliseconds import seconds
 from daemon.ids import masked
 from daemon.lanes.snapshots import Duty
 from daemon.lanes.voice import TestEnd
-from daemon.operations.doctor.inside import examined
-from daemon.operations.doctor.verdicts import State
 from daemon.operations.snapshots import Snapshot, Snapshots
 from drivers import DeviceState, DriverError
 
@@ -126,6 +124,9 @@ def alarm_of(keys: Alert, snapshots: Snapshots) -> Alarm:
 
 def troubles(now: Snapshot) -> list[Trouble]:
     """The errors that the daemon itself knows of; no number stands in their texts."""
+    from daemon.operations.doctor.inside import examined  # late, as in Health
+    from daemon.operations.doctor.verdicts import State
+
     errors = [
         result
         for result in examined(now).results

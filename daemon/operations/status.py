@@ -58,9 +58,7 @@ class Health:
 
     def examined(self) -> "Examination":
         """At once, from memory."""
-        from daemon.operations.doctor import (
-            inside,  # late: its checks are 20 ms of imports that a start need not wait for
-        )
+        from daemon.operations.doctor import inside  # late: 20 ms of imports that a start need not wait for
 
         return inside.examined(self.snapshots.take())
 
