@@ -12,6 +12,7 @@ BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core chromium linphone-cli sip-tester kamailio kamailio-tls-modules openssl postgresql prometheus systemd
 RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools redis-server
 RIVALS := .venv-rivals
+CONTAINER_PACKAGES := podman runc
 BOOT_PACKAGES := debootstrap systemd-container
 PACKAGED := $(shell git ls-files .ci '*.md' config daemon debian drivers systemd pyproject.toml requirements.lock)
 EARS := .venv-listen
@@ -19,7 +20,7 @@ EARS_PACKAGES := espeak-ng libopencore-amrnb0 libgsm1 \
 	$(foreach language,en es fr it ru,asterisk-core-sounds-$(language) asterisk-core-sounds-$(language)-wav)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo deb deb-check bootable test test-installed lint soak ears rivals bench mutate packages clean
+.PHONY: help setup lock demo deb deb-check bootable test test-installed test-container lint soak ears rivals bench mutate packages clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -70,6 +71,11 @@ test-installed: $(STAMP)  ## install the package in Debian 12 and 13 that boot, 
 	@sh .ci/debian-packages $(BOOT_PACKAGES)
 	@$(MAKE) --no-print-directory dist/.bookworm dist/.trixie
 	$(VENV)/bin/python -m tests.installed
+
+test-container: $(STAMP)  ## build the container image from the package, and verify numbers in it (root, podman, 3 minutes)
+	@sh .ci/debian-packages $(BOOT_PACKAGES) $(CONTAINER_PACKAGES)
+	@$(MAKE) --no-print-directory dist/.bookworm
+	$(VENV)/bin/python -m tests.installed.container
 
 test: $(STAMP) packages lint bootable  ## lint, types and every test (under 12 minutes on 2 cores)
 	$(VENV)/bin/pytest -rs tests/test_installed.py  # alone: it measures times
