@@ -10,6 +10,7 @@ COMPILE := $(LOCK_VENV)/bin/uv pip compile --quiet --upgrade --universal --pytho
 	--no-emit-index-url --custom-compile-command 'make lock'
 BASE_PACKAGES := python3-venv
 PEER_PACKAGES := baresip-core chromium linphone-cli sip-tester kamailio kamailio-tls-modules openssl postgresql prometheus systemd
+SOAK_PACKAGES := strace
 RIVAL_PACKAGES := gammu-smsd libdbd-sqlite3 smstools redis-server
 RIVALS := .venv-rivals
 CONTAINER_PACKAGES := podman runc
@@ -81,7 +82,8 @@ test: $(STAMP) packages lint bootable  ## lint, types and every test (under 12 m
 	$(VENV)/bin/pytest -rs tests/test_installed.py  # alone: it measures times
 	$(VENV)/bin/pytest -n 2 --ignore tests/test_installed.py --dist loadfile --cov --cov-report=term --cov-fail-under=100
 
-soak: $(STAMP) packages ears  ## slow campaigns: kill -9, faults, overload, 500 calls, outages, speech (3 hours)
+soak: $(STAMP) packages ears  ## slow campaigns: kill -9, power loss, faults, overload, 500 calls, outages, speech (3 hours)
+	@sh .ci/debian-packages $(SOAK_PACKAGES)
 	$(VENV)/bin/python -m tests.soak
 
 ears: $(EARS)/.installed  ## install what make soak listens with: a speech recogniser, espeak-ng, recordings (1 GB)

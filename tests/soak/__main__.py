@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.examples import VARIABLE
 from tests.peers import postgres
-from tests.soak import calls, faults, gaps, kills, listening, locales, mobile, overload, registrar, storm, trunk
+from tests.soak import calls, faults, gaps, kills, listening, locales, mobile, overload, power, registrar, storm, trunk
 
 KILLS = 30
 MINUTES = 30.0
@@ -48,6 +48,23 @@ def _killed(directory: Path, database: str, store: str) -> bool:
         }
     )
     return result.clean
+
+
+def _power(directory: Path, _: float) -> bool:
+    """The power fails at each sync of the SQLite file and its log: all that was answered is there."""
+    print("power loss: every write recorded, cut at each sync, opened again (also with torn sectors) ...", flush=True)
+    found = power.campaign(directory)
+    _print(
+        {
+            "answers": found.told,
+            "writes": found.writes,
+            "cuts": found.cuts,
+            "of them in a checkpoint": found.checkpoints,
+            "answers lost": len(found.lost),
+            "databases damaged": len(found.damaged),
+        }
+    )
+    return found.clean
 
 
 def _faults(directory: Path, _: float) -> bool:
@@ -188,6 +205,7 @@ def _properties(_: Path, __: float) -> bool:
 
 CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "kills": _kills,
+    "power": _power,
     "faults": _faults,
     "overload": _overload,
     "storm": _storm,
