@@ -1,188 +1,225 @@
-"""Messages that ended in `Uncertain`, and the answers that come for them late. Pure: times are monotonic seconds.
+"""What a modem owes: messages without an answer, in the order of sending, and the answers that come for them. Pure.
 
-At most one message is unanswered; two while one answer could belong to either. Each late answer becomes one
-`LateAnswer`; a message of which only some parts were sent stays uncertain, whatever follows.
+An answer settles its message once it can be no other's (`drivers.serial.whose_answer`); until then no further message
+is sent. Each answer that comes late becomes one `LateAnswer`; a message of which only some parts were sent stays
+uncertain, whatever follows. Times are monotonic seconds.
 """
 
-import contextlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
-from drivers import REFERENCES, DriverError, LateAnswer, Receipt, Sms, StatusReport
-from drivers.serial import at
-from drivers.serial.orders import Due, ExpectResult
+from drivers import LateAnswer, Receipt, Sms, StatusReport
 from drivers.serial.reports import Message
-from drivers.serial.whose_answer import Ambiguity, Answer, References
+from drivers.serial.whose_answer import (
+    UNCOUNTED,
+    Answer,
+    Arrived,
+    Owners,
+    References,
+    Unanswered,
+    counted_from,
+    possible,
+    the_owner,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """A message whose answer, to its newest part, may still come, until then.
-
-    expected: the part's reference, if it gets one, and the modem counts. passed: the modem has answered a command that
-    was given later.
-    """
-
-    sms: Sms
-    message: Message
-    until: float
-    expected: int | None
-    passed: bool = False
+MOST = 3  # messages without an answer before which no other is sent
+MOST_UNCOUNTED = 2  # of a modem whose references tell nothing
+OVERTAKEN = 4  # messages at the most whose references are remembered
 
 
 class LateAnswers:
-    """One modem's. The methods that take an answer return the late answers that it settles."""
+    """One modem's. The methods that take an answer or a report return the late answers that are known by it."""
 
     def __init__(self) -> None:
-        self._older: Unanswered | None = None
-        self._newer: Unanswered | None = None  # while it is ambiguous
-        self._passed_over: Unanswered | None = None  # by a newer one's reference: it has another, which may still come
+        self._owed: list[Unanswered] = []
+        self._arrived: list[Arrived] = []  # since one came that may belong to several messages
+        self._reported: dict[int, str] = {}  # by reference, the recipient in full, while an answer is owed
         self._references = References()
-        self._ambiguity: Ambiguity | None = None
-        self._owed_ok = False  # the last line on the wire was the reference of the one that was passed over
+        self._on_wire: Unanswered | None = None
+        self._lost_track = False  # of what is owed
+        self._place = 0
+        self.own: Answer | None = None  # of the message on the wire, once it is known
 
     def forget(self) -> None:
         """The modem has restarted: what it has not answered yet it will not answer any more."""
-        self._older = self._newer = self._passed_over = self._ambiguity = None
-        self._owed_ok = False
+        self._give_up()
         self._references = References()
 
+    def _give_up(self) -> None:
+        self._owed.clear()
+        self._arrived.clear()
+        self._reported.clear()
+        self._lost_track = False
+
     def passed(self) -> None:
-        """The modem has answered a command that was given later than the unanswered message."""
-        if self._older is not None:
-            self._older = replace(self._older, passed=True)
+        """The modem has answered a command that was given later than what it owes."""
+        for message in self._owed:
+            message.passed = True
 
     def in_order(self) -> None:
         """The modem answers in order: what it has passed it will not answer any more."""
-        if self._older is not None and self._older.passed:
-            self._older = None
+        if not self.undecided:
+            self._owed = [message for message in self._owed if not message.passed]
 
-    def expected(self, now: float) -> bool:
-        """Whether an answer may still come."""
-        if self._older is not None and now >= self._older.until:
-            self._older = None
-        return self._older is not None
+    # --- how it stands ---
 
-    @property
-    def ambiguous(self) -> bool:
-        """Whether the last answer may belong to either of two messages."""
-        return self._ambiguity is not None
+    def expected(self, now: float) -> int:
+        """How many messages may still be answered."""
+        self._expire(now)
+        return sum(not message.overtaken for message in self._owed)
+
+    def holds(self, now: float) -> bool:
+        """Whether the next message has to wait, since its answer could not be told from those of others."""
+        expected = self.expected(now)
+        if self.undecided or expected < MOST_UNCOUNTED:
+            return self.undecided
+        return expected >= MOST or self._references.of(self._place + 1) is None
 
     @property
     def undecided(self) -> bool:
-        """Whether it does, and it is worth waiting for what decides."""
-        return self._ambiguity is not None and self._ambiguity.open
+        """Whether an answer has come that may belong to several messages."""
+        return self._lost_track or bool(self._arrived)
 
     @property
     def until(self) -> float:
         """When the last answer may come."""
-        newest = self._newer or self._older
-        return newest.until if newest is not None else float("-inf")
+        return max((message.until for message in self._owed), default=float("-inf"))
+
+    def _expire(self, now: float) -> None:
+        """No answer of these comes any more. One that has come, and is undecided, has come in time for all of them."""
+        if not self.undecided:
+            self._owed = [message for message in self._owed if now < message.until]
+        elif now >= self.until:
+            self._give_up()
+        if not self._owed:
+            self._reported.clear()
 
     # --- the message on the wire ---
 
-    def answered(self, answer: Answer) -> None:
-        """The message on the wire has been answered, with or without a reference."""
-        if isinstance(answer, int):
-            self._references.seen(answer)
-        else:
-            self._references.lose_count()
+    def submitted(self, sms: Sms, message: Message, until: float) -> None:
+        """A part of a message is on the wire; its answer may come until then."""
+        self._place += 1
+        self._on_wire = Unanswered(self._place, sms, message, until, self._references.of(self._place))
+        self.own = None
 
-    def unanswered(self, sms: Sms, message: Message, until: float) -> None:
-        """The message on the wire has not been answered in time."""
-        missing = Unanswered(sms, message, until, self._references.following)
-        self._references.lose_count()
-        if self._ambiguity is None:
-            self._older = missing
-        else:
-            self._newer = missing
+    def answered(self, answer: Answer, now: float) -> list[LateAnswer]:
+        """The command of the message on the wire has ended with this answer, which may be an older message's."""
+        self._expire(now)
+        self._owe()
+        return self._arrive(answer)
 
-    def dispute(self, sms: Sms, first: Answer) -> None:
-        """The first answer since this message was sent may be the older message's. It has come in time for both."""
-        assert self._older is not None
-        self._older = replace(self._older, until=float("inf"))
-        self._ambiguity = Ambiguity(self._older.sms.number, sms.number, first, self._older.expected)
+    def unanswered(self) -> None:
+        """The message on the wire is given up: its answer is late from now on."""
+        self._owe()
+        self._on_wire = None
 
-    def decide(self) -> tuple[Answer | None, list[LateAnswer]]:
-        """The answer of the message on the wire, as far as it is known by now; the ambiguity stays if nothing is."""
-        assert self._ambiguity is not None
-        older, own = self._ambiguity.answers()
-        if older is None and own is None:
-            return None, []
-        self._ambiguity = None
-        if older is None and isinstance(own, int) and self._older is not None:
-            self._passed_over = replace(self._older, expected=(own - 1) % REFERENCES)  # it was sent right before
-        return own, self.late(older)
-
-    def give_up(self) -> list[LateAnswer]:
-        """No more can be learned: both messages get what is known."""
-        assert self._ambiguity is not None
-        answers, newer = self._ambiguity.answers(), self._newer
-        self._ambiguity = self._newer = None
-        settled = self.late(answers[0])
-        self._older = newer
-        return settled + self.late(answers[1])
+    def _owe(self) -> None:
+        if self._on_wire is not None and self._on_wire not in self._owed:
+            self._owed.append(self._on_wire)
 
     # --- what comes late ---
 
-    def reported(self, report: StatusReport) -> None:
-        """A delivery report has come; its recipient is in full."""
-        if self._ambiguity is not None:
-            self._ambiguity.reported(report)
-
-    def held_back(self, event: at.Event | Due) -> list[LateAnswer | ExpectResult] | None:
-        """The answer of the message that was passed over, and the OK behind it, while another is on the wire.
-
-        None for all else that comes then.
-        """
-        if self._passed_over is None and not self._owed_ok:
-            return None
-        match event:
-            case at.Answer():
-                self._owed_ok = False
-                with contextlib.suppress(at.Malformed):
-                    reference = at.message_reference(event.text)
-                    self._owed_ok = self.is_held_back(reference)
-                    return [*self.late(reference)] if self._owed_ok else None
-            case at.Final():
-                owed_ok, self._owed_ok = self._owed_ok, False
-                return [ExpectResult()] if owed_ok and event.ok else None
-        return None
-
-    def is_held_back(self, reference: int) -> bool:
-        """Whether it is that of the message which was passed over; then it is no other message's."""
-        following = self._references.following if self._older is None else self._older.expected
-        if self._passed_over is None or following is None:
+    def is_anothers(self, reference: int) -> bool:
+        """Whether it can only be another's than that of the message on the wire."""
+        if self._on_wire is None:
             return False
-        return reference == self._passed_over.expected != following
+        arrived = Arrived(reference, reported=self._recipient(reference))
+        owners = arrived.owners([*self._owed, self._on_wire])
+        return bool(owners) and self._on_wire not in owners
 
-    def late(self, answer: Answer | None) -> list[LateAnswer]:
-        """A result that belongs to no command under way. None: it ends the wait, but says nothing."""
-        if isinstance(answer, int) and self.is_held_back(answer):
-            return self._late_of_passed_over(answer)
-        if self._ambiguity is not None:
-            self._ambiguity.second = answer
-            return []
-        if not isinstance(answer, int):
-            return self._settle(answer)
-        if self._older is None:
-            return []
-        message = self._older.message  # the part that nobody answered was sent; the message too, if it was the last
-        self._references.seen(answer)
-        message.references.append(answer)
-        return self._settle(Receipt(tuple(message.references)) if len(message.references) == message.parts else None)
+    def late(self, answer: Answer | None, now: float) -> list[LateAnswer]:
+        """A result that belongs to no command under way. None: it ends a wait, but says nothing."""
+        expected = self.expected(now)
+        if any(message.may_get(answer) for message in self._owed):
+            return self._arrive(answer)
+        if expected:  # it does not count, or it has said an answer twice: now the order tells nothing, either
+            self._lose_count()
+            self._lost_track = True
+        return []
 
-    def _late_of_passed_over(self, reference: int) -> list[LateAnswer]:
-        """The count has gone on: nothing else changes."""
-        passed_over, self._passed_over = self._passed_over, None
-        assert passed_over is not None
-        references = passed_over.message.references
-        references.append(reference)
-        whole = len(references) == passed_over.message.parts
-        return [LateAnswer(passed_over.sms, Receipt(tuple(references)))] if whole else []
+    def reported(self, report: StatusReport) -> list[LateAnswer]:
+        """A delivery report has come, of a message without an answer; its recipient is in full."""
+        if self._references.counted:  # some modems give the same to all
+            self._reported[report.reference] = report.number
+        for each in self._arrived:
+            each.reported = each.reported or self._recipient(each.answer)
+        return self._judge() if self._arrived else []
 
-    def _settle(self, answer: Receipt | DriverError | None) -> list[LateAnswer]:
-        settled, self._older = self._older, None
-        if settled is None or answer is None:
+    def _arrive(self, answer: Answer | None) -> list[LateAnswer]:
+        self._arrived.append(Arrived(answer, reported=self._recipient(answer)))
+        return self._judge()
+
+    def _recipient(self, answer: Answer | None) -> str:
+        """Of the message with this reference, as far as a report has said it."""
+        return self._reported.get(answer, "") if isinstance(answer, int) else ""
+
+    # --- whose it is ---
+
+    def _judge(self) -> list[LateAnswer]:
+        """Settle what is known of the answers that have arrived."""
+        if self._lost_track:
             return []
-        in_part = bool(settled.message.references) and not isinstance(answer, Receipt)
-        return [] if in_part else [LateAnswer(settled.sms, answer)]
+        ways = self._ways()
+        if not ways:  # the modem does not count as it seemed
+            self._lose_count()
+            ways = self._ways()
+        for at, each in enumerate(self._arrived):
+            owner = the_owner(at, each, ways)
+            if owner is not None and each.owner is None:
+                each.owner = owner
+                return self._settle(owner, each.answer) + self._judge()  # it narrows the others down
+        self._arrived = [each for at, each in enumerate(self._arrived) if _is_worth_waiting(at, each, ways)]
+        if all(each.owner is not None for each in self._arrived):
+            self._close()
+        return []
+
+    def _ways(self) -> list[Owners]:
+        return possible(self._arrived, self._owed, counted=self._references.counted)
+
+    def _lose_count(self) -> None:
+        """References tell nothing any more."""
+        self._references.counted = False
+        self._reported.clear()
+        for each in self._arrived:
+            each.reported = ""
+        self._owed = [message for message in self._owed if not message.overtaken]
+        for message in self._owed:
+            message.among = None
+
+    def _settle(self, owner: Unanswered, answer: Answer | None) -> list[LateAnswer]:
+        if isinstance(answer, int):
+            self._references.seen(owner.place, answer)
+            if self._references.counted:
+                _narrow(self._owed, owner.place, answer)
+        if owner is self._on_wire:
+            self.own = answer
+            return []
+        references = owner.message.references
+        if isinstance(answer, int):
+            references.append(answer)  # of the newest part: the message was sent, if it is the last
+            whole = len(references) == owner.message.parts
+            return [LateAnswer(owner.sms, Receipt(tuple(references)))] if whole else []
+        return [LateAnswer(owner.sms, answer)] if answer is not None and not references else []
+
+    def _close(self) -> None:
+        """Every answer has its owner; what is older than one of them was overtaken."""
+        owners = [each.owner for each in self._arrived]
+        newest = max((owner.place for owner in owners if owner is not None), default=0)
+        for message in self._owed:
+            message.overtaken |= message.place < newest
+        owed = [message for message in self._owed if message not in owners]
+        overtaken = [message for message in owed if message.overtaken and message.among]
+        self._owed = overtaken[-OVERTAKEN:] + [message for message in owed if not message.overtaken]
+        self._arrived.clear()
+
+
+def _narrow(owed: Sequence[Unanswered], place: int, reference: int) -> None:
+    """What the reference of one message says of those of the others, if the modem counts."""
+    for message in owed:
+        if 0 < abs(message.place - place) <= UNCOUNTED:
+            by_it = counted_from(place, reference, message.place)
+            message.among = by_it if message.among is None else message.among & by_it
+
+
+def _is_worth_waiting(at: int, arrived: Arrived, ways: Sequence[Owners]) -> bool:
+    """Whether the answer at this place has its owner, or an owner that is still waited for."""
+    return arrived.owner is not None or any(not owners[at].overtaken for owners in ways)

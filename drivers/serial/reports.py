@@ -61,6 +61,12 @@ class Reports:
         """Nothing of it was sent: no report means it."""
         self._messages.remove(message)
 
+    def knows(self, report: StatusReport) -> bool:
+        """Whether a report in full means a part whose reference is known."""
+        return any(
+            message.number == report.number and report.reference in message.references for message in self._messages
+        )
+
     def in_full(self, report: StatusReport) -> StatusReport:
         """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916..."""
         number = report.number

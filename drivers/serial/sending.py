@@ -21,6 +21,8 @@ from drivers.serial.timing import Timing
 from drivers.serial.trouble import Trouble
 from drivers.serial.whose_answer import Answer
 
+HELD = "listening for the answers to older messages; they may have been sent"
+
 
 class Phase(Enum):
     """What the exchange waits for."""
@@ -39,17 +41,18 @@ class Phase(Enum):
 
 @dataclass(slots=True)
 class Outgoing:
-    """The message under way. older: an older one's result may still come before the prompt.
+    """The message under way. older: how many older messages' results may still come before the prompt.
 
-    failure: what it ends in once the modem is in step again.
+    failure: what it ends in once the modem is in step again; older_ok: the last line was an older message's reference,
+    behind which its OK comes.
     """
 
     sms: Sms
     message: Message
     parts: list[pdu.SubmitPdu]
     settings: Settings
-    older: bool = False
-    submitted_at: float = 0.0
+    older: int = 0
+    older_ok: bool = False
     failure: DriverError | None = field(default=None, repr=False)
 
     @property
@@ -72,6 +75,7 @@ class Exchange:
         self._phase = Phase.IDLE
         self._due = float("inf")
         self._outgoing: Outgoing | None = None
+        self._fails_at = float("inf")  # unless the next message could go before
 
     # --- how it stands ---
 
@@ -103,8 +107,6 @@ class Exchange:
             case orders.SessionBegan():
                 self.trouble.works()
                 self._answer.new_session()
-                if self._late.ambiguous:  # that does not outlive a session, as one unanswered message may
-                    self._late.forget()
             case orders.SessionEnded():
                 return self._session_ended(event.why, now)
             case orders.ModemRestarted():
@@ -131,7 +133,7 @@ class Exchange:
             case Phase.ON_WIRE, at.Answer() | at.Final() | at.Aside() | Due():
                 return self._on_wire(event, now)
             case Phase.AMBIGUOUS, Due():
-                return self._decide(now)
+                return self._result(None, now)
             case Phase.LISTENING, Due():
                 return self._listen(now)
             case Phase.PROBING, orders.Probed():
@@ -150,16 +152,21 @@ class Exchange:
             return []
         if phase not in (Phase.ON_WIRE, Phase.AMBIGUOUS):
             return self._fail(Unavailable(why))
-        if phase is Phase.AMBIGUOUS or self._answer.reference is None:
-            return self._fail(Uncertain(why))
-        self._late.answered(self._answer.reference)
-        outgoing.message.references.append(self._answer.reference)
+        settled: list[Output] = []
+        if phase is Phase.ON_WIRE and self._answer.reference is not None:
+            settled += self._late.answered(self._answer.reference, now)
+        if not isinstance(self._late.own, int):
+            self._late.unanswered()
+            return [*settled, *self._fail(Uncertain(why))]
+        outgoing.message.references.append(self._late.own)
         complete = len(outgoing.message.references) == outgoing.message.parts
-        return self._sent(outgoing, now) if complete else self._fail(Unavailable(why))
+        return [*settled, *(self._sent(outgoing, now) if complete else self._fail(Unavailable(why)))]
 
     # --- up to the prompt ---
 
     def _given(self, given: Given, now: float) -> list[Output]:
+        if self._late.holds(now):
+            return [Ended(Unavailable(HELD), listening=True), *self._listen(now)]
         self._concatenation = (self._concatenation + 1) & 0xFF
         try:
             parts = pdu.encode_submit(given.sms, self._concatenation)
@@ -183,17 +190,16 @@ class Exchange:
                 self._phase = Phase.WRITING
                 return [orders.Body(outgoing.part.hex)]
             case at.Answer():  # before the prompt it is an older message's
-                with contextlib.suppress(at.Malformed):
-                    return [*self._late.late(at.message_reference(event.text))]
-                return []
+                reference = _reference(event)
+                return [] if reference is None else [*self._late.late(reference, now)]
             case at.Final() if outgoing.older and (event.ok or _of_network(event)):
-                outgoing.older = False
-                settled = [] if event.ok else self._late.late(self.trouble.refusal(event))
+                outgoing.older -= 1
+                settled = [] if event.ok else self._late.late(self.trouble.refusal(event), now)
                 return [*settled, orders.ExpectPrompt()]
             case at.Final():
-                return self._not_offered(outgoing, self.trouble.not_offered(event, busy=self._late.expected(now)))
+                return self._not_offered(outgoing, self.trouble.not_offered(event, busy=self._late.expected(now) > 0))
             case Due():
-                return self._not_offered(outgoing, self.trouble.no_prompt(busy=self._late.expected(now)), late=True)
+                return self._not_offered(outgoing, self.trouble.no_prompt(busy=self._late.expected(now) > 0), late=True)
             case _:
                 assert_never(event)
 
@@ -204,49 +210,42 @@ class Exchange:
     # --- from Ctrl-Z to the answer ---
 
     def _submit(self, now: float) -> list[Output]:
-        assert self._outgoing is not None
-        self._outgoing.submitted_at = now
+        outgoing = self._outgoing
+        assert outgoing is not None
+        outgoing.older_ok = False
+        self._late.submitted(outgoing.sms, outgoing.message, now + self._timing.listen)
         self._phase = Phase.ON_WIRE
-        self._answer.begin(self._outgoing.settings, now)
+        self._answer.begin(outgoing.settings, now)
         return [orders.Submit()]
 
     def _on_wire(self, event: at.Event | Due, now: float) -> list[Output]:
-        held_back = self._late.held_back(event)
-        if held_back is not None:
-            return [*held_back]
-        found: list[Output] = []
+        assert self._outgoing is not None
+        found = _older_result(self._outgoing, self._late, event, now)
+        if found is not None:
+            return found
+        found = []
         for each in self._answer.handle(event, now):
             found += self._result(each.answer, now) if isinstance(each, Result) else [each]
         return found
 
     def _result(self, answer: Answer | None, now: float) -> list[Output]:
         """What the network, or the modem, says of the part on the wire."""
-        assert self._outgoing is not None
+        if answer is None and self._late.undecided:
+            return self._unanswered("an answer came that may be an older message's", now)
         if answer is None:
             self.trouble.unanswered()
             return self._unanswered(self._answer.missing, now)
         if self._answer.attention.in_order:
             self._late.in_order()
-        if not self._late.expected(now):
-            return self._own_result(answer, now)
-        self._late.dispute(self._outgoing.sms, answer)
-        self._phase, self._due = Phase.AMBIGUOUS, now + self._timing.answer
-        return [] if self._late.undecided else self._decide(now)
-
-    def _decide(self, now: float) -> list[Output]:
-        """The wait for what decides is over."""
-        own, settled = self._late.decide()
-        if own is not None:
-            return [*settled, *self._own_result(own, now)]
-        if not self._late.ambiguous:
-            self.trouble.unanswered()
-            return [*settled, *self._unanswered(self._answer.missing, now)]
-        return self._unanswered("an answer came that may be an older message's", now)
+        settled = self._late.answered(answer, now)
+        if self._late.own is None:
+            self._phase, self._due = Phase.AMBIGUOUS, now + self._timing.answer
+            return [*settled]
+        return [*settled, *self._own_result(self._late.own, now)]
 
     def _own_result(self, answer: Answer, now: float) -> list[Output]:
         outgoing = self._outgoing
         assert outgoing is not None
-        self._late.answered(answer)
         if isinstance(answer, DriverError):
             return self._fail(answer)
         outgoing.message.references.append(answer)
@@ -254,9 +253,8 @@ class Exchange:
         return self._offer(outgoing, now) if more else self._sent(outgoing, now)
 
     def _unanswered(self, why: str, now: float) -> list[Output]:
-        outgoing = self._outgoing
-        assert outgoing is not None
-        self._late.unanswered(outgoing.sms, outgoing.message, outgoing.submitted_at + self._timing.listen)
+        self._late.unanswered()
+        self._fails_at = now + self._timing.answer
         return [*self._fail(Uncertain(why), listening=True), *self._listen(now)]
 
     # --- the message's end ---
@@ -285,23 +283,23 @@ class Exchange:
     # --- after a message that was not answered ---
 
     def _listen(self, now: float) -> list[Output]:
-        """Until no answer can come any more, or the modem answers a probe: then the next message can go.
-
-        What is undecided is waited for as long as it may be decided; the modem may fall silent meanwhile, too.
+        """Until no answer can come any more, or the modem answers a probe: then the next message can go, unless
+        its answer could not be told from those that are owed. The modem may fall silent meanwhile, too.
         """
-        waits = self._late.undecided and now < self._late.until
-        settled = self._late.give_up() if self._late.ambiguous and not waits else []
         self._phase = Phase.PROBING if self._late.expected(now) else Phase.FREE
-        return [*settled, orders.Probe() if self._phase is Phase.PROBING else Synchronise()]
+        return [orders.Probe() if self._phase is Phase.PROBING else Synchronise()]
 
     def _probed(self, in_step: bool, now: float) -> list[Output]:
         attention = self._answer.attention
-        if self._late.ambiguous and not self._late.undecided:  # decided by what came during the probe
-            return self._listen(now)
-        if in_step and not self._late.ambiguous:
+        if in_step:
             self._late.passed()
-            self._phase = Phase.IDLE
-            return []
+            if attention.in_order and self._late.holds(now):
+                self._late.in_order()
+            if self._is_free(now):
+                self._phase = Phase.IDLE
+                return []
+        if not self._late.expected(now):  # it was answered during the probe
+            return self._listen(now)
         self._phase = Phase.LISTENING
         if in_step:
             attention.alive(now)
@@ -311,6 +309,17 @@ class Exchange:
         self._due = now + self._timing.busy
         return [orders.Mute()] if attention.mute(now) else []
 
+    def _is_free(self, now: float) -> bool:
+        """Of a modem that answers: whether the next message can go, or the modem is to be restarted.
+
+        Held for as long as another message would have waited, it has failed once more.
+        """
+        held = self._late.holds(now)
+        if held and not self._late.undecided and now >= self._fails_at:
+            self._fails_at = float("inf")
+            self.trouble.unanswered()
+        return not held or self.trouble.stuck
+
     # --- what the modem says by itself ---
 
     def _notice(self, notice: at.Notice, now: float) -> list[Output]:
@@ -318,27 +327,46 @@ class Exchange:
         if notice.name == at.MESSAGE_REFERENCE:
             reference = at.message_reference(notice.text)
             self.trouble.works()
-            mine = not self._late.is_held_back(reference) and self._answer.unasked(reference, now)
-            settled = [] if mine else self._late.late(reference)
+            mine = not self._late.is_anothers(reference) and self._answer.unasked(reference, now)
+            settled = [] if mine else self._late.late(reference, now)
         else:
             final = at.parse_final(notice.text)
-            settled = self._late.late(self.trouble.refusal(final) if final is not None else None)
+            settled = self._late.late(self.trouble.refusal(final) if final is not None else None, now)
         return [*settled, *self._news_of_older(now)]
 
     def _reported(self, report: StatusReport, now: float) -> list[Output]:
         """What it says of its whole message, with the recipient in full."""
         self._absence.reported()
         report = self._reports.in_full(report)
-        self._late.reported(report)
+        settled = [] if self._reports.knows(report) else self._late.reported(report)
         whole = self._reports.whole(report)
-        return [*([] if whole is None else [whole]), *self._news_of_older(now)]
+        return [*settled, *([] if whole is None else [whole]), *self._news_of_older(now)]
 
     def _news_of_older(self, now: float) -> list[Output]:
         """Whether it ends a wait."""
-        if self._phase is Phase.AMBIGUOUS:
-            return [] if self._late.undecided else self._decide(now)
-        settled = not self._late.undecided and (self._late.ambiguous or not self._late.expected(now))
-        return self._listen(now) if self._phase is Phase.LISTENING and settled else []
+        if self._phase is Phase.AMBIGUOUS and self._late.own is not None:
+            return self._own_result(self._late.own, now)
+        return self._listen(now) if self._phase is Phase.LISTENING and not self._late.expected(now) else []
+
+
+def _older_result(outgoing: Outgoing, late: LateAnswers, event: at.Event | Due, now: float) -> list[Output] | None:
+    """A reference that cannot be that of the message on the wire, and the OK behind it; None for all else."""
+    match event:
+        case at.Answer():
+            reference = _reference(event)
+            outgoing.older_ok = reference is not None and late.is_anothers(reference)
+            return [*late.late(reference, now)] if outgoing.older_ok else None
+        case at.Final() if outgoing.older_ok:
+            outgoing.older_ok = False
+            return [orders.ExpectResult()] if event.ok else None
+    return None
+
+
+def _reference(answer: at.Answer) -> int | None:
+    """None where it cannot be read."""
+    with contextlib.suppress(at.Malformed):
+        return at.message_reference(answer.text)
+    return None
 
 
 def _of_network(final: at.Final) -> bool:

@@ -1,84 +1,143 @@
-"""Which of two messages an answer belongs to, when one is sent while an older one is still unanswered. Pure.
+"""Which of the messages without an answer each answer belongs to. Pure.
 
 Most modems answer in order, and nothing else while the network has a message; some take the next message meanwhile. The
-network has one message at a time, so of two answers the first is the older message's, unless the references say that
-the modem has held it back. If there is only one answer, a delivery report or the message reference may decide. That no
-second answer comes proves nothing: a network may be slow twice.
+network has one message at a time, so answers come in the order of the messages, some of them never, unless the
+references say that the modem has held one back. An answer is a message's when it can be no other's: by that order, by
+the references of a modem that counts, or by a delivery report. That an answer does not come proves nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from drivers import REFERENCES, DriverError, StatusReport
+from drivers import REFERENCES, DriverError, Sms
+from drivers.serial.reports import Message
 
 Answer = int | DriverError
 """The message reference (TP-MR) of a part, or why there is none."""
 
+UNCOUNTED = 8  # messages in a row at the most that got no reference, behind which the count is still known
+
 
 class References:
-    """How a modem counts TP-MR: one up for each message (23.040 9.2.3.6), until it is seen to count otherwise."""
+    """How a modem counts TP-MR: one up for each message (23.040 9.2.3.6), until it is seen to count otherwise.
 
-    def __init__(self) -> None:
-        self._last: int | None = None
-        self._by_one = True
-
-    def seen(self, reference: int) -> None:
-        """The reference of the message after the last one."""
-        if self._last is not None:
-            self._by_one = reference == (self._last + 1) % REFERENCES
-        self._last = reference
-
-    def lose_count(self) -> None:
-        """A message got no reference: some modems count it, too, others do not."""
-        self._last = None
-
-    @property
-    def following(self) -> int | None:
-        """The reference of the next message; None where it is not known."""
-        return (self._last + 1) % REFERENCES if self._last is not None and self._by_one else None
-
-
-@dataclass(slots=True)
-class Ambiguity:
-    """The first answer after a newer message was sent. older, newer: the recipients.
-
-    expected: the older message's reference, if it got one and the modem counts; second: the next answer, if one came.
+    A message that gets no reference is counted by some modems, and not by others.
     """
 
-    older: str = field(repr=False)
-    newer: str = field(repr=False)
-    first: Answer
-    expected: int | None = None
-    second: Answer | None = None
-    _reported: str = field(default="", repr=False)  # the recipient of the message with the first answer's reference
+    def __init__(self) -> None:
+        self._known: tuple[int, int] | None = None  # the newest message that has one: its place, and its reference
+        self.counted = True
 
-    def reported(self, report: StatusReport) -> None:
-        """A delivery report has come; its recipient is in full."""
-        if report.reference == self.first and report.number in (self.older, self.newer):
-            self._reported = report.number
+    def seen(self, place: int, reference: int) -> None:
+        """The reference of the message at this place in the order of sending."""
+        if self._known is not None and place < self._known[0]:
+            return
+        following = self._following(place)
+        if following is not None and reference not in following:
+            self.counted = False
+        elif following is not None and len(following) == 1:
+            self.counted = True
+        self._known = place, reference
 
-    @property
-    def open(self) -> bool:
-        """Whether it is worth waiting."""
-        return self.second is None and not self._is_newers()
+    def of(self, place: int) -> frozenset[int] | None:
+        """Those that the next message can have, at this place; None where that is not known."""
+        return self._following(place) if self.counted else None
 
-    def answers(self) -> tuple[Answer | None, Answer | None]:
-        """The older message's and the newer one's, as far as they are known; to be asked when the wait is over."""
-        if self.second is not None:
-            return (self.second, self.first) if self._counts_down() else (self.first, self.second)
-        if self._is_newers():
-            return None, self.first
-        return (self.first if self._reported == self.older != self.newer else None), None
+    def _following(self, place: int) -> frozenset[int] | None:
+        if self._known is None or place - self._known[0] > UNCOUNTED:
+            return None
+        return counted_from(*self._known, place)
 
-    def _counts_down(self) -> bool:
-        """Whether the references stand in the other order: a modem counts when it sends, so the newer's came first."""
-        if not isinstance(self.first, int) or not isinstance(self.second, int):
-            return False
-        return self.first == (self.second + 1) % REFERENCES
 
-    def _is_newers(self) -> bool:
-        """Whether the first answer is the newer message's, surely or so that it makes no difference.
+def counted_from(known: int, reference: int, place: int) -> frozenset[int]:
+    """Those that a message at the one place can have, by that of a message at another place; empty if it is the same.
 
-        A message that is sent again has the same recipient, and a report that one of the two arrived is news of both.
-        """
-        by_count = self.expected is not None and self.first == (self.expected + 1) % REFERENCES
-        return by_count or self._reported == self.newer
+    Each in between, and the message itself if it comes before, may have none; two messages never have the same.
+    """
+    way = 1 if place > known else -1
+    return frozenset((reference + way * steps) % REFERENCES for steps in range(1, abs(place - known) + 1))
+
+
+@dataclass(slots=True, eq=False)
+class Unanswered:
+    """A message whose answer, to its newest part, may come until then.
+
+    place: in the order of sending; among: its reference is one of these, if it has one; None: it may be any.
+    passed: the modem has answered a command that was given later. overtaken: a newer message has been answered, so
+    that an answer of this one can only be a reference that the modem has held back.
+    """
+
+    place: int
+    sms: Sms
+    message: Message
+    until: float
+    among: frozenset[int] | None
+    passed: bool = False
+    overtaken: bool = False
+
+    def may_get(self, answer: Answer | None) -> bool:
+        """Whether this answer can be its own, by its reference."""
+        if isinstance(answer, int):
+            return self.among is None or answer in self.among
+        return not self.overtaken
+
+
+@dataclass(slots=True, eq=False)
+class Arrived:
+    """An answer, and whose it is, once that is known. answer: None is one that says nothing."""
+
+    answer: Answer | None
+    owner: Unanswered | None = None
+    reported: str = field(default="", repr=False)  # the recipient of the message with this reference, in full
+
+    def owners(self, owed: Sequence[Unanswered]) -> list[Unanswered]:
+        """Those that it can belong to, if no other answer is looked at."""
+        if self.owner is not None:
+            return [self.owner]
+        owners = [message for message in owed if message.may_get(self.answer)]
+        return [message for message in owners if message.sms.number == self.reported] or owners
+
+
+Owners = tuple[Unanswered, ...]
+"""Of the answers that have arrived, in their order."""
+
+
+def possible(arrived: Sequence[Arrived], owed: Sequence[Unanswered], *, counted: bool) -> list[Owners]:
+    """Every way in which the answers can belong to the messages. counted: the modem counts, as far as is known."""
+    ways: list[Owners] = [()]
+    for at, each in enumerate(arrived):
+        down = [counted and counts_down(before.answer, each.answer, len(owed)) for before in arrived[:at]]
+        ways = [
+            (*owners, new)
+            for owners in ways
+            for new in each.owners(owed)
+            if all(_ordered(owner, new, down=turned) for owner, turned in zip(owners, down, strict=True))
+        ]
+    return ways
+
+
+def _ordered(before: Unanswered, new: Unanswered, *, down: bool) -> bool:
+    """Whether one message's answer may come before the other's; what was overtaken comes at any time."""
+    if before.overtaken or new.overtaken:
+        return new is not before
+    return new.place < before.place if down else new.place > before.place
+
+
+def counts_down(first: Answer | None, second: Answer | None, messages: int) -> bool:
+    """Whether the references stand in the other order: a modem counts when it sends, so the newer message's came first.
+
+    messages: among which they are.
+    """
+    if not isinstance(first, int) or not isinstance(second, int):
+        return False
+    return 0 < (first - second) % REFERENCES < messages
+
+
+def the_owner(at: int, arrived: Arrived, ways: Sequence[Owners]) -> Unanswered | None:
+    """Whose the answer at this place of the arrived ones is; None where it may be several messages'.
+
+    A message that went out again is the same to its recipient: a report that one of them arrived is news of both.
+    """
+    owners = {owners[at] for owners in ways}
+    again = arrived.reported and len({(each.sms.number, each.sms.text) for each in owners}) == 1
+    return max(owners, key=lambda each: each.place) if len(owners) == 1 or again else None

@@ -9,7 +9,7 @@ from daemon.engine import Job
 from daemon.lanes.sms.slots import ModemSlot
 from drivers import DriverError, Receipt, Refused, Sms, Unavailable, Uncertain
 
-ANSWERED_LATE = 4  # messages of a modem to which it may still give an answer; two of them at a time at the most
+ANSWERED_LATE = 12  # messages of a modem to which it may still give an answer: more than a driver waits for
 
 VERDICTS: dict[type[DriverError], Verdict] = {
     Refused: Verdict.REFUSED,

@@ -43,7 +43,7 @@ from drivers.serial.orders import (
     Synchronise,
     Synchronised,
 )
-from drivers.serial.sending import Exchange
+from drivers.serial.sending import HELD, Exchange
 from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
 from drivers.serial.trouble import CRAMMED, STUCK_AFTER
@@ -366,8 +366,7 @@ def test_an_answer_during_the_probe_settles_the_message(modem: Modem) -> None:
     modem.waits()
     modem.says(at.Notice("+CMS ERROR", "+CMS ERROR: 42"))
     assert [type(each) for each in modem.settled()] == [Deferred]
-    assert modem.says(Probed(False)) == []
-    assert modem.waits() == [Synchronise()]
+    assert modem.says(Probed(False)) == [Synchronise()]
 
 
 def test_when_no_answer_can_come_any_more_the_next_message_can_go(modem: Modem) -> None:
@@ -449,8 +448,8 @@ def test_once_a_report_gives_the_answer_to_the_older_message_the_newer_one_is_wa
     modem.loses_answer(Sms(OTHER, "x", 300))
     modem.given(SHORT, *ACCEPTED, reference(7), OK)
     modem.says(report(7, OTHER))
-    modem.waits()
     assert modem.settled() == [Receipt((7,))]
+    modem.waits()
     assert str(modem.result()).startswith("no answer")
 
 
@@ -545,9 +544,10 @@ def test_what_decides_during_a_probe_is_not_waited_for_any_more(modem: Modem) ->
     modem.loses_answer(Sms(OTHER, "x", 300))
     modem.given(SHORT, *ACCEPTED, reference(7), OK)
     modem.waits()
-    assert modem.says(late(8)) == []
-    assert modem.says(Probed(True))[-1] == Synchronise()
+    modem.says(late(8))
     assert modem.settled() == [Receipt((7,)), Receipt((8,))]
+    modem.says(Probed(True))
+    assert modem.exchange.idle
 
 
 def test_a_modem_that_falls_silent_while_an_answer_is_ambiguous_is_mute() -> None:
@@ -580,15 +580,42 @@ def test_a_modem_that_answers_while_an_answer_is_ambiguous_is_not_mute() -> None
     assert modem.out == [Synchronise()]
 
 
-@pytest.mark.parametrize("event", [SessionBegan(), orders.ModemRestarted()])
-def test_an_ambiguity_does_not_outlive_a_session_nor_a_restart(modem: Modem, event: Event) -> None:
+def test_an_ambiguity_does_not_outlive_a_restart(modem: Modem) -> None:
     modem.loses_answer()
     modem.given(SHORT, *ACCEPTED, reference(7), OK)
     modem.says(SessionEnded("the modem was lost"))
     assert isinstance(modem.result(), Uncertain)
-    modem.says(event)
+    modem.says(orders.ModemRestarted())
     modem.given(SHORT, *ACCEPTED, reference(9), OK)
     assert modem.result() == Receipt((9,))
+
+
+def test_what_is_undecided_at_a_sessions_end_holds_the_next_message(modem: Modem) -> None:
+    """It used to be forgotten, so that the second answer was the next message's."""
+    other = Sms(OTHER, "x", 300)
+    modem.loses_answer(other)
+    modem.given(SHORT, *ACCEPTED, reference(7), OK)
+    modem.says(SessionEnded("silent"), SessionBegan())
+    assert modem.given(Sms(OTHER, "y", 300))[-1] == Probe()
+    assert (type(modem.result()), str(modem.result())) == (Unavailable, HELD)
+    modem.says(Probed(True))
+    assert not modem.exchange.idle
+    assert modem.says(late(8)) == [LateAnswer(other, Receipt((7,))), LateAnswer(SHORT, Receipt((8,))), Synchronise()]
+
+
+@pytest.mark.parametrize("said", [(), (reference(7),)], ids=["nothing", "a reference that may be the older one's"])
+def test_a_message_on_the_wire_at_a_sessions_end_is_owed_like_the_older_one(
+    modem: Modem, said: tuple[Event, ...]
+) -> None:
+    """Its late answer used to be the older message's, or the next one's; the older one's reference used to be its."""
+    older, newer = Sms(OTHER, "x", 300), Sms(OTHER, "y", 300)
+    modem.loses_answer(older)
+    modem.given(newer, *ACCEPTED, *said)
+    modem.says(SessionEnded("silent"))
+    assert isinstance(modem.result(), Uncertain)
+    modem.says(SessionBegan())
+    answers = modem.says(*[late(number) for number in (7, 8)[len(said) :]])
+    assert answers == [LateAnswer(older, Receipt((7,))), LateAnswer(newer, Receipt((8,)))]
 
 
 def test_one_unanswered_message_outlives_a_session(modem: Modem) -> None:
@@ -614,6 +641,31 @@ def test_a_modem_that_answers_in_order_owes_nothing_once_it_answers_a_probe(answ
     modem.now += SLOWEST_ANSWER_S
     modem.says(reference(4), OK)
     assert modem.result() == Receipt((4,))
+
+
+def test_a_modem_that_answers_in_order_is_not_held_by_what_it_has_passed() -> None:
+    modem = Modem("+CMEE: 1")
+    modem.given(SHORT, *ACCEPTED)
+    modem.waits()
+    modem.now += SLOWEST_ANSWER_S
+    modem.says(reference(250), OK)  # it waits for the network
+    modem.sends(3)  # and does not count
+    for _ in range(2):
+        modem.loses_answer(answers=False)
+
+
+def test_a_modem_that_does_not_count_is_held_after_two_messages_and_then_restarted(modem: Modem) -> None:
+    modem.loses_answer()
+    modem.given(Sms(OTHER, "x", 300), *ACCEPTED)
+    modem.waits()
+    held_at = modem.now
+    while modem.out[-1:] == [Probe()]:
+        assert not modem.exchange.trouble.stuck
+        if modem.says(Probed(True)) == [] and modem.exchange.idle:
+            break
+        modem.waits()
+    assert modem.exchange.trouble.stuck
+    assert held_at + TIMING.answer <= modem.now < held_at + TIMING.answer + 5.0
 
 
 # --- storage, reports, what does not work ---------------------------------------------------------------------------

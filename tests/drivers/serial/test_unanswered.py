@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,24 @@ def test_a_lost_answer_holds_the_next_message_up_no_longer_than_its_report(
         send(driver, sms(SILENT_HANDSET))  # and no other
         assert time.monotonic() - started < PATIENT.answer / 2
     assert not any(isinstance(event, LateAnswer) for event in news.events)
+
+
+def of(message: Sms, late: LateAnswer) -> bool:
+    return late.sms is message
+
+
+def test_of_two_messages_in_a_row_without_an_answer_each_gets_its_own(eager: SimulatedModem) -> None:
+    """The first one used to be forgotten: its answer was the second one's, and so on."""
+    news, messages = News(), [sms(text="the first"), sms(OTHER, "the second"), sms(SILENT_HANDSET, "the third")]
+    with opened(eager.port, news, PATIENT) as driver:
+        send(ready(driver), sms())  # 0
+        eager.network_s = 2.3
+        for message in messages[:2]:
+            lost(driver, message)
+        eager.network_s = 0.05
+        assert send(driver, messages[2]) == Receipt((3,))
+        answers = [news.first(LateAnswer, partial(of, each)) for each in messages[:2]]
+        assert [late.answer for late in answers] == [Receipt((1,)), Receipt((2,))]
 
 
 def test_a_slow_network_that_is_slow_again_answers_both_in_order(eager: SimulatedModem) -> None:
@@ -192,7 +211,7 @@ def test_a_modem_that_refuses_the_command_itself_tells_nothing_of_the_recipient(
 
 def test_a_modem_that_was_restarted_by_us_owes_nothing(modem: SimulatedModem) -> None:
     with opened(modem.port, timing=replace(PATIENT, listen=60.0)) as driver:
-        for _ in range(3):
+        for _ in range(2):  # its references tell nothing, so it gets no third one
             modem.lose_answer(False)
             with pytest.raises(Uncertain):
                 send(ready(driver), sms(SILENT_HANDSET))
