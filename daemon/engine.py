@@ -74,7 +74,10 @@ class Lane(Protocol):
 
 
 class Engine:
-    """Every method is for the event loop's thread. accounts: of SIMs, by device, as they are in the rows."""
+    """Every method is for the event loop's thread. accounts: of SIMs, by device, as they are in the rows.
+
+    parts_left: by request id and step, how many SMS the message is that a device had when the last run stopped.
+    """
 
     def __init__(self, store: Store, clock: Clock, pins: Pins, policy: Policy) -> None:
         self.store = store
@@ -83,6 +86,7 @@ class Engine:
         self.pins = pins
         self.lanes: dict[Channel, Lane] = {}  # all channels have one before anything is due
         self.accounts: dict[str, Quota] = {}
+        self.parts_left: dict[tuple[str, int], int] = {}
         self.timers = Timers(store, clock, lambda row: self.do(Fire(row)), self._waiting)
         self.watchers: list[Callable[[Decision, Ms], None]] = []
         """Are given each decision once it is durable, and when that was; they only look."""
@@ -122,7 +126,7 @@ class Engine:
     def recover(self) -> None:
         """Put back what the last run left: deliveries that wait or were under way, and timers."""
         for request_id, step in self.store.reading.under_way():
-            self.do(Interrupt(request_id, step))
+            self.do(Interrupt(request_id, step, self.parts_left.get((request_id, step), 1)))
         for lane in self.lanes.values():
             lane.recover()
         self.timers.recover()

@@ -23,7 +23,7 @@ for ends in Unavailable; `open()` works again after `close()`. Each change of st
 hold no number, message or PDU. `tests/drivers/contract/` has these rules as a test class for each kind of driver.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -180,6 +180,14 @@ class LateAnswer:
     answer: Receipt | DriverError
 
 
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """A message that the device got in an earlier run of the daemon, which did not see its end. age_s: since when."""
+
+    sms: Sms
+    age_s: float
+
+
 class StateChanged:
     """The state of the driver's `status()`, or its reason, is a new one."""
 
@@ -195,8 +203,11 @@ class SmsDriver(Protocol):
 
     name: str
 
-    def open(self, listener: SmsListener) -> None:
-        """Start, also again after `close`; returns at once, also when the device is absent."""
+    def open(self, listener: SmsListener, left: Sequence[LeftBehind] = ()) -> None:
+        """Start, also again after `close`; returns at once, also when the device is absent.
+
+        left: in the order of sending; an answer that comes for one of them is a `LateAnswer`, and no other message's.
+        """
 
     def send(self, sms: Sms) -> Future[Receipt]:
         """Send; the future ends in a Receipt, Refused, Unavailable or Uncertain.

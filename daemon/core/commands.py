@@ -158,11 +158,12 @@ class GiveUp:
 
 @value
 class Interrupt:
-    """The daemon stopped while a device had the delivery."""
+    """The daemon stopped while a device had the delivery. parts: SMS that may have gone out."""
 
     insist: ClassVar[bool] = True
     request_id: str
     step: int
+    parts: int = 1
 
 
 @value
@@ -367,7 +368,7 @@ def _delivery_event(command: OfDelivery, request: Request, at: Ms, policy: Polic
             return AnsweredLate(step, verdict, at, *heard, policy.moves_on(verdict))
         case GiveUp(step=step, verdict=verdict):
             return GivenUp(step, verdict, at, command.detail, policy.moves_on(verdict))
-        case Interrupt(step=step):
-            return Interrupted(step, at, policy.resends(request, step))
+        case Interrupt(step=step, parts=parts):
+            return Interrupted(step, at, policy.resends(request, step), parts)
         case _:
             assert_never(command)

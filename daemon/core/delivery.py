@@ -101,7 +101,9 @@ def _answer(request: Request, attempt: Attempt, event: AttemptAnswered) -> Fired
 
 
 def _interrupt(request: Request, attempt: Attempt, event: Interrupted) -> Fired:
-    unknown = AttemptAnswered(event.step, Verdict.UNCERTAIN, event.at, detail=INTERRUPTED, parts=1, resend=event.resend)
+    unknown = AttemptAnswered(
+        event.step, Verdict.UNCERTAIN, event.at, detail=INTERRUPTED, parts=event.parts, resend=event.resend
+    )
     return _answer(request, attempt, unknown)
 
 
@@ -130,6 +132,9 @@ def _give_up(_: Request, attempt: Attempt, event: GivenUp) -> Fired:
 
 
 def _report(request: Request, attempt: Attempt, event: Reported) -> Fired:
+    if attempt.state is A.SENDING and attempt.tries > 1 and not event.delivered:  # the try under way may yet arrive
+        first_failed = replace(attempt, reference=event.reference)
+        return Fired(first_failed, (Note("uncertain", event.step, event.detail),))
     settled = _settled(request, attempt, event, A.DELIVERED if event.delivered else A.FAILED)
     return Fired(settled, (Note(str(settled.state), event.step, settled.detail),))
 
@@ -137,6 +142,8 @@ def _report(request: Request, attempt: Attempt, event: Reported) -> Fired:
 def _answer_late(request: Request, attempt: Attempt, event: AnsweredLate) -> Fired | None:
     """The network took one try after all, or did not: then the others are what is left."""
     if event.verdict is Verdict.UNCERTAIN:
+        return None
+    if event.verdict not in WENT_OUT and attempt.tries <= _least_tries(attempt):
         return None
     if event.verdict in WENT_OUT:
         settled = _settled(request, attempt, event, STATES[event.verdict])
@@ -147,7 +154,7 @@ def _answer_late(request: Request, attempt: Attempt, event: AnsweredLate) -> Fir
     if attempt.state is A.SENDING and fewer.tries:
         return Fired(fewer, refund)
     failed = A.REFUSED if event.verdict is Verdict.REFUSED else A.FAILED  # by now another event may be under way
-    state = A.UNCERTAIN if fewer.tries else failed
+    state = A.UNCERTAIN if fewer.tries > _least_tries(fewer) else failed
     settled = _settled(request, fewer, event, state)
     moves_on = event.move_on and event.verdict in MOVES_ON
     return Fired(settled, (*refund, Note(str(state), event.step, settled.detail)), moves_on)
@@ -196,8 +203,7 @@ def _charge(
 
 def _least_tries(attempt: Attempt) -> int:
     """The tries that have gone out for certain."""
-    reported = attempt.state is A.FAILED and attempt.reference
-    return 1 if attempt.state in ARRIVED or reported else 0
+    return 1 if attempt.state in ARRIVED or attempt.reference else 0
 
 
 # --- what is left --------------------------------------------------------------------------------------------

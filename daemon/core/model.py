@@ -230,11 +230,12 @@ class Reported:
 
 @value
 class Interrupted:
-    """The daemon stopped while the device had the delivery. resend: as of an uncertain one."""
+    """The daemon stopped while the device had the delivery. resend: as of an uncertain one; parts: of its message."""
 
     step: int
     at: Ms
     resend: bool = False
+    parts: int = 1
 
 
 @value

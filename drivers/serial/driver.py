@@ -11,7 +11,7 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import assert_never
@@ -21,6 +21,7 @@ import serial
 from drivers import (
     DeviceState,
     IncomingSms,
+    LeftBehind,
     ModemStatus,
     Reason,
     Receipt,
@@ -109,7 +110,7 @@ class Driver:
 
     # --- the contract ---
 
-    def open(self, listener: SmsListener) -> None:
+    def open(self, listener: SmsListener, left: Sequence[LeftBehind] = ()) -> None:
         if self._thread is not None and self._thread.is_alive():  # two threads on one port would be worse than none
             log.error("modem=%s has not closed its port yet: resume it again later", self.name)
             return
@@ -117,6 +118,8 @@ class Driver:
         self._closing_at = float("inf")
         self._wake = Wake()
         self._condition.now = ModemStatus(DeviceState.STARTING)
+        for each in left:
+            self._exchange.handle(each, time.monotonic())
         self._thread = threading.Thread(target=self._run, name=f"modem-{self.name}", daemon=True)
         self._thread.start()
 

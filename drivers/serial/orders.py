@@ -5,7 +5,7 @@ Besides these, the events of `drivers.serial.at` go in, and the late answers and
 
 from dataclasses import dataclass, field
 
-from drivers import DriverError, LateAnswer, Receipt, Sms, StatusReport
+from drivers import DriverError, LateAnswer, LeftBehind, Receipt, Sms, StatusReport
 from drivers.serial import at
 from drivers.serial.settings import Settings
 
@@ -82,6 +82,7 @@ class StorageEmptied:
 
 Event = (
     at.Event
+    | LeftBehind
     | SessionBegan
     | SessionEnded
     | ModemRestarted

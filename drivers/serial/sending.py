@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import assert_never
 
-from drivers import DriverError, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
+from drivers import DriverError, LeftBehind, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, causes, orders, pdu
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
@@ -104,6 +104,8 @@ class Exchange:
                 return self._notice(event, now)
             case orders.Reported():
                 return self._reported(event.report, now)
+            case LeftBehind():
+                self._left(event, now)
             case orders.SessionBegan():
                 self.trouble.works()
                 self._answer.new_session()
@@ -143,6 +145,14 @@ class Exchange:
         return []
 
     # --- sessions ---
+
+    def _left(self, left: LeftBehind, now: float) -> None:
+        """Which of its parts the modem had is not known; so of several nothing is said."""
+        with contextlib.suppress(pdu.PduError):
+            parts = len(pdu.encode_submit(left.sms, self._concatenation))
+            message = self._reports.begin(left.sms.number, parts)
+            self._late.submitted(left.sms, message, now - left.age_s + self._timing.listen)
+            self._late.unanswered()
 
     def _session_ended(self, why: str, now: float) -> list[Output]:
         """A part whose reference has come was taken by the network, though the OK behind it is missing."""

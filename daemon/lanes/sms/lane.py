@@ -22,6 +22,7 @@ from daemon.core.overload import Load, Overload
 from daemon.engine import Engine, Job
 from daemon.lanes.news import DEFECT, queued_at
 from daemon.lanes.sms.answers import Judgement, settle
+from daemon.lanes.sms.left import left_behind
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.news import News
 from daemon.lanes.sms.pool import Pool
@@ -71,7 +72,7 @@ class SmsLane:
         self._look: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
-        self.pool.open()
+        self.pool.open(left_behind(self._engine, self._sender, self._lengths, self.pool.slots))
 
     async def close(self) -> None:
         """Let the message on the wire finish, and its result be recorded."""

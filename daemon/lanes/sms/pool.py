@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from daemon.config import Modem
@@ -15,7 +15,7 @@ from daemon.lanes.sms.slots import ModemSlot, NoSuchModem, duty_key, limits
 from daemon.lanes.snapshots import Duty
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S
-from drivers import DeviceState, SmsDriver, SmsListener, Unavailable
+from drivers import DeviceState, LeftBehind, SmsDriver, SmsListener, Unavailable
 
 log = logging.getLogger("pinwheel.lanes")
 
@@ -38,24 +38,24 @@ class Pool:
         self._look = look
         self._orders: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by modem: one at a time
 
-    def open(self) -> None:
-        """Load what each SIM has sent, and open those that the operator has not drained."""
+    def open(self, left: Mapping[str, Sequence[LeftBehind]]) -> None:
+        """Load what each SIM has sent, and open those that the operator has not drained. left: by modem."""
         for slot in self.slots:
-            self._open(slot, *self._known(slot.name, self._engine.store.reading))
+            self._open(slot, *self._known(slot.name, self._engine.store.reading), left.get(slot.name, ()))
 
     def _known(self, name: str, reading: Reading) -> "tuple[list[tuple[Ms, str]], Duty]":
         """What the SIM of a modem has sent within a month, and what the operator has decided."""
         sent = reading.sent_by(name, self._engine.clock.now() - MONTH)
         return sent, Duty(reading.meta(duty_key(name)) or Duty.WORKING)
 
-    def _open(self, slot: ModemSlot, sent: "list[tuple[Ms, str]]", duty: Duty) -> None:
+    def _open(self, slot: ModemSlot, sent: "list[tuple[Ms, str]]", duty: Duty, left: Sequence[LeftBehind] = ()) -> None:
         now = self._engine.clock.now()
         self._engine.accounts[slot.name] = slot.quota
         for at, number in sent:
             slot.quota.charge(min(at, now), number)  # a clock may have been ahead
         slot.duty = duty
         if duty is not Duty.DRAINED:
-            slot.driver.open(self._listener(slot))
+            slot.driver.open(self._listener(slot), left)
 
     async def close(self) -> None:
         """Let the message on the wire finish."""

@@ -49,12 +49,15 @@ class Sender:
         self.flash = flash
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
 
+    def message(self, request: Request, attempt: Attempt) -> Sms:
+        """What a modem gets; the network keeps trying as long as the PIN lives."""
+        pin = self._engine.pins.of(request, attempt.generation)
+        validity_s = math.ceil(self._engine.clock.real_s(attempt.not_after - self._engine.clock.now()))
+        return Sms(request.number, self.text(request, pin), validity_s, self.flash)
+
     async def send(self, slot: ModemSlot, job: Job, request: Request, attempt: Attempt) -> None:
         """Until the driver has answered, and the answer is on its way to the store."""
-        now = self._engine.clock.now()
-        pin = self._engine.pins.of(request, attempt.generation)
-        validity_s = math.ceil(self._engine.clock.real_s(attempt.not_after - now))
-        sent = Sent(slot, job, Sms(request.number, self.text(request, pin), validity_s, self.flash), request)
+        sent = Sent(slot, job, self.message(request, attempt), request)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 

@@ -83,7 +83,7 @@ ID, NUMBER = WAITING.id, WAITING.number
             AnsweredLate(0, Verdict.TAKEN, s(50), "sim1", "7"),
         ),
         (GiveUp(ID, 0, Verdict.REFUSED, "no modem"), WAITING, GivenUp(0, Verdict.REFUSED, s(50), "no modem", True)),
-        (Interrupt(ID, 0), SENDING, Interrupted(0, s(50), resend=True)),
+        (Interrupt(ID, 0, 3), SENDING, Interrupted(0, s(50), resend=True, parts=3)),
         (
             Report(NUMBER, "7", "sim1", s(0), True, ""),
             UNCERTAIN,

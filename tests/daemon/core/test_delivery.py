@@ -43,6 +43,7 @@ LOST = AttemptAnswered(0, V.UNCERTAIN, s(2), "sim1", detail="no answer")
 AGAIN = AttemptAnswered(0, V.UNCERTAIN, s(2), "sim1", detail="no answer", resend=True)
 ELSEWHERE = AttemptStarted(0, s(3), "sim2")
 LATE_TAKEN = AnsweredLate(0, V.TAKEN, s(5), "sim1", "7")
+FAILED_FIRST = Reported(0, False, s(5), "sim1", "7")
 LATE_NO = AnsweredLate(0, V.NOT_SENT, s(5), "sim1", detail="CMS 350")
 LATE_REFUSED = AnsweredLate(0, V.REFUSED, s(5), "sim1", detail="CMS 1")
 
@@ -194,14 +195,24 @@ def test_a_late_answer_that_comes_before_the_time_out_is_recorded_is_believed() 
 def test_what_ended_by_its_first_try_still_counts_what_the_second_cost() -> None:
     several = AttemptAnswered(0, V.TAKEN, s(6), "sim2", "9", parts=3)
     not_sent = AttemptAnswered(0, V.NOT_SENT, s(6), "sim2", parts=0)
-    for news, state in ((LATE_TAKEN, A.SENT), (Reported(0, False, s(5), "sim1", "7"), A.FAILED)):
-        assert fate(BEGUN, AGAIN, ELSEWHERE, news, not_sent) == (state, 1)
+    for news in (LATE_TAKEN, FAILED_FIRST):
         assert balance(BEGUN, AGAIN, ELSEWHERE, news, not_sent) == {"sim1": 1, "sim2": 0}
         assert balance(BEGUN, AGAIN, ELSEWHERE, news, several) == {"sim1": 1, "sim2": 3}
         lost = AttemptAnswered(0, V.UNCERTAIN, s(6), "sim2")
         late = AnsweredLate(0, V.NOT_SENT, s(7), "sim2")
         assert balance(BEGUN, AGAIN, ELSEWHERE, news, lost, late, late) == {"sim1": 1, "sim2": 0}
         assert balance(BEGUN, AGAIN, ELSEWHERE, news, not_sent, not_sent) == {"sim1": 1, "sim2": 0}
+
+
+def test_a_first_try_that_failed_says_nothing_of_the_second() -> None:
+    """The message used to be failed, and to stay so, though the second try arrived."""
+    taken = AttemptAnswered(0, V.TAKEN, s(6), "sim2", "9")
+    assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST) == (A.SENDING, 2)
+    assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST, taken) == (A.SENT, 2)
+    assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST, taken, Reported(0, True, s(7), "sim2", "9")) == (A.DELIVERED, 2)
+    assert fate(BEGUN, FAILED_FIRST) == (A.FAILED, 1)
+    lost, late = AttemptAnswered(0, V.UNCERTAIN, s(6), "sim2"), AnsweredLate(0, V.NOT_SENT, s(7), "sim2")
+    assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST, lost, late) == (A.FAILED, 1)
 
 
 # --- withdrawn before the device had it, after a slow disk ---

@@ -7,6 +7,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ import pytest
 from daemon.clock import Clock
 from daemon.config import Modem
 from daemon.core.callers import Caller
-from daemon.core.commands import Policy, Start
+from daemon.core.commands import Begin, Policy, Start
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY
@@ -28,7 +29,7 @@ from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
 from daemon.lanes.snapshots import Duty
 from daemon.pins import Pins
 from daemon.store.store import Store
-from drivers import DeviceState, DriverError, Uncertain
+from drivers import DeviceState, DriverError, Sms, Uncertain
 from drivers.serial.driver import Driver, Options
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
@@ -49,10 +50,16 @@ def plain(_: Request, pin: str) -> str:
 
 @asynccontextmanager
 async def running(
-    store: Store, modem: SimulatedModem, *, resend: bool = False, text: SmsText = plain, speed: float = 1.0
+    store: Store,
+    modem: SimulatedModem,
+    *,
+    resend: bool = False,
+    text: SmsText = plain,
+    speed: float = 1.0,
+    listen_s: float = FAST.listen,
 ) -> AsyncIterator[Engine]:
     engine = Engine(store, Clock(speed), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
-    driver = Driver("sim1", Options(port=modem.port), FAST)
+    driver = Driver("sim1", Options(port=modem.port), replace(FAST, listen=listen_s))
     lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=99))], text)
     lane.open()
     try:
@@ -161,6 +168,45 @@ def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(tmp_path: Path, st
     with SimulatedModem(tmp_path / "modem", network_s=FAST.answer + 0.2) as modem:
         assert asyncio.run(story(modem)) == "sent"
         assert len(modem.accepted) == 1
+
+
+@pytest.mark.parametrize(("length", "end", "parts"), [(20, "sent", 1), (200, "uncertain", 2)], ids=["short", "long"])
+def test_what_a_modem_had_when_the_daemon_was_killed_may_be_answered_late(
+    tmp_path: Path, store: Store, length: int, end: str, parts: int
+) -> None:
+    """Nobody knew it any more, so that its answer was the next message's; and two parts counted as one SMS."""
+
+    async def killed(modem: SimulatedModem) -> str:
+        engine = Engine(store, Clock(1.0), Pins(b"k" * 32), Policy())
+        engine.lanes[Channel.SMS] = lane = SmsLane(engine, [], plain)
+        request_id = await start(engine, "447700900186")  # has no report
+        await lane.close()
+        await engine.do(Begin(request_id, 0, "sim1"))
+        driver = Driver("sim1", Options(port=modem.port), FAST)
+        driver.open(lambda _: Future())
+        await until(lambda: driver.status().state is DeviceState.READY)
+        modem.stall(True)
+        driver.send(Sms("447700900186", "x", 300))
+        await until(lambda: modem.sending)
+        await asyncio.to_thread(driver.close)
+        return request_id
+
+    async def story(modem: SimulatedModem) -> tuple[str, tuple[int, int]]:
+        left = await killed(modem)
+        async with running(store, modem, text=lambda _, pin: pin.ljust(length, "x"), listen_s=30.0) as engine:
+            engine.recover()
+            await until(lambda: state(engine, left) == "uncertain")
+            modem.stall(False)
+            await until(lambda: modem.accepted and state(engine, left) == end)
+            return await told_end(engine, await start(engine, NUMBER)), counted(engine)
+
+    async def told_end(engine: Engine, request_id: str) -> str:
+        await until(lambda: state(engine, request_id) == "sent")
+        return state(engine, request_id)
+
+    eager = Dialect(multitasking=True)
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=60.0, dialect=eager) as modem:
+        assert asyncio.run(story(modem)) == ("sent", (2 * parts, 2 * parts))
 
 
 def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: Store) -> None:

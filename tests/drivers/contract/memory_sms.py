@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from drivers import (
     DriverError,
     IncomingSms,
     LateAnswer,
+    LeftBehind,
     ModemStatus,
     Receipt,
     Refused,
@@ -86,8 +87,9 @@ class Driver:
         self._thread: threading.Thread | None = None
         self._closing = False
 
-    def open(self, listener: SmsListener) -> None:
+    def open(self, listener: SmsListener, left: Sequence[LeftBehind] = ()) -> None:
         self._listener, self._closing = listener, False
+        self._late = left[-1].sms if left else self._late
         self._device.tell = self._todo.put
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()

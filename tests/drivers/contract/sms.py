@@ -20,6 +20,7 @@ from drivers import (
     DriverError,
     IncomingSms,
     LateAnswer,
+    LeftBehind,
     Receipt,
     Refused,
     Sms,
@@ -51,6 +52,9 @@ class SmsBench(Protocol):
     unanswered: str
     question: str
     command: str
+
+    def again(self) -> SmsDriver:
+        """Another driver for the device, as after a restart of the daemon."""
 
     def taken(self) -> list[tuple[str, str]]:
         """(number, text) of the messages that the network has, in its order."""
@@ -201,6 +205,26 @@ class SmsContract:
             bench.hold(False)
             (late,) = until(lambda: listener.of(LateAnswer), "the late answer", BOUND_S)
         assert late.sms is message
+        assert isinstance(late.answer, Receipt)
+
+    def test_a_message_that_an_earlier_run_left_gets_its_late_answer(self, bench: SmsBench) -> None:
+        """Nobody used to know it after the daemon was killed, so that its answer was the next message's."""
+        bench.driver.open(Listener())
+        wait(bench.driver, DeviceState.READY)
+        bench.hold(True)
+        future = bench.driver.send(sms())
+        until(bench.busy, "the network has it", BOUND_S)
+        bench.driver.close()
+        assert isinstance(ended(future), Uncertain)
+        listener, left, driver = Listener(), sms(), bench.again()
+        driver.open(listener, [LeftBehind(left, 1.0)])
+        try:
+            wait(driver, DeviceState.READY)
+            bench.hold(False)
+            (late,) = until(lambda: listener.of(LateAnswer), "the late answer", BOUND_S)
+        finally:
+            driver.close()
+        assert late.sms is left
         assert isinstance(late.answer, Receipt)
 
     # --- cancelling ---

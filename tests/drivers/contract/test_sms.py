@@ -9,6 +9,7 @@ import pytest
 from drivers import SmsDriver
 from drivers.serial import Driver as SerialDriver
 from drivers.serial import Options as SerialOptions
+from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from tests.drivers.contract.memory_sms import Device, Driver, Options
 from tests.drivers.contract.sms import SmsContract
@@ -28,6 +29,9 @@ class ModemBench:
     unanswered = "447700900182"
     question = "AT+CSQ"
     command = "AT+CFUN=0"
+
+    def again(self) -> SmsDriver:
+        return SerialDriver("sim1", SerialOptions(port=self.modem.port), TIMING)
 
     def taken(self) -> list[tuple[str, str]]:
         return self.modem.accepted
@@ -51,7 +55,8 @@ class ModemBench:
 class TestSerial(SmsContract):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[ModemBench]:
-        with SimulatedModem(tmp_path / "modem", network_s=0.02, report_s=0.02) as modem:
+        eager = Dialect(multitasking=True)
+        with SimulatedModem(tmp_path / "modem", network_s=0.02, report_s=0.02, dialect=eager) as modem:
             yield ModemBench(SerialDriver("sim1", SerialOptions(port=modem.port), TIMING), modem)
 
 
@@ -68,6 +73,10 @@ class MemoryBench:
         self.device = Device()
         self.memory = Driver("memory", Options(), self.device)
         self.driver: SmsDriver = self.memory
+
+    def again(self) -> SmsDriver:
+        self.memory = Driver("memory", Options(), self.device)
+        return self.memory
 
     def taken(self) -> list[tuple[str, str]]:
         return self.device.taken

@@ -11,6 +11,7 @@ from drivers import (
     Delivery,
     DriverError,
     LateAnswer,
+    LeftBehind,
     Receipt,
     Refused,
     Sms,
@@ -666,6 +667,25 @@ def test_a_modem_that_does_not_count_is_held_after_two_messages_and_then_restart
         modem.waits()
     assert modem.exchange.trouble.stuck
     assert held_at + TIMING.answer <= modem.now < held_at + TIMING.answer + 5.0
+
+
+def test_what_an_earlier_run_left_is_answered_late_unless_it_is_too_long_ago_or_has_several_parts(modem: Modem) -> None:
+    left = [
+        LeftBehind(Sms(OTHER, "x", 300), TIMING.listen),
+        LeftBehind(SHORT, 20.0),
+        LeftBehind(Sms("1", "x", 300), 5.0),
+    ]
+    assert modem.says(*left) == []
+    assert modem.says(late(7)) == [LateAnswer(SHORT, Receipt((7,)))]
+    modem.says(LeftBehind(LONG, 5.0))
+    assert modem.says(late(8)) == []
+    modem.sends(9)
+
+
+def test_what_an_earlier_run_left_may_have_the_next_messages_answer(modem: Modem) -> None:
+    modem.says(LeftBehind(Sms(OTHER, "x", 300), 5.0))
+    modem.given(SHORT, *ACCEPTED, reference(7), OK)
+    assert modem.says(report(7)) == [StatusReport(7, NUMBER, Delivery.DELIVERED, 0), Ended(Receipt((7,)))]
 
 
 # --- storage, reports, what does not work ---------------------------------------------------------------------------

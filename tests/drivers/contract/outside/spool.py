@@ -3,11 +3,12 @@
 import contextlib
 import itertools
 import json
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers import DeviceState, ModemStatus, Receipt, Refused, Sms, SmsListener, StateChanged, Unavailable
+from drivers import DeviceState, LeftBehind, ModemStatus, Receipt, Refused, Sms, SmsListener, StateChanged, Unavailable
 from drivers.checks import whole_path
 from drivers.settings import setting
 
@@ -26,7 +27,7 @@ class Driver:
         self._listener: SmsListener = lambda _: Future()
         self._thread: ThreadPoolExecutor | None = None
 
-    def open(self, listener: SmsListener) -> None:
+    def open(self, listener: SmsListener, left: Sequence[LeftBehind] = ()) -> None:  # noqa: ARG002 - it owes nothing
         self._listener, self._thread = listener, ThreadPoolExecutor(1)
         self._thread.submit(self._become, ModemStatus(DeviceState.READY, port=str(self._directory)))
 
