@@ -105,7 +105,7 @@ class Exchange:
             case orders.Reported():
                 return self._reported(event.report, now)
             case LeftBehind():
-                self._left(event, now)
+                _owe(event, self._late, self._reports, now - event.age_s + self._timing.listen)
             case orders.SessionBegan():
                 self.trouble.works()
                 self._answer.new_session()
@@ -145,14 +145,6 @@ class Exchange:
         return []
 
     # --- sessions ---
-
-    def _left(self, left: LeftBehind, now: float) -> None:
-        """Which of its parts the modem had is not known; so of several nothing is said."""
-        with contextlib.suppress(pdu.PduError):
-            parts = len(pdu.encode_submit(left.sms, self._concatenation))
-            message = self._reports.begin(left.sms.number, parts)
-            self._late.submitted(left.sms, message, now - left.age_s + self._timing.listen)
-            self._late.unanswered()
 
     def _session_ended(self, why: str, now: float) -> list[Output]:
         """A part whose reference has come was taken by the network, though the OK behind it is missing."""
@@ -357,6 +349,13 @@ class Exchange:
         if self._phase is Phase.AMBIGUOUS and self._late.own is not None:
             return self._own_result(self._late.own, now)
         return self._listen(now) if self._phase is Phase.LISTENING and not self._late.expected(now) else []
+
+
+def _owe(left: LeftBehind, late: LateAnswers, reports: Reports, until: float) -> None:
+    """Which of its parts the modem had is not known; so of several nothing is said."""
+    with contextlib.suppress(pdu.PduError):
+        late.submitted(left.sms, reports.begin(left.sms.number, len(pdu.encode_submit(left.sms, 0))), until)
+        late.unanswered()
 
 
 def _older_result(outgoing: Outgoing, late: LateAnswers, event: at.Event | Due, now: float) -> list[Output] | None:
