@@ -19,7 +19,7 @@ from daemon.config.keys import (
     Security,
     Voice,
 )
-from daemon.config.reading import Inspection, inspect, load, parse
+from daemon.config.reading import Inspection, inspect, load, parse, read
 
 __all__ = [
     "SECTIONS",
@@ -40,4 +40,5 @@ __all__ = [
     "inspect",
     "load",
     "parse",
+    "read",
 ]

@@ -51,29 +51,30 @@ class Inspection:
 
 def inspect(path: Path) -> Inspection:
     """Read the file, and open, parse or resolve all that it names; as the user that asks, without network traffic."""
-    read = _read(path)
-    if not read.readable:
-        return read
-    wrong = {finding.where for finding in read.findings}
+    found = read(path)
+    if not found.readable:
+        return found
+    wrong = {finding.where for finding in found.findings}
     whole = (Finding("its mode", fault.text, fault.severity) for fault in writable_by_others(path))
-    return dataclasses.replace(read, findings=(*read.findings, *whole, *probed(read.config, wrong)))
+    return dataclasses.replace(found, findings=(*found.findings, *whole, *probed(found.config, wrong)))
 
 
 def load(path: Path) -> Config:
     """What the file says; raises ConfigErrors with every mistake in its text."""
-    read = _read(path)
-    read.refuse_fatal()
-    return read.config
+    found = read(path)
+    found.refuse_fatal()
+    return found.config
 
 
 def parse(text: str, path: Path) -> Config:
     """As `load`, from the text of a file; `path` is only for the errors."""
-    read = _parsed(text, path)
-    read.refuse_fatal()
-    return read.config
+    found = _parsed(text, path)
+    found.refuse_fatal()
+    return found.config
 
 
-def _read(path: Path) -> Inspection:
+def read(path: Path) -> Inspection:
+    """What the file says, and what is wrong with its text; nothing that it names is looked at."""
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE + 1)

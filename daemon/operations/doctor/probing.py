@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import drivers
 from daemon.client.connection import Client, HttpProblem, Unreachable
-from daemon.config import Config, Inspection
+from daemon.config import Config, Inspection, read
 from daemon.operations.checking import NoSuchUser, daemon_user, inspected
 from daemon.operations.doctor.checks.configuration import IN_USE
 from daemon.operations.doctor.facts import (
@@ -120,7 +120,7 @@ def _as_the_service(subject: Subject) -> _Seen:
     if os.geteuid():
         if os.path.exists(subject.config) and not os.access(subject.config, os.R_OK):
             return _Seen(None, MISSING, f"you may not read {subject.config}: be root, or join its group")
-        return _looked(subject.config, "")
+        return _looked_from_outside(subject.config)
     user = daemon_user(subject.config)
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -128,6 +128,15 @@ def _as_the_service(subject: Subject) -> _Seen:
             return pool.submit(_looked, subject.config, user).result(CONFIG_S)
         except (TimeoutError, BrokenProcessPool):
             return _Seen(None, MISSING, "the configuration was not read within a reasonable time")
+
+
+def _looked_from_outside(path: Path) -> _Seen:
+    """Of a user who is not the daemon's, only what the text says counts: what he may not do, the daemon may."""
+    found = read(path)
+    state = found.config.store.directory
+    if found.readable and state.exists() and not os.access(state, os.W_OK):
+        return _Seen(found, Missing("root and the daemon's user see it"))
+    return _looked(path, "")
 
 
 def _looked(path: Path, user: str) -> _Seen:

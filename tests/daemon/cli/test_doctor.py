@@ -225,7 +225,7 @@ def threading_wait() -> None:
     subprocess.run(["sleep", "0.3"], check=False)
 
 
-def test_whoever_is_not_in_the_group_learns_that_and_nothing_else(public_path: Path) -> None:
+def test_whoever_is_not_in_the_group_learns_that_and_a_member_has_no_trouble(public_path: Path) -> None:
     with SimulatedModem() as modem, Gateway(public_path, modem_section(modem.port)) as gateway:
         gateway.config.chmod(0o640)
 
@@ -235,6 +235,8 @@ def test_whoever_is_not_in_the_group_learns_that_and_nothing_else(public_path: P
             return [[each.check.name, each.verdict.sentence] for each in results]
 
         shown = [each for each in as_user(65534, act) if each[0] not in OF_THIS_MACHINE]
+        member = [each for each in as_user(65534, act, gids=[0]) if each[0] not in OF_THIS_MACHINE]
+    assert member == []
     assert [name for name, _ in shown] == ["socket-group"]
     assert "sudo usermod -aG" in shown[0][1]
 
