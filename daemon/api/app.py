@@ -74,6 +74,7 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/healthz", GET, Role.OPEN, operator.healthz),
 )
 """Path, methods, what a caller must be, handler."""
+VERIFY_ROUTES = frozenset(path for path, _, role, _ in ROUTES if role is Role.VERIFY)
 
 
 def guarded(role: Role, handler: Handler) -> Endpoint:
@@ -125,11 +126,11 @@ def application(
     app.state.alarm = alarm
     app.state.console = console
     app.state.streams = set()
-    app.state.metrics = Metrics(health, config.workflows, config.store.path)
+    app.state.metrics = Metrics(health, config.workflows, config.store.path, VERIFY_ROUTES)
     app.state.access = Access(config.api, config.account, config.operator)
     app.state.verify = Verify(engine, config.security, config.workflows, config.channels, _starts(config.security))
     reloader.owners.append(partial(_prepared, app.state))
-    return Door(app, (each for each in endpoints if "{" not in each[0]), errors, _crash)
+    return Door(app, (each for each in endpoints if "{" not in each[0]), errors, _crash, app.state.metrics.observe)
 
 
 def _prepared(state: State, config: Config) -> Callable[[], None]:

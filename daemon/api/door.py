@@ -6,15 +6,18 @@ in the same answers.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Endpoint = Callable[[HttpRequest], Awaitable[ASGIApp]]
 ErrorAnswer = Callable[[HttpRequest, Any], Response]
+Observe = Callable[[str, int, float], None]
+"""Path, status and the seconds from the request to its answer, as it begins to be sent."""
 
 
 class Door:
@@ -26,17 +29,20 @@ class Door:
         endpoints: Iterable[tuple[str, Iterable[str], Endpoint]],
         errors: Mapping[type[Exception], ErrorAnswer],
         crash: ErrorAnswer,
+        observe: Observe,
     ) -> None:
         """endpoints: path, methods, endpoint. errors: the answers to its exceptions; crash: to any other."""
         self._rest = rest
         self._endpoints = {(method, path): each for path, methods, each in endpoints for method in methods}
         self._errors = errors
         self._crash = crash
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        began = perf_counter()
         if endpoint is None:
-            await self._rest(scope, receive, send)
+            await self._rest(scope, receive, self._timed(scope["path"], began, send))
             return
         scope["app"] = self._rest
         http = HttpRequest(scope, receive)
@@ -45,7 +51,17 @@ class Door:
         except Exception as exc:  # a defect ends this call only
             answer = self._errors.get(type(exc))
             if answer is None:  # the server logs the traceback
+                self._observe(scope["path"], 500, perf_counter() - began)
                 await self._crash(http, exc)(scope, receive, send)
                 raise
             answering = answer(http, exc)
+        self._observe(scope["path"], getattr(answering, "status_code", 200), perf_counter() - began)
         await answering(scope, receive, send)
+
+    def _timed(self, path: str, began: float, send: Send) -> Send:
+        async def observed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._observe(path, message["status"], perf_counter() - began)
+            await send(message)
+
+        return observed

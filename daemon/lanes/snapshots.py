@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from daemon.core.histogram import Histogram
 from daemon.core.milliseconds import Ms
 from daemon.core.overload import Overload
 from daemon.core.quota import Limits, Used
@@ -67,7 +68,8 @@ class CallSnapshot:
 class VoiceSnapshot:
     """The lane of calls. waiting, oldest_s: as of messages; locales: spoken.
 
-    Since the start: outcomes, of deliveries; results, of calls as the driver tells them.
+    Since the start: outcomes, of deliveries; results, of calls as the driver tells them; setups: seconds from dialling
+    until the phone rings, or somebody answers.
     """
 
     driver: str
@@ -78,3 +80,4 @@ class VoiceSnapshot:
     outcomes: Mapping[str, int]
     results: Mapping[CallOutcome, int]
     locales: tuple[str, ...]
+    setups: Histogram

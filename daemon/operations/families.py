@@ -1,5 +1,6 @@
 """The figures as families of Prometheus: names, sentences and labels. On any thread."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
@@ -8,12 +9,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from daemon.core.canary import Standing
+from daemon.core.histogram import Histogram
 from daemon.core.milliseconds import in_seconds
 from daemon.core.model import Channel, Status
 from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
 from daemon.operations import processes
+from daemon.operations.doctor.facts import Backups, Certificate, Facts
 from daemon.operations.figures import Figures
-from daemon.operations.tally import Histogram
+from daemon.operations.host.files import DAY_S
 from daemon.version import VERSION
 from drivers import CallOutcome, DeviceState
 
@@ -111,6 +114,9 @@ def _of_the_trunk(voice: VoiceSnapshot) -> Iterator[Metric]:
         registered = [((voice.driver,), float(voice.status.registered))]
         yield _gauge("trunk_registered", "Whether the registrar knows us.", ["trunk"], registered)
     yield _gauge("calls", "Calls under way.", [], [((), float(voice.status.calls))])
+    yield _histogram(
+        "call_setup_duration_seconds", "From dialling until the phone rings, or is answered.", [], [((), voice.setups)]
+    )
     ended = [((str(outcome),), float(voice.results.get(outcome, 0))) for outcome in CallOutcome]
     yield _counter("calls", "Calls by how they ended.", ["outcome"], ended)
 
@@ -131,9 +137,25 @@ def _of_the_daemon(figures: Figures) -> Iterator[Metric]:
     problems = _one(figures.problems)
     yield _gauge("health_problems", "What does not work: pinwheel doctor says what.", ["severity"], problems)
     yield _gauge("store_broken", "Whether the last write to the database failed.", [], [((), figures.now.broken)])
+    yield _histogram(
+        "http_request_duration_seconds", "Until the answer begins.", ["route", "status"], figures.answers.items()
+    )
+    yield _histogram("commit_duration_seconds", "Of a batch in the database.", [], [((), figures.commits)])
+    yield from _of_the_files(figures.around)
     for name, path in figures.files.items():
         size = path.stat().st_size if path.exists() else 0
         yield _gauge(f"{name}_size_bytes", f"Size of the {name} file.", [], [((), float(size))])
+
+
+def _of_the_files(around: Facts) -> Iterator[Metric]:
+    """Times; no series where there is no certificate, or no backup."""
+    now = time.time()
+    if isinstance(around.certificate, Certificate):
+        expires = [((), float(round(now + around.certificate.days * DAY_S)))]
+        yield _gauge("certificate_expiry_timestamp_seconds", "End of the certificate of [api] tcp.", [], expires)
+    if isinstance(around.backups, Backups) and around.backups.newest_s is not None:
+        made = [((), float(round(now - around.backups.newest_s)))]
+        yield _gauge("last_backup_timestamp_seconds", "When pinwheel-backup.service last made one.", [], made)
 
 
 def _of_processes() -> Iterator[Metric]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.core.histogram import Histogram
+from daemon.operations.doctor.facts import Facts
 from daemon.operations.snapshots import Snapshot
 from daemon.operations.tally import Counts
 
@@ -12,7 +14,8 @@ from daemon.operations.tally import Counts
 class Figures:
     """All that the text is made of. requests: by status, none where the database does not say.
 
-    problems: how many checks have failed, by severity.
+    problems: how many checks have failed, by severity; around: the files around the daemon.
+    answers, by route and class of status, and commits: seconds.
     """
 
     now: Snapshot
@@ -20,3 +23,6 @@ class Figures:
     counts: Counts
     files: dict[str, Path]
     problems: Mapping[str, int]
+    answers: Mapping[tuple[str, str], Histogram]
+    commits: Histogram
+    around: Facts

@@ -54,6 +54,7 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "on_uncertain": L,
         "number": R,
     },
+    "alert": {"numbers": R, "name": R, "after": R, "again": R, "a_day": R},
     "canary": {"every": R, "number": R},
     "sms": {"flash": L, "least_life": R, "on_dropped": L, "origin": L},
     "voice": {

@@ -12,14 +12,17 @@ from pathlib import Path
 from daemon.operations.figures import Figures
 from daemon.operations.status import Health
 from daemon.operations.tally import Tally
+from daemon.operations.times import HttpTimes
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """For the event loop's thread. database: its file, where it is SQLite."""
+    """For the event loop's thread. database: its file, where it is SQLite; routes: whose times are told apart."""
 
-    def __init__(self, health: Health, workflows: Iterable[int], database: Path | None) -> None:
+    def __init__(
+        self, health: Health, workflows: Iterable[int], database: Path | None, routes: frozenset[str] = frozenset()
+    ) -> None:
         self._health, snapshots = health, health.snapshots
         slots = snapshots.sms.pool.slots if snapshots.sms is not None else ()
         self._tally = Tally(tuple(workflows), [slot.name for slot in slots])
@@ -27,6 +30,8 @@ class Metrics:
         if database is not None:
             self._files = {"database": database, "wal": database.with_name(database.name + "-wal")}
         snapshots.engine.watchers.append(self._tally.see)
+        self._times = HttpTimes(routes)
+        self.observe = self._times.observe
 
     def watch(self, modems: Iterable[str]) -> None:
         """Count what these send, too."""
@@ -35,8 +40,17 @@ class Metrics:
     async def text(self) -> bytes:
         requests = await self._health.snapshots.requests()
         found = await self._health.examined_around()
-        now, counts = self._health.snapshots.take(), self._tally.counts()
-        figures = Figures(now, requests, counts, self._files, found.by_severity())
+        snapshots = self._health.snapshots
+        figures = Figures(
+            snapshots.take(),
+            requests,
+            self._tally.counts(),
+            self._files,
+            found.by_severity(),
+            self._times.copy(),
+            snapshots.engine.store.commits(),
+            found.around,
+        )
         return await asyncio.to_thread(written, figures)
 
 

@@ -1,16 +1,15 @@
 """What has happened since the start, counted as it becomes durable. Pure: the time is an argument."""
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from daemon.core.commands import Decision
+from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import AttemptState, Channel, Charge, Refund, Request, Status
 
 VERIFY_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
-LATENESS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SETTLED = (
     AttemptState.SENT,
     AttemptState.DELIVERED,
@@ -21,25 +20,6 @@ SETTLED = (
 )
 WORKFLOWS = 20  # that are counted apart; further ones are OTHER
 OTHER = "other"
-
-
-@dataclass(slots=True)
-class Histogram:
-    """How many observations are not above each bound, in the way of Prometheus; the last count is of all others."""
-
-    bounds: Sequence[float]
-    counts: list[int] = field(default_factory=list)
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = self.counts or [0] * (len(self.bounds) + 1)
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def copy(self) -> "Histogram":
-        return Histogram(self.bounds, list(self.counts), self.total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from daemon.core.batch import Found, Needs, all_needs
+from daemon.core.batch import Changes, Found, Needs, all_needs
 from daemon.core.commands import NOTHING, Command, Decision, Loaded
+from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.recent import Recent
 from daemon.core.working_set import WorkingSet
@@ -43,7 +45,29 @@ class Operation:
     error: Exception | None = None
 
 
-def carry_out(database: Database, recent: Recent, batch: Sequence[Operation]) -> None:
+class Rows(Protocol):
+    """Of a database, what a batch needs."""
+
+    def load(self, needs: Needs) -> Found: ...
+
+    def save(self, changes: Changes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """How long the commits take that succeed. For the thread of the batches; others may copy what it has counted."""
+
+    load: Callable[[Needs], Found]
+    commit: Callable[[Changes], None]
+    commits: Histogram
+
+    def save(self, changes: Changes) -> None:
+        began = time.perf_counter()
+        self.commit(changes)
+        self.commits.observe(time.perf_counter() - began)
+
+
+def carry_out(database: Rows, recent: Recent, batch: Sequence[Operation]) -> None:
     """Do all in one commit, in order. Sets `value` or `error` of each, and raises nothing.
 
     A command that fails leaves no trace and takes no other along: where it cannot be told which one it was that could
@@ -66,7 +90,7 @@ def carry_out(database: Database, recent: Recent, batch: Sequence[Operation]) ->
             carry_out(database, recent, batch[middle:])
 
 
-def _carry_out(database: Database, recent: Recent, batch: Sequence[Operation]) -> None:
+def _carry_out(database: Rows, recent: Recent, batch: Sequence[Operation]) -> None:
     wanted = all_needs([operation.command for operation in batch if operation.command is not None])
     working = WorkingSet(wanted, _found(database, recent, wanted))
     for operation in batch:
@@ -86,7 +110,7 @@ def _carry_out(database: Database, recent: Recent, batch: Sequence[Operation]) -
     recent.keep(working.requests)
 
 
-def _found(database: Database, recent: Recent, wanted: Needs) -> Found:
+def _found(database: Rows, recent: Recent, wanted: Needs) -> Found:
     known, rest = recent.known(wanted), recent.rest(wanted)
     if rest.nothing:
         return Found(known)
@@ -99,6 +123,8 @@ class Batches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.commits = Histogram(LATENESS_S)
+        self._measured = _Measured(database.load, database.save, self.commits)
         self._recent = Recent()
         self._chores = Chores()
         self._turn: list[Operation] = []  # what the loop has submitted since it last woke the thread
@@ -152,7 +178,7 @@ class Batches:
                 continue
             if batch is None:
                 return
-            carry_out(self._database, self._recent, batch)
+            carry_out(self._measured, self._recent, batch)
             _resolve(batch)
             if self._chores.run():
                 self._recent.clear()

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from daemon.core.batch import Changes
 from daemon.core.commands import Command, Decision
+from daemon.core.histogram import Histogram
 from daemon.store.batches import Batches, Decide, Then
 from daemon.store.contract import Database, Reading
 from daemon.store.costly import Costly
@@ -52,6 +53,11 @@ class Store:
     def broken(self) -> bool:
         """The last commit failed."""
         return self.database.broken
+
+    def commits(self) -> Histogram:
+        """How long commits have taken so far, in seconds."""
+        assert self._batches is not None, "the store is open"
+        return self._batches.commits.copy()
 
     async def read(self, query: Callable[[Reading], T]) -> T:
         """The result of a query that sees what has been committed; it runs on a thread for reading."""

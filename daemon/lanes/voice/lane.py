@@ -118,6 +118,7 @@ class VoiceLane:
             dict(counts.outcomes),
             dict(counts.results),
             tuple(self.speaker.prompts.locales),
+            counts.setups.copy(),
         )
 
     def _obstacle(self) -> str:

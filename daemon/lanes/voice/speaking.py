@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from daemon.core.commands import AddNote, Begin, Settle
 from daemon.core.delivery import STATES
+from daemon.core.histogram import Histogram
 from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.speech import speakable
 from daemon.engine import Engine, Job
@@ -21,6 +22,9 @@ from drivers import Call, CallHandle, CallOutcome, CallPhase, Unavailable, Voice
 log = logging.getLogger("pinwheel.lanes")
 
 REDIAL_PAUSE_S = 1.0
+
+
+SETUP_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # bounds; a call that rings after 32 s is rare (RFC 3261 17.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,11 @@ class CallUnderWay:
 
 @dataclass(slots=True)
 class Counts:
-    """Since the start: of deliveries by what they became, of calls by how they ended."""
+    """Since the start: of deliveries by what they became, of calls by how they ended; how soon phones rang."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     results: Counter[CallOutcome] = field(default_factory=Counter)
+    setups: Histogram = field(default_factory=lambda: Histogram(SETUP_S))
 
 
 class Speaker:
@@ -162,4 +167,7 @@ class Speaker:
         self._engine.do(AddNote(job.request_id, job.step, str(phase)))
         call = self._under_way.get(job.request_id)
         if call is not None:
-            call.phase, call.since = phase, time.monotonic()
+            now = time.monotonic()
+            if call.phase is CallPhase.DIALLING:
+                self.counts.setups.observe(now - call.since)
+            call.phase, call.since = phase, now

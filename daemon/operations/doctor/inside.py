@@ -21,6 +21,8 @@ class Examination:
 
     results: tuple[Result, ...]
     health: str
+    around: Facts
+    """The files that it was made of, too; none where only memory was looked at."""
 
     @property
     def reasons(self) -> list[str]:
@@ -66,7 +68,7 @@ def _examined(now: Snapshot, around: Facts) -> Examination:
     facts = replace(around, inside=Inside(now.broken, now.sms, now.voice, now.canary))
     results = tuple(judged(OF_DAEMON, facts))
     devices = [modem.name for modem in now.sms.modems] if now.sms is not None else []
-    return Examination(results, health(results, devices + [VOICE] * (now.voice is not None)))
+    return Examination(results, health(results, devices + [VOICE] * (now.voice is not None)), around)
 
 
 def _around(config: Config) -> Facts:

@@ -70,5 +70,8 @@ def test_both_ways_give_the_same_answer(method: str, path: str) -> None:
     rest = Starlette(routes=routes, exception_handlers={Refused: refused, Exception: crashed})
     rest.state.name = "x"
     rest.router.redirect_slashes = False
-    door = Door(rest, ENDPOINTS, {Refused: refused}, crashed)
-    assert ask(door, method, path) == ask(rest, method, path)
+    seen: list[tuple[str, int]] = []
+    door = Door(rest, ENDPOINTS, {Refused: refused}, crashed, lambda path, status, _: seen.append((path, status)))
+    given = ask(door, method, path)
+    assert given == ask(rest, method, path)
+    assert seen == [(path, given[0])]

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.client.connection import Client
+from daemon.core.histogram import Histogram
 from daemon.lanes.snapshots import VoiceSnapshot
 from daemon.operations.doctor.facts import Facts, Inside, Missing, Trunk
 from daemon.operations.doctor.judging import judged, problems
@@ -172,7 +173,7 @@ def test_a_registrar_that_refuses_has_the_remedy_of_its_status(status: str, reme
         driver.open(lambda _: None)
         try:
             until(lambda: driver.status().state is DeviceState.FAILED, "it is refused")
-            voice = VoiceSnapshot("pyvoip", driver.status(), (), 0, 0.0, {}, {}, ("en-us",))
+            voice = VoiceSnapshot("pyvoip", driver.status(), (), 0, 0.0, {}, {}, ("en-us",), Histogram(()))
         finally:
             driver.close()
     (only,) = problems(judged(OF_DAEMON, Facts(inside=Inside(False, None, voice))))

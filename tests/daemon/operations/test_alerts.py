@@ -7,6 +7,7 @@ alerts on rates, which need hours of traffic, get figures that are written here.
 import json
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.daemon.operations.test_metrics import Series, scraped, series
 from tests.gateway import Gateway, modem_section, until, voice_section
+from tests.peers.tls import certificate
 from tests.test_docs import anchors
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,6 +88,17 @@ class Observed:
     again: Series
 
 
+def tls_listener(directory: Path) -> str:
+    cert, key = certificate(directory)
+    files = f'tls_cert = "{cert}"\ntls_key = "{key}"'
+    return f'[api]\ntcp = "127.0.0.1:{unused_port()}"\n{files}\n[[account]]\nkey = "acme"\nuids = [65533]\n'
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Observed:
     directory = tmp_path_factory.mktemp("observed")
@@ -93,7 +106,9 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Observed:
     with SimulatedModem(directory / "port", network_s=0.05) as modem, SimulatedPhone() as phone:
         modem.register(3)
         devices = modem_section(modem.port, "sim1", limits) + voice_section(phone.address)
-        gateway = Gateway(directory, devices)
+        (directory / "backups").mkdir()
+        (directory / "backups" / "pinwheel.db").touch()
+        gateway = Gateway(directory, tls_listener(directory) + devices)
         gateway.start()
         try:
             until(now(gateway, "modem_registered", 0), "it is refused")
@@ -173,6 +188,11 @@ RATES: dict[str, dict[str, str]] = {
         'pinwheel_timer_lateness_seconds_bucket{le="2.5"}': "0+9x60 540+9x30 810+9x150",
         'pinwheel_timer_lateness_seconds_bucket{le="+Inf"}': "0+9x60 540+9x30 810+9x150",
     },
+    "CommitSlow": {
+        'pinwheel_commit_duration_seconds_bucket{le="0.5"}': "0+9x60 540x30 540+9x150",
+        'pinwheel_commit_duration_seconds_bucket{le="1.0"}': "0+9x60 540+9x30 810+9x150",
+        'pinwheel_commit_duration_seconds_bucket{le="+Inf"}': "0+9x60 540+9x30 810+9x150",
+    },
     "QuotaSoon": {
         'pinwheel_modem_quota_remaining_messages{modem="sim1", window="day"}': "1000x60 1000-20x30 400x120",
     },
@@ -183,6 +203,15 @@ RATES: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("alert", RATES)
 def test_an_alert_on_a_course_of_hours_fires_and_clears(tmp_path: Path, alert: str) -> None:
     rules_say(tmp_path, alert, RATES[alert], {"59m": 0, "90m": 1, "200m": 0})
+
+
+@needs_promtool
+def test_a_certificate_that_ends_soon_and_an_old_backup_are_alerts_until_there_is_another(tmp_path: Path) -> None:
+    """Here the time begins with 0."""
+    ends = {"pinwheel_certificate_expiry_timestamp_seconds": "1300000x60 1000000x120 9000000x90"}
+    rules_say(tmp_path, "CertExpiry", ends, {"59m": 0, "150m": 1, "250m": 0})
+    made = {"pinwheel_last_backup_timestamp_seconds": "-172000x110 0x60"}
+    rules_say(tmp_path, "BackupOld", made, {"10m": 0, "100m": 1, "150m": 0})
 
 
 @needs_promtool

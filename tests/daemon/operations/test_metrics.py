@@ -63,6 +63,11 @@ def test_a_verification_is_counted_from_its_start_to_its_right_code(tmp_path: Pa
         assert found["pinwheel_attempts_total", (("channel", "sms"), ("outcome", "sent"))] == 1
         assert found["pinwheel_verify_duration_seconds_count", (("channel", "sms"),)] == 1
         assert found["pinwheel_sms_parts_total", (("modem", "sim1"),)] == 1
+        assert found["pinwheel_commit_duration_seconds_count", ()] >= 4
+        answers = "pinwheel_http_request_duration_seconds_count"
+        assert found[answers, (("route", "/verify/json"), ("status", "2xx"))] == 1
+        assert found[answers, (("route", "/verify/search/json"), ("status", "2xx"))] == 0
+        assert found[answers, (("route", "other"), ("status", "2xx"))] > 1
         assert "447700900123" not in scraped(gateway)
         assert pin not in [str(each) for labels in found for each in labels]
 

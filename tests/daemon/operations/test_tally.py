@@ -22,11 +22,12 @@ from daemon.core.commands import (
     Start,
     decide,
 )
+from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Verdict
 from daemon.core.workflows import WORKFLOWS
-from daemon.operations.tally import LATENESS_S, OTHER, Counts, Histogram, Tally
+from daemon.operations.tally import OTHER, Counts, Tally
 from daemon.operations.tally import WORKFLOWS as APART
 from tests.daemon.core.story import request
 
