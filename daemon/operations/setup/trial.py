@@ -206,4 +206,4 @@ def _settled(ask: Callable[[], Status], patience_s: float, tell: Tell) -> Status
 
 
 def _state(status: ModemStatus | TrunkStatus) -> str:
-    return f"{status.state}: {status.detail}" if status.detail else str(status.state)
+    return status.detail or str(status.state)
