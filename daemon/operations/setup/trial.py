@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,19 +34,28 @@ Tell = Callable[[str], None]
 
 Status = TypeVar("Status", ModemStatus, TrunkStatus)
 
-READY_S = 90.0  # a SIM needs up to a minute after it was unlocked, then the network comes
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """start_s: until a device is ready or says what it waits for; wait_s: for that."""
+
+    start_s: float
+    wait_s: float
+
+
+MODEM = Patience(90.0, 60.0)  # a SIM needs up to a minute after it was unlocked, then the network comes
+TRUNK = Patience(20.0, 12.0)
 SMS_S = 60.0
-TRUNK_S = 20.0
 UNHEARD_S = 5.0  # for an answer to OPTIONS; our own server search sends the next one then
 RING_S = 30.0
 CALL_S = RING_S + 60.0
 LOOK_S = 0.1
 VALIDITY_S = 300
-WAITING = (DeviceState.STARTING, DeviceState.WAITING, DeviceState.ABSENT)
+UNSETTLED = (DeviceState.STARTING, DeviceState.WAITING, DeviceState.ABSENT)
 
 MODEM_REMEDIES: Mapping[Reason, str] = {
     Reason.DENIED: "the network refuses this SIM: is it activated, paid and allowed here? Try it in a phone",
-    Reason.NO_COVERAGE: "no network within 90 s: move the stick or its antenna, or try the SIM in a phone",
+    Reason.NO_COVERAGE: "no network within a minute: move the stick or its antenna, or try the SIM in a phone",
     Reason.SIM_PIN: "enter the right PIN in a phone, which also gives all three tries back; then run setup again",
     Reason.SIM_PUK: "put the SIM into a phone and enter its PUK there",
     Reason.NO_SIM: "insert a SIM card",
@@ -74,10 +84,10 @@ CALL_REMEDIES: Mapping[CallOutcome, str] = {
 # --- the modem -------------------------------------------------------------------------------------------------
 
 
-def network(row: Modem, tell: Tell, patience_s: float = READY_S) -> Outcome:
+def network(row: Modem, tell: Tell, patience: Patience = MODEM) -> Outcome:
     """Whether the modem finds a network, with operator and signal."""
     with _modem(row) as driver:
-        status = _settled(driver.status, patience_s, tell)
+        status = _settled(driver.status, patience, tell)
     if status.state is not DeviceState.READY:
         return Outcome(False, (_state(status),), (MODEM_REMEDIES.get(status.reason, status.detail),))
     signal = f"{status.signal_dbm} dBm" if status.signal_dbm is not None else "unknown"
@@ -91,7 +101,7 @@ def send_code(row: Modem, number: str, code: str, tell: Tell) -> Outcome:
     began = time.monotonic()
     try:
         with _modem(row) as driver:
-            status = _settled(driver.status, READY_S, tell)
+            status = _settled(driver.status, MODEM, tell)
             if status.state is not DeviceState.READY:
                 return Outcome(False, (_state(status),), (MODEM_REMEDIES.get(status.reason, status.detail),))
             driver.send(Sms(number, f"Pinwheel setup: your code is {code}", VALIDITY_S)).result(SMS_S)
@@ -127,12 +137,12 @@ def _kept(_: SmsEvent) -> "Future[bool]":
 # --- the trunk -------------------------------------------------------------------------------------------------
 
 
-def register(voice: Voice, tell: Tell, patience_s: float = TRUNK_S) -> Outcome:
+def register(voice: Voice, tell: Tell, patience: Patience = TRUNK) -> Outcome:
     """Whether the trunk takes our account, or answers at all where it needs no registration."""
     with _trunk(voice) as driver:
-        status = _settled(driver.status, patience_s, tell)
+        status = _settled(driver.status, patience, tell)
         if status.state is DeviceState.READY and status.registered is None:
-            status = _answered(driver, min(patience_s, UNHEARD_S))
+            status = _answered(driver, min(patience.wait_s, UNHEARD_S))
     if status.state is not DeviceState.READY:
         silent = OURS_IN_USE if "in use" in status.detail else SILENT
         return Outcome(False, (_state(status),), (TRUNK_REMEDIES.get(status.reason, silent),))
@@ -156,7 +166,7 @@ def call(config: Config, number: str, code: str, tell: Tell) -> Outcome:
     prompts = PromptLibrary.open([Path(config.prompts.directory), shipped_prompts()])
     audio = prompts.speech(DEFAULT_LOCALE, code, "").audio
     with _trunk(config.voice) as driver:
-        status = _settled(driver.status, TRUNK_S, tell)
+        status = _settled(driver.status, TRUNK, tell)
         if status.state is not DeviceState.READY:
             return Outcome(False, (_state(status),), (TRUNK_REMEDIES.get(status.reason, status.detail),))
         handle = driver.call(Call(number, audio, RING_S), lambda phase: tell(PHASES[phase]))
@@ -194,10 +204,14 @@ def _trunk(voice: Voice) -> Iterator[VoiceDriver]:
 # --- both ------------------------------------------------------------------------------------------------------
 
 
-def _settled(ask: Callable[[], Status], patience_s: float, tell: Tell) -> Status:
-    """Ready or failed for good, or how it is when the time is over; each new reason is told meanwhile."""
-    end, said = time.monotonic() + patience_s, ""
-    while (status := ask()).state in WAITING and time.monotonic() < end:
+def _settled(ask: Callable[[], Status], patience: Patience, tell: Tell) -> Status:
+    """Ready, failed for good, or how it is when the patience is over; each new reason is told meanwhile."""
+    end, said, waits_since = time.monotonic() + patience.start_s, "", float("inf")
+    while (status := ask()).state in UNSETTLED:
+        now = time.monotonic()
+        waits_since = min(waits_since, now) if status.state is DeviceState.WAITING else float("inf")
+        if now >= min(end, waits_since + patience.wait_s):
+            break
         if status.detail not in (said, ""):
             said = status.detail
             tell(f"{said} ...")

@@ -140,7 +140,7 @@ def test_a_modem_without_a_network_says_why(registered: int, said: str) -> None:
     with SimulatedModem() as modem:
         modem.register(registered)
         row = parse(modem_section(modem.port), Path("x")).modem[0]
-        failed = trial.network(row, quiet, patience_s=0.4)
+        failed = trial.network(row, quiet, trial.Patience(60, 0))
     assert not failed.ok
     assert said in failed.remedy[0]
 
@@ -184,7 +184,7 @@ def test_a_trunk_that_asks_for_a_password_and_gets_another_says_so(tmp_path: Pat
 
 def test_a_trunk_that_is_not_there_says_what_to_check(phone: SimulatedPhone) -> None:
     config = trunk(phone, "register = false\nkeepalive_seconds = 1\n", server="127.0.0.3:9")
-    failed = trial.register(config.voice, quiet, patience_s=0.5)
+    failed = trial.register(config.voice, quiet, trial.Patience(20, 0.5))
     assert not failed.ok
     assert failed.remedy
 
