@@ -129,7 +129,10 @@ class Request:
 
     def attempt(self, step: int) -> Attempt | None:
         """The delivery of an event; None before there is one."""
-        return next((attempt for attempt in self.attempts if attempt.step == step), None)
+        for attempt in self.attempts:
+            if attempt.step == step:
+                return attempt
+        return None
 
 
 # --- events: what happened ---------------------------------------------------------------------------------

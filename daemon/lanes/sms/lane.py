@@ -70,6 +70,7 @@ class SmsLane:
         self._lengths = Lengths(text)
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
+        self._asked = False  # to look at once
 
     def open(self) -> None:
         self.pool.open(left_behind(self._engine, self._sender, self._lengths, self.pool.slots))
@@ -95,7 +96,9 @@ class SmsLane:
 
     def put(self, job: Job) -> None:
         self._window.put(job)
-        self._dispatch()
+        if not self._asked:  # once for all that a commit brings
+            self._asked = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
 
     @property
     def waiting(self) -> int:
@@ -138,6 +141,7 @@ class SmsLane:
     def _dispatch(self) -> None:
         """Drop what cannot be in time any more, and give every free modem the first message that it may send."""
         now = time.monotonic()
+        self._asked = False
         self._drop_late(now)
         free = self.pool.free(now)
         at = self._engine.clock.now()
