@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -104,6 +105,7 @@ def main() -> int:
         for campaign in wanted.campaigns or CAMPAIGNS:
             directory = Path(name) / campaign
             directory.mkdir()
+            print(f"{campaign}; load average before it: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
             try:
                 missed += CAMPAIGNS[campaign](directory, 1 if wanted.short else TURNS)
             except NotInstalled as exc:
