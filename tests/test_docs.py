@@ -11,6 +11,7 @@ import pytest
 from daemon.cli import main as pinwheel
 from daemon.config import parse
 from daemon.main import main as pinwheeld
+from tests import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -124,6 +125,20 @@ def test_every_command_in_a_document_exists_with_its_options(call: str) -> None:
             command, arguments = group, words
         options = {option for param in command.params for option in param.opts}
         assert {word for word in arguments if word.startswith("--")} <= options, call
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("docs/")])
+def test_what_is_made_from_the_code_is_up_to_date(name: str) -> None:
+    """If it is not: python -m tests.reference"""
+    text = (ROOT / name).read_text()
+    assert reference.made(text) == text
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    assert [name for name in NAMES if name.startswith("docs/") and f"({Path(name).name})" not in index] == [
+        "docs/README.md"
+    ]
 
 
 def test_the_changelog_is_sorted_as_keep_a_changelog_asks() -> None:

@@ -9,6 +9,7 @@ from daemon.operations.alarm import Alarm
 
 
 async def state(call: Call) -> Response:
+    """Trouble that there is, and the alerts of it."""
     return JSONResponse(_alarm(call.http).report())
 
 

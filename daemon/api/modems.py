@@ -27,6 +27,7 @@ Answer = dict[str, Any]
 
 
 async def modems(call: Call) -> Response:
+    """Each modem with its SIM: state, signal, limits, outcomes."""
     snapshots: Snapshots = call.http.app.state.health.snapshots
     return JSONResponse({"modems": shown_modems(snapshots.take().sms)})
 
@@ -75,7 +76,7 @@ ACTIONS: dict[str, Callable[[HttpRequest, SmsLane, ModemSlot, Parameters], Await
 
 
 async def act(call: Call) -> Response:
-    """POST /v1/modems/{name}/{action}."""
+    """POST: pause, drain, resume, test (?to=NUMBER&wait=SECONDS) or at (?command=AT+CSQ)."""
     http = call.http
     action = ACTIONS.get(http.path_params["action"])
     if action is None:

@@ -51,6 +51,7 @@ async def doctor(call: Call) -> Response:
 
 
 async def status(call: Call) -> Response:
+    """The daemon, its devices, its requests and what is wrong."""
     health: Health = call.http.app.state.health
     return JSONResponse(await health.report())
 
@@ -84,6 +85,7 @@ async def requests(call: Call) -> Response:
 
 
 async def request(call: Call) -> Response:
+    """A request with its deliveries, checks and history; the number in full."""
     wanted = call.http.path_params["request_id"]
 
     def query(reading: Reading) -> Response:

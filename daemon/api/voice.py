@@ -24,6 +24,7 @@ LINES = "application/x-ndjson"
 
 
 async def voice(call: Call) -> Response:
+    """The trunk, its calls and their outcomes."""
     return JSONResponse(status_of.voice(_health(call.http).snapshots.take().voice))
 
 
