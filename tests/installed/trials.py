@@ -290,6 +290,7 @@ ExecStart=/bin/sh -c 'exec sleep infinity <$(readlink {DEVICES}/modem)'
 [Install]
 WantedBy=multi-user.target
 """
+DAMAGED = f"head -c 8192 /dev/urandom >{STATE}/pinwheel.db; chown pinwheel: {STATE}/pinwheel.db"
 OF_THE_HOST = {"clock", "memory", "disk-room", "rivals", "sip-helper"}  # which the machine shares with whoever runs it
 
 
@@ -336,7 +337,7 @@ def examined_with_the_daemon_down(site: Site) -> Result:
     site.start(number=RINGS_FOR_EVER, workflow_id=6)
     for world, cause in (
         (f"mv {STATE}/key /srv/key", "master-key"),
-        (f"mv {STATE}/pinwheel.db* /srv/kept; head -c 8192 /dev/urandom >{STATE}/pinwheel.db", "database-whole"),
+        (f"mv {STATE}/pinwheel.db* /srv/kept; {DAMAGED}", "database-whole"),
     ):
         machine.shell(f"mkdir -p /srv/kept; systemctl stop pinwheel.service; {world}")
         machine.try_("systemctl", "start", "pinwheel.service")
