@@ -11,13 +11,9 @@ from pathlib import Path
 from daemon.client.connection import Client, HttpProblem, Unreachable
 from daemon.operations.host.units import systemd_runs, unit
 from daemon.operations.setup.model import Outcome
+from daemon.operations.setup.udev import APPLIED
 from daemon.resources import DEFAULT_CONFIG
 
-UDEV = (
-    ("udevadm", "control", "--reload"),
-    ("udevadm", "trigger", "--action=change", "--subsystem-match=usb", "--subsystem-match=tty"),
-    ("udevadm", "settle", "--timeout=10"),
-)
 UDEV_RUNS = "/run/udev/control"  # not in a container
 MODEM_MANAGER = "ModemManager.service"
 UNITS = (
@@ -65,7 +61,7 @@ class Service:
         """Apply the udev rules, check the configuration as the service's user, (re)start it, wait until it can send."""
         ours = self._root == Path("/") and self._config == DEFAULT_CONFIG and systemd_runs()
         rules = rules and ours and os.path.exists(UDEV_RUNS)
-        wrong = next(filter(None, (_run(command) for command in UDEV if rules)), "")
+        wrong = next(filter(None, (_run(command) for command in APPLIED if rules)), "")
         if rules and (manager := unit(MODEM_MANAGER)) is not None and manager.active == "active":
             _run(("systemctl", "restart", MODEM_MANAGER))  # it keeps a port that it has until then
         check = (sys.executable, "-P", "-m", "daemon.main", "--check-config", "--config", str(self._config))

@@ -5,6 +5,12 @@ import re
 from daemon.operations.setup.model import Stick
 
 FOLDER = "/etc/udev/rules.d"
+APPLIED = (
+    ("udevadm", "control", "--reload"),
+    ("udevadm", "trigger", "--action=change", "--subsystem-match=usb", "--subsystem-match=tty"),
+    ("udevadm", "settle", "--timeout=10"),
+)
+"""The commands after which new rules count."""
 HEX = re.compile(r"[0-9a-f]{4}")
 UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
 """In a serial number: what could end the quotes, or is a pattern to udev(7)."""

@@ -7,6 +7,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.client.connection import Client
-from daemon.core.histogram import Histogram
-from daemon.lanes.snapshots import VoiceSnapshot
-from daemon.operations.doctor.facts import Facts, Inside, Missing, Trunk
+from daemon.operations.doctor.facts import Facts, Missing, Trunk
 from daemon.operations.doctor.judging import judged, problems
 from daemon.operations.doctor.probing import Subject, gathered, within
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
@@ -26,6 +25,7 @@ from drivers.pyvoip import Driver, Options, survey
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.daemon.operations.machine import Machine
+from tests.daemon.operations.worlds import inside, voice
 from tests.gateway import Gateway, modem_section, until
 from tests.peers.datagrams import DatagramPeer
 from tests.users import as_user
@@ -173,10 +173,10 @@ def test_a_registrar_that_refuses_has_the_remedy_of_its_status(status: str, reme
         driver.open(lambda _: None)
         try:
             until(lambda: driver.status().state is DeviceState.FAILED, "it is refused")
-            voice = VoiceSnapshot("pyvoip", driver.status(), (), 0, 0.0, {}, {}, ("en-us",), Histogram(()))
+            refused = driver.status()
         finally:
             driver.close()
-    (only,) = problems(judged(OF_DAEMON, Facts(inside=Inside(False, None, voice))))
+    (only,) = problems(judged(OF_DAEMON, Facts(inside=inside(sms=None, voice=replace(voice(), status=refused)))))
     assert only.check.name == "trunk-account"
     assert remedy in only.verdict.sentence
 

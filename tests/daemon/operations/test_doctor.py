@@ -460,6 +460,14 @@ def test_only_what_can_be_mended_without_a_decision_has_a_fix() -> None:
     assert programs <= {"chmod", "chgrp", "chown", "systemctl", "timedatectl", "modprobe", "sh", "udevadm"}
 
 
+def test_the_fix_for_modemmanager_writes_the_rule_that_setup_writes() -> None:
+    (found,) = problems(judged(CHECKS, seen(**WORLDS["ModemManager on"][0])))
+    *_, rule, path = found.verdict.fix[0]
+    assert path == "/etc/udev/rules.d/77-pinwheel-sim1.rules"
+    assert 'ATTRS{idVendor}=="1e0e", ATTRS{idProduct}=="9001"' in rule
+    assert [words[0] for words in found.verdict.fix[1:]] == ["udevadm", "udevadm", "udevadm", "systemctl"]
+
+
 # --- dependencies ----------------------------------------------------------------------------------------------
 
 

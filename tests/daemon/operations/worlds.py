@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from daemon.core.histogram import Histogram
 from daemon.core.milliseconds import Ms
 from daemon.core.overload import Overload
 from daemon.core.quota import Limits, Used
@@ -77,6 +78,7 @@ def voice(**more: Any) -> VoiceSnapshot:
     names = ("state", "detail", "reason", "alive")
     status = {"state": DeviceState.READY, **{name: more.pop(name) for name in names if name in more}}
     good: dict[str, Any] = {"calls": (), "waiting": 0, "oldest_s": 0.0, "outcomes": {}, "results": {}}
+    good["setups"] = Histogram((1.0,))
     return VoiceSnapshot(**{"driver": "pyvoip", "status": TrunkStatus(**status), "locales": ("en-us",), **good, **more})
 
 

@@ -1,19 +1,18 @@
 """The ports of the modems as the machine has them: who holds one, what takes it, which stick shows none. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from daemon.operations.doctor.facts import ModemPort, Ports
 from daemon.operations.doctor.verdicts import Verdict, Words, error, info, warning
 from daemon.operations.host.rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS
 from daemon.operations.host.values import Process, SerialPort
+from daemon.operations.setup import udev
+from daemon.operations.setup.model import Stick
 
 MANY_RESETS = 3
-RULE = 'SUBSYSTEM=="tty", ATTRS{{idVendor}}=="{}", ATTRS{{idProduct}}=="{}", ENV{{ID_MM_PORT_IGNORE}}="1"'
-RULES = "/etc/udev/rules.d/77-pinwheel-local.rules"
-RELOAD: tuple[Words, ...] = (
-    ("udevadm", "control", "--reload"),
-    ("udevadm", "trigger", "--subsystem-match=tty", "--action=change"),
-)
+WRITE = ("sh", "-c", 'printf %s "$1" >"$2"', "sh")
+"""A text, and the file that gets it."""
 
 
 def held(ports: Ports) -> Iterator[Verdict]:
@@ -35,7 +34,7 @@ def modem_manager(ports: Ports) -> Iterator[Verdict]:
         exposed = next((each for each in port.found if not each.left_alone and each.usb is not None), None)
         if exposed is not None:
             text = f"ModemManager runs and does not leave {exposed.device} of modem {port.modem} alone"
-            fix = (*_rule(exposed), *RELOAD, ("systemctl", "restart", MODEM_MANAGER))
+            fix = (_rule(port.modem, exposed), *udev.APPLIED, ("systemctl", "restart", MODEM_MANAGER))
             yield warning(text, "sudo pinwheel doctor modemmanager --fix writes a udev rule", port.modem, fix)
 
 
@@ -130,7 +129,10 @@ def _is_service(process: Process) -> bool:
     return process.unit.endswith(".service") and not process.unit.startswith("user@")
 
 
-def _rule(port: SerialPort) -> tuple[Words, ...]:
+def _rule(modem: str, port: SerialPort) -> Words:
+    """As `pinwheel setup` writes it."""
     assert port.usb is not None
-    rule = RULE.format(port.usb.vendor, port.usb.product)
-    return (("sh", "-c", f"echo '{rule}' >> {RULES}"),)
+    usb = port.usb
+    stick = Stick(port.name, vendor=usb.vendor, product=usb.product, serial=usb.serial)
+    stick = replace(stick, place=_last(usb.folder), interface=port.interface)
+    return (*WRITE, udev.rules(modem, stick), udev.path_of(modem))
