@@ -1,18 +1,21 @@
 """`pinwheel call`: try the trunk by a call to oneself."""
 
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from daemon.cli.commands import SAID_NO
-from daemon.cli.context import Context, json_flag, pass_context, tell
+from daemon.cli.context import SCREEN, Context, json_flag, pass_context, tell
 
 SILENCE_S = 600.0  # between two phases: as long as a call may be
 TIMES = {0: "not spoken to the end", 1: "spoken once", 2: "spoken twice"}
 ONE_WAY = (
-    "one-way: nothing was heard from the callee, so ours may not have arrived either;",
-    "behind a NAT set external_address, and open rtp_ports in the firewall",
+    "one-way: nothing was heard of the callee, who may have heard nothing:",
+    "behind a NAT set external_address; open rtp_ports in the firewall",
 )
+INDENT = 10  # behind the time
 
 
 @click.group()
@@ -33,7 +36,8 @@ def call() -> None:
 def test(context: Context, number: str, say: str | None, lang: str | None) -> None:
     """Call NUMBER, say digits instead of a PIN, and show how the call goes; exits 1 unless they were said to the end.
 
-    It is made as all calls are ([voice] confirm, machine, ring_seconds), and waits while PINs wait for the trunk.
+    It is made as all calls are ([voice] confirm, machine, ring_seconds), one at a time, and not while calls with PINs
+    wait for the trunk.
     """
     given = {"number": number, "say": say, "lg": lang}
     form = {name: value for name, value in given.items() if value is not None}
@@ -44,14 +48,16 @@ def test(context: Context, number: str, say: str | None, lang: str | None) -> No
         if step["phase"] == "ended":
             end = step
         elif not context.as_json:
-            tell(_at(step, step["phase"]))
+            tell(*_at(step, step["phase"]))
     context.show({**end, "steps": steps}, lambda: _told(end))
     if not end.get("spoken"):
         click.get_current_context().exit(SAID_NO)
 
 
-def _at(step: dict[str, Any], what: str) -> str:
-    return f"{step['at_s']:6.1f} s  {what}"
+def _at(step: dict[str, Any], what: str) -> list[str]:
+    """A line with its time, and the lines that it takes beyond the width of the screen."""
+    first, *rest = textwrap.wrap(what, SCREEN - INDENT)
+    return [f"{step['at_s']:6.1f} s  {first}", *(" " * INDENT + line for line in rest)]
 
 
 def _told(end: dict[str, Any]) -> None:
@@ -61,19 +67,21 @@ def _told(end: dict[str, Any]) -> None:
         return
     answered = end["outcome"] == "answered"
     if answered:
-        tell(_at(end, f"{TIMES[end['spoken']]}: {' '.join(end['digits'])}, in {end['locale']}"))
+        tell(*_at(end, f"{TIMES[end['spoken']]}: {' '.join(end['digits'])}, in {end['locale']}"))
     code = f" ({end['sip_code']} {end['reason']})" if end["sip_code"] and not answered else ""
     cause = f", Q.850 cause {end['cause']}" if end["cause"] is not None else ""
-    tell(_at(end, f"ended: {end['outcome']}{code}{cause}, rang {end['rang_s']} s, talked {end['talked_s']} s"))
-    if end["codec"]:
-        tell(f"          {end['codec']}, {end['packets_sent']} packets sent" + _heard(end))
-    if end["one_way"]:
-        tell(*(f"          {line}" for line in ONE_WAY))
+    tell(*_at(end, f"ended: {end['outcome']}{code}{cause}"))
+    tell(*(" " * INDENT + line for line in _remarks(end)))
+
+
+def _remarks(end: dict[str, Any]) -> Iterator[str]:
+    audio = f", {end['codec']}, {end['packets_sent']} packets sent" if end["codec"] else ""
+    yield f"rang {end['rang_s']} s, talked {end['talked_s']} s{audio}"
+    if end["keys"]:
+        yield f"the callee pressed {end['keys']}"
     if end["machine"]:
-        tell("          it sounded like an answering machine, so nothing was said")
-
-
-def _heard(end: dict[str, Any]) -> str:
-    """What came from the callee."""
-    keys = f", keys {end['keys']}" if end["keys"] else ""
-    return ("" if end["one_way"] else ", the callee was heard") + keys
+        yield "it sounded like an answering machine, so nothing was said"
+    if end["one_way"]:
+        yield from ONE_WAY
+    elif end["codec"]:
+        yield "the callee was heard"

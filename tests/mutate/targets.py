@@ -31,6 +31,9 @@ class Target:
 TARGETS: dict[str, Target] = {
     "daemon.pins": Target(PURE, ("tests/daemon/test_pins.py",)),
     "daemon.core.backlog": Target(PURE, (CORE + "test_backlog.py", REPR)),
+    "daemon.core.canary": Target(PURE, (CORE + "test_canary.py",)),
+    "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
+    "drivers.rtp.source": Target(PURE, ("tests/drivers/rtp/test_source.py",)),
     "daemon.core.callers": Target(PURE, (CORE + "test_callers.py",)),
     "daemon.core.holds": Target(PURE, (CORE + "test_holds.py", CORE + "test_backlog.py")),
     "daemon.core.limits": Target(PURE, (CORE + "test_limits.py",)),
