@@ -57,7 +57,9 @@ class CallRequests:
 
     def apart(self) -> Self:
         """A copy for who may have to go on in our place: what it makes is not counted here."""
-        return copy.deepcopy(self)
+        made = copy.copy(self)
+        made.requester, made.unreachable = self.requester.apart(), self.unreachable.copy()
+        return made
 
     def refresh(self, dialog: Dialog) -> Outgoing:
         """What keeps the session up: UPDATE, or the same offer again where that is not understood (RFC 4028 7.4)."""

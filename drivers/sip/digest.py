@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 from drivers.sip.message import Message, split, unquoted
 
@@ -96,6 +97,10 @@ class Credentials:
         return tuple(
             credentials(asked, self.account, method, uri, self._uses[realm]) for realm, asked in self._met.items()
         )
+
+    def apart(self) -> Self:
+        """A copy that what is signed here does not change."""
+        return type(self)(self.account, self._met.copy(), self._uses.copy())
 
     def forget(self) -> None:
         """Begin unsigned again."""

@@ -1,7 +1,9 @@
 """Who sends requests: an address of ours, and the chain of requests under one Call-ID (RFC 3261 8.1.1)."""
 
+import copy
 import secrets
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from drivers.sip.address import Kind
 from drivers.sip.digest import CREDENTIALS, Account, Credentials
@@ -45,6 +47,12 @@ class Requester:
 
     def __post_init__(self) -> None:
         self.credentials = Credentials(self.identity.account)
+
+    def apart(self) -> Self:
+        """A copy: what it makes is not counted here."""
+        made = copy.copy(self)
+        made.credentials = self.credentials.apart()
+        return made
 
     def request(
         self, method: str, uri: str, to: str, *headers: tuple[str, str], route: tuple[str, ...] = (), body: bytes = b""

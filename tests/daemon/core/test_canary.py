@@ -39,6 +39,8 @@ def test_each_sim_texts_all_others_in_turn_and_never_itself() -> None:
     texted = [made.recipient("sim1", BEGAN + Ms(int(EVERY) * turn)) for turn in range(4)]
     assert set(texted) == {NUMBERS["sim2"], NUMBERS["sim3"]}
     assert texted[0] == texted[2] != texted[1]
+    received = {made.recipient(name, BEGAN) for name in NUMBERS}
+    assert received == set(NUMBERS.values())  # in each round, each SIM gets a text
     assert made.recipient("[voice]", BEGAN) == "447700900009"
 
 
@@ -70,6 +72,19 @@ def test_what_does_not_arrive_in_time_is_a_failure_and_one_that_comes_late_takes
     assert made.give_up(BEGAN + PATIENCE) == []
     assert made.arrived(TOKEN, BEGAN + PATIENCE + s(60)) == "sim1"
     assert made.standing("sim1").failures == 0
+
+
+def test_a_setting_that_says_open_and_not_since_when_is_never_late() -> None:
+    made = canary("sim1")
+    made.standings["sim1"] = Standing(open=True)
+    assert made.give_up(BEGAN) == []
+
+
+def test_devices_that_are_due_at_once_go_in_the_order_of_the_configuration() -> None:
+    made = canary("sim2", "sim1")
+    for name in ("sim1", "sim2"):
+        made.standings[name] = Standing(tried_at=BEGAN)
+    assert made.due(BEGAN + EVERY) == ["sim2", "sim1"]
 
 
 def test_a_call_that_a_restart_cut_off_is_a_failure() -> None:

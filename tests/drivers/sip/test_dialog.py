@@ -730,6 +730,8 @@ def test_a_farewell_that_is_only_prepared_is_not_counted() -> None:
     call, ack = answered(ours)
     for _ in range(3):
         (farewell,) = ours.farewells(call)
+    farewell.requests.unreachable.add(FIRST)
+    assert not call.requests.unreachable
     ours.hang_up(call, 2.0)
     ((bye, there),) = sent(ours)
     assert (farewell.request.cseq, farewell.destination) == (bye.cseq, there)
