@@ -12,7 +12,8 @@ The session description says where the callee is. Behind a NAT it sends from els
   break while the callee sends nothing (Asterisk's strictrtp waits 5 s); then the call's record says so (`Latched`).
 - A key is the callee's only if it comes from where the audio goes. A source that nothing vouches for (neither the
   signalling nor the callee's SSRC nor SRTP) must have been found before the utterance that the key answers (`presses`):
-  else who hears nothing could press 1 for a callee that is silent.
+  else who hears nothing could press 1 for a callee that is silent. The described port vouches for another host that is
+  listened to: a phone with several addresses has one socket, and a stranger who found our port does not know the other.
 - The audio never leaves a source that still sends, except for the address in the description. One that has fallen
   silent is followed to where it sends from now, and returned to when it sends again.
 - When the description changes, the source of before is old: while its stream goes on, nothing is learned from it.
@@ -93,6 +94,10 @@ class Signalled:
     def names(self, host: str) -> bool:
         """It is the description's, or a server's."""
         return host == self.address[0] or host in self.near
+
+    def has_port(self, address: Address) -> bool:
+        """It is the described one: of a phone with several addresses, say."""
+        return address[1] == self.address[1]
 
     @property
     def behind_nat(self) -> bool:
@@ -187,7 +192,7 @@ class Source:
             case Trust.FOLLOWED:
                 return self._follow(packet, now)
             case Trust.LISTENED_TO:
-                return Decision.HEARD
+                return Decision.ACCEPTED if self.signalled.has_port(packet.address) else Decision.HEARD
             case Trust.NONE:
                 return Decision.IGNORED
             case _:
@@ -210,7 +215,7 @@ class Source:
     def _follow(self, packet: Facts, now: float) -> Decision:
         same = packet.ssrc == self._ssrc
         left_for_another = self.silent(now) and not same
-        if packet.authentic or self.signalled.names(packet.address[0]):
+        if packet.authentic or self.signalled.names(packet.address[0]) or self.signalled.has_port(packet.address):
             self._found_at = float("-inf")
         elif not same:
             self._found_at = now

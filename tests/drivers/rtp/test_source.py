@@ -142,6 +142,15 @@ def test_the_callee_presses_from_wherever_its_ssrc_or_srtp_vouches_for_it() -> N
     assert room.source.presses(Decision.ACCEPTED, 100.0)
 
 
+def test_a_phone_with_several_addresses_presses_from_the_port_that_it_describes() -> None:
+    """There used to be a phone whose keys did not count: it sent from another address than it described."""
+    room, phone = Room(), Sender((FAR[0], SAID[1]), 1)
+    decisions = room.hear(phone, packets=FAR_IN_A_ROW)
+    assert [room.source.presses(each, 100.0) for each in decisions] == [False] * (FAR_IN_A_ROW - 1) + [True]
+    room.until_followed(phone)
+    assert room.source.presses(Decision.ACCEPTED, 100.0)
+
+
 def test_a_stranger_that_moves_is_no_more_vouched_for_than_before() -> None:
     room, stranger = Room(), Sender(FAR, 1)
     room.until_followed(stranger)
