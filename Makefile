@@ -103,7 +103,7 @@ $(RIVALS)/.installed: tests/bench/rivals.txt
 	@$(RIVALS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(STAMP) rivals  ## compare starts, timers, SMS speed and audio timing with other programs (45 minutes)
+bench: $(STAMP) packages rivals  ## compare starts, timers, SMS speed and audio timing with other programs (45 minutes)
 	$(VENV)/bin/python -m tests.bench
 
 mutate: $(STAMP)  ## change the code in small ways and name what no test notices, with scores (30 minutes)

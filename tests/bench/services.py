@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.gateway import UNLIMITED, Gateway, listens, modem_section, until
+from tests.peers import postgres
 
 RIVALS = Path(__file__).parents[2] / ".venv-rivals"
 HERE = Path(__file__).parent
@@ -30,16 +31,27 @@ class Service:
 
 
 @contextlib.contextmanager
-def pinwheel(directory: Path, sections: str = "") -> Iterator[Service]:
+def pinwheel(directory: Path, sections: str = "", *, store: str = "") -> Iterator[Service]:
     """With a modem that is not there, unless sections say otherwise: what is measured is the door and the store."""
     directory.mkdir(parents=True, exist_ok=True)
-    gateway = Gateway(directory, (sections or ABSENT) + UNLIMITED, log_level="info")
+    gateway = Gateway(directory, (sections or ABSENT) + UNLIMITED, log_level="info", store=store)
     gateway.start()
     try:
         assert gateway.process is not None
         yield Service(gateway.socket, (gateway.process.pid,))
     finally:
         gateway.stop()
+
+
+@contextlib.contextmanager
+def on_postgresql(directory: Path) -> Iterator[Service]:
+    """The same on a PostgreSQL server of its own, whose files are on the disk."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (
+        postgres.cluster(on_disk=True) as server,
+        pinwheel(directory, store=server.store(directory)) as service,
+    ):
+        yield Service(service.socket, (*service.pids, server.pid))
 
 
 @contextlib.contextmanager
@@ -63,6 +75,7 @@ def with_sqlite(directory: Path) -> Iterator[Service]:
 
 SERVICES: Mapping[str, Callable[[Path], AbstractContextManager[Service]]] = {
     "Pinwheel": pinwheel,
+    "Pinwheel on PostgreSQL": on_postgresql,
     "Redis, appendfsync always": partial(with_redis, appendfsync="always"),
     "Redis, appendfsync everysec": partial(with_redis, appendfsync="everysec"),
     "SQLite, a commit a request": with_sqlite,

@@ -93,9 +93,14 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGCONT)
 
-    def _children(self) -> list[int]:
+    @property
+    def pid(self) -> int:
+        """Of the process above all others."""
         assert self._process is not None
-        server = self._process.pid
+        return self._process.pid
+
+    def _children(self) -> list[int]:
+        server = self.pid
         return [server, *map(int, Path(f"/proc/{server}/task/{server}/children").read_text().split())]
 
     def log(self) -> str:
@@ -147,10 +152,11 @@ def _as(who: tuple[int, int] | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(*, on_disk: bool = False) -> Iterator[Cluster]:
     """One that runs, in a directory that is deleted afterwards: in memory where there is room, which is faster."""
     memory = Path("/dev/shm")
-    place = memory if memory.is_dir() and shutil.disk_usage(memory).free > ROOM else None
+    roomy = not on_disk and memory.is_dir() and shutil.disk_usage(memory).free > ROOM
+    place = memory if roomy else Path("/var/tmp")
     with tempfile.TemporaryDirectory(prefix="pinwheel-pg-", dir=place) as name:
         os.chmod(name, 0o755)
         server = Cluster(Path(name))
