@@ -8,6 +8,7 @@ import secrets
 
 from daemon.store.pruning import OVER
 from daemon.store.retention import Erased, Forms, Hash, Rows, StillRunning
+from daemon.store.rows import LINES_OF
 
 GONE = "(forgotten)"
 SIGNS = " -./()"  # by which people divide numbers
@@ -62,7 +63,8 @@ def _forget_request(db: Rows, row: int, public_id: str, text: re.Pattern[str], m
     for step, detail in db.execute("SELECT step, detail FROM attempt WHERE request = ?", (row,)).fetchall():
         values = (text.sub(GONE, detail).replace(mark, GONE), row, step)
         db.execute("UPDATE attempt SET detail = ? WHERE request = ? AND step = ?", values)
-    db.execute("UPDATE history SET detail = replace(detail, ?, ?) WHERE request_id = ?", (mark, GONE, public_id))
+    unmarked = f"UPDATE history SET detail = replace(detail, ?, ?) WHERE {LINES_OF}"  # noqa: S608
+    db.execute(unmarked, (mark, GONE, public_id, public_id))
 
 
 def _forget_line(db: Rows, seq: int, text: re.Pattern[str]) -> bool:

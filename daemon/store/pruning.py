@@ -9,6 +9,7 @@ Every statement here is for both databases.
 
 from daemon.core.milliseconds import Ms
 from daemon.store.retention import HASHED, Hash, Horizon, Pruned, Rows
+from daemon.store.rows import LINES_OF
 
 CURSOR = "numbers hashed below row"  # of meta
 UNSETTLED = "SELECT 1 FROM attempt WHERE attempt.request = request.id AND state IN ('queued', 'requeued', 'sending')"
@@ -54,8 +55,8 @@ def _hash_numbers(db: Rows, at: Ms, hashed: Hash, limit: int) -> int:
     for row, public_id, number in rows:
         mark = hashed(number)
         db.execute("UPDATE request SET number = ?, sealed_pin = '' WHERE id = ?", (mark, row))
-        for table, key, value in (("attempt", "request", row), ("history", "request_id", public_id)):
-            db.execute(f"UPDATE {table} SET {REPLACED} WHERE {key} = ? AND {THERE}", (number, mark, value, number))  # noqa: S608
+        for table, which, names in (("attempt", "request = ?", (row,)), ("history", LINES_OF, (public_id, public_id))):
+            db.execute(f"UPDATE {table} SET {REPLACED} WHERE {which} AND {THERE}", (number, mark, *names, number))  # noqa: S608
     left = db.execute(f"SELECT id FROM request WHERE {plain} ORDER BY id LIMIT 1", (cursor, bound)).fetchone()  # noqa: S608
     reached = int(left[0]) if left else bound
     if reached != cursor:
@@ -69,7 +70,7 @@ def _delete_requests(db: Rows, at: Ms, limit: int) -> int:
     query = f"SELECT id, public_id FROM request WHERE id < ? AND {OVER} AND finalized_ms < ? ORDER BY id LIMIT ?"  # noqa: S608
     rows = db.execute(query, (bound, at, limit)).fetchall()
     for row, public_id in rows:
-        db.execute("DELETE FROM history WHERE request_id = ?", (public_id,))
+        db.execute(f"DELETE FROM history WHERE {LINES_OF}", (public_id, public_id))  # noqa: S608
         db.execute("DELETE FROM request WHERE id = ?", (row,))
     return len(rows)
 

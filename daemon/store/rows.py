@@ -21,6 +21,13 @@ ATTEMPT_COLUMNS = (
 )
 
 
+LINES_OF = "substr(request_id, 1, 12) = substr(?, 1, 12) AND request_id = ?"
+"""The lines of history of a request, whose id is given twice.
+
+SQLite's index has only the time with which an id begins (48 bits): that saves 120 octets of each request.
+"""
+
+
 def columns(r: Request) -> tuple[Any, ...]:
     steps = ",".join(f"{step.channel}:{step.wait}" for step in r.steps)
     fixed = (r.id, r.number, r.brand, r.locale, r.code_length, r.workflow_id, steps, r.pin_expiry, r.expiry_given)

@@ -4,6 +4,7 @@ SQLite works without the interpreter's lock, and each query here gives one row, 
 a list that is written out. Numbers are masked as by `daemon.ids.masked`, times are written as by `zoned_text`.
 """
 
+from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.library import Connection
 
 MASKED = (
@@ -49,8 +50,8 @@ class SqliteListing:
 
     def history_of(self, request_id: str, limit: int) -> str:
         """A JSON array: the first lines of the history of a request, the oldest first."""
-        query = f"SELECT {EVENT} AS item FROM history WHERE request_id=? ORDER BY seq LIMIT ?"  # noqa: S608
-        return self._array(query, request_id, limit)
+        query = f"SELECT {EVENT} AS item FROM history WHERE {LINES_OF} ORDER BY seq LIMIT ?"  # noqa: S608
+        return self._array(query, request_id, request_id, limit)
 
     def events(self, after: int, limit: int) -> tuple[int, str]:
         """The next lines of history as server-sent events, "" if there are none, and the position behind them."""

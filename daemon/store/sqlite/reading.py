@@ -7,7 +7,7 @@ from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
 from daemon.store.forgetting import candidates
 from daemon.store.retention import Forms
-from daemon.store.rows import overdue_of
+from daemon.store.rows import LINES_OF, overdue_of
 from daemon.store.sqlite.library import Connection, SqliteRows
 from daemon.store.sqlite.listing import SqliteListing
 from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
@@ -84,7 +84,7 @@ class SqliteReading:
 
     def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:
         """Lines with a seq above `after`, oldest first."""
-        where, values = (" AND request_id=?", [request_id]) if request_id else ("", [])
+        where, values = (f" AND {LINES_OF}", [request_id, request_id]) if request_id else ("", [])
         query = f"{SELECT_HISTORY} WHERE seq > ?{where} ORDER BY seq LIMIT ?"
         return [HistoryLine(*row) for row in self.connection.execute(query, (after, *values, limit))]
 

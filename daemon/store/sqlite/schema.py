@@ -161,6 +161,13 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "0008 under which master key a request began",
         ("ALTER TABLE request ADD COLUMN key_number INTEGER NOT NULL DEFAULT 1",),
     ),
+    (
+        "0009 history by the time with which the id of its request begins",
+        (
+            "DROP INDEX history_request",
+            "CREATE INDEX history_request ON history (substr(request_id, 1, 12))",
+        ),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

@@ -20,6 +20,7 @@ from daemon.core.model import (
     StepDue,
 )
 from daemon.store.contract import FIRST, Check, Due, StoreUnusable
+from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
 from daemon.store.sqlite.loading import NAMED, OF_REQUESTS, OF_ROWS, REPORTED, RUNNING
@@ -74,6 +75,7 @@ def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) 
         (UNDER_WAY, "attempt_sending"),
         (DUE, "COVERING INDEX request_due (due_ms>? AND due_ms<?)"),
         (OVERDUE, "request_due (due_ms>? AND due_ms<?)"),
+        (f"SELECT seq FROM history WHERE {LINES_OF} ORDER BY seq", "history_request"),  # noqa: S608
         *((each, "request_active") for each in RUNNING),
         *((each, "INTEGER PRIMARY KEY") for each in OF_ROWS),
         *((each, "sqlite_autoindex_request_1") for each in NAMED),
@@ -88,6 +90,7 @@ def test_what_is_asked_for_all_the_time_is_found_by_an_index(store: Store, query
     plan = " ".join(row[3] for row in rows)
     assert index in plan
     assert "SCAN request" not in plan
+    assert "TEMP B-TREE" not in plan
     assert "SCAN attempt" not in plan
 
 
@@ -205,6 +208,7 @@ import asyncio, os, sys
 from pathlib import Path
 from daemon.store.sqlite.library import sqlite
 from daemon.store.contract import Due, StoreUnusable
+from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from tests.gateway import until
@@ -269,6 +273,7 @@ FULL_FROM_THE_START = """
 import sys
 from pathlib import Path
 from daemon.store.contract import Due, StoreUnusable
+from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 
