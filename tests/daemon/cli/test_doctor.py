@@ -16,18 +16,20 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.client.connection import Client
-from daemon.operations.doctor.facts import Facts, Missing, Trunk
+from daemon.operations.doctor.facts import Facts, Missing
 from daemon.operations.doctor.judging import judged, problems
 from daemon.operations.doctor.probing import Subject, gathered, within
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from drivers import DeviceState
-from drivers.pyvoip import Driver, Options, survey
+from drivers.pyvoip import Driver, Options
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.daemon.operations.machine import Machine
 from tests.daemon.operations.worlds import inside, voice
+from tests.drivers.pyvoip.test_survey import server
 from tests.gateway import Gateway, modem_section, until
 from tests.peers.datagrams import DatagramPeer
+from tests.peers.tls import certificate
 from tests.users import as_user
 
 OF_THIS_MACHINE = {
@@ -181,13 +183,24 @@ def test_a_registrar_that_refuses_has_the_remedy_of_its_status(status: str, reme
     assert remedy in only.verdict.sentence
 
 
-def test_a_trunk_that_sees_us_elsewhere_is_behind_a_nat() -> None:
+def named(tmp_path: Path, voice: str) -> list[str]:
+    """What the doctor finds of a trunk, with no daemon."""
+    config = tmp_path / "pinwheel.toml"
+    config.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/p.db"\n[voice]\ndriver = "pyvoip"\n{voice}')
+    facts = gathered(Subject(config, Client(tmp_path / "s"), tmp_path))
+    found = problems(judged(CHECKS, facts))
+    return [each.check.name for each in found if each.check.name not in {*OF_THIS_MACHINE, "daemon-answers"}]
+
+
+def test_a_trunk_behind_a_nat_without_a_name_or_with_a_certificate_that_is_over(tmp_path: Path) -> None:
     with Registrar("200 OK", ";received=203.0.113.9;rport=31000") as trunk:
-        seen = survey(Options(trunk.address, bind="127.0.0.1:0"), 2.0)
-    facts = Facts(
-        trunk=Trunk(trunk.address, "udp", seen.addresses, answer=seen.answer, seen_at=seen.seen_at, ours=seen.ours)
-    )
-    assert [each.check.name for each in problems(judged(CHECKS, facts))] == ["nat"]
+        assert named(tmp_path, f'server = "{trunk.address}"\nbind = "127.0.0.1:0"') == ["nat"]
+    assert named(tmp_path, 'server = "nowhere.invalid:5060"') == ["trunk-name"]
+    over = certificate(tmp_path, "localhost", from_day=-9, to_day=-1)
+    with server(b"", over) as at:
+        here = at.replace("127.0.0.1", "localhost")
+        tls = f'transport = "tls"\ntls_ca = "{over[0]}"\nbind = "127.0.0.1:0"'
+        assert named(tmp_path, f'server = "{here}"\n{tls}') == ["trunk-certificate"]
 
 
 # --- probes on a built machine ---------------------------------------------------------------------------------

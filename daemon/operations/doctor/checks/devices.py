@@ -93,7 +93,7 @@ def signals(inside: Inside) -> Iterator[Verdict]:
         dbm = modem.status.signal_dbm
         if dbm is not None and dbm < LOW_DBM:
             yield warning(
-                f"modem {modem.name} receives {dbm} dBm", "move the antenna, or use a longer cable", modem.name
+                f"modem {modem.name} receives {dbm} dBm", "move the antenna, or use a longer USB cable", modem.name
             )
 
 
@@ -202,5 +202,6 @@ def _trunk(inside: Inside, reasons: frozenset[Reason]) -> Iterator[Verdict]:
 
 def _no_calls(voice: VoiceSnapshot) -> Verdict:
     status = voice.status
-    text = status.detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {status.detail}"
+    detail = status.detail.removesuffix("; check the account")  # the remedy says how
+    text = detail if status.state is DeviceState.FAILED else f"voice is {status.state}: {detail}"
     return error(text, REMEDIES.get(status.reason, ""), VOICE)
