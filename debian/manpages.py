@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from daemon.cli import main as pinwheel
+from daemon.cli.listing import summary
 from daemon.main import main as pinwheeld
 
 ASIDE = "\b"  # click's mark: the paragraph that follows keeps its lines
@@ -64,7 +65,7 @@ def _below(command: click.Command, context: click.Context) -> list[tuple[str, cl
 def _page(command: click.Command, context: click.Context, words: str, section: int, edition: Edition) -> Iterator[str]:
     name = words.replace(" ", "-")
     yield edition.heading(name, section)
-    yield f".SH NAME\n{roff(name)} \\- {roff(_summary(command))}"
+    yield f".SH NAME\n{roff(name)} \\- {roff(summary(command))}"
     yield f".SH SYNOPSIS\n.B {roff(words)}\n{roff(' '.join(command.collect_usage_pieces(context)))}"
     yield ".SH DESCRIPTION"
     yield from _paragraphs(command)
@@ -75,16 +76,10 @@ def _page(command: click.Command, context: click.Context, words: str, section: i
     if below:
         yield ".SH COMMANDS"
     for word, under in below:
-        yield f".TP\n.BR {roff(f'{name}-{word}')} ({section})\n{roff(_summary(under))}."
+        yield f".TP\n.BR {roff(f'{name}-{word}')} ({section})\n{roff(summary(under))}."
     yield ".SH FILES\n.TP\n.I /etc/pinwheel/pinwheel.toml\nThe configuration."
     yield ".TP\n.I /run/pinwheel/control.sock\nThe socket; members of the group pinwheel may use it."
     yield ".SH SEE ALSO\n.BR pinwheel (1),\n.BR pinwheeld (8),\n.BR pinwheel.toml (5)"
-
-
-def _summary(command: click.Command) -> str:
-    """The first sentence of its help, whole."""
-    first = " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
-    return re.split(r"[.;](?: |$)", first, maxsplit=1)[0]
 
 
 def _paragraphs(command: click.Command) -> Iterator[str]:

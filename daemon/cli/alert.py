@@ -5,11 +5,12 @@ from typing import Any
 import click
 
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
+from daemon.cli.listing import Listing
 
 ACT_S = 300.0  # a message to each number
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Listing, invoke_without_command=True)
 @json_flag
 @pass_context
 @click.pass_context

@@ -8,6 +8,7 @@ import click
 
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import SCREEN, Context, json_flag, pass_context, tell
+from daemon.cli.listing import Listing
 
 SILENCE_S = 600.0  # between two phases: as long as a call may be
 TIMES = {0: "not spoken to the end", 1: "spoken once", 2: "spoken twice"}
@@ -18,7 +19,7 @@ ONE_WAY = (
 INDENT = 10  # behind the time
 
 
-@click.group()
+@click.group(cls=Listing)
 def call() -> None:
     """Calls that belong to no request.
 

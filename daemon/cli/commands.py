@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from daemon.cli.listing import PARTS, Listing
 from daemon.client.connection import HttpProblem, Unreachable
 from daemon.program import FAILED, Program
 
@@ -36,8 +37,11 @@ PLACES: Mapping[str, str] = {
 """Commands that live in a module of their own, under their name there."""
 
 
-class Commands(Program, click.Group):
+class Commands(Program, Listing):
     """The top of `pinwheel`."""
+
+    def parts(self, names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+        return {title: tuple(name for name in wanted if name in names) for title, wanted in PARTS.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *PLACES})

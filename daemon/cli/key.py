@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.configured import configuration_option, unusable
 from daemon.cli.context import Context, json_flag, pass_context
+from daemon.cli.listing import Listing
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from daemon.store.store import Store
 
 
-@click.group()
+@click.group(cls=Listing)
 def key() -> None:
     """Replace the master key of the PINs.
 

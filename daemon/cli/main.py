@@ -34,9 +34,9 @@ def main(ctx: click.Context, socket: Path, as_json: bool) -> None:
     """Verify phone numbers through the Pinwheel daemon on this machine.
 
     \b
-    pinwheel start +447700900123 --brand Acme     sends a PIN, prints the request's id
-    pinwheel check ID CODE                        is this the PIN?
-    pinwheel demo                                 everything on simulated devices
+    pinwheel start +447700900123 --brand Acme   sends a PIN, prints an id
+    pinwheel check ID CODE                      is this the PIN?
+    pinwheel demo                               everything on simulated devices
 
     Exit codes: 0 done, 1 the gateway said no, 2 wrong usage, 3 the daemon cannot be reached.
     """

@@ -6,6 +6,7 @@ import click
 
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
+from daemon.cli.listing import Listing
 from daemon.client.connection import HttpProblem
 from daemon.operations.wording import bars
 
@@ -14,7 +15,7 @@ FLEXIBLE = ("name", "operator", "last_error")
 TEST_S = 30
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Listing, invoke_without_command=True)
 @json_flag
 @pass_context
 @click.pass_context

@@ -8,13 +8,14 @@ import click
 
 from daemon.cli.configured import unusable
 from daemon.cli.context import Context, json_flag, pass_context
+from daemon.cli.listing import Listing
 from daemon.cli.progress import Rows
 
 if TYPE_CHECKING:
     from daemon.store.copying import Side
 
 
-@click.group()
+@click.group(cls=Listing)
 def store() -> None:
     """Move the database, say from SQLite to PostgreSQL; the daemon must be stopped."""
 

@@ -2,6 +2,7 @@
 
 import click
 
+from daemon.cli.listing import Listing
 from daemon.cli.prompts.check import check
 from daemon.cli.prompts.play import play
 from daemon.cli.prompts.recordings import import_recordings
@@ -9,7 +10,7 @@ from daemon.cli.prompts.render import render
 from daemon.cli.prompts.texts import texts
 
 
-@click.group()
+@click.group(cls=Listing)
 def prompts() -> None:
     """The spoken prompts: render them, import recordings, check them, listen to them.
 

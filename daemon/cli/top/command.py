@@ -10,7 +10,7 @@ from daemon.cli.context import SCREEN, Context, json_flag, pass_context
 EVENTS = 10  # of --once
 
 
-@click.command(short_help="Watch the gateway: modems, calls, queues, rates, events.")
+@click.command()
 @click.option("--once", is_flag=True, help="Print what there is now, and end; also where there is no terminal.")
 @json_flag
 @pass_context

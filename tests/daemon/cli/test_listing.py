@@ -1,0 +1,22 @@
+"""The list of commands in `--help`."""
+
+import click
+from click.testing import CliRunner
+
+from daemon.cli import main
+from daemon.cli.listing import PARTS, summary
+
+
+def test_every_command_stands_once_under_what_it_is_for() -> None:
+    listed = [name for names in PARTS.values() for name in names]
+    assert sorted(listed) == main.list_commands(click.Context(main))
+
+
+def test_no_summary_is_cut() -> None:
+    """There used to be "Remove NUMBER (international, such as +447700900123) from..."."""
+    said = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    context = click.Context(main)
+    commands = [main.get_command(context, name) for name in main.list_commands(context)]
+    assert [each.name for each in commands if each is not None and summary(each) not in said] == []
+    assert "..." not in said.partition("Verify:")[2]
+    assert max(map(len, CliRunner().invoke(main, ["--help"]).output.splitlines())) <= 80
