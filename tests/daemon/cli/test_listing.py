@@ -1,5 +1,7 @@
 """The list of commands in `--help`."""
 
+from collections.abc import Iterator
+
 import click
 from click.testing import CliRunner
 
@@ -19,4 +21,17 @@ def test_no_summary_is_cut() -> None:
     commands = [main.get_command(context, name) for name in main.list_commands(context)]
     assert [each.name for each in commands if each is not None and summary(each) not in said] == []
     assert "..." not in said.partition("Verify:")[2]
-    assert max(map(len, CliRunner().invoke(main, ["--help"]).output.splitlines())) <= 80
+
+
+def helps(group: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]:
+    yield CliRunner().invoke(main, [*words, "--help"]).output
+    if isinstance(group, click.Group):
+        for name in group.list_commands(click.Context(group)):
+            below = group.get_command(click.Context(group), name)
+            assert below is not None
+            yield from helps(below, (*words, name))
+
+
+def test_no_help_is_wider_than_a_terminal() -> None:
+    """There used to be lines of 113 columns."""
+    assert [line for text in helps(main) for line in text.splitlines() if len(line) > 80] == []
