@@ -180,3 +180,7 @@ def test_a_call_is_charged_to_nobody() -> None:
         (AttemptStarted(0, s(1), "voice"), AttemptAnswered(0, V.HEARD, s(2), parts=2)),
     ):
         assert not [action for action in after(*events, workflow=7)[1] if isinstance(action, Charge | Refund)]
+
+
+def test_an_attempt_waits_for_a_device_before_its_first_and_before_each_later_try() -> None:
+    assert [state for state in AttemptState if state.waits] == [AttemptState.QUEUED, AttemptState.REQUEUED]

@@ -143,6 +143,11 @@ def test_messages_arrive_as_they_were_sent() -> None:
         assert decoded(encoded(message)) == message
 
 
+def test_a_far_end_may_send_the_laws_the_events_and_comfort_noise_of_its_answer() -> None:
+    assert Media(8, laws=(0, 8), events=(101, 96)).fitting == {0, 8, 13, 96, 101}
+    assert Media(0).fitting == {0, 13}
+
+
 def test_every_kind_of_message_counts_for_the_version() -> None:
     whole = version_of(KINDS, 1)
     assert all(version_of({name: KINDS[name] for name in KINDS if name != left}, 1) != whole for left in KINDS)

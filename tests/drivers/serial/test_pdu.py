@@ -185,6 +185,12 @@ def test_an_incoming_text_of_any_characters_is_read_as_it_was_written(text: str)
     assert decode(deliver(NUMBER, text).hex()) == IncomingSms(NUMBER, text)
 
 
+@pytest.mark.parametrize("spoilt", ["", "0", "zz", "00", "0104", "05 91", "ff00"])
+def test_what_is_no_pdu_is_our_own_error(spoilt: str) -> None:
+    with pytest.raises(PduError, match="cannot read a PDU"):
+        decode(spoilt)
+
+
 @given(st.binary(max_size=200))
 def test_any_octets_give_a_message_or_our_own_error(octets: bytes) -> None:
     with suppress(PduError):

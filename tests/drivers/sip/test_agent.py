@@ -765,3 +765,14 @@ def test_a_session_timer_does_not_bring_back_a_call_that_was_hung_up() -> None:
 
 def test_line_ends_before_a_message_do_not_hide_its_body() -> None:
     assert parse(b"\r\n\r\n" + reply(placed(agent())[1], 200, body=SDP)).body == SDP
+
+
+def test_a_bye_of_a_callee_that_only_rings_is_refused() -> None:
+    """It may cancel its own answer by a refusal alone (15)."""
+    ours = agent()
+    call, invite = placed(ours)
+    ours.receive(reply(invite, 180), FIRST, 0.5)
+    sent(ours)
+    ours.receive(asked(call, "BYE", 1), FIRST, 0.6)
+    assert statuses(ours) == [481]
+    assert call.call_id in ours.calls

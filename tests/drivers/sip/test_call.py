@@ -3,8 +3,8 @@
 import pytest
 
 from drivers.sip.call import OutgoingCall
-from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing
-from drivers.sip.message import parse
+from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing, q850_cause
+from drivers.sip.message import Message, parse
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, asked, placed, reply, sent, with_headers
 from tests.drivers.sip.test_dialog import described
 
@@ -244,3 +244,15 @@ def test_an_invite_without_an_offer_is_answered_by_one_and_its_ack_has_the_answe
     for at, port in ((2.1, 4004), (2.2, 4006)):
         ours.receive(asked(call, "ACK", 5, body=described(port), branch="ack"), FIRST, at)
     assert [event.audio.port for event in call.events if isinstance(event, Moved)] == [4004]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cause"),
+    [
+        (("SIP;cause=486", "Q.850 ;cause=34"), 34),
+        (("Q.850;cause=1000", "q.850;cause=17"), 17),
+        (("SIP;cause=486",), None),
+    ],
+)
+def test_the_cause_of_a_gateway_is_found_among_other_reasons(reasons: tuple[str, ...], cause: int | None) -> None:
+    assert q850_cause(Message(tuple(("reason", value) for value in reasons), status=486)) == cause

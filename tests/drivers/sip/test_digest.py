@@ -252,3 +252,8 @@ def test_a_new_nonce_is_counted_from_one() -> None:
 def test_any_challenge_is_read_or_passed_over(text: str) -> None:
     for asked in challenges(refused(text, f"Digest {text}")):
         credentials(asked, ACCOUNT, "INVITE", "sip:a@b")
+
+
+@pytest.mark.parametrize("value", ['realm="x", nonce="y"', 'qop="auth" Basic realm="x"'])
+def test_parameters_before_any_scheme_ask_for_nothing(value: str) -> None:
+    assert challenges(refused(value)) == []

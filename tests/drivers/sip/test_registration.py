@@ -198,6 +198,17 @@ def test_a_registrar_that_removes_nothing_is_asked_again_and_said_to_hold_a_cont
     assert now >= 2.0  # it is not asked without end at once
 
 
+def test_of_several_contacts_none_of_which_is_ours_the_response_says_how_long() -> None:
+    ours = ours_at("192.0.2.9:40002")
+    ours.poll(0.0)
+    ((register, _),) = sent(ours)
+    others = [("contact", f"<sip:{user}@192.0.2.8>;expires=20") for user in ("desk", "door")]
+    ours.receive(reply(register, 200, *others, ("expires", "3600")), FIRST, 0.1)
+    assert ours.registration is not None
+    assert ours.registration.registered
+    assert ours.registration.due > 1800
+
+
 def test_a_register_that_was_never_answered_is_taken_back_too() -> None:
     ours = ours_at("192.0.2.9:40001")
     ours.poll(0.0)

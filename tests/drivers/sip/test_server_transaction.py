@@ -2,9 +2,10 @@
 
 import pytest
 
-from drivers.sip.address import Address, Timers
+from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.message import Message
-from drivers.sip.server_transaction import MOST, Event, ServerTransaction, ServerTransactions, key
+from drivers.sip.replies import way_back
+from drivers.sip.server_transaction import MOST, Event, ServerTransaction, ServerTransactions, State, key
 from tests.drivers.sip.test_agent import with_headers
 
 FAR = ("192.0.2.1", 5060)
@@ -179,3 +180,18 @@ def test_what_a_state_does_not_list_changes_nothing(invite: bool, status: int, e
     before = made.state
     assert not made.on(event, 1.0)
     assert (made.state, made.acknowledged) == (before, False)
+
+
+@pytest.mark.parametrize("event", Event)
+def test_nothing_happens_to_a_transaction_that_is_over(event: Event) -> None:
+    made = ServerTransaction(True, b"x", 486, FAR, (), Timers(), reliable=False)
+    made.begin(0.0)
+    made.on(Event.H, 32.0)
+    assert not made.on(event, 33.0)
+    assert (made.state, made.acknowledged) == (State.TERMINATED, False)
+
+
+def test_a_via_that_cannot_be_read_names_a_transaction_all_the_same() -> None:
+    ones, others = (with_headers(request("INFO"), ("via", f"{host};branch={BRANCH}")) for host in ("one", "other"))
+    assert key(ones) == key(ones) != key(others)
+    assert way_back(ones, ("192.0.2.7", 4000), Kind.UDP) == ("192.0.2.7", 4000)
