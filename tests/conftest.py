@@ -11,6 +11,7 @@ from hypothesis import settings
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from tests import examples  # noqa: F401 - registers the profile
+from tests.determined import pytest_sessionstart  # noqa: F401 - a hook of pytest
 from tests.peers.postgres import Cluster, cluster
 
 settings.load_profile("pinwheel")

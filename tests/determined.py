@@ -1,0 +1,53 @@
+"""What is measured as covered is what a test reaches in any case: without a thread, another process or drawn examples.
+
+A branch that only a race or a random example reaches is covered today and not tomorrow. `[tool.coverage.report]
+contexts` counts what ran as DETERMINED alone; the rest of a test, once it has started a thread or a process, is TIMED.
+"""
+
+import functools
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+DETERMINED, TIMED = "determined", "timed"
+
+
+class Contexts:
+    """Tells coverage, if it runs, in which context it measures. A plugin of pytest."""
+
+    def __init__(self, switch: Callable[[str], None]) -> None:
+        self._switch = switch
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        drawn = item.get_closest_marker("hypothesis") is not None
+        self._switch(TIMED if drawn or threading.active_count() > 1 else DETERMINED)
+        return (yield)
+
+    def watch(self, patch: pytest.MonkeyPatch) -> None:
+        """From the first start of a thread or a process on."""
+        for owner, name in ((threading.Thread, "start"), (subprocess.Popen, "__init__")):
+            patch.setattr(owner, name, self._before(getattr(owner, name)))
+
+    def _before(self, start: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(start)
+        def started(*arguments: Any, **named: Any) -> Any:
+            self._switch(TIMED)
+            return start(*arguments, **named)
+
+        return started
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    controller = getattr(plugin, "cov_controller", None)
+    if controller is None or controller.cov is None:
+        return
+    contexts, patch = Contexts(controller.cov.switch_context), pytest.MonkeyPatch()
+    contexts.watch(patch)
+    session.config.add_cleanup(patch.undo)
+    session.config.pluginmanager.register(contexts)
