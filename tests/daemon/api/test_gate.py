@@ -198,8 +198,7 @@ def test_clients_that_leave_in_mid_answer_leave_nothing_behind(tls: Tls) -> None
     leave(50)  # what grows once
     before = resident_kb(tls.gateway)
     leave(250)
-    time.sleep(0.2)
-    assert resident_kb(tls.gateway) - before < 4_000  # it was 10,000
+    until(lambda: resident_kb(tls.gateway) - before < 4_000, "it was 10,000 more for more than a minute", 10)
 
 
 def test_a_client_that_was_accepted_as_the_daemon_stops_is_answered(tmp_path: Path) -> None:

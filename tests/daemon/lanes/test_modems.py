@@ -436,8 +436,7 @@ def test_a_drained_modem_finishes_a_test_message(tmp_path: Path) -> None:
 def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path, wait: str, told: str) -> None:
     with Pool(tmp_path, 'on_uncertain = "never"', network_s=5.0) as pool:
         (request,) = pool.verify("00")
-        until(lambda: pool.modems[0].commands["+CMGS"] and pool.seen("sim1")["busy"], "it is on the wire")
-        time.sleep(0.2)  # the body and Ctrl-Z go out
+        until(lambda: pool.modems[0].sending, "the network has it")
         pool.modems[0].unplug()
         until(lambda: pool.state(request) == "uncertain", "its answer is lost")
         pool.modems[0].network_s = 0.05

@@ -154,9 +154,8 @@ def test_the_driver_hears_that_the_process_died(pacer: Pacer, line: Line) -> Non
 
 
 def test_playing_into_a_dead_process_shows_at_the_next_read(pacer: Pacer, line: Line) -> None:
-    assert pacer._process is not None
-    pacer._process.kill()
-    pacer._process.wait()
+    os.kill(pacer.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pacer.pid, os.WEXITED | os.WNOWAIT)
     pacer.play(1, line.near, Media(0), bytes(FRAME))
     with pytest.raises(PacerGone):
         event(pacer, line)
@@ -728,10 +727,9 @@ def read_until_it_is_gone(pacer: Pacer) -> None:
 
 
 def test_a_process_that_hangs_is_noticed_within_a_second(pacer: Pacer, line: Line) -> None:
-    assert pacer._process is not None
     pacer.play(1, line.near, Media(0), bytes(FRAME * 500))
     event(pacer, line, packets=3)
-    os.kill(pacer._process.pid, signal.SIGSTOP)
+    os.kill(pacer.pid, signal.SIGSTOP)
     stopped_at = time.monotonic()
     with pytest.raises(PacerGone, match="hangs"):
         read_until_it_is_gone(pacer)
@@ -740,14 +738,13 @@ def test_a_process_that_hangs_is_noticed_within_a_second(pacer: Pacer, line: Lin
 
 
 def test_who_was_stopped_oneself_gives_the_process_another_second(pacer: Pacer, line: Line) -> None:
-    assert pacer._process is not None
     pacer.play(1, line.near, Media(0), bytes(FRAME * 500))
     event(pacer, line, packets=3)
     pacer.read()
-    os.kill(pacer._process.pid, signal.SIGSTOP)
+    os.kill(pacer.pid, signal.SIGSTOP)
     time.sleep(1.2)  # both of us
     pacer.read()
-    os.kill(pacer._process.pid, signal.SIGCONT)
+    os.kill(pacer.pid, signal.SIGCONT)
     time.sleep(0.3)
     pacer.read()
     pacer.stop(1)
