@@ -1,6 +1,7 @@
 """However many calls wait, the lane keeps a few hundred; the first whose PIN dies goes first."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,8 +14,9 @@ from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.lanes.window import PAGE
 from daemon.pins import Pins
-from daemon.prompts.library import PromptLibrary
+from daemon.prompts.library import PromptLibrary, shipped_prompts
 from daemon.store.store import Store
+from drivers import Refused, Unavailable
 from tests.daemon.core.story import request, started
 from tests.daemon.lanes.waiting import until
 from tests.daemon.store.writes import insert, run
@@ -30,12 +32,12 @@ def waiting(number: int, dies: Ms) -> Request:
     return replace(plain, id=f"{number:032x}", attempts=(replace(plain.attempts[0], not_after=dies),))
 
 
-def lane(store: Store, *watchers: Callable[[Decision, Ms], None]) -> VoiceLane:
+def lane(store: Store, *watchers: Callable[[Decision, Ms], None], a_second: float = 1000) -> VoiceLane:
     """Its driver is not open yet, so it has no trunk."""
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
     engine.watchers += watchers
     driver = Driver("trunk", Options())
-    made = engine.lanes[Channel.TTS] = VoiceLane(engine, driver, NO_PROMPTS, Manner(), max_calls=3, a_second=1000)
+    made = engine.lanes[Channel.TTS] = VoiceLane(engine, driver, NO_PROMPTS, Manner(), max_calls=3, a_second=a_second)
     return made
 
 
@@ -79,6 +81,32 @@ def test_a_call_whose_pin_has_died_while_it_waited_is_dropped(store: Store) -> N
         await until(lambda: outcome(0) == outcome(1) == "dropped the PIN expired before a device was free")
         assert outcome(2) == "queued "
         assert made.snapshot().waiting == 1
+        await made.close()
+
+    asyncio.run(main())
+
+
+def test_a_call_that_is_no_pins_is_not_made_while_pins_wait_or_there_is_no_trunk(store: Store) -> None:
+    later = Clock().now() + s(600)
+    run(store, *(insert(waiting(number, later)) for number in range(2)))
+
+    async def refusal(made: VoiceLane) -> str:
+        try:
+            await anext(made.tests.call("447700900190", "1234", "en-us"))
+        except (Refused, Unavailable) as exc:
+            return str(exc)
+        return ""
+
+    async def main() -> None:
+        made = lane(store, a_second=0.001)  # one call, and then none for long
+        assert not made.spares(time.monotonic())
+        made.recover()
+        made.open()
+        await until(lambda: made.snapshot().waiting == 1 and not made.lines.busy)
+        assert not made.spares(time.monotonic())
+        assert "no prompts" in await refusal(made)
+        made.speaker.prompts = PromptLibrary.open([shipped_prompts()])
+        assert "calls wait for the trunk" in await refusal(made)
         await made.close()
 
     asyncio.run(main())

@@ -66,9 +66,10 @@ class Callee:
         self._calls: set[str] = set()
         self._came: list[Message] = []
 
-    def methods(self, invite: Message) -> list[str]:
-        """All that came of a call."""
-        return [message.method for message in self._came if message.get("call-id") == invite.get("call-id")]
+    def branches(self, method: str, invite: Message) -> set[str]:
+        """Of all requests of this method that came within a call: each has its own, however often it was sent."""
+        came = (message for message in self._came if message.get("call-id") == invite.get("call-id"))
+        return {message.branch for message in came if message.method == method}
 
     def _next(self) -> tuple[Message, tuple[str, int]]:
         data, source = self.peer.recvfrom(65_535)
@@ -323,7 +324,7 @@ def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
             second, _ = dial(opened, tone(0.1, 0.1))
             callee.hear_bye(callee.answer())
             assert result(second).outcome is CallOutcome.ANSWERED
-            assert callee.methods(invite).count("BYE") == 1
+            assert len(callee.branches("BYE", invite)) == 1
 
 
 def processed(peer: socket.socket, to: Address) -> None:
