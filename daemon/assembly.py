@@ -56,7 +56,7 @@ def assemble(config: Config, path: Path) -> Daemon:
     old_key = OldKey(engine, place, masterkey.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)
-    return Daemon(config, path, store, engine, sms, calls, retaining, old_key, canary, prepare)
+    return Daemon(config, path, store, engine, sms, calls, retaining, old_key, canary, (prepare,))
 
 
 def _prepared(

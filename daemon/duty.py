@@ -53,8 +53,8 @@ class Daemon:
     retaining: Retaining
     old_key: OldKey
     canary: Canarying
-    prepare: Prepare
-    """Of a reload."""
+    owners: tuple[Prepare, ...]
+    """Of what a reload changes."""
 
     async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
         """On duty from the first listening socket until SIGTERM or SIGINT.
@@ -72,9 +72,10 @@ class Daemon:
             lane.open()
         self.canary.open()
         self.engine.recover()
-        reloader = Reloader(self.path, self.config, self.calls, [self.prepare])
+        reloader = Reloader(self.path, self.config, self.calls, self.owners)
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         alarm = alarm_of(self.config.alert, health.snapshots)
+        reloader.owners.append(alarm.prepare)
         app = application(self.config, self.engine, health, stopping, reloader, self.retaining, alarm)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         looks = (_reloads(reloader, hangup), _look_after(inherited), alarm.run())

@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -38,8 +39,13 @@ OPEN_FILES = 8192  # as LimitNOFILE of the unit: one for each connection that th
 EX_CONFIG, EX_SOFTWARE = 78, 70  # sysexits.h: a start that cannot succeed as things are; a defect of ours
 
 
-async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
-    daemon = assemble(_usable(path), path)
+async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], None], *, log_level: bool) -> None:
+    """log_level: the configuration's, also after a reload; False: the one that was given."""
+    config = _usable(path)
+    daemon = assemble(config, path)
+    if log_level:
+        journal.set_level(config)()
+        daemon = replace(daemon, owners=(*daemon.owners, journal.set_level))
     try:
         await daemon.run(inherited, ready)
     finally:
@@ -62,10 +68,12 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
     help="With --check-config, as root: check as this user; default for the installed file: pinwheel.",
 )
 @click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="In place of [log] level, until the daemon ends.",
 )
 @click.version_option(VERSION)
-def main(path: Path, check_config: bool, user: str, log_level: str) -> None:
+def main(path: Path, check_config: bool, user: str, log_level: str | None) -> None:
     """The Pinwheel daemon: verifies phone numbers by SMS and by call.
 
     It listens on the Unix socket of its configuration, or on the one that systemd passes, and stays in the foreground.
@@ -80,9 +88,10 @@ def main(path: Path, check_config: bool, user: str, log_level: str) -> None:
         except NoSuchUser as exc:
             raise click.UsageError(str(exc)) from exc
     faulthandler.enable()  # SIGABRT, which the watchdog sends, writes the stack of every thread to stderr
-    journal.log_to(log_level)
+    journal.log_to(log_level or "info")
     _allow_open_files()
-    raise SystemExit(_serve(path, inherited_sockets(), standby.FailedStarts(os.environ.get("RUNTIME_DIRECTORY", ""))))
+    failed = standby.FailedStarts(os.environ.get("RUNTIME_DIRECTORY", ""))
+    raise SystemExit(_serve(path, inherited_sockets(), failed, log_level=log_level is None))
 
 
 def _allow_open_files() -> None:
@@ -94,11 +103,11 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _serve(path: Path, inherited: list[socket.socket], failed: standby.FailedStarts) -> int:
+def _serve(path: Path, inherited: list[socket.socket], failed: standby.FailedStarts, log_level: bool = True) -> int:
     """Run the daemon; its exit status. A start that fails under systemd is answered for (see `standby`)."""
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner, contextlib.suppress(KeyboardInterrupt):
-            runner.run(_main(path, inherited, failed.clear))
+            runner.run(_main(path, inherited, failed.clear, log_level=log_level))
     except PartEnded:
         return EX_SOFTWARE
     except UNUSABLE as exc:

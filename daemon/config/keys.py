@@ -295,6 +295,15 @@ class WorkflowRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    level: str = setting(
+        "info",
+        'The least important lines that are logged: "debug", "info", "warning" or "error"; --log-level goes first.',
+        choices=("debug", "info", "warning", "error"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ClockSection:
     speed: float = setting(
         1.0,
@@ -337,6 +346,7 @@ class Config:
     prompts: Prompts = field(default_factory=Prompts)
     alert: Alert = field(default_factory=Alert)
     workflow: tuple[WorkflowRow, ...] = ()
+    log: Log = field(default_factory=Log)
     clock: ClockSection = field(default_factory=ClockSection)
 
     @property
@@ -365,6 +375,7 @@ SECTIONS: dict[str, type] = {
     "canary": CanarySection,
     "prompts": Prompts,
     "alert": Alert,
+    "log": Log,
     "clock": ClockSection,
 }
 TABLE_ARRAYS: dict[str, type] = {"account": Account, "operator": Operator, "modem": Modem, "workflow": WorkflowRow}

@@ -7,13 +7,13 @@ a trouble that is still there makes one more alert when it has lasted.
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.clock import zoned_text
-from daemon.config import Alert
+from daemon.config import Alert, Config
 from daemon.core.alerting import Alerts, Message, Rules, Trouble, acknowledged, looked, went_out
 from daemon.core.milliseconds import seconds
 from daemon.ids import masked
@@ -39,6 +39,15 @@ class Alarm:
     numbers: Sequence[str] = field(repr=False)
     rules: Rules
     _alerts: Alerts = field(default_factory=Alerts)
+
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """For a reload; what was sent still counts."""
+        new = alarm_of(config.alert, self.snapshots)
+
+        def apply() -> None:
+            self.name, self.numbers, self.rules = new.name, new.numbers, new.rules
+
+        return apply
 
     async def run(self) -> None:
         """Look now and then, until cancelled; does nothing where nobody is to get an alert."""
@@ -95,8 +104,11 @@ class Alarm:
         lane = self.snapshots.sms
         for name in working(now, message.subjects):
             assert lane is not None
+            slot = lane.pool.find(name)
+            if slot is None:
+                continue  # a reload has removed it meanwhile
             try:
-                await lane.tests.alert(lane.pool.slot(name), number, f"{self.name}: {message.text}")
+                await lane.tests.alert(slot, number, f"{self.name}: {message.text}")
             except DriverError as exc:
                 log.warning("alert=failed by=%s error=%r", name, str(exc))
             else:

@@ -81,10 +81,10 @@ class Canarying:
 
     async def _text(self, device: str) -> None:
         assert self._sms is not None
-        slot = self._sms.pool.slot(device)
+        slot = self._sms.pool.find(device)
         at = self._engine.clock.now()
         number = self._plan.recipient(device, at)
-        if not self._sms.spares(slot, number):
+        if slot is None or not self._sms.spares(slot, number):
             return
         token = base64.b32encode(secrets.token_bytes(TOKEN_OCTETS)).decode().lower()
         self._plan.standings[device] = self._plan.standing(device).begun(at, token)

@@ -12,10 +12,12 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from daemon.config import Config
 from daemon.operations.lines import ROOM, LineHandler
 
 SOCKET = Path("/run/systemd/journal/socket")
@@ -140,6 +142,11 @@ def log_to(level: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     sys.excepthook = _uncaught
     threading.excepthook = _thread_ended
+
+
+def set_level(config: Config) -> Callable[[], None]:
+    """For a reload: what takes the level of a configuration up."""
+    return partial(logging.getLogger().setLevel, config.log.level.upper())
 
 
 def _uncaught(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:

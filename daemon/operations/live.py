@@ -54,7 +54,7 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "on_uncertain": L,
         "number": R,
     },
-    "alert": {"numbers": R, "name": R, "after": R, "again": R, "a_day": R},
+    "alert": {"numbers": L, "name": L, "after": L, "again": L, "a_day": L},
     "canary": {"every": R, "number": R},
     "sms": {"flash": L, "least_life": R, "on_dropped": L, "origin": L},
     "voice": {
@@ -69,6 +69,7 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "calls_per_second": L,
     },
     "prompts": {"directory": L, "engine": C, "brands": C, "level": C, "emphasis": C},
+    "log": {"level": L},  # unless --log-level was given
     "workflow": {"id": L, "steps": L},
     "clock": {"speed": R},
 }

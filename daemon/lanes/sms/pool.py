@@ -68,11 +68,15 @@ class Pool:
         free = (slot for slot in self.slots if slot.rested(now) and not slot.busy)
         return sorted(free, key=lambda slot: (slot.resting.last_choice(now), slot.turned_at))
 
+    def find(self, name: str) -> ModemSlot | None:
+        """None where there is no such modem, or none any more: a reload may remove one."""
+        return next((slot for slot in self.slots if slot.name == name), None)
+
     def slot(self, name: str) -> ModemSlot:
         """Raises NoSuchModem."""
-        for slot in self.slots:
-            if slot.name == name:
-                return slot
+        found = self.find(name)
+        if found is not None:
+            return found
         raise NoSuchModem(f"there is no modem {name!r}; there are: {', '.join(s.name for s in self.slots)}")
 
     async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
@@ -113,13 +117,13 @@ class Pool:
 
     async def _renew(self, name: str, driver: SmsDriver | None) -> None:
         """Let the modem of this name finish its message, close it, and open the one in its place, if there is one."""
-        for slot in [slot for slot in self.slots if slot.name == name]:
-            slot.duty = Duty.DRAINED  # from now on; not the operator's decision, so it does not last
+        if (old := self.find(name)) is not None:
+            old.duty = Duty.DRAINED  # from now on; not the operator's decision, so it does not last
         async with self._orders[name]:
-            for slot in [slot for slot in self.slots if slot.name == name]:
-                slot.duty = Duty.DRAINED
-                await self._retire(slot)
-                self.slots.remove(slot)
+            if (old := self.find(name)) is not None:
+                old.duty = Duty.DRAINED
+                await self._retire(old)
+                self.slots.remove(old)
                 log.info("modem=%s removed", name)
             while driver is not None and name in self._wanted:
                 try:

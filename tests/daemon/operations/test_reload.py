@@ -84,17 +84,19 @@ def test_a_daemon_starts_with_a_broken_set_and_names_it(tmp_path: Path) -> None:
         assert "prompts=broken" in gateway.log()
 
 
-def test_systemd_learns_when_a_reload_begins_and_ends(tmp_path: Path) -> None:
-    config = tmp_path / "pinwheel.toml"
-    config.write_text(f'[api]\nsocket = "{tmp_path}/own.sock"\n[store]\nurl = "sqlite:///{tmp_path}/pinwheel.db"\n')
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+def test_systemd_learns_when_a_reload_begins_and_ends_and_the_level_of_the_log_changes(tmp_path: Path) -> None:
+    config, log = tmp_path / "pinwheel.toml", tmp_path / "log"
+    store = f'[api]\nsocket = "{tmp_path}/own.sock"\n[store]\nurl = "sqlite:///{tmp_path}/pinwheel.db"\n'
+    config.write_text(f'{store}[log]\nlevel = "error"\n{modem_section("/nowhere/tty")}')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices, log.open("wb") as stderr:
         notices.bind(str(tmp_path / "notify"))
         notices.settimeout(15)
         environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         command = [sys.executable, "-m", "daemon.main", "--config", str(config)]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(command, stderr=stderr, env=environment)
         try:
             assert b"READY=1" in notices.recv(4096)
+            config.write_text(config.read_text().replace("error", "info"))
             process.send_signal(signal.SIGHUP)
             begins, usec = notices.recv(4096).decode().split("\n")
             assert begins == "RELOADING=1"
@@ -103,6 +105,7 @@ def test_systemd_learns_when_a_reload_begins_and_ends(tmp_path: Path) -> None:
         finally:
             process.terminate()
             assert process.wait(15) == 0
+    assert ("state=ready" in log.read_text(), "reload=applied keys='[log] level'" in log.read_text()) == (False, True)
 
 
 # --- pinwheel reload ---------------------------------------------------------------------------------------
@@ -211,13 +214,13 @@ def test_limits_workflows_and_modems_change_while_everything_goes_on(tmp_path: P
                 (modem_section(slow.port), modem_section(third.port, "sim3", "daily_limit = 5")),
                 ('name = "sim2"', 'name = "sim2"\nhourly_limit = 7'),
                 ("cancel_after = 30", 'cancel_after = 0\ndeny_prefixes = ["336"]'),
-                more='[[workflow]]\nid = 100\nsteps = [{ channel = "sms", wait = 60 }]\n',
+                more='[[workflow]]\nid = 100\nsteps = [{ channel = "sms", wait = 60 }]\n[alert]\nname = "cellar"\n',
             )
             code, told = pinwheel_reload(gateway)
             changes = "[[modem]] sim1, [[modem]] sim2 hourly_limit, [[modem]] sim3, [[workflow]] 100"
             assert (code, " ".join(told.split())) == (
                 0,
-                f"in use {changes}, [security] cancel_after, [security] deny_prefixes reloaded",
+                f"in use {changes}, [alert] name, [security] cancel_after, [security] deny_prefixes reloaded",
             )
             gateway.wait_for(on_the_wire, "sent")  # what a removed modem has on the wire is finished
             assert until(lambda: modems(gateway).keys() == {"sim2", "sim3"} and modems(gateway), "the pool")
