@@ -72,7 +72,7 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         "[[workflow]] number 1 id: 5 is too small; the least is 100",
         "[clock] speed: True must be a number",
         "[foo]: no such section; the sections are "
-        + "api, store, retention, security, sms, voice, canary, prompts, alert, clock, "
+        + "api, store, retention, security, sms, voice, canary, prompts, alert, log, clock, "
         + "account, operator, modem, workflow",
         '[[workflow]] number 1 steps: from 1 to 26 are needed, e.g. [{ channel = "sms", wait = 60 }]',
         "[[modem]] and [voice] driver: nothing can be sent; "
