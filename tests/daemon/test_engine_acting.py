@@ -254,18 +254,6 @@ def test_an_account_is_what_the_rows_say(store: Store, hand: Hand) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("days", "known"), [(29.9, 2), (30.1, 1)])
-def test_what_was_sent_is_known_for_a_month(store: Store, hand: Hand, days: float, known: int) -> None:
-    async def main() -> None:
-        world = World(store, hand)
-        await world.engine.do(ChargeTest("sim1", "447700900199"))
-        hand.at += days * 86_400
-        await world.engine.do(ChargeTest("sim1", "447700900199"))
-        assert len(store.reading.sent_by("sim1", Ms(0))) == known
-
-    asyncio.run(main())
-
-
 # --- reports, notes, settings ---------------------------------------------------------------------------------
 
 
