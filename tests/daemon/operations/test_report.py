@@ -93,6 +93,22 @@ def test_the_first_request_since_a_time_is_found_by_halving(gaps: list[int], at:
     assert looks <= 40
 
 
+@pytest.mark.parametrize(
+    ("rows", "at", "found"),
+    [
+        (tuple(range(1, 51)), 30, [*range(30, 51)]),
+        ((), 5, []),
+        ((3, 9, 40, 41), 41, [41]),
+        ((3, 9, 40), 4, [9, 40]),
+        ((3,), 1, [3]),
+    ],
+)
+def test_only_requests_before_a_time_are_passed_over(rows: tuple[int, ...], at: int, found: list[int]) -> None:
+    """Each row began at the time that it says; there are gaps, as retention leaves them."""
+    behind = first_since(Ms(at), lambda row: next(((each, Ms(each)) for each in rows if each > row), None))
+    assert [row for row in rows if row > behind] == found
+
+
 @pytest.mark.parametrize(("part", "value"), [(0.5, 2.0), (0.95, 4.0), (0.0, 1.0)])
 def test_percentiles_are_values_that_were_there(part: float, value: float) -> None:
     assert percentile([1.0, 2.0, 3.0, 4.0], part) == value
