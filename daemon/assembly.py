@@ -21,6 +21,7 @@ from daemon.lanes.sms import SmsLane
 from daemon.lanes.sms.sending import SmsText
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.operations.canary import Canarying
+from daemon.operations.forgotten import Forgetting
 from daemon.operations.old_key import OldKey
 from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_again
@@ -53,10 +54,11 @@ def assemble(config: Config, path: Path) -> Daemon:
         engine.lanes[Channel.TTS] = calls = _voice_lane(config, engine, prompts)
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
     retaining = Retaining(Upkeep(store), config.retention, hashed)
+    forgetting = Forgetting(engine, retaining, _state_directory(config) / "forgotten", hashed)
     old_key = OldKey(engine, place, masterkey.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)
-    return Daemon(config, path, store, engine, sms, calls, retaining, old_key, canary, (prepare,))
+    return Daemon(config, path, store, engine, sms, calls, retaining, forgetting, old_key, canary, (prepare,))
 
 
 def _prepared(

@@ -24,6 +24,7 @@ from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
 from daemon.operations.alarm import alarm_of
 from daemon.operations.canary import Canarying
+from daemon.operations.forgotten import Forgetting
 from daemon.operations.old_key import OldKey
 from daemon.operations.reloading import Prepare, Reloader
 from daemon.operations.retention import Retaining
@@ -51,6 +52,7 @@ class Daemon:
     sms: SmsLane | None
     calls: VoiceLane | None
     retaining: Retaining
+    forgetting: Forgetting
     old_key: OldKey
     canary: Canarying
     owners: tuple[Prepare, ...]
@@ -76,7 +78,7 @@ class Daemon:
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         alarm = alarm_of(self.config.alert, health.snapshots)
         reloader.owners.append(alarm.prepare)
-        app = application(self.config, self.engine, health, stopping, reloader, self.retaining, alarm)
+        app = application(self.config, self.engine, health, stopping, reloader, self.forgetting, alarm)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         looks = (_reloads(reloader, hangup), _look_after(inherited), alarm.run())
         duties = [*self._duties(), *map(asyncio.create_task, looks)]
@@ -104,8 +106,9 @@ class Daemon:
     def _duties(self) -> "list[asyncio.Task[None]]":
         """What goes on until the end."""
         retaining, old_key = self.retaining.run(self.engine.clock), self.old_key.run()
+        forgetting = self.forgetting.run()
         timers, canary = self.engine.timers.run(), self.canary.run()
-        running = (timers, self._watchdog(), _keeps_up(self.store), retaining, old_key, canary)
+        running = (timers, self._watchdog(), _keeps_up(self.store), retaining, forgetting, old_key, canary)
         return [asyncio.create_task(duty) for duty in running]
 
     async def _watchdog(self) -> None:

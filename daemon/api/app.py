@@ -25,9 +25,9 @@ from daemon.core.callers import Caller
 from daemon.core.limits import Buckets
 from daemon.engine import Engine
 from daemon.operations.alarm import Alarm
+from daemon.operations.forgotten import Forgetting
 from daemon.operations.metrics import Metrics
 from daemon.operations.reloading import Reloader
-from daemon.operations.retention import Retaining
 from daemon.operations.status import Health
 from daemon.store.contract import StoreUnusable
 
@@ -102,7 +102,7 @@ def application(
     health: Health,
     stopping: asyncio.Event,
     reloader: Reloader,
-    retaining: Retaining,
+    forgetting: Forgetting,
     alarm: Alarm,
 ) -> Door:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
@@ -122,7 +122,7 @@ def application(
     app.state.health = health
     app.state.stopping = stopping
     app.state.reloader = reloader
-    app.state.retaining = retaining
+    app.state.forgetting = forgetting
     app.state.alarm = alarm
     app.state.console = console
     app.state.streams = set()

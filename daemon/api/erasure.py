@@ -6,18 +6,18 @@ from starlette.responses import JSONResponse, Response
 
 from daemon.api.calls import Call
 from daemon.api.params import HttpError, phone_number
-from daemon.operations.retention import Retaining
+from daemon.operations.forgotten import Forgetting
 from daemon.store.contract import StoreUnusable
 from daemon.store.retention import StillRunning
 
 
 async def forget(call: Call) -> Response:
     """POST ?number=NUMBER: remove it from every file; 409 while a request of it is in progress."""
-    retaining: Retaining = call.http.app.state.retaining
+    forgetting: Forgetting = call.http.app.state.forgetting
     number = phone_number(call.given.required("number"), None)
     try:
-        return JSONResponse(asdict(await retaining.forget(number)))
+        return JSONResponse(asdict(await forgetting.forget(number)))
     except StillRunning as exc:
         raise HttpError(409, "Still in progress", str(exc)) from None
-    except StoreUnusable as exc:
+    except (StoreUnusable, OSError) as exc:
         raise HttpError(503, "Nothing can be recorded", str(exc)) from None

@@ -92,7 +92,7 @@ def _restored(database: Path, aside: Path | None, old_key: Path | None) -> None:
     for kind, path in (("database", aside), ("master key", old_key)):
         if path is not None:
             click.echo(f"the old {kind} is {path}; delete it once nothing needs it")
-    click.echo("numbers that were forgotten after the backup are back: forget them again")
+    click.echo("the daemon forgets again what was forgotten after the backup (list: the file `forgotten` beside it)")
 
 
 Keys = tuple[bytes, bytes | None]

@@ -1,0 +1,122 @@
+"""A number that was forgotten does not come back with a backup."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import phonenumbers
+import pytest
+
+from daemon.clock import Clock
+from daemon.config import Retention
+from daemon.core.commands import Policy
+from daemon.core.model import Status
+from daemon.engine import Engine
+from daemon.operations.forgotten import OBEYED, Forgetting
+from daemon.operations.retention import Retaining
+from daemon.pins import Pins
+from daemon.store.retention import Forgotten
+from daemon.store.sqlite.backup import back_up
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.store import Store
+from daemon.store.upkeep import Upkeep
+from tests.daemon.store.test_pruning import HASH, NUMBER, add, day, incoming, named, verified
+from tests.daemon.store.writes import insert, run, update
+
+T = TypeVar("T")
+OTHER = "447700900199"
+
+
+class Host:
+    """A state directory, and what its daemon would do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store(SqliteDatabase(folder / "pinwheel.db"))
+        self.store.open()
+
+    def do(self, work: Callable[[Forgetting], Awaitable[T]]) -> T:
+        async def main() -> T:
+            engine = Engine(self.store, Clock(), Pins(b"k" * 32), Policy())
+            retaining = Retaining(Upkeep(self.store), Retention(), HASH)
+            return await work(Forgetting(engine, retaining, self.folder / "forgotten", HASH))
+
+        return asyncio.run(main())
+
+    def forget(self, number: str) -> Forgotten:
+        return self.do(lambda it: it.forget(phonenumbers.parse(f"+{number}")))
+
+    def restore(self, backup: Path) -> None:
+        self.store.close()
+        for file in self.folder.glob("pinwheel.db*"):
+            file.unlink()
+        shutil.copy(backup, self.folder / "pinwheel.db")
+        self.store = Store(SqliteDatabase(self.folder / "pinwheel.db"))
+        self.store.open()
+
+    def octets(self) -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("pinwheel.db*")))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "state").mkdir()
+    return Host(tmp_path / "state")
+
+
+def test_a_restored_database_forgets_what_was_forgotten_after_the_backup(host: Host, tmp_path: Path) -> None:
+    """There used to be a line only that said: forget them again."""
+    add(host.store, verified(named(1, day(0), to=NUMBER)))
+    add(host.store, verified(named(2, day(0), to=OTHER)))
+    incoming(host.store, day(1), f"sim1 from +{NUMBER}: STOP")
+    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
+    assert host.forget(NUMBER).requests == 1
+    assert (host.folder / "forgotten").stat().st_mode & 0o777 == 0o600
+    assert NUMBER.encode() not in (host.folder / "forgotten").read_bytes()
+    host.restore(tmp_path / "backup.db")
+    assert NUMBER.encode() in host.octets()
+    host.do(lambda it: it.obey())
+    assert NUMBER.encode() not in host.octets()
+    assert OTHER.encode() in host.octets()
+    assert host.store.reading.meta(OBEYED) == "1"
+    host.store.close()
+
+
+def test_a_number_that_only_texted_us_is_forgotten_again_too(host: Host, tmp_path: Path) -> None:
+    incoming(host.store, day(1), f"sim1 from +{NUMBER}: STOP")
+    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
+    host.forget(NUMBER)
+    host.restore(tmp_path / "backup.db")
+    host.do(lambda it: it.obey())
+    assert NUMBER.encode() not in host.octets()
+    host.store.close()
+
+
+def test_a_number_whose_request_came_back_alive_is_forgotten_when_that_has_ended(host: Host, tmp_path: Path) -> None:
+    alive = replace(named(1, day(0), to=NUMBER), status=Status.IN_PROGRESS, attempts=())
+    (row,) = run(host.store, insert(alive))
+    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
+    ended = replace(alive, status=Status.EXPIRED, finalized_at=day(1))
+    run(host.store, update(row, ended))
+    host.forget(NUMBER)
+    host.restore(tmp_path / "backup.db")
+    host.do(lambda it: it.obey())
+    assert host.store.reading.meta(OBEYED) is None
+    run(host.store, update(row, ended))
+    host.do(lambda it: it.obey())
+    assert host.store.reading.meta(OBEYED) == "1"
+    assert NUMBER.encode() not in host.octets()
+    host.store.close()
+
+
+def test_a_number_stands_once_in_the_list_however_often_it_is_forgotten(host: Host) -> None:
+    host.forget(NUMBER)
+    host.forget(NUMBER)
+    host.forget(OTHER)
+    assert len((host.folder / "forgotten").read_text().split()) == 2
+    host.do(lambda it: it.obey())
+    assert host.store.reading.meta(OBEYED) == "2"
+    host.store.close()
