@@ -19,9 +19,6 @@ class Recent:
         self._requests: dict[int, Request] = {}  # the one that was needed last is the last
         self._row_of: dict[str, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._requests)
-
     def known(self, needs: Needs) -> dict[int, Request]:
         """Those that commands name, as far as they are known."""
         named = needs.rows | {self._row_of[name] for name in needs.ids if name in self._row_of}

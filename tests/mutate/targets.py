@@ -44,6 +44,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.speech": Target(PURE, (CORE + "test_speech.py",)),
     "daemon.core.plurals": Target(PURE, (CORE + "test_plurals.py",)),
     "daemon.core.quota": Target(PURE, (CORE + "test_quota.py",)),
+    "daemon.core.recent": Target(PURE, (CORE + "test_recent.py",)),
     "daemon.core.reporting": Target(PURE, (CORE + "test_reporting.py",)),
     "daemon.core.wheel": Target(PURE, (CORE + "test_wheel.py",)),
     "daemon.core.workflows": Target(
@@ -70,7 +71,7 @@ TARGETS: dict[str, Target] = {
     ),
     "daemon.core.resting": Target(PURE, (CORE + "test_resting.py", CORE + "test_backlog.py")),
     "daemon.engine": Target(OTHERS, ENGINE),
-    "daemon.timers": Target(OTHERS, ENGINE),
+    "daemon.timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),
     "daemon.store.batches": Target(OTHERS, STORE),
     "daemon.store.readers": Target(OTHERS, STORE),
     "daemon.store.rows": Target(OTHERS, STORE),
