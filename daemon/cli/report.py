@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.configured import configuration_option, read_only, unusable
-from daemon.cli.context import Context, json_flag, pass_context, table, tell
+from daemon.cli.context import SCREEN, Context, json_flag, pass_context, table, tell
 from daemon.cli.files import spreadsheet_cell
 from daemon.cli.progress import Rows
+from daemon.cli.screen import wrapped
 from daemon.operations.wording import CHANNELS, span
 from daemon.resources import how_to_install
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 DAY_S, PAGE = 86_400, 500
 PAUSE_S = 0.005  # after each page: the daemon has the disk and the processor first
 TOP = 15  # rows of a table
-BAR = 20  # characters of the longest
+BAR, NAME = 20, 13  # characters of the longest, and of the name of a line
 FIELDS = ("section", "name", "requests", "verified", "rate", "median_s", "p95_s")
 
 
@@ -139,10 +140,15 @@ def _since(found: "Account") -> str:
 def _tell(found: "Account", days: int) -> None:
     tell(f"The last {days} days; the first request of them is of {_since(found) or '(there is none)'}.")
     ended = ", ".join(f"{count} {status.lower()}" for status, count in found.statuses.items() if count)
-    tell(f"requests     {found.all.requests} have ended: {ended or 'none'}; {found.in_progress} in progress")
-    tell(f"right code   after {_seconds(found.all.median_s)} (median), {_seconds(found.all.p95_s)} (95 % of them)")
-    tell(f"messages     {found.messages}; SMS charged to the SIMs (parts and tests too): {_parts(found)}")
-    tell(f"calls        {found.calls} answered, {span(found.talked_s)} ({found.talked_s:.0f} s) talked")
+    times = f"after {_seconds(found.all.median_s)} (median), {_seconds(found.all.p95_s)} (95 % of them)"
+    for name, text in (
+        ("requests", f"{found.all.requests} have ended: {ended or 'none'}; {found.in_progress} in progress"),
+        ("right code", times),
+        ("messages", f"{found.messages}; SMS charged to the SIMs (parts and tests too): {_parts(found)}"),
+        ("calls", f"{found.calls} answered, {span(found.talked_s)} ({found.talked_s:.0f} s) talked"),
+    ):
+        first, *more = wrapped(text, SCREEN - NAME)
+        tell(f"{name:{NAME}}{first}", *(" " * NAME + line for line in more))
     sections = (("channel", found.channels), ("country", found.countries), ("workflow", found.workflows))
     for name, groups in (*sections, ("hour", found.hours)):
         _table(name, groups)

@@ -73,7 +73,7 @@ COLUMNS = (
     Column("STATE", 9, lambda modem: modem.state),
     Column("DAY", 12, lambda modem: _used(modem.day, modem.daily_limit)),
     Column("SIGNAL", 11, lambda modem: _signal(modem.signal_dbm)),
-    Column("NOW", 9, lambda modem: "sending" if modem.busy else "idle"),
+    Column("NOW", 9, lambda modem: "sending" if modem.busy else "idle" * (modem.state == "ready")),
     Column("HOUR", 11, lambda modem: _used(modem.hour, modem.hourly_limit)),
     Column("AN SMS IN", 11, lambda modem: f"{modem.usual_s:.1f} s" if modem.usual_s else ""),
     Column("TROUBLE", 40, lambda modem: modem.trouble),

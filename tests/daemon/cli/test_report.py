@@ -16,12 +16,14 @@ from daemon.core.model import AttemptState, Channel, Status
 from daemon.store.store import Store
 from tests.daemon.core.story import request, started
 from tests.daemon.store.writes import insert, run
+from tests.gateway import modem_section
 
 
 @pytest.fixture
 def filled(store: Store, tmp_path: Path) -> Path:
     """Twenty requests of the last twenty days, a day apart, half of them verified after 12 s."""
-    (tmp_path / "pinwheel.toml").write_text(f'[store]\nurl = "sqlite:///{tmp_path}/pinwheel.db"\n')
+    modems = "".join(modem_section(f"/dev/ttyUSB{n}", f"the-modem-at-port-{n}") for n in range(8))
+    (tmp_path / "pinwheel.toml").write_text(f'[store]\nurl = "sqlite:///{tmp_path}/pinwheel.db"\n{modems}')
     writes = []
     for day in range(20, 0, -1):
         at = seconds(time.time() - day * 86_400 + 600)
