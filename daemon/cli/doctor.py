@@ -67,7 +67,7 @@ def doctor(context: Context, /, checks: tuple[str, ...], path: Path, **wish: Any
         return
     try:
         rows = chosen(CHECKS, checks)
-    except LookupError as exc:
+    except KeyError as exc:
         raise click.UsageError(f"there is no check {exc}; see: pinwheel doctor --list") from exc
     if context.as_json and wish["fix"] and not wish["yes"]:
         raise click.UsageError("--fix asks questions; with --json, give --yes, too")

@@ -14,6 +14,7 @@ STORED = (
 STORE = (*STORED, "-k", "not postgres")
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
+DOCTOR = ("tests/daemon/operations/test_doctor.py", "-k", "not start_of_the_daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,12 @@ class Target:
 
 
 TARGETS: dict[str, Target] = {
+    "daemon.operations.doctor.judging": Target(PURE, DOCTOR),
+    "daemon.operations.doctor.masking": Target(PURE, DOCTOR),
+    **{
+        f"daemon.operations.doctor.checks.{name}": Target(PURE, DOCTOR)
+        for name in ("configuration", "devices", "machine", "ports", "trunk")
+    },
     "daemon.pins": Target(PURE, ("tests/daemon/test_pins.py",)),
     "daemon.core.backlog": Target(PURE, (CORE + "test_backlog.py", REPR)),
     "daemon.core.canary": Target(PURE, (CORE + "test_canary.py",)),

@@ -116,12 +116,10 @@ def health(results: Collection[Result], devices: Iterable[str]) -> str:
 def chosen(checks: Iterable[Check], codes: Iterable[str]) -> tuple[Check, ...]:
     """Those checks, and what they need to tell cause from consequence; all of them where no code is given.
 
-    Raises LookupError, which names a code that does not exist.
+    Raises KeyError, which names a code that does not exist.
     """
-    rows, wanted = {check.name: check for check in checks}, list(codes)
-    for code in wanted:
-        if code not in rows:
-            raise LookupError(code)
+    rows = {check.name: check for check in checks}
+    wanted = [rows[code].name for code in codes]
     if not wanted:
         return tuple(rows.values())
     needed: set[str] = set()

@@ -1,6 +1,7 @@
 """The doctor's judgement, on facts alone: each check, and broken worlds, of which it names the cause alone."""
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from daemon.operations.doctor.facts import (
     Running,
     Socket,
 )
-from daemon.operations.doctor.judging import Place, Result, chosen, health, judged, problems, stopping
+from daemon.operations.doctor.judging import Check, Place, Result, chosen, health, judged, problems, stopping
 from daemon.operations.doctor.masking import masked
 from daemon.operations.doctor.registry import BY_CODE, CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State, error, ok
@@ -90,7 +91,7 @@ WORLDS: dict[str, tuple[dict[str, Any], str, State, str]] = {
         {**ports(PORT, holders=Holders((MANAGER,)), rivals=(MANAGER,)), **daemon(HELD)},
         "port-held",
         E,
-        "ModemManager (pid 812, ModemManager.service) has the port ttyUSB2 of modem sim1: systemctl disable --now Mod",
+        "ModemManager (pid 812, ModemManager.service) has the port ttyUSB2 of modem sim1: sudo pinwheel doc",
     ),
     "ModemManager on": (
         {
@@ -255,7 +256,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "disk-inodes": [(disk(inodes_free=3), E, "3 inodes left")],
     "clock": [({"clock": Clock(True, 1e9)}, E, "the clock is years behind")],
     "memory": [({"machine": replace(MACHINE, memory_free=50_000_000)}, W, "50 MB of memory")],
-    "descriptors": [({"machine": replace(MACHINE, files=(90, 100))}, W, "90 of 100 files")],
+    "descriptors": [({"machine": replace(MACHINE, files=(90, 100))}, W, "90 files are open on this machine, of 100")],
     "entropy": [({"machine": replace(MACHINE, entropy=False)}, E, "random numbers")],
     "journal": [({"machine": replace(MACHINE, journal=False)}, I, "mkdir -p /var/log/journal && systemctl")],
     "sip-helper": [
@@ -288,7 +289,10 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
         ({**DOWN, **unit(SERVICE, active="inactive")}, E, "systemctl start pinwheel"),
         ({**DOWN, **unit(SERVICE, active="failed", result="exit-code")}, E, "has failed (exit-code): journalctl"),
     ],
-    "service-restarts": [(unit(SERVICE, restarts=3), W, "restarted 3 times")],
+    "service-restarts": [
+        (unit(SERVICE, restarts=3), W, "restarted 3 times"),
+        (unit(SERVICE, restarts=2), State.OK, ""),
+    ],
     "socket-group": [({**AWAY, "asker": MEMBER}, E, "not in this session: log out and in again")],
     "allow-uids": [({**AWAY, **config(allow_uids=frozenset({5}), uid=1000)}, E, "add 1000 to allow_uids")],
     "socket-mode": [
@@ -309,7 +313,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "usb-cd-rom": [(ports(PORT, sticks=(replace(STICK, vendor="12d1", product="1f01"),)), E, "usb-modeswitch")],
     "usb-hilink": [(ports(PORT, sticks=(replace(STICK, vendor="12d1", product="14dc"),)), E, "HiLink")],
     "port-elsewhere": [
-        ({**ports(others=(PORT,)), **daemon(GONE)}, E, f'SIMCom modem is at ttyUSB2: set port = "{BY_ID}"'),
+        ({**ports(others=(PORT,)), **daemon(GONE)}, E, f'a modem of SIMCom is at ttyUSB2: set port = "{BY_ID}"'),
         (ports(others=(replace(PORT, name="/dev/ttyUSB7", by_id=(), usb=None),)), E, 'set port = "/dev/ttyUSB7"'),
     ],
     "port-there": [
@@ -338,15 +342,24 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     ],
     "port-held": [
         (ports(PORT, holders=Holders((SOMEBODY,))), E, "minicom (pid 77) has the port ttyUSB2 of modem sim1: kill 77"),
+        (
+            ports(replace(PORT, usb=None), holders=Holders((MANAGER,))),
+            E,
+            "systemctl disable --now ModemManager.service",
+        ),
         (ports(holders=Holders((SMSD,))), E, f"has the port {BY_ID} of"),
         (ports(PORT, holders=Holders((), complete=False)), I, "seen by root only: sudo pinwheel doctor"),
+        (ports(holders=Holders((), complete=False)), State.OK, ""),
     ],
     "rivals": [
         (ports(PORT, rivals=(SMSD,)), W, "smstools runs here: smsd (pid 900, smstools.service): systemctl disable")
     ],
     "port-name": [(ports(PORT, pattern="/dev/ttyUSB2"), W, f'set port = "{BY_ID}"')],
     "usb-suspend": [(ports(replace(PORT, usb=replace(STICK, control="auto"))), W, "echo on >")],
-    "usb-resets": [(ports(PORT, resets={"1-1.4": 5}), W, "1-1.4 went away 5 times")],
+    "usb-resets": [
+        (ports(PORT, resets={"1-1.4": 3}), W, "1-1.4 went away 3 times"),
+        (ports(PORT, resets={"1-1.4": 2}), State.OK, ""),
+    ],
     "modem-unused": [(ports(PORT, others=(replace(PORT, device="ttyUSB9"),)), I, "1e0e:9001")],
     "devices": [(daemon(sms=None, voice=None), E, "the configuration has no [[modem]], and [voice] driver is none")],
     "modem-duty": [(daemon(modem(duty=Duty.PAUSED)), W, "modem sim1 is paused: pinwheel modems resume sim1")],
@@ -417,6 +430,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "call-queue": [(daemon(calls=voice(waiting=2, oldest_s=70.0)), W, "2 calls wait, the first for 70 s")],
     "overload": [(daemon(overload=OVERLOAD), W, "overloaded: 2 dropped, 3 modems would do")],
 }
+SAID = Path(__file__).with_name("what_the_doctor_says.txt")
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "doctor.md"
 IN_WORLDS = {code for _, code, _, _ in WORLDS.values()}
 
@@ -468,6 +482,31 @@ def test_the_fix_for_modemmanager_writes_the_rule_that_setup_writes() -> None:
     assert [words[0] for words in found.verdict.fix[1:]] == ["udevadm", "udevadm", "udevadm", "systemctl"]
 
 
+def said() -> str:
+    """Everything that the doctor says in the rows and worlds above, as `SAID` has it."""
+    lines = []
+    for code, rows in sorted(ROWS.items()):
+        for parts, _, _ in rows:
+            found = [each for each in judged(CHECKS, seen(**parts)) if each.check.name == code]
+            lines += [line for each in found for line in _lines(each)]
+    for name, (parts, _, _, _) in sorted(WORLDS.items()):
+        lines += [f"--- {name}", *(line for each in problems(judged(CHECKS, seen(**parts))) for line in _lines(each))]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(result: Result) -> list[str]:
+    verdict = result.verdict
+    about = f" [{verdict.subject}]" if verdict.subject else ""
+    fixes = [f"    $ {shlex.join(words)}" for words in verdict.fix]
+    remedy = [f"    > {verdict.remedy}"] if verdict.remedy else []
+    return [f"{result.state} {result.check.name}{about}: {verdict.text}", *remedy, *fixes]
+
+
+def test_every_sentence_is_as_it_was_read_and_approved() -> None:
+    """After a change: python -m tests.daemon.operations.test_doctor, and read the difference."""
+    assert said() == SAID.read_text()
+
+
 # --- dependencies ----------------------------------------------------------------------------------------------
 
 
@@ -490,6 +529,38 @@ def test_what_follows_says_from_what_also_over_several_steps() -> None:
     }
     away = next(result for result in results if result.check.name == "socket-there")
     assert away.verdict.text == "because master-key"
+
+
+def test_what_follows_from_what_follows_names_the_first_cause_and_keeps_its_device() -> None:
+    def fails(*subjects: str) -> Any:
+        return lambda _: [error("x", subject=subject) for subject in subjects]
+
+    def row(name: str, *subjects: str, needs: tuple[str, ...] = ()) -> Check:
+        return Check(name, "", lambda _: (), fails(*subjects), needs)
+
+    rows = [
+        row("port", "sim1"),
+        row("modem", "sim1", "sim2", needs=("port",)),
+        row("sms", "sim1", "sim2", needs=("modem",)),
+    ]
+    results = judged([*rows, row("queue", "", needs=("port",))], Facts())
+    shown = [(each.check.name, each.verdict.subject, each.because) for each in results]
+    assert shown == [
+        ("port", "sim1", ""),
+        ("modem", "sim1", "port"),
+        ("modem", "sim2", ""),
+        ("sms", "sim1", "port"),
+        ("sms", "sim2", "modem"),
+        ("queue", "", "port"),
+    ]
+    results = judged([row("file", ""), row("modem", "sim1", needs=("file",))], Facts())
+    assert [each.because for each in results] == ["", "file"]
+
+
+def test_a_daemon_that_says_nothing_of_a_check_finds_nothing_wrong() -> None:
+    results = judged(OF_DAEMON, Facts(given=()))
+    assert [result.check.name for result in results if result.check.place is Place.DAEMON]
+    assert {result.state for result in results} == {State.OK}
 
 
 def test_what_was_not_looked_at_is_skipped_with_the_reason() -> None:
@@ -576,7 +647,7 @@ def test_some_checks_are_chosen_with_those_that_they_need() -> None:
     codes = [check.name for check in chosen(CHECKS, ["modem-port", "clock-stepped"])]
     assert codes[-1] == "modem-port"
     assert {"clock", "port-held", "config-file"} <= set(codes)
-    with pytest.raises(LookupError, match="no-such"):
+    with pytest.raises(KeyError, match="no-such"):
         chosen(CHECKS, ["no-such"])
 
 
@@ -585,3 +656,7 @@ def test_errors_come_before_warnings() -> None:
     assert [result.state for result in problems(results)] == [E, W]
     assert Result(BY_CODE["clock"], ok()).state is State.OK
     assert [check.place for check in OF_DAEMON if check.place is Place.MACHINE] == []
+
+
+if __name__ == "__main__":
+    SAID.write_text(said())

@@ -184,7 +184,7 @@ def memory(machine: Machine) -> Iterator[Verdict]:
 def descriptors(machine: Machine) -> Iterator[Verdict]:
     used, most = machine.files
     if most and used / most > MOST_FILES:
-        yield warning(f"{used} of {most} files that may be open on this machine are", "lsof | wc -l")
+        yield warning(f"{used} files are open on this machine, of {most} that may be", "lsof | wc -l")
 
 
 def entropy(machine: Machine) -> Iterator[Verdict]:

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from daemon.operations.doctor.facts import ModemPort, Ports
 from daemon.operations.doctor.verdicts import Verdict, Words, error, info, warning
-from daemon.operations.host.rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS
+from daemon.operations.host.rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS, is_modem
 from daemon.operations.host.values import Process, SerialPort
 from daemon.operations.setup import udev
 from daemon.operations.setup.model import Stick
 
 MANY_RESETS = 3
+RULE = "sudo pinwheel doctor {} --fix writes a udev rule"
 WRITE = ("sh", "-c", 'printf %s "$1" >"$2"', "sh")
 """A text, and the file that gets it."""
 
@@ -20,7 +21,11 @@ def held(ports: Ports) -> Iterator[Verdict]:
         for process in port.holders.found:
             where = port.found[0].device if port.found else port.pattern
             text = f"{process} has the port {where} of modem {port.modem}"
-            yield error(text, _stop(process), port.modem, _stopping(process))
+            stick = next((each for each in port.found[:1] if each.usb is not None), None)
+            if process.name == MODEM_MANAGER and stick is not None:  # it may be needed for another stick
+                yield error(text, RULE.format("port-held"), port.modem, _left_alone(port.modem, stick))
+            else:
+                yield error(text, _stop(process), port.modem, _stopping(process))
         if not port.holders.complete and port.found and not port.holders.found:
             yield info(f"who holds the port of modem {port.modem} is seen by root only", "sudo pinwheel doctor")
 
@@ -34,8 +39,7 @@ def modem_manager(ports: Ports) -> Iterator[Verdict]:
         exposed = next((each for each in port.found if not each.left_alone and each.usb is not None), None)
         if exposed is not None:
             text = f"ModemManager runs and does not leave {exposed.device} of modem {port.modem} alone"
-            fix = (_rule(port.modem, exposed), *udev.APPLIED, ("systemctl", "restart", MODEM_MANAGER))
-            yield warning(text, "sudo pinwheel doctor modemmanager --fix writes a udev rule", port.modem, fix)
+            yield warning(text, RULE.format("modemmanager"), port.modem, _left_alone(port.modem, exposed))
 
 
 def rivals(ports: Ports) -> Iterator[Verdict]:
@@ -51,7 +55,7 @@ def stable_name(ports: Ports) -> Iterator[Verdict]:
         name = _last(port.pattern)
         first = port.found[0] if port.found else None
         if name.startswith(("ttyUSB", "ttyACM")) and "*" not in name and first is not None and first.by_id:
-            text = f"modem {port.modem}: {port.pattern} is another device after the next plugging"
+            text = f"modem {port.modem}: {port.pattern} may name another device after the next plugging"
             yield warning(text, f'set port = "{first.by_id[0]}"', port.modem)
 
 
@@ -60,8 +64,8 @@ def elsewhere(ports: Ports) -> Iterator[Verdict]:
     for port in ports.modems:
         for other in ports.others if not port.found else ():
             name = other.by_id[0] if other.by_id else other.name
-            maker = MAKERS.get(other.usb.vendor, "a") if other.usb is not None else "a"
-            text = f"modem {port.modem}: {port.pattern} is gone, and {maker} modem is at {other.device}"
+            maker = f" of {MAKERS[other.usb.vendor]}" if is_modem(other.usb) and other.usb is not None else ""
+            text = f"modem {port.modem}: {port.pattern} is gone, and a modem{maker} is at {other.device}"
             yield error(text, f'set port = "{name}", or: pinwheel setup', port.modem)
             break
 
@@ -129,10 +133,11 @@ def _is_service(process: Process) -> bool:
     return process.unit.endswith(".service") and not process.unit.startswith("user@")
 
 
-def _rule(modem: str, port: SerialPort) -> Words:
-    """As `pinwheel setup` writes it."""
+def _left_alone(modem: str, port: SerialPort) -> tuple[Words, ...]:
+    """By ModemManager from now on: the rule is as `pinwheel setup` writes it."""
     assert port.usb is not None
     usb = port.usb
     stick = Stick(port.name, vendor=usb.vendor, product=usb.product, serial=usb.serial)
     stick = replace(stick, place=_last(usb.folder), interface=port.interface)
-    return (*WRITE, udev.rules(modem, stick), udev.path_of(modem))
+    rule = (*WRITE, udev.rules(modem, stick), udev.path_of(modem))
+    return (rule, *udev.APPLIED, ("systemctl", "restart", MODEM_MANAGER))
