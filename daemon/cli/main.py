@@ -245,6 +245,15 @@ def _status(report: dict[str, Any]) -> None:
     if report["modems"]:
         overload = f", {report['overload']}" if report["overload"] else ""
         click.echo(f"messages  {report['modems'][0]['queue']} waiting{overload}")
+    for device in report.get("canary", ()):
+        tell(f"canary    {device['device']}: {_canary(device)}")
+
+
+def _canary(device: dict[str, Any]) -> str:
+    """How a device's own trials went."""
+    arrived = f"last arrived {device['last_success']}" if device["last_success"] else "nothing has arrived yet"
+    failures = device["failures"]
+    return arrived + (f", {failures} failed since: {device['detail']}" if failures else "")
 
 
 def _problem(problem: dict[str, str], reasons: list[str]) -> None:

@@ -116,6 +116,12 @@ standings = st.builds(
 )
 
 
+def test_a_standing_is_written_with_all_that_is_known_of_it() -> None:
+    standing = Standing(Ms(1), failures=2, why="a/b").begun(Ms(5), TOKEN)
+    assert standing.written() == f"5//2/{TOKEN}/1/a/b"
+    assert standing_from(standing.written()) == standing
+
+
 @given(standings)
 def test_a_standing_survives_a_restart(standing: Standing) -> None:
     assert standing_from(standing.written()) == standing

@@ -1,8 +1,12 @@
 """The canary on real devices: SIMs that text each other, a trunk that calls, and a modem that sends nothing."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from daemon.cli import main
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.daemon.operations.test_metrics import scraped, series
@@ -65,6 +69,10 @@ def test_a_modem_that_looks_well_and_sends_nothing_becomes_a_warning_and_no_503(
             problems = gateway.client.get("/v1/status")["problems"]
             assert ("canary", "warning") in [(each["code"], each["severity"]) for each in problems]
             assert figure(gateway, "canary_failures", "sim1") >= 2
+            shown = CliRunner().invoke(main, ["--socket", str(gateway.socket), "status"]).output
+            assert re.search(
+                r"^canary    sim1: nothing has arrived yet, \d+ failed since: its text", shown, re.MULTILINE
+            )
         with Gateway(tmp_path, sim(modem, ONE, "sim1") + EVERY, speed=FAST) as gateway:
             assert known(gateway, "sim1")["failures"] >= 2  # also after a restart
 

@@ -121,6 +121,14 @@ def test_a_connection_with_another_port_takes_the_contact_along() -> None:
     assert ours.registration.registered
 
 
+def test_a_register_before_there_is_a_connection_counts_as_no_contact_of_ours() -> None:
+    """Over TCP we are reached nowhere until then."""
+    ours = ours_at("", kind=Kind.TCP)
+    assert ours.registration is not None
+    ours.registration.request()
+    assert ours.registration.contacts == ()
+
+
 def test_a_nat_that_shows_ever_new_addresses_does_not_make_us_storm() -> None:
     """There used to be a REGISTER for each response to one, 70 a second at a registrar close by."""
     ours, times, now = ours_at("192.0.2.9:40001"), [], 0.0
