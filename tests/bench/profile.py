@@ -21,6 +21,8 @@ MESSAGES, NETWORK_S = 150, 0.02
 PARTS = (
     ("phonenumbers/", "number checks"),
     ("daemon/api/premium", "number checks"),
+    ("daemon/api/numbering", "number checks"),
+    ("daemon/api/connection", "HTTP"),
     ("daemon/api/params", "parameters"),
     ("daemon/api/verify", "answers"),
     ("daemon/api/answers", "answers"),
