@@ -79,6 +79,7 @@ def test_a_command_names_what_it_needs(command: Command, wanted: Needs) -> None:
 def test_what_several_commands_need_is_asked_for_once() -> None:
     start = Start(CALLER, NEW)
     wanted = Needs(frozenset((ID,)), frozenset((7,)), frozenset((NUMBER,)), frozenset((KEY,)), 2)
+    assert all_needs([Fire(7)]) == Needs(rows=frozenset((7,)))
     assert all_needs([start, start, Fire(7), Fire(7), Next(CALLER, ID), Cancel(CALLER, ID), REPORT, REPORT]) == wanted
 
 

@@ -170,6 +170,12 @@ def test_a_late_refusal_of_what_waits_again_leaves_a_message_that_never_went_out
     assert fate(BEGUN, AGAIN, LATE_NO, GivenUp(0, V.WITHDRAWN, s(9))) == (A.DROPPED, 0)
 
 
+def test_a_late_refusal_takes_no_try_away_that_a_report_has_shown() -> None:
+    events = (BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST, LATE_NO)
+    assert fate(*events) == fate(*events, LATE_NO) == (A.SENDING, 1)
+    assert balance(*events) == balance(*events, LATE_NO)
+
+
 def test_a_late_refusal_of_the_first_try_while_the_second_is_under_way_leaves_the_second() -> None:
     assert fate(BEGUN, AGAIN, ELSEWHERE, LATE_NO) == (A.SENDING, 1)
     assert balance(BEGUN, AGAIN, ELSEWHERE, LATE_NO) == {"sim1": 0, "sim2": 1}
