@@ -120,7 +120,8 @@ def _run(context: Context, path: Path, answers: dict[str, str], stage: "Rehearsa
     service = Service(context.client, path, root)
     screen = Screen(answers, stage.before if stage else lambda _: None)
     tell(*WELCOME, *(stage.welcome if stage else ()))
-    with tempfile.TemporaryDirectory(prefix="pinwheel-setup-") as trial:
+    memory = "/run" if os.access("/run", os.W_OK) else None  # a secret that was only tried comes on no disk
+    with tempfile.TemporaryDirectory(prefix="pinwheel-setup-", dir=memory) as trial:
         worker = Worker(Place(path, before, Path(trial), root, config), service, screen.meanwhile)
         try:
             known = _walk(known, screen, worker)
@@ -195,8 +196,10 @@ def _say_goodbye(known: "Known", *, simulated: bool) -> None:
     elif known.worked(Task.START):
         number = known.number or "+447700900123"
         tell(*GOODBYE.format(number=number).splitlines())
-    elif known.worked(Task.WRITE) or known.outcomes[Task.PLAN].changed:
-        tell("", "Nothing was written." if Task.WRITE not in known.outcomes else "Written, but not started.")
+    elif known.worked(Task.WRITE):
+        tell("", "Written, but not started.")
+    else:
+        tell("", "Nothing was written.")
 
 
 def _list_trunks(context: Context) -> None:

@@ -228,7 +228,9 @@ def _write(known: Known) -> Next:
 
 
 def _start(known: Known) -> Next:
-    return _task(known, Task.START) if known.worked(Task.WRITE) else None
+    """Also where nothing was to be changed: the daemon may not have started the last time."""
+    as_it_should_be = known.worked(Task.PLAN) and not known.outcomes[Task.PLAN].changed and not known.dry_run
+    return _task(known, Task.START) if known.worked(Task.WRITE) or as_it_should_be else None
 
 
 STEPS: tuple[Callable[[Known], Next], ...] = (

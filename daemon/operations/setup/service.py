@@ -19,12 +19,11 @@ MODEM_MANAGER = "ModemManager.service"
 UNITS = (
     ("systemctl", "enable", "pinwheel.socket", "pinwheel.service"),
     ("systemctl", "start", "pinwheel.socket"),
-    ("systemctl", "restart", "pinwheel.service"),
 )
 LIMIT_S = 60.0
 READY_S = 90.0
 LOOK_S = 0.5
-LOG = "journalctl -u pinwheel -n 30"
+LOG = "sudo pinwheel doctor finds the cause; the log: journalctl -u pinwheel -n 30"
 
 
 class Service:
@@ -57,8 +56,11 @@ class Service:
             with contextlib.suppress(Unreachable, HttpProblem):
                 self._client.post(f"/v1/modems/{modem}/resume", timeout_s=LIMIT_S)
 
-    def start(self, *, rules: bool) -> Outcome:
-        """Apply the udev rules, check the configuration as the service's user, (re)start it, wait until it can send."""
+    def start(self, *, rules: bool, again: bool) -> Outcome:
+        """Apply the udev rules, check the configuration as the service's user, start it, wait until it can send.
+
+        again: also if it runs.
+        """
         ours = self._root == Path("/") and self._config == DEFAULT_CONFIG and systemd_runs()
         rules = rules and ours and os.path.exists(UDEV_RUNS)
         wrong = next(filter(None, (_run(command) for command in APPLIED if rules)), "")
@@ -70,10 +72,13 @@ class Service:
             return Outcome(False, tuple(wrong.splitlines()), ("correct that, then try again",))
         if not ours:
             return Outcome(True, (f"now start it: pinwheeld --config {self._config}",))
-        wrong = next(filter(None, map(_run, UNITS)), "")
+        last = ("systemctl", "restart" if again else "start", "pinwheel.service")
+        wrong = next(filter(None, map(_run, (*UNITS, last))), "")
         if wrong:
             return Outcome(False, tuple(wrong.splitlines()), (LOG,))
-        self._drained.clear()
+        if again:
+            self._drained.clear()
+        self.give_back()
         return self._ready()
 
     def _ready(self) -> Outcome:

@@ -125,7 +125,8 @@ class Worker:
         return Outcome(True, tuple(f"written: {file.path}" for file in fresh))
 
     def _start(self, known: Known) -> Outcome:
-        return self._service.start(rules=known.stick is not None)
+        written = known.worked(Task.WRITE)
+        return self._service.start(rules=written and known.stick is not None, again=written)
 
     # --- what they share ---
 

@@ -106,10 +106,10 @@ def test_a_dry_run_asks_and_shows_and_does_nothing_else() -> None:
     assert "write" not in asked
 
 
-def test_what_is_as_it_should_be_is_not_written() -> None:
+def test_what_is_as_it_should_be_is_not_written_but_started() -> None:
     outcomes = {**ALL_WELL, Task.PLAN: Outcome(True, changed=False)}
     asked, _ = walked(known(), {"modem": "none", "number": "none", "trunk": "none"}, outcomes)
-    assert asked == ["<find>", "modem", "number", "trunk", "<plan>"]
+    assert asked == ["<find>", "modem", "number", "trunk", "<plan>", "<start>"]
     asked, _ = walked(known(), {"modem": "none", "number": "none", "trunk": "none", "write": "no"})
     assert asked[-2:] == ["<plan>", "write"]
 
