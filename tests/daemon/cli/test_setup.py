@@ -99,7 +99,7 @@ def test_a_whole_session_from_a_stick_to_a_configuration() -> None:
         assert '+ driver = "pyvoip"' in shown
         assert "[[modem]] sim1" in shown
         terminal.type()
-        assert terminal.exit_code() == 0
+        assert terminal.exit_code() == 0, terminal.seen
     assert "now start it: pinwheeld" in " ".join(terminal.seen.split())
     assert "That was a rehearsal" in terminal.seen
     lines = CSI.sub("", terminal.seen).replace("\r", "").splitlines()
@@ -111,9 +111,10 @@ def test_ctrl_c_ends_it_and_nothing_is_left() -> None:
         terminal.until("Which modem? [1]: ")
         terminal.type("9")
         terminal.until("it can be ")
+        terminal.until("Which modem? [1]: ")
         os.write(terminal._master, b"\x03")
-        assert terminal.exit_code() == 1
-    assert "stopped" in terminal.seen
+        assert terminal.exit_code() == 1, terminal.seen
+    assert "stopped" in terminal.seen, terminal.seen
 
 
 # --- without a terminal ---
