@@ -1,5 +1,6 @@
 """`pinwheel setup` at a real terminal, and without one; on simulated devices."""
 
+import contextlib
 import json
 import os
 import pty
@@ -24,6 +25,7 @@ from daemon.operations.setup.tasks import mistake
 
 PROGRAM = [sys.executable, "-c", "from daemon.cli import main; main()", "setup"]
 SCREEN_COLUMNS = 80
+PATIENCE_S = 60.0
 CSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -49,7 +51,7 @@ class Terminal:
     ) -> None:
         os.close(self._master)
 
-    def until(self, text: str, seconds: float = 60.0) -> str:
+    def until(self, text: str, seconds: float = PATIENCE_S) -> str:
         """What came up to this text."""
         end = time.monotonic() + seconds
         while (at := self.seen.find(text, self._read)) < 0:
@@ -62,13 +64,28 @@ class Terminal:
     def type(self, text: str = "") -> None:
         os.write(self._master, f"{text}\n".encode())
 
+    def interrupt(self) -> None:
+        """Ctrl-C, as often as somebody would press it: one that comes just before Python waits for a line is lost."""
+        end = time.monotonic() + PATIENCE_S
+        while not self._ended(0.5) and time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                os.write(self._master, b"\x03")
+
     def exit_code(self) -> int:
         """Of the command, once it has ended."""
-        while True:
-            try:
+        end = time.monotonic() + PATIENCE_S
+        while not self._ended(0.5):
+            assert time.monotonic() < end, f"it does not end:\n{self.seen[self._read :]}"
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+    def _ended(self, wait_s: float) -> bool:
+        """Whether nobody has the terminal any more; reads what comes meanwhile."""
+        try:
+            while select.select([self._master], [], [], wait_s)[0]:
                 self.seen += os.read(self._master, 65536).decode()
-            except OSError:  # EIO: nobody has the terminal any more
-                return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        except OSError:  # EIO
+            return True
+        return False
 
 
 def test_a_whole_session_from_a_stick_to_a_configuration() -> None:
@@ -112,7 +129,7 @@ def test_ctrl_c_ends_it_and_nothing_is_left() -> None:
         terminal.type("9")
         terminal.until("it can be ")
         terminal.until("Which modem? [1]: ")
-        os.write(terminal._master, b"\x03")
+        terminal.interrupt()
         assert terminal.exit_code() == 1, terminal.seen
     assert "stopped" in terminal.seen, terminal.seen
 
