@@ -43,9 +43,9 @@ class Contexts:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    plugin = session.config.pluginmanager.getplugin("_cov")
-    controller = getattr(plugin, "cov_controller", None)
-    if controller is None or controller.cov is None:
+    plugins = session.config.pluginmanager
+    controller = getattr(plugins.getplugin("_cov"), "cov_controller", None)
+    if controller is None or controller.cov is None or plugins.has_plugin("dsession"):  # which runs no test itself
         return
     contexts, patch = Contexts(controller.cov.switch_context), pytest.MonkeyPatch()
     contexts.watch(patch)
