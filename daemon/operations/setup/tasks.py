@@ -77,7 +77,8 @@ class Worker:
     def _probe(self, known: Known) -> Outcome:
         name = known.answers.get("port") or known.answers["modem"]
         stick = modems.probe(name, self._place.root, self._owned())
-        return _judged(stick, Outcome(True, (f"{stick.title} answers",), sticks=(stick,)))
+        said = f"{stick.title or stick.port} {'is in use by pinwheeld' if stick.held else 'answers'}"
+        return _judged(stick, Outcome(True, (said,), sticks=(stick,)))
 
     def _free(self, known: Known) -> Outcome:
         return self._service.free(_stick(known).row)
