@@ -235,7 +235,12 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
         )
     ],
     "unit-limits": [
-        (config(("[api] tls_cert", "the service does not see /home (ProtectHome= of its unit); m")), E, "/home")
+        (
+            config(("[store] url", "/d is read-only here: its disk, or by StateDirectory= of the unit")),
+            E,
+            "read-only here",
+        ),
+        (config(("[api] tls_cert", "the service does not see /home (ProtectHome= of its unit); m")), E, "/home"),
     ],
     "clock-speed": [(config(("[clock] speed", "waits run 20 times as fast"), mild=True), W, "20 times")],
     "accounts": [
@@ -246,6 +251,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "channels": [
         (config(voice=False), I, "no calls: [voice] driver is none"),
         (config(modems=0), I, "no messages"),
+        (config(modems=0, voice=False), State.OK, ""),
     ],
     "pin-file": [(config(("[[modem]] number 1 pin_file", "there is no file /pin; make it")), E, "pin_file: there is")],
     "prompts-folder": [
@@ -294,7 +300,10 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
         (unit(SERVICE, restarts=2), State.OK, ""),
     ],
     "socket-group": [({**AWAY, "asker": MEMBER}, E, "not in this session: log out and in again")],
-    "allow-uids": [({**AWAY, **config(allow_uids=frozenset({5}), uid=1000)}, E, "add 1000 to allow_uids")],
+    "allow-uids": [
+        (config(allow_uids=frozenset({1000}), uid=1000), State.OK, ""),
+        ({**AWAY, **config(allow_uids=frozenset({5}), uid=1000)}, E, "add 1000 to allow_uids"),
+    ],
     "socket-mode": [
         ({"socket": Socket("/s", True, "pinwheel", 0o666)}, W, "every user may use /s"),
         ({"socket": Socket("/s", True, "pinwheel", 0o600)}, W, "only root may use /s"),
@@ -327,7 +336,15 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
             "there is no port /p now",
         )
     ],
-    "port-kind": [(config(("[[modem]] number 1 port", "/dev/x is no serial port; name one of")), E, "no serial port")],
+    "port-kind": [
+        (
+            config(("[[modem]] number 1 port", "2 ports fit /dev/x*; name one, or give the modem's imei")),
+            E,
+            "2 ports fit",
+        ),
+        (config(("[[modem]] number 1 port", "may be that of 'sim2'; name another port")), E, "may be that of"),
+        (config(("[[modem]] number 1 port", "/dev/x is no serial port; name one of")), E, "no serial port"),
+    ],
     "port-access": [
         (
             {
@@ -372,7 +389,16 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
         (daemon(modem(signal_dbm=-109)), W, "receives -109 dBm"),
         (daemon(modem(signal_dbm=None)), State.OK, ""),
     ],
-    "trunk-password": [(config(("[voice] password_file", "there is no file /s; make it")), E, "make it")],
+    "trunk-password": [
+        (
+            config(
+                ("[voice] password_file", "x may not read /s; run: chgrp pinwheel /s && chmod 640 /s, and see that")
+            ),
+            E,
+            "chgrp pinwheel /s && chmod 640 /s, and see that",
+        ),
+        (config(("[voice] password_file", "there is no file /s; make it")), E, "make it"),
+    ],
     "trunk-files": [(config(("[voice] tls_ca", "/c holds no PEM certificate")), E, "no PEM")],
     "sip-address": [(config(("[voice] bind", "192.0.2.1 is no address of this machine; `ip addr`")), E, "no address")],
     "audio-range": [(config(("[voice] rtp_ports", "enough for 3 calls; e.g. 40000")), E, "enough for 3")],
@@ -404,6 +430,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "sip-alg": [(trunk(rewritten=True), W, "SIP ALG")],
     "trunk-options": [
         (trunk(answer="403 Forbidden", registers=False), W, "refuses this address (403 Forbidden to OPTIONS)"),
+        (trunk(answer="404 Not Found", registers=False), W, "does not know this domain"),
         (trunk(answer="403 Forbidden"), State.OK, ""),
     ],
     "trunk-dns": [(no_trunk(Reason.NO_ADDRESS, "cannot reach it: no address for the name x"), E, "no address")],
@@ -620,12 +647,12 @@ def test_health_is_of_the_whole_gateway_and_reasons_of_each_device(found: Any, w
         ("2026-11-28T23:01:02 sent to +44 7700 900123", r"2026-11-28T23:01:02 sent to number-[a-p]{10}"),
         ("imsi=234150999999999, port 5060", r"imsi=number-[a-p]{10}, port 5060"),
         ("(020) 7946-0123", r"\(number-[a-p]{10}"),
-        ("password s3cret s3cret-long", r"password \[secret\] \[secret\]"),
+        ("password s3cret s3cret-long pin 4711", r"password \[secret\] \[secret\] pin \[secret\]"),
         ("abc", "abc"),
     ],
 )
 def test_numbers_become_hashes_and_secrets_a_word(text: str, masks: str) -> None:
-    assert re.fullmatch(masks, masked(text, b"key", ["s3cret", "s3cret-long", "abc"]))
+    assert re.fullmatch(masks, masked(text, b"key", ["s3cret", "s3cret-long", "4711", "abc"]))
 
 
 def test_a_number_is_the_same_word_in_every_form_and_another_in_the_next_bundle() -> None:

@@ -96,8 +96,8 @@ def given(found: Inside) -> tuple[Given, ...]:
 
 
 def daemon(*modems: ModemSnapshot, **more: Any) -> dict[str, Any]:
-    """The part of the facts that it gives."""
-    return {"given": given(inside(*modems, **more))}
+    """What it has itself: `seen` lets it judge that."""
+    return {"inside": inside(*modems, **more)}
 
 
 def config(*remarks: tuple[str, str], mild: bool = False, **more: Any) -> dict[str, Any]:
@@ -162,12 +162,15 @@ WELL = Facts(
     **trunk(),
     audio=Audio("40000-49999", 20, 0, dropped=False),
     prompts=Prompts(("en-us",)),
-    **daemon(),
+    given=given(inside()),
 )
 
 
 def seen(**parts: Any) -> Facts:
-    """The gateway where all is well, but for these parts."""
+    """The gateway where all is well, but for these parts; inside: of a daemon, which gives its verdicts."""
+    found = parts.pop("inside", None)
+    if found is not None:
+        parts["given"] = given(found)
     return replace(WELL, **parts)
 
 

@@ -52,7 +52,7 @@ def options(trunk: Trunk) -> Iterator[Verdict]:
 
 def nat(trunk: Trunk) -> Iterator[Verdict]:
     seen, ours = trunk.seen_at.rpartition(":")[0], trunk.ours.rpartition(":")[0]
-    if seen and ours and seen != ours and not trunk.external:
+    if seen and seen != ours and not trunk.external:
         text = f"behind a NAT: the trunk sees us at {seen}, we write {ours} into our messages"
         yield error(text, 'set [voice] external_address = "auto" and keepalive_seconds = 25', VOICE)
 
