@@ -45,7 +45,7 @@ from daemon.operations.doctor.verdicts import State, Verdict
 from daemon.operations.host import files, kernel, programs, rivals, ttys, units
 from daemon.operations.host.audio import taken
 from daemon.operations.host.database import database
-from daemon.operations.host.values import Unit
+from daemon.operations.host.values import Process
 from daemon.operations.prompts import lacking, loaded
 from daemon.version import VERSION
 from drivers import TrunkSurvey
@@ -275,9 +275,8 @@ def _disks(subject: Subject, config: Config) -> tuple[Disk, ...] | Missing:
 
 def _ports(subject: Subject, config: Config) -> Ports:
     root = subject.root
-    ours = _our_processes(root, units.unit(OUR_UNIT, root))
     modems = tuple(
-        _modem_port(modem.name, pattern, ours, root)
+        _modem_port(modem.name, pattern, root)
         for modem in config.modem
         if (pattern := getattr(modem.options, "port", ""))
     )
@@ -293,19 +292,21 @@ def _ports(subject: Subject, config: Config) -> Ports:
     )
 
 
-def _modem_port(modem: str, pattern: str, ours: frozenset[int], root: Path) -> ModemPort:
+def _modem_port(modem: str, pattern: str, root: Path) -> ModemPort:
     found = ttys.fitting(pattern, root)
     if not found or not found[0].is_tty:
         return ModemPort(modem, pattern, found)
     holders = programs.holders(found[0].number, root)
-    others = tuple(each for each in holders.found if each.pid not in ours and each.unit != OUR_UNIT)
-    return ModemPort(modem, pattern, found, replace(holders, found=others))
+    others = [each for each in holders.found if not _is_ours(each, root)]
+    if others:  # once more: a child of ours has our ports for the moment until it becomes another program
+        still = programs.holders(found[0].number, root).found
+        others = [each for each in others if each in still and not _is_ours(each, root)]
+    return ModemPort(modem, pattern, found, replace(holders, found=tuple(others)))
 
 
-def _our_processes(root: Path, unit: Unit | None) -> frozenset[int]:
-    """The daemon's, also where it runs without a unit, and this one."""
-    named = {each.pid for each in programs.processes(root) if programs.is_daemon(each.pid, root)}
-    return frozenset({os.getpid(), *named, *([unit.pid] if unit is not None else [])})
+def _is_ours(process: Process, root: Path) -> bool:
+    """The daemon's, also where it runs without a unit, or this one."""
+    return process.pid == os.getpid() or process.unit == OUR_UNIT or programs.is_daemon(process.pid, root)
 
 
 def _audio(config: Config) -> Audio | Missing:

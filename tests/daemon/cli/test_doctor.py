@@ -117,7 +117,7 @@ def test_each_modem_in_trouble_has_its_own_cause_and_nothing_that_follows(tmp_pa
             until(seen, "the daemon sees them")
             done = doctor(gateway.socket, "--config", str(gateway.config), "--json")
             document = json.loads(done.stdout)
-            assert found(document["checks"]) == CAUSES
+            assert found(document["checks"]) == CAUSES, document["checks"]
             said = {row["code"]: row["text"] for row in document["checks"] if row["state"] in ("warning", "error")}
             assert f"(pid {pid})" in said["port-held"]
             hidden = {(row["code"], row["subject"], row["because"]) for row in document["checks"] if row["because"]}
