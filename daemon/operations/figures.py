@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon.core.histogram import Histogram
-from daemon.operations.doctor.facts import Facts
 from daemon.operations.snapshots import Snapshot
 from daemon.operations.tally import Counts
+
+if TYPE_CHECKING:  # a start does not need what the doctor is made of
+    from daemon.operations.doctor.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +28,4 @@ class Figures:
     problems: Mapping[str, int]
     answers: Mapping[tuple[str, str], Histogram]
     commits: Histogram
-    around: Facts
+    around: "Facts"
