@@ -12,6 +12,8 @@ from drivers.serial.causes import Verdict
 
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 LINE_LIMIT = 4096  # octets; the longest honest line is a PDU of 2 * (12 + 164) digits
+CONTROLS = bytes(range(0x20))
+NOISE = bytes(octet for octet in range(256) if not 0x20 < octet < 0x7F)  # with blanks
 
 
 class Malformed(Exception):
@@ -186,28 +188,35 @@ class Parser:
     def feed(self, data: bytes) -> list[Event]:
         """Every event that these octets complete, in order."""
         events: list[Event] = []
-        for octet in data:
-            if octet in (CR, LF):
+        for number, piece in enumerate(data.replace(b"\r", b"\n").split(b"\n")):
+            if number:
                 self._line_end(events)
-            elif octet == ord(">") and self._prompt and not self._readable:
-                self._prompt = False
-                self._buffer.clear()
-                events.append(Prompt())
-            elif octet >= 0x20:
-                self._collect(octet)
+            if piece:
+                self._collect(self._after_prompt(piece.translate(None, CONTROLS), events))
         return events
 
-    def _collect(self, octet: int) -> None:
-        self._readable = self._readable or 0x20 < octet < 0x7F
-        if len(self._buffer) >= LINE_LIMIT:
-            self._overlong = True
-        else:
-            self._buffer.append(octet)
+    def _after_prompt(self, text: bytes, events: list[Event]) -> bytes:
+        """What follows the prompt; all of it, where there is none."""
+        at = text.find(b">") if self._prompt and not self._readable else -1
+        if at < 0 or text[:at].translate(None, NOISE):
+            return text
+        self._prompt = False
+        self._buffer.clear()
+        events.append(Prompt())
+        return text[at + 1 :]
+
+    def _collect(self, text: bytes) -> None:
+        self._readable = self._readable or bool(text.translate(None, NOISE))
+        room = LINE_LIMIT - len(self._buffer)
+        self._overlong = self._overlong or len(text) > room
+        self._buffer += text[:room]
 
     def _line_end(self, events: list[Event]) -> None:
+        overlong, self._overlong, self._readable = self._overlong, False, False
+        if not self._buffer:
+            return
         line = self._buffer.decode("latin-1").strip()
         self._buffer.clear()
-        overlong, self._overlong, self._readable = self._overlong, False, False
         if line and not overlong:
             events.extend(self._line(line))
 

@@ -120,7 +120,7 @@ class LateAnswers:
 
     def is_anothers(self, reference: int) -> bool:
         """Whether it can only be another's than that of the message on the wire."""
-        if self._on_wire is None:
+        if self._on_wire is None or not self._owed:
             return False
         arrived = Arrived(reference, reported=self._recipient(reference))
         owners = arrived.owners([*self._owed, self._on_wire])

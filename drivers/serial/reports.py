@@ -5,7 +5,7 @@ wraps, and some networks write the recipient in national form. Each part is repo
 when all its parts were, and failed when one did; of one that was not sent whole, nothing is said.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 
 from drivers import NATIONAL_DIGITS, REFERENCES, Delivery, StatusReport
@@ -49,28 +49,33 @@ class Reports:
     """Gets each message, and each report; of messages before its time it knows nothing."""
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque(maxlen=REFERENCES)
+        self._messages: deque[Message] = deque()  # the last ones
+        self._to: dict[str, list[Message]] = defaultdict(list)  # the same, by recipient
 
     def begin(self, number: str, parts: int) -> Message:
         """A message; each part's TP-MR is to be added to its references as it is sent."""
+        if len(self._messages) == REFERENCES:
+            self.unsent(self._messages[0])
         message = Message(number, parts)
         self._messages.append(message)
+        self._to[number].append(message)
         return message
 
     def unsent(self, message: Message) -> None:
         """Nothing of it was sent: no report means it."""
         self._messages.remove(message)
+        self._to[message.number].remove(message)
+        if not self._to[message.number]:
+            del self._to[message.number]
 
     def knows(self, report: StatusReport) -> bool:
         """Whether a report in full means a part whose reference is known."""
-        return any(
-            message.number == report.number and report.reference in message.references for message in self._messages
-        )
+        return any(report.reference in message.references for message in self._to.get(report.number, ()))
 
     def in_full(self, report: StatusReport) -> StatusReport:
         """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916..."""
         number = report.number
-        if len(number) < NATIONAL_DIGITS or any(message.number == number for message in reversed(self._messages)):
+        if len(number) < NATIONAL_DIGITS or number in self._to:
             return report
         tail = number[-NATIONAL_DIGITS:]
         alike = [message for message in reversed(self._messages) if message.number.endswith(tail)]
@@ -99,6 +104,6 @@ class Reports:
 
     def _of(self, report: StatusReport) -> Message | None:
         """The newest to this number that has the reference; else the newest that lacks a part's answer."""
-        there = [message for message in reversed(self._messages) if message.number == report.number]
+        there = self._to.get(report.number, ())[::-1]
         unanswered = next((message for message in there if len(message.references) < message.parts), None)
         return next((message for message in there if report.reference in message.references), unanswered)
