@@ -3,16 +3,13 @@
 The shipped file has every key as a comment. Such a line becomes the key, in its place and with its sentence.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tomlkit
 from tomlkit.items import AoT, Comment, Item, Table
-
-COMMENTED = re.compile(r'#\s*([a-z0-9_]+) = ("[^"]*"|[^\s#]+)(\s*)(#.*)?')
-"""A key with its default that is a comment, and the remark behind it."""
 
 
 def changed(text: str, voice: Mapping[str, object], modem: Mapping[str, object]) -> str:
@@ -88,21 +85,40 @@ def _filled(table: Table, keys: Mapping[str, object]) -> Table:
     left = {key: value for key, value in keys.items() if table.get(key) != value}
     new = tomlkit.table()
     for key, item in table.value.body:
-        commented = COMMENTED.fullmatch(item.trivia.comment) if isinstance(item, Comment) else None
+        off = _commented(item.trivia.comment) if isinstance(item, Comment) else None
         if key is not None and key.key in left:
             name, value = key.key, left.pop(key.key)
             column = len(f"{name} = {item.as_string()}{item.trivia.comment_ws}")
             _append(
                 new, name, item if value is None else tomlkit.item(value), column, item.trivia.comment, value is None
             )
-        elif commented and commented[1] in left and commented[1] not in table:
-            name = commented[1]
-            _append(new, name, tomlkit.item(left.pop(name)), commented.start(4), commented[4] or "")
+        elif off and off.name in left and off.name not in table:
+            _append(new, off.name, tomlkit.item(left.pop(off.name)), off.column, off.remark)
         else:
             new.append(key, item)
     for name, value in left.items():
         _append(new, name, tomlkit.item(value), 0, "")
     return new
+
+
+@dataclass(frozen=True, slots=True)
+class _Off:
+    """A key with its default that is a comment. column: where its remark begins."""
+
+    name: str
+    column: int
+    remark: str
+
+
+def _commented(comment: str) -> _Off | None:
+    """None of any other comment."""
+    line, gap, remark = comment.partition("  #")
+    name, equals, value = line.removeprefix("#").strip().partition(" = ")
+    quoted = len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1]
+    if not (equals and name.isidentifier() and (quoted or (value and not set(value) & set('" \t#')))):
+        return None
+    remark = f"#{remark}" if gap else ""
+    return _Off(name, len(comment) - len(remark), remark)
 
 
 def _append(table: Table, name: str, item: Item, column: int, remark: str, off: bool = False) -> None:
