@@ -10,7 +10,8 @@ from daemon.core.milliseconds import Ms
 from daemon.core.values import value
 
 DAY = Ms(86_400_000)
-MOST_LETTERS = 150  # with what stands before it, one SMS
+MOST_LETTERS = 125  # with the gateway's name before it and a count behind it, one SMS
+TRY_AGAIN, MOST_TRIES = Ms(60_000), 8  # the pause after the first try doubles with each
 
 
 @value
@@ -40,6 +41,17 @@ class Seen:
     gone: Ms | None = None
     alerted: Ms | None = None
     acknowledged: bool = False
+
+
+@value
+class Missed:
+    """numbers that did not get a message. tries: so far, in vain; then: not before. heard: others have got it."""
+
+    message: "Message"
+    numbers: tuple[str, ...] = field(repr=False)
+    tries: int
+    then: Ms
+    heard: bool
 
 
 @value
@@ -114,3 +126,40 @@ def went_out(alerts: Alerts, message: Message, now: Ms) -> Alerts:
 def acknowledged(alerts: Alerts) -> Alerts:
     """The operator knows what there is: no more alerts of it until it is over and comes back."""
     return replace(alerts, seen={key: replace(each, acknowledged=True) for key, each in alerts.seen.items()})
+
+
+def addressees(
+    message: Message | None, missed: Missed | None, numbers: Iterable[str], now: Ms
+) -> tuple[Message | None, tuple[str, ...]]:
+    """What is to be sent now, and to whom: an alert that is due, else one that was missed.
+
+    Who was reached hears nothing twice. Whoever cannot be reached is tried more and more seldom, but for new trouble.
+    """
+    resting = missed is not None and now < missed.then
+    if message is not None:
+        return (None, ()) if resting and _known(message, missed) else (message, tuple(numbers))
+    if missed is None or resting or not missed.heard:
+        return None, ()
+    return missed.message, tuple(number for number in numbers if number in missed.numbers)
+
+
+def missed_by(
+    message: Message, numbers: Iterable[str], heard: bool, before: Missed | None, now: Ms, rules: Rules
+) -> Missed | None:
+    """After a try; None where nobody is left, or it is given up. heard: somebody got it now. before: this try.
+
+    What nobody has heard of is not given up: while the trouble is there, it makes messages.
+    """
+    left = tuple(numbers)
+    tries = before.tries + 1 if before is not None and _known(message, before) else 1
+    heard = heard or not message.about or (tries > 1 and before is not None and before.heard)
+    if not left or (heard and tries >= MOST_TRIES):
+        return None
+    return Missed(message, left, tries, Ms(now + min(TRY_AGAIN * 2 ** min(tries - 1, 20), rules.again)), heard)
+
+
+def _known(message: Message, missed: Missed | None) -> bool:
+    """Whether it says no more than the one that was missed."""
+    if missed is None:
+        return False
+    return message.about <= missed.message.about and bool(message.about) == bool(missed.message.about)

@@ -14,18 +14,29 @@ from typing import Any
 
 from daemon.clock import zoned_text
 from daemon.config import Alert, Config
-from daemon.core.alerting import Alerts, Message, Rules, Trouble, acknowledged, looked, went_out
+from daemon.core.alerting import (
+    Alerts,
+    Message,
+    Missed,
+    Rules,
+    Trouble,
+    acknowledged,
+    addressees,
+    looked,
+    missed_by,
+    went_out,
+)
 from daemon.core.milliseconds import seconds
 from daemon.ids import masked
 from daemon.lanes.snapshots import Duty
 from daemon.lanes.voice import TestEnd
 from daemon.operations.snapshots import Snapshot, Snapshots
 from drivers import DeviceState, DriverError
+from drivers.codecs import gsm7
 
 log = logging.getLogger("pinwheel.alarm")
 
 LOOK_S = 10.0
-AGAIN_S = 60.0  # after a message that nobody took
 DIGITS, LOCALE = "999", "en-us"
 NUMBERS = re.compile(r"\d{7,}", re.ASCII)
 
@@ -39,6 +50,9 @@ class Alarm:
     numbers: Sequence[str] = field(repr=False)
     rules: Rules
     _alerts: Alerts = field(default_factory=Alerts)
+    _missed: Missed | None = None
+    _helpless: bool = False
+    """Whether the last message had no device to go by."""
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """For a reload; what was sent still counts."""
@@ -52,23 +66,26 @@ class Alarm:
     async def run(self) -> None:
         """Look now and then, until cancelled; does nothing where nobody is to get an alert."""
         while True:
-            worked = not self.numbers or await self.look()
-            await asyncio.sleep(LOOK_S if worked else AGAIN_S)
+            if self.numbers:
+                await self.look()
+            await asyncio.sleep(LOOK_S)
 
-    async def look(self) -> bool:
-        """Whether everybody who was to get an alert now got it."""
+    async def look(self) -> None:
+        """Send what is due, if anything is."""
         now = self.snapshots.take()
-        self._alerts, message = looked(self._alerts, troubles(now), now.at, self.rules)
-        if message is None:
-            return True
-        sent = await self._tell(now, message)
-        if sent:
+        self._alerts, due = looked(self._alerts, troubles(now), now.at, self.rules)
+        message, numbers = addressees(due, self._missed, self.numbers, now.at)
+        if message is None or not self._reachable(now, message):
+            return
+        left = await self._tell(now, message, numbers)
+        reached = len(left) < len(numbers)
+        if reached and due is not None:
             self._alerts = went_out(self._alerts, message, now.at)
-        return sent
+        self._missed = missed_by(message, left, reached, self._missed, now.at, self.rules)
 
     async def test(self) -> bool:
         """Send a message to each number now; whether all were reached."""
-        return await self._tell(self.snapshots.take(), Message("this is a test of [alert]"))
+        return not await self._tell(self.snapshots.take(), Message("this is a test of [alert]"), self.numbers)
 
     def acknowledge(self) -> None:
         self._alerts = acknowledged(self._alerts)
@@ -90,14 +107,27 @@ class Alarm:
         numbers = [masked(number) for number in self.numbers]
         return {"numbers": numbers, "troubles": known, "sent": len(self._alerts.sent)}
 
-    async def _tell(self, now: Snapshot, message: Message) -> bool:
-        """By one way for each number; whether one was found for all."""
-        ways = [await self._by_sms(now, message, number) or await self._by_call(now, number) for number in self.numbers]
-        for way in filter(None, ways):
-            log.warning("alert=sent by=%s text=%r", way, message.text)
-        if not all(ways):
-            log.error("alert=failed text=%r; no modem and no trunk took it", message.text)
-        return all(ways)
+    def _reachable(self, now: Snapshot, message: Message) -> bool:
+        """Whether there is anything to try it by; no pause follows where there is not."""
+        if working(now, message.subjects) or _calls(now):
+            return True
+        if not self._helpless:
+            log.error("alert=failed text=%r; no modem and no trunk works", message.text)
+        self._helpless = True
+        return False
+
+    async def _tell(self, now: Snapshot, message: Message, numbers: Sequence[str]) -> list[str]:
+        """By one way for each number; those that got nothing."""
+        self._helpless, missed = False, []
+        for number in numbers:
+            way = await self._by_sms(now, message, number) or await self._by_call(now, number)
+            if way:
+                log.warning("alert=sent by=%s text=%r", way, message.text)
+            else:
+                missed.append(number)
+        if missed:
+            log.error("alert=failed text=%r numbers=%s; no modem and no trunk took it", message.text, len(missed))
+        return missed
 
     async def _by_sms(self, now: Snapshot, message: Message, number: str) -> str:
         """The name of the modem that sent it, or ""."""
@@ -108,7 +138,7 @@ class Alarm:
             if slot is None:
                 continue  # a reload has removed it meanwhile
             try:
-                await lane.tests.alert(slot, number, f"{self.name}: {message.text}")
+                await lane.tests.alert(slot, number, one_sms(f"{self.name}: {message.text}"))
             except DriverError as exc:
                 log.warning("alert=failed by=%s error=%r", name, str(exc))
             else:
@@ -117,7 +147,7 @@ class Alarm:
 
     async def _by_call(self, now: Snapshot, number: str) -> str:
         """The name of the voice driver, if somebody answered; or ""."""
-        if self.snapshots.calls is None or now.voice is None or now.voice.status.state is not DeviceState.READY:
+        if self.snapshots.calls is None or now.voice is None or not _calls(now):
             return ""
         try:
             async with aclosing(self.snapshots.calls.tests.call(number, DIGITS, LOCALE)) as steps:
@@ -155,3 +185,14 @@ def working(now: Snapshot, but: frozenset[str]) -> list[str]:
     modems = now.sms.modems if now.sms is not None else ()
     able = [each for each in modems if each.status.state is DeviceState.READY and each.duty is Duty.WORKING]
     return [each.name for each in sorted(able, key=lambda each: (each.failures, each.busy)) if each.name not in but]
+
+
+def _calls(now: Snapshot) -> bool:
+    """Whether the trunk can carry a call."""
+    return now.voice is not None and now.voice.status.state is DeviceState.READY
+
+
+def one_sms(text: str) -> str:
+    """What fits into one message of the GSM alphabet; "?" for a character that it does not have."""
+    known = "".join(char if char in gsm7.SEPTETS else "?" for char in text)
+    return gsm7.split(known, gsm7.Alphabet.GSM7)[0]

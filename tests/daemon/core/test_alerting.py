@@ -1,10 +1,25 @@
 """When an operator gets an alert."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.alerting import MOST_LETTERS, Alerts, Message, Rules, Trouble, acknowledged, looked, went_out
+from daemon.core.alerting import (
+    MOST_LETTERS,
+    MOST_TRIES,
+    Alerts,
+    Message,
+    Missed,
+    Rules,
+    Trouble,
+    acknowledged,
+    addressees,
+    looked,
+    missed_by,
+    went_out,
+)
 from daemon.core.milliseconds import Ms, seconds
 
 RULES = Rules(seconds(300), seconds(3600), 5)
@@ -81,8 +96,8 @@ def test_a_message_says_what_fits_and_counts_the_rest() -> None:
     many = [Trouble("modem-absent", f"sim{i}", f"modem sim{i} is absent: no such port") for i in range(9)]
     operator.look(0, *many)
     text = operator.look(300, *many) or ""
-    assert text.endswith("; 5 more")
-    assert len(text) < 160
+    assert text.endswith("; 6 more")
+    assert len(text) <= 160 - len("x" * 20 + ": ")
     long = Operator()
     long.look(0, Trouble("x", "", "x" * 500))
     assert long.look(300, Trouble("x", "", "x" * 500)) == "x" * MOST_LETTERS
@@ -107,3 +122,47 @@ def test_messages_of_more_than_a_day_ago_count_no_more(after: int) -> None:
     alerts = Alerts(sent=(Ms(0),) * RULES.a_day)
     known, _ = looked(alerts, [], Ms(86_399_999 + after), RULES)
     assert len(known.sent) == RULES.a_day * (1 - after)
+
+
+ONE, TWO, WELL = Message("x", frozenset({("a", "")})), Message("y", frozenset({("a", ""), ("b", "")})), Message("z")
+
+
+def tried(message: Message, *, due: bool, reached: set[str], until_s: int) -> list[tuple[int, tuple[str, ...]]]:
+    """When A and B are tried, where these are reached; due: the message is due until somebody was."""
+    missed: Missed | None = None
+    tries, first = [], True
+    for now in range(0, until_s, 10):
+        told = message if (due and first) or (not due and now == 0) else None
+        found, numbers = addressees(told, missed, ("A", "B"), seconds(now))
+        if found is not None and numbers:
+            tries.append((now, numbers))
+            left = [number for number in numbers if number not in reached]
+            first = first and len(left) == len(numbers)
+            missed = missed_by(found, left, len(left) < len(numbers), missed, seconds(now), RULES)
+    return tries
+
+
+def test_who_got_a_message_gets_it_once_and_who_did_not_is_tried_more_and_more_seldom_and_then_given_up() -> None:
+    tries = tried(ONE, due=True, reached={"A"}, until_s=40_000)
+    assert tries[:5] == [(0, ("A", "B")), (60, ("B",)), (180, ("B",)), (420, ("B",)), (900, ("B",))]
+    assert len(tries) == MOST_TRIES
+    assert tried(ONE, due=True, reached={"A", "B"}, until_s=4000) == tries[:1]
+
+
+def test_trouble_that_nobody_heard_of_is_never_given_up_but_pauses_become_long() -> None:
+    times = [at for at, _ in tried(ONE, due=True, reached=set(), until_s=40_000)]
+    assert times[:5] == [0, 60, 180, 420, 900]
+    assert {later - sooner for sooner, later in pairwise(times[7:])} == {3600}
+
+
+def test_the_end_of_trouble_is_said_later_where_nobody_took_it() -> None:
+    assert len(tried(WELL, due=False, reached=set(), until_s=40_000)) == MOST_TRIES
+    assert len(tried(ONE, due=False, reached=set(), until_s=40_000)) == 1
+
+
+def test_new_trouble_and_the_end_of_it_wait_for_no_pause() -> None:
+    missed = missed_by(ONE, ["A"], True, None, Ms(0), RULES)
+    for message, expected in ((ONE, None), (TWO, TWO), (WELL, WELL)):
+        assert addressees(message, missed, ["A"], Ms(1))[0] == expected
+    assert addressees(None, missed, ["C"], seconds(60)) == (ONE, ())
+    assert "A" not in repr(missed)

@@ -18,11 +18,12 @@ from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
-from daemon.operations.alarm import Alarm
+from daemon.operations.alarm import Alarm, one_sms
 from daemon.operations.snapshots import Snapshots
 from daemon.pins import Pins
 from daemon.store.store import Store
 from drivers import DeviceState
+from drivers.codecs import gsm7
 from drivers.serial.driver import Driver
 from drivers.serial.options import Options
 from drivers.simulated.modem import SimulatedModem
@@ -58,8 +59,8 @@ def test_a_modem_that_works_sends_the_alert_of_one_that_does_not_and_of_its_retu
         with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
             ill.unplug()
             async with watching(store, well.port, str(tmp_path / "ill")) as (alarm, lane):
-                assert await alarm.look()
-                assert await alarm.look()
+                await alarm.look()
+                await alarm.look()
                 assert well.accepted == [(NUMBER, "office: modem sim2 is absent: no such port")]
                 assert [each["alerted"] != "" for each in alarm.report()["troubles"]] == [True]
                 assert lane.pool.slots[0].quota.used(alarm.snapshots.take().at).day == 1
@@ -67,10 +68,37 @@ def test_a_modem_that_works_sends_the_alert_of_one_that_does_not_and_of_its_retu
                 ill.replug()
                 await until(lambda: lane.pool.slots[1].ready)
                 await alarm.look()
-                assert await alarm.look()
+                await alarm.look()
                 assert [text for _, text in well.accepted + ill.accepted][1:] == ["office: all is well again"]
 
     asyncio.run(story())
+
+
+def test_a_number_that_cannot_be_reached_makes_no_second_message_for_those_that_can(
+    store: Store, tmp_path: Path
+) -> None:
+    """There used to be one for each minute, without end, as nothing counted as sent."""
+
+    async def story() -> None:
+        with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
+            ill.unplug()
+            well.refuse(38, times=1000, number="447700900199")
+            async with watching(store, well.port, str(tmp_path / "ill")) as (alarm, _):
+                alarm.numbers = ["447700900199", NUMBER]
+                for _ in range(3):
+                    await alarm.look()
+                assert [number for number, _ in well.accepted] == [NUMBER]
+                assert alarm.report()["sent"] == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "[" * 300, "Łódź € " * 40, "\n😀" * 99])
+def test_an_alert_is_one_sms_whatever_stands_in_it(text: str) -> None:
+    """A modem's long name, or a letter that is not in the GSM alphabet, used to make two or three of it."""
+    alphabet, parts = gsm7.in_parts(one_sms(text))
+    assert (alphabet, len(parts)) == (gsm7.Alphabet.GSM7, 1)
+    assert one_sms("modem sim1: [voice]") == "modem sim1: [voice]"
 
 
 def test_an_alert_goes_out_while_the_disk_takes_nothing_and_nothing_can_be_charged(
@@ -94,11 +122,11 @@ def test_an_alert_that_no_device_takes_is_tried_again(
             async with watching(store, modem.port) as (alarm, lane):
                 modem.unplug()
                 await until(lambda: not lane.pool.slots[0].ready)
-                assert not await alarm.look()
+                await alarm.look()
                 assert alarm.report()["sent"] == 0
 
     asyncio.run(story())
-    assert "no modem and no trunk took it" in caplog.text
+    assert "no modem and no trunk works" in caplog.text
     assert NUMBER not in caplog.text
 
 
