@@ -8,16 +8,17 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.core.commands import SetMeta
 from daemon.engine import Engine
-from daemon.operations.retention import Retaining, forms
+from daemon.masterkey import sync
+from daemon.operations.retention import HEX_DIGITS, Retaining, forms
 from daemon.store.contract import Reading, StoreUnusable
-from daemon.store.retention import Forgotten, Hash, StillRunning
+from daemon.store.retention import HASHED, Forgotten, Hash, StillRunning
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pinwheel.store")
 
 OBEYED = "numbers forgotten"  # setting of the database: how many lines of the list it has obeyed
+LINE = re.compile(rb"%b[0-9a-f]{%d}" % (HASHED.encode(), HEX_DIGITS))  # of the list
 LOOK_S, PAGE, PAUSE_S = 600.0, 500, 0.02
 SENDER = re.compile(r" from \+?([0-9]{7,15}):")  # of an incoming message
 
@@ -44,8 +46,13 @@ class Forgetting:
         async with self._turn:
             done = await self._retaining.forget(number)
             count = await asyncio.to_thread(self._add, self._hashed(forms(number).digits))
-            await self._engine.do(SetMeta(OBEYED, str(count)))
+            if await self._obeyed() >= count - 1:  # else it has more to obey than this
+                await self._engine.do(SetMeta(OBEYED, str(count)))
         return done
+
+    async def _obeyed(self) -> int:
+        """How much of the list the database has obeyed."""
+        return await self._engine.store.browse(lambda reading: int(reading.meta(OBEYED) or 0))
 
     async def run(self) -> None:
         """Obey what the database has not obeyed yet, until cancelled."""
@@ -60,7 +67,7 @@ class Forgetting:
         """Forget again what came back with a backup. Raises StoreUnusable or OSError."""
         async with self._turn:
             lines = await asyncio.to_thread(self._lines)
-            known = await self._engine.store.browse(lambda reading: int(reading.meta(OBEYED) or 0))
+            known = await self._obeyed()
             if known >= len(lines):
                 return
             left = [number for number in await self._numbers(set(lines[known:])) if not await self._again(number)]
@@ -81,41 +88,55 @@ class Forgetting:
         return True
 
     async def _numbers(self, hashes: set[str]) -> list[str]:
-        """The numbers in the database that the list means."""
+        """The numbers in the database that the list means. They are hashed where the database is read, page by page."""
         store, found, row, seq = self._engine.store, dict[str, None](), 0, 0
-        while page := await store.browse(partial(_requests, row)):
-            found |= dict.fromkeys(number for _, number in page)
-            row = page[-1][0]
+
+        def meant(numbers: Iterable[str]) -> dict[str, None]:
+            return dict.fromkeys(number for number in numbers if number and self._hashed(number) in hashes)
+
+        while row >= 0:
+            row, numbers = await store.browse(partial(_requests, row, meant))
+            found |= numbers
             await asyncio.sleep(PAUSE_S)
-        while True:
-            seq, senders = await store.browse(partial(_senders, seq))
-            if not seq:
-                break
-            found |= dict.fromkeys(senders)
+        while seq >= 0:
+            seq, numbers = await store.browse(partial(_senders, seq, meant))
+            found |= numbers
             await asyncio.sleep(PAUSE_S)
-        return [number for number in found if number and self._hashed(number) in hashes]
+        return list(found)
 
     def _lines(self) -> list[str]:
-        return self._file.read_text(encoding="ascii").split() if self._file.exists() else []
+        """What is no hash is passed over: half a line, or what a file system left behind after a power loss."""
+        if not self._file.exists():
+            return []
+        with open(self._file, "rb") as file:
+            return [found.decode() for line in file for found in LINE.findall(line)]
 
     def _add(self, line: str) -> int:
-        """Durably; returns how many lines there are."""
-        with open(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+", encoding="ascii") as file:
-            lines = file.read().split()
-            if line not in lines:
-                file.write(f"{line}\n")
-                file.flush()
-                os.fsync(file.fileno())
-                lines.append(line)
-        return len(lines)
+        """Durably; returns how many lines there are.
+
+        Also where the number is there: a backup may have been made since, with new requests of it.
+        """
+        new = not self._file.exists()
+        with open(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
+            file.write(f"{line}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            sync(self._file.parent)
+        return len(self._lines())
 
 
-def _requests(row: int, reading: Reading) -> list[tuple[int, str]]:
-    return [(number, request.number) for number, request in reading.after(row, PAGE)]
+Meant = Callable[[Iterable[str]], dict[str, None]]
 
 
-def _senders(seq: int, reading: Reading) -> tuple[int, Iterable[str]]:
-    """The last seq of a page of history, and who sent the incoming messages in it; 0 behind the end."""
+def _requests(row: int, meant: Meant, reading: Reading) -> tuple[int, dict[str, None]]:
+    """The last row of a page, and which of its numbers are meant; -1 behind the end."""
+    page = reading.after(row, PAGE)
+    return (page[-1][0] if page else -1), meant(request.number for _, request in page)
+
+
+def _senders(seq: int, meant: Meant, reading: Reading) -> tuple[int, dict[str, None]]:
+    """As `_requests`, of the history: who sent the incoming messages."""
     lines = reading.history(seq, PAGE)
     senders = [found[1] for line in lines if line.kind == "incoming" and (found := SENDER.search(line.detail))]
-    return (lines[-1].seq if lines else 0), senders
+    return (lines[-1].seq if lines else -1), meant(senders)

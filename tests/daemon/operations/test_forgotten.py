@@ -112,11 +112,42 @@ def test_a_number_whose_request_came_back_alive_is_forgotten_when_that_has_ended
     host.store.close()
 
 
-def test_a_number_stands_once_in_the_list_however_often_it_is_forgotten(host: Host) -> None:
+def test_a_number_that_is_forgotten_again_after_a_backup_does_not_come_back_with_that(
+    host: Host, tmp_path: Path
+) -> None:
+    """The list used to have it once only, so that the backup counted as one that had obeyed it."""
     host.forget(NUMBER)
+    add(host.store, verified(named(1, day(0), to=NUMBER)))
+    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
     host.forget(NUMBER)
-    host.forget(OTHER)
-    assert len((host.folder / "forgotten").read_text().split()) == 2
+    host.restore(tmp_path / "backup.db")
     host.do(lambda it: it.obey())
+    assert NUMBER.encode() not in host.octets()
     assert host.store.reading.meta(OBEYED) == "2"
+    host.store.close()
+
+
+def test_forgetting_a_number_does_not_pass_over_what_is_not_obeyed_yet(host: Host, tmp_path: Path) -> None:
+    """It used to count the whole list as obeyed."""
+    add(host.store, verified(named(1, day(0), to=NUMBER)))
+    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
+    host.forget(NUMBER)
+    host.restore(tmp_path / "backup.db")
+    host.forget(OTHER)
+    host.do(lambda it: it.obey())
+    assert NUMBER.encode() not in host.octets()
+    assert host.store.reading.meta(OBEYED) == "2"
+    host.store.close()
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00", b"\0" * 99, b"h:0123", "h:\u0661\n".encode()])
+def test_a_list_with_garbage_keeps_its_other_lines(host: Host, tmp_path: Path, garbage: bytes) -> None:
+    """An octet that is not ASCII used to end the daemon; half a line used to swallow the next one."""
+    add(host.store, verified(named(1, day(0), to=NUMBER)))
+    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
+    (host.folder / "forgotten").write_bytes(garbage)
+    host.forget(NUMBER)
+    host.restore(tmp_path / "backup.db")
+    host.do(lambda it: it.obey())
+    assert NUMBER.encode() not in host.octets()
     host.store.close()
