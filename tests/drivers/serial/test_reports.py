@@ -103,6 +103,11 @@ def test_a_report_with_an_unknown_reference_says_nothing_of_a_message_that_was_n
     assert reports.whole(report(2)) == report(2)
 
 
+def test_a_report_with_an_unknown_reference_says_nothing_of_a_newer_message_that_was_sent_whole() -> None:
+    reports = sent(sent(Reports(), 1), 5, 6)
+    assert reports.whole(report(2, FAILED)) is None
+
+
 def test_a_report_that_overtakes_its_parts_answer_counts() -> None:
     reports = Reports()
     message = reports.begin(NUMBER, 2)
