@@ -11,8 +11,3 @@ def request_id(now: Ms) -> str:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return f"{value:032x}"
-
-
-def masked(number: str) -> str:
-    """A phone number as logs and events may show it: 447700900123 -> 4477******23."""
-    return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

@@ -6,7 +6,6 @@ a trouble that is still there makes one more alert when it has lasted.
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -26,8 +25,8 @@ from daemon.core.alerting import (
     missed_by,
     went_out,
 )
+from daemon.core.masking import masked, without_numbers
 from daemon.core.milliseconds import seconds
-from daemon.ids import masked
 from daemon.lanes.snapshots import Duty
 from daemon.lanes.voice import TestEnd
 from daemon.operations.snapshots import Snapshot, Snapshots
@@ -38,7 +37,6 @@ log = logging.getLogger("pinwheel.alarm")
 
 LOOK_S = 10.0
 DIGITS, LOCALE = "999", "en-us"
-NUMBERS = re.compile(r"\d{7,}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -174,10 +172,7 @@ def troubles(now: Snapshot) -> list[Trouble]:
         for result in examined(now).results
         if result.state is State.ERROR or (result.state.is_problem and result.check.told)
     ]
-    return [
-        Trouble(each.check.name, each.verdict.subject, NUMBERS.sub(lambda found: masked(found[0]), each.verdict.text))
-        for each in errors
-    ]
+    return [Trouble(each.check.name, each.verdict.subject, without_numbers(each.verdict.text)) for each in errors]
 
 
 def working(now: Snapshot, but: frozenset[str]) -> list[str]:

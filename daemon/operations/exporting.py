@@ -6,9 +6,9 @@ from typing import Any
 
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
+from daemon.core.masking import masked
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Attempt, Request
-from daemon.ids import masked
 from daemon.store.contract import Check, HistoryLine, Reading
 
 PAGE, HISTORY = 500, 500

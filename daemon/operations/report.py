@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, NamedTuple
 
+from daemon.core.masking import NUMBER
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status
 
 TALKED = re.compile(r", talked ([0-9]{1,6}(?:\.[0-9]{1,3})?) s")  # of the record of a call
-NUMBER = re.compile(r"[0-9]{7,}")
 NOT_SENT = frozenset(
     {AttemptState.REFUSED, AttemptState.UNCERTAIN, AttemptState.FAILED, AttemptState.DROPPED}
 )  # what needs a reason

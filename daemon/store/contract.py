@@ -63,8 +63,8 @@ class Overdue(NamedTuple):
 
 
 class Listing(Protocol):
-    """What operators list, as JSON that the database writes itself. Numbers are masked as by `daemon.ids.masked`, times
-    are written as by `zoned_text`."""
+    """What operators list, as JSON that the database writes itself. Numbers are masked as by `masked`, times are
+    written as by `zoned_text`."""
 
     def requests(self, *, active_only: bool, limit: int) -> str:
         """A JSON array, the newest first, without deliveries."""

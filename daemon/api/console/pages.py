@@ -22,6 +22,7 @@ from daemon.api.params import HttpError, Mistake, Parameters, e164, gather, loca
 from daemon.api.verify import admit
 from daemon.clock import zoned_text
 from daemon.core.limits import Buckets
+from daemon.core.masking import without_numbers
 from daemon.lanes.sms import NoSuchModem, SmsLane
 from daemon.lanes.voice import TestEnd, VoiceLane
 from daemon.operations.status import Health
@@ -196,7 +197,7 @@ async def test_call(visit: Visit) -> Response:
         steps = lane.tests.call(e164(number), digits, locale_parameter(given, region_of(number)))
         visit.session.notice = view.step(await anext(steps), digits)
     except (Mistake, DriverError) as exc:
-        visit.session.notice = f"No call was made: {view.hidden(str(exc))}"
+        visit.session.notice = f"No call was made: {without_numbers(str(exc))}"
     else:
         calling = _console(visit.http).calling
         task = asyncio.create_task(_called(visit.session, steps, digits), name="console-call")
@@ -223,5 +224,5 @@ async def _tested(http: HttpRequest, given: Parameters) -> str:
     except Mistake as exc:
         return f"No message was sent: {exc}"
     except (NoSuchModem, StoreUnusable, DriverError) as exc:
-        return f"No message was sent: {view.hidden(str(exc))}"
+        return f"No message was sent: {without_numbers(str(exc))}"
     return f"The network took a test message of {slot.name} in {result.sent_s:.1f} s."

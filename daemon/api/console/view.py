@@ -1,20 +1,12 @@
 """What the pages show, as texts: no whole number, and no text of a message."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from daemon.ids import masked
+from daemon.core.masking import masked, without_numbers
 from daemon.lanes.voice import TestEnd
 from daemon.operations.wording import bars, span, words
 from drivers import CallPhase
-
-DIGITS = re.compile(r"\d{7,}", re.ASCII)  # as short as national numbers are
-
-
-def hidden(text: str) -> str:
-    """A text in which every number that may be a telephone's is masked."""
-    return DIGITS.sub(lambda found: masked(found[0]), text)
 
 
 def overview(report: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -38,7 +30,11 @@ def overview(report: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> d
 
 def _problem(problem: Mapping[str, str]) -> dict[str, str]:
     about = "" if problem["subject"].strip("[]") in problem["text"] else f"{problem['subject']}: "
-    return {"severity": problem["severity"], "text": hidden(about + problem["text"]), "remedy": problem["remedy"]}
+    return {
+        "severity": problem["severity"],
+        "text": without_numbers(about + problem["text"]),
+        "remedy": problem["remedy"],
+    }
 
 
 def _modem(modem: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +42,7 @@ def _modem(modem: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": modem["name"],
         "state": modem["state"],
-        "detail": hidden(modem["detail"] or modem["limit_reached"] or ""),
+        "detail": without_numbers(modem["detail"] or modem["limit_reached"] or ""),
         "operator": modem["operator"],
         "signal": bars(modem["signal_dbm"]),
         "dbm": "" if modem["signal_dbm"] is None else f"{modem['signal_dbm']} dBm",
@@ -71,13 +67,13 @@ def _voice(voice: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _event(line: Mapping[str, Any]) -> dict[str, str]:
     """What others wrote in an incoming message is not shown."""
-    shown = "incoming SMS" if line["kind"] == "incoming" else hidden(words(line))
+    shown = "incoming SMS" if line["kind"] == "incoming" else without_numbers(words(line))
     return {"at": str(line["at"]), "request_id": str(line["request_id"]), "what": shown}
 
 
 def request(found: Mapping[str, Any]) -> dict[str, Any]:
     """One request, as /v1/requests/ID has it."""
-    attempts = [{**attempt, "detail": hidden(attempt["detail"])} for attempt in found["attempts"]]
+    attempts = [{**attempt, "detail": without_numbers(attempt["detail"])} for attempt in found["attempts"]]
     number = found["number"]
     return {
         **found,
@@ -93,6 +89,6 @@ def step(step: CallPhase | TestEnd, digits: str) -> str:
         return f"Test call: {step}."
     result = step.result
     if not step.spoken:
-        return hidden(f"Test call: {result.outcome}, nothing was said. {result.reason}")
+        return without_numbers(f"Test call: {result.outcome}, nothing was said. {result.reason}")
     silent = " Nothing was heard from the other side." if result.one_way else ""
     return f"Test call: it said {digits}, {step.spoken} time(s), in {result.talk_s:.0f} s.{silent}"

@@ -9,7 +9,7 @@ from typing import Any
 from daemon.cli.localtime import clock_of, now_text
 from daemon.cli.top.seen import Happened, Modem, Queue, Seen, State, UnderWay
 from daemon.client.connection import Client, HttpProblem, Unreachable
-from daemon.ids import masked
+from daemon.core.masking import masked
 from daemon.operations.wording import words
 
 LAST = 50  # lines of history

@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-SEQUENCE = re.compile("\x1b[\\[O][0-?]*[ -/]*[@-~]")  # of a key without a character, such as an arrow (ECMA-48 5.4)
+SEQUENCE = re.compile(
+    "\x1b[\\[O][0-?]{0,16}[ -/]{0,4}[@-~]"
+)  # of a key without a character, such as an arrow (ECMA-48 5.4)
 ESCAPE, ENTER, ERASE = "\x1b", "\r\n", "\x7f\b"
 LONGEST_FILTER = 60
 

@@ -1,7 +1,7 @@
 """What operators list, as JSON that SQLite writes itself.
 
 SQLite works without the interpreter's lock, and each query here gives one row, so that the event loop never waits for
-a list that is written out. Numbers are masked as by `daemon.ids.masked`, times are written as by `zoned_text`.
+a list that is written out. Numbers are masked as by `daemon.core.masking.masked`, times are written as by `zoned_text`.
 """
 
 from daemon.store.rows import LINES_OF

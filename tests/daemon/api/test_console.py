@@ -16,6 +16,7 @@ from daemon.api.console import view
 from daemon.api.console.sessions import IDLE_S, LINK_S, MOST, SESSION_S, Sessions
 from daemon.api.origin import from_another_site, is_loopback, own_host
 from daemon.client.connection import HttpProblem, _UnixConnection
+from daemon.core.masking import without_numbers
 from daemon.lanes.voice import TestEnd
 from drivers import CallOutcome, CallPhase, CallResult
 from drivers.simulated.modem import SimulatedModem
@@ -323,4 +324,4 @@ def test_the_steps_of_a_test_call_are_told_in_words() -> None:
 
 
 def test_what_looks_like_a_number_is_hidden() -> None:
-    assert view.hidden("from +447700900123, 0770090 but not 123456") == "from +4477******23, 0770*90 but not 123456"
+    assert without_numbers("from +447700900123, 0770090 but not 123456") == "from +4477******23, 0770*90 but not 123456"

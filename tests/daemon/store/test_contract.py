@@ -14,6 +14,7 @@ from daemon.config import Retention
 from daemon.core.callers import Caller
 from daemon.core.commands import Cancel, Command, Decision, Loaded, Start
 from daemon.core.machine import advance
+from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
@@ -34,7 +35,6 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.quota import MONTH
-from daemon.ids import masked
 from daemon.operations.retention import Retaining, number_hash
 from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable
 from daemon.store.postgres.database import PostgresDatabase

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.clock import zoned_text
+from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
-from daemon.ids import masked
 from daemon.store.sqlite.library import Connection, connect
 from daemon.store.sqlite.listing import MASKED, SqliteListing, _time
 from daemon.store.sqlite.schema import migrate

@@ -1,0 +1,15 @@
+"""Telephone numbers as logs, events and pages may show them."""
+
+import re
+
+NUMBER = re.compile(r"[0-9]{7,32}")  # seven: as short as national numbers are
+
+
+def masked(number: str) -> str:
+    """447700900123 -> 4477******23."""
+    return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)
+
+
+def without_numbers(text: str) -> str:
+    """A text in which whatever may be a telephone number is masked."""
+    return NUMBER.sub(lambda found: masked(found[0]), text)
