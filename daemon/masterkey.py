@@ -7,12 +7,14 @@ Rotation: the new key takes the place of the old one, which stays beside it (KEY
 key that the database knows, and counts one more key. The old one is used for the requests that began under it.
 """
 
+import fcntl
 import hashlib
 import hmac
 import os
 import stat
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -203,22 +205,38 @@ def rotate(where: Place) -> None:
 
     At each moment there is a key in its place, so that a start succeeds whenever this is cut off.
     """
-    current, owner = read_key(where.path, private=where.private), where.path.stat()
-    for path, key in ((where.old, current), (where.path, os.urandom(KEY_BYTES))):
-        new = path.with_name(f"{path.name}.new")
-        new.unlink(missing_ok=True)
-        write(new, key)
-        if os.geteuid() == 0:
-            os.chown(new, owner.st_uid, owner.st_gid)
-        new.rename(path)
-        sync(path.parent)
+    with alone(where.path.parent):
+        current, owner = read_key(where.path, private=where.private), where.path.stat()
+        for path, key in ((where.old, current), (where.path, os.urandom(KEY_BYTES))):
+            new = path.with_name(f"{path.name}.new")
+            new.unlink(missing_ok=True)
+            write(new, key)
+            if os.geteuid() == 0:
+                os.chown(new, owner.st_uid, owner.st_gid, follow_symlinks=False)
+            new.rename(path)
+            sync(path.parent)
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Nobody else replaces or deletes the keys in it meanwhile. Raises OSError, also where somebody does."""
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as exc:
+        raise OSError(exc.errno, "the keys in it are being changed", str(directory)) from None
+    finally:
+        os.close(opened)
 
 
 def set_aside(path: Path) -> Path | None:
     """Rename the key that is there, and return its new path; None where there is none. Raises OSError."""
     if not path.exists():
         return None
-    return path.rename(path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}"))
+    stamp = f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}"
+    names = (path.with_name(stamp + more) for more in ("", *(f"-{count}" for count in range(1, 100))))
+    return path.rename(next(name for name in names if not name.exists()))
 
 
 def read_old_key(where: Place) -> bytes | None:

@@ -1,5 +1,6 @@
 """`pinwheel backup` and `pinwheel restore`, for SQLite. PostgreSQL has pg_dump."""
 
+import contextlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -80,6 +81,7 @@ def restore(context: Context, file: BinaryIO, key_file: Path | None, config: "Co
         with taking_over(database, file) as copy:
             known = masterkey.expected(copy)
             _judge(keys, place, known)
+            _keep_hashes(keys, place, known, database, copy)
             aside = put_in_place(copy, database)
         old_key = _use_keys(keys, place)
     old, live = str(aside or ""), known.live
@@ -123,6 +125,24 @@ def _judge(keys: Keys | None, place: "Place", known: "Known") -> None:
     masterkey.judged(place, known, *keys)
     if not place.ours:
         raise masterkey.KeyUnusable(f"the key of this gateway is {place.path}: put the key there, and leave out --key")
+
+
+def _keep_hashes(keys: Keys | None, place: "Place", known: "Known", database: Path, copy: Path) -> None:
+    """Where the key that is there goes on with a backup of another one, so does the key of the numbers' hashes.
+
+    Without it, the list of what was forgotten means nobody. Raises KeyUnusable or OSError.
+    """
+    from daemon import masterkey
+    from daemon.operations.retention import SEALED
+    from daemon.store.contract import StoreUnusable
+    from daemon.store.sqlite.backup import take_setting
+
+    if keys is not None or not place.path.exists():
+        return
+    used = masterkey.load(place, known)
+    if used.number == known.number and masterkey.identity(used.current) != known.id:
+        with contextlib.suppress(StoreUnusable):  # the database that is replaced is damaged, or there is none
+            take_setting(SEALED, database, copy)
 
 
 def _use_keys(keys: Keys | None, place: "Place") -> Path | None:

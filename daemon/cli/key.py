@@ -1,6 +1,5 @@
 """`pinwheel key`: another master key of the PINs, by rotation or because the old one is lost. For root."""
 
-import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -38,12 +37,15 @@ def rotate(context: Context, config: "Config") -> None:
     passes as a credential, see docs/data.md.
     """
     from daemon import masterkey
+    from daemon.operations.checking import NoSuchUser, become_owner
 
     place = masterkey.place(config.security.key_file, config.store.directory)
     try:
-        _refuse_rotation(place, _known(config))
+        known = _known(config)
+        become_owner(place.path.parent)  # root does not write where the daemon's user may put links
+        _refuse_rotation(place, known)
         masterkey.rotate(place)
-    except masterkey.KeyUnusable as exc:
+    except (masterkey.KeyUnusable, NoSuchUser) as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"cannot write {exc.filename}: {exc.strerror}; run it as root") from exc
@@ -53,7 +55,8 @@ def rotate(context: Context, config: "Config") -> None:
 
 def _rotated(place: "Place") -> None:
     click.echo(f"made the master key {place.path}; back it up with the database")
-    click.echo(f"the old one is {place.old}; the daemon deletes it when nothing needs it any more")
+    end = "the daemon deletes it" if place.ours else "the daemon logs key=unneeded"
+    click.echo(f"the old one is {place.old}; {end} when nothing needs it any more")
     click.echo("to use the new one: systemctl restart pinwheel")
 
 
@@ -74,15 +77,18 @@ def _refuse_rotation(place: "Place", known: "Known") -> None:
 
 
 def _known(config: "Config") -> "Known":
-    """What the database knows, also while a daemon runs. Raises ClickException."""
-    from daemon import masterkey
-    from daemon.store.contract import StoreUnusable
-    from daemon.store.opening import database_of
+    """What the database knows, also while a daemon runs; nothing before there is one. Raises ClickException.
 
-    if config.store.path is not None:
-        return masterkey.expected(config.store.path)
+    Where it cannot be read, nobody knows whether the key that is there is in use: another one may be needed.
+    """
+    from daemon import masterkey
+    from daemon.cli.configured import read_only
+    from daemon.store.contract import StoreUnusable
+
     try:
-        with contextlib.closing(database_of(config.store).reader()) as reading:
+        if config.store.path is not None and not config.store.path.exists():
+            return masterkey.Known()
+        with read_only(config) as reading:
             return masterkey.known_by(reading)
     except OSError as exc:
         raise click.ClickException(f"cannot use [store] url: {exc.strerror or exc}; run it as root") from exc
@@ -115,6 +121,7 @@ def new(context: Context, force: bool, config: "Config") -> None:
                 f"{live} live request(s) need the key that is missing: restore it, or use --force"
             )
         aside = masterkey.set_aside(place.path)
+        masterkey.set_aside(place.old)  # it may be the one in use, where the daemon has not used a rotation yet
         masterkey.make(place.path)
         made = masterkey.read_key(place.path, private=True)
         store.set_meta({masterkey.ID: masterkey.identity(made), masterkey.OLD_ID: ""})

@@ -5,7 +5,7 @@ import logging
 
 from daemon.core.commands import SetMeta
 from daemon.engine import Engine
-from daemon.masterkey import OLD_ID, KeyUnusable, Place, identity, read_key
+from daemon.masterkey import OLD_ID, KeyUnusable, Place, alone, identity, read_key
 from daemon.store.contract import Reading, StoreUnusable
 
 log = logging.getLogger("pinwheel")
@@ -20,6 +20,7 @@ class OldKey:
         self._engine = engine
         self._place = place
         self._in_use = in_use
+        self._told = False
 
     async def run(self) -> None:
         """Look now and then, until cancelled."""
@@ -39,11 +40,18 @@ class OldKey:
                 return
             pins.old = None
             self._engine.do(SetMeta(OLD_ID, ""))
-        if await asyncio.to_thread(self._left_behind):
-            await asyncio.to_thread(self._remove)
+        await asyncio.to_thread(self._remove_what_is_left_behind)
 
     def _live(self, reading: Reading) -> int:
         return reading.live_under(self._engine.pins.number - 1)
+
+    def _remove_what_is_left_behind(self) -> None:
+        try:
+            with alone(self._place.path.parent):  # else a rotation could be half done
+                if self._left_behind():
+                    self._remove()
+        except OSError as exc:
+            log.debug("key=not_looked_at error=%r", str(exc))
 
     def _left_behind(self) -> bool:
         """Whether the file is there, and is not of a rotation that waits for the next start."""
@@ -60,6 +68,8 @@ class OldKey:
                 raise PermissionError(1, "it is not the daemon's file")
             old.unlink()
         except OSError as exc:
-            log.warning("key=unneeded path=%s error=%r; no request needs it any more; delete it", old, exc.strerror)
+            if not self._told:  # once is enough
+                log.warning("key=unneeded path=%s error=%r; no request needs it any more; delete it", old, exc.strerror)
+            self._told = True
         else:
             log.info("key=deleted path=%s; no request needs it any more", old)

@@ -6,6 +6,7 @@ There used to be `key new --force` only, which makes the PINs of all live reques
 import asyncio
 import json
 import logging
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,26 @@ from daemon.clock import Clock
 from daemon.core.commands import Policy
 from daemon.core.model import Status
 from daemon.engine import Engine
-from daemon.masterkey import Keyring, KeyUnusable, Known, Place, identity, judged, load, make, remember, rotate
+from daemon.masterkey import (
+    Keyring,
+    KeyUnusable,
+    Known,
+    Place,
+    alone,
+    identity,
+    judged,
+    load,
+    make,
+    remember,
+    rotate,
+    set_aside,
+)
 from daemon.operations.old_key import OldKey
-from daemon.operations.retention import number_hash, sealed_again
+from daemon.operations.retention import SEALED, number_hash, sealed_again
 from daemon.pins import Pins, SealBroken
+from daemon.store.sqlite.backup import back_up
+from daemon.store.sqlite.library import sqlite
+from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.store import Store
 from drivers.simulated.modem import SimulatedModem
 from tests.daemon.core.story import request
@@ -171,3 +188,65 @@ def test_an_old_key_goes_when_its_last_request_has_ended(
     assert (place.old.exists(), says in caplog.text) == (not ours, True)
     assert engine.pins.of(request(1), 1) == Pins(current).of(request(1), 1)
     assert store.reading.meta("old key id") == ""
+
+
+def test_a_rotation_and_the_end_of_an_old_key_do_not_meet(store: Store, tmp_path: Path) -> None:
+    """The daemon used to be able to delete the key that a rotation had just put beside the new one."""
+    place = Place(tmp_path / "key", ours=True)
+    make(place.path)
+    rotate(place)
+    engine = Engine(store, Clock(), Pins(place.path.read_bytes(), 2), Policy())
+    look = OldKey(engine, place, identity(place.path.read_bytes())).look
+    with alone(tmp_path):
+        asyncio.run(look())
+        assert place.old.exists()
+        with pytest.raises(OSError, match="are being changed"):
+            rotate(place)
+    asyncio.run(look())
+    assert not place.old.exists()
+
+
+def test_no_rotation_where_nobody_knows_which_key_is_in_use(tmp_path: Path) -> None:
+    """A database that could not be read used to count as one without requests: two rotations lost the key in use."""
+    gateway = Gateway(tmp_path)
+    (tmp_path / "pinwheel.db").write_bytes(b"no database" * 99)
+    make(tmp_path / "key")
+    refused = pinwheel_key(gateway, "rotate")
+    assert (refused.exit_code, "cannot read the database" in refused.output) == (1, True)
+    assert not (tmp_path / "key.old").exists()
+    (tmp_path / "pinwheel.db").unlink()
+    assert "the daemon deletes it" in pinwheel_key(gateway, "rotate").output
+
+
+def test_a_key_that_is_not_the_daemons_is_deleted_by_its_owner(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, f'[security]\nkey_file = "{tmp_path}/mine"\n')
+    make(tmp_path / "mine")
+    assert "the daemon logs key=unneeded when nothing" in pinwheel_key(gateway, "rotate").output
+
+
+def test_keys_that_are_set_aside_in_one_second_all_stay(tmp_path: Path) -> None:
+    for _ in range(3):
+        make(tmp_path / "key")
+        set_aside(tmp_path / "key")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 3
+
+
+def test_hashes_stay_the_same_when_a_backup_from_before_a_rotation_is_restored(tmp_path: Path) -> None:
+    """They were made anew under the new key: the list of what was forgotten meant nobody."""
+    gateway, restore = Gateway(tmp_path), ["restore", str(tmp_path / "backup.db")]
+
+    def hashes() -> str:
+        with closing(sqlite.connect(str(tmp_path / "pinwheel.db"))) as db:
+            return number_hash((tmp_path / "key").read_bytes(), SqliteReading(db).meta(SEALED) or "")("447700900123")
+
+    with gateway:
+        back_up(tmp_path / "pinwheel.db", tmp_path / "backup.db")
+    before = hashes()
+    pinwheel_key(gateway, "rotate")
+    with gateway:
+        until(lambda: not (tmp_path / "key.old").exists(), "the end of the old key")
+    done = CliRunner().invoke(main, [*restore, "--config", str(gateway.config)])
+    assert done.exit_code == 0, done.output
+    with gateway:
+        pass
+    assert hashes() == before

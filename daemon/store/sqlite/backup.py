@@ -18,6 +18,7 @@ from typing import BinaryIO
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.files import SIDE_FILES, lock
 from daemon.store.sqlite.library import Connection, sqlite
+from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.sqlite.schema import MIGRATIONS
 
 
@@ -86,6 +87,19 @@ def taking_over(database: Path, source: BinaryIO) -> Iterator[Path]:
             yield copy
     finally:
         held.close()
+
+
+def take_setting(name: str, database: Path, copy: Path) -> None:
+    """Give the copy what the database that it replaces knows under this name. Raises StoreUnusable or OSError."""
+    with as_it_is(database) as db:
+        found = SqliteReading(db).meta(name)
+    try:
+        with closing(sqlite.connect(str(copy))) as changed, changed:
+            changed.execute("DELETE FROM meta WHERE name = ?", (name,))
+            if found is not None:
+                changed.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, found))
+    except sqlite.Error as exc:
+        raise StoreUnusable(f"cannot write {copy}: {exc}") from exc
 
 
 def put_in_place(copy: Path, database: Path) -> Path | None:
