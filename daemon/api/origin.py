@@ -5,7 +5,9 @@ as well (DNS rebinding), so the Host is compared with a list.
 """
 
 import ipaddress
+import re
 
+PORT = re.compile("[0-9]{0,5}")
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 OWN_SITES = frozenset({"same-origin", "none"})  # of Sec-Fetch-Site: none is an address that the person typed
 
@@ -13,7 +15,7 @@ OWN_SITES = frozenset({"same-origin", "none"})  # of Sec-Fetch-Site: none is an 
 def own_host(host: str, port: int | None) -> bool:
     """Whether a Host names this machine's loopback. port: of the listener; None where a tunnel may have any."""
     name, _, given = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
-    if name not in HOSTS or not (given == "" or (given.isascii() and given.isdecimal())):
+    if name not in HOSTS or not PORT.fullmatch(given):
         return False
     return port is None or (int(given) if given else 80) == port
 

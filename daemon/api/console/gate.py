@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from time import monotonic
 
 from starlette.requests import Request as HttpRequest
@@ -54,16 +53,14 @@ class Gate:
             raise HttpError(403, "From another site", "A page of another site sent this; nothing was done.")
 
     def session(self, http: HttpRequest) -> Session | None:
-        return self.sessions.of(cookie_of(http), monotonic())
+        found = (self.sessions.of(cookie, monotonic()) for cookie in cookies_of(http))
+        return next(filter(None, found), None)
 
 
-def cookie_of(http: HttpRequest) -> str:
-    """ "" where there is none."""
-    try:
-        morsel = SimpleCookie(header(http, b"cookie")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel is not None else ""
+def cookies_of(http: HttpRequest) -> list[str]:
+    """All that bear our name: other programs of localhost set cookies for each of its ports, of whatever shape."""
+    pairs = (part.partition("=") for part in header(http, b"cookie").split(";"))
+    return [value.strip() for name, _, value in pairs if name.strip() == COOKIE]
 
 
 def visited(page: Page) -> Callable[[HttpRequest], Awaitable[ASGIApp]]:

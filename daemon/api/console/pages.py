@@ -14,7 +14,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from daemon.api.console import view
-from daemon.api.console.gate import LOGIN, PATH, Gate, Visit, cookie_of, with_cookie
+from daemon.api.console.gate import LOGIN, PATH, Gate, Visit, cookies_of, with_cookie
 from daemon.api.console.sessions import Session
 from daemon.api.modems import recipient
 from daemon.api.operator import MAX_HISTORY, MAX_STREAMS, EventStream, details
@@ -86,11 +86,16 @@ async def enter(http: HttpRequest) -> Response:
 
 
 async def leave(visit: Visit) -> Response:
-    _console(visit.http).gate.sessions.leave(cookie_of(visit.http))
+    for cookie in cookies_of(visit.http):
+        _console(visit.http).gate.sessions.leave(cookie)
     return RedirectResponse(LOGIN, 303)
 
 
 # --- what is there ---
+
+
+async def home(_: Visit) -> Response:
+    return RedirectResponse(f"{PATH}/", 303)
 
 
 async def overview(visit: Visit) -> Response:

@@ -25,6 +25,7 @@ ROUTES = (
     Route(LOGIN, checked(pages.enter), methods=["POST"]),
     Route(f"{PATH}/static/{{name}}", checked(pages.static), methods=["GET"]),
     Route(f"{PATH}/logout", visited(pages.leave), methods=["POST"]),
+    Route(PATH, visited(pages.home), methods=["GET"]),
     Route(f"{PATH}/", visited(pages.overview), methods=["GET"]),
     Route(f"{PATH}/parts", visited(pages.parts), methods=["GET"]),
     Route(f"{PATH}/live", visited(pages.live), methods=["GET"]),
