@@ -79,9 +79,8 @@ class Screen:
 
     def came(self, outcome: "Outcome") -> None:
         """What came of a task; what went wrong says so in words, and its remedy is a note of the next question."""
-        first, *others = outcome.said or ("",)
-        self._lines("ok      " if outcome.ok else "failed  ", (first,))
-        self._lines("        ", tuple(others))
+        self._lines("ok      " if outcome.ok else "failed  ", outcome.said[:1])
+        self._lines("        ", outcome.said[1:])
 
     def meanwhile(self, line: str) -> None:
         self._lines("        ", (line,))

@@ -72,7 +72,8 @@ class Worker:
     def _find(self, _: Known) -> Outcome:
         found = modems.find(self._place.root, self._owned())
         usable = [stick for stick in found if not stick.trouble]
-        return Outcome(True, (f"{len(usable) or 'no'} modem{'s' * (len(usable) != 1)} found",), sticks=found)
+        said = (f"{len(usable)} modem{'s' * (len(usable) != 1)} found",) if usable else ()
+        return Outcome(True, said, sticks=found)
 
     def _probe(self, known: Known) -> Outcome:
         name = known.answers.get("port") or known.answers["modem"]

@@ -81,7 +81,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ('[api]\nsocet = "/x"\n', "[api] socet", "did you mean 'socket'?"),
     ('[voice]\nserver = "pbx.example"\n', "[voice] server", 'with driver = "pyvoip" only'),
     ('[voice]\ndriver = "asterisk"\n', "[voice] driver", 'it can be "pyvoip" or "none"'),
-    ("", "[[modem]] and [voice] driver", "nothing can be sent; add a [[modem]]"),
+    ("", "[[modem]] and [voice] driver", "nothing can be sent; run pinwheel setup"),
     ('[api]\nurl = "sqlite:////var/lib/pinwheel/p.db"\n', "[api] url", "it belongs to [store]"),
     ('[api]\npassword_file = "/x"\n', "[api] password_file", "it belongs to [store] and [voice]"),
     ('port = "/dev/ttyUSB0"\n' + MODEM, "port", "it is a key of [[modem]]"),

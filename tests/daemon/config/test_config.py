@@ -76,7 +76,7 @@ def test_all_mistakes_come_out_at_once_with_their_remedies() -> None:
         + "account, operator, modem, workflow",
         '[[workflow]] number 1 steps: from 1 to 26 are needed, e.g. [{ channel = "sms", wait = 60 }]',
         "[[modem]] and [voice] driver: nothing can be sent; "
-        + 'add a [[modem]] with its port, or set driver = "pyvoip" and server in [voice]',
+        + "run pinwheel setup, or add a [[modem]] with its port, or set driver and server in [voice]",
     ]
 
 

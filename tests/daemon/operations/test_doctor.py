@@ -474,6 +474,12 @@ def test_a_check_says_what_is_wrong_and_it_alone_does(code: str, number: int) ->
     assert {each.check.name for each in problems(results)} <= {code}
 
 
+def test_a_service_that_was_never_started_lacks_no_watchdog() -> None:
+    """systemd tells none before the first start, so that every new installation used to be warned of it."""
+    results = judged(CHECKS, seen(**DOWN, **unit(SERVICE, active="inactive", watchdog=False)))
+    assert "watchdog" not in {each.check.name for each in problems(results)}
+
+
 def test_each_check_has_a_row_and_stands_behind_what_it_needs() -> None:
     codes = [check.name for check in CHECKS]
     assert set(codes) - ROWS.keys() - IN_WORLDS == set()

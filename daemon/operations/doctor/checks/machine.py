@@ -76,7 +76,8 @@ def reload_due(service: Service) -> Iterator[Verdict]:
 
 
 def watchdog(service: Service) -> Iterator[Verdict]:
-    if service.service.loaded and not service.service.watchdog:
+    """Of a service that runs: systemd knows no watchdog of one that it has never started."""
+    if service.service.active == "active" and not service.service.watchdog:
         yield warning(
             "the service has no watchdog: a daemon that hangs stays", "systemctl edit pinwheel: WatchdogSec=15"
         )
