@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.configured import configuration_option, unusable
 from daemon.cli.context import Context, json_flag, pass_context
+from daemon.cli.files import not_written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def backup(context: Context, file: Path, key_file: Path | None, config: "Config"
     """
     from daemon.store.sqlite.backup import back_up
 
-    with _troubles():
+    with _troubles(file, key_file):
         octets = back_up(_database(config), file.absolute())
         if key_file is not None:
             _copy_keys(_place(config), key_file)
@@ -74,7 +75,7 @@ def restore(context: Context, file: BinaryIO, key_file: Path | None, config: "Co
     from daemon.store.sqlite.backup import put_in_place, taking_over
 
     database, place = _database(config), _place(config)
-    with _troubles():
+    with _troubles(database):
         keys = _keys_in(key_file)
         database.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         become_owner(database.parent)
@@ -183,8 +184,8 @@ def _place(config: "Config") -> "Place":
 
 
 @contextmanager
-def _troubles() -> "Iterator[None]":
-    """What goes wrong, in one line."""
+def _troubles(*files: Path | None) -> "Iterator[None]":
+    """What goes wrong, in one line. files: that are written."""
     from daemon.masterkey import KeyUnusable
     from daemon.operations.checking import NoSuchUser
     from daemon.store.contract import StoreUnusable
@@ -194,4 +195,4 @@ def _troubles() -> "Iterator[None]":
     except (StoreUnusable, KeyUnusable, NoSuchUser) as exc:
         raise unusable(exc) from exc
     except OSError as exc:
-        raise click.ClickException(f"cannot use {exc.filename}: {exc.strerror}") from exc
+        raise not_written(exc, *files) from exc

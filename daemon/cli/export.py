@@ -13,7 +13,7 @@ import click
 
 from daemon.cli.configured import configuration_option, read_only, unusable
 from daemon.cli.context import Context, json_flag, pass_context
-from daemon.cli.files import spreadsheet_cell
+from daemon.cli.files import not_written, spreadsheet_cell
 from daemon.cli.progress import Rows
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def export(context: Context, file: Path, days: int | None, number: str, numbers:
     except StoreUnusable as exc:
         raise unusable(exc) from exc
     except OSError as exc:
-        raise click.ClickException(f"cannot use {exc.filename}: {exc.strerror}") from exc
+        raise not_written(exc, file) from exc
     answer = {"file": str(file), "requests": count}
     context.show(answer, lambda: click.echo(f"wrote {count} request(s) into {file}"))
 

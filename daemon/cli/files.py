@@ -1,5 +1,15 @@
 """What files for other programs have in common."""
 
+from pathlib import Path
+
+import click
+
+
+def not_written(exc: OSError, *files: Path | None) -> click.ClickException:
+    """Why a command failed. files: that it was to write; a full disk names none itself."""
+    names = exc.filename or ", ".join(str(file) for file in files if file is not None)
+    return click.ClickException(f"cannot use {names}: {exc.strerror or exc}")
+
 
 def spreadsheet_cell(value: object) -> object:
     """A text that a spreadsheet cannot take for a formula: what a network or a client wrote stays a text."""

@@ -16,7 +16,7 @@ import click
 
 from daemon.cli.configured import configuration_option, read_only, unusable
 from daemon.cli.context import SCREEN, Context, json_flag, pass_context, table, tell
-from daemon.cli.files import spreadsheet_cell
+from daemon.cli.files import not_written, spreadsheet_cell
 from daemon.cli.progress import Rows
 from daemon.cli.screen import wrapped
 from daemon.operations.wording import CHANNELS, span
@@ -73,7 +73,7 @@ def report(context: Context, days: int, csv: Path | None, svg: Path | None, png:
     except StoreUnusable as exc:
         raise unusable(exc) from exc
     except OSError as exc:
-        raise click.ClickException(f"cannot use {exc.filename}: {exc.strerror}") from exc
+        raise not_written(exc, csv, svg, png) from exc
     document = {"days": days, "since": _since(found), **found.document()}
     context.show(document, lambda: _tell(found, days))
 

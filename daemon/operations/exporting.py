@@ -6,12 +6,12 @@ from typing import Any
 
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
-from daemon.core.masking import masked
+from daemon.core.masking import masked, without_numbers
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Attempt, Request
 from daemon.store.contract import Check, HistoryLine, Reading
 
-PAGE, HISTORY = 500, 500
+PAGE = 500
 REQUEST_FIELDS = (
     *("request_id", "number", "brand", "locale", "account", "workflow_id", "status", "wrong_codes"),
     *("submitted", "first_event", "last_event", "finalized"),
@@ -26,6 +26,10 @@ class Wanted:
     since: Ms = EPOCH
     number: str = field(default="", repr=False)
     in_full: bool = False
+
+    def shown(self, text: str) -> str:
+        """What a network or a device said, in which a number may stand."""
+        return text if self.in_full else without_numbers(text)
 
     def takes(self, request: Request) -> bool:
         return request.created_at >= self.since and self.number in ("", request.number)
@@ -43,7 +47,7 @@ def requests(reading: Reading, wanted: Wanted, told: Callable[[int], None] = lam
 def lines(request: Request, wanted: Wanted) -> Iterator[dict[str, Any]]:
     """A line for each delivery; one where there is none."""
     fields = _request(request, wanted)
-    for delivery in map(_delivery, request.attempts):
+    for delivery in (_delivery(attempt, wanted) for attempt in request.attempts):
         yield fields | delivery
     if not request.attempts:
         yield fields | dict.fromkeys(DELIVERY_FIELDS, "")
@@ -52,9 +56,9 @@ def lines(request: Request, wanted: Wanted) -> Iterator[dict[str, Any]]:
 def document(reading: Reading, request: Request, wanted: Wanted) -> dict[str, Any]:
     """With its deliveries, checks and history. Raises StoreUnusable."""
     return _request(request, wanted) | {
-        "deliveries": [_delivery(attempt) for attempt in request.attempts],
+        "deliveries": [_delivery(attempt, wanted) for attempt in request.attempts],
         "checks": [_check(check) for check in reading.checks(request.id)],
-        "history": [_line(line) for line in reading.history(0, HISTORY, request.id)],
+        "history": [_line(line, wanted) for line in _history(reading, request.id)],
     }
 
 
@@ -65,15 +69,24 @@ def _request(r: Request, wanted: Wanted) -> dict[str, Any]:
     return dict(zip(REQUEST_FIELDS, (*told, *times), strict=True))
 
 
-def _delivery(a: Attempt) -> dict[str, Any]:
+def _history(reading: Reading, request_id: str) -> Iterator[HistoryLine]:
+    """All of it, in pages."""
+    seq = 0
+    while page := reading.history(seq, PAGE, request_id):
+        yield from page
+        seq = page[-1].seq
+
+
+def _delivery(a: Attempt, wanted: Wanted) -> dict[str, Any]:
     told = (a.step + 1, str(a.channel), pin_letter(a.generation), str(a.state), a.tries, a.device)
-    return dict(zip(DELIVERY_FIELDS, (*told, zoned_text(a.queued_at), zoned_text(a.settled_at), a.detail), strict=True))
+    said = (zoned_text(a.queued_at), zoned_text(a.settled_at), wanted.shown(a.detail))
+    return dict(zip(DELIVERY_FIELDS, (*told, *said), strict=True))
 
 
 def _check(check: Check) -> dict[str, Any]:
     return {"at": zoned_text(check.at), "valid": check.valid, "ip_address": check.ip_address}
 
 
-def _line(line: HistoryLine) -> dict[str, Any]:
+def _line(line: HistoryLine, wanted: Wanted) -> dict[str, Any]:
     event = None if line.step is None else line.step + 1
-    return {"at": zoned_text(line.at), "kind": line.kind, "event": event, "detail": line.detail}
+    return {"at": zoned_text(line.at), "kind": line.kind, "event": event, "detail": wanted.shown(line.detail)}

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.context import Context, json_flag, pass_context, table
+from daemon.cli.files import not_written
 from daemon.cli.prompts.common import configured, directory_of, making
 from daemon.config import Config
 from daemon.core.phrases import QUESTION
@@ -61,7 +62,7 @@ def play(
             picture = making("picture")
             picture.draw([picture.Stretch(*stretch) for stretch in stretches], pcm, title, plot)
     except OSError as exc:
-        raise click.ClickException(f"cannot write {exc.filename}: {exc.strerror}") from exc
+        raise not_written(exc, out, plot) from exc
 
 
 def _call(locale: str, pin: str, brand: str, config: Config, directory: Path) -> tuple[str, list[list[Passage]]]:

@@ -9,13 +9,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from daemon.cli.files import not_written
 from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds
-from daemon.core.model import AttemptStarted
-from daemon.operations.exporting import Wanted, requests
+from daemon.core.model import AttemptStarted, Note
+from daemon.operations.exporting import Wanted, document, requests
 from daemon.store.store import Store
 from tests.daemon.core.story import request, started
-from tests.daemon.store.writes import insert, named, run
+from tests.daemon.store.writes import act, insert, named, run
 
 
 @pytest.fixture
@@ -83,3 +84,23 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
     assert done.exit_code != 0
     assert says in done.output
     assert sorted(filled.iterdir()) == before
+
+
+def test_numbers_in_what_a_network_said_are_masked_too_and_no_line_of_history_is_left_out(store: Store) -> None:
+    """What a trunk said used to stand there whole, and the history ended after 500 lines."""
+    said = "sim1 from +447700900123: STOP"
+    failed, _ = advance(named(1), AttemptStarted(0, seconds(1), "sim1"))
+    failed = replace(failed, attempts=(replace(failed.attempts[0], detail="404 sip:447700900123@trunk"),))
+    run(store, insert(failed), *[act(Note("incoming", None, said), request_id=failed.id)] * 600)
+    for in_full, shown in ((False, "4477******23"), (True, "447700900123")):
+        found = document(store.reading, failed, Wanted(in_full=in_full))
+        assert found["deliveries"][0]["detail"] == f"404 sip:{shown}@trunk"
+        assert {line["detail"] for line in found["history"]} == {said.replace("447700900123", shown)}
+        assert len(found["history"]) == 600
+
+
+def test_a_full_disk_is_said_with_the_file() -> None:
+    """It used to say: cannot use None."""
+    full = OSError(28, "No space left on device")
+    assert str(not_written(full, None, Path("x.csv"))) == "cannot use x.csv: No space left on device"
+    assert "cannot use y" in str(not_written(OSError(13, "Permission denied", "y"), Path("x.csv")))
