@@ -345,7 +345,7 @@ def test_play_refuses_letters_and_names_a_file_that_cannot_be_written(prompts: P
     assert not (tmp_path / "x.wav").exists()
     failed = prompts("play", "en-us", "4", "--out", str(tmp_path / "none" / "x.wav"))
     assert failed.exit_code == 1
-    assert "cannot write" in failed.output
+    assert "cannot use" in failed.output
 
 
 def test_a_mistake_in_the_configuration_is_told(tmp_path: Path) -> None:
