@@ -124,5 +124,5 @@ def _workflow(row: WorkflowRow, where: str, channels: frozenset[Channel]) -> Ite
 
 def _nothing_to_send(config: Config) -> Iterator[Finding]:
     if not config.channels:
-        remedy = 'run pinwheel setup, or add a [[modem]] with its port, or set driver and server in [voice]'
+        remedy = "run pinwheel setup, or add a [[modem]] with its port, or set driver and server in [voice]"
         yield Finding("[[modem]] and [voice] driver", f"nothing can be sent; {remedy}", Severity.ERROR)

@@ -11,14 +11,13 @@ from drivers import CallPhase
 
 def overview(report: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """report: as /v1/status has it; lines: of the history, the newest first."""
-    counts = report["requests"]
+    counts, problems = report["requests"], [_problem(problem) for problem in report["problems"]]
     return {
         "version": report["version"],
         "now": report["now"],
         "up": span(report["uptime_s"]),
-        "health": report["health"],
-        "well": report["health"] == "ok",
-        "problems": [_problem(problem) for problem in report["problems"]],
+        **health(report["health"], problems),
+        "problems": problems,
         "modems": [_modem(modem) for modem in report["modems"]],
         "voice": _voice(report["voice"]),
         "calls": report["voice"].get("in_progress", []),
@@ -26,6 +25,15 @@ def overview(report: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> d
         "overload": report["overload"],
         "events": [_event(line) for line in lines],
     }
+
+
+def health(health: str, problems: list[dict[str, str]]) -> dict[str, str]:
+    """The heading, and how it looks."""
+    if health != "ok":
+        return {"health": health, "look": "bad"}
+    if problems:
+        return {"health": "It works, with trouble", "look": "fair"}
+    return {"health": "All is well", "look": "good"}
 
 
 def _problem(problem: Mapping[str, str]) -> dict[str, str]:

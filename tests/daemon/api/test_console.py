@@ -333,5 +333,15 @@ def test_the_steps_of_a_test_call_are_told_in_words() -> None:
     assert view.step(TestEnd(busy, "en-us", 0), "0042") == "Test call: busy, nothing was said. 486 Busy Here"
 
 
+@pytest.mark.parametrize(
+    ("health", "problems", "look"),
+    [("ok", 0, "good"), ("ok", 1, "fair"), ("nothing can be sent", 0, "bad"), ("nothing can be sent", 1, "bad")],
+)
+def test_all_is_well_only_where_nothing_is_wrong(health: str, problems: int, look: str) -> None:
+    """A gateway with one modem of eight used to be well, in green, above seven errors."""
+    shown = view.health(health, [{"text": "a modem is absent"}] * problems)
+    assert (shown["look"], shown["health"] == "All is well") == (look, look == "good")
+
+
 def test_what_looks_like_a_number_is_hidden() -> None:
     assert without_numbers("from +447700900123, 0770090 but not 123456") == "from +4477******23, 0770*90 but not 123456"

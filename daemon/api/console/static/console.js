@@ -27,7 +27,10 @@ if (live) {
         return;
       }
       if (!answer.ok) throw new Error(answer.statusText);
-      live.innerHTML = await answer.text();
+      const text = await answer.text();
+      const held = live.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+      live.innerHTML = text;
+      if (held) live.querySelector(`a[href="${CSS.escape(held)}"]`)?.focus(); // the keyboard's place
       stale.hidden = true;
     } catch {
       stale.hidden = false;
