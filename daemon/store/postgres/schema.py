@@ -66,6 +66,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "0002 under which master key a request began",
         ("ALTER TABLE request ADD COLUMN key_number INTEGER NOT NULL DEFAULT 1",),
     ),
+    (
+        "0003 incoming messages by themselves, which retention looks for",
+        ("CREATE INDEX history_incoming ON history (seq) WHERE kind = 'incoming'",),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

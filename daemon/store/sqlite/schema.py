@@ -168,6 +168,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE INDEX history_request ON history (substr(request_id, 1, 12))",
         ),
     ),
+    (
+        "0010 incoming messages by themselves, which retention looks for",
+        ("CREATE INDEX history_incoming ON history (seq) WHERE kind = 'incoming'",),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

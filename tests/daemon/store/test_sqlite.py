@@ -76,6 +76,7 @@ def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) 
         (DUE, "COVERING INDEX request_due (due_ms>? AND due_ms<?)"),
         (OVERDUE, "request_due (due_ms>? AND due_ms<?)"),
         (f"SELECT seq FROM history WHERE {LINES_OF} ORDER BY seq", "history_request"),  # noqa: S608
+        ("SELECT seq FROM history WHERE seq < ? AND kind = 'incoming' ORDER BY seq LIMIT ?", "history_incoming"),
         *((each, "request_active") for each in RUNNING),
         *((each, "INTEGER PRIMARY KEY") for each in OF_ROWS),
         *((each, "sqlite_autoindex_request_1") for each in NAMED),
