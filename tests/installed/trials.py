@@ -332,7 +332,10 @@ def examined(site: Site) -> Result:
 
 
 def examined_with_the_daemon_down(site: Site) -> Result:
-    """A key that is gone, a database that is damaged, a disk that is full: the cause, and nothing that follows."""
+    """A key or a group that is gone, a database that is damaged or root's, a full disk: the cause, and nothing that follows.
+
+    The last two of them are mended by --fix. There used to be no word on either: the daemon "does not answer".
+    """
     machine = site.machine
     site.start(number=RINGS_FOR_EVER, workflow_id=6)
     for world, cause in (
@@ -346,6 +349,17 @@ def examined_with_the_daemon_down(site: Site) -> Result:
             f"test ! -e /srv/key || mv /srv/key {STATE}/key; test ! -e /srv/kept/pinwheel.db ||"
             f" {{ rm -f {STATE}/pinwheel.db*; mv /srv/kept/pinwheel.db* {STATE}; }}"
         )
+        _comes_back(site)
+    for world, cause in (
+        (f"chown root: {STATE}/pinwheel.db", "database-owner"),
+        ("sed -i /^pinwheel:/d /etc/group /etc/gshadow", "service-user"),
+    ):
+        machine.shell(f"systemctl stop pinwheel.service pinwheel.socket; {world}")
+        machine.try_("systemctl", "start", "pinwheel.socket", "pinwheel.service")
+        found = _examined(site, "--quick")[1]
+        assert next(iter(found)) == cause, found
+        _examined(site, "--quick", "--fix", "--yes")
+        machine.shell(f"adduser {MEMBER} pinwheel; chgrp pinwheel $(readlink {DEVICES}/modem)")
         _comes_back(site)
     with _small_disk(site):
         machine.shell(f"dd if=/dev/zero of={STATE}/filler bs=64k 2>/dev/null || true")

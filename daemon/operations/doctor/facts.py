@@ -56,11 +56,14 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The units. backup: the timer's, None where it is not installed."""
+    """The units. backup: the timer's, None where it is not installed. lost: of the service's user and group, those that
+    do not exist, as in "group pinwheel".
+    """
 
     service: Unit
     socket: Unit
     backup: Unit | None = None
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

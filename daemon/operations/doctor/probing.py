@@ -204,7 +204,7 @@ def _service(root: Path) -> Service | Missing:
     service, socket, backup = (units.unit(name, root) for name in names)
     if service is None or socket is None:
         return Missing("systemd does not run here")
-    return Service(service, socket, backup)
+    return Service(service, socket, backup, units.lost(service))
 
 
 def _socket(path: Path) -> Socket:

@@ -17,7 +17,7 @@ STARTS = (
     *("config-file", "config-keys", "devices-configured", "master-key"),
     *("api-certificate", "api-listener", "socket-path"),
     *("database-file", "database-whole", "database-owner"),
-    *("disk-read-only", "disk-room", "disk-inodes"),
+    *("disk-read-only", "disk-room", "disk-inodes", "service-user"),
 )
 """What keeps the daemon from its start."""
 PORT = (
@@ -88,7 +88,7 @@ MACHINE: tuple[Check, ...] = (
 
 STORE: tuple[Check, ...] = (
     Check("database-owner", "the database belongs to the service", _part("database"), machine.owner, fixes=True),
-    Check("database-whole", "the database is not damaged", _part("database"), machine.whole),
+    Check("database-whole", "the database is not damaged", _part("database"), machine.whole, ("database-owner",)),
     _config(
         "database-file", "the database can be opened", (*FILE, "database-whole", "database-owner", "disk-read-only")
     ),
@@ -112,13 +112,21 @@ SERVICE: tuple[Check, ...] = (
     ),
     _config("api-listener", "the address of the TCP listener"),
     Check("service-installed", "the units are installed", _part("service"), machine.installed),
+    Check("service-user", "the user and the group of the service exist", _part("service"), machine.user, fixes=True),
     Check("service-reload", "systemd knows the units as they are", _part("service"), machine.reload_due, fixes=True),
     Check("service-enabled", "the daemon starts with the machine", _part("service"), machine.enabled, fixes=True),
     Check("watchdog", "systemd watches the daemon", _part("service"), machine.watchdog),
-    Check("socket-active", "systemd listens for clients", _part("service"), machine.socket_active, fixes=True),
+    Check(
+        "socket-active",
+        "systemd listens for clients",
+        _part("service"),
+        machine.socket_active,
+        ("service-user",),
+        fixes=True,
+    ),
     Check("service-active", "the service runs", _part("service"), machine.active, STARTS, fixes=True),
     Check("service-restarts", "the service stays up", _part("service"), machine.restarts, (*STARTS, "service-active")),
-    Check("socket-group", "you may use the socket", _asker_and_socket, machine.in_group),
+    Check("socket-group", "you may use the socket", _asker_and_socket, machine.in_group, ("service-user",)),
     Check("allow-uids", "the daemon takes requests of your user", _part("config"), configuration.allowed, FILE),
     Check("socket-mode", "the mode of the socket", _part("socket"), machine.socket_mode),
     Check(

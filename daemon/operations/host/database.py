@@ -18,19 +18,22 @@ def database(path: Path, user: str) -> Database | Missing:
         return Missing("there is no database yet")
     log = Path(f"{path}-wal")
     at_rest = not log.exists()
+    owner, user = _name(os.stat(path).st_uid), user or _name(os.stat(path.parent).st_uid)
     address = f"{path.absolute().as_uri()}?mode=ro&immutable={at_rest:d}"
     try:
         with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
             found = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({FINDINGS})")]
     except sqlite.OperationalError as exc:  # it may not be opened, or is locked
-        return Missing(str(exc))
+        if owner == user:
+            return Missing(str(exc))
+        found = ["ok"]  # nobody can tell: whose it is must be mended first
     except sqlite.DatabaseError as exc:
         found = [str(exc)]
     return Database(
         str(path),
         () if found == ["ok"] else tuple(found),
-        _name(os.stat(path).st_uid),
-        user or _name(os.stat(path.parent).st_uid),
+        owner,
+        user,
         log.stat().st_size if log.exists() else 0,
         tuple(map(int, sqlite.sqlite_version.split("."))),
     )

@@ -1,15 +1,18 @@
 """What systemd says of a unit, by `systemctl show`."""
 
+import grp
 import os
+import pwd
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon.operations.host.values import Unit
 
 __all__ = ["Unit", "read", "systemd_runs", "unit"]
 
-ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload", "Result", "MainPID")
+ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload", "Result", "MainPID", "User", "Group")
 LIMIT_S = 5.0
 
 
@@ -47,7 +50,23 @@ def read(name: str, text: str) -> Unit | None:
         values.get("Result", ""),
         _number(values.get("MainPID", "")),
         values.get("WatchdogUSec", "") not in ("0", "infinity"),
+        values.get("User", ""),
+        values.get("Group", ""),
     )
+
+
+def lost(unit: Unit) -> tuple[str, ...]:
+    """Of its user and its group those that do not exist, as in "group pinwheel"."""
+    looked = (("user", unit.user, pwd.getpwnam), ("group", unit.group, grp.getgrnam))
+    return tuple(f"{kind} {name}" for kind, name, look in looked if name and not _there(look, name))
+
+
+def _there(look: Callable[[str], object], name: str) -> bool:
+    try:
+        look(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _number(text: str) -> int:

@@ -74,7 +74,7 @@ IGNORED = ("ID_MM_PORT_IGNORE", "ID_MM_DEVICE_IGNORE", "ID_MM_TTY_BLACKLIST")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """As `systemctl show` prints it."""
+    """As `systemctl show` prints it. user, group: as which it runs; "" for root."""
 
     name: str
     loaded: bool
@@ -86,3 +86,5 @@ class Unit:
     result: str = ""
     pid: int = 0
     watchdog: bool = True
+    user: str = ""
+    group: str = ""

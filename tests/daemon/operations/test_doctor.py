@@ -27,6 +27,7 @@ from daemon.operations.doctor.facts import (
     Missing,
     Prompts,
     Running,
+    Service,
     Socket,
 )
 from daemon.operations.doctor.judging import Check, Place, Result, chosen, health, judged, problems, stopping
@@ -287,6 +288,9 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
         ({"certificate": Certificate("/c", -1.0)}, E, "/c is over"),
     ],
     "service-installed": [(unit(SERVICE, loaded=False, active="inactive"), I, "pinwheel.service is not installed")],
+    "service-user": [
+        ({**DOWN, "service": Service(SERVICE, SOCKET, TIMER, ("group pinwheel",))}, E, "there is no group pinwheel"),
+    ],
     "service-reload": [(unit(SERVICE, reload_due=True), W, "systemctl daemon-reload")],
     "service-enabled": [(unit(SOCKET, enabled="disabled"), W, "systemctl enable pinwheel.socket")],
     "watchdog": [(unit(SERVICE, watchdog=False), W, "WatchdogSec=15")],
@@ -504,7 +508,8 @@ def test_only_what_can_be_mended_without_a_decision_has_a_fix() -> None:
     results = [result for parts in every for result in judged(CHECKS, seen(**parts)) if result.verdict.fix]
     assert {result.check.name for result in results} <= {check.name for check in CHECKS if check.fixes}
     programs = {words[0] for result in results for words in result.verdict.fix}
-    assert programs <= {"chmod", "chgrp", "chown", "systemctl", "timedatectl", "modprobe", "sh", "udevadm"}
+    systemd = {"systemctl", "systemd-sysusers", "systemd-tmpfiles", "timedatectl", "udevadm"}
+    assert programs <= {"chmod", "chgrp", "chown", "modprobe", "sh"} | systemd
 
 
 def test_the_fix_for_modemmanager_writes_the_rule_that_setup_writes() -> None:
@@ -615,7 +620,7 @@ def test_where_the_command_may_not_look_the_daemon_answers_for_it() -> None:
 
 
 def test_everybody_in_the_group_root_and_an_open_socket_need_no_membership() -> None:
-    (check,) = chosen(CHECKS, ["socket-group"])
+    *_, check = chosen(CHECKS, ["socket-group"])
     for parts in ({"asker": Asker("root", True)}, {"asker": ALICE, "socket": Socket("/s", True, "x", 0o666)}):
         assert [result.state for result in judged([check], seen(**parts))] == [State.OK]
 

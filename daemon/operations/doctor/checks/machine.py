@@ -42,6 +42,16 @@ def installed(service: Service) -> Iterator[Verdict]:
             yield info(f"{unit.name} is not installed: the daemon runs by itself here")
 
 
+def user(service: Service) -> Iterator[Verdict]:
+    for lost in service.lost:
+        fix = (
+            ("systemd-sysusers", "pinwheel.conf"),
+            ("systemd-tmpfiles", "--create", "pinwheel.conf"),
+            ("systemctl", "restart", "pinwheel.socket", "pinwheel.service"),
+        )
+        yield error(f"there is no {lost}, as which the service runs", fix=fix)
+
+
 def active(service: Service) -> Iterator[Verdict]:
     unit = service.service
     if unit.loaded and unit.active == "failed":
