@@ -508,7 +508,7 @@ def test_only_what_can_be_mended_without_a_decision_has_a_fix() -> None:
     results = [result for parts in every for result in judged(CHECKS, seen(**parts)) if result.verdict.fix]
     assert {result.check.name for result in results} <= {check.name for check in CHECKS if check.fixes}
     programs = {words[0] for result in results for words in result.verdict.fix}
-    systemd = {"systemctl", "systemd-sysusers", "systemd-tmpfiles", "timedatectl", "udevadm"}
+    systemd = {"systemctl", "systemd-sysusers", "systemd-tmpfiles", "timedatectl", "udevadm", "usermod"}
     assert programs <= {"chmod", "chgrp", "chown", "modprobe", "sh"} | systemd
 
 

@@ -43,9 +43,12 @@ def installed(service: Service) -> Iterator[Verdict]:
 
 
 def user(service: Service) -> Iterator[Verdict]:
+    """A group that is made again has another number, which the user does not know."""
+    unit = service.service
     for lost in service.lost:
         fix = (
             ("systemd-sysusers", "pinwheel.conf"),
+            ("usermod", "--gid", unit.group or GROUP, unit.user or GROUP),
             ("systemd-tmpfiles", "--create", "pinwheel.conf"),
             ("systemctl", "restart", "pinwheel.socket", "pinwheel.service"),
         )
