@@ -12,7 +12,18 @@ from daemon.operations.host.values import Unit
 
 __all__ = ["Unit", "read", "systemd_runs", "unit"]
 
-ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload", "Result", "MainPID", "User", "Group")
+ASKED = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "NRestarts",
+    "NeedDaemonReload",
+    "Result",
+    "MainPID",
+    "User",
+    "Group",
+)
 LIMIT_S = 5.0
 
 

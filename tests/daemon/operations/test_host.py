@@ -108,7 +108,18 @@ def test_a_unit_is_as_systemctl_prints_it(machine: Machine) -> None:
     program.chmod(0o755)
     found = units.unit("pinwheel.service", machine.root, path=str(program.parent))
     assert found == units.Unit(
-        "pinwheel.service", True, "active", "running", "enabled", 3, True, "success", 4711, watchdog=True, user="root", group="staff-of-nobody"
+        "pinwheel.service",
+        True,
+        "active",
+        "running",
+        "enabled",
+        3,
+        True,
+        "success",
+        4711,
+        watchdog=True,
+        user="root",
+        group="staff-of-nobody",
     )
     # A group that somebody deleted used to be a daemon that "does not answer".
     assert units.lost(found) == ("group staff-of-nobody",)

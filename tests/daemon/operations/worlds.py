@@ -120,7 +120,8 @@ def trunk(**more: Any) -> dict[str, Any]:
 
 def unit(of: Unit, **more: Any) -> dict[str, Any]:
     units = {each.name: each for each in (SERVICE, SOCKET, TIMER)} | {of.name: replace(of, **more)}
-    return {"service": Service(*units.values())}
+    service, socket, timer = units.values()
+    return {"service": Service(service, socket, timer)}
 
 
 def disk(**more: Any) -> dict[str, Any]:
