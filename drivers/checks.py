@@ -176,6 +176,16 @@ def writable_by_others(path: Path) -> Iterator[Fault]:
         about = os.stat(path)
         if stat.S_ISREG(about.st_mode) and about.st_mode & stat.S_IWOTH:
             yield Fault(f"every user of this machine may write {path}; run: chmod o-w {path}")
+        elif stat.S_ISREG(about.st_mode) and about.st_mode & stat.S_IWGRP and about.st_gid == _gid(GROUP):
+            text = f"every member of the group {GROUP} may write {path}, and so run commands as the daemon"
+            yield Fault(f"{text}; run: chmod g-w {path}", Severity.WARNING)
+
+
+def _gid(group: str) -> int | None:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
 
 
 def readable_directory(path: str, _: object) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 There used to be a dozen files that it called good, and with which the daemon or a device did not work.
 """
 
+import grp
 import json
 import math
 import os
@@ -443,6 +444,15 @@ def test_a_file_that_the_user_may_not_read_has_the_remedy(public_path: Path, tmp
     path.chmod(0o600)
     told = as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
     assert f"the user nobody may not read {path}; run: chgrp pinwheel {path} && chmod 640 {path}" in told
+
+
+def test_a_file_that_members_of_the_group_may_write_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may use the socket could run commands as the daemon (power_cycle), and read its key."""
+    path = written(place, MODEM, "group.toml")
+    monkeypatch.setattr("drivers.checks.GROUP", grp.getgrgid(path.stat().st_gid).gr_name)
+    for mode, said in ((0o660, True), (0o640, False)):
+        path.chmod(mode)
+        assert (f"may write {path}, and so run commands" in check_config(path).output) is said
 
 
 def test_a_file_that_everybody_may_write_is_a_mistake(place: Path) -> None:
