@@ -1,5 +1,6 @@
 """What files for other programs have in common."""
 
+import os
 from pathlib import Path
 
 import click
@@ -8,7 +9,8 @@ import click
 def not_written(exc: OSError, *files: Path | None) -> click.ClickException:
     """Why a command failed. files: that it was to write; a full disk names none itself."""
     names = exc.filename or ", ".join(str(file) for file in files if file is not None)
-    return click.ClickException(f"cannot use {names}: {exc.strerror or exc}")
+    remedy = "; run it as root" if isinstance(exc, PermissionError) and os.geteuid() else ""
+    return click.ClickException(f"cannot use {names}: {exc.strerror or exc}{remedy}")
 
 
 def spreadsheet_cell(value: object) -> object:
