@@ -332,9 +332,9 @@ def examined(site: Site) -> Result:
 
 
 def examined_with_the_daemon_down(site: Site) -> Result:
-    """A key or a group that is gone, a database that is damaged or root's, a full disk: the cause, and nothing that follows.
+    """A key or a group that is gone, a database that is damaged or root's, a full disk: only the cause is named.
 
-    The last two of them are mended by --fix. There used to be no word on either: the daemon "does not answer".
+    The owner and the group are mended by --fix. There used to be no word on either: the daemon "does not answer".
     """
     machine = site.machine
     site.start(number=RINGS_FOR_EVER, workflow_id=6)
