@@ -9,6 +9,7 @@ import re
 
 PORT = re.compile("[0-9]{0,5}")
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+DEFAULT_PORTS = (80, 443)  # which a browser leaves out
 OWN_SITES = frozenset({"same-origin", "none"})  # of Sec-Fetch-Site: none is an address that the person typed
 
 
@@ -17,7 +18,7 @@ def own_host(host: str, port: int | None) -> bool:
     name, _, given = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
     if name not in HOSTS or not PORT.fullmatch(given):
         return False
-    return port is None or (int(given) if given else 80) == port
+    return port is None or (int(given) == port if given else port in DEFAULT_PORTS)
 
 
 def is_loopback(address: str) -> bool:

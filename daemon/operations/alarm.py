@@ -86,7 +86,7 @@ class Alarm:
         return not await self._tell(self.snapshots.take(), Message("this is a test of [alert]"), self.numbers)
 
     def acknowledge(self) -> None:
-        self._alerts = acknowledged(self._alerts)
+        self._alerts, self._missed = acknowledged(self._alerts), None
         log.info("alert=acknowledged troubles=%s", len(self._alerts.seen))
 
     def report(self) -> dict[str, Any]:

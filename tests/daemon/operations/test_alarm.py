@@ -37,9 +37,9 @@ AT_ONCE = Rules(Ms(0), Ms(3_600_000), 3)
 
 
 @asynccontextmanager
-async def watching(store: Store, *ports: str) -> AsyncIterator[tuple[Alarm, SmsLane]]:
+async def watching(store: Store, *ports: str, speed: float = 1.0) -> AsyncIterator[tuple[Alarm, SmsLane]]:
     """An alarm over modems sim1, sim2, ... of which the first is ready."""
-    engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
+    engine = Engine(store, Clock(speed), Pins(b"k" * 32), Policy())
     names = [f"sim{i}" for i, _ in enumerate(ports, 1)]
     modems = [(Driver(name, Options(port=port)), Modem(name)) for name, port in zip(names, ports, strict=True)]
     lane = engine.lanes[Channel.SMS] = SmsLane(engine, modems, lambda _, pin: pin)
@@ -89,6 +89,25 @@ def test_a_number_that_cannot_be_reached_makes_no_second_message_for_those_that_
                     await alarm.look()
                 assert [number for number, _ in well.accepted] == [NUMBER]
                 assert alarm.report()["sent"] == 1
+
+    asyncio.run(story())
+
+
+def test_who_was_not_reached_is_tried_again_until_somebody_says_that_he_knows(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
+            ill.unplug()
+            well.refuse(38, times=1000, number="447700900199")
+            async with watching(store, well.port, str(tmp_path / "ill"), speed=1e6) as (alarm, _):
+                alarm.numbers, alarm.rules = ["447700900199", NUMBER], Rules(Ms(0), Ms(10**12), 3)
+                for tries in (1, 2, 2):
+                    await alarm.look()
+                    assert caplog.text.count("alert=failed by=sim1") == tries
+                    if tries == 2:
+                        alarm.acknowledge()
+                assert [number for number, _ in well.accepted] == [NUMBER]
 
     asyncio.run(story())
 
