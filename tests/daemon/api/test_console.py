@@ -222,7 +222,7 @@ def test_it_is_off_unless_it_is_set(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
 def test_chromium_opens_the_link_and_shows_what_happens_at_once(
-    gateway: Gateway, modem: SimulatedModem, address: str, tmp_path: Path
+    gateway: Gateway, modem: SimulatedModem, address: str, request_id: str, tmp_path: Path
 ) -> None:
     link = gateway.client.post("/v1/console/link")
     assert link["listeners"] == [f"http://{address}"]
@@ -237,6 +237,10 @@ def test_chromium_opens_the_link_and_shows_what_happens_at_once(
         for scheme in ("light", "dark"):
             page.picture(tmp_path / f"{scheme}.png", scheme)
             assert page.run("document.documentElement.scrollWidth <= innerWidth") is True
+        page.open(f"http://{address}/console/requests/{request_id}")
+        page.until("document.body.innerText.includes('Deliveries')")
+        page.picture(tmp_path / "narrow.png", width=400)
+        assert page.run("document.documentElement.scrollWidth <= innerWidth") is True  # its id used to stand out
         page.open(f"http://{address}{link['path']}")
         page.until("document.body.innerText.includes('has been used')")
 
