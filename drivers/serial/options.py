@@ -1,6 +1,7 @@
 """The keys of a [[modem]] with the serial driver, and what can be wrong with them."""
 
 import glob
+import grp
 import os
 import shlex
 import shutil
@@ -13,6 +14,7 @@ from drivers.settings import Fault, Severity, setting
 
 SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
 PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
+READ_WRITE = stat.S_IRGRP | stat.S_IWGRP
 
 
 def _port(value: str) -> str:
@@ -33,9 +35,20 @@ def _serial_port(port: str, options: "Options") -> Iterator[Fault]:
         if not stat.S_ISCHR(os.stat(name).st_mode):
             yield Fault(f"{name} is no serial port; name one of /dev/serial/by-id")
         elif not os.access(name, os.R_OK | os.W_OK):
-            yield Fault(f"the user {user_name()} may not open {name}; run: usermod -aG dialout {user_name()}")
+            yield Fault(f"the user {user_name()} may not open {name}; run: {_admitting(os.stat(name), user_name())}")
     if len(found) > 1 and not options.imei:
         yield Fault(f"{len(found)} ports fit {port}; name one, or give the modem's imei", Severity.WARNING)
+
+
+def _admitting(port: os.stat_result, user: str) -> str:
+    """The command after which a user may open a port. Membership in a group that may not open it either is no help."""
+    if port.st_gid == 0 or port.st_mode & READ_WRITE != READ_WRITE:
+        return "pinwheel setup, which writes a udev rule for the port"
+    try:
+        group = grp.getgrgid(port.st_gid).gr_name
+    except KeyError:
+        group = str(port.st_gid)
+    return f"usermod -aG {group} {user} && systemctl restart pinwheel"
 
 
 def _imei(value: str) -> str:

@@ -24,7 +24,7 @@ CAUSES = {
     errno.ENOENT: "no such port: plug the modem in, or correct port",
     errno.ENODEV: "no such device: plug the modem in",
     errno.ENXIO: "no such device: plug the modem in",
-    errno.EACCES: "no permission to open the port: add the user pinwheel to the group dialout",
+    errno.EACCES: "no permission to open the port: pinwheel doctor port-access",
     errno.EBUSY: "the port is in use by another program",
     errno.EAGAIN: "the port is in use by another program (ModemManager, gammu-smsd?): stop it there",
     errno.EIO: "the device does not answer: unplug it and plug it in again",

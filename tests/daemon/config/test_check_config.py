@@ -416,7 +416,9 @@ ROOTS = (
         '[prompts]\ndirectory = "{dir}/closed"\n',
         "[prompts] directory: the user nobody may not read {dir}/closed; run: chmod -R",
     ),
-    ('[[modem]]\nname = "a"\nport = "{dir}/tty"\n', "[[modem]] number 1 port: the user nobody may not open {dir}/tty"),
+    # There used to be "usermod -aG dialout", which helps at no port that the group may not open either.
+    ('[[modem]]\nname = "a"\nport = "{dir}/tty"\n', "the user nobody may not open {dir}/tty; run: pinwheel setup, which"),
+    ('[[modem]]\nname = "a"\nport = "{dir}/tty2"\n', "run: usermod -aG 54321 nobody && systemctl restart pinwheel"),
 )
 
 
@@ -431,7 +433,10 @@ def test_root_checks_with_the_rights_of_the_daemons_user(
     (public_path / "theirs").mkdir()
     (public_path / "theirs").chmod(0o777)
     (public_path / "theirs" / "key").touch(mode=0o600)
-    os.mknod(public_path / "tty", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    for name, mode, group in (("tty", 0o600, 0), ("tty2", 0o660, 54321)):
+        os.mknod(public_path / name, stat.S_IFCHR | mode, os.makedev(1, 3))
+        os.chown(public_path / name, 0, group)
+        (public_path / name).chmod(mode)
     path = written(public_path, toml)
     inspect(path)  # imports what is imported late: nobody may not read a checkout that is ours alone
     assert told.replace("{dir}", str(public_path)) in as_nobody(lambda: check(path, "nobody"), tmp_path / "told")

@@ -355,7 +355,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
                 **config(
                     ("[[modem]] number 1 port", "the user pinwheel may not open /dev/x; run: usermod -aG dialout p")
                 ),
-                **daemon(idle(Reason.NO_PERMISSION, "no permission to open the port: add the user")),
+                **daemon(idle(Reason.NO_PERMISSION, "no permission to open the port: pinwheel doctor port-access")),
             },
             E,
             "may not open /dev/x: usermod -aG dialout p",
