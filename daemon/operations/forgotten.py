@@ -102,7 +102,7 @@ class Forgetting:
             seq, numbers = await store.browse(partial(_senders, seq, meant))
             found |= numbers
             await asyncio.sleep(PAUSE_S)
-        return list(found)
+        return list(found | await store.browse(lambda reading: meant(reading.listing.recipients())))
 
     def _lines(self) -> list[str]:
         """What is no hash is passed over: half a line, or what a file system left behind after a power loss."""

@@ -78,6 +78,9 @@ class Listing(Protocol):
     def events(self, after: int, limit: int) -> tuple[int, str]:
         """The next lines of history as server-sent events, "" if there are none, and the position behind them."""
 
+    def recipients(self) -> list[str]:
+        """No JSON, and in full: to whom the modems sent what a limit may still count, each once."""
+
 
 class Reading(Protocol):
     """What can be asked of a connection that only reads; it sees what has been committed. Raises StoreUnusable."""

@@ -60,6 +60,10 @@ class PostgresListing:
         ((last, lines),) = self._ask(text, after, after, limit)
         return int(last), str(lines)
 
+    def recipients(self) -> list[str]:
+        """No JSON, and in full: to whom the modems sent what a limit may still count, each once."""
+        return [number for (number,) in self._ask("SELECT DISTINCT number FROM sent")]
+
     def _array(self, items: str, *values: object) -> str:
         """items: a query for the objects, as the column `item`, in the order of the column `place`."""
         joined = f"SELECT '[' || coalesce(string_agg(item::text, ',' ORDER BY place), '') || ']' FROM ({items}) i"  # noqa: S608

@@ -61,6 +61,10 @@ class SqliteListing:
         last, text = self._db.execute(query, (after, after, limit)).fetchone()
         return int(last), str(text)
 
+    def recipients(self) -> list[str]:
+        """No JSON, and in full: to whom the modems sent what a limit may still count, each once."""
+        return [number for (number,) in self._db.execute("SELECT DISTINCT number FROM sent")]
+
     def _array(self, query: str, *values: object) -> str:
         """query: gives the texts of the items, as the column `item`."""
         joined = f"SELECT '[' || coalesce(group_concat(item, ','), '') || ']' FROM ({query})"  # noqa: S608

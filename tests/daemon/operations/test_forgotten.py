@@ -13,7 +13,7 @@ import pytest
 from daemon.clock import Clock
 from daemon.config import Retention
 from daemon.core.commands import Policy
-from daemon.core.model import Status
+from daemon.core.model import Charge, Status
 from daemon.engine import Engine
 from daemon.operations.forgotten import OBEYED, Forgetting
 from daemon.operations.retention import Retaining
@@ -24,7 +24,7 @@ from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
 from tests.daemon.store.test_pruning import HASH, NUMBER, add, day, incoming, named, verified
-from tests.daemon.store.writes import insert, run, update
+from tests.daemon.store.writes import act, insert, run, update
 
 T = TypeVar("T")
 OTHER = "447700900199"
@@ -87,6 +87,17 @@ def test_a_restored_database_forgets_what_was_forgotten_after_the_backup(host: H
 
 def test_a_number_that_only_texted_us_is_forgotten_again_too(host: Host, tmp_path: Path) -> None:
     incoming(host.store, day(1), f"sim1 from +{NUMBER}: STOP")
+    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
+    host.forget(NUMBER)
+    host.restore(tmp_path / "backup.db")
+    host.do(lambda it: it.obey())
+    assert NUMBER.encode() not in host.octets()
+    host.store.close()
+
+
+def test_a_number_that_only_a_limit_counts_is_forgotten_again_too(host: Host, tmp_path: Path) -> None:
+    """Of a test message, or of a request that was deleted since."""
+    run(host.store, act(Charge(day(0), "sim1", NUMBER)))
     back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
     host.forget(NUMBER)
     host.restore(tmp_path / "backup.db")

@@ -169,6 +169,7 @@ def charge(at: float, device: str, number: str, count: int = 1) -> Write:
 def test_what_a_modem_sent_is_counted_for_its_quota(store: Store) -> None:
     run(store, charge(1, "sim1", "a"), charge(2, "sim2", "b"), charge(3, "sim1", "b"), charge(4, "sim1", "a"))
     assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b"), (s(4), "a")]
+    assert sorted(store.reading.listing.recipients()) == ["a", "b"]
     assert store.reading.sent_by("sim1", s(3)) == [(s(3), "b"), (s(4), "a")]
     run(store, act(Refund("sim1", "a")), act(Refund("sim1", "c")))
     assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b")]
