@@ -444,6 +444,7 @@ def clock_stepped(site: Site) -> Result:
 def removed(site: Site) -> Result:
     """apt remove keeps the data, apt purge leaves nothing and says before that the key goes."""
     machine = site.machine
+    machine.run("systemctl", "enable", "--now", "pinwheel-backup.timer")  # which has a file that a purge used to leave
     machine.shell("DEBIAN_FRONTEND=noninteractive apt-get remove --yes pinwheel 2>&1")
     assert machine.try_("test", "-e", f"{STATE}/pinwheel.db").returncode == 0
     assert machine.try_("test", "-e", "/etc/pinwheel/pinwheel.toml").returncode == 0
