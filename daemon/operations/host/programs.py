@@ -10,6 +10,7 @@ from daemon.operations.host.values import Holders, Process
 __all__ = ["Holders", "Process", "holders", "is_daemon", "processes", "unit_of"]
 
 MASTER, FIRST_PTS = os.makedev(5, 2), 136  # /dev/ptmx, and the first major number of /dev/pts
+PTS = range(FIRST_PTS, FIRST_PTS + 8)
 UNITS = (".service", ".scope", ".socket")
 
 
@@ -23,7 +24,7 @@ def holders(device: int, root: Path = Path("/")) -> Holders:
 
     Whoever serves a pseudo-terminal is no holder of it.
     """
-    found, complete = [], True
+    found, complete, ours = [], True, _pts()
     for folder in _folders(root):
         try:
             descriptors = os.listdir(folder / "fd")
@@ -32,7 +33,7 @@ def holders(device: int, root: Path = Path("/")) -> Holders:
             continue
         except OSError:  # it has ended
             continue
-        opened = [_number(folder / "fd" / each) for each in descriptors]
+        opened = [_number(folder / "fd" / each, ours) for each in descriptors]
         if device in opened and not (MASTER in opened and _serves(folder, device)):
             found.append(_process(folder))
     return Holders(tuple(sorted(found, key=lambda each: each.pid)), complete)
@@ -43,12 +44,21 @@ def _folders(root: Path) -> Iterator[Path]:
         yield from (each for each in (root / "proc").iterdir() if each.name.isdecimal())
 
 
-def _number(descriptor: Path) -> int:
-    """Of the device that it is, 0 for none."""
+def _pts() -> int:
+    """The file system of our pseudo-terminals: a container has its own, with the same numbers."""
     try:
-        return os.stat(descriptor).st_rdev
+        return os.stat("/dev/pts").st_dev
     except OSError:
         return 0
+
+
+def _number(descriptor: Path, ours: int) -> int:
+    """Of the device that it is; 0 for none, and for a pseudo-terminal of a container."""
+    try:
+        about = os.stat(descriptor)
+    except OSError:
+        return 0
+    return 0 if os.major(about.st_rdev) in PTS and about.st_dev != ours else about.st_rdev
 
 
 def _serves(folder: Path, device: int) -> bool:

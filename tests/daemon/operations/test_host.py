@@ -40,7 +40,10 @@ def test_the_program_that_holds_a_port_is_named_with_its_unit_whatever_name_it_o
 
 
 def test_who_holds_a_port_of_this_machine_is_found_too(pty: str) -> None:
-    """The real /proc: a program holds the pty; we, who have both of its ends, serve it."""
+    """The real /proc: a program holds the pty; we, who have both of its ends, serve it.
+
+    A program in a container, with a pty of the same number there, used to be named, too.
+    """
     with open(pty) as port, subprocess.Popen(["cat"], stdin=port) as program:
         held = programs.holders(os.stat(pty).st_rdev)
         program.terminate()
