@@ -39,6 +39,8 @@ def backup(context: Context, file: Path, key_file: Path | None, config: "Config"
     """
     from daemon.store.sqlite.backup import back_up
 
+    if key_file is not None and (key_file.exists() or _old(key_file).exists()):
+        raise click.ClickException(f"there is a key at {key_file} or {_old(key_file)}, and no key is ever replaced")
     with _troubles(file, key_file):
         octets = back_up(_database(config), file.absolute())
         if key_file is not None:

@@ -86,6 +86,9 @@ def test_on_another_host_live_requests_go_on_with_their_key(tmp_path: Path) -> N
         _, text = until(lambda: modem.accepted, "the SMS")[0]
         done = pinwheel(gateway, "backup", backup, "--key", key)
         assert done.returncode == 0, done.stderr
+        again = pinwheel(gateway, "backup", tmp_path / "again.db", "--key", key)
+        assert (again.returncode, "no key is ever replaced" in again.stderr) == (1, True)
+        assert not (tmp_path / "again.db").exists()  # it used to be there, without its key
     with SimulatedModem() as modem, Gateway(there, modem_section(modem.port)) as other:
         running = pinwheel(other, "restore", backup, "--key", key)
         assert running.returncode == 1

@@ -417,7 +417,10 @@ ROOTS = (
         "[prompts] directory: the user nobody may not read {dir}/closed; run: chmod -R",
     ),
     # There used to be "usermod -aG dialout", which helps at no port that the group may not open either.
-    ('[[modem]]\nname = "a"\nport = "{dir}/tty"\n', "the user nobody may not open {dir}/tty; run: pinwheel setup, which"),
+    (
+        '[[modem]]\nname = "a"\nport = "{dir}/tty"\n',
+        "the user nobody may not open {dir}/tty; run: pinwheel setup, which",
+    ),
     ('[[modem]]\nname = "a"\nport = "{dir}/tty2"\n', "run: usermod -aG 54321 nobody && systemctl restart pinwheel"),
 )
 
