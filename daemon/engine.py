@@ -132,7 +132,7 @@ class Engine:
         self.timers.recover()
 
     def _waiting(self, channel: Channel) -> int:
-        return self.lanes[channel].waiting if channel in self.lanes else 0
+        return self.lanes[channel].waiting
 
     @property
     def news(self) -> asyncio.Event:

@@ -41,10 +41,8 @@ class Timers:
         self._wheel = Wheel(clock.now())
         self._asleep_until = Ms(0)
         self._wake = asyncio.Event()
-        self._behind = {
-            kind: asyncio.Event() for kind in KINDS
-        }  # what is due before `_behind_until` may not have fired
-        self._behind_until = self._wheel.edge
+        self._behind = {kind: asyncio.Event() for kind in KINDS}
+        self._behind_until = self._wheel.edge  # what is due before that may not have fired
 
     def recover(self) -> None:
         """Fire what became due before this start, once `run` is called."""
@@ -112,14 +110,21 @@ class Timers:
         place = Due(Ms(0), 0)
         while page := await self._read(partial(_overdue, after=place, until=self._behind_until)):
             place = page[-1].due
-            over = [timer.due.row for timer in page if timer.channel is None or timer.over <= self._clock.now()]
             if channel is None:
-                await self._step(over)
+                await self._step([timer.due.row for timer in page if timer.channel is None or self._is_over(timer)])
                 continue
-            for row in (timer.due.row for timer in page if timer.channel is channel):
-                while row not in over and self._waiting(channel) >= CROWD:
-                    await asyncio.sleep(LOOK_S)
-                await self._step([row])
+            for timer in page:
+                if timer.channel is channel:
+                    await self._room(timer, channel)
+                    await self._step([timer.due.row])
+
+    async def _room(self, timer: Overdue, channel: Channel) -> None:
+        """Until its delivery may be added to the lane; a request that is over meanwhile waits for no lane."""
+        while self._waiting(channel) >= CROWD and not self._is_over(timer):
+            await asyncio.sleep(LOOK_S)
+
+    def _is_over(self, timer: Overdue) -> bool:
+        return timer.over <= self._clock.now()
 
     async def _catch_up_on(self, channel: Channel | None) -> None:
         while True:

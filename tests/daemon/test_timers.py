@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from daemon.core.commands import Fire
 from daemon.core.milliseconds import in_seconds
 from daemon.core.model import Channel
 from daemon.store.store import Store
-from daemon.timers import CROWD
+from daemon.timers import CROWD, Timers
 from tests.daemon.conftest import Hand
 from tests.daemon.test_engine_acting import World, left
 
@@ -68,6 +69,28 @@ def test_what_ends_requests_waits_for_no_lane(store: Store, hand: Hand, workflow
             assert world.engine.lanes[channel].waiting == CROWD
         await world.engine.timers.catch_up(None)
         assert store.reading.live() == 0
+
+    asyncio.run(main())
+
+
+def test_a_request_that_is_over_while_it_waits_for_room_in_a_lane_ends(store: Store, hand: Hand) -> None:
+    """There used to be a look at that before the wait only: a lane that stayed full kept it in progress."""
+
+    async def main() -> None:
+        world = await outage(store, hand, TWO_EVENTS, 200)
+        world.calls.jobs += [*left(store, Channel.SMS)][:CROWD]
+        steps = iter([3600.0])
+
+        def waiting(channel: Channel) -> int:
+            hand.at += next(steps, 0.0)
+            return world.engine.lanes[channel].waiting
+
+        timers = Timers(store, world.engine.clock, lambda row: world.engine.do(Fire(row)), waiting)
+        timers.recover()
+        async with asyncio.timeout(20):
+            await timers.catch_up(Channel.TTS)
+        assert store.reading.live() == 0
+        assert world.engine.lanes[Channel.TTS].waiting == CROWD
 
     asyncio.run(main())
 
