@@ -155,7 +155,7 @@ class Batches:
     async def between(self, chore: Callable[[], T]) -> T:
         """The result of other work with the database, which may change rows, between two batches; or its exception."""
         done = self._chores.add(chore)
-        await asyncio.wait((done, asyncio.ensure_future(self.turn())))  # which wakes the thread
+        await asyncio.gather(done, self.turn(), return_exceptions=True)  # the turn wakes the thread; its end is no news
         return await done
 
     async def turn(self) -> None:

@@ -24,10 +24,11 @@ class Chores:
 
     def run(self) -> bool:
         """Do what waits; whether anything did. Raises nothing."""
-        busy = not self._waiting.empty()
+        any_done = False
         while not self._waiting.empty():  # nobody else takes from it
             _do(*self._waiting.get())
-        return busy
+            any_done = True
+        return any_done
 
 
 def _do(chore: Callable[[], Any], future: "asyncio.Future[Any]") -> None:

@@ -1,18 +1,20 @@
 """The thread that saves: what shares a commit, in which order futures end, and what it does in a pause."""
 
 import asyncio
+import gc
 import threading
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from daemon.core.batch import Changes
 from daemon.core.callers import Caller
 from daemon.core.commands import NOTHING, AddNote, Command, Decision, Fire, Loaded, Start
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Action, Note
 from daemon.store.batches import MAX_BATCH, Batches
-from daemon.store.contract import Database
+from daemon.store.contract import Database, StoreUnusable
 from tests.daemon.core.story import request
 from tests.daemon.store.dictionaries import Dictionaries
 
@@ -221,3 +223,25 @@ def test_work_between_batches_ends_in_its_result_and_what_was_known_of_rows_is_r
         return read.after.number
 
     assert asyncio.run(main()) == ""
+
+
+def test_work_between_batches_is_done_beside_a_batch_that_cannot_be_saved() -> None:
+    """There used to be "Task exception was never retrieved" in the log, of the turn that wakes the thread."""
+
+    class Full(Watched):
+        def save(self, changes: Changes) -> None:
+            raise StoreUnusable(f"the disk is full: {len(changes.history)} lines")
+
+    batches = started(Full())
+
+    async def main() -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        refused = batches.submit(NOTE, note("a"), nobody)
+        assert await batches.between(lambda: "changed") == "changed"
+        assert isinstance(refused.exception(), StoreUnusable)
+        gc.collect()
+        batches.close()
+        return told
+
+    assert asyncio.run(main()) == []
