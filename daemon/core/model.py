@@ -1,4 +1,4 @@
-"""The values of the core. All of them are frozen; every time and every span is an `Ms`."""
+"""The values of the core. Nobody changes one (`core.values`); every time and every span is an `Ms`."""
 
 from dataclasses import field
 from enum import StrEnum
