@@ -135,10 +135,10 @@ def addressees(
 
     Who was reached hears nothing twice. Whoever cannot be reached is tried more and more seldom, but for new trouble.
     """
-    resting = missed is not None and now < missed.then
+    resting = missed if missed is not None and now < missed.then else None
     if message is not None:
-        return (None, ()) if resting and _known(message, missed) else (message, tuple(numbers))
-    if missed is None or resting or not missed.heard:
+        return (None, ()) if resting is not None and _known(message, resting) else (message, tuple(numbers))
+    if missed is None or resting is not None or not missed.heard:
         return None, ()
     return missed.message, tuple(number for number in numbers if number in missed.numbers)
 
@@ -158,8 +158,6 @@ def missed_by(
     return Missed(message, left, tries, Ms(now + min(TRY_AGAIN * 2 ** min(tries - 1, 20), rules.again)), heard)
 
 
-def _known(message: Message, missed: Missed | None) -> bool:
+def _known(message: Message, missed: Missed) -> bool:
     """Whether it says no more than the one that was missed."""
-    if missed is None:
-        return False
     return message.about <= missed.message.about and bool(message.about) == bool(missed.message.about)
