@@ -14,6 +14,9 @@ from daemon.core.overload import Overload
 from daemon.core.quota import Limits, Used
 from drivers import CallOutcome, CallPhase, ModemStatus, TrunkStatus
 
+VOICE = "[voice]"
+"""The trunk, where a device is named: as a modem has its name."""
+
 
 class Duty(StrEnum):
     """What the operator wants of a modem."""

@@ -17,6 +17,7 @@ from daemon.core.milliseconds import seconds
 from daemon.core.phrases import DEFAULT_LOCALE
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
+from daemon.lanes.snapshots import VOICE
 from daemon.lanes.voice import TestEnd, VoiceLane
 from daemon.store.contract import StoreUnusable
 from drivers import CallOutcome, DriverError, Unavailable, Uncertain
@@ -25,7 +26,6 @@ log = logging.getLogger("pinwheel.canary")
 
 LOOK_S, IDLE_S = 2.0, 3600.0  # how often it is looked at what is due; where no device takes part
 DIGITS = "1234"  # what its calls say; nobody needs to hear it
-CALLER = "[voice]"  # the trunk, among the devices
 REACHED = frozenset({CallOutcome.ANSWERED, CallOutcome.BUSY, CallOutcome.DECLINED})
 """A telephone has answered or refused. Our own number is busy: the gateway takes no calls."""
 TOKEN_OCTETS = 10
@@ -71,7 +71,7 @@ class Canarying:
         for device in self._plan.give_up(self._engine.clock.now()):
             self._tell(device)
         for device in self._plan.due(self._engine.clock.now()):
-            if device == CALLER:
+            if device == VOICE:
                 await self._call()
             else:
                 await self._text(device)
@@ -108,17 +108,17 @@ class Canarying:
 
     async def _call(self) -> None:
         assert self._calls is not None
-        at, before = self._engine.clock.now(), self._plan.standing(CALLER)
+        at, before = self._engine.clock.now(), self._plan.standing(VOICE)
         if not self._calls.spares(time.monotonic()):
             return
-        self._plan.standings[CALLER] = before.begun(at)
+        self._plan.standings[VOICE] = before.begun(at)
         await self._keep()
         try:
-            end = await self._called(self._plan.recipient(CALLER, at))
+            end = await self._called(self._plan.recipient(VOICE, at))
         except Unavailable:
-            self._plan.standings[CALLER] = before  # nobody was called: later
+            self._plan.standings[VOICE] = before  # nobody was called: later
         except DriverError as exc:
-            self._fail(CALLER, str(exc))
+            self._fail(VOICE, str(exc))
         else:
             self._judge(end)
 
@@ -134,12 +134,12 @@ class Canarying:
         result = end.result
         if result.outcome not in REACHED:
             code = f" ({result.sip_code} {result.reason})" if result.sip_code else ""
-            self._fail(CALLER, f"its call ended: {result.outcome}{code}")
+            self._fail(VOICE, f"its call ended: {result.outcome}{code}")
         elif result.one_way:
-            self._fail(CALLER, "its call was answered, and nothing was heard")
+            self._fail(VOICE, "its call was answered, and nothing was heard")
         else:
-            self._plan.standings[CALLER] = self._plan.standing(CALLER).succeeded(self._engine.clock.now())
-            self._tell(CALLER)
+            self._plan.standings[VOICE] = self._plan.standing(VOICE).succeeded(self._engine.clock.now())
+            self._tell(VOICE)
 
     # --- what is known ---
 
@@ -164,9 +164,9 @@ def _plan(engine: Engine, config: Config) -> Canary:
     section: CanarySection = config.canary
     numbers = {modem.name: modem.number.lstrip("+") for modem in config.modem if modem.number}
     devices = [modem.name for modem in config.modem] if numbers else []
-    devices += [CALLER] if section.number and config.voice.driver != "none" else []
+    devices += [VOICE] if section.number and config.voice.driver != "none" else []
     began, every = engine.clock.now(), seconds(section.every)
-    return Canary(devices if section.every else [], numbers, every, began, CALLER, section.number.lstrip("+"))
+    return Canary(devices if section.every else [], numbers, every, began, VOICE, section.number.lstrip("+"))
 
 
 def _key(device: str) -> str:

@@ -99,7 +99,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """memory: octets available, of how many. modules: of the kernel. firewall: the rules of nft, "" for none."""
+    """memory_free, memory: octets. entropy: random numbers come at once; journal: it is kept over a restart.
+
+    modules: of the kernel. files: that are open, and may be open, on the whole machine.
+    """
 
     memory_free: int
     memory: int
@@ -174,7 +177,6 @@ class Trunk:
     server: str
     transport: str
     addresses: tuple[str, ...] = ()
-    problem: str = ""
     unreachable: str = ""
     answer: str = ""
     seen_at: str = ""
@@ -218,12 +220,14 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the daemon says of itself on /v1/status. installed: the version of this command."""
+    """What the daemon says of itself on /v1/status. installed: the version of this command.
+
+    stepped_s: how far its clock was set since its start.
+    """
 
     version: str
     installed: str
     stepped_s: float = 0.0
-    overload: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config import Config
-from daemon.operations.doctor.checks.devices import VOICE
+from daemon.lanes.snapshots import VOICE
 from daemon.operations.doctor.facts import MISSING, Facts, Inside
 from daemon.operations.doctor.judging import Result, health, judged, problems, stopping
 from daemon.operations.doctor.registry import OF_DAEMON

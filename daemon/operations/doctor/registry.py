@@ -249,6 +249,5 @@ SLOW: tuple[Check, ...] = (
 )
 
 CHECKS: tuple[Check, ...] = (*CONFIGURATION, *MACHINE, *STORE, *SERVICE, *PORTS, *MODEMS, *VOICE, *SLOW)
-BY_CODE = {check.name: check for check in CHECKS}
 OF_DAEMON = tuple(check for check in CHECKS if check.place is not Place.MACHINE)
 """What the daemon itself judges."""

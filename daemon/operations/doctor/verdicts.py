@@ -6,6 +6,7 @@ from enum import StrEnum
 
 Words = tuple[str, ...]
 """A command, as its words."""
+RENEW_DAYS = 14  # before the end of a certificate
 
 
 class State(StrEnum):

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from daemon.core.canary import SEVERAL as SEVERAL_TRIALS
-from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
+from daemon.lanes.snapshots import VOICE, Duty, ModemSnapshot, VoiceSnapshot
 from daemon.operations.doctor.facts import Inside
 from daemon.operations.doctor.verdicts import Verdict, error, parted, warning
 from drivers import DeviceState, Reason
 
-VOICE = "[voice]"  # the subject of what is about calls
 AT_WORK = (DeviceState.READY, DeviceState.STARTING)
 OF_PORT = frozenset({Reason.NO_PORT, Reason.PORT_HELD, Reason.NO_PERMISSION, Reason.NOT_SERIAL})
 OF_SIM = frozenset({Reason.NO_SIM, Reason.SIM_PIN, Reason.SIM_PUK})
@@ -102,7 +101,7 @@ def failures(inside: Inside) -> Iterator[Verdict]:
         if modem.failures >= SEVERAL:
             why = f", the last with: {modem.last_error[1]}" if modem.last_error else ""
             text = f"modem {modem.name} has failed {modem.failures} times in a row{why}"
-            yield warning(text, f"pinwheel modems test {modem.name} --to YOUR_NUMBER", modem.name)
+            yield warning(text, _trial(modem.name), modem.name)
 
 
 def remarks(inside: Inside) -> Iterator[Verdict]:
@@ -127,13 +126,13 @@ def canary(inside: Inside) -> Iterator[Verdict]:
     """What looks well and yet sends nothing."""
     for device, standing in inside.canary.items():
         if standing.failures >= SEVERAL_TRIALS:
-            test = (
-                "pinwheel call test YOUR_NUMBER"
-                if device == VOICE
-                else f"pinwheel modems test {device} --to YOUR_NUMBER"
-            )
             text = f"the canary of {device} has failed {standing.failures} times in a row: {standing.why}"
-            yield warning(text, test, device)
+            yield warning(text, _trial(device), device)
+
+
+def _trial(device: str) -> str:
+    """The command that tries it."""
+    return f"pinwheel modems test {device} --to YOUR_NUMBER" if device != VOICE else "pinwheel call test YOUR_NUMBER"
 
 
 def _modems(inside: Inside) -> tuple[ModemSnapshot, ...]:

@@ -14,7 +14,7 @@ from daemon.operations.doctor.facts import (
     Service,
     Socket,
 )
-from daemon.operations.doctor.verdicts import Verdict, error, info, ok, warning
+from daemon.operations.doctor.verdicts import RENEW_DAYS, Verdict, error, info, ok, warning
 from daemon.operations.host.values import Unit
 
 MB = 1_000_000
@@ -22,7 +22,6 @@ LITTLE, SCARCE, SCARCE_SHARE = 64 * MB, 500 * MB, 0.05
 FEW_INODES = 1000
 LITTLE_MEMORY = 0.05
 STEP_S = 5.0
-RENEW_DAYS = 14
 EARLIEST = 1_767_225_600.0  # 2026-01-01: no clock of a machine that runs this version is before it
 MANY_RESTARTS = 3
 LARGE_LOG = 256 * MB

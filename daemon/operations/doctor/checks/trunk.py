@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from daemon.operations.doctor.checks.devices import VOICE
+from daemon.lanes.snapshots import VOICE
 from daemon.operations.doctor.facts import Answers, Audio, Prompts, Trunk
-from daemon.operations.doctor.verdicts import Verdict, error, info, ok, skipped, warning
+from daemon.operations.doctor.verdicts import RENEW_DAYS, Verdict, error, info, ok, skipped, warning
 
-RENEW_DAYS = 14
 FULL = 0.9
 REFUSED = {
     "401": ("wants a password", "set [voice] username and password_file"),
