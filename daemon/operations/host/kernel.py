@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.operations.doctor.facts import Clock, Machine, Missing
+from daemon.operations.host.texts import text_of
 
 STA_UNSYNC = 0x0040  # adjtimex(2)
 TIMEX_OCTETS = 512  # more than struct timex has on any machine
@@ -37,10 +38,10 @@ def clock() -> Clock | Missing:
 def machine(root: Path = Path("/")) -> Machine:
     """0 where something is not said."""
     memory = dict(
-        re.findall(r"^(Mem[A-Z][a-z]{2,12}): {1,20}([0-9]{1,20}) kB$", _text(root / "proc/meminfo"), re.MULTILINE)
+        re.findall(r"^(Mem[A-Z][a-z]{2,12}): {1,20}([0-9]{1,20}) kB$", text_of(root / "proc/meminfo"), re.MULTILINE)
     )
-    used, _, most = [*_text(root / "proc/sys/fs/file-nr").split(), "0", "0", "0"][:3]
-    modules = (line.split()[0] for line in _text(root / "proc/modules").splitlines() if line.strip())
+    used, _, most = [*text_of(root / "proc/sys/fs/file-nr").split(), "0", "0", "0"][:3]
+    modules = (line.split()[0] for line in text_of(root / "proc/modules").splitlines() if line.strip())
     return Machine(
         int(memory.get("MemAvailable", 0)) * 1024,
         int(memory.get("MemTotal", 0)) * 1024,
@@ -104,10 +105,3 @@ def dropped(rules: str, low: int) -> bool:
     """By the text of all rules: a chain of input with the policy drop, and the port in no rule."""
     chains = re.findall(r"hook input [^;]{0,80};\s{0,20}policy drop", rules)
     return bool(chains) and str(low) not in rules
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.operations.host.texts import text_of
 from daemon.operations.host.values import Holders, Process
 
 __all__ = ["Holders", "Process", "holders", "is_daemon", "processes", "unit_of"]
@@ -64,16 +65,16 @@ def _number(descriptor: Path, ours: int) -> int:
 def _serves(folder: Path, device: int) -> bool:
     """Whether it has the other end of a pseudo-terminal, as a simulated or networked modem does (proc(5), fdinfo)."""
     index = os.minor(device) + 256 * (os.major(device) - FIRST_PTS)
-    return any(f"tty-index:\t{index}\n" in _text(each) for each in (folder / "fdinfo").glob("*"))
+    return any(f"tty-index:\t{index}\n" in text_of(each) for each in (folder / "fdinfo").glob("*"))
 
 
 def _process(folder: Path) -> Process:
-    return Process(int(folder.name), _text(folder / "comm").strip() or "?", unit_of(_text(folder / "cgroup")))
+    return Process(int(folder.name), text_of(folder / "comm").strip() or "?", unit_of(text_of(folder / "cgroup")))
 
 
 def is_daemon(pid: int, root: Path = Path("/")) -> bool:
     """Whether it is a pinwheeld, by its command line."""
-    words = _text(root / f"proc/{pid}/cmdline").split("\0")
+    words = text_of(root / f"proc/{pid}/cmdline").split("\0")
     return any(word.rpartition("/")[2] == "pinwheeld" or word == "daemon.main" for word in words[:3])
 
 
@@ -81,10 +82,3 @@ def unit_of(cgroup: str) -> str:
     """The innermost unit in the text of /proc/PID/cgroup ("0::/system.slice/ModemManager.service"), "" for none."""
     parts = [part for line in cgroup.splitlines() for part in line.rpartition(":")[2].split("/")]
     return next((part for part in reversed(parts) if part.endswith(UNITS)), "")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

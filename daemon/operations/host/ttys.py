@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.operations.host.texts import text_of
 from daemon.operations.host.values import SerialPort, Usb
 
 __all__ = ["SerialPort", "Usb", "fitting", "usb_devices", "usb_ports"]
@@ -118,17 +119,10 @@ def _of_device(usb: Usb, root: Path) -> dict[str, str]:
 
 def _properties(key: str, root: Path) -> dict[str, str]:
     """Of udev's database: lines "E:NAME=VALUE"."""
-    lines = (root / "run/udev/data" / key).read_text(errors="replace").splitlines() if _there(key, root) else []
+    lines = text_of(root / "run/udev/data" / key).splitlines()
     pairs = (line[2:].partition("=") for line in lines if line.startswith("E:"))
     return {name: value for name, _, value in pairs}
 
 
-def _there(key: str, root: Path) -> bool:
-    return os.access(root / "run/udev/data" / key, os.R_OK)
-
-
 def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+    return text_of(path).strip()
