@@ -133,14 +133,14 @@ def expected(database: Path) -> Known:
 
     Nothing where there is no database yet, or where it cannot be read: the store and its checks say so.
     """
-    from daemon.store.sqlite.library import sqlite  # late: who has no database needs no SQLite
+    from daemon.store.sqlite.library import look_into, sqlite  # late: who has no database needs no SQLite
     from daemon.store.sqlite.reading import SqliteReading
 
     if not os.path.isfile(database):  # nor where its directory may not be entered
         return Known()
     at_rest = not os.path.exists(f"{database}-wal")  # else the log holds what is new
     try:
-        with closing(sqlite.connect(f"{database.absolute().as_uri()}?mode=ro&immutable={at_rest:d}", uri=True)) as db:
+        with closing(look_into(database, at_rest=at_rest)) as db:
             return known_by(SqliteReading(db))
     except sqlite.Error:
         return Known()

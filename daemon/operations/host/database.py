@@ -12,16 +12,14 @@ FINDINGS = 3
 
 def database(path: Path, user: str) -> Database | Missing:
     """user: the service's, "" for that of its folder."""
-    from daemon.store.sqlite.library import sqlite  # late: not every gateway has SQLite
+    from daemon.store.sqlite.library import look_into, sqlite  # late: not every gateway has SQLite
 
     if not os.path.isfile(path):
         return Missing("there is no database yet")
     log = Path(f"{path}-wal")
-    at_rest = not log.exists()
     owner, user = _name(os.stat(path).st_uid), user or _name(os.stat(path.parent).st_uid)
-    address = f"{path.absolute().as_uri()}?mode=ro&immutable={at_rest:d}"
     try:
-        with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
+        with closing(look_into(path, at_rest=not log.exists())) as db:
             found = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({FINDINGS})")]
     except sqlite.OperationalError as exc:  # it may not be opened, or is locked
         if owner == user:

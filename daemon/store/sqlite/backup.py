@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.files import SIDE_FILES, lock
-from daemon.store.sqlite.library import Connection, sqlite
+from daemon.store.sqlite.library import PATIENCE_MS, Connection, look_into, sqlite
 from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.sqlite.schema import MIGRATIONS
 
@@ -48,10 +48,9 @@ def as_it_is(database: Path) -> Iterator[Connection]:
     with _not_started_meanwhile(database) as stopped:
         log = Path(f"{database}-wal")
         at_rest = stopped and not (log.exists() and log.stat().st_size)
-        address = f"{database.absolute().as_uri()}?mode=ro&immutable={at_rest:d}"
         try:
-            with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
-                db.execute("PRAGMA busy_timeout=5000")
+            with closing(look_into(database, at_rest=at_rest)) as db:
+                db.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
                 yield db
         except sqlite.Error as exc:
             raise StoreUnusable(f"cannot read the database {database}: {exc}") from exc
@@ -59,9 +58,8 @@ def as_it_is(database: Path) -> Iterator[Connection]:
 
 def check(copy: Path) -> None:
     """Whether a file at rest is a whole database of this Pinwheel or an earlier one. Raises StoreUnusable."""
-    address = f"{copy.absolute().as_uri()}?mode=ro&immutable=1"
     try:
-        with closing(sqlite.connect(address, uri=True, isolation_level=None)) as db:
+        with closing(look_into(copy, at_rest=True)) as db:
             found = [row[0] for row in db.execute("PRAGMA integrity_check(5)")]
             names = {name for (name,) in db.execute("SELECT name FROM migration")}
     except sqlite.Error as exc:

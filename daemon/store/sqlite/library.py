@@ -50,6 +50,14 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
     return writer
 
 
+def look_into(path: Path, *, at_rest: bool) -> Connection:
+    """A connection that changes nothing and makes no file, in autocommit mode. Raises sqlite.Error.
+
+    at_rest: nobody writes it, and all of it is in the file itself; a log beside it is not looked at.
+    """
+    return sqlite.connect(f"{path.absolute().as_uri()}?mode=ro&immutable={at_rest:d}", uri=True, isolation_level=None)
+
+
 @contextmanager
 def transaction(db: Connection) -> Iterator[None]:
     """All or nothing, durable at the end. Raises sqlite.Error."""
