@@ -117,10 +117,15 @@ async def events(call: Call) -> Response:
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise HttpError(400, "Bad position", "Last-Event-ID and ?after= take the id of an event.")
     start = int(after) if after is not None else max(last - _whole(http, "last", 0), 0)
+    return streamed(http, _stream(http, start, follow=http.query_params.get("follow") != "0"))
+
+
+def streamed(http: HttpRequest, lines: AsyncIterator[str]) -> Response:
+    """Server-sent events, if there is room for one more stream. Raises HttpError."""
     streams: set[EventStream] = http.app.state.streams
     if len(streams) >= MAX_STREAMS:
         raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
-    stream = EventStream(_stream(http, start, follow=http.query_params.get("follow") != "0"), streams)
+    stream = EventStream(lines, streams)
     streams.add(stream)
     return stream
 

@@ -11,8 +11,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from daemon.api.calls import Call
-from daemon.api.params import HttpError, e164, invalid, locale_parameter, phone_number, region_of
+from daemon.api.params import HttpError, Parameters, e164, invalid, locale_parameter, phone_number, region_of
 from daemon.api.verify import admit
+from daemon.config import Security
 from daemon.core.speech import speakable
 from daemon.lanes.voice import TestEnd, VoiceLane
 from daemon.operations import status as status_of
@@ -37,19 +38,30 @@ async def test(call: Call) -> Response:
     lane: VoiceLane | None = _health(http).snapshots.calls
     if lane is None:
         raise HttpError(404, "No voice", "no voice driver is configured: set driver in [voice]")
-    number = phone_number(given.required("number"), None)
-    region = region_of(number)
-    admit(http.app.state.verify.security, number, region)
-    digits = given.text("say") or f"{secrets.randbelow(10_000):04}"
+    number, locale = callee(given, http.app.state.verify.security)
+    digits = given.text("say") or some_digits()
     if not speakable(digits) or len(digits) > MOST_DIGITS:
         raise invalid("say", f"must be 1 to {MOST_DIGITS} digits")
-    steps = lane.tests.call(e164(number), digits, locale_parameter(given, region))
+    steps = lane.tests.call(number, digits, locale)
     began = time.monotonic()
     try:
         first = await anext(steps)
     except DriverError as exc:
         raise HttpError(400 if isinstance(exc, Refused) else 409, "The call was not made", str(exc)) from None
     return StreamingResponse(_lines(first, steps, digits, began), media_type=LINES)
+
+
+def callee(given: Parameters, security: Security) -> tuple[str, str]:
+    """Digits of an E.164 number that the operator's prefixes allow, and the locale of its call. Raises Mistake."""
+    number = phone_number(given.required("number"), None)
+    region = region_of(number)
+    admit(security, number, region)
+    return e164(number), locale_parameter(given, region)
+
+
+def some_digits() -> str:
+    """As many as most PINs have, by chance: for calls that test."""
+    return f"{secrets.randbelow(10_000):04}"
 
 
 async def _lines(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,9 +16,9 @@ from daemon.api.console import view
 from daemon.api.console.gate import LOGIN, PATH, Gate, Visit, cookies_of, with_cookie
 from daemon.api.console.sessions import Session
 from daemon.api.modems import recipient
-from daemon.api.operator import MAX_HISTORY, MAX_STREAMS, EventStream, details
-from daemon.api.params import HttpError, Mistake, Parameters, e164, gather, locale_parameter, phone_number, region_of
-from daemon.api.verify import admit
+from daemon.api.operator import MAX_HISTORY, details, streamed
+from daemon.api.params import HttpError, Mistake, Parameters, gather
+from daemon.api.voice import callee, some_digits
 from daemon.clock import zoned_text
 from daemon.core.limits import Buckets
 from daemon.core.masking import without_numbers
@@ -156,12 +155,7 @@ async def request(visit: Visit) -> Response:
 
 async def live(visit: Visit) -> Response:
     """Server-sent events without content: each says that the page may be written anew."""
-    streams: set[EventStream] = visit.http.app.state.streams
-    if len(streams) >= MAX_STREAMS:
-        raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
-    stream = EventStream(_ticks(visit), streams)
-    streams.add(stream)
-    return stream
+    return streamed(visit.http, _ticks(visit))
 
 
 async def _ticks(visit: Visit) -> AsyncIterator[str]:
@@ -191,15 +185,14 @@ async def test_sms(visit: Visit) -> Response:
 async def test_call(visit: Visit) -> Response:
     """A test call; how it goes on stands on the overview."""
     lane: VoiceLane | None = visit.http.app.state.health.snapshots.calls
-    given, digits = await gather(visit.http), f"{secrets.randbelow(10_000):04}"
+    given, digits = await gather(visit.http), some_digits()
     try:
         if lane is None:
             raise Refused("no voice driver is configured")
-        number = phone_number(given.required("number"), None, "number")
-        admit(visit.http.app.state.verify.security, number, region_of(number))
+        number, locale = callee(given, visit.http.app.state.verify.security)
         if not _console(visit.http).tests.take("call", monotonic()):
             raise Refused("wait half a minute between tests")
-        steps = lane.tests.call(e164(number), digits, locale_parameter(given, region_of(number)))
+        steps = lane.tests.call(number, digits, locale)
         visit.session.notice = view.step(await anext(steps), digits)
     except (Mistake, DriverError) as exc:
         visit.session.notice = f"No call was made: {without_numbers(str(exc))}"

@@ -1,6 +1,6 @@
 """Who may see the console: a link that works once, then a cookie. Pure: times are arguments, monotonic seconds.
 
-Only the hashes of links and cookies are kept, so a look at the memory of a session opens none.
+Of links and cookies only the hashes are kept: whoever can read the memory can open no session by it.
 """
 
 import hashlib
