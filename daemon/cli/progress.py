@@ -44,7 +44,7 @@ class Progress:
 
 
 class Rows:
-    """Of the tables of a database being copied, on standard error."""
+    """How many rows of a database have been read or copied, on standard error."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._told_at, self._table = now, now(), ""

@@ -2,7 +2,7 @@
 
 import re
 
-NUMBER = re.compile(r"[0-9]{7,32}")  # seven: as short as national numbers are
+NUMBER = re.compile(r"\d{7,32}")  # seven: as short as national numbers are; digits of any script
 
 
 def masked(number: str) -> str:

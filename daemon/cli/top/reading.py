@@ -1,6 +1,5 @@
 """Asks the daemon, again and again, and keeps what it said last while it does not answer."""
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -9,11 +8,10 @@ from typing import Any
 from daemon.cli.localtime import clock_of, now_text
 from daemon.cli.top.seen import Happened, Modem, Queue, Seen, State, UnderWay
 from daemon.client.connection import Client, HttpProblem, Unreachable
-from daemon.core.masking import masked
+from daemon.core.masking import without_numbers
 from daemon.operations.wording import words
 
 LAST = 50  # lines of history
-NUMBER = re.compile(r"\d{7,15}")  # E.164 has 15 digits at the most
 
 
 class Reader:
@@ -68,8 +66,7 @@ def state_of(status: Mapping[str, Any]) -> State:
 def happened_in(lines: Iterable[Mapping[str, Any]]) -> Iterable[Happened]:
     """lines: of the event stream. A number in what others wrote is masked, too."""
     for line in lines:
-        said = NUMBER.sub(lambda found: masked(found[0]), words(line))
-        yield Happened(clock_of(str(line["at"])), str(line["request_id"]), said)
+        yield Happened(clock_of(str(line["at"])), str(line["request_id"]), without_numbers(words(line)))
 
 
 def _modem(modem: Mapping[str, Any]) -> Modem:

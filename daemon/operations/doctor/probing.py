@@ -200,7 +200,7 @@ def _asker() -> Asker:
 
 
 def _service(root: Path) -> Service | Missing:
-    names = ("pinwheel.service", "pinwheel.socket", "pinwheel-backup.timer")
+    names = (OUR_UNIT, "pinwheel.socket", "pinwheel-backup.timer")
     service, socket, backup = (units.unit(name, root) for name in names)
     if service is None or socket is None:
         return Missing("systemd does not run here")

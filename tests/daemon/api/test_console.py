@@ -350,3 +350,4 @@ def test_all_is_well_only_where_nothing_is_wrong(health: str, problems: int, loo
 
 def test_what_looks_like_a_number_is_hidden() -> None:
     assert without_numbers("from +447700900123, 0770090 but not 123456") == "from +4477******23, 0770*90 but not 123456"
+    assert without_numbers("٤٤٧٧٠٠٩٠٠١٢٣") == "٤٤٧٧******٢٣"
