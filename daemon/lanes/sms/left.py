@@ -1,5 +1,6 @@
 """What the modems had when the daemon stopped: they may still answer for it."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from daemon.engine import Engine, Job
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.sending import Sender
 from daemon.lanes.sms.slots import ModemSlot
+from daemon.pins import SealBroken
 from drivers import LeftBehind
 
 LONGEST = seconds(3600)  # for which a device may have had one
@@ -27,10 +29,11 @@ def left_behind(
             continue
         request = found[1]
         engine.parts_left[request_id, step] = lengths.parts(request)
-        sms = sender.message(request, attempt)
-        sender.unsettled.add(by_name[attempt.device], sms, Job(request, step, attempt.not_after))
         age = engine.clock.now() - _begun(engine, request, attempt)
-        left[attempt.device].append(LeftBehind(sms, max(engine.clock.real_s(age), 0.0)))
+        with contextlib.suppress(SealBroken, LookupError):  # its key or its language is gone: nobody knows what it said
+            sms = sender.message(request, attempt)
+            sender.unsettled.add(by_name[attempt.device], sms, Job(request, step, attempt.not_after))
+            left[attempt.device].append(LeftBehind(sms, max(engine.clock.real_s(age), 0.0)))
     return left
 
 

@@ -209,6 +209,33 @@ def test_what_a_modem_had_when_the_daemon_was_killed_may_be_answered_late(
         assert asyncio.run(story(modem)) == ("sent", (2 * parts, 2 * parts))
 
 
+def no_phrases(_: Request, __: str) -> str:
+    raise LookupError("no phrases for this locale")
+
+
+@pytest.mark.parametrize(("key", "text"), [(b"o" * 32, plain), (b"k" * 32, no_phrases)], ids=["key", "language"])
+def test_a_daemon_starts_though_what_a_modem_had_cannot_be_written_any_more(
+    tmp_path: Path, store: Store, key: bytes, text: SmsText
+) -> None:
+    """There used to be an exception at this start and at all others: the message never came to an end."""
+
+    async def main() -> None:
+        before = Engine(store, Clock(1.0), Pins(b"k" * 32), Policy())
+        before.lanes[Channel.SMS] = SmsLane(before, [], plain)
+        plan = replace(request(steps=(Step(Channel.SMS, s(300)),)), created_at=before.clock.now(), number=NUMBER)
+        await before.do(Start(Caller(), replace(plan, sealed_pin=before.pins.seal(plan.id, "4711"))))
+        await before.do(Begin(plan.id, 0, "sim1"))
+        after = Engine(store, Clock(1.0), Pins(key), Policy())
+        driver = Driver("sim1", Options(port=str(tmp_path / "unplugged")), FAST)
+        lane = after.lanes[Channel.SMS] = SmsLane(after, [(driver, Modem("sim1"))], text)
+        lane.open()
+        after.recover()
+        await until(lambda: state(after, plan.id) == "uncertain")
+        await lane.close()
+
+    asyncio.run(main())
+
+
 def test_a_late_refusal_is_not_counted_for_the_quota(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> list[tuple[int, int]]:
         async with running(store, modem) as engine:
