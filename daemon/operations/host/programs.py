@@ -8,8 +8,6 @@ from pathlib import Path
 from daemon.operations.host.texts import text_of
 from daemon.operations.host.values import Holders, Process
 
-__all__ = ["Holders", "Process", "holders", "is_daemon", "processes", "unit_of"]
-
 MASTER, FIRST_PTS = os.makedev(5, 2), 136  # /dev/ptmx, and the first major number of /dev/pts
 PTS = range(FIRST_PTS, FIRST_PTS + 8)
 UNITS = (".service", ".scope", ".socket")

@@ -15,8 +15,6 @@ from pathlib import Path
 from daemon.operations.host.texts import text_of
 from daemon.operations.host.values import SerialPort, Usb
 
-__all__ = ["SerialPort", "Usb", "fitting", "usb_devices", "usb_ports"]
-
 BY_ID = "dev/serial/by-id"
 USB_MAJOR = 189  # of /dev/bus/usb (Documentation/admin-guide/devices.txt)
 NAMES = ("ttyUSB", "ttyACM")  # of USB serial ports
@@ -100,13 +98,8 @@ def _usb(folder: Path) -> Usb:
         _read(folder / "product"),
         _read(folder / "serial"),
         str(folder),
-        frozenset(map(_class, glob.glob(str(folder / "*/bInterfaceClass")))),
         _read(folder / "power/control"),
     )
-
-
-def _class(path: str) -> str:
-    return _read(Path(path))
 
 
 def _of_device(usb: Usb, root: Path) -> dict[str, str]:

@@ -10,17 +10,13 @@ from pathlib import Path
 
 from daemon.operations.host.values import Unit
 
-__all__ = ["Unit", "read", "systemd_runs", "unit"]
-
 ASKED = (
     "LoadState",
     "ActiveState",
-    "SubState",
     "UnitFileState",
     "NRestarts",
     "NeedDaemonReload",
     "Result",
-    "MainPID",
     "User",
     "Group",
 )
@@ -54,12 +50,10 @@ def read(name: str, text: str) -> Unit | None:
         name,
         values.get("LoadState") == "loaded",
         values["ActiveState"],
-        values.get("SubState", ""),
         values.get("UnitFileState", ""),
         _number(values.get("NRestarts", "")),
         values.get("NeedDaemonReload") == "yes",
         values.get("Result", ""),
-        _number(values.get("MainPID", "")),
         values.get("WatchdogUSec", "") not in ("0", "infinity"),
         values.get("User", ""),
         values.get("Group", ""),

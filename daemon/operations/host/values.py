@@ -28,7 +28,7 @@ class Holders:
 class Usb:
     """A USB device. vendor, product: hexadecimal, as lsusb prints them; folder: in sysfs.
 
-    classes: bInterfaceClass of its interfaces; control: of power management, "auto" may suspend it.
+    control: of power management, "auto" may suspend it.
     """
 
     vendor: str
@@ -36,7 +36,6 @@ class Usb:
     name: str = ""
     serial: str = ""
     folder: str = ""
-    classes: frozenset[str] = frozenset()
     control: str = ""
 
     @property
@@ -79,12 +78,10 @@ class Unit:
     name: str
     loaded: bool
     active: str
-    detail: str = ""
     enabled: str = ""
     restarts: int = 0
     reload_due: bool = False
     result: str = ""
-    pid: int = 0
     watchdog: bool = True
     user: str = ""
     group: str = ""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import drivers
 from daemon.operations.host import programs, rivals, ttys
-from daemon.operations.host.ttys import SerialPort, Usb
+from daemon.operations.host.values import SerialPort, Usb
 from daemon.operations.setup.model import Lock, Stick
 from drivers.survey import SimLock, Survey
 
