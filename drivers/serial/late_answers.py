@@ -142,9 +142,11 @@ class LateAnswers:
             self._reported[report.reference] = report.number
         for each in self._arrived:
             each.reported = each.reported or self._recipient(each.answer)
-        return self._judge() if self._arrived else []
+        return self._judge() if self._arrived and not self._lost_track else []
 
     def _arrive(self, answer: Answer | None) -> list[LateAnswer]:
+        if self._lost_track:  # nobody knows whose it is; and a modem may say it thousands of times
+            return []
         self._arrived.append(Arrived(answer, reported=self._recipient(answer)))
         return self._judge()
 
@@ -156,8 +158,6 @@ class LateAnswers:
 
     def _judge(self) -> list[LateAnswer]:
         """Settle what is known of the answers that have arrived."""
-        if self._lost_track:
-            return []
         ways = self._ways()
         if not ways:  # the modem does not count as it seemed
             self._lose_count()
