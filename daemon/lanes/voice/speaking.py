@@ -22,8 +22,6 @@ from drivers import Call, CallHandle, CallOutcome, CallPhase, Unavailable, Voice
 log = logging.getLogger("pinwheel.lanes")
 
 REDIAL_PAUSE_S = 1.0
-
-
 SETUP_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # bounds; a call that rings after 32 s is rare (RFC 3261 17.1)
 
 
