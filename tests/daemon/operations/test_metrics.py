@@ -73,7 +73,8 @@ def test_a_verification_is_counted_from_its_start_to_its_right_code(tmp_path: Pa
 
 
 def test_the_processes_are_there_the_audio_process_too(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, voice_section("127.0.0.9:5999"))
+    # It registers: without that, the trunk used to be ready here, or not yet, as the audio process was quick or slow.
+    gateway = Gateway(tmp_path, voice_section("127.0.0.9:5999", "register = true"))
     gateway.start()
     try:
         found = until(
