@@ -47,7 +47,7 @@ async def doctor(call: Call) -> Response:
     from daemon.operations.doctor.inside import listed  # late, as in Health
 
     health: Health = call.http.app.state.health
-    return JSONResponse({"checks": listed((await health.examined_around()).results)})
+    return JSONResponse({"checks": listed((await health.examined_around(health.snapshots.take())).results)})
 
 
 async def status(call: Call) -> Response:

@@ -38,11 +38,12 @@ class Metrics:
         self._tally.watch(modems)
 
     async def text(self) -> bytes:
-        requests = await self._health.snapshots.requests()
-        found = await self._health.examined_around()
         snapshots = self._health.snapshots
+        requests = await snapshots.requests()
+        now = snapshots.take()
+        found = await self._health.examined_around(now)
         figures = Figures(
-            snapshots.take(),
+            now,
             requests,
             self._tally.counts(),
             self._files,

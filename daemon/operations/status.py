@@ -35,7 +35,7 @@ class Health:
         engine = self.snapshots.engine
         requests = await self.snapshots.requests()
         now = self.snapshots.take()
-        found = await self._examined_around(now)
+        found = await self.examined_around(now)
         return {
             "version": VERSION,
             "pid": os.getpid(),
@@ -62,11 +62,8 @@ class Health:
 
         return inside.examined(self.snapshots.take())
 
-    async def examined_around(self) -> "Examination":
+    async def examined_around(self, now: Snapshot) -> "Examination":
         """With the files around."""
-        return await self._examined_around(self.snapshots.take())
-
-    async def _examined_around(self, now: Snapshot) -> "Examination":
         from daemon.operations.doctor import inside  # late, as above
 
         return await inside.examined_around(now, self.config)
