@@ -19,7 +19,7 @@ from daemon.config.keys import SECTIONS, TABLE_ARRAYS
 from daemon.core.model import Channel
 from daemon.core.workflows import WORKFLOWS
 from daemon.main import main as pinwheeld
-from daemon.operations.live import DRIVER, EFFECTS, Effect
+from daemon.operations.reload_effects import DRIVER, EFFECTS, Effect
 from daemon.operations.wording import OF_A_DELIVERY, OF_A_REQUEST
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,8 +14,8 @@ from typing import Any
 
 from daemon.config import Config, inspect
 from daemon.lanes.voice import VoiceLane
-from daemon.operations.live import ROW_NAMES, Effect, changed
 from daemon.operations.prompts import loaded, log_prompts
+from daemon.operations.reload_effects import ROW_NAMES, Effect, changed
 from daemon.operations.systemd import notify
 from daemon.prompts.library import PromptLibrary
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.config import Config, parse
-from daemon.operations.live import DRIVER, EFFECTS, Effect, changed, effect
+from daemon.operations.reload_effects import DRIVER, EFFECTS, Effect, changed, effect
 from daemon.operations.reloading import tables
 from daemon.prompts.library import NEEDED, shipped_prompts
 from drivers.simulated.modem import SimulatedModem
