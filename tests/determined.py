@@ -6,6 +6,7 @@ Threads that outlast a test are simulated devices: none of what is measured runs
 """
 
 import functools
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +21,12 @@ class Contexts:
     """Tells coverage, if it runs, in which context it measures. A plugin of pytest."""
 
     def __init__(self, switch: Callable[[str], None]) -> None:
-        self._switch = switch
+        self._switch_here, self._process = switch, os.getpid()
+
+    def _switch(self, context: str) -> None:
+        """A fork of a test has no part in what is measured, and may be a user who cannot write the data."""
+        if os.getpid() == self._process:
+            self._switch_here(context)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
