@@ -89,16 +89,19 @@ class Sending:
         error = self._error_of(submit.number)
         lost = None if error else self._faults.loses_answer()
         if lost is False:  # within the modem, which does not count it
+            self._over()
             self._free()
             return
         reference = next(self._state.references)
         if error is not None:
+            self._over()
             self._speaker.fail(*error)
             self._free()
             return
         handset = self._centre.handset_of(submit.number)
         self._deliver(submit, handset, reference)
         if lost or not handset.answered:
+            self._over()
             self._free()
         else:
             self._wire.timers.after(handset.extra_s, lambda: self._confirm(handset, reference))
@@ -118,12 +121,16 @@ class Sending:
         if handset.garbage:
             self._wire.write(b"\xff\x00\xfe{\x81")
         lines = self._state.dialect.sent if handset.with_reference else ("OK",)
+        self._over()
         self._speaker.say(*(line.format(mr=reference) for line in lines))
         self._free()
 
+    def _over(self) -> None:
+        """Before its end is said: whoever hears it finds no message under way."""
+        del self.outbox[0]
+
     def _free(self) -> None:
         self._speaker.busy = False
-        del self.outbox[0]
         if self.outbox:
             self._transmit()
         self._speaker.go_on()
