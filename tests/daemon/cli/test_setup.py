@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ class Terminal:
         self._pid, self._master = pty.fork()
         if not self._pid:
             os.environ.update(TERM="dumb", NO_COLOR="1", COLUMNS="80", LINES="24")
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may have it ignored
             os.execv(PROGRAM[0], [*PROGRAM, *arguments])
 
     def __enter__(self) -> Self:
