@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from daemon.cli.choosing import Choice
 from daemon.cli.context import Context, json_flag, pass_context, tell
 from daemon.cli.localtime import clock_of, local
 from daemon.cli.screen import wrapped
@@ -14,6 +15,7 @@ from daemon.operations.wording import OF_A_DELIVERY, OF_A_REQUEST, words
 
 ID = 32  # characters
 BEFORE = 8 + 2 + ID + 2  # columns in front of the words
+LOOK_BACK = 10_000  # events that are searched for those that are wanted
 LEAST_WORDS = 30  # columns of the words: where they have fewer, they stand below
 KINDS = sorted({*OF_A_DELIVERY, *OF_A_REQUEST})
 
@@ -21,24 +23,33 @@ KINDS = sorted({*OF_A_DELIVERY, *OF_A_REQUEST})
 @click.command()
 @click.option("--follow", is_flag=True, help="Stay and print what happens; goes on after a restart of the daemon.")
 @click.option("--last", type=click.IntRange(0), default=20, show_default=True, help="Begin with this many past events.")
+@click.option("--modem", "device", metavar="NAME", help="Only what this modem sends and receives; voice: the trunk.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only this kind, as --json names it; repeatable.")
 @click.option("--request", "request_id", metavar="ID", help="Only those of this request.")
 @json_flag
 @pass_context
-def events(context: Context, follow: bool, last: int, kinds: tuple[str, ...], request_id: str | None) -> None:
+def events(
+    context: Context, follow: bool, last: int, device: str | None, kinds: tuple[str, ...], request_id: str | None
+) -> None:
     """What has happened, one event a line, at the local time; `show ID` takes the ids.
 
-    With --json each line is an object of its own. With --follow it waits while the daemon is away, and then goes on
-    where it was: no event is lost or printed twice. KINDs: {kinds}.
+    --modem, --kind and --request look at the newest {back} events, and print the --last of those that they want. With
+    --json each line is an object of its own. With --follow it waits while the daemon is away, and then goes on where it
+    was: no event is lost or printed twice. KINDs: {kinds}.
     """
-    diary = Diary()
-    found = context.client.followed(last, _noted) if follow else context.client.events(follow=False, last=last)
+    choice, diary = Choice(kinds, request_id, device), Diary()
+    position, lines = context.client.newest(last if choice.everything else LOOK_BACK)
+    found = choice.newest(lines, last)
     for line in found:
-        if (not kinds or line["kind"] in kinds) and request_id in (None, line["request_id"]):
+        context.show(line, lambda line=line: diary.write(line))  # type: ignore[misc]
+    if not (found or follow or choice.everything):
+        click.echo(f"none of the newest {len(lines)} events is such a one", err=True)
+    for line in context.client.followed(position, _noted) if follow else ():
+        if choice.wants(line):
             context.show(line, lambda line=line: diary.write(line))  # type: ignore[misc]
 
 
-events.help = str(events.help).format(kinds=", ".join(KINDS))
+events.help = str(events.help).format(back=f"{LOOK_BACK:,}", kinds=", ".join(KINDS))
 
 
 def _noted(problem: str) -> None:

@@ -95,28 +95,29 @@ class Client:
         if follow:
             raise Unreachable(f"the daemon at {self._path} has stopped")
 
-    def followed(
-        self, last: int, note: Callable[[str], None], again_s: float = AGAIN_S
-    ) -> Generator[dict[str, Any], None, None]:
-        """As `events`, for ever: goes on behind the last line when the daemon is back. note: why it is away; "": back.
+    def newest(self, most: int) -> tuple[int, list[dict[str, Any]]]:
+        """The last lines of history, the oldest of them first, and the position behind them."""
+        found = list(self._stream({"last": most, "follow": 0}))
+        if not found:
+            raise Unreachable(f"the daemon at {self._path} has stopped")
+        return found[-1][0], [line for _, line in found if line is not None]
 
-        Raises Unreachable where it has not answered once.
-        """
-        position = {"last": last}
+    def followed(
+        self, after: int, note: Callable[[str], None], again_s: float = AGAIN_S
+    ) -> Generator[dict[str, Any], None, None]:
+        """The lines behind a position, for ever, also after the daemon was away. note: why it is away; "": back."""
         away = ""
         while True:
             try:
-                for seq, line in self._stream(position):
+                for seq, line in self._stream({"after": after}):
                     if away:
                         away = ""
                         note(away)
-                    position = {"after": seq}
+                    after = seq
                     if line is not None:
                         yield line
                 problem = f"the daemon at {self._path} has stopped"
             except Unreachable as exc:
-                if "after" not in position:
-                    raise
                 problem = str(exc)
             if not away:
                 away = problem

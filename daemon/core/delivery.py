@@ -81,7 +81,7 @@ def _begin(request: Request, attempt: Attempt, event: AttemptStarted) -> Fired:
         dead = "the PIN expired before a device was free"
         return _give_up(request, attempt, GivenUp(event.step, Verdict.WITHDRAWN, event.at, dead))
     sending = replace(attempt, state=A.SENDING, tries=attempt.tries + 1, device=event.device)
-    return Fired(sending, (*_charge(request, attempt, event, 1), Note("sending", event.step)))
+    return Fired(sending, (*_charge(request, attempt, event, 1), Note("sending", event.step, event.device)))
 
 
 def _answer(request: Request, attempt: Attempt, event: AttemptAnswered) -> Fired:

@@ -28,6 +28,8 @@ OF_A_REQUEST: Mapping[str, str] = {
     "cancelled": "cancelled",
     "incoming": "incoming SMS",
 }
+TRUNK = "voice"
+"""What a delivery calls the trunk, where it names its device."""
 CHANNELS: Mapping[str, str] = {"sms": "SMS", "tts": "call"}
 
 
@@ -39,6 +41,8 @@ def words(line: Mapping[str, Any]) -> str:
         detail = f"{CHANNELS.get(channel, channel)} with PIN {letter}" if letter else detail
     what = OF_A_REQUEST.get(kind, kind) if step is None else OF_A_DELIVERY.get(kind, kind)
     of_what = "" if step is None else f"event {int(step) + 1} "
+    if kind == "sending" and detail:
+        return f"{of_what}given to {'the trunk' if detail == TRUNK else detail}"
     return f"{of_what}{what}" + (f": {detail}" if detail else "")
 
 

@@ -288,7 +288,7 @@ def test_what_happens_is_in_the_history_of_its_request(store: Store, hand: Hand)
         assert world.notes() == [
             ("started", "workflow 1, en-gb"),
             ("event", "sms A"),
-            ("sending", ""),
+            ("sending", "sim1"),
             ("seen", "by somebody"),
         ]
         assert [line.kind for line in store.reading.history(0, 100)][-1] == "incoming"

@@ -99,6 +99,20 @@ def test_events_tell_what_happened(gateway: Gateway) -> None:
     assert [line.split()[1:4] for line in own[1:]] == [[request_id, "request", "started:"]]
 
 
+def test_events_of_a_modem_are_the_newest_of_that_modem(gateway: Gateway) -> None:
+    """There used to be filters that looked at the last 20 events only: mostly they found nothing."""
+    request_id = start(gateway, "447700900125")
+    gateway.wait_for(request_id, "delivered")
+    for n in range(30):
+        gateway.verify(f"4477009002{n:02}")
+    words = ("events", "--modem", "sim1", "--request", request_id)
+    lines = pinwheel(gateway, *words, "--last", "2").output.splitlines()[1:]
+    assert [line.partition("event 1 ")[2] for line in lines] == ["accepted by the network", "delivered"]
+    assert "event 1 given to sim1" in pinwheel(gateway, *words).output
+    nothing = pinwheel(gateway, "events", "--modem", "sim9")
+    assert (nothing.exit_code, "is such a one" in nothing.output) == (0, True)
+
+
 @pytest.mark.parametrize("width", [80, 120, 60, 8, 1])
 def test_an_event_fits_the_terminal_and_wraps_under_its_words(width: int) -> None:
     line = {"at": "2026-11-28 17:03:11Z", "request_id": "0" * 32, "kind": "failed", "step": 1, "detail": "busy " * 20}
@@ -187,7 +201,7 @@ def test_a_daemon_that_stops_and_comes_again(tmp_path: Path) -> None:
     """`events --follow` used to end with it; whoever began it again lost events, or got some of them twice."""
     notes: list[str] = []
     with SimulatedModem(tmp_path / "port") as modem, Gateway(tmp_path, modem_section(modem.port)) as gateway:
-        following = gateway.client.followed(100, notes.append, again_s=0.05)
+        following = gateway.client.followed(gateway.client.newest(0)[0], notes.append, again_s=0.05)
         first = gateway.verify("447700900103")
         seen = [next(following)]
         with running(gateway, "start", "447700900105", "--brand", "Acme", "--wait") as process:
@@ -205,7 +219,7 @@ def test_a_daemon_that_stops_and_comes_again(tmp_path: Path) -> None:
     assert (seen[0]["request_id"], seen[0]["kind"], notes[1:]) == (first, "started", [""])
     assert "the daemon at" in notes[0]
     with pytest.raises(Unreachable, match="cannot reach"):
-        next(Client(tmp_path / "nobody").followed(0, notes.append))
+        Client(tmp_path / "nobody").newest(0)
 
 
 def test_a_listener_too_many_is_told_so(gateway: Gateway) -> None:

@@ -224,6 +224,9 @@ def test_a_picture_that_stands_says_so() -> None:
         ("event", 0, "sms A", "event 1 begins: SMS with PIN A"),
         ("event", 0, "", "event 1 begins"),
         ("sent", 0, "", "event 1 accepted by the network"),
+        ("sending", 0, "sim1", "event 1 given to sim1"),
+        ("sending", 2, "voice", "event 3 given to the trunk"),
+        ("sending", 2, "", "event 3 given to the device"),  # as an older version wrote it
         ("failed", None, "", "ended, not verified"),
         ("failed", 1, "busy (486)", "event 2 failed: busy (486)"),
         ("new-kind", None, None, "new-kind"),

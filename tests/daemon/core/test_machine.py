@@ -230,7 +230,7 @@ def test_an_attempt_is_counted_when_it_starts() -> None:
     sending, actions = advance(started(request(1)), AttemptStarted(0, s(1), "sim1"))
     attempt = sending.attempts[0]
     assert (attempt.state, attempt.tries, attempt.device) == (A.SENDING, 1, "sim1")
-    assert actions == (Charge(s(1), "sim1", "447700900123"), Note("sending", 0))
+    assert actions == (Charge(s(1), "sim1", "447700900123"), Note("sending", 0, "sim1"))
 
 
 def test_an_attempt_starts_only_once() -> None:
