@@ -14,7 +14,6 @@ from daemon.core.commands import Policy
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Request
 from daemon.core.phrases import sms_text
-from daemon.duty import Daemon
 from daemon.engine import Engine
 from daemon.lanes.absent import NoDevice
 from daemon.lanes.sms import SmsLane
@@ -27,6 +26,7 @@ from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_again
 from daemon.pins import Pins
 from daemon.prompts.library import PhraseBook, PromptLibrary, load_phrases
+from daemon.serving import Daemon
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import COPY_OF
 from daemon.store.opening import database_of

@@ -1,4 +1,4 @@
-"""pinwheeld: the command, and how it ends. `assembly` puts the parts together, `duty` runs them."""
+"""pinwheeld: the command, and how it ends. `assembly` puts the parts together, `serving` runs them."""
 
 import asyncio
 import contextlib
@@ -21,13 +21,13 @@ from daemon.api.server import (
 )
 from daemon.assembly import assemble
 from daemon.config import Config, ConfigErrors
-from daemon.duty import PartEnded
 from daemon.masterkey import KeyUnusable
 from daemon.operations import journal, standby
-from daemon.operations.checking import NoSuchUser, check
+from daemon.operations.check_config import NoSuchUser, check
 from daemon.program import Program
 from daemon.prompts.library import PromptsUnusable
 from daemon.resources import DEFAULT_CONFIG
+from daemon.serving import PartEnded
 from daemon.store.contract import StoreUnusable
 from daemon.version import VERSION
 from drivers.settings import Severity

@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("daemon.operations",),
     ("daemon.api",),
     ("daemon.cli",),
-    ("daemon.duty",),
+    ("daemon.serving",),
     ("daemon.assembly",),
     ("daemon.main",),
 )

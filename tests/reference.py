@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from daemon.api import v1
+from daemon.api import v1_statuses as v1
 from daemon.api.app import ROUTES
 from daemon.cli import main as pinwheel
 from daemon.config.keys import SECTIONS, TABLE_ARRAYS

@@ -22,11 +22,11 @@ from time import monotonic
 
 from starlette.requests import Request as HttpRequest
 
-from daemon.api import v1
+from daemon.api import v1_statuses as v1
 from daemon.api.params import HttpError, Mistake, Parameters, header
 from daemon.config import Account, Api, Operator
 from daemon.core.callers import Caller, unnamed
-from daemon.core.limits import Guesses
+from daemon.core.rate_limits import Guesses
 from drivers.checks import own_secret
 
 WRONG_S = 0.5  # how long a wrong secret waits for its answer

@@ -3,9 +3,9 @@
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.calls import Call
+from daemon.api.handler import Call
 from daemon.api.params import HttpError
-from daemon.operations.alarm import Alarm
+from daemon.operations.alert_sender import Alarm
 
 
 async def state(call: Call) -> Response:

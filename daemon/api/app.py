@@ -14,17 +14,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.api import alert, erasure, modems, operator, v1, voice
+from daemon.api import alert, erasure, modems, operator, voice
+from daemon.api import v1_statuses as v1
 from daemon.api.access import Access, Role
-from daemon.api.calls import Call, Handler
-from daemon.api.door import Door, Endpoint, ErrorAnswer
+from daemon.api.direct_routes import Door, Endpoint, ErrorAnswer
+from daemon.api.handler import Call, Handler
 from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
 from daemon.api.verify import Verify, answered
 from daemon.config import Config, Security
 from daemon.core.callers import Caller
-from daemon.core.limits import Buckets
+from daemon.core.rate_limits import Buckets
 from daemon.engine import Engine
-from daemon.operations.alarm import Alarm
+from daemon.operations.alert_sender import Alarm
 from daemon.operations.forgotten import Forgetting
 from daemon.operations.metrics import Metrics
 from daemon.operations.reloading import Reloader

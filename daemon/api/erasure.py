@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.calls import Call
+from daemon.api.handler import Call
 from daemon.api.params import HttpError, phone_number
 from daemon.operations.forgotten import Forgetting
 from daemon.store.contract import StoreUnusable

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.calls import Call
+from daemon.api.handler import Call
 from daemon.api.params import HttpError, Parameters, e164, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from daemon.api.access import on_socket
 from daemon.api.answers import written
-from daemon.api.calls import Call
+from daemon.api.handler import Call
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
@@ -44,7 +44,7 @@ async def healthz(call: Call) -> Response:
 
 async def doctor(call: Call) -> Response:
     """What the daemon judges of itself, a verdict for each check and device; for `pinwheel doctor`."""
-    from daemon.operations.doctor.inside import listed  # late, as in Health
+    from daemon.operations.doctor.self_check import listed  # late, as in Health
 
     health: Health = call.http.app.state.health
     return JSONResponse({"checks": listed((await health.examined_around(health.snapshots.take())).results)})

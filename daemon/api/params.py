@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request as HttpRequest
 
 from daemon.api.origin import from_another_site
-from daemon.api.v1 import Code, Sentence
+from daemon.api.v1_statuses import Code, Sentence
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.phrases import LOCALES, locale_for_region
 from daemon.core.workflows import (

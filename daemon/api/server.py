@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from daemon.api.access import origin_of
 from daemon.api.connection import IDLE_S, Protocol
-from daemon.api.gate import Gate, Guest
+from daemon.api.connection_limits import Gate, Guest
 
 log = logging.getLogger("pinwheel.api")
 

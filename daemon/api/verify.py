@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from daemon.api import v1
+from daemon.api import v1_statuses as v1
 from daemon.api.answers import Answer, answer, written
-from daemon.api.calls import Call, Handler
+from daemon.api.handler import Call, Handler
 from daemon.api.params import Mistake, Parameters, code_parameter, e164, invalid, missing, start_parameters
 from daemon.api.params import Start as StartParameters
 from daemon.clock import utc_text
 from daemon.config import Security
 from daemon.core.callers import Caller, account_id
 from daemon.core.commands import Cancel, Check, Next, Start
-from daemon.core.limits import Buckets
 from daemon.core.model import Channel, Request, Step
 from daemon.core.outcomes import Accepted, Busy, Outcome
+from daemon.core.rate_limits import Buckets
 from daemon.core.workflows import effective_expiry, with_wait
 from daemon.engine import Engine, event_id
 from daemon.ids import request_id

@@ -10,11 +10,11 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from daemon.api.calls import Call
+from daemon.api.handler import Call
 from daemon.api.params import HttpError, Parameters, e164, invalid, locale_parameter, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security
-from daemon.core.speech import speakable
+from daemon.core.call_plan import speakable
 from daemon.lanes.voice import TestEnd, VoiceLane
 from daemon.operations import status as status_of
 from daemon.operations.status import Health

@@ -9,7 +9,7 @@ import click
 
 from daemon.cli.configured import configuration_option, unusable
 from daemon.cli.context import Context, json_flag, pass_context
-from daemon.cli.files import not_written
+from daemon.cli.output_files import not_written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def restore(context: Context, file: BinaryIO, key_file: Path | None, config: "Co
     one whose live requests were started with another master key: give that one with --key.
     """
     from daemon import masterkey
-    from daemon.operations.checking import become_owner
+    from daemon.operations.check_config import become_owner
     from daemon.store.sqlite.backup import put_in_place, taking_over
 
     database, place = _database(config), _place(config)
@@ -189,7 +189,7 @@ def _place(config: "Config") -> "Place":
 def _troubles(*files: Path | None) -> "Iterator[None]":
     """What goes wrong, in one line. files: that are written."""
     from daemon.masterkey import KeyUnusable
-    from daemon.operations.checking import NoSuchUser
+    from daemon.operations.check_config import NoSuchUser
     from daemon.store.contract import StoreUnusable
 
     try:

@@ -24,7 +24,7 @@ PLACES: Mapping[str, str] = {
     "doctor": "daemon.cli.doctor",
     "events": "daemon.cli.events",
     "export": "daemon.cli.export",
-    "forget": "daemon.cli.data",
+    "forget": "daemon.cli.forget",
     "key": "daemon.cli.key",
     "modems": "daemon.cli.modems",
     "prompts": "daemon.cli.prompts.group",

@@ -109,7 +109,7 @@ def _exit_code(results: "Iterable[Result]", facts: "Facts", *, strict: bool, nam
 
 
 def _document(results: "Sequence[Result]", facts: "Facts") -> dict[str, Any]:
-    from daemon.operations.doctor.inside import shown
+    from daemon.operations.doctor.self_check import shown
 
     rows = [{**shown(each), "because": each.because, "fix": [list(w) for w in each.verdict.fix]} for each in results]
     return {"daemon": facts.away or "answers", "counts": _counts(results), "checks": rows}

@@ -13,7 +13,7 @@ import click
 
 from daemon.cli.configured import configuration_option, read_only, unusable
 from daemon.cli.context import Context, json_flag, pass_context
-from daemon.cli.files import not_written, spreadsheet_cell
+from daemon.cli.output_files import not_written, spreadsheet_cell
 from daemon.cli.progress import Rows
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def rotate(context: Context, config: "Config") -> None:
     passes as a credential, see docs/data.md.
     """
     from daemon import masterkey
-    from daemon.operations.checking import NoSuchUser, become_owner
+    from daemon.operations.check_config import NoSuchUser, become_owner
 
     place = masterkey.place(config.security.key_file, config.store.directory)
     try:
@@ -160,7 +160,7 @@ def adopt(context: Context, config: "Config") -> None:
 def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     """The database and the place of the key, as the user whose they are; raises ClickException."""
     from daemon import masterkey
-    from daemon.operations.checking import NoSuchUser, become_owner
+    from daemon.operations.check_config import NoSuchUser, become_owner
     from daemon.store.contract import StoreUnusable
     from daemon.store.opening import database_of
     from daemon.store.store import Store

@@ -16,7 +16,7 @@ import click
 
 from daemon.cli.configured import configuration_option, read_only, unusable
 from daemon.cli.context import SCREEN, Context, json_flag, pass_context, table, tell
-from daemon.cli.files import not_written, spreadsheet_cell
+from daemon.cli.output_files import not_written, spreadsheet_cell
 from daemon.cli.progress import Rows
 from daemon.cli.screen import wrapped
 from daemon.operations.wording import CHANNELS, span

@@ -21,7 +21,7 @@ from daemon.cli.setup_screens import Screen
 from daemon.resources import DEFAULT_CONFIG, config_path
 
 if TYPE_CHECKING:
-    from daemon.cli.rehearsal import Rehearsal
+    from daemon.cli.setup_rehearsal import Rehearsal
     from daemon.config import Config
     from daemon.operations.setup.model import Known
     from daemon.operations.setup.tasks import Worker
@@ -95,7 +95,7 @@ def setup(
         return
     with contextlib.ExitStack() as stack:
         if simulated:
-            from daemon.cli.rehearsal import Rehearsal
+            from daemon.cli.setup_rehearsal import Rehearsal
 
             stage = stack.enter_context(Rehearsal())
             finished = _run(context, stage.config, answers, stage, dry_run=dry_run)

@@ -85,7 +85,7 @@ def _say(counts: dict[str, int]) -> None:
 def _be_the_owner(*urls: str) -> None:
     """As root: of the directory of a SQLite file, so that the daemon can use what is written. Raises StoreUnusable."""
     from daemon.config.checks import database_file
-    from daemon.operations.checking import NoSuchUser, become_owner
+    from daemon.operations.check_config import NoSuchUser, become_owner
     from daemon.store.contract import StoreUnusable
 
     folders = [path.parent for path in map(database_file, urls) if path is not None]
@@ -102,14 +102,14 @@ def _opened(url: str, password: str) -> "Side":
 
     path = database_file(url)
     if path is not None:
-        from daemon.store.sqlite.tables import SqliteTables
+        from daemon.store.sqlite.copying_tables import SqliteTables
 
         return SqliteTables(path)
     from daemon.store.contract import StoreUnusable
     from daemon.store.postgres.address import NO_LIBRARY, Address
 
     try:
-        from daemon.store.postgres.tables import PostgresTables
+        from daemon.store.postgres.copying_tables import PostgresTables
     except ImportError:
         raise StoreUnusable(NO_LIBRARY) from None
     return PostgresTables(Address.of(url, password))

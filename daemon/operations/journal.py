@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from daemon.config import Config
-from daemon.operations.lines import ROOM, LineHandler
+from daemon.operations.log_lines import ROOM, LineHandler
 
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "pinwheeld"

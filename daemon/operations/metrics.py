@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.operations.figures import Figures
+from daemon.operations.answer_times import HttpTimes
+from daemon.operations.metric_figures import Figures
 from daemon.operations.status import Health
 from daemon.operations.tally import Tally
-from daemon.operations.times import HttpTimes
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -57,6 +57,6 @@ class Metrics:
 
 def written(figures: Figures) -> bytes:
     """The text; on any thread."""
-    from daemon.operations.families import exposition  # late: a start does not need prometheus-client
+    from daemon.operations.metric_families import exposition  # late: a start does not need prometheus-client
 
     return exposition(figures)

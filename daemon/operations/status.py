@@ -9,13 +9,13 @@ from daemon.clock import zoned_text
 from daemon.config import Config
 from daemon.core.model import Channel
 from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
-from daemon.operations.recent import Recent
+from daemon.operations.last_minute import Recent
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.version import VERSION
 from drivers import DeviceState
 
 if TYPE_CHECKING:
-    from daemon.operations.doctor.inside import Examination
+    from daemon.operations.doctor.self_check import Examination
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,15 @@ class Health:
 
     def examined(self) -> "Examination":
         """At once, from memory."""
-        from daemon.operations.doctor import inside  # late: 20 ms of imports that a start need not wait for
+        from daemon.operations.doctor import self_check  # late: 20 ms of imports that a start need not wait for
 
-        return inside.examined(self.snapshots.take())
+        return self_check.examined(self.snapshots.take())
 
     async def examined_around(self, now: Snapshot) -> "Examination":
         """With the files around."""
-        from daemon.operations.doctor import inside  # late, as above
+        from daemon.operations.doctor import self_check  # late, as above
 
-        return await inside.examined_around(now, self.config)
+        return await self_check.examined_around(now, self.config)
 
 
 def queues(now: Snapshot) -> dict[str, dict[str, float]]:

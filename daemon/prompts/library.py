@@ -13,8 +13,8 @@ from functools import cache
 from itertools import accumulate, chain
 from pathlib import Path
 
+from daemon.core.call_plan import BYE_PLAN, QUESTION_PLAN, Clip, Plan, Silence, again_plan, call_plan
 from daemon.core.phrases import DEFAULT_LOCALE, DIGITS, QUESTION, BadPhrases, Phrases, fallback_chain, phrases_from
-from daemon.core.speech import BYE_PLAN, QUESTION_PLAN, Clip, Plan, Silence, again_plan, call_plan
 from daemon.resources import config_path
 from drivers import RATE, Audio
 from drivers.codecs.g711 import A_SILENCE, MU_SILENCE, alaw_encode, ulaw_encode

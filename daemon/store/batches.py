@@ -18,7 +18,7 @@ from daemon.core.batch import Changes, Found, Needs, all_needs
 from daemon.core.commands import NOTHING, Command, Decision, Loaded
 from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import EPOCH, Ms
-from daemon.core.recent import Recent
+from daemon.core.recent_requests import Recent
 from daemon.core.working_set import WorkingSet
 from daemon.store.chores import Chores
 from daemon.store.contract import Database, StoreUnusable

@@ -9,4 +9,4 @@ the thread that owns these (`signalling`), and the watch that starts the next th
 
 from drivers.pyvoip.driver import Driver as Driver
 from drivers.pyvoip.options import Options as Options
-from drivers.pyvoip.survey import survey as survey
+from drivers.pyvoip.trunk_survey import survey as survey

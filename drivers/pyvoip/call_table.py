@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from drivers.pyvoip.handle import Handle, IfLost
+from drivers.pyvoip.call_handle import Handle, IfLost
 from drivers.pyvoip.phone_call import PhoneCall
 
 

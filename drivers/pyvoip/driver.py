@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.guard import guarded
-from drivers.pyvoip.handle import Farewells, Handle
+from drivers.pyvoip.call_handle import Farewells, Handle
 from drivers.pyvoip.locate import locate
 from drivers.pyvoip.options import Options
-from drivers.pyvoip.setting import Locator, Setting
+from drivers.pyvoip.shared_parts import Locator, Setting
 from drivers.pyvoip.signalling import Signalling
+from drivers.pyvoip.signalling_watch import Watch
 from drivers.pyvoip.sip_port import SipPort
-from drivers.pyvoip.watch import Watch
 from drivers.sip.address import Timers
 
 log = logging.getLogger("pinwheel.voice")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from drivers import CallPhase
-from drivers.pyvoip.handle import Farewells, Handle, IfLost
+from drivers.pyvoip.call_handle import Farewells, Handle, IfLost
 from drivers.pyvoip.outcome import Course
 from drivers.pyvoip.speech import Speech
 from drivers.sip.call import OutgoingCall

@@ -13,10 +13,10 @@ from typing import assert_never
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.guard import guarded, place
 from drivers.pyvoip.audio import Audio, Located
+from drivers.pyvoip.call_handle import Farewells, Handle, IfLost, farewells_of
 from drivers.pyvoip.calls import Calls, Dial
-from drivers.pyvoip.handle import Farewells, Handle, IfLost, farewells_of
 from drivers.pyvoip.lease import Lease
-from drivers.pyvoip.setting import Setting
+from drivers.pyvoip.shared_parts import Setting
 from drivers.pyvoip.trunk import Trunk
 from drivers.rtp.supervisor import Supervisor
 from drivers.sip.agent import UserAgent

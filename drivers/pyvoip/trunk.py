@@ -21,7 +21,7 @@ from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.locate import NotFound
 from drivers.pyvoip.options import LEARN
 from drivers.pyvoip.server_search import ServerSearch
-from drivers.pyvoip.setting import Setting
+from drivers.pyvoip.shared_parts import Setting
 from drivers.pyvoip.subscriber import Subscriber, host_in
 from drivers.pyvoip.transport import Datagrams, Lost, Received, Streams, Tls, Transport, family_of, interface_of
 from drivers.pyvoip.trunk_status import Way, trunk_status

@@ -9,7 +9,7 @@ from drivers.serial.options import Options
 
 if TYPE_CHECKING:
     from drivers.serial.driver import Driver
-    from drivers.serial.look import survey
+    from drivers.serial.port_survey import survey
 
 __all__ = ["Driver", "Options", "survey"]
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> object:
 
         return Driver
     if name == "survey":
-        from drivers.serial.look import survey
+        from drivers.serial.port_survey import survey
 
         return survey
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

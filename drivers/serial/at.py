@@ -7,8 +7,8 @@ for an answer or lost. Lines are latin-1. A line's text may hold a number or a m
 
 from dataclasses import dataclass, field
 
-from drivers.serial import causes
-from drivers.serial.causes import Verdict
+from drivers.serial import error_causes
+from drivers.serial.error_causes import Verdict
 
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 LINE_LIMIT = 4096  # octets; the longest honest line is a PDU of 2 * (12 + 164) digits
@@ -117,12 +117,12 @@ NOTICES = frozenset(
 
 def verdict(final: Final) -> Verdict:
     """What this error means for a message whose body the modem has."""
-    return causes.verdict(final.kind, final.code)
+    return error_causes.verdict(final.kind, final.code)
 
 
 def cause(final: Final) -> str:
     """The result in words, with the remedy where there is one: "CMS 38: network out of order", "OK"."""
-    return causes.words(final.kind, final.code)
+    return error_causes.words(final.kind, final.code)
 
 
 # --- the parser ----------------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def parse_final(line: str) -> Final | None:
     for prefix, kind in ERROR_PREFIXES.items():
         if line.startswith(prefix) and line[len(prefix) :][:1] in ("", " ", ":"):  # some leave the colon out
             rest = line[len(prefix) :].strip(": ")
-            return Final(kind, integer(rest) if is_integer(rest) else causes.code_of(kind, rest))
+            return Final(kind, integer(rest) if is_integer(rest) else error_causes.code_of(kind, rest))
     return None
 
 

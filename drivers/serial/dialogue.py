@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from enum import Enum, auto
 
-from drivers.serial import at, causes
+from drivers.serial import at, error_causes
 from drivers.serial.at import Reply
 from drivers.serial.line import LISTING_S, Line, Silent
 from drivers.serial.timing import Timing
@@ -211,7 +211,7 @@ class Dialogue:
 
     def _is_late_refusal(self, final: at.Final) -> bool:
         """Whether this error is a message's, which is handed on, and not the marker's."""
-        if final.kind != "CMS" or final.code in causes.OF_COMMAND:
+        if final.kind != "CMS" or final.code in error_causes.OF_COMMAND:
             return False
         self._line.unexpected(at.Notice("+CMS ERROR", f"+CMS ERROR: {final.code}"))
         return True

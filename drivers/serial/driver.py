@@ -32,13 +32,13 @@ from drivers import (
     StatusReport,
 )
 from drivers.serial import at, ports, power, supervisor
-from drivers.serial.condition import Condition
-from drivers.serial.cures import Hourly
+from drivers.serial.between_sessions import Place, Restarted, Stuck
 from drivers.serial.line import WRITE_S, Interrupted, Lost, Silent
 from drivers.serial.modem import READ_ONLY, Blocked, WrongPort
+from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options
 from drivers.serial.orders import ModemRestarted, Reported, SessionBegan
-from drivers.serial.place import Place, Restarted, Stuck
+from drivers.serial.recovery_steps import Hourly
 from drivers.serial.requests import Job, Question, Requests
 from drivers.serial.sending import Exchange
 from drivers.serial.session import Session

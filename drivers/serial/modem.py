@@ -17,7 +17,7 @@ from drivers.serial.dialects import STILL_BUSY, Dialect
 from drivers.serial.dialogue import Dialogue
 from drivers.serial.line import Line, Silent
 from drivers.serial.options import sim_pin
-from drivers.serial.settings import Settings
+from drivers.serial.restart_signs import Settings
 from drivers.serial.timing import Timing
 
 

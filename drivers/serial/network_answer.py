@@ -1,6 +1,6 @@
 """From Ctrl-Z to what the network says of a message (3GPP 27.005 3.5.1), with what modems do there of their own. Pure.
 
-Meanwhile the modem is asked whether it is there, as `drivers.serial.attention` wants it.
+Meanwhile the modem is asked whether it is there, as `drivers.serial.mute_or_slow` wants it.
 """
 
 import contextlib
@@ -10,9 +10,9 @@ from enum import Enum, auto
 
 from drivers import DriverError, Uncertain
 from drivers.serial import at
-from drivers.serial.attention import Attention
+from drivers.serial.mute_or_slow import Attention
 from drivers.serial.orders import Due, GiveUp, Mute, Query
-from drivers.serial.settings import Settings
+from drivers.serial.restart_signs import Settings
 from drivers.serial.timing import Timing
 from drivers.serial.whose_answer import Answer
 

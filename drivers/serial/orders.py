@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from drivers import DriverError, LateAnswer, LeftBehind, Receipt, Sms, StatusReport
 from drivers.serial import at
-from drivers.serial.settings import Settings
+from drivers.serial.restart_signs import Settings
 
 # --- events --------------------------------------------------------------------------------------------------
 

@@ -11,14 +11,14 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers import DriverError, LeftBehind, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
-from drivers.serial import at, causes, orders, pdu
+from drivers.serial import at, error_causes, orders, pdu
+from drivers.serial.error_results import Trouble
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
 from drivers.serial.orders import Due, Ended, Given, Output, Synchronise
 from drivers.serial.reports import Absence, Message, Reports
-from drivers.serial.settings import Settings
+from drivers.serial.restart_signs import Settings
 from drivers.serial.timing import Timing
-from drivers.serial.trouble import Trouble
 from drivers.serial.whose_answer import Answer
 
 HELD = "listening for the answers to older messages; they may have been sent"
@@ -380,4 +380,4 @@ def _reference(answer: at.Answer) -> int | None:
 
 def _of_network(final: at.Final) -> bool:
     """Whether it is the network that refuses a message, not the modem that refuses a command."""
-    return final.kind == "CMS" and (final.code or 0) < causes.OF_MODEM
+    return final.kind == "CMS" and (final.code or 0) < error_causes.OF_MODEM

@@ -14,12 +14,12 @@ import serial
 
 from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, dialects, orders, pdu
-from drivers.serial.care import Care
+from drivers.serial.between_sessions import Place, Restarted, Stuck
 from drivers.serial.line import Interrupted, Line, Silent
 from drivers.serial.modem import Blocked, Modem, WrongPort
 from drivers.serial.options import SAME_IMEI
 from drivers.serial.orders import Due, Ended, Event, Given, Output
-from drivers.serial.place import Place, Restarted, Stuck
+from drivers.serial.own_queries import Care
 from drivers.serial.requests import Job, Question
 from drivers.wake import Wake
 

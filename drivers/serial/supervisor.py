@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers import DeviceState, Reason
-from drivers.serial.cures import Cure, Ladder
+from drivers.serial.recovery_steps import Cure, Ladder
 from drivers.serial.search import Port, Search
 from drivers.serial.timing import Timing
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from drivers.serial.attention import PATIENCE, Patience
+from drivers.serial.mute_or_slow import PATIENCE, Patience
 
 
 @dataclass(frozen=True, slots=True)

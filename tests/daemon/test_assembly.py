@@ -9,7 +9,7 @@ import drivers
 from daemon.assembly import assemble
 from daemon.config import inspect
 from daemon.config.keys import Config
-from daemon.duty import Daemon
+from daemon.serving import Daemon
 from tests.gateway import Gateway, modem_section, pin_in
 
 OUTSIDE = Path(__file__).parents[1] / "drivers" / "contract" / "outside"

@@ -14,8 +14,8 @@ OTHERS = {
 }
 OURS = {
     *("daemon.api.console", "daemon.api.numbering", "daemon.api.premium", "daemon.cli", "daemon.operations.doctor"),
-    *("daemon.operations.families", "daemon.operations.host", "daemon.operations.setup", "daemon.prompts.making"),
-    *("daemon.store.postgres.database", "drivers.simulated"),
+    *("daemon.operations.metric_families", "daemon.operations.host", "daemon.operations.setup"),
+    *("daemon.prompts.making", "daemon.store.postgres.database", "drivers.simulated"),
 }
 
 

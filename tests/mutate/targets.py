@@ -31,28 +31,28 @@ class Target:
 
 TARGETS: dict[str, Target] = {
     "daemon.operations.doctor.judging": Target(PURE, DOCTOR),
-    "daemon.operations.doctor.masking": Target(PURE, DOCTOR),
+    "daemon.operations.doctor.bundle_masking": Target(PURE, DOCTOR),
     **{
         f"daemon.operations.doctor.checks.{name}": Target(PURE, DOCTOR)
         for name in ("configuration", "devices", "machine", "ports", "trunk")
     },
     "daemon.pins": Target(PURE, ("tests/daemon/test_pins.py",)),
-    "daemon.core.backlog": Target(PURE, (CORE + "test_backlog.py", REPR)),
+    "daemon.core.next_message": Target(PURE, (CORE + "test_next_message.py", REPR)),
     "daemon.core.canary": Target(PURE, (CORE + "test_canary.py",)),
     "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
     "drivers.rtp.source": Target(PURE, ("tests/drivers/rtp/test_source.py",)),
     "daemon.core.callers": Target(PURE, (CORE + "test_callers.py",)),
-    "daemon.core.holds": Target(PURE, (CORE + "test_holds.py", CORE + "test_backlog.py")),
-    "daemon.core.limits": Target(PURE, (CORE + "test_limits.py",)),
+    "daemon.core.holds": Target(PURE, (CORE + "test_holds.py", CORE + "test_next_message.py")),
+    "daemon.core.rate_limits": Target(PURE, (CORE + "test_rate_limits.py",)),
     "daemon.core.milliseconds": Target(PURE, (CORE + "test_milliseconds.py", CORE + "test_timelines.py")),
     "daemon.core.overload": Target(PURE, (CORE + "test_overload.py",)),
-    "daemon.core.pace": Target(PURE, (CORE + "test_pace.py", CORE + "test_backlog.py")),
+    "daemon.core.pace": Target(PURE, (CORE + "test_pace.py", CORE + "test_next_message.py")),
     "daemon.core.phrases": Target(PURE, (CORE + "test_phrases.py",)),
-    "daemon.core.speech": Target(PURE, (CORE + "test_speech.py",)),
+    "daemon.core.call_plan": Target(PURE, (CORE + "test_call_plan.py",)),
     "daemon.core.plurals": Target(PURE, (CORE + "test_plurals.py",)),
     "daemon.core.quota": Target(PURE, (CORE + "test_quota.py",)),
-    "daemon.core.recent": Target(PURE, (CORE + "test_recent.py",)),
-    "daemon.core.reporting": Target(PURE, (CORE + "test_reporting.py",)),
+    "daemon.core.recent_requests": Target(PURE, (CORE + "test_recent_requests.py",)),
+    "daemon.core.missing_reports": Target(PURE, (CORE + "test_missing_reports.py",)),
     "daemon.core.wheel": Target(PURE, (CORE + "test_wheel.py",)),
     "daemon.core.workflows": Target(
         PURE, (CORE + "test_timelines.py", CORE + "test_machine.py", API + "test_start.py", CONFIG)
@@ -81,7 +81,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.working_set": Target(
         PURE, (CORE + "test_working_set.py", CORE + "test_batch.py", "tests/daemon/store/test_batches.py")
     ),
-    "daemon.core.resting": Target(PURE, (CORE + "test_resting.py", CORE + "test_backlog.py")),
+    "daemon.core.resting": Target(PURE, (CORE + "test_resting.py", CORE + "test_next_message.py")),
     "daemon.engine": Target(OTHERS, ENGINE),
     "daemon.timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),
     "daemon.store.batches": Target(OTHERS, STORE),
@@ -92,7 +92,7 @@ TARGETS: dict[str, Target] = {
     "daemon.store.sqlite.listing": Target(OTHERS, STORE),
     "daemon.store.sqlite.loading": Target(OTHERS, STORE),
     "daemon.store.sqlite.reading": Target(OTHERS, STORE),
-    "daemon.store.sqlite.schema": Target(OTHERS, STORE),
+    "daemon.store.sqlite.migrations": Target(OTHERS, STORE),
     "daemon.store.sqlite.saving": Target(OTHERS, STORE),
     "daemon.store.store": Target(OTHERS, STORE),
 }

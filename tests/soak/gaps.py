@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from daemon.core.call_plan import BETWEEN_DIGITS_MS, Clip, Plan, Silence, call_plan
 from daemon.core.phrases import DEFAULT_LOCALE
-from daemon.core.speech import BETWEEN_DIGITS_MS, Clip, Plan, Silence, call_plan
 from daemon.prompts.library import LEVEL_DBFS, PromptLibrary, joined
 from drivers import Audio
 from drivers.codecs.g711 import ulaw_decode

@@ -20,8 +20,8 @@ from daemon.api.operator import MAX_HISTORY, details, streamed
 from daemon.api.params import HttpError, Mistake, Parameters, gather
 from daemon.api.voice import callee, some_digits
 from daemon.clock import zoned_text
-from daemon.core.limits import Buckets
 from daemon.core.masking import without_numbers
+from daemon.core.rate_limits import Buckets
 from daemon.lanes.sms import NoSuchModem, SmsLane
 from daemon.lanes.voice import TestEnd, VoiceLane
 from daemon.operations.status import Health

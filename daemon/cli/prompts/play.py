@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from daemon.cli.context import Context, json_flag, pass_context, table
-from daemon.cli.files import not_written
+from daemon.cli.output_files import not_written
 from daemon.cli.prompts.common import configured, directory_of, making
 from daemon.config import Config
+from daemon.core.call_plan import BYE_PLAN, QUESTION_PLAN, Silence, call_plan
 from daemon.core.phrases import QUESTION
-from daemon.core.speech import BYE_PLAN, QUESTION_PLAN, Silence, call_plan
 from daemon.prompts.library import OFFER, Passage, PromptLibrary, PromptsUnusable, joined, shipped_prompts
 from daemon.prompts.making.sets import active_dbfs, write_clip
 from drivers import KEY_S, RATE

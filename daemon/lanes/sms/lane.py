@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from daemon.config import Modem
-from daemon.core.backlog import Backlog, FreeModem, QueuedMessage
 from daemon.core.commands import Begin, Decision, GiveUp
 from daemon.core.holds import Holds
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Verdict
+from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
 from daemon.core.overload import Load, Overload
 from daemon.engine import Engine, Job
 from daemon.lanes.news import DEFECT, queued_at
-from daemon.lanes.sms.answers import Judgement, settle
-from daemon.lanes.sms.left import left_behind
+from daemon.lanes.sms.driver_answers import Judgement, settle
+from daemon.lanes.sms.left_behind import left_behind
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.news import News
 from daemon.lanes.sms.pool import Pool

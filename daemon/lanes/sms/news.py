@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from daemon.core.commands import AddNote, Decision
 from daemon.engine import Engine
 from daemon.lanes.news import StateLog
-from daemon.lanes.sms.answers import Unsettled, judged, settle_late
+from daemon.lanes.sms.driver_answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests

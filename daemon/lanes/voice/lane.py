@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 
-from daemon.core.backlog import Backlog, FreeModem, QueuedMessage
 from daemon.core.commands import GiveUp
 from daemon.core.holds import Holds
 from daemon.core.model import Channel, Verdict
+from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
 from daemon.core.pace import Pace
 from daemon.engine import Engine, Job
 from daemon.lanes.news import StateLog, queued_at

@@ -1,7 +1,7 @@
 """A file for who helps: the verdicts, the configuration without what is private, and the last lines of the log.
 
-Only what is listed here goes in. Texts pass `masking`; a key of the configuration shows its value if it is a number, a
-choice, or in SHOWN, else only whether it is set.
+Only what is listed here goes in. Texts pass `bundle_masking`; a key of the configuration shows its value if it is a
+number, a choice, or in SHOWN, else only whether it is set.
 """
 
 import io
@@ -20,9 +20,9 @@ from typing import Any
 
 from daemon.config import Config
 from daemon.config.probing import sections
-from daemon.operations.doctor.inside import listed
+from daemon.operations.doctor.bundle_masking import masked
 from daemon.operations.doctor.judging import Result
-from daemon.operations.doctor.masking import masked
+from daemon.operations.doctor.self_check import listed
 from daemon.version import VERSION
 
 SHOWN = frozenset({"driver", "transport", "bind", "rtp_ports", "dial", "socket", "socket_mode", "tcp", "port", "level"})

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import drivers
 from daemon.client.connection import Client, HttpProblem, Unreachable
 from daemon.config import Config, Inspection, read
-from daemon.operations.checking import NoSuchUser, daemon_user, inspected
+from daemon.operations.check_config import NoSuchUser, daemon_user, inspected
 from daemon.operations.doctor.checks.configuration import IN_USE
 from daemon.operations.doctor.facts import (
     MISSING,

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.operations.checking import SERVICE_USER
+from daemon.operations.check_config import SERVICE_USER
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import psycopg
 from daemon.store.contract import StoreUnusable
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import Connection, away, connect
-from daemon.store.postgres.schema import migrate
+from daemon.store.postgres.migrations import migrate
 
 LOCK = 0x70696E776865656C  # "pinwheel"
 OTHER = "another pinwheeld is running on this database"

@@ -18,8 +18,8 @@ from typing import BinaryIO
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.files import SIDE_FILES, lock
 from daemon.store.sqlite.library import PATIENCE_MS, Connection, look_into, sqlite
+from daemon.store.sqlite.migrations import MIGRATIONS
 from daemon.store.sqlite.reading import SqliteReading
-from daemon.store.sqlite.schema import MIGRATIONS
 
 
 def back_up(database: Path, target: Path) -> int:

@@ -19,9 +19,9 @@ from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned, Rows
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, SqliteRows, connect, empty_log, rewrite, sqlite, transaction
 from daemon.store.sqlite.loading import last_row, load
+from daemon.store.sqlite.migrations import migrate
 from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.sqlite.saving import save
-from daemon.store.sqlite.schema import migrate
 
 log = logging.getLogger("pinwheel.store")
 

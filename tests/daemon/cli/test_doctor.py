@@ -26,7 +26,7 @@ from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.daemon.operations.machine import Machine
 from tests.daemon.operations.worlds import inside, voice
-from tests.drivers.pyvoip.test_survey import server
+from tests.drivers.pyvoip.test_trunk_survey import server
 from tests.gateway import Gateway, modem_section, until
 from tests.peers.datagrams import DatagramPeer
 from tests.peers.tls import certificate

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
-from daemon.cli.files import not_written
+from daemon.cli.output_files import not_written
 from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptStarted, Note

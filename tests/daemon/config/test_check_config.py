@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from daemon.config import SECTIONS, inspect, parse
 from daemon.config.unit import kept_from
 from daemon.main import EX_CONFIG, _serve, main
-from daemon.operations.checking import check
+from daemon.operations.check_config import check
 from daemon.operations.standby import FailedStarts
 from daemon.store.postgres.address import Address
 from drivers.pyvoip.options import Options

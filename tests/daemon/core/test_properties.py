@@ -50,8 +50,8 @@ from daemon.core.model import (
 from daemon.core.workflows import WORKFLOWS
 from daemon.store.sqlite.library import connect
 from daemon.store.sqlite.loading import load
+from daemon.store.sqlite.migrations import migrate
 from daemon.store.sqlite.saving import save
-from daemon.store.sqlite.schema import migrate
 from tests.daemon.core.story import request
 from tests.examples import examples
 

@@ -21,9 +21,9 @@ from daemon.config import Modem
 from daemon.core.callers import Caller
 from daemon.core.commands import Begin, Policy, Start
 from daemon.core.milliseconds import seconds as s
+from daemon.core.missing_reports import Reporting
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.quota import DAY
-from daemon.core.reporting import Reporting
 from daemon.engine import Engine
 from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
 from daemon.lanes.snapshots import Duty

@@ -4,7 +4,7 @@ from daemon.clock import Clock
 from daemon.core.commands import Policy
 from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
-from daemon.operations.doctor.inside import examined
+from daemon.operations.doctor.self_check import examined
 from daemon.operations.snapshots import Snapshots
 from daemon.operations.status import voice
 from daemon.pins import Pins

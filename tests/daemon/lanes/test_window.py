@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 
 from daemon.clock import Clock
-from daemon.core.backlog import Backlog, QueuedMessage
 from daemon.core.commands import GiveUp, Policy
 from daemon.core.holds import Holds
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Channel, Request, Verdict
+from daemon.core.next_message import Backlog, QueuedMessage
 from daemon.engine import Engine, Job
 from daemon.lanes.window import LEAST, MOST, PAGE, Window
 from daemon.pins import Pins

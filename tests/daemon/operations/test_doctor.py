@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.core.canary import Standing
 from daemon.lanes.snapshots import VOICE, Duty
+from daemon.operations.doctor.bundle_masking import masked
 from daemon.operations.doctor.facts import (
     MISSING,
     Asker,
@@ -30,7 +31,6 @@ from daemon.operations.doctor.facts import (
     Socket,
 )
 from daemon.operations.doctor.judging import Check, Place, Result, chosen, health, judged, problems, stopping
-from daemon.operations.doctor.masking import masked
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State, error, ok
 from daemon.operations.host.values import Holders

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.speech import BETWEEN_DIGITS_MS, Silence, call_plan
+from daemon.core.call_plan import BETWEEN_DIGITS_MS, Silence, call_plan
 from daemon.prompts.library import (
     LEVEL_DBFS,
     NEEDED,

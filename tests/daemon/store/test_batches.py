@@ -37,7 +37,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Reply, Request, Status, Verdict
 from daemon.core.outcomes import Accepted, Busy, Gone, WrongCode, WrongTooOften
-from daemon.core.recent import Recent
+from daemon.core.recent_requests import Recent
 from daemon.store.batches import Operation, carry_out
 from daemon.store.contract import Database, StoreUnusable
 from daemon.store.copying import TABLES

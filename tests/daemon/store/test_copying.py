@@ -13,8 +13,8 @@ from daemon.config import parse
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import META, TABLES, Row, Side, Table, copy
 from daemon.store.postgres.address import NO_LIBRARY
-from daemon.store.postgres.tables import PostgresTables
-from daemon.store.sqlite.tables import SqliteTables
+from daemon.store.postgres.copying_tables import PostgresTables
+from daemon.store.sqlite.copying_tables import SqliteTables
 from tests.peers.postgres import Cluster
 
 REQUESTS = 1500  # more than one page

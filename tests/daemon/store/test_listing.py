@@ -14,7 +14,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.store.sqlite.library import Connection, connect
 from daemon.store.sqlite.listing import MASKED, SqliteListing, _time
-from daemon.store.sqlite.schema import migrate
+from daemon.store.sqlite.migrations import migrate
 
 YEAR_9999 = 253_402_300_799_999
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

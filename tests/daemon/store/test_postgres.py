@@ -18,7 +18,7 @@ from daemon.store.contract import StoreUnusable
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import ANSWER_S, RECOVER_S
 from daemon.store.postgres.database import PostgresDatabase
-from daemon.store.postgres.schema import MIGRATIONS
+from daemon.store.postgres.migrations import MIGRATIONS
 from tests.gateway import until
 from tests.peers.postgres import PORT, Cluster
 

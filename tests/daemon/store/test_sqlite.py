@@ -24,8 +24,8 @@ from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
 from daemon.store.sqlite.loading import NAMED, OF_REQUESTS, OF_ROWS, REPORTED, RUNNING
+from daemon.store.sqlite.migrations import MIGRATIONS
 from daemon.store.sqlite.reading import COUNT_WAITING, DUE, OVERDUE, UNDER_WAY, WAITING
-from daemon.store.sqlite.schema import MIGRATIONS
 from daemon.store.store import Store
 from tests.daemon.store.writes import act, connection, insert, named, run
 

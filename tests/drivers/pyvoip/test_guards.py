@@ -15,7 +15,7 @@ from drivers.pyvoip import Driver, Options, transport
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.locate import locate
 from drivers.pyvoip.server_search import LOOK_AGAIN_S, RETRY_S
-from drivers.pyvoip.setting import Locator, Setting
+from drivers.pyvoip.shared_parts import Locator, Setting
 from drivers.pyvoip.sip_port import SipPort
 from drivers.pyvoip.transport import Lost, Streams
 from drivers.pyvoip.trunk import Trunk

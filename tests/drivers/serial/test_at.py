@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drivers.serial import at
 from drivers.serial.at import Answer, Aside, Event, Final, Notice, Parser, Prompt
-from drivers.serial.causes import Verdict
+from drivers.serial.error_causes import Verdict
 
 MODEM_TALK = st.lists(
     st.sampled_from(

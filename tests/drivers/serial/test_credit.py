@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from drivers import Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Uncertain
 from drivers.serial import at, orders
 from drivers.serial.orders import Due, Ended, Event, Given, GiveUp, Output, Reported
+from drivers.serial.restart_signs import Settings
 from drivers.serial.sending import HELD, Exchange
-from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
 
 TIMING = Timing()

@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.serial.network import Registrations
-from drivers.serial.settings import Settings
+from drivers.serial.restart_signs import Settings
 
 
 def test_a_modem_that_has_said_nothing_counts_as_registered() -> None:

@@ -19,8 +19,9 @@ from drivers import (
     Unavailable,
     Uncertain,
 )
-from drivers.serial import at, causes, orders
-from drivers.serial.attention import SLOWEST_ANSWER_S
+from drivers.serial import at, error_causes, orders
+from drivers.serial.error_results import CRAMMED, STUCK_AFTER
+from drivers.serial.mute_or_slow import SLOWEST_ANSWER_S
 from drivers.serial.network_answer import QUIET_S
 from drivers.serial.orders import (
     Body,
@@ -44,10 +45,9 @@ from drivers.serial.orders import (
     Synchronise,
     Synchronised,
 )
+from drivers.serial.restart_signs import Settings
 from drivers.serial.sending import HELD, Exchange
-from drivers.serial.settings import Settings
 from drivers.serial.timing import Timing
-from drivers.serial.trouble import CRAMMED, STUCK_AFTER
 
 TIMING = Timing()
 NUMBER, OTHER = "447700900123", "447700900145"
@@ -722,7 +722,7 @@ def test_reports_that_never_come_are_remarked(modem: Modem) -> None:
 
 # --- whatever a modem says ------------------------------------------------------------------------------------------
 
-FINALS = st.sampled_from([OK, ERROR, *(cms(code) for code in causes.CMS), at.Final("CME", 30), at.Final("CMS")])
+FINALS = st.sampled_from([OK, ERROR, *(cms(code) for code in error_causes.CMS), at.Final("CME", 30), at.Final("CMS")])
 ANYTHING: st.SearchStrategy[Any] = st.one_of(
     FINALS,
     st.sampled_from([PROMPT, at.Aside("+CMEE: 1"), at.Aside("+CMEE: 0"), Due(), report(1), report(2, OTHER)]),

@@ -11,8 +11,8 @@ import serial
 
 from drivers import StatusReport, Uncertain
 from drivers.serial import pdu
-from drivers.serial.attention import ASKED, PATIENCE, SLOWEST_ANSWER_S, Attention, Meanwhile, Patience
 from drivers.serial.driver import Driver
+from drivers.serial.mute_or_slow import ASKED, PATIENCE, SLOWEST_ANSWER_S, Attention, Meanwhile, Patience
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem

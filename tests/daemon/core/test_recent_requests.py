@@ -2,7 +2,7 @@
 
 from daemon.core.batch import NOTHING_NEEDED, Needs
 from daemon.core.model import Status
-from daemon.core.recent import Recent
+from daemon.core.recent_requests import Recent
 from tests.daemon.core.story import of
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from daemon.core.commands import NOTHING, Decision
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Status
-from daemon.operations.recent import Rates, Recent
+from daemon.operations.last_minute import Rates, Recent
 from tests.daemon.core.story import request
 
 NEW = request(1)

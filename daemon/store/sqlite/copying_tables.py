@@ -9,7 +9,7 @@ from daemon.store.contract import StoreUnusable
 from daemon.store.copying import Row, Table
 from daemon.store.sqlite.files import lock, private_files
 from daemon.store.sqlite.library import connect, empty_log, sqlite
-from daemon.store.sqlite.schema import migrate
+from daemon.store.sqlite.migrations import migrate
 
 
 class SqliteTables:

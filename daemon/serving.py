@@ -22,7 +22,7 @@ from daemon.config import Config
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
-from daemon.operations.alarm import alarm_of
+from daemon.operations.alert_sender import alarm_of
 from daemon.operations.canary import Canarying
 from daemon.operations.forgotten import Forgetting
 from daemon.operations.old_key import OldKey
@@ -135,7 +135,7 @@ async def _settle() -> None:
 def _load_late() -> None:
     """Import what the first requests need, and the start does not."""
     import daemon.api.premium
-    import daemon.operations.doctor.inside  # noqa: F401
+    import daemon.operations.doctor.self_check  # noqa: F401
 
 
 async def _reloads(reloader: Reloader, hangup: asyncio.Event) -> None:

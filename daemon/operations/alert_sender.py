@@ -164,7 +164,7 @@ def alarm_of(keys: Alert, snapshots: Snapshots) -> Alarm:
 
 def troubles(now: Snapshot) -> list[Trouble]:
     """The errors that the daemon itself knows of; no number stands in their texts."""
-    from daemon.operations.doctor.inside import examined  # late, as in Health
+    from daemon.operations.doctor.self_check import examined  # late, as in Health
     from daemon.operations.doctor.verdicts import State
 
     errors = [

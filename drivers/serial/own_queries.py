@@ -4,12 +4,12 @@ import time
 
 from drivers.serial import dialects, network
 from drivers.serial.acknowledgements import Acknowledgements
+from drivers.serial.between_sessions import Place, Restarted
 from drivers.serial.chores import Chore, Chores, Steps
 from drivers.serial.line import Silent
 from drivers.serial.modem import Identity, Modem
 from drivers.serial.network import Registrations
-from drivers.serial.place import Place, Restarted
-from drivers.serial.settings import CLEARED
+from drivers.serial.restart_signs import CLEARED
 
 
 class Care:

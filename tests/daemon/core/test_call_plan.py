@@ -2,8 +2,8 @@
 
 import pytest
 
+from daemon.core.call_plan import BYE_PLAN, Clip, Plan, Silence, again_plan, call_plan
 from daemon.core.phrases import CLIPS
-from daemon.core.speech import BYE_PLAN, Clip, Plan, Silence, again_plan, call_plan
 
 
 def test_a_call_says_the_pin_twice_digit_by_digit() -> None:

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from daemon.api.v1 import OUTCOMES, Sentence, sentence
+from daemon.api.v1_statuses import OUTCOMES, Sentence, sentence
 from daemon.core.milliseconds import seconds as s
 from daemon.core.outcomes import (
     Accepted,

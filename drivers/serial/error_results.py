@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from drivers import Deferred, DriverError, Refused, Unavailable, Uncertain
 from drivers.serial import at
-from drivers.serial.causes import Verdict
+from drivers.serial.error_causes import Verdict
 
 STUCK_AFTER = 3  # failures in a row that are the modem's own
 INVALID_PDU = 304  # mode parameter

@@ -15,8 +15,8 @@ from daemon.core.model import Channel, Status
 from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
 from daemon.operations import processes
 from daemon.operations.doctor.facts import Backups, Certificate, Facts
-from daemon.operations.figures import Figures
 from daemon.operations.host.files import DAY_S
+from daemon.operations.metric_figures import Figures
 from daemon.version import VERSION
 from drivers import CallOutcome, DeviceState
 

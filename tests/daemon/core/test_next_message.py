@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.backlog import Backlog, FreeModem, QueuedMessage
 from daemon.core.holds import Holds
+from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
 from daemon.core.pace import Pace
 
 LEAST_S = 10.0

@@ -1,6 +1,6 @@
 """How long answers take: counted apart for the routes of callers, cheaply."""
 
-from daemon.operations.times import OTHER, HttpTimes
+from daemon.operations.answer_times import OTHER, HttpTimes
 
 START, CHECK = "/verify/json", "/verify/check/json"
 

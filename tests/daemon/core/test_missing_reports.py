@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.core.reporting import Reporting
+from daemon.core.missing_reports import Reporting
 
 
 def reporting(messages: int, at: float = 100.0) -> Reporting:

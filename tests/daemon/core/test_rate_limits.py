@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.limits import KEPT, Buckets, Guesses
+from daemon.core.rate_limits import KEPT, Buckets, Guesses
 
 
 def taken(buckets: Buckets[str], key: str, now: float, tries: int = 200) -> int:

@@ -20,7 +20,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from daemon.api.connection import MAX_HEAD
-from daemon.api.gate import Gate, Guest
+from daemon.api.connection_limits import Gate, Guest
 from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS, OF_ONE_USER, Listener, tcp_socket
 from daemon.client.connection import Unreachable
 from tests.gateway import Gateway, until

@@ -18,7 +18,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
-from daemon.operations.alarm import Alarm, one_sms
+from daemon.operations.alert_sender import Alarm, one_sms
 from daemon.operations.snapshots import Snapshots
 from daemon.pins import Pins
 from daemon.store.store import Store

@@ -5,9 +5,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from drivers import SmsEvent
-from drivers.serial.condition import Condition
-from drivers.serial.cures import Hourly
+from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options
+from drivers.serial.recovery_steps import Hourly
 from drivers.serial.requests import Requests
 from drivers.serial.sending import Exchange
 from drivers.serial.storage import Storage

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from daemon.api.door import Door
+from daemon.api.direct_routes import Door
 
 
 class Refused(Exception):

@@ -4,7 +4,7 @@ import pytest
 
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.server_search import LOOK_AGAIN_BROKEN_S, LOOK_AGAIN_S, RETRY_S, ServerSearch
-from drivers.pyvoip.watch import STILL_LOOKS, Watch
+from drivers.pyvoip.signalling_watch import STILL_LOOKS, Watch
 
 
 def looks(watch: Watch, turns: list[int], *, generation: int = 1, dead: bool = False, at: float = 0.0) -> list[bool]:
