@@ -23,6 +23,10 @@ class Clock:
         real_s = self._wall + (time.monotonic() - self._monotonic)
         return Ms(int((self.origin + (real_s - self.origin) * self.speed) * 1000))
 
+    def monotonic(self) -> float:
+        """Real seconds that no step of the wall clock moves: what the lanes measure rests and paces by."""
+        return time.monotonic()
+
     def real_s(self, span: Ms) -> float:
         """How long a span of this clock takes in real time."""
         return in_seconds(span) / self.speed

@@ -7,7 +7,6 @@ import asyncio
 import base64
 import logging
 import secrets
-import time
 from contextlib import aclosing
 
 from daemon.config import CanarySection, Config
@@ -109,7 +108,7 @@ class Canarying:
     async def _call(self) -> None:
         assert self._calls is not None
         at, before = self._engine.clock.now(), self._plan.standing(VOICE)
-        if not self._calls.spares(time.monotonic()):
+        if not self._calls.spares(self._engine.clock.monotonic()):
             return
         self._plan.standings[VOICE] = before.begun(at)
         await self._keep()

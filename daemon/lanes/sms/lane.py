@@ -8,7 +8,6 @@ which runs whenever something may have changed.
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -109,7 +108,7 @@ class SmsLane:
 
     def spares(self, slot: ModemSlot, number: str) -> bool:
         """Whether the modem has time for a message that is nobody's PIN."""
-        free = slot.rested(time.monotonic()) and not slot.under_way
+        free = slot.rested(self._engine.clock.monotonic()) and not slot.under_way
         return free and not self._backlog and slot.quota.allows(self._engine.clock.now(), number)
 
     def snapshot(self) -> SmsSnapshot:
@@ -118,14 +117,14 @@ class SmsLane:
         at = clock.now()
         oldest = min((queued_at(message.job) for message in self._backlog), default=at)
         return SmsSnapshot(
-            tuple(slot.snapshot(at) for slot in self.pool.slots),
+            tuple(slot.snapshot(at, clock.monotonic()) for slot in self.pool.slots),
             self.waiting,
             clock.real_s(at - oldest),
             self._overload(),
         )
 
     def _overload(self) -> Overload | None:
-        return self._load.overload(time.monotonic())
+        return self._load.overload(self._engine.clock.monotonic())
 
     # --- who sends what ---
 
@@ -136,11 +135,11 @@ class SmsLane:
             return
         left_s = self._engine.clock.real_s(job.not_after - self._engine.clock.now())
         parts = self._lengths.parts(job.request)
-        self._backlog.put(QueuedMessage(time.monotonic() + left_s, parts, job.number, job))
+        self._backlog.put(QueuedMessage(self._engine.clock.monotonic() + left_s, parts, job.number, job))
 
     def _dispatch(self) -> None:
         """Drop what cannot be in time any more, and give every free modem the first message that it may send."""
-        now = time.monotonic()
+        now = self._engine.clock.monotonic()
         self._asked = False
         self._drop_late(now)
         free = self.pool.free(now)
@@ -154,13 +153,13 @@ class SmsLane:
             if choice is None:
                 break
             message, place = choice
-            self._begin(free.pop(place), message.job)
+            self._begin(free.pop(place), message.job, now)
         self._watch_load()
         self._window.refill()
         self._look_again(now)
 
-    def _begin(self, slot: ModemSlot, job: Job) -> None:
-        slot.begin(job.number)
+    def _begin(self, slot: ModemSlot, job: Job, now: float) -> None:
+        slot.begin(job.number, now)
         begin = Begin(job.request_id, job.step, slot.name)
         beginning = self._engine.do(begin)  # in one commit with the last result
         task = asyncio.get_running_loop().create_task(self._deliver(slot, job, beginning), name=f"sms-{slot.name}")
@@ -212,7 +211,8 @@ class SmsLane:
     def _count_dropped(self, working: int, dropped: "asyncio.Future[Decision]") -> None:
         """Unless it was no longer wanted."""
         if not dropped.cancelled() and dropped.exception() is None and dropped.result().changed:
-            self._load.dropped(time.monotonic(), working)
+            now = self._engine.clock.monotonic()
+            self._load.dropped(now, working)
             self._watch_load()
 
     def _watch_load(self) -> None:
@@ -235,15 +235,15 @@ class SmsLane:
             elif begun is not None:
                 await self._sender.send(slot, job, *begun)
         except StoreUnusable:  # logged by the store; nothing was sent
-            slot.resting.rest(time.monotonic(), STORE_AGAIN_S)
+            slot.resting.rest(self._engine.clock.monotonic(), STORE_AGAIN_S)
             self._insert(job)
         except Exception:  # the end of one message: whatever went wrong, its row must not stay in `sending`
             log.exception("modem=%s request=%s lane=failed", slot.name, job.request_id)
-            slot.resting.rest(time.monotonic(), DEFECT_REST_S)
+            slot.resting.rest(self._engine.clock.monotonic(), DEFECT_REST_S)
             if begun is not None:
                 self._engine.do(settle(slot, job, Judgement(Verdict.FAILED, detail=DEFECT)))
         finally:
             if begun is None:
                 slot.quota.release(job.number)
-            slot.end()
+            slot.end(self._engine.clock.monotonic())
             self._dispatch()

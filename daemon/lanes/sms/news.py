@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -49,7 +48,7 @@ class News:
             _when_durable(safe, self._engine.do(AddNote("", None, "incoming", text, insist=not event.stored)))
         elif isinstance(event, StatusReport):
             slot.reporting.reported()
-            slot.watch_reports()
+            slot.watch_reports(self._engine.clock.monotonic())
             _when_durable(safe, None if self._tests.takes(slot, event) else credit(self._engine, slot, event))
         elif isinstance(event, LateAnswer):
             self._answered_late(slot, event)
@@ -62,7 +61,7 @@ class News:
         if status.detail:
             slot.last_error = (self._engine.clock.now(), status.detail)
         if status.state is DeviceState.READY:
-            slot.resting.ready_again(time.monotonic())
+            slot.resting.ready_again(self._engine.clock.monotonic())
         self._look()
 
     def _answered_late(self, slot: ModemSlot, late: LateAnswer) -> None:

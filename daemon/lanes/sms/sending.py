@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -93,10 +92,10 @@ class Sender:
         return result
 
     def _taken(self, sent: Sent, receipt: Receipt) -> None:
-        slot, now = sent.slot, time.monotonic()
+        slot, now = sent.slot, self._engine.clock.monotonic()
         slot.pace.took(now, now - slot.turned_at, len(receipt.references))
         slot.reporting.taken(now)
-        slot.watch_reports()
+        slot.watch_reports(now)
         slot.resting.works()
         slot.deferred.clear()
         self._holds.taken(sent.request.number)
@@ -106,25 +105,25 @@ class Sender:
         self._measure(sent.request, receipt)
 
     def _not_taken(self, sent: Sent, failure: DriverError) -> None:
-        slot, now = sent.slot, time.monotonic()
+        slot, now = sent.slot, self._engine.clock.monotonic()
         if isinstance(failure, Deferred | Uncertain):
             slot.pace.took_in_vain(now, now - slot.turned_at)
         if isinstance(failure, Deferred):
-            self._deferred(slot, sent.request.number, failure)
+            self._deferred(slot, sent.request.number, failure, now)
         elif isinstance(failure, Unavailable | Uncertain):
-            slot.fails(failure)
+            slot.fails(failure, now)
         else:
             slot.resting.works()
         if not isinstance(failure, Unavailable):
             self._holds.taken(sent.request.number)
 
-    def _deferred(self, slot: ModemSlot, number: str, failure: Deferred) -> None:
+    def _deferred(self, slot: ModemSlot, number: str, failure: Deferred, now: float) -> None:
         """The network did not take it: that is the recipient's fault, or, of several in a row, the SIM's."""
         if len(slot.deferred) < SEVERAL:
             slot.deferred.add(number)
         if len(slot.deferred) == SEVERAL:
-            slot.fails(failure)
-        self._holds.deferred(number, time.monotonic(), str(failure))
+            slot.fails(failure, now)
+        self._holds.deferred(number, now, str(failure))
 
     def _measure(self, request: Request, receipt: Receipt) -> None:
         """Log once what costs more than one SMS."""

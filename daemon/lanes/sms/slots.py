@@ -1,7 +1,6 @@
 """A modem of the pool, and what the lane knows of it."""
 
 import logging
-import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -67,9 +66,8 @@ class ModemSlot:
         full = self.quota.full(at)
         self._log_change("quota", f"{full} is reached" if full else "", "messages go out again")
 
-    def snapshot(self, at: Ms) -> ModemSnapshot:
-        """How it is at this time of the requests' clock."""
-        now = time.monotonic()
+    def snapshot(self, at: Ms, now: float) -> ModemSnapshot:
+        """How it is at this time of the requests' clock, and of the monotonic one."""
         return ModemSnapshot(
             self.name,
             self.duty,
@@ -82,18 +80,17 @@ class ModemSlot:
             dict(self.outcomes),
             self.resting.failures,
             self.last_error,
-            self.remarks,
+            self.remarks(now),
         )
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
+    def remarks(self, now: float) -> tuple[str, ...]:
         """What the lane has noticed of a modem that works."""
-        unreported = self.reporting.unreported(time.monotonic())
+        unreported = self.reporting.unreported(now)
         return (UNREPORTED.format(unreported),) if unreported else ()
 
-    def watch_reports(self) -> None:
+    def watch_reports(self, now: float) -> None:
         """Log once when delivery reports have stopped, and once when they come again."""
-        unreported = self.remarks[0] if self.remarks else ""
+        unreported = next(iter(self.remarks(now)), "")
         if bool(unreported) != bool(self.logged.get("reports")):  # the count in it goes up with each message
             self._log_change("reports", unreported, "they come again")
 
@@ -113,19 +110,19 @@ class ModemSlot:
         if self.duty is Duty.DRAINED:
             raise Unavailable(f"it is drained: pinwheel modems resume {self.name}")
 
-    def begin(self, number: str) -> None:
+    def begin(self, number: str, now: float) -> None:
         """A message is about to go out."""
-        self.busy, self.turned_at = True, time.monotonic()
+        self.busy, self.turned_at = True, now
         self.quota.reserve(number)
 
-    def end(self) -> None:
+    def end(self, now: float) -> None:
         """It has the message no more."""
-        self.busy, self.turned_at = False, time.monotonic()
+        self.busy, self.turned_at = False, now
 
-    def fails(self, failure: DriverError) -> None:
+    def fails(self, failure: DriverError, now: float) -> None:
         """It rests, longer each time; and whoever is free goes first, since it has been idle longest."""
         rests_s = next(rests_s for kind, rests_s in RESTS_S.items() if isinstance(failure, kind))
-        self.resting.fails(time.monotonic(), rests_s)
+        self.resting.fails(now, rests_s)
 
 
 class NoSuchModem(Exception):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +39,8 @@ class Tests:
 
     async def send(self, slot: ModemSlot, number: str, report_s: float, text: str = "") -> TestResult:
         """Send a message that belongs to no request, and wait so long for its report. Raises DriverError."""
-        started, now = time.monotonic(), self._engine.clock.now()
+        clock = self._engine.clock
+        started, now = clock.monotonic(), clock.now()
         slot.insist_on_port()
         if not slot.quota.allows(now, number):
             raise Unavailable(f"{slot.quota.full(now)} is reached")
@@ -51,7 +51,7 @@ class Tests:
         try:
             references = await self._send_test(slot, sms)
             self._tested.append((slot.name, number, references[-1]))
-            sent_s = time.monotonic() - started
+            sent_s = clock.monotonic() - started
             delivery = await self._reported(slot, reports, references[-1], report_s)
         except Uncertain as exc:
             raise Uncertain(f"{exc}; the message may have been sent") from None
@@ -60,7 +60,7 @@ class Tests:
             while not reports.empty():
                 if not self._is_tests(slot, report := reports.get_nowait()):
                     credit(self._engine, slot, report)
-        return TestResult(sent_s, references, delivery, None if delivery is None else time.monotonic() - started)
+        return TestResult(sent_s, references, delivery, None if delivery is None else clock.monotonic() - started)
 
     async def alert(self, slot: ModemSlot, number: str, text: str) -> None:
         """Send an operator a message, also while a limit is reached or the store is broken. Raises DriverError."""

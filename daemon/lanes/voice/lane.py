@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 
 from daemon.core.commands import GiveUp
 from daemon.core.holds import Holds
@@ -49,7 +48,7 @@ class VoiceLane:
         self.driver = driver
         self.speaker = Speaker(engine, driver, prompts, manner)
         self.lines = Lines(max_calls, a_second)
-        self.tests = Tests(self.speaker, self.lines, self._obstacle, self._dispatch)
+        self.tests = Tests(self.speaker, self.lines, engine.clock, self._obstacle, self._dispatch)
         self._engine = engine
         self._states = StateLog("voice", driver.name)
         self._ready = False
@@ -133,7 +132,7 @@ class VoiceLane:
     def _insert(self, job: Job) -> None:
         left_s = self._engine.clock.real_s(job.not_after - self._engine.clock.now())
         if left_s > 0:
-            self._backlog.put(QueuedMessage(time.monotonic() + left_s, 1, job.number, job))
+            self._backlog.put(QueuedMessage(self._engine.clock.monotonic() + left_s, 1, job.number, job))
         else:
             self._drop(job)
 
@@ -142,7 +141,7 @@ class VoiceLane:
 
     def _dispatch(self) -> None:
         """Drop the calls whose PINs have died, and begin those that the trunk and the pace allow."""
-        now = time.monotonic()
+        now = self._engine.clock.monotonic()
         for message in self._backlog.drop_late(now, ()):
             self._drop(message.job)
         while self._ready and self.lines.wait_s(now) == 0:
@@ -163,7 +162,7 @@ class VoiceLane:
         try:
             await self.speaker.deliver(job)
         except StoreUnusable:  # logged by the store; nobody was called
-            self.lines.rest(time.monotonic() + STORE_AGAIN_S)
+            self.lines.rest(self._engine.clock.monotonic() + STORE_AGAIN_S)
             self._insert(job)
         finally:
             self.lines.free()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -84,7 +83,7 @@ class Speaker:
     @property
     def calls(self) -> tuple[CallSnapshot, ...]:
         """Those under way."""
-        now = time.monotonic()
+        now = self._engine.clock.monotonic()
         return tuple(CallSnapshot(name, call.phase, now - call.since) for name, call in self._under_way.items())
 
     def stop(self, request_id: str) -> None:
@@ -143,7 +142,7 @@ class Speaker:
             loop.call_soon_threadsafe(self._progressed, job, phase)
 
         handle = self.dial(request.number, speech, progress)
-        self._under_way[job.request_id] = CallUnderWay(handle, CallPhase.DIALLING, time.monotonic())
+        self._under_way[job.request_id] = CallUnderWay(handle, CallPhase.DIALLING, self._engine.clock.monotonic())
         try:
             result = await asyncio.wrap_future(handle.result)
         except Unavailable as exc:
@@ -165,7 +164,7 @@ class Speaker:
         self._engine.do(AddNote(job.request_id, job.step, str(phase)))
         call = self._under_way.get(job.request_id)
         if call is not None:
-            now = time.monotonic()
+            now = self._engine.clock.monotonic()
             if call.phase is CallPhase.DIALLING:
                 self.counts.setups.observe(now - call.since)
             call.phase, call.since = phase, now

@@ -1,11 +1,11 @@
 """Calls that an operator makes to try the trunk. They belong to no request, and say digits that are no PIN."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from daemon.clock import Clock
 from daemon.lanes.voice.lines import Lines
 from daemon.lanes.voice.record import times_spoken
 from daemon.lanes.voice.speaking import Speaker
@@ -33,9 +33,12 @@ class Tests:
     obstacle: why no call can be made now, or ""; freed: called when a line is free again.
     """
 
-    def __init__(self, speaker: Speaker, lines: Lines, obstacle: Callable[[], str], freed: Callable[[], None]) -> None:
+    def __init__(
+        self, speaker: Speaker, lines: Lines, clock: Clock, obstacle: Callable[[], str], freed: Callable[[], None]
+    ) -> None:
         self._speaker = speaker
         self._lines = lines
+        self._clock = clock
         self._obstacle = obstacle
         self._freed = freed
         self._under_way = False
@@ -71,13 +74,13 @@ class Tests:
         """Take a line, at the pace of all calls. Raises Unavailable."""
         while True:
             obstacle = self._obstacle()
-            wait_s = self._lines.wait_s(time.monotonic())
+            wait_s = self._lines.wait_s(self._clock.monotonic())
             if obstacle or wait_s == float("inf"):
                 raise Unavailable(obstacle or BUSY)
             if wait_s == 0:
                 break
             await asyncio.sleep(wait_s)
-        self._lines.take(time.monotonic())
+        self._lines.take(self._clock.monotonic())
 
     async def _called(self, number: str, speech: Speech) -> AsyncGenerator[CallPhase | TestEnd, None]:
         loop = asyncio.get_running_loop()

@@ -424,9 +424,9 @@ def test_delivery_reports_that_stop_are_told_and_so_are_they_when_they_come_agai
             for place in range(12):
                 sent = await start(engine, f"4477009001{place:02}86")  # has no report
                 await until(partial(lambda sent: state(engine, sent) == "sent", sent))
-                told.append(slot.remarks)
+                told.append(slot.remarks(time.monotonic()))
             await start(engine, NUMBER)
-            await until(lambda: not slot.remarks)
+            await until(lambda: not slot.remarks(time.monotonic()))
             return told
 
     with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=0.05) as modem:
