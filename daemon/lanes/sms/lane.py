@@ -214,6 +214,7 @@ class SmsLane:
             now = self._engine.clock.monotonic()
             self._load.dropped(now, working)
             self._watch_load()
+            self._look_again(now)  # for the end of the overload, also if no message comes any more
 
     def _watch_load(self) -> None:
         """Log once when the modems are overloaded, and once when they are not any more."""
