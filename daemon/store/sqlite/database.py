@@ -60,7 +60,10 @@ class SqliteDatabase:
                 os.close(private(path))  # before SQLite has it: its locks would die with this
         writer = connect(self._path)
         try:
-            migrate(writer)
+            # On a connection of its own: pysqlite3 keeps the statements that it was given first, and a new database
+            # takes more of them than it keeps; those of each batch would be compiled time and again.
+            with contextlib.closing(connect(self._path)) as migrating:
+                migrate(migrating)
         except sqlite.Error:
             writer.close()
             raise
