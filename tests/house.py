@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("drivers.sip", "daemon.program", "daemon.version"),
     ("drivers.rtp", "daemon.prompts", "daemon.store"),
+    ("daemon.overdue_timers",),
     ("daemon.timers",),
     ("drivers.pyvoip", "drivers.serial", "drivers.simulated", "daemon.engine", "daemon.masterkey"),
     ("daemon.config",),

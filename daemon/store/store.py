@@ -13,7 +13,7 @@ from daemon.core.batch import Changes
 from daemon.core.commands import Command, Decision
 from daemon.core.histogram import Histogram
 from daemon.store.batches import Batches, Decide, Then
-from daemon.store.contract import Database, Reading
+from daemon.store.contract import Database, Reading, StoreUnusable
 from daemon.store.costly import Costly
 from daemon.store.readers import Readers
 
@@ -62,6 +62,14 @@ class Store:
     async def read(self, query: Callable[[Reading], T]) -> T:
         """The result of a query that sees what has been committed; it runs on a thread for reading."""
         return await self._readers.read(query)
+
+    async def read_patiently(self, query: Callable[[Reading], T]) -> T:
+        """As `read`; asked again until the store can be read. Only for what has no caller who waits."""
+        while True:
+            try:
+                return await self.read(query)
+            except StoreUnusable:  # PostgreSQL is away
+                await asyncio.sleep(STORE_AGAIN_S)
 
     async def browse(self, query: Callable[[Reading], T]) -> T:
         """As `read`, for what operators look at, which may take long: no request waits for it."""

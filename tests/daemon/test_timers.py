@@ -8,8 +8,9 @@ import pytest
 from daemon.core.commands import Fire
 from daemon.core.milliseconds import in_seconds
 from daemon.core.model import Channel
+from daemon.overdue_timers import CROWD
 from daemon.store.store import Store
-from daemon.timers import CROWD, Timers
+from daemon.timers import Timers
 from tests.daemon.conftest import Hand
 from tests.daemon.test_engine_acting import World, left
 
@@ -19,8 +20,8 @@ TWO_EVENTS, ONE_EVENT = 5, 6  # workflows: SMS, then a call; an SMS
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.timers.PAUSE_S", 0.0)
-    monkeypatch.setattr("daemon.timers.LOOK_S", 0.0)
+    monkeypatch.setattr("daemon.overdue_timers.PAUSE_S", 0.0)
+    monkeypatch.setattr("daemon.overdue_timers.LOOK_S", 0.0)
 
 
 async def outage(store: Store, hand: Hand, workflow: int, seconds: float) -> World:
@@ -67,7 +68,7 @@ def test_what_ends_requests_waits_for_no_lane(store: Store, hand: Hand, workflow
         for channel, lane in ((Channel.SMS, world.sms), (Channel.TTS, world.calls)):
             lane.jobs += [*left(store, Channel.SMS)][:CROWD]
             assert world.engine.lanes[channel].waiting == CROWD
-        await world.engine.timers.catch_up(None)
+        await world.engine.timers.overdue.catch_up(None)
         assert store.reading.live() == 0
 
     asyncio.run(main())
@@ -88,7 +89,7 @@ def test_a_request_that_is_over_while_it_waits_for_room_in_a_lane_ends(store: St
         timers = Timers(store, world.engine.clock, lambda row: world.engine.do(Fire(row)), waiting)
         timers.recover()
         async with asyncio.timeout(20):
-            await timers.catch_up(Channel.TTS)
+            await timers.overdue.catch_up(Channel.TTS)
         assert store.reading.live() == 0
         assert world.engine.lanes[Channel.TTS].waiting == CROWD
 
@@ -106,7 +107,7 @@ def test_after_a_standstill_what_is_due_is_overdue(store: Store, hand: Hand) -> 
         await world.engine.timers.turn()
         await world.settled()
         assert store.reading.live() == 1
-        await world.engine.timers.catch_up(None)
+        await world.engine.timers.overdue.catch_up(None)
         assert store.reading.live() == 0
 
     asyncio.run(main())

@@ -84,6 +84,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.resting": Target(PURE, (CORE + "test_resting.py", CORE + "test_next_message.py")),
     "daemon.engine": Target(OTHERS, ENGINE),
     "daemon.timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),
+    "daemon.overdue_timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),
     "daemon.store.batches": Target(OTHERS, STORE),
     "daemon.store.readers": Target(OTHERS, STORE),
     "daemon.store.rows": Target(OTHERS, STORE),
