@@ -1,8 +1,8 @@
-"""The messages that wait for a modem, and which of them goes out next.
+"""Which message is next, of those that wait for a modem; and which of the free modems may send it.
 
-Pure: times are arguments, monotonic seconds. The rule is the earliest deadline that can be
-met. A message takes a modem about as long as any other, so this order brings the most PINs in time: what cannot arrive
-alive delays no other, and what can still wait lets the others go first.
+Pure: times are arguments, monotonic seconds. The rule is the earliest deadline that can be met. A message takes a modem
+about as long as any other, so this order brings the most PINs in time: what cannot arrive alive delays no other, and
+what can still wait lets the others go first.
 """
 
 import bisect
@@ -66,7 +66,7 @@ class Backlog(Generic[T]):
         bisect.insort(self._messages, message, key=_until)
         self._most_parts = max(self._most_parts, message.parts)
 
-    def take(self, now: float, modems: Sequence[FreeModem]) -> tuple[QueuedMessage[T], int] | None:
+    def take_next(self, now: float, modems: Sequence[FreeModem]) -> tuple[QueuedMessage[T], int] | None:
         """Take out the message that goes out next; with the place of its modem among these, the best first."""
         rules: tuple[Rule[T], ...] = (
             lambda message, modem: self._waits_s(message, now) == 0 and message.number not in modem.failed,

@@ -24,6 +24,7 @@ from daemon.lanes.sms.driver_answers import Judgement, settle
 from daemon.lanes.sms.left_behind import left_behind
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.news import News
+from daemon.lanes.sms.next_modem import next_first
 from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
 from daemon.lanes.sms.slots import DEFECT_REST_S, ModemSlot
@@ -142,12 +143,12 @@ class SmsLane:
         now = self._engine.clock.monotonic()
         self._asked = False
         self._drop_late(now)
-        free = self.pool.free(now)
+        free = next_first(self.pool.slots, now)
         at = self._engine.clock.now()
         for slot in free:
             slot.watch_quota(at)
         while free:
-            choice = self._backlog.take(
+            choice = self._backlog.take_next(
                 now, [FreeModem(slot.pace, partial(slot.quota.allows, at), slot.deferred) for slot in free]
             )
             if choice is None:

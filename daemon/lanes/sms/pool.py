@@ -63,11 +63,6 @@ class Pool:
             change.cancel()
         await asyncio.gather(*(asyncio.to_thread(slot.driver.close) for slot in self.slots))
 
-    def free(self, now: float) -> list[ModemSlot]:
-        """The modems that may get a message now, the next one first: idle longest, and not just failed."""
-        free = (slot for slot in self.slots if slot.rested(now) and not slot.busy)
-        return sorted(free, key=lambda slot: (slot.resting.last_choice(now), slot.turned_at))
-
     def find(self, name: str) -> ModemSlot | None:
         """None where there is no such modem, or none any more: a reload may remove one."""
         return next((slot for slot in self.slots if slot.name == name), None)

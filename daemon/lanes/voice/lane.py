@@ -145,7 +145,7 @@ class VoiceLane:
         for message in self._backlog.drop_late(now, ()):
             self._drop(message.job)
         while self._ready and self.lines.wait_s(now) == 0:
-            choice = self._backlog.take(now, [TRUNK])
+            choice = self._backlog.take_next(now, [TRUNK])
             if choice is None:
                 break
             self._begin(choice[0].job, now)

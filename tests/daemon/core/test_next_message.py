@@ -41,7 +41,7 @@ def modem(*seconds: float, allows: Callable[[str], bool] = anybody, failed: Sequ
 def order(waiting: Backlog[str], *modems: FreeModem) -> str:
     """The messages as they go out, if each took no time."""
     taken = ""
-    while (choice := waiting.take(NOW, modems)) is not None:
+    while (choice := waiting.take_next(NOW, modems)) is not None:
         taken += choice[0].job
     return taken
 
@@ -62,20 +62,20 @@ def test_several_parts_take_several_times_as_long() -> None:
 
 def test_a_slow_modem_takes_what_it_can_bring_in_time_and_a_fast_one_the_rest() -> None:
     waiting = backlog(message(20, "a"), message(60, "b"))
-    assert waiting.take(NOW, [modem(30), modem(5)]) == (message(60, "b"), 0)
-    assert waiting.take(NOW, [modem(30)]) is None
-    assert waiting.take(NOW, [modem(30), modem(5)]) == (message(20, "a"), 1)
+    assert waiting.take_next(NOW, [modem(30), modem(5)]) == (message(60, "b"), 0)
+    assert waiting.take_next(NOW, [modem(30)]) is None
+    assert waiting.take_next(NOW, [modem(30), modem(5)]) == (message(20, "a"), 1)
 
 
 def test_a_message_goes_to_the_first_modem_that_may_send_it() -> None:
     full = modem(allows=lambda number: number == "b")
-    assert backlog(message(60, "a")).take(NOW, [full, modem()]) == (message(60, "a"), 1)
-    assert backlog(message(60, "a"), message(90, "b")).take(NOW, [full]) == (message(90, "b"), 0)
+    assert backlog(message(60, "a")).take_next(NOW, [full, modem()]) == (message(60, "a"), 1)
+    assert backlog(message(60, "a"), message(90, "b")).take_next(NOW, [full]) == (message(90, "b"), 0)
 
 
 def test_a_recipient_goes_by_another_modem_than_the_one_that_failed() -> None:
     failed = modem(failed=("a",))
-    assert backlog(message(60, "a")).take(NOW, [failed, modem()]) == (message(60, "a"), 1)
+    assert backlog(message(60, "a")).take_next(NOW, [failed, modem()]) == (message(60, "a"), 1)
     assert order(backlog(message(60, "a"), message(60, "b")), failed) == "ba"
 
 
@@ -147,8 +147,8 @@ def test_without_modems_a_message_is_kept_until_its_pin_is_almost_dead() -> None
 
 def test_no_more_than_the_first_hundred_that_fit_are_looked_at() -> None:
     waiting = backlog(*(message(60 + place, "x") for place in range(250)), message(200.5, "y"))
-    assert waiting.take(NOW, [modem(allows=lambda number: number == "y")]) is None
-    assert waiting.take(NOW, [modem(100, allows=lambda number: number == "y")]) is not None
+    assert waiting.take_next(NOW, [modem(allows=lambda number: number == "y")]) is None
+    assert waiting.take_next(NOW, [modem(100, allows=lambda number: number == "y")]) is not None
 
 
 # --- a day at the queue ----------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def played(
         result.dropped += len(waiting.drop_late(now, paces))
         free = [place for place, at in enumerate(free_at) if at <= now]
         while free:
-            choice = waiting.take(now, [FreeModem(paces[place], anybody) for place in free])
+            choice = waiting.take_next(now, [FreeModem(paces[place], anybody) for place in free])
             if choice is None:
                 break
             place = free.pop(choice[1])
