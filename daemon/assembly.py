@@ -10,11 +10,13 @@ import drivers
 from daemon import masterkey
 from daemon.clock import Clock
 from daemon.config import Config, Modem, Voice
+from daemon.config.probing import key_place
 from daemon.core.commands import Policy
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Request
 from daemon.core.phrases import sms_text
 from daemon.engine import Engine
+from daemon.key_files import Place
 from daemon.lanes.absent import NoDevice
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.sms.sending import SmsText
@@ -39,7 +41,7 @@ def assemble(config: Config, path: Path) -> Daemon:
     """Open the store and make the rest. Raises StoreUnusable, KeyUnusable, PromptsUnusable or OSError."""
     phrases = load_phrases()
     prompts = loaded(config)
-    place = masterkey.place(config.security.key_file, _state_directory(config))
+    state, place = _state_directory(config), key_place(config)
     store, keys, origin = _opened(config, place)
     engine = Engine(store, Clock(config.clock.speed, origin), _pins(keys), _policy(config))
     sms = calls = None
@@ -54,7 +56,7 @@ def assemble(config: Config, path: Path) -> Daemon:
         engine.lanes[Channel.TTS] = calls = _voice_lane(config, engine, prompts)
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
     retaining = Retaining(Upkeep(store), config.retention, hashed)
-    forgetting = Forgetting(engine, retaining, _state_directory(config) / "forgotten", hashed)
+    forgetting = Forgetting(engine, retaining, state / "forgotten", hashed)
     old_key = OldKey(engine, place, masterkey.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)
@@ -136,7 +138,7 @@ def _pins(keys: masterkey.Keyring) -> Pins:
     return Pins(keys.current, keys.number, Pins(keys.old) if keys.old is not None else None)
 
 
-def _opened(config: Config, place: masterkey.Place) -> tuple[Store, masterkey.Keyring, float]:
+def _opened(config: Config, place: Place) -> tuple[Store, masterkey.Keyring, float]:
     """The store, the keys that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     store = Store(database_of(config.store))
     store.open()

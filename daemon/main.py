@@ -21,7 +21,7 @@ from daemon.api.server import (
 )
 from daemon.assembly import assemble
 from daemon.config import Config, ConfigErrors
-from daemon.masterkey import KeyUnusable
+from daemon.key_files import KeyUnusable
 from daemon.operations import journal, standby
 from daemon.operations.check_config import NoSuchUser, check
 from daemon.program import Program

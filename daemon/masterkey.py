@@ -1,51 +1,28 @@
-"""The master key of the PINs: where it is, whether it can be used, and whether it is the one that the requests know.
+"""The master key of the PINs: whether it can be used, and whether it is the one that the requests know.
 
 A new key is made only if no live request needs the old one: without it, PINs that were sent cannot be checked.
 The database holds the key's id, which says nothing of the key (HMAC-SHA256), so that a wrong one is noticed, too.
 
 Rotation: the new key takes the place of the old one, which stays beside it (KEY.old). The next start finds there the
 key that the database knows, and counts one more key. The old one is used for the requests that began under it.
+The files themselves are in `key_files`.
 """
 
-import fcntl
 import hashlib
 import hmac
 import os
-import stat
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drivers.checks import user_name
+from daemon.key_files import KeyUnusable, Place, make, read_key, read_old_key
 
 if TYPE_CHECKING:
     from daemon.store.contract import Reading
 
-KEY_BYTES = 32
 ID_DIGITS = 16
-CREDENTIAL = "pinwheel-key"
 ID, NUMBER, OLD_ID = "key id", "key number", "old key id"  # settings of the database
-
-
-class KeyUnusable(Exception):
-    """The master key cannot be used; the text names the file and the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the key is. ours: made by us on the first start. private: only its owner may read the file."""
-
-    path: Path
-    ours: bool = False
-    private: bool = True
-
-    @property
-    def old(self) -> Path:
-        """Where the key before it is, after a rotation."""
-        return self.path.with_name(self.path.name + ("-old" if self.path.name == CREDENTIAL else ".old"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +49,29 @@ class Keyring:
     old: bytes | None = field(default=None, repr=False)
 
 
-def place(key_file: str, state_directory: Path) -> Place:
-    """`key_file`, else the systemd credential, else STATE/key."""
-    if key_file:
-        return Place(Path(key_file))
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and (Path(credentials) / CREDENTIAL).exists():
-        return Place(Path(credentials) / CREDENTIAL, private=False)
-    return Place(state_directory / "key", ours=True)
-
-
 def load(where: Place, known: Known) -> Keyring:
     """The keys; the first is made on the first start. Raises KeyUnusable."""
     if where.ours and not os.path.exists(where.path):
         refuse_if_missed(where, known.live)
         make(where.path)
     return judged(where, known, read_key(where.path, private=where.private), read_old_key(where))
+
+
+def check(where: Place, known: Known) -> None:
+    """Whether `load` would succeed; makes no key. Raises KeyUnusable."""
+    if where.ours and not os.path.exists(where.path):
+        refuse_if_missed(where, known.live)
+    else:
+        load(where, known)
+
+
+def refuse_if_missed(where: Place, live: int) -> None:
+    """Raises KeyUnusable where the key is gone and live requests need it."""
+    if live:
+        raise KeyUnusable(
+            f"cannot find the master key {where.path}, which {live} live request(s) need; restore it from your backup, "
+            "or make another key, which makes the PINs that were sent invalid: pinwheel key new --force"
+        )
 
 
 def judged(where: Place, known: Known, current: bytes, old: bytes | None) -> Keyring:
@@ -122,12 +106,6 @@ def known_by(reading: "Reading") -> Known:
     return Known(reading.meta(ID) or "", number, reading.live(), old_id, old_live)
 
 
-def remember(keys: Keyring) -> dict[str, str]:
-    """The settings of a database that uses these keys."""
-    old_id = identity(keys.old) if keys.old is not None else ""
-    return {ID: identity(keys.current), NUMBER: str(keys.number), OLD_ID: old_id}
-
-
 def expected(database: Path) -> Known:
     """What a SQLite database knows; changes nothing.
 
@@ -146,21 +124,10 @@ def expected(database: Path) -> Known:
         return Known()
 
 
-def check(where: Place, known: Known) -> None:
-    """Whether `load` would succeed; makes no key. Raises KeyUnusable."""
-    if where.ours and not os.path.exists(where.path):
-        refuse_if_missed(where, known.live)
-    else:
-        load(where, known)
-
-
-def refuse_if_missed(where: Place, live: int) -> None:
-    """Raises KeyUnusable where the key is gone and live requests need it."""
-    if live:
-        raise KeyUnusable(
-            f"cannot find the master key {where.path}, which {live} live request(s) need; restore it from your backup, "
-            "or make another key, which makes the PINs that were sent invalid: pinwheel key new --force"
-        )
+def remember(keys: Keyring) -> dict[str, str]:
+    """The settings of a database that uses these keys."""
+    old_id = identity(keys.old) if keys.old is not None else ""
+    return {ID: identity(keys.current), NUMBER: str(keys.number), OLD_ID: old_id}
 
 
 def identity(key: bytes) -> str:
@@ -170,96 +137,3 @@ def identity(key: bytes) -> str:
 
 def same(left: str, right: str) -> bool:
     return hmac.compare_digest(left, right)
-
-
-def make(path: Path) -> None:
-    """Write a new key; one that is there stays. Raises KeyUnusable."""
-    try:
-        write(path, os.urandom(KEY_BYTES))
-    except FileExistsError:
-        return
-    except OSError as exc:
-        raise KeyUnusable(f"cannot make the master key {path}: {exc.strerror}; is the directory writable?") from exc
-
-
-def write(path: Path, key: bytes) -> None:
-    """Write a key into a new file, which nobody but its owner may read. Raises OSError, also where the file exists."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
-        new.write(key)
-        new.flush()
-        os.fsync(new.fileno())
-    sync(path.parent)
-
-
-def sync(directory: Path) -> None:
-    """Make the names in a directory durable. Raises OSError."""
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def rotate(where: Place) -> None:
-    """Put a new key in the place of the one that is there, which stays as the old one. Raises OSError or KeyUnusable.
-
-    At each moment there is a key in its place, so that a start succeeds whenever this is cut off.
-    """
-    with alone(where.path.parent):
-        current, owner = read_key(where.path, private=where.private), where.path.stat()
-        for path, key in ((where.old, current), (where.path, os.urandom(KEY_BYTES))):
-            new = path.with_name(f"{path.name}.new")
-            new.unlink(missing_ok=True)
-            write(new, key)
-            if os.geteuid() == 0:
-                os.chown(new, owner.st_uid, owner.st_gid, follow_symlinks=False)
-            new.rename(path)
-            sync(path.parent)
-
-
-@contextmanager
-def alone(directory: Path) -> Iterator[None]:
-    """Nobody else replaces or deletes the keys in it meanwhile. Raises OSError, also where somebody does."""
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as exc:
-        raise OSError(exc.errno, "the keys in it are being changed", str(directory)) from None
-    finally:
-        os.close(opened)
-
-
-def set_aside(path: Path) -> Path | None:
-    """Rename the key that is there, and return its new path; None where there is none. Raises OSError."""
-    if not path.exists():
-        return None
-    stamp = f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}"
-    names = (path.with_name(stamp + more) for more in ("", *(f"-{count}" for count in range(1, 100))))
-    return path.rename(next(name for name in names if not name.exists()))
-
-
-def read_old_key(where: Place) -> bytes | None:
-    """The key before the one in use; None where there is none. Raises KeyUnusable."""
-    return read_key(where.old, private=where.private) if os.path.exists(where.old) else None
-
-
-def read_key(path: Path, *, private: bool) -> bytes:
-    """The master key in a file. private: only its owner may read it. Raises KeyUnusable."""
-    try:
-        key = path.read_bytes()
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError as exc:
-        refused = isinstance(exc, PermissionError)
-        remedy = (
-            f"run: chown {user_name()} {path} && chmod 600 {path}" if refused else "restore it, or correct the path"
-        )
-        raise KeyUnusable(f"cannot read the master key {path}: {exc.strerror}; {remedy}") from exc
-    if private and mode & 0o077:
-        raise KeyUnusable(f"cannot use the master key {path}: others may read it; run: chmod 600 {path}")
-    if len(key) < KEY_BYTES:
-        raise KeyUnusable(
-            f"cannot use the master key {path}: it has {len(key)} octets and needs {KEY_BYTES}; "
-            f"run: head -c {KEY_BYTES} /dev/urandom > {path}"
-        )
-    return key

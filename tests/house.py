@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "daemon.client",
         "daemon.clock",
         "daemon.ids",
+        "daemon.key_files",
         "daemon.pins",
         "daemon.program",
         "daemon.resources",

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.config import Config
-    from daemon.masterkey import Known, Place
+    from daemon.key_files import Place
+    from daemon.masterkey import Known
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -118,16 +119,16 @@ def _old(file: Path) -> Path:
 
 def _judge(keys: Keys | None, place: "Place", known: "Known") -> None:
     """Whether the keys fit the backup. Raises KeyUnusable."""
-    from daemon import masterkey
+    from daemon import key_files, masterkey
 
     if keys is None:
         masterkey.check(place, known)
         return
-    if min(map(len, filter(None, keys))) < masterkey.KEY_BYTES:
-        raise masterkey.KeyUnusable(f"a master key has {masterkey.KEY_BYTES} octets or more, and a given one has fewer")
+    if min(map(len, filter(None, keys))) < key_files.KEY_BYTES:
+        raise key_files.KeyUnusable(f"a master key has {key_files.KEY_BYTES} octets or more, and a given one has fewer")
     masterkey.judged(place, known, *keys)
     if not place.ours:
-        raise masterkey.KeyUnusable(f"the key of this gateway is {place.path}: put the key there, and leave out --key")
+        raise key_files.KeyUnusable(f"the key of this gateway is {place.path}: put the key there, and leave out --key")
 
 
 def _keep_hashes(keys: Keys | None, place: "Place", known: "Known", database: Path, copy: Path) -> None:
@@ -150,7 +151,7 @@ def _keep_hashes(keys: Keys | None, place: "Place", known: "Known", database: Pa
 
 def _use_keys(keys: Keys | None, place: "Place") -> Path | None:
     """Returns where the key that was there is now. Raises OSError."""
-    from daemon import masterkey
+    from daemon import key_files
 
     if keys is None:
         return None
@@ -158,19 +159,19 @@ def _use_keys(keys: Keys | None, place: "Place") -> Path | None:
     for path, key in zip((place.old, place.path), reversed(keys), strict=True):
         if path.exists() and path.read_bytes() == key:
             continue
-        aside = masterkey.set_aside(path)
+        aside = key_files.set_aside(path)
         if key is not None:
-            masterkey.write(path, key)
+            key_files.write(path, key)
     return aside
 
 
 def _copy_keys(place: "Place", target: Path) -> None:
-    from daemon import masterkey
+    from daemon import key_files
 
-    masterkey.write(target, masterkey.read_key(place.path, private=place.private))
-    old = masterkey.read_old_key(place)
+    key_files.write(target, key_files.read_key(place.path, private=place.private))
+    old = key_files.read_old_key(place)
     if old is not None:
-        masterkey.write(_old(target), old)
+        key_files.write(_old(target), old)
 
 
 def _database(config: "Config") -> Path:
@@ -180,15 +181,15 @@ def _database(config: "Config") -> Path:
 
 
 def _place(config: "Config") -> "Place":
-    from daemon import masterkey
+    from daemon.config.probing import key_place
 
-    return masterkey.place(config.security.key_file, config.store.directory)
+    return key_place(config)
 
 
 @contextmanager
 def _troubles(*files: Path | None) -> "Iterator[None]":
     """What goes wrong, in one line. files: that are written."""
-    from daemon.masterkey import KeyUnusable
+    from daemon.key_files import KeyUnusable
     from daemon.operations.check_config import NoSuchUser
     from daemon.store.contract import StoreUnusable
 

@@ -12,7 +12,8 @@ from daemon.cli.listing import Listing
 
 if TYPE_CHECKING:
     from daemon.config import Config
-    from daemon.masterkey import Known, Place
+    from daemon.key_files import Place
+    from daemon.masterkey import Known
     from daemon.store.store import Store
 
 
@@ -36,16 +37,17 @@ def rotate(context: Context, config: "Config") -> None:
     beside the new one (KEY.old) until the last of them has ended; the daemon deletes it then. For a key that systemd
     passes as a credential, see docs/data.md.
     """
-    from daemon import masterkey
+    from daemon import key_files
+    from daemon.config.probing import key_place
     from daemon.operations.check_config import NoSuchUser, become_owner
 
-    place = masterkey.place(config.security.key_file, config.store.directory)
+    place = key_place(config)
     try:
         known = _known(config)
         become_owner(place.path.parent)  # root does not write where the daemon's user may put links
         _refuse_rotation(place, known)
-        masterkey.rotate(place)
-    except (masterkey.KeyUnusable, NoSuchUser) as exc:
+        key_files.rotate(place)
+    except (key_files.KeyUnusable, NoSuchUser) as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"cannot write {exc.filename}: {exc.strerror}; run it as root") from exc
@@ -62,16 +64,16 @@ def _rotated(place: "Place") -> None:
 
 def _refuse_rotation(place: "Place", known: "Known") -> None:
     """Raises KeyUnusable where the key is not the one in use, or the place of the old key is taken."""
-    from daemon import masterkey
+    from daemon import key_files, masterkey
 
-    current, old = masterkey.read_key(place.path, private=place.private), masterkey.read_old_key(place)
+    current, old = key_files.read_key(place.path, private=place.private), key_files.read_old_key(place)
     keys = masterkey.judged(place, known, current, old)
     if keys.number > known.number:
-        raise masterkey.KeyUnusable(
+        raise key_files.KeyUnusable(
             "the key was rotated, and the daemon has not used it yet: systemctl restart pinwheel"
         )
     if keys.old is not None:
-        raise masterkey.KeyUnusable(
+        raise key_files.KeyUnusable(
             f"{known.old_live} live request(s) need the key before the one in use: wait for their end, and try again"
         )
 
@@ -110,7 +112,7 @@ def new(context: Context, force: bool, config: "Config") -> None:
 
     Refuses if there is a key, or if live requests need the one that is missing.
     """
-    from daemon import masterkey
+    from daemon import key_files, masterkey
 
     with _opened(config) as (store, place):
         live, there = store.reading.live(), place.path.exists()
@@ -120,10 +122,10 @@ def new(context: Context, force: bool, config: "Config") -> None:
             raise click.ClickException(
                 f"{live} live request(s) need the key that is missing: restore it, or use --force"
             )
-        aside = masterkey.set_aside(place.path)
-        masterkey.set_aside(place.old)  # it may be the one in use, where the daemon has not used a rotation yet
-        masterkey.make(place.path)
-        made = masterkey.read_key(place.path, private=True)
+        aside = key_files.set_aside(place.path)
+        key_files.set_aside(place.old)  # it may be the one in use, where the daemon has not used a rotation yet
+        key_files.make(place.path)
+        made = key_files.read_key(place.path, private=True)
         store.set_meta({masterkey.ID: masterkey.identity(made), masterkey.OLD_ID: ""})
     kept = str(aside or "")
     answer = {"key": str(place.path), "old_key": kept, "live_requests": live}
@@ -159,7 +161,8 @@ def adopt(context: Context, config: "Config") -> None:
 @contextmanager
 def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     """The database and the place of the key, as the user whose they are; raises ClickException."""
-    from daemon import masterkey
+    from daemon import key_files
+    from daemon.config.probing import key_place
     from daemon.operations.check_config import NoSuchUser, become_owner
     from daemon.store.contract import StoreUnusable
     from daemon.store.opening import database_of
@@ -177,8 +180,8 @@ def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     except StoreUnusable as exc:
         raise unusable(exc) from exc
     try:
-        yield store, masterkey.place(config.security.key_file, state)
-    except (OSError, masterkey.KeyUnusable, StoreUnusable) as exc:
+        yield store, key_place(config)
+    except (OSError, key_files.KeyUnusable, StoreUnusable) as exc:
         raise click.ClickException(str(exc)) from exc
     finally:
         store.close()

@@ -11,6 +11,7 @@ from typing import Any
 from daemon import masterkey
 from daemon.config.findings import Finding
 from daemon.config.keys import Config
+from daemon.key_files import KeyUnusable, Place, place
 from drivers.checks import user_name
 from drivers.settings import Severity
 
@@ -33,13 +34,17 @@ def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
         yield from _master_key(config)
 
 
+def key_place(config: Config) -> Place:
+    """Where the master key is."""
+    return place(config.security.key_file, config.store.directory)
+
+
 def _master_key(config: Config) -> Iterator[Finding]:
     """The key that will be used, with the database that knows it; PostgreSQL is asked at the start only."""
-    where = masterkey.place(config.security.key_file, config.store.directory)
     path = config.store.path
     try:
-        masterkey.check(where, masterkey.expected(path) if path is not None else masterkey.Known())
-    except masterkey.KeyUnusable as exc:
+        masterkey.check(key_place(config), masterkey.expected(path) if path is not None else masterkey.Known())
+    except KeyUnusable as exc:
         yield Finding("[security] key_file", str(exc), Severity.FATAL)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.commands import SetMeta
 from daemon.engine import Engine
-from daemon.masterkey import sync
+from daemon.key_files import sync
 from daemon.operations.retention import HEX_DIGITS, Retaining, forms
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.retention import HASHED, Forgotten, Hash, StillRunning

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from daemon import masterkey
 from daemon.cli import main
-from daemon.masterkey import KeyUnusable, Known, Place, expected, identity, load, make, place
+from daemon.key_files import KeyUnusable, Place, make, place
+from daemon.masterkey import Known, expected, identity, load
 from daemon.operations.check_config import check
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
