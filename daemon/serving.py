@@ -22,7 +22,7 @@ from daemon.config import Config
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
-from daemon.operations.alert_sender import alarm_of
+from daemon.operations.alert_sender import alert_sender_of
 from daemon.operations.canary import Canarying
 from daemon.operations.forgotten import Forgetting
 from daemon.operations.old_key import OldKey
@@ -76,11 +76,11 @@ class Daemon:
         self.engine.recover()
         reloader = Reloader(self.path, self.config, self.calls, self.owners)
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
-        alarm = alarm_of(self.config.alert, health.snapshots)
-        reloader.owners.append(alarm.prepare)
-        app = application(self.config, self.engine, health, stopping, reloader, self.forgetting, alarm)
+        sender = alert_sender_of(self.config.alert, health.snapshots)
+        reloader.owners.append(sender.prepare)
+        app = application(self.config, self.engine, health, stopping, reloader, self.forgetting, sender)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        looks = (_reloads(reloader, hangup), _look_after(inherited), alarm.run())
+        looks = (_reloads(reloader, hangup), _look_after(inherited), sender.run())
         duties = [*self._duties(), *map(asyncio.create_task, looks)]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())

@@ -17,15 +17,15 @@ from starlette.types import ASGIApp
 from daemon.api import alert, erasure, modems, operator, voice
 from daemon.api import v1_statuses as v1
 from daemon.api.access import Access, Role
-from daemon.api.direct_routes import Door, Endpoint, ErrorAnswer
-from daemon.api.handler import Call, Handler
+from daemon.api.direct_routes import DirectRoutes, Endpoint, ErrorAnswer
+from daemon.api.handler import ApiCall, Handler
 from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
 from daemon.api.verify import Verify, answered
 from daemon.config import Config, Security
 from daemon.core.callers import Caller
 from daemon.core.rate_limits import Buckets
 from daemon.engine import Engine
-from daemon.operations.alert_sender import Alarm
+from daemon.operations.alert_sender import AlertSender
 from daemon.operations.forgotten import Forgetting
 from daemon.operations.metrics import Metrics
 from daemon.operations.reloading import Reloader
@@ -38,12 +38,12 @@ GET, POST = ["GET"], ["POST"]
 BOTH = GET + POST
 
 
-async def not_yet(call: Call) -> Response:
+async def not_yet(call: ApiCall) -> Response:
     path = call.http.url.path
     raise HttpError(404, "Not offered", f"{path} is not offered by this gateway; JSON calls of Verify v1 are.")
 
 
-async def console_link(call: Call) -> Response:
+async def console_link(call: ApiCall) -> Response:
     """POST: a link into the console, which works once."""
     console = call.http.app.state.console
     if console is None:
@@ -83,12 +83,12 @@ def guarded(role: Role, handler: Handler) -> Endpoint:
 
     async def endpoint(http: HttpRequest) -> ASGIApp:
         if role is Role.OPEN:
-            return await handler(Call(http, Parameters(()), Caller()))
+            return await handler(ApiCall(http, Parameters(()), Caller()))
         if foreign(http):  # a browser that may reach us, say through a tunnel, must not obey everybody's pages
             raise HttpError(403, "From another site", "A page of another site sent this; nothing was done.")
         given = await gather(http)
         try:
-            return await handler(Call(http, given, await http.app.state.access.admit(role, http, given)))
+            return await handler(ApiCall(http, given, await http.app.state.access.admit(role, http, given)))
         except Mistake as exc:
             if role is Role.OPERATE:  # whose routes speak HTTP, not the codes of Verify
                 raise HttpError(400, "Bad parameter", str(exc)) from None
@@ -104,8 +104,8 @@ def application(
     stopping: asyncio.Event,
     reloader: Reloader,
     forgetting: Forgetting,
-    alarm: Alarm,
-) -> Door:
+    alert_sender: AlertSender,
+) -> DirectRoutes:
     """The ASGI application. Raises OSError if an account's secret file cannot be read."""
     errors: dict[type[Exception], ErrorAnswer]
     errors = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, StoreUnusable: _away}
@@ -124,14 +124,16 @@ def application(
     app.state.stopping = stopping
     app.state.reloader = reloader
     app.state.forgetting = forgetting
-    app.state.alarm = alarm
+    app.state.alert_sender = alert_sender
     app.state.console = console
     app.state.streams = set()
     app.state.metrics = Metrics(health, config.workflows, config.store.path, VERIFY_ROUTES)
     app.state.access = Access(config.api, config.account, config.operator)
     app.state.verify = Verify(engine, config.security, config.workflows, config.channels, _starts(config.security))
     reloader.owners.append(partial(_prepared, app.state))
-    return Door(app, (each for each in endpoints if "{" not in each[0]), errors, _crash, app.state.metrics.observe)
+    return DirectRoutes(
+        app, (each for each in endpoints if "{" not in each[0]), errors, _crash, app.state.metrics.observe
+    )
 
 
 def _prepared(state: State, config: Config) -> Callable[[], None]:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from daemon.api.access import PEER, Peer, origin_of, peer_of
 from daemon.api.answers import AT_ONCE
-from daemon.api.connection_limits import Gate, Guest
+from daemon.api.connection_limits import ConnectionLimits, Guest
 
 MAX_HEAD = 32 * 1024
 MESSAGE_S = 15.0  # from the first octet of a request to its last
@@ -27,11 +27,11 @@ LINE_OCTETS = 4  # of a header line beside its name and value
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection of a listener with this gate. guest: it, if it has been let in already, before its TLS handshake."""
+    """A connection of a listener. guest: it, if it has been let in already, before its TLS handshake."""
 
-    def __init__(self, gate: Gate, guest: Guest | None = None, **uvicorns: Any) -> None:
+    def __init__(self, limits: ConnectionLimits, guest: Guest | None = None, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
-        self._gate = gate
+        self._limits = limits
         self._guest = guest
         self._deadline: asyncio.TimerHandle | None = None
         self._peer: Peer | None = None
@@ -61,12 +61,12 @@ class Protocol(HttpToolsProtocol):
             return
         origin = origin_of(self._peer, self.client[0] if self.client else "")
         self._guest = Guest(origin, lambda: self.idle, transport.close)
-        if not self._gate.enter(self._guest):
+        if not self._limits.enter(self._guest):
             self._refuse(503, "There are too many connections; close some, or try again later.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._guest is not None:
-            self._gate.leave(self._guest)
+            self._limits.leave(self._guest)
         self._refused = True
         self._message_is_whole()
         super().connection_lost(exc)

@@ -18,8 +18,8 @@ class Guest:
 
 
 @dataclass(slots=True)
-class Gate:
-    """Counts the connections of one listener."""
+class ConnectionLimits:
+    """Of one listener, whose connections it counts."""
 
     total: int
     per_origin: int

@@ -1,4 +1,4 @@
-"""The door: what is asked most goes to its handler by one look into a table; everything else goes to Starlette.
+"""Routes that are asked most: each goes to its handler by one look into a table; all others go to Starlette.
 
 Starlette's middleware and its router take a third of the time in which a start is read and answered. Only a path that
 stands as it is among the routes and has a method of its route comes this way; both ways end in the same endpoint and
@@ -20,7 +20,7 @@ Observe = Callable[[str, int, float], None]
 """Path, status and the seconds from the request to its answer, as it begins to be sent."""
 
 
-class Door:
+class DirectRoutes:
     """An ASGI application in front of Starlette."""
 
     def __init__(

@@ -4,14 +4,14 @@ from dataclasses import asdict
 
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.handler import Call
+from daemon.api.handler import ApiCall
 from daemon.api.params import HttpError, phone_number
 from daemon.operations.forgotten import Forgetting
 from daemon.store.contract import StoreUnusable
 from daemon.store.retention import StillRunning
 
 
-async def forget(call: Call) -> Response:
+async def forget(call: ApiCall) -> Response:
     """POST ?number=NUMBER: remove it from every file; 409 while a request of it is in progress."""
     forgetting: Forgetting = call.http.app.state.forgetting
     number = phone_number(call.given.required("number"), None)

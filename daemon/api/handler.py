@@ -11,7 +11,7 @@ from daemon.core.callers import Caller
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """The HTTP request, its parameters, and who sent it: somebody who may use the route."""
 
     http: HttpRequest
@@ -19,5 +19,5 @@ class Call:
     caller: Caller
 
 
-Handler = Callable[[Call], Awaitable[ASGIApp]]
+Handler = Callable[[ApiCall], Awaitable[ASGIApp]]
 """What it gives sends the answer."""

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.handler import Call
+from daemon.api.handler import ApiCall
 from daemon.api.params import HttpError, Parameters, e164, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security
@@ -26,7 +26,7 @@ SHORT_CODE = re.compile(r"[0-9]{3,6}", re.ASCII)  # such as the carrier's own fo
 Answer = dict[str, Any]
 
 
-async def modems(call: Call) -> Response:
+async def modems(call: ApiCall) -> Response:
     """Each modem with its SIM: state, signal, limits, outcomes."""
     snapshots: Snapshots = call.http.app.state.health.snapshots
     return JSONResponse({"modems": shown_modems(snapshots.take().sms)})
@@ -75,7 +75,7 @@ ACTIONS: dict[str, Callable[[HttpRequest, SmsLane, ModemSlot, Parameters], Await
 }
 
 
-async def act(call: Call) -> Response:
+async def act(call: ApiCall) -> Response:
     """POST: pause, drain, resume, test (?to=NUMBER&wait=SECONDS) or at (?command=AT+CSQ)."""
     http = call.http
     action = ACTIONS.get(http.path_params["action"])

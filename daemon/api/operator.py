@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from daemon.api.access import on_socket
 from daemon.api.answers import written
-from daemon.api.handler import Call
+from daemon.api.handler import ApiCall
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter
@@ -29,7 +29,7 @@ KEEP_ALIVE_S = 15.0
 MAX_STREAMS = 64
 
 
-async def healthz(call: Call) -> Response:
+async def healthz(call: ApiCall) -> Response:
     """200 while requests can be stored and something can be sent, 503 otherwise; open to whoever reaches the listener.
 
     reasons: what does not work, such as "voice failed: ..."; also where something else does. On TCP, where nobody
@@ -42,7 +42,7 @@ async def healthz(call: Call) -> Response:
     return JSONResponse(answer | {"detail": "; ".join([trouble, *reasons])}, 503) if trouble else JSONResponse(answer)
 
 
-async def doctor(call: Call) -> Response:
+async def doctor(call: ApiCall) -> Response:
     """What the daemon judges of itself, a verdict for each check and device; for `pinwheel doctor`."""
     from daemon.operations.doctor.self_check import listed  # late, as in Health
 
@@ -50,13 +50,13 @@ async def doctor(call: Call) -> Response:
     return JSONResponse({"checks": listed((await health.examined_around(health.snapshots.take())).results)})
 
 
-async def status(call: Call) -> Response:
+async def status(call: ApiCall) -> Response:
     """The daemon, its devices, its requests and what is wrong."""
     health: Health = call.http.app.state.health
     return JSONResponse(await health.report())
 
 
-async def reload(call: Call) -> Response:
+async def reload(call: ApiCall) -> Response:
     """POST: take up the configuration and the prompts; 200 once that is done, 409 if it failed."""
     reloader: Reloader = call.http.app.state.reloader
     done = await reloader.reload()
@@ -66,13 +66,13 @@ async def reload(call: Call) -> Response:
     return JSONResponse(answer | {"detail": "the reload failed: " + "; ".join(done.mistakes)}, 409)
 
 
-async def metrics(call: Call) -> Response:
+async def metrics(call: ApiCall) -> Response:
     """In the text format of Prometheus."""
     found: Metrics = call.http.app.state.metrics
     return Response(await found.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-async def requests(call: Call) -> Response:
+async def requests(call: ApiCall) -> Response:
     """?active=1: only those in progress; ?limit=N."""
     http = call.http
     limit = min(_whole(http, "limit", 50), MAX_LIST)
@@ -84,7 +84,7 @@ async def requests(call: Call) -> Response:
     return await _browse(http, query)
 
 
-async def request(call: Call) -> Response:
+async def request(call: ApiCall) -> Response:
     """A request with its deliveries, checks and history; the number in full."""
     wanted = call.http.path_params["request_id"]
 
@@ -109,7 +109,7 @@ def _json(text: str) -> Response:
     return Response(text, media_type="application/json")
 
 
-async def events(call: Call) -> Response:
+async def events(call: ApiCall) -> Response:
     """Server-sent events: behind Last-Event-ID or ?after=SEQ, or ?last=N lines back; ?follow=0 ends at the end."""
     http = call.http
     last = await http.app.state.engine.store.browse(lambda reading: reading.last_seq())

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from daemon.api.access import origin_of
 from daemon.api.connection import IDLE_S, Protocol
-from daemon.api.connection_limits import Gate, Guest
+from daemon.api.connection_limits import ConnectionLimits, Guest
 
 log = logging.getLogger("pinwheel.api")
 
@@ -30,9 +30,9 @@ GRACE_S = 15  # for the answers under way when we stop; a busy disk takes its ti
 class _Server(uvicorn.Server):
     """The daemon handles signals itself. No timer updates the Date header: each request does."""
 
-    def __init__(self, config: uvicorn.Config, gate: Gate) -> None:
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
         super().__init__(config)
-        self._gate = gate
+        self._limits = limits
         self._stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -63,13 +63,13 @@ class _Server(uvicorn.Server):
     async def _shake_hands(self, connection: socket.socket, origin: str, tls: ssl.SSLContext) -> None:
         task = asyncio.current_task()
         guest = Guest(origin, lambda: True, lambda: task and task.cancel())
-        if not self._gate.enter(guest):
+        if not self._limits.enter(guest):
             connection.close()
             return
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: Protocol(
-                    self._gate,
+                    self._limits,
                     guest,
                     config=self.config,
                     server_state=self.server_state,
@@ -81,7 +81,7 @@ class _Server(uvicorn.Server):
                 ssl_shutdown_timeout=SHUTDOWN_S,
             )
         except (OSError, asyncio.CancelledError):
-            self._gate.leave(guest)
+            self._limits.leave(guest)
             connection.close()
 
     async def main_loop(self) -> None:
@@ -115,10 +115,10 @@ class Listener:
     def __init__(self, app: ASGIApp, sock: socket.socket, tls: tuple[str, str] | None = None) -> None:
         self._socket = sock
         local = sock.family == socket.AF_UNIX
-        gate = Gate(MAX_CONNECTIONS, OF_ONE_USER if local else OF_ONE_ADDRESS)
+        limits = ConnectionLimits(MAX_CONNECTIONS, OF_ONE_USER if local else OF_ONE_ADDRESS)
         config = uvicorn.Config(
             app,
-            http=partial(Protocol, gate),  # type: ignore[arg-type]
+            http=partial(Protocol, limits),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
@@ -132,7 +132,7 @@ class Listener:
             ssl_keyfile=tls[1] if tls else None,
         )
         config.load()
-        self._server = _Server(config, gate)
+        self._server = _Server(config, limits)
 
     async def serve(self) -> None:
         await self._server.serve(sockets=[self._socket])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.api import v1_statuses as v1
 from daemon.api.answers import Answer, answer, written
-from daemon.api.handler import Call, Handler
+from daemon.api.handler import ApiCall, Handler
 from daemon.api.params import Mistake, Parameters, code_parameter, e164, invalid, missing, start_parameters
 from daemon.api.params import Start as StartParameters
 from daemon.clock import utc_text
@@ -152,7 +152,7 @@ def search_answer(request: Request, checks: Iterable[CheckLine]) -> Body:
 def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Answer]]) -> Handler:
     """One verb of the Verify API as the handler of a route."""
 
-    async def handler(call: Call) -> Answer:
+    async def handler(call: ApiCall) -> Answer:
         try:
             found = await verb(call.http.app.state.verify, call.given, call.caller)
             return found if isinstance(found, Answer) else answer(found)

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from daemon.api.handler import Call
+from daemon.api.handler import ApiCall
 from daemon.api.params import HttpError, Parameters, e164, invalid, locale_parameter, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security
@@ -24,12 +24,12 @@ MOST_DIGITS = 10
 LINES = "application/x-ndjson"
 
 
-async def voice(call: Call) -> Response:
+async def voice(call: ApiCall) -> Response:
     """The trunk, its calls and their outcomes."""
     return JSONResponse(status_of.voice(_health(call.http).snapshots.take().voice))
 
 
-async def test(call: Call) -> Response:
+async def test(call: ApiCall) -> Response:
     """POST ?number=NUMBER&say=DIGITS&lg=LOCALE: a call that says these digits, 4 of chance where none are given.
 
     The answer is a line of JSON for each phase as it is reached, then one for the end.

@@ -33,14 +33,14 @@ from daemon.operations.snapshots import Snapshot, Snapshots
 from drivers import DeviceState, DriverError
 from drivers.codecs import gsm7
 
-log = logging.getLogger("pinwheel.alarm")
+log = logging.getLogger("pinwheel.alerts")
 
 LOOK_S = 10.0
 DIGITS, LOCALE = "999", "en-us"
 
 
 @dataclass(slots=True)
-class Alarm:
+class AlertSender:
     """Of one daemon. name: of the gateway, in each message; numbers: the operator's, digits only."""
 
     snapshots: Snapshots
@@ -54,7 +54,7 @@ class Alarm:
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """For a reload; what was sent still counts."""
-        new = alarm_of(config.alert, self.snapshots)
+        new = alert_sender_of(config.alert, self.snapshots)
 
         def apply() -> None:
             self.name, self.numbers, self.rules = new.name, new.numbers, new.rules
@@ -157,9 +157,9 @@ class Alarm:
         return ""
 
 
-def alarm_of(keys: Alert, snapshots: Snapshots) -> Alarm:
+def alert_sender_of(keys: Alert, snapshots: Snapshots) -> AlertSender:
     rules = Rules(seconds(keys.after), seconds(keys.again), keys.a_day)
-    return Alarm(snapshots, keys.name, [number.removeprefix("+") for number in keys.numbers], rules)
+    return AlertSender(snapshots, keys.name, [number.removeprefix("+") for number in keys.numbers], rules)
 
 
 def troubles(now: Snapshot) -> list[Trouble]:

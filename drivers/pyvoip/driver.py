@@ -11,7 +11,7 @@ from drivers.guard import guarded
 from drivers.pyvoip.call_handle import Farewells, Handle
 from drivers.pyvoip.locate import locate
 from drivers.pyvoip.options import Options
-from drivers.pyvoip.shared_parts import Locator, Setting
+from drivers.pyvoip.shared_parts import Locator, SharedParts
 from drivers.pyvoip.signalling import Signalling
 from drivers.pyvoip.signalling_watch import Watch
 from drivers.pyvoip.sip_port import SipPort
@@ -34,14 +34,14 @@ class Driver:
     ) -> None:
         self.name = name
         self._port = SipPort()
-        self._setting = Setting(name, options, timers or Timers(), locate, self._port, lambda _: None)
+        self._shared = SharedParts(name, options, timers or Timers(), locate, self._port, lambda _: None)
         self._check_s = check_s
         self._signalling: Signalling | None = None
         self._closing = threading.Event()
         self._watch_thread: threading.Thread | None = None
 
     def open(self, listener: Callable[[StateChanged], None]) -> None:
-        self._setting = replace(self._setting, listener=listener)
+        self._shared = replace(self._shared, listener=listener)
         self._closing.clear()
         self._start(1)
         watch = threading.Thread(target=self._watch, name="voice-watch", daemon=True)
@@ -57,7 +57,7 @@ class Driver:
 
     def status(self) -> TrunkStatus:
         if self._signalling is None:
-            return TrunkStatus(DeviceState.CLOSED, server=self._setting.options.server)
+            return TrunkStatus(DeviceState.CLOSED, server=self._shared.options.server)
         status = self._signalling.status()
         watched = self._watch_thread is None or self._watch_thread.is_alive()
         if status.alive and not watched:
@@ -75,7 +75,7 @@ class Driver:
 
     def _start(self, generation: int, farewells: Farewells = ()) -> None:
         """What the listener asks of us must be there before it gets any news."""
-        self._signalling = Signalling(self._setting, generation, farewells)
+        self._signalling = Signalling(self._shared, generation, farewells)
         self._signalling.open()
 
     def _watch(self) -> None:
@@ -91,5 +91,5 @@ class Driver:
     def _replace(self, lost: Signalling) -> None:
         farewells = lost.abandon()
         with guarded("status"):
-            self._setting.listener(StateChanged())
+            self._shared.listener(StateChanged())
         self._start(lost.generation + 1, farewells)

@@ -13,7 +13,7 @@ Locator = Callable[[str, Kind], tuple[Address, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SharedParts:
     """name: of the driver, for logs; listener: hears of every change of `status`."""
 
     name: str

@@ -16,7 +16,7 @@ from drivers.pyvoip.audio import Audio, Located
 from drivers.pyvoip.call_handle import Farewells, Handle, IfLost, farewells_of
 from drivers.pyvoip.calls import Calls, Dial
 from drivers.pyvoip.lease import Lease
-from drivers.pyvoip.shared_parts import Setting
+from drivers.pyvoip.shared_parts import SharedParts
 from drivers.pyvoip.trunk import Trunk
 from drivers.rtp.supervisor import Supervisor
 from drivers.sip.agent import UserAgent
@@ -61,20 +61,20 @@ class Signalling:
     nothing when it wakes up, and the next generation ends its calls by what it left for that: its `farewells`.
     """
 
-    def __init__(self, setting: Setting, generation: int, farewells: Farewells = ()) -> None:
+    def __init__(self, shared: SharedParts, generation: int, farewells: Farewells = ()) -> None:
         self.generation = generation
-        self.pulse = Pulse(0, time.monotonic(), TrunkStatus(DeviceState.STARTING, server=setting.options.server))
-        self._setting = setting
+        self.pulse = Pulse(0, time.monotonic(), TrunkStatus(DeviceState.STARTING, server=shared.options.server))
+        self._shared = shared
         self._farewells = farewells
         self._lease = Lease()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._closing_at: float | None = None
         self._selector = selectors.DefaultSelector()
         self._wake = Wake()
-        self._supervisor = Supervisor(setting.name, self._selector, self._lease.fileno())
-        self._trunk = Trunk(setting, self._lease, self._selector, self._wake)
-        audio = Audio(setting.options, self._trunk, self._supervisor, self._ask)
-        self._calls = Calls(setting.options, self._trunk, self._lease, self._supervisor, audio)
+        self._supervisor = Supervisor(shared.name, self._selector, self._lease.fileno())
+        self._trunk = Trunk(shared, self._lease, self._selector, self._wake)
+        audio = Audio(shared.options, self._trunk, self._supervisor, self._ask)
+        self._calls = Calls(shared.options, self._trunk, self._lease, self._supervisor, audio)
         self._thread = threading.Thread(target=self._run, name="voice", daemon=True)
 
     # --- for other threads ---
@@ -103,7 +103,7 @@ class Signalling:
     def close(self) -> None:
         self._ask(Close())
         if not self.join(CLOSE_S + 3):
-            log.error("voice=%s signalling=stuck: closed without it", self._setting.name)
+            log.error("voice=%s signalling=stuck: closed without it", self._shared.name)
             self._report_lost()
 
     def join(self, timeout_s: float) -> bool:
@@ -123,7 +123,7 @@ class Signalling:
         """
         log.error(
             "voice=%s signalling=%s calls=%s: the next generation starts",
-            self._setting.name,
+            self._shared.name,
             "died" if self.dead else "stuck",
             len(self._calls.if_lost),
         )
@@ -162,7 +162,7 @@ class Signalling:
         except Exception as exc:  # noqa: BLE001 - the end of the thread; the watch starts the next generation
             if not self._lease.ended:
                 log.error(
-                    "voice=%s signalling=failed error=%s at=%s", self._setting.name, type(exc).__name__, place(exc)
+                    "voice=%s signalling=failed error=%s at=%s", self._shared.name, type(exc).__name__, place(exc)
                 )
         finally:
             self._release()
@@ -229,7 +229,7 @@ class Signalling:
         before, self.pulse = self.pulse, Pulse(self.pulse.turns + 1, now, status)
         changed = (status.state, status.detail) != (before.status.state, before.status.detail)
         if changed and not self._lease.ended:
-            self._setting.listener(StateChanged())
+            self._shared.listener(StateChanged())
 
     # --- the end ---
 
@@ -258,7 +258,7 @@ class Signalling:
             with guarded("close"):
                 work()
         with guarded("status"):
-            closed = TrunkStatus(DeviceState.CLOSED, server=self._setting.options.server)
+            closed = TrunkStatus(DeviceState.CLOSED, server=self._shared.options.server)
             self._publish(closed, time.monotonic())
         self._lease.end()
         self._refuse_waiting()

@@ -21,7 +21,7 @@ from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.locate import NotFound
 from drivers.pyvoip.options import LEARN
 from drivers.pyvoip.server_search import ServerSearch
-from drivers.pyvoip.shared_parts import Setting
+from drivers.pyvoip.shared_parts import SharedParts
 from drivers.pyvoip.subscriber import Subscriber, host_in
 from drivers.pyvoip.transport import Datagrams, Lost, Received, Streams, Tls, Transport, family_of, interface_of
 from drivers.pyvoip.trunk_status import Way, trunk_status
@@ -37,16 +37,16 @@ class Trunk:
     """One account on one trunk. Every method is for the thread that owns the selector; wake: for any thread."""
 
     def __init__(
-        self, setting: Setting, lease: Lease, selector: selectors.BaseSelector, wake: Callable[[], None]
+        self, shared: SharedParts, lease: Lease, selector: selectors.BaseSelector, wake: Callable[[], None]
     ) -> None:
         self.agent: UserAgent | None = None
         self.interface = ""
-        self._setting = setting
-        self._options = setting.options
+        self._shared = shared
+        self._options = shared.options
         self._lease = lease
         self._selector = selector
         self._wake = wake
-        self._subscriber = Subscriber(setting.options)
+        self._subscriber = Subscriber(shared.options)
         self._transport: Transport | None = None
         self._search = ServerSearch()
         self._lookup: Future[tuple[Address, ...]] | None = None
@@ -162,7 +162,7 @@ class Trunk:
         """On a thread of its own."""
         with guarded("look-up", lambda: future.set_exception(NotFound("internal error in the look-up"))):
             try:
-                future.set_result(self._setting.locate(self._options.server, self._subscriber.kind))
+                future.set_result(self._shared.locate(self._options.server, self._subscriber.kind))
             except NotFound as exc:
                 future.set_exception(exc)
         self._wake()
@@ -207,7 +207,7 @@ class Trunk:
         """At any port, the one of before is taken where it is free: the registrar knows us there."""
         if self._subscriber.kind is Kind.UDP:
             before = [(bind[0], self._kept.port)] if bind[1] == 0 and self._kept is not None and self._kept.port else []
-            sock = self._setting.port.descriptor(family_of(self.interface), [*before, bind])
+            sock = self._shared.port.descriptor(family_of(self.interface), [*before, bind])
             return Datagrams(sock, self.interface, self._selector)
         if self._subscriber.kind is Kind.TCP:
             return Streams(self.interface, self._selector)
@@ -217,7 +217,7 @@ class Trunk:
 
     def _user_agent(self, servers: tuple[Address, ...], now: float) -> UserAgent:
         ours = self._subscriber
-        agent = UserAgent(ours.caller(), Servers(list(servers)), self._setting.timers)
+        agent = UserAgent(ours.caller(), Servers(list(servers)), self._shared.timers)
         if self._options.register:
             contacts = self._kept.contacts if self._kept is not None else ()
             instance = ours.instance(socket.gethostname())

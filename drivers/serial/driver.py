@@ -197,11 +197,11 @@ class Driver:
             case supervisor.ForgetAnswers():
                 self._exchange.handle(ModemRestarted(), time.monotonic())
             case supervisor.Reset():
-                log.warning("modem=%s cure='reset' because=%r", self.name, output.why)
+                log.warning("modem=%s recovery='reset' because=%r", self.name, output.why)
                 self._reset(output)
                 return supervisor.WasReset()
             case supervisor.CyclePower():
-                log.warning("modem=%s cure='power cycle' because=%r", self.name, output.why)
+                log.warning("modem=%s recovery='power cycle' because=%r", self.name, output.why)
                 return supervisor.PowerCycled(self._cycle_power(output.port))
             case supervisor.Pause():
                 self._pause(output.seconds)

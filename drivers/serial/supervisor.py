@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers import DeviceState, Reason
-from drivers.serial.recovery_steps import Cure, Ladder
+from drivers.serial.recovery_steps import Ladder, RecoveryStep
 from drivers.serial.search import Port, Search
 from drivers.serial.timing import Timing
 
@@ -153,8 +153,8 @@ Output = FindPorts | Serve | ForgetAnswers | Reset | CyclePower | Pause | Became
 class _End:
     """What the end of a session means. pause_s: before the next; None: by the back-off.
 
-    silent: a cure may be due; sure: at once. away: the modem is not there, so that cutting its power may help; None:
-    what is there proves nothing. news: operators are to see it.
+    silent: a recovery step may be due; sure: at once. away: the modem is not there, so that cutting its power may help;
+    None: what is there proves nothing. news: operators are to see it.
     """
 
     state: DeviceState
@@ -193,7 +193,7 @@ class Supervisor:
     def __init__(self, port: str, timing: Timing, *, searched: bool, baudrate: int | None, power: bool) -> None:
         self._port, self._timing, self._searched = port, timing, searched
         self._rates: tuple[int, ...] = (baudrate,) if baudrate else RATES  # the last that fitted comes first
-        self._ladder = Ladder(timing.cure, timing.cures_an_hour, power=power)
+        self._ladder = Ladder(timing.recovery, timing.recoveries_an_hour, power=power)
         self._search = Search()
         self._scan: dict[Port, _End] = {}  # how it went at the other ports of a pattern
         self._fitting: tuple[Port, ...] = ()
@@ -313,32 +313,32 @@ class Supervisor:
         return replace(most, pause_s=end.pause_s, away=all(each.away for each in ends))
 
     def _after(self, end: _End, ports: Sequence[Port], now: float) -> list[Output]:
-        """News, then a cure or a pause."""
+        """News, then a recovery step or a pause."""
         self._pauses.ended(now, end.pause_s)
         news: list[Output] = [Became(end.state, end.detail, end.reason)] if end.news else []
-        return [*news, *(self._cure(end, ports, now) or [Pause(self._pauses.next_s)])]
+        return [*news, *(self._recovery(end, ports, now) or [Pause(self._pauses.next_s)])]
 
     # --- when it stays silent ---
 
-    def _cure(self, end: _End, ports: Sequence[Port], now: float) -> list[Output]:
+    def _recovery(self, end: _End, ports: Sequence[Port], now: float) -> list[Output]:
         """What the ladder says is due: a restart by command, or the operator's command."""
         port = self._resettable(ports)
         if end.silent and self._may_be_sending(now):
             return []
         if end.silent:
-            cure = self._ladder.silent(now, sure=end.sure, resettable=bool(port))
+            step = self._ladder.silent(now, sure=end.sure, resettable=bool(port))
         else:
-            cure = self._ladder.absent(now, away=end.away)
-        match cure:
+            step = self._ladder.absent(now, away=end.away)
+        match step:
             case None:
                 return []
-            case Cure.RESET:
+            case RecoveryStep.RESET:
                 return [ForgetAnswers(), Reset(port, self._rates[0], end.detail)]
-            case Cure.POWER_CYCLE:
+            case RecoveryStep.POWER_CYCLE:
                 known = self._search.known
                 return [ForgetAnswers(), CyclePower(known.name if known is not None else port, end.detail)]
             case _:
-                assert_never(cure)
+                assert_never(step)
 
     def _may_be_sending(self, now: float) -> bool:
         """Whether a modem that never answered may be busy with a message of a daemon that was killed before."""

@@ -28,7 +28,7 @@ class Timing:
     retry: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)  # after one failed session, two in a row, ...
     blocked: float = 30.0  # where a person has to do something
     power_cycle: float = 60.0  # for the operator's command
-    cure: tuple[float, ...] = (27.0, 120.0, 300.0, 600.0)  # between two resets of a modem that stays silent
-    cures_an_hour: int = 6
+    recovery: tuple[float, ...] = (27.0, 120.0, 300.0, 600.0)  # between two resets of a modem that stays silent
+    recoveries_an_hour: int = 6
     keep: float = 5.0  # for who listens to make a stored message safe
     close: float = 3.0  # for the message on the wire

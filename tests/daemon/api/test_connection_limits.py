@@ -20,7 +20,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from daemon.api.connection import MAX_HEAD
-from daemon.api.connection_limits import Gate, Guest
+from daemon.api.connection_limits import ConnectionLimits, Guest
 from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS, OF_ONE_USER, Listener, tcp_socket
 from daemon.client.connection import Unreachable
 from tests.gateway import Gateway, until
@@ -32,7 +32,7 @@ from tests.peers.tls import certificate
 
 @dataclass(eq=False)
 class Connection:
-    """One end of a connection, as the gate sees it."""
+    """One end of a connection, as the limits see it."""
 
     origin: str
     idle: bool = True
@@ -46,36 +46,36 @@ class Connection:
 
 
 def test_who_has_too_many_loses_the_oldest_idle_one_to_the_newest() -> None:
-    gate = Gate(total=10, per_origin=3)
+    limits = ConnectionLimits(total=10, per_origin=3)
     own = [Connection("a", idle=idle) for idle in (False, True, True)]
-    assert all(gate.enter(connection.guest()) for connection in own)
-    assert gate.enter(Connection("a", idle=False).guest())
+    assert all(limits.enter(connection.guest()) for connection in own)
+    assert limits.enter(Connection("a", idle=False).guest())
     assert [connection.closed for connection in own] == [False, True, False]
-    assert gate.enter(Connection("a", idle=False).guest())
-    assert not gate.enter(Connection("a").guest())
-    assert gate.enter(Connection("b").guest())
+    assert limits.enter(Connection("a", idle=False).guest())
+    assert not limits.enter(Connection("a").guest())
+    assert limits.enter(Connection("b").guest())
 
 
 def test_when_there_are_too_many_of_all_whoever_has_the_most_makes_room() -> None:
-    gate = Gate(total=6, per_origin=5)
+    limits = ConnectionLimits(total=6, per_origin=5)
     many = [Connection("a") for _ in range(4)]
-    assert all(gate.enter(connection.guest()) for connection in [*many, Connection("b"), Connection("c")])
-    assert gate.enter(Connection("d").guest())
+    assert all(limits.enter(connection.guest()) for connection in [*many, Connection("b"), Connection("c")])
+    assert limits.enter(Connection("d").guest())
     assert [connection.closed for connection in many] == [True, False, False, False]
     for connection in many:
         connection.idle = False
-    assert not gate.enter(Connection("e").guest())
+    assert not limits.enter(Connection("e").guest())
 
 
 def test_who_leaves_makes_room_once() -> None:
-    gate = Gate(total=2, per_origin=2)
+    limits = ConnectionLimits(total=2, per_origin=2)
     first, second = (Connection("a", idle=False).guest() for _ in range(2))
-    assert gate.enter(first)
-    assert gate.enter(second)
-    gate.leave(first)
-    gate.leave(first)
-    assert gate.enter(Connection("b", idle=False).guest())
-    assert not gate.enter(Connection("c").guest())
+    assert limits.enter(first)
+    assert limits.enter(second)
+    limits.leave(first)
+    limits.leave(first)
+    assert limits.enter(Connection("b", idle=False).guest())
+    assert not limits.enter(Connection("c").guest())
 
 
 # --- the listener ----------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def account(directory: Path) -> str:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
-    directory = tmp_path_factory.mktemp("gate")
+    directory = tmp_path_factory.mktemp("limits")
     cert, key = certificate(directory)
     port = free_port("127.0.0.1", socket.SOCK_STREAM)
     api = f'[api]\ntcp = "127.0.0.1:{port}"\ntls_cert = "{cert}"\ntls_key = "{key}"\n'

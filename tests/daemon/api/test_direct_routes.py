@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from daemon.api.direct_routes import Door
+from daemon.api.direct_routes import DirectRoutes
 
 
 class Refused(Exception):
@@ -71,7 +71,9 @@ def test_both_ways_give_the_same_answer(method: str, path: str) -> None:
     rest.state.name = "x"
     rest.router.redirect_slashes = False
     seen: list[tuple[str, int]] = []
-    door = Door(rest, ENDPOINTS, {Refused: refused}, crashed, lambda path, status, _: seen.append((path, status)))
-    given = ask(door, method, path)
+    direct = DirectRoutes(
+        rest, ENDPOINTS, {Refused: refused}, crashed, lambda path, status, _: seen.append((path, status))
+    )
+    given = ask(direct, method, path)
     assert given == ask(rest, method, path)
     assert seen == [(path, given[0])]

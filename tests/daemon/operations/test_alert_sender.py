@@ -18,7 +18,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
-from daemon.operations.alert_sender import Alarm, one_sms
+from daemon.operations.alert_sender import AlertSender, one_sms
 from daemon.operations.snapshots import Snapshots
 from daemon.pins import Pins
 from daemon.store.store import Store
@@ -37,8 +37,8 @@ AT_ONCE = Rules(Ms(0), Ms(3_600_000), 3)
 
 
 @asynccontextmanager
-async def watching(store: Store, *ports: str, speed: float = 1.0) -> AsyncIterator[tuple[Alarm, SmsLane]]:
-    """An alarm over modems sim1, sim2, ... of which the first is ready."""
+async def watching(store: Store, *ports: str, speed: float = 1.0) -> AsyncIterator[tuple[AlertSender, SmsLane]]:
+    """An alert sender over modems sim1, sim2, ... of which the first is ready."""
     engine = Engine(store, Clock(speed), Pins(b"k" * 32), Policy())
     names = [f"sim{i}" for i, _ in enumerate(ports, 1)]
     modems = [(Driver(name, Options(port=port)), Modem(name)) for name, port in zip(names, ports, strict=True)]
@@ -47,7 +47,7 @@ async def watching(store: Store, *ports: str, speed: float = 1.0) -> AsyncIterat
     try:
         await until(lambda: lane.pool.slots[0].ready)
         await until(lambda: all(slot.driver.status().state is not DeviceState.STARTING for slot in lane.pool.slots))
-        yield Alarm(Snapshots(engine, lane, None), "office", [NUMBER], AT_ONCE), lane
+        yield AlertSender(Snapshots(engine, lane, None), "office", [NUMBER], AT_ONCE), lane
     finally:
         await lane.close()
 
@@ -58,17 +58,17 @@ def test_a_modem_that_works_sends_the_alert_of_one_that_does_not_and_of_its_retu
     async def story() -> None:
         with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
             ill.unplug()
-            async with watching(store, well.port, str(tmp_path / "ill")) as (alarm, lane):
-                await alarm.look()
-                await alarm.look()
+            async with watching(store, well.port, str(tmp_path / "ill")) as (sender, lane):
+                await sender.look()
+                await sender.look()
                 assert well.accepted == [(NUMBER, "office: modem sim2 is absent: no such port")]
-                assert [each["alerted"] != "" for each in alarm.report()["troubles"]] == [True]
-                assert lane.pool.slots[0].quota.used(alarm.snapshots.take().at).day == 1
-                alarm.acknowledge()
+                assert [each["alerted"] != "" for each in sender.report()["troubles"]] == [True]
+                assert lane.pool.slots[0].quota.used(sender.snapshots.take().at).day == 1
+                sender.acknowledge()
                 ill.replug()
                 await until(lambda: lane.pool.slots[1].ready)
-                await alarm.look()
-                await alarm.look()
+                await sender.look()
+                await sender.look()
                 assert [text for _, text in well.accepted + ill.accepted][1:] == ["office: all is well again"]
 
     asyncio.run(story())
@@ -83,12 +83,12 @@ def test_a_number_that_cannot_be_reached_makes_no_second_message_for_those_that_
         with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
             ill.unplug()
             well.refuse(38, times=1000, number="447700900199")
-            async with watching(store, well.port, str(tmp_path / "ill")) as (alarm, _):
-                alarm.numbers = ["447700900199", NUMBER]
+            async with watching(store, well.port, str(tmp_path / "ill")) as (sender, _):
+                sender.numbers = ["447700900199", NUMBER]
                 for _ in range(3):
-                    await alarm.look()
+                    await sender.look()
                 assert [number for number, _ in well.accepted] == [NUMBER]
-                assert alarm.report()["sent"] == 1
+                assert sender.report()["sent"] == 1
 
     asyncio.run(story())
 
@@ -100,13 +100,13 @@ def test_who_was_not_reached_is_tried_again_until_somebody_says_that_he_knows(
         with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
             ill.unplug()
             well.refuse(38, times=1000, number="447700900199")
-            async with watching(store, well.port, str(tmp_path / "ill"), speed=1e6) as (alarm, _):
-                alarm.numbers, alarm.rules = ["447700900199", NUMBER], Rules(Ms(0), Ms(10**12), 3)
+            async with watching(store, well.port, str(tmp_path / "ill"), speed=1e6) as (sender, _):
+                sender.numbers, sender.rules = ["447700900199", NUMBER], Rules(Ms(0), Ms(10**12), 3)
                 for tries in (1, 2, 2):
-                    await alarm.look()
+                    await sender.look()
                     assert caplog.text.count("alert=failed by=sim1") == tries
                     if tries == 2:
-                        alarm.acknowledge()
+                        sender.acknowledge()
                 assert [number for number, _ in well.accepted] == [NUMBER]
 
     asyncio.run(story())
@@ -125,9 +125,9 @@ def test_an_alert_goes_out_while_the_disk_takes_nothing_and_nothing_can_be_charg
 ) -> None:
     async def story() -> None:
         with SimulatedModem(network_s=0.01) as modem:
-            async with watching(store, modem.port) as (alarm, _):
+            async with watching(store, modem.port) as (sender, _):
                 with locked(tmp_path, store):
-                    assert await alarm.test()
+                    assert await sender.test()
                 assert modem.accepted == [(NUMBER, "office: this is a test of [alert]")]
 
     asyncio.run(story())
@@ -138,11 +138,11 @@ def test_an_alert_that_no_device_takes_is_tried_again(
 ) -> None:
     async def story() -> None:
         with SimulatedModem(tmp_path / "port", network_s=0.01) as modem:
-            async with watching(store, modem.port) as (alarm, lane):
+            async with watching(store, modem.port) as (sender, lane):
                 modem.unplug()
                 await until(lambda: not lane.pool.slots[0].ready)
-                await alarm.look()
-                assert alarm.report()["sent"] == 0
+                await sender.look()
+                assert sender.report()["sent"] == 0
 
     asyncio.run(story())
     assert "no modem and no trunk works" in caplog.text

@@ -15,7 +15,7 @@ from drivers.pyvoip import Driver, Options, transport
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.locate import locate
 from drivers.pyvoip.server_search import LOOK_AGAIN_S, RETRY_S
-from drivers.pyvoip.shared_parts import Locator, Setting
+from drivers.pyvoip.shared_parts import Locator, SharedParts
 from drivers.pyvoip.sip_port import SipPort
 from drivers.pyvoip.transport import Lost, Streams
 from drivers.pyvoip.trunk import Trunk
@@ -458,9 +458,9 @@ def test_a_trunk_that_moved_to_where_no_port_can_be_opened_says_so_and_comes_bac
     servers = [("127.0.0.1", 9)]
     asked = threading.Event()
     options = Options("trunk.example", register=False, bind="0.0.0.0:0")  # of the other kind of addresses
-    setting = Setting("voice", options, Timers(), lambda *_: tuple(servers), SipPort(), lambda _: None)
+    shared = SharedParts("voice", options, Timers(), lambda *_: tuple(servers), SipPort(), lambda _: None)
     with DefaultSelector() as selector:
-        trunk = Trunk(setting, Lease(), selector, asked.set)
+        trunk = Trunk(shared, Lease(), selector, asked.set)
 
         def look_up(now: float) -> DeviceState:
             asked.clear()
@@ -477,7 +477,7 @@ def test_a_trunk_that_moved_to_where_no_port_can_be_opened_says_so_and_comes_bac
         servers[:] = [("127.0.0.1", 9)]
         assert look_up(LOOK_AGAIN_S + 2 * RETRY_S) is DeviceState.READY
         trunk.close()
-    setting.port.close()
+    shared.port.close()
 
 
 def test_a_driver_that_is_closed_says_so_until_the_very_end_of_its_thread() -> None:

@@ -87,4 +87,4 @@ OTHER, SILENT_HANDSET = "447700900145", "447700900186"
 
 PATIENT = replace(FAST, answer=1.0)
 
-SOON = replace(FAST, alive=0.1, alive_tries=2, pulse=0.3, cure=(0.3, 0.3), retry=(0.05,))
+SOON = replace(FAST, alive=0.1, alive_tries=2, pulse=0.3, recovery=(0.3, 0.3), retry=(0.05,))

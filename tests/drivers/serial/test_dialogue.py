@@ -84,7 +84,7 @@ def test_a_prompt_at_which_a_killed_daemon_left_the_modem_is_left(tmp_path: Path
 def test_ok_instead_of_a_prompt_again_and_again_is_the_modems_own_failure(tmp_path: Path) -> None:
     with (
         SimulatedModem(tmp_path / "modem") as modem,
-        opened(modem.port, timing=replace(HURRIED, cure=(0.1,))) as driver,
+        opened(modem.port, timing=replace(HURRIED, recovery=(0.1,))) as driver,
     ):
         modem.answer("+CMGS", "OK")
         for _ in range(3):

@@ -120,7 +120,7 @@ def test_a_modem_that_takes_no_data_ends_in_its_remedy() -> None:
                 os.write(slave, b"x" * size)  # nobody reads them
         time.sleep(0.05)  # the kernel moves them on
     try:
-        with opened(os.ttyname(slave), timing=replace(FAST, cures_an_hour=0)) as driver:
+        with opened(os.ttyname(slave), timing=replace(FAST, recoveries_an_hour=0)) as driver:
             until(lambda: "takes no data: check the cable" in driver.status().detail, "the remedy", BOUND_S)
     finally:
         os.close(master)

@@ -78,7 +78,7 @@ class SilentDevice:
 
 def test_nothing_is_done_to_another_device_whose_port_fits_the_pattern(tmp_path: Path) -> None:
     ports, cut = [tmp_path / f"ttyUSB{i}" for i in range(3)], tmp_path / "cut"
-    timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
+    timing = replace(SOON, recovery=(0.0,), recoveries_an_hour=99)
     with (
         SilentDevice(ports[0]) as first,
         SilentDevice(ports[1]) as second,
@@ -96,7 +96,7 @@ def test_nothing_is_done_to_another_device_whose_port_fits_the_pattern(tmp_path:
 
 
 def test_a_modem_that_was_never_seen_gets_its_power_cut_at_once(tmp_path: Path) -> None:
-    cut, timing = tmp_path / "cut", replace(SOON, cure=(0.0,), cures_an_hour=1)
+    cut, timing = tmp_path / "cut", replace(SOON, recovery=(0.0,), recoveries_an_hour=1)
     pattern = str(tmp_path / "ttyUSB*")
     with SilentDevice(tmp_path / "ttyUSB0"), opened(pattern, timing=timing, power_cycle=f"touch {cut}"):
         until(cut.exists, "the power is cut", BOUND_S)
@@ -143,7 +143,7 @@ def test_the_power_is_not_cut_because_another_program_has_the_modem(
 
     monkeypatch.setattr(recovery_steps, "ABSENT_TOO_LONG_S", 0.0)
     monkeypatch.setattr(serial, "Serial", Counted)
-    states = States(tmp_path / pattern, replace(SOON, cure=(0.0,), absent=0.01), power_cycle=f"touch {cut}")
+    states = States(tmp_path / pattern, replace(SOON, recovery=(0.0,), absent=0.01), power_cycle=f"touch {cut}")
     with SimulatedModem(tmp_path / "ttyUSB0") as modem, Counted(modem.port, exclusive=True):
         states.driver.open(states)
         assert all(tries.acquire(timeout=BOUND_S) for _ in range(10))
@@ -183,7 +183,7 @@ def test_a_modem_that_restarts_is_looked_for_where_it_was(tmp_path: Path) -> Non
 
 def test_another_device_at_the_port_of_the_modem_is_not_reset(tmp_path: Path) -> None:
     port, other = tmp_path / "ttyUSB0", tmp_path / "other"
-    timing = replace(SOON, cure=(0.0,), cures_an_hour=99)
+    timing = replace(SOON, recovery=(0.0,), recoveries_an_hour=99)
     with (
         SilentDevice(other) as device,
         opened(str(tmp_path / "ttyUSB*"), timing=timing) as driver,

@@ -177,7 +177,7 @@ def test_a_modem_that_answers_but_fails_again_and_again_is_restarted(modem: Simu
 def test_a_power_cycle_that_fails_leaves_the_reset(modem: SimulatedModem, tmp_path: Path) -> None:
     tried = tmp_path / "tried"
     command = f"sh -c 'touch {tried}; exit 1'"
-    with opened(modem.port, timing=replace(SOON, cure=(0.05,)), power_cycle=command) as driver:
+    with opened(modem.port, timing=replace(SOON, recovery=(0.05,)), power_cycle=command) as driver:
         ready(driver)
         modem.hang(True, resettable=True)
         until(lambda: modem.commands["+CNMI"] == 2, "it is back", BOUND_S)

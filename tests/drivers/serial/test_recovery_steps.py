@@ -1,12 +1,12 @@
 """What is tried when a modem is silent, and how often."""
 
-from drivers.serial.recovery_steps import ABSENT_TOO_LONG_S, HOUR_S, PATIENCE, Cure, Ladder
+from drivers.serial.recovery_steps import ABSENT_TOO_LONG_S, HOUR_S, PATIENCE, Ladder, RecoveryStep
 
 
-def cures(ladder: Ladder, times: list[float], *, sure: bool = False) -> list[tuple[float, Cure]]:
+def steps(ladder: Ladder, times: list[float], *, sure: bool = False) -> list[tuple[float, RecoveryStep]]:
     """What is due in sessions that end at these times, in silence."""
     due = [(now, ladder.silent(now, sure=sure)) for now in times]
-    return [(now, cure) for now, cure in due if cure is not None]
+    return [(now, step) for now, step in due if step is not None]
 
 
 def ladder(*, power: bool = True, an_hour: int = 6) -> Ladder:
@@ -14,34 +14,36 @@ def ladder(*, power: bool = True, an_hour: int = 6) -> Ladder:
 
 
 def test_the_session_is_begun_again_before_anything_is_done_to_the_modem() -> None:
-    assert cures(ladder(), [float(i) for i in range(PATIENCE - 1)]) == []
+    assert steps(ladder(), [float(i) for i in range(PATIENCE - 1)]) == []
 
 
 def test_a_silent_modem_is_reset_and_then_its_power_is_cut() -> None:
-    assert cures(ladder(), [float(s) for s in range(0, 700, 5)]) == [
-        (5, Cure.RESET),
-        (65, Cure.POWER_CYCLE),
-        (185, Cure.POWER_CYCLE),
-        (485, Cure.POWER_CYCLE),
+    assert steps(ladder(), [float(s) for s in range(0, 700, 5)]) == [
+        (5, RecoveryStep.RESET),
+        (65, RecoveryStep.POWER_CYCLE),
+        (185, RecoveryStep.POWER_CYCLE),
+        (485, RecoveryStep.POWER_CYCLE),
     ]
 
 
 def test_a_command_for_the_power_that_fails_alternates_with_resets() -> None:
     one, done = ladder(), []
     for now in range(0, 3600, 5):
-        cure = one.silent(float(now))
-        done += [cure] if cure else []
-        if cure is Cure.POWER_CYCLE:
+        step = one.silent(float(now))
+        done += [step] if step else []
+        if step is RecoveryStep.POWER_CYCLE:
             one.power_failed()
-    assert done[:4] == [Cure.RESET, Cure.POWER_CYCLE, Cure.RESET, Cure.POWER_CYCLE]
+    assert done[:4] == [RecoveryStep.RESET, RecoveryStep.POWER_CYCLE, RecoveryStep.RESET, RecoveryStep.POWER_CYCLE]
 
 
 def test_without_a_command_for_the_power_it_is_reset_again() -> None:
-    assert {cure for _, cure in cures(ladder(power=False), [float(s) for s in range(0, 700, 5)])} == {Cure.RESET}
+    assert {step for _, step in steps(ladder(power=False), [float(s) for s in range(0, 700, 5)])} == {
+        RecoveryStep.RESET
+    }
 
 
 def test_there_are_only_so_many_cures_in_any_hour() -> None:
-    due = [now for now, _ in cures(ladder(an_hour=3), [float(s) for s in range(0, 7200, 5)])]
+    due = [now for now, _ in steps(ladder(an_hour=3), [float(s) for s in range(0, 7200, 5)])]
     assert all(sum(1 for at in due if now - HOUR_S < at <= now) <= 3 for now in due)
     assert len(due) == 6
 
@@ -51,22 +53,22 @@ def test_a_modem_that_answers_again_is_given_time_before_the_next_cure() -> None
     assert one.silent(0) is None
     one.answers()
     assert one.silent(1) is None
-    assert one.silent(2) is Cure.RESET
+    assert one.silent(2) is RecoveryStep.RESET
 
 
 def test_a_modem_that_answers_but_sends_nothing_is_reset_at_once() -> None:
     one = ladder()
-    assert one.silent(0, sure=True) is Cure.RESET
+    assert one.silent(0, sure=True) is RecoveryStep.RESET
     one.answers()
     assert one.silent(10, sure=True) is None
     one.works()
-    assert one.silent(20, sure=True) is Cure.RESET
+    assert one.silent(20, sure=True) is RecoveryStep.RESET
 
 
 def test_a_modem_that_is_away_for_long_has_its_power_cut() -> None:
     one, other = ladder(), ladder(power=False)
     times = [float(s) for s in range(0, 80, 5)]
-    due = [now for now in times if one.absent(now, away=True) is Cure.POWER_CYCLE]
+    due = [now for now in times if one.absent(now, away=True) is RecoveryStep.POWER_CYCLE]
     assert due[:1] == [ABSENT_TOO_LONG_S + 10]
     assert not any(other.absent(now, away=True) for now in times)
 
@@ -82,6 +84,6 @@ def test_only_what_is_known_to_be_away_counts_as_away() -> None:
 
 def test_a_modem_that_was_never_seen_can_only_have_its_power_cut() -> None:
     one, other = ladder(), ladder(power=False)
-    assert [one.silent(float(s), resettable=False) for s in range(0, 100, 5)].count(Cure.POWER_CYCLE) == 2
+    assert [one.silent(float(s), resettable=False) for s in range(0, 100, 5)].count(RecoveryStep.POWER_CYCLE) == 2
     assert not any(other.silent(float(s), resettable=False) for s in range(0, 100, 5))
-    assert other.silent(100.0) is Cure.RESET
+    assert other.silent(100.0) is RecoveryStep.RESET

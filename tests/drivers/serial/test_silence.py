@@ -124,7 +124,7 @@ TIMING = replace(
     listen=8.0,
     pulse=0.2,
     health=60.0,
-    cure=(0.3, 0.3),
+    recovery=(0.3, 0.3),
     attention=Patience((0.1, 0.15, 0.4), 0.15, 0.8, 6.0),
 )
 
@@ -207,6 +207,6 @@ def test_a_modem_that_is_busy_with_the_message_of_a_killed_daemon_is_not_reset(t
             until(lambda: modem.prompted, "the prompt", BOUND_S)
             killed.write(part.hex.encode() + b"\x1a")
             until(lambda: modem.sending, "it is on the wire", BOUND_S)
-        with opened(modem.port, timing=replace(TIMING, cure=(0.0,))) as driver:
+        with opened(modem.port, timing=replace(TIMING, recovery=(0.0,))) as driver:
             assert ready(driver) is driver
     assert modem.commands["+CFUN"] == 0
