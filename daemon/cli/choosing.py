@@ -8,17 +8,37 @@ CARRIED = 10_000  # deliveries of which the device is remembered
 
 
 @dataclass(slots=True)
-class Choice:
-    """kinds, request_id, device: each of them narrows it, where it is given. It is asked for each line, in their order.
+class Devices:
+    """Of which device a line is. It is asked for each line, in their order.
 
     A line names its device only where a delivery is given to one: what comes after that is of the same device, until
     the delivery is given to another.
     """
 
+    _given_to: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    def device_of(self, line: Mapping[str, Any]) -> str:
+        """The name of a modem, wording.TRUNK, or ""."""
+        if line["step"] is None:
+            modem, received, _ = str(line["detail"]).partition(" from ")
+            return modem if line["kind"] == "incoming" and received else ""
+        delivery = (line["request_id"], line["step"])
+        if line["kind"] == "sending":
+            self._given_to.pop(delivery, None)
+            self._given_to[delivery] = str(line["detail"])
+            if len(self._given_to) > CARRIED:
+                del self._given_to[next(iter(self._given_to))]
+        return self._given_to.get(delivery, "")
+
+
+@dataclass(slots=True)
+class Choice:
+    """kinds, request_id, device: each of them narrows it, where it is given. It is asked as Devices are."""
+
     kinds: Collection[str] = ()
     request_id: str | None = None
     device: str | None = None
-    _devices: dict[tuple[str, int], str] = field(default_factory=dict)
+    _devices: Devices = field(default_factory=Devices)
 
     @property
     def everything(self) -> bool:
@@ -30,21 +50,9 @@ class Choice:
         return wanted[len(wanted) - most :] if most < len(wanted) else wanted
 
     def wants(self, line: Mapping[str, Any]) -> bool:
+        device = self._devices.device_of(line)
         return (
-            self._of_device(line)
+            self.device in (None, device)
             and (not self.kinds or line["kind"] in self.kinds)
             and self.request_id in (None, line["request_id"])
         )
-
-    def _of_device(self, line: Mapping[str, Any]) -> bool:
-        if self.device is None:
-            return True
-        if line["step"] is None:
-            return line["kind"] == "incoming" and str(line["detail"]).startswith(f"{self.device} from ")
-        delivery = (line["request_id"], line["step"])
-        if line["kind"] == "sending":
-            self._devices.pop(delivery, None)
-            self._devices[delivery] = str(line["detail"])
-            if len(self._devices) > CARRIED:
-                del self._devices[next(iter(self._devices))]
-        return self._devices.get(delivery) == self.device

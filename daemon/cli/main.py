@@ -175,8 +175,7 @@ def list_requests(context: Context, active: bool, limit: int) -> None:
 
 def _row(request: dict[str, Any]) -> tuple[str, ...]:
     """status: with how far it is; submitted: without the year, in UTC."""
-    event = min(request["event"] + 1, request["events"])  # after the last one the code may still be typed
-    how_far = f" {event}/{request['events']}" if request["status"] == "IN PROGRESS" else ""
+    how_far = f" {request['event']}/{request['events']}" if request["status"] == "IN PROGRESS" else ""
     submitted = f"{request['submitted'][5:16]}Z"
     return (request["request_id"], request["number"], f"{request['status'].lower()}{how_far}", submitted)
 

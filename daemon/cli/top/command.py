@@ -19,6 +19,7 @@ def top(context: Context, once: bool) -> None:
 
     \b
     q quit   p pause   s sort the modems   / show only what has a text in it
+    arrows: choose a modem, the trunk or a call   Enter: all about it   Esc: back
 
     While the daemon does not answer, it shows what was known last, how old that is, and tries again each second.
     With --json it prints one snapshot.

@@ -1,19 +1,22 @@
 """The picture: what was seen, as lines that fit a terminal of any size."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from daemon.cli.screen import fit, width_of, wrapped
-from daemon.cli.top.seen import Modem, Queue, Seen, State
-from daemon.cli.top.view import Sort, View
-from daemon.operations.wording import bars, span
+from daemon.cli.top.seen import Facts, Happened, Modem, Queue, Seen, State, Trunk, UnderWay
+from daemon.cli.top.view import Kind, Row, Sort, View
+from daemon.operations.wording import TRUNK, bars, span
 
 AT_WORK = ("ready", "starting")
 WIDE, MIDDLE = 70, 60  # columns from which ids and whole sentences have room
 PROBLEMS = 4  # lines of problems at the least, where there is room
 ALL = 10_000  # lines: as many as there are
+ASIDE, MARK = "  ", "> "  # in front of what can be chosen, and of what is
+FACT = 19  # columns in front of a fact's text
+GONE = "is not there any more"
 OLD_S = 3.0  # from which the age of the data is shown
 
 
@@ -22,6 +25,7 @@ class Style(StrEnum):
 
     PLAIN = "plain"
     TITLE = "title"
+    CHOSEN = "chosen"
     WARNING = "warning"
     KEYS = "keys"
 
@@ -48,12 +52,16 @@ class Section:
     tail: bool = False
 
     def cut(self, room: int) -> Sequence[Line]:
-        """As much of it as has room; how much is left out, where that is its end."""
+        """As much of it as has room, the chosen line with it; how much is left out, where that is not its beginning."""
         if room >= len(self.lines):
             return self.lines
         if self.tail:
             return [*self.lines[: self.titles], *self.lines[len(self.lines) - room + self.titles :]][:room]
-        return [*self.lines[: room - 1], Line(f"... and {len(self.lines) - room + 1} more")][:room]
+        titles, rows, kept = self.lines[: self.titles], self.lines[self.titles :], room - self.titles - 1
+        chosen = next((n for n, line in enumerate(rows) if line.style is Style.CHOSEN), 0)
+        first = max(chosen - kept + 1, 0) if kept > 0 else 0
+        more = Line(f"{ASIDE}... and {len(rows) - kept} more")
+        return [*titles, *rows[first : first + max(kept, 0)], more][: max(room, 0)]
 
 
 class Column(NamedTuple):
@@ -69,7 +77,7 @@ def _used(used: int, limit: int) -> str:
 
 
 COLUMNS = (
-    Column("MODEM", 13, lambda modem: modem.name),
+    Column("DEVICE", 13, lambda modem: modem.name),
     Column("STATE", 9, lambda modem: modem.state),
     Column("DAY", 12, lambda modem: _used(modem.day, modem.daily_limit)),
     Column("SIGNAL", 11, lambda modem: _signal(modem.signal_dbm)),
@@ -103,19 +111,65 @@ def once(seen: Seen, width: int) -> list[str]:
 
 def report(seen: Seen, width: int, view: View, room: int) -> list[Line]:
     """What stands between the first line and the keys."""
-    problems = [*_problems(seen, width)]
-    sections = [Section(problems, min(len(problems), PROBLEMS))]
-    if seen.state is not None:
-        numbers = [Line(_queue(seen.state, width)), Line(_rates(seen.state))]
-        events = [Line("LAST EVENTS", Style.TITLE), *_events(seen, width, view)]
-        sections += [
-            Section(numbers, len(numbers)),
-            Section([*_modems(seen.state, width, view)], 3, 1),
-            Section([*_calls(seen.state, view)], 3, 1),
-            Section(events, 3, 1, tail=True),
-        ]
+    sections = [*(_detail(seen, width, view.chosen) if view.opened and view.chosen else _overview(seen, width, view))]
     rooms = shares(room, [(section.least, len(section.lines)) for section in sections])
     return [line for section, each in zip(sections, rooms, strict=True) for line in section.cut(each)]
+
+
+def rows(state: State | None, view: View) -> list[Row]:
+    """What can be chosen, as it is shown."""
+    if state is None:
+        return []
+    found = [Row(Kind.MODEM, modem.name) for modem in _modems(state, view)]
+    found += [Row(Kind.TRUNK)] if _trunk(state, view) else []
+    return found + [Row(Kind.CALL, call.request_id) for call in _calls(state, view)]
+
+
+def _overview(seen: Seen, width: int, view: View) -> Iterator[Section]:
+    problems = [*_problems(seen, width)]
+    yield Section(problems, min(len(problems), PROBLEMS))
+    if seen.state is not None:
+        numbers = [Line(_queue(seen.state, width)), Line(_rates(seen.state))]
+        events = [Line("LAST EVENTS", Style.TITLE), *_events(seen.happened, width, view.filter)]
+        yield Section(numbers, len(numbers))
+        yield Section([*_modem_lines(seen.state, width, view)], 3, 1)
+        yield Section([*_trunk_lines(seen.state, view)])
+        yield Section([*_call_lines(seen.state, view)], 3, 1)
+        yield Section(events, 3, 1, tail=True)
+
+
+def _detail(seen: Seen, width: int, row: Row) -> Iterator[Section]:
+    """All about one row, and the last events of it."""
+    problem = [Line(f"! {seen.problem}", Style.WARNING)] if seen.problem else []
+    facts, here = _facts(seen, row)
+    yield Section([*problem, Line(f"{row.kind.upper()} {row.name}".rstrip(), Style.TITLE), *_explained(facts, width)])
+    own = [each for each in seen.happened if here(each)]
+    yield Section([Line("LAST EVENTS", Style.TITLE), *_events(own, width, "")], 2, 1, tail=True)
+
+
+def _facts(seen: Seen, row: Row) -> tuple[Facts, Callable[[Happened], bool]]:
+    """What is known of it, and which events are its own."""
+    state = seen.state or State()
+    match row.kind:
+        case Kind.MODEM:
+            modem = next((modem for modem in state.modems if modem.name == row.name), None)
+            return modem.facts if modem else (("state", GONE),), lambda each: each.device == row.name
+        case Kind.TRUNK:
+            return state.trunk.facts if state.trunk else (("state", GONE),), lambda each: each.device == TRUNK
+        case Kind.CALL:
+            call = next((call for call in state.calls if call.request_id == row.name), None)
+            phase = f"{call.phase} for {span(call.since_s)}" if call else "the call has ended"
+            known = seen.asked.facts if seen.asked and seen.asked.request_id == row.name else ()
+            return (("call", phase), *known), lambda each: each.request_id == row.name
+        case _:
+            assert_never(row.kind)
+
+
+def _explained(facts: Facts, width: int) -> Iterator[Line]:
+    for name, text in facts:
+        first, *more = wrapped(text, max(width - FACT, 2))
+        yield Line(f"{ASIDE}{fit(name, FACT - 4)}  {first}")
+        yield from (Line(" " * FACT + line) for line in more)
 
 
 def shares(room: int, wishes: Sequence[tuple[int, int]]) -> list[int]:
@@ -181,45 +235,73 @@ def _rates(state: State) -> str:
     return f"rates   {said} in the last minute; {state.in_progress} in progress"
 
 
-def _modems(state: State, width: int, view: View) -> Iterator[Line]:
+def _modems(state: State, view: View) -> list[Modem]:
+    """Those that are wanted, as they are sorted."""
+    wanted = [modem for modem in state.modems if _wanted(view.filter, modem.name, modem.state, modem.trouble)]
+    return sorted(wanted, key=SORTS[view.sort])
+
+
+def _modem_lines(state: State, width: int, view: View) -> Iterator[Line]:
     if not state.modems:
         return
-    shown, taken = [], 0
+    shown, taken = [], len(ASIDE)
     for column in COLUMNS:
         if taken + column.width - 2 <= width:
             shown.append(column)
         taken += column.width
-    yield Line("".join(fit(column.title, column.width - 2) + "  " for column in shown), Style.TITLE)
-    for modem in sorted(state.modems, key=SORTS[view.sort]):
-        cells = [column.cell(modem) for column in shown]
-        if _wanted(view, modem.name, modem.state, modem.trouble):
-            text = "".join(fit(cell, each.width - 2) + "  " for cell, each in zip(cells, shown, strict=True))
-            yield Line(text, Style.PLAIN if modem.state in AT_WORK else Style.WARNING)
+    yield Line(ASIDE + "".join(fit(column.title, column.width - 2) + "  " for column in shown), Style.TITLE)
+    for modem in _modems(state, view):
+        text = "".join(fit(column.cell(modem), column.width - 2) + "  " for column in shown)
+        yield _row(view, Row(Kind.MODEM, modem.name), text, Style.PLAIN if modem.state in AT_WORK else Style.WARNING)
+
+
+def _row(view: View, row: Row, text: str, style: Style = Style.PLAIN) -> Line:
+    return Line(MARK + text, Style.CHOSEN) if row == view.chosen else Line(ASIDE + text, style)
+
+
+def _trunk(state: State, view: View) -> Trunk | None:
+    trunk = state.trunk
+    wanted = trunk and _wanted(view.filter, Kind.TRUNK, trunk.state, trunk.server, trunk.trouble)
+    return trunk if wanted else None
+
+
+def _trunk_lines(state: State, view: View) -> Iterator[Line]:
+    """Under the modems, in their first two columns."""
+    if trunk := _trunk(state, view):
+        under_way = f"{trunk.calls} call{'s' * (trunk.calls != 1)}"
+        said = ", ".join(filter(None, (trunk.trouble or f"at {trunk.server}", trunk.account, under_way)))
+        first, second = fit("trunk", COLUMNS[0].width), fit(trunk.state, COLUMNS[1].width)
+        yield _row(
+            view, Row(Kind.TRUNK), f"{first}{second}{said}", Style.PLAIN if trunk.state in AT_WORK else Style.WARNING
+        )
 
 
 def _signal(dbm: int | None) -> str:
     return f"{bars(dbm)} {dbm}" if dbm is not None else "none"
 
 
-def _calls(state: State, view: View) -> Iterator[Line]:
+def _calls(state: State, view: View) -> list[UnderWay]:
+    return [call for call in state.calls if _wanted(view.filter, call.request_id, call.phase)]
+
+
+def _call_lines(state: State, view: View) -> Iterator[Line]:
     if not state.calls:
         return
-    yield Line("CALLS", Style.TITLE)
-    for call in state.calls:
-        if _wanted(view, call.request_id, call.phase):
-            yield Line(f"{fit(call.phase, 10)}{fit(span(call.since_s), 10)}  {call.request_id}")
+    yield Line(f"{ASIDE}CALLS", Style.TITLE)
+    for call in _calls(state, view):
+        text = f"{fit(call.phase, 10)}{fit(span(call.since_s), 10)}  {call.request_id}"
+        yield _row(view, Row(Kind.CALL, call.request_id), text)
 
 
-def _events(seen: Seen, width: int, view: View) -> Iterator[Line]:
-    for each in seen.happened:
-        if _wanted(view, each.request_id, each.words):
+def _events(happened: Iterable[Happened], width: int, wanted: str) -> Iterator[Line]:
+    for each in happened:
+        if _wanted(wanted, each.request_id, each.words):
             request = f"{fit(each.request_id, 32)}  " if width >= WIDE else ""
             yield Line(f"{fit(each.at, 8)}  {request}{each.words}")
 
 
-def _wanted(view: View, *texts: str) -> bool:
-    wanted = view.filter.casefold()
-    return not wanted or any(wanted in text.casefold() for text in texts)
+def _wanted(wanted: str, *texts: str) -> bool:
+    return not wanted or any(wanted.casefold() in text.casefold() for text in texts)
 
 
 def _keys(view: View) -> Line:
@@ -227,4 +309,6 @@ def _keys(view: View) -> Line:
         return Line(f"filter: {view.filter}_  (Enter keeps it, Esc removes it)", Style.KEYS)
     filtered = f" ({view.filter}; Esc: all)" if view.filter else ""
     paused = "p go on" if view.paused else "p pause"
-    return Line(f"q quit  {paused}  s sort ({view.sort})  / filter{filtered}", Style.KEYS)
+    if view.opened:
+        return Line(f"q quit  {paused}  arrows next  Esc back", Style.KEYS)
+    return Line(f"q quit  {paused}  s sort ({view.sort})  / filter{filtered}  arrows, Enter details", Style.KEYS)

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from daemon.cli.choosing import Devices
 from daemon.cli.localtime import clock_of, now_text
-from daemon.cli.top.seen import Happened, Modem, Queue, Seen, State, UnderWay
+from daemon.cli.top.facts import ACCOUNT, modem_facts, request_facts, trunk_facts
+from daemon.cli.top.seen import Asked, Happened, Modem, Queue, Seen, State, Trunk, UnderWay
 from daemon.client.connection import Client, HttpProblem, Unreachable
 from daemon.core.masking import without_numbers
 from daemon.operations.wording import words
@@ -26,21 +28,28 @@ class Reader:
         status = self._client.get("/v1/status")
         return {"status": status, "events": list(self._client.events(follow=False, last=LAST))}
 
-    def read(self) -> Seen:
-        """What it says now. Raises Unreachable or HttpProblem."""
+    def read(self, request_id: str = "") -> Seen:
+        """What it says now. request_id: the request that is asked for. Raises Unreachable or HttpProblem."""
         found = self.documents()
-        return Seen(now_text(), state_of(found["status"]), tuple(happened_in(found["events"])))
+        asked = self._asked(request_id) if request_id else None
+        return Seen(now_text(), state_of(found["status"]), tuple(happened_in(found["events"])), asked=asked)
 
-    def look(self) -> Seen:
+    def look(self, request_id: str = "") -> Seen:
         """The newest there is: what it said last, with the age of that, while there is no answer."""
         try:
-            self._seen = self.read()
+            self._seen = self.read(request_id)
         except (Unreachable, HttpProblem) as exc:
             return self._without(str(exc))
         except (AttributeError, KeyError, TypeError, ValueError):
             return self._without("cannot understand what the daemon says; is it of another version?")
         self._read_at = time.monotonic()
         return self._seen
+
+    def _asked(self, request_id: str) -> Asked | None:
+        try:
+            return Asked(request_id, request_facts(self._client.get(f"/v1/requests/{request_id}")))
+        except HttpProblem:  # a test call belongs to no request; an old request may be deleted
+            return None
 
     def _without(self, problem: str) -> Seen:
         return replace(self._seen, age_s=time.monotonic() - self._read_at, problem=problem)
@@ -55,6 +64,7 @@ def state_of(status: Mapping[str, Any]) -> State:
         health=str(status.get("health", "ok")),
         reasons=tuple(status.get("reasons", ())),
         modems=tuple(map(_modem, status.get("modems", ()))),
+        trunk=_trunk(voice) if "state" in voice else None,
         calls=tuple(UnderWay(c["request_id"], c["phase"], c["since_s"]) for c in voice.get("in_progress", ())),
         messages=Queue(**queues["sms"]) if "sms" in queues else None,
         waiting_calls=Queue(**queues["tts"]) if "tts" in queues else None,
@@ -65,8 +75,10 @@ def state_of(status: Mapping[str, Any]) -> State:
 
 def happened_in(lines: Iterable[Mapping[str, Any]]) -> Iterable[Happened]:
     """lines: of the event stream. A number in what others wrote is masked, too."""
+    devices = Devices()
     for line in lines:
-        yield Happened(clock_of(str(line["at"])), str(line["request_id"]), without_numbers(words(line)))
+        said, device = without_numbers(words(line)), devices.device_of(line)
+        yield Happened(clock_of(str(line["at"])), str(line["request_id"]), said, device)
 
 
 def _modem(modem: Mapping[str, Any]) -> Modem:
@@ -82,4 +94,16 @@ def _modem(modem: Mapping[str, Any]) -> Modem:
         daily_limit=modem["limits"]["day"],
         usual_s=modem.get("usual_s", 0.0),
         trouble=modem.get("detail") or (f"{full} is reached" if full else ""),
+        facts=modem_facts(modem),
+    )
+
+
+def _trunk(voice: Mapping[str, Any]) -> Trunk:
+    return Trunk(
+        state=str(voice["state"]),
+        account=ACCOUNT[voice.get("registered")],
+        server=str(voice.get("server", "")),
+        calls=voice.get("calls", 0),
+        trouble=str(voice.get("detail", "")),
+        facts=trunk_facts(voice),
     )

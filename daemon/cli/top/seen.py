@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+Facts = tuple[tuple[str, str], ...]
+"""What is known of something in detail: names, and texts for people; numbers are masked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Modem:
@@ -17,6 +20,19 @@ class Modem:
     daily_limit: int = 0
     usual_s: float = 0.0
     trouble: str = ""
+    facts: Facts = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """As /v1/voice has it. account: "registered", "not registered", or "" where there is no registrar."""
+
+    state: str
+    account: str = ""
+    server: str = ""
+    calls: int = 0
+    trouble: str = ""
+    facts: Facts = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +54,20 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """A line of history. at: local time of the day. Numbers are masked."""
+    """A line of history. at: local time of the day; device: that has the delivery, or "". Numbers are masked."""
 
     at: str
     request_id: str
     words: str
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The request that was asked for, in detail."""
+
+    request_id: str
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +84,19 @@ class State:
     waiting_calls: Queue | None = None
     rates: dict[str, int] = field(default_factory=dict)
     in_progress: int = 0
+    trunk: Trunk | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """state: None before the daemon has answered. age_s: of the state. problem: why there is no newer one, or ""."""
+    """state: None before the daemon has answered. age_s: of the state. problem: why there is no newer one, or "".
+
+    asked: the request whose call is looked at.
+    """
 
     clock: str = ""
     state: State | None = None
     happened: tuple[Happened, ...] = ()
     age_s: float = 0.0
     problem: str = ""
+    asked: Asked | None = None

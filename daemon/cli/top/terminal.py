@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from daemon.cli.localtime import now_text
-from daemon.cli.top.frame import Line, Size, Style, frame
+from daemon.cli.top.frame import Line, Size, Style, frame, rows
 from daemon.cli.top.seen import Seen
 from daemon.cli.top.view import View, pressed
 
@@ -26,8 +26,8 @@ TICK_S = 1.0  # a new picture also without news: ages go on
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"  # another screen, no cursor, no wrapping (xterm's control sequences)
 LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 HOME, CLEAR_LINE = "\x1b[H", "\x1b[2K"
-COLOURS = {Style.PLAIN: "", Style.TITLE: "\x1b[1m", Style.WARNING: "\x1b[33m", Style.KEYS: "\x1b[7m"}
-WITHOUT = {Style.PLAIN: "", Style.TITLE: "\x1b[1m", Style.WARNING: "", Style.KEYS: "\x1b[7m"}  # NO_COLOR
+WITHOUT = {Style.PLAIN: "", Style.TITLE: "\x1b[1m", Style.WARNING: "", Style.CHOSEN: "\x1b[7m", Style.KEYS: "\x1b[7m"}
+COLOURS = {**WITHOUT, Style.WARNING: "\x1b[33m"}  # but with NO_COLOR
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SIGNALS = (*ENDING, signal.SIGWINCH, signal.SIGTSTP)
 
@@ -41,10 +41,10 @@ def size() -> Size:
     return Size(*shutil.get_terminal_size())
 
 
-def watch(look: Callable[[], Seen], every_s: float = 1.0) -> int:
+def watch(look: Callable[[str], Seen], every_s: float = 1.0) -> int:
     """Draw what `look` sees until somebody presses q (0) or a signal ends it (128 and its number).
 
-    look: may take long; a thread calls it.
+    look: takes the request that is shown in detail, or ""; may take long; a thread calls it.
     """
     feed = _Feed(look, every_s)
     with _signals() as woken, _screen() as screen:
@@ -60,7 +60,9 @@ def _loop(screen: "_Screen", feed: "_Feed", woken: int) -> int:
         ready, _, _ = select.select([keyboard, woken, feed.wakes], [], [], TICK_S)
         if keyboard in ready:
             keys = os.read(keyboard, 1024)
-            view = pressed(view, keys.decode(errors="ignore")) if keys else replace(view, done=True)
+            text = keys.decode(errors="ignore")
+            view = pressed(view, text, rows(seen.state, view)) if keys else replace(view, done=True)
+            feed.want(view.request_id)
         if woken in ready:
             came = {*os.read(woken, 1024)}
             if ends := [number for number in ENDING if number in came]:
@@ -69,7 +71,9 @@ def _loop(screen: "_Screen", feed: "_Feed", woken: int) -> int:
                 screen.suspend()
         if feed.wakes in ready:
             newest = feed.take()
-            if not view.paused:
+            if view.paused:
+                seen = replace(seen, asked=newest.asked)
+            else:
                 seen, arrived = newest, time.monotonic()
         time.sleep(max(drawn + BETWEEN_S - time.monotonic(), 0))
     return 0
@@ -82,13 +86,20 @@ def _now(seen: Seen, arrived: float) -> Seen:
 class _Feed:
     """A thread that looks, and wakes the loop."""
 
-    def __init__(self, look: Callable[[], Seen], every_s: float) -> None:
+    def __init__(self, look: Callable[[str], Seen], every_s: float) -> None:
         self._look, self._every_s = look, every_s
-        self._newest = Seen()
+        self._newest, self._request_id = Seen(), ""
+        self._wanted = threading.Event()
         self.wakes, self._wake = os.pipe()
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="top", daemon=True).start()
+
+    def want(self, request_id: str) -> None:
+        """The request that is to be seen in detail, at once; "": none."""
+        if request_id != self._request_id:
+            self._request_id = request_id
+            self._wanted.set()
 
     def take(self) -> Seen:
         os.read(self.wakes, 1024)
@@ -96,9 +107,10 @@ class _Feed:
 
     def _run(self) -> None:
         while True:
-            self._newest = self._look()
+            self._wanted.clear()
+            self._newest = self._look(self._request_id)
             os.write(self._wake, b"\0")
-            time.sleep(self._every_s)
+            self._wanted.wait(self._every_s)
 
 
 class _Screen:

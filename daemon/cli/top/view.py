@@ -1,12 +1,14 @@
 """What the person at the keys wants to see."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
-SEQUENCE = re.compile(
-    "\x1b[\\[O][0-?]{0,16}[ -/]{0,4}[@-~]"
-)  # of a key without a character, such as an arrow (ECMA-48 5.4)
+SEQUENCE = "\x1b[\\[O][0-?]{0,16}[ -/]{0,4}[@-~]"  # of a key without a character, such as an arrow (ECMA-48 5.4)
+KEY = re.compile(f"{SEQUENCE}|.", re.DOTALL)
+UP, DOWN = ("\x1b[A", "\x1bOA", "k", "K"), ("\x1b[B", "\x1bOB", "j", "J")
 ESCAPE, ENTER, ERASE = "\x1b", "\r\n", "\x7f\b"
 LONGEST_FILTER = 60
 
@@ -23,25 +25,51 @@ class Sort(StrEnum):
 ORDER = tuple(Sort)
 
 
+class Kind(StrEnum):
+    """What has rows and details."""
+
+    MODEM = "modem"
+    TRUNK = "trunk"
+    CALL = "call"
+
+
+class Row(NamedTuple):
+    """name: of a modem; of a call the id of its request."""
+
+    kind: Kind
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """filter: only what has this text is shown. editing: keys go to it."""
+    """filter: only what has this text is shown. editing: keys go to it. opened: the chosen row is shown in detail."""
 
     paused: bool = False
     sort: Sort = Sort.NAME
     filter: str = ""
     editing: bool = False
+    chosen: Row | None = None
+    opened: bool = False
     done: bool = False
 
+    @property
+    def request_id(self) -> str:
+        """The request whose call is shown in detail, or ""."""
+        return self.chosen.name if self.opened and self.chosen and self.chosen.kind is Kind.CALL else ""
 
-def pressed(view: View, keys: str) -> View:
-    """The view after some keys. keys: what the terminal sent."""
-    for key in SEQUENCE.sub("", keys):
-        view = _edited(view, key) if view.editing else _ordered(view, key)
+
+def pressed(view: View, keys: str, rows: Sequence[Row] = ()) -> View:
+    """The view after some keys. keys: what the terminal sent; rows: that can be chosen, as they are shown."""
+    for key in KEY.findall(keys):
+        view = _edited(view, key) if view.editing else _ordered(view, key, rows)
     return view
 
 
-def _ordered(view: View, key: str) -> View:
+def _ordered(view: View, key: str, rows: Sequence[Row]) -> View:
+    if key in UP or key in DOWN:
+        return _moved(view, -1 if key in UP else 1, rows)
+    if key in ENTER:
+        return replace(_moved(view, 0, rows), opened=bool(view.chosen or rows))
     match key.lower():
         case "q":
             return replace(view, done=True)
@@ -50,10 +78,27 @@ def _ordered(view: View, key: str) -> View:
         case "s":
             return replace(view, sort=ORDER[(ORDER.index(view.sort) + 1) % len(ORDER)])
         case "/":
-            return replace(view, editing=True)
+            return replace(view, editing=True, opened=False)
         case "\x1b":
-            return replace(view, filter="")
+            return _left(view)
     return view
+
+
+def _moved(view: View, by: int, rows: Sequence[Row]) -> View:
+    """From the chosen row to another; to the first one where none is chosen, or where it has gone."""
+    if not rows or (view.chosen and not by):
+        return view
+    if view.chosen not in rows:
+        return replace(view, chosen=rows[0])
+    there = rows.index(view.chosen) + by
+    return replace(view, chosen=rows[min(max(there, 0), len(rows) - 1)])
+
+
+def _left(view: View) -> View:
+    """Out of the details; then no row is chosen, then there is no filter."""
+    if view.opened:
+        return replace(view, opened=False)
+    return replace(view, chosen=None) if view.chosen else replace(view, filter="")
 
 
 def _edited(view: View, key: str) -> View:

@@ -123,9 +123,9 @@ def test_an_event_fits_the_terminal_and_wraps_under_its_words(width: int) -> Non
     assert entry(line, None)[0].endswith("event 2 failed: " + "busy " * 20)
 
 
-@pytest.mark.parametrize(("event", "shown"), [(0, "1/3"), (2, "3/3"), (3, "3/3")])
-def test_no_more_events_are_counted_than_there_are(event: int, shown: str) -> None:
-    """There used to be "in progress 4/3" while the code of the last event could still be typed."""
+@pytest.mark.parametrize(("event", "shown"), [(1, "1/3"), (3, "3/3")])
+def test_the_events_that_have_begun_are_counted(event: int, shown: str) -> None:
+    """There used to be "in progress 2/3" from the first SMS on."""
     listed = {"request_id": "a", "number": "4477******23", "status": "IN PROGRESS", "submitted": "2026-11-28 18:01:27"}
     assert _row({**listed, "event": event, "events": 3})[2] == f"in progress {shown}"
 

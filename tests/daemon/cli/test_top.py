@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 
 from daemon.cli import main
 from daemon.cli.screen import CUT, MARKS, clean, fit, width_of, wrapped
-from daemon.cli.top.frame import Size, Style, frame, once, shares
-from daemon.cli.top.reading import happened_in, state_of
-from daemon.cli.top.seen import Happened, Modem, Queue, Seen, State, UnderWay
-from daemon.cli.top.view import Sort, View, pressed
+from daemon.cli.top.facts import modem_facts, request_facts, trunk_facts
+from daemon.cli.top.frame import Size, Style, frame, once, rows, shares
+from daemon.cli.top.reading import Reader, happened_in, state_of
+from daemon.cli.top.seen import Asked, Happened, Modem, Queue, Seen, State, Trunk, UnderWay
+from daemon.cli.top.view import Kind, Row, Sort, View, pressed
 from daemon.operations.wording import bars, span, words
 from tests.gateway import Gateway, modem_section
 
@@ -49,6 +50,7 @@ STATE = State(
     Queue(),
     {"started": 12, "verified": 9, "ended": 10},
     41,
+    Trunk("ready", "registered", "fritz.box", 2, facts=(("state", "ready"),)),
 )
 SEEN = Seen("17:03:12", STATE, tuple(Happened(f"17:03:{n:02}", ID, f"event {n} delivered") for n in range(30)))
 
@@ -74,11 +76,12 @@ def test_a_terminal_of_80_by_24_shows_everything_at_a_glance() -> None:
         "queue   3 messages (the oldest waits for 4 s), 0 calls",
         "rates   12 started, 9 verified, 10 ended in the last minute; 41 in progress",
     ]
-    assert lines[4] == "MODEM        STATE    DAY         SIGNAL     NOW      HOUR       AN SMS IN"
-    assert lines[5] == "sim1         ready    80/500      ▂▄▆█ -71   sending  12/100     4.2 s"
-    assert lines[8:11] == ["CALLS", f"ringing   3 s         {ID}", f"answered  20 s        {ID[::-1]}"]
+    assert lines[4] == "  DEVICE       STATE    DAY         SIGNAL     NOW      HOUR       AN SMS IN"
+    assert lines[5] == "  sim1         ready    80/500      ▂▄▆█ -71   sending  12/100     4.2 s"
+    assert lines[8] == "  trunk        ready    at fritz.box, registered, 2 calls"
+    assert lines[9:12] == ["  CALLS", f"  ringing   3 s         {ID}", f"  answered  20 s        {ID[::-1]}"]
     assert lines[22] == f"17:03:29  {ID}  event 29 delivered"
-    assert lines[23] == "q quit  p pause  s sort (name)  / filter"
+    assert lines[23] == "q quit  p pause  s sort (name)  / filter  arrows, Enter details"
 
 
 def test_a_terminal_of_40_by_10_shows_health_queue_and_as_much_of_each_table_as_fits() -> None:
@@ -87,15 +90,15 @@ def test_a_terminal_of_40_by_10_shows_health_queue_and_as_much_of_each_table_as_
     assert lines[2] == "queue   3 messages (4 s), 0 calls"
     assert lines[3:6] == [
         "rates   12 started, 9 verified, 10 ende" + CUT,
-        "MODEM        STATE    DAY",
-        "sim1         ready    80/500",
+        "  DEVICE       STATE    DAY",
+        "  sim1         ready    80/500",
     ]
-    more = replace(STATE, modems=MODEMS * 3)
-    assert shown(replace(SEEN, state=more), 40, 10)[8] == "... and 6 more"
+    more = replace(STATE, modems=MODEMS * 3, trunk=None)
+    assert shown(replace(SEEN, state=more), 40, 10)[8] == "  ... and 6 more"
 
 
 def test_a_terminal_of_120_by_50_shows_what_is_wrong_with_each_modem() -> None:
-    assert next(line for line in shown(SEEN, 120, 50) if line.startswith("sim2")).endswith("no such port")
+    assert next(line for line in shown(SEEN, 120, 50) if line.startswith("  sim2")).endswith("no such port")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (120, 50), (3, 4), (1, 1), (20, 2)])
@@ -142,7 +145,7 @@ def test_before_the_first_answer_and_without_one_the_picture_says_so() -> None:
     old = shown(replace(SEEN, age_s=75.0, problem="cannot reach the daemon: " + "x" * 200))
     assert old[0].endswith("17:03:12 1 min 15 s old")
     assert old[2].endswith(CUT)
-    assert any(line.startswith("sim1") for line in old)
+    assert any(line.startswith("  sim1") for line in old)
 
 
 def test_what_is_bad_is_said_and_not_only_coloured() -> None:
@@ -154,7 +157,7 @@ def test_what_is_bad_is_said_and_not_only_coloured() -> None:
 def test_a_gateway_without_devices_has_no_tables() -> None:
     lines = shown(replace(SEEN, state=State(reasons=("a", "b"))))
     assert "queue   no device is configured" in lines
-    assert not any(line.startswith(("MODEM", "CALLS")) for line in lines)
+    assert not any(line.startswith(("  DEVICE", "  CALLS", "  trunk")) for line in lines)
     assert "health ok, 2 problems" in lines[0]
 
 
@@ -168,13 +171,13 @@ def test_a_gateway_without_devices_has_no_tables() -> None:
     ],
 )
 def test_modems_are_sorted(sort: Sort, order: list[str]) -> None:
-    assert [line[:4] for line in shown(SEEN, view=View(sort=sort)) if line.startswith("sim")] == order
+    assert [line[2:6] for line in shown(SEEN, view=View(sort=sort)) if line.startswith("  sim")] == order
 
 
 def test_a_filter_keeps_what_has_its_text() -> None:
     lines = shown(SEEN, view=View(filter="EVENT 7 "))
     assert [line for line in lines if ID in line] == [f"17:03:07  {ID}  event 7 delivered"]
-    assert lines[-1].endswith("/ filter (EVENT 7 ; Esc: all)")
+    assert "/ filter (EVENT 7 ; Esc: all)  arrows" in lines[-1]
 
 
 def test_once_is_the_whole_of_it_without_keys_or_empty_lines() -> None:
@@ -212,6 +215,92 @@ def test_keys_change_what_is_shown(keys: str, view: View) -> None:
 def test_a_picture_that_stands_says_so() -> None:
     assert shown(SEEN, view=View(paused=True))[0].endswith("17:03:12 paused")
     assert "p go on" in shown(SEEN, view=View(paused=True))[-1]
+
+
+# --- rows and their details --------------------------------------------------------------------------------
+
+SIM1, TRUNK, CALL = Row(Kind.MODEM, "sim1"), Row(Kind.TRUNK), Row(Kind.CALL, ID)
+
+
+@pytest.mark.parametrize(
+    ("keys", "chosen", "opened"),
+    [
+        ("\x1b[B", SIM1, False),
+        ("\x1bOB" * 4, TRUNK, False),
+        ("jjk", SIM1, False),
+        ("k", SIM1, False),
+        ("j" * 99, Row(Kind.CALL, ID[::-1]), False),
+        ("\r", SIM1, True),
+        ("jjjjj\n", CALL, True),
+        ("jjjj\rk", Row(Kind.MODEM, "sim3"), True),
+        ("j\r\x1b", SIM1, False),
+        ("j\r\x1b\x1b", None, False),
+        ("/fritz\r\r", TRUNK, True),
+        ("j\r/x\r", SIM1, False),
+    ],
+)
+def test_arrows_choose_a_row_and_enter_opens_it(keys: str, chosen: Row | None, opened: bool) -> None:
+    view = View()
+    for key in keys if "\x1b[" not in keys and "\x1bO" not in keys else [keys]:
+        view = pressed(view, key, rows(STATE, view))
+    assert (view.chosen, view.opened, view.editing) == (chosen, opened, False)
+
+
+def test_where_nothing_can_be_chosen_nothing_is() -> None:
+    assert pressed(View(), "j\r", rows(None, View())) == View()
+    assert pressed(View(chosen=Row(Kind.CALL, "gone")), "j", rows(STATE, View())).chosen == SIM1
+    assert pressed(View(chosen=Row(Kind.CALL, "gone")), "\r", rows(STATE, View())).request_id == "gone"
+
+
+def test_a_chosen_row_has_a_mark_and_stays_in_sight() -> None:
+    assert shown(SEEN, view=View(chosen=CALL))[10] == f"> ringing   3 s         {ID}"
+    many = replace(STATE, modems=tuple(Modem(f"sim{n}", "ready") for n in range(10, 70)))
+    lines = shown(replace(SEEN, state=many), view=View(chosen=Row(Kind.MODEM, "sim65")))
+    at = next(n for n, line in enumerate(lines) if line.startswith("> sim65"))
+    assert (lines[at - 1][:7], lines[at + 1]) == ("  sim64", f"  ... and {60 - (at - 4)} more")
+
+
+def test_what_is_chosen_is_shown_in_detail_with_its_own_events() -> None:
+    facts = (("state", "ready"), ("remarks", "words " * 30))
+    happened = (Happened("17:00:00", ID, "sent", "sim1"), Happened("17:00:01", "b" * 32, "dialling", "voice"))
+    state = replace(STATE, modems=(replace(MODEMS[0], facts=facts),))
+    seen = replace(SEEN, state=state, happened=happened, problem="the daemon is away")
+    lines = shown(seen, view=View(chosen=SIM1, opened=True))
+    assert lines[1:4] == ["! the daemon is away", "MODEM sim1", "  state            ready"]
+    assert lines[5].startswith(" " * 19 + "words")
+    assert [line for line in lines if line.startswith("17:")] == [f"17:00:00  {ID}  sent"]
+    assert lines[-1] == "q quit  p pause  arrows next  Esc back"
+    trunk = shown(seen, view=View(chosen=TRUNK, opened=True))
+    assert trunk[2:4] == ["TRUNK", "  state            ready"]
+    assert any(line.endswith("dialling") for line in trunk)
+    call = shown(replace(seen, asked=Asked(ID, (("brand", "Acme"),))), view=View(chosen=CALL, opened=True))
+    assert call[3:5] == ["  call             ringing for 3 s", "  brand            Acme"]
+
+
+@pytest.mark.parametrize("row", [Row(Kind.MODEM, "sim9"), Row(Kind.TRUNK), Row(Kind.CALL, "c" * 32)])
+def test_what_has_gone_meanwhile_is_said_to_be_gone(row: Row) -> None:
+    for state in (None, State()):
+        lines = shown(Seen(state=state, asked=Asked("d", ())), view=View(chosen=row, opened=True))
+        assert lines[2].endswith("the call has ended" if row.kind is Kind.CALL else "is not there any more")
+
+
+def test_facts_are_what_is_known_with_masked_numbers() -> None:
+    counts = {"sent": {"hour": 1, "day": 2}, "limits": {"hour": 0, "day": 50}}
+    least = {"name": "sim1", "state": "absent", **counts}
+    known = (("state", "absent"), ("signal", "not known"), ("last hour", "1"), ("last day", "2 of 50"))
+    assert modem_facts(least) == known
+    full = {**least, "signal_dbm": -71, "busy": True, "usual_s": 2.5, "outcomes": {"sent": 3, "failed": 1}}
+    full |= {"last_error": "447700900123 is barred", "last_error_at": "11:00", "last_error_over": True}
+    found = dict(modem_facts({**full, "port": "/dev/usb-0123456789", "detail": "no port", "remarks": ["a", "b"]}))
+    assert found["last error"] == "over: 11:00 4477******23 is barred"
+    assert (found["port"], found["remarks"], found["state"]) == ("/dev/usb-0123456789", "a; b", "absent: no port")
+    assert (found["since the start"], found["now"], found["an SMS takes"]) == ("3 sent, 1 failed", "sends", "2.5 s")
+    tried = {"event": 2, "channel": "tts", "device": "voice", "pin": "A", "state": "failed", "detail": "busy (486)"}
+    ended = {"number": "447700900123", "brand": "Acme", "status": "EXPIRED", "event": 2, "events": 2, "locale": "en-gb"}
+    said = dict(request_facts({**ended, "workflow_id": 1, "submitted": "11:00", "due": "", "attempts": [tried]}))
+    assert said["event 2"] == "tts by voice, PIN A, failed: busy (486)"
+    assert (said["status"], "due" in said) == ("expired, event 2 of 2", False)
+    assert dict(trunk_facts({"state": "ready"})) == {"state": "ready", "calls": "0 under way, 0 waiting"}
 
 
 # --- words -------------------------------------------------------------------------------------------------
@@ -322,7 +411,9 @@ def test_top_follows_keys_sizes_and_pauses_and_q_ends_it(gateway: Gateway) -> No
         terminal.press("p")
         terminal.until("paused")
         fcntl.ioctl(terminal.side, termios.TIOCSWINSZ, struct.pack("HHHH", 5, 40, 0, 0))
-        terminal.until(fit("q quit  p go on  s sort (name)  / filter", 40) + "\x1b[0m\x1b[H")
+        terminal.until(fit("q quit  p go on  s sort (name)  / filter  arrows", 40) + "\x1b[0m\x1b[H")
+        terminal.press("\x1b[B\r")
+        terminal.until("MODEM sim1")
         terminal.press("q")
         assert ended(terminal) == 0
 
@@ -359,5 +450,8 @@ def test_where_there_is_no_terminal_one_snapshot_is_printed(gateway: Gateway) ->
     found = json.loads(runner.invoke(main, [*words, "--json"]).output)
     assert found["status"]["per_minute"] == {"started": 1, "verified": 0, "ended": 0}
     assert found["status"]["queues"]["sms"]["waiting"] == 1
+    facts = dict(Reader(gateway.client).look(request).asked.facts)  # type: ignore[union-attr]
+    assert (facts["number"], facts["event 1"]) == ("4477******05", "sms, PIN A, queued")
+    assert Reader(gateway.client).look("nobody").asked is None
     away = runner.invoke(main, ["--socket", "/nowhere", "top", "--once"])
     assert (away.exit_code, "cannot reach" in away.output) == (3, True)
