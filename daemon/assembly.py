@@ -31,7 +31,7 @@ from daemon.prompts.library import PhraseBook, PromptLibrary, load_phrases
 from daemon.serving import Daemon
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import COPY_OF
-from daemon.store.opening import database_of
+from daemon.store.database_kinds import database_of
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
 from drivers import SmsDriver

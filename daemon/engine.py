@@ -24,11 +24,11 @@ from daemon.core.commands import (
     Policy,
     decide,
 )
+from daemon.core.fast_replace import replace
 from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Action, Channel, Request
 from daemon.core.quota import Quota
-from daemon.core.replacing import replace
 from daemon.pins import Pins, SealBroken, same_code
 from daemon.store.contract import Check as CheckLine
 from daemon.store.contract import Reading, StoreUnusable

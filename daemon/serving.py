@@ -134,7 +134,7 @@ async def _settle() -> None:
 
 def _load_late() -> None:
     """Import what the first requests need, and the start does not."""
-    import daemon.api.premium
+    import daemon.api.premium_numbers
     import daemon.operations.doctor.self_check  # noqa: F401
 
 

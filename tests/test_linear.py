@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.params import HttpError, Mistake, Parameters, _body_fields, start_parameters
-from drivers.pyvoip.outcome import presentable
+from drivers.pyvoip.call_outcome import presentable
 from drivers.serial import at, pdu
 from drivers.sip.address import host_port_of
 from drivers.sip.agent import UserAgent
@@ -45,7 +45,7 @@ OF_OPERATORS = (
     ),
 )
 """What reads only our own files and lines."""
-OF_NUMBERS = ("daemon/api/premium.py", "daemon/store/forgetting.py")
+OF_NUMBERS = ("daemon/api/premium_numbers.py", "daemon/store/forgetting.py")
 """Whose patterns are those of phonenumbers, or made of the digits of a number, with a repeat between two."""
 READERS = [
     path

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.api import alert, erasure, modems, operator, voice
+from daemon.api import alert, forget, modems, operator, voice
 from daemon.api import v1_statuses as v1
 from daemon.api.access import Access, Role
 from daemon.api.direct_routes import DirectRoutes, Endpoint, ErrorAnswer
@@ -67,7 +67,7 @@ ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
     ("/v1/voice/test", POST, Role.OPERATE, voice.test),
     ("/v1/events", GET, Role.OPERATE, operator.events),
     ("/v1/reload", POST, Role.OPERATE, operator.reload),
-    ("/v1/forget", POST, Role.OPERATE, erasure.forget),
+    ("/v1/forget", POST, Role.OPERATE, forget.forget),
     ("/v1/alert", GET, Role.OPERATE, alert.state),
     ("/v1/alert/{action}", POST, Role.OPERATE, alert.act),
     ("/v1/console/link", POST, Role.OPERATE, console_link),

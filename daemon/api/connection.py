@@ -16,8 +16,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from daemon.api.access import PEER, Peer, origin_of, peer_of
-from daemon.api.answers import AT_ONCE
 from daemon.api.connection_limits import ConnectionLimits, Guest
+from daemon.api.json_answers import AT_ONCE
 
 MAX_HEAD = 32 * 1024
 MESSAGE_S = 15.0  # from the first octet of a request to its last

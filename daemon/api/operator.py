@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from daemon.api.access import on_socket
-from daemon.api.answers import written
 from daemon.api.handler import ApiCall
+from daemon.api.json_answers import written
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.machine import pin_letter

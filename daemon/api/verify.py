@@ -6,8 +6,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from daemon.api import v1_statuses as v1
-from daemon.api.answers import Answer, answer, written
 from daemon.api.handler import ApiCall, Handler
+from daemon.api.json_answers import Answer, answer, written
 from daemon.api.params import Mistake, Parameters, code_parameter, e164, invalid, missing, start_parameters
 from daemon.api.params import Start as StartParameters
 from daemon.clock import utc_text
@@ -170,7 +170,7 @@ def admit(security: Security, number: "PhoneNumber", region: str | None) -> None
 
     region: of the number.
     """
-    from daemon.api.premium import costly  # at the first start, as in params
+    from daemon.api.premium_numbers import costly  # at the first start, as in params
 
     digits = e164(number)
     if digits.startswith(tuple(security.deny_prefixes)):

@@ -47,7 +47,7 @@ def unusable(exc: Exception) -> click.ClickException:
 @contextmanager
 def read_only(config: "Config") -> "Iterator[Reading]":
     """The database, which stays as it is. Raises StoreUnusable or OSError."""
-    from daemon.store.opening import database_of
+    from daemon.store.database_kinds import database_of
 
     if config.store.path is None:
         with closing(database_of(config.store).reader()) as reading:

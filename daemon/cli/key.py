@@ -165,7 +165,7 @@ def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     from daemon.config.probing import key_place
     from daemon.operations.check_config import NoSuchUser, become_owner
     from daemon.store.contract import StoreUnusable
-    from daemon.store.opening import database_of
+    from daemon.store.database_kinds import database_of
     from daemon.store.store import Store
 
     state = config.store.directory

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from daemon.core.fast_replace import replace
 from daemon.core.milliseconds import Ms, seconds
-from daemon.core.replacing import replace
 
 AGAIN = seconds(900)  # after the first failures
 SOON = 2  # failures after which it is tried again so soon; then at the usual pace, as each trial costs

@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import ClassVar, assert_never
 
 from daemon.core.callers import Caller
+from daemon.core.fast_replace import replace
 from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
@@ -37,7 +38,6 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Busy, Outcome, Unknown
-from daemon.core.replacing import replace
 from daemon.core.values import value
 
 CANCEL_AFTER = seconds(30)  # the rule of the Verify reference

@@ -12,6 +12,7 @@ the part of it that can still be refunded.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from daemon.core.fast_replace import replace
 from daemon.core.milliseconds import Ms
 from daemon.core.model import (
     Action,
@@ -32,7 +33,6 @@ from daemon.core.model import (
     Request,
     Verdict,
 )
-from daemon.core.replacing import replace
 from daemon.core.values import value
 
 AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from daemon.core.delivery import fire
+from daemon.core.fast_replace import replace
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
     Action,
@@ -50,7 +51,6 @@ from daemon.core.outcomes import (
     WrongCode,
     WrongTooOften,
 )
-from daemon.core.replacing import replace
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
 PUNCTUAL = seconds(5)

@@ -11,8 +11,8 @@ from dataclasses import field
 from itertools import islice
 from typing import Generic, TypeVar
 
-from daemon.core.holds import Holds
-from daemon.core.pace import Pace
+from daemon.core.held_recipients import Holds
+from daemon.core.modem_pace import Pace
 from daemon.core.values import value
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.config import Inspection, inspect
-from daemon.config.unit import kept_from, local_changes
+from daemon.config.unit_sandbox import kept_from, local_changes
 from daemon.resources import DEFAULT_CONFIG
 from drivers.settings import Severity
 

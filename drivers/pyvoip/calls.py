@@ -12,11 +12,11 @@ from drivers import Call, CallPhase, DeviceState, TrunkStatus
 from drivers.guard import guarded
 from drivers.pyvoip.audio import Audio, CannotSpeak, Located
 from drivers.pyvoip.call_handle import Handle, IfLost
+from drivers.pyvoip.call_outcome import Course
 from drivers.pyvoip.call_table import CallTable
 from drivers.pyvoip.conversation import By
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.options import Options
-from drivers.pyvoip.outcome import Course
 from drivers.pyvoip.phone_call import PhoneCall
 from drivers.pyvoip.speech import Speech, conversation
 from drivers.pyvoip.trunk import Trunk

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from drivers import CallPhase
 from drivers.pyvoip.call_handle import Farewells, Handle, IfLost
-from drivers.pyvoip.outcome import Course
+from drivers.pyvoip.call_outcome import Course
 from drivers.pyvoip.speech import Speech
 from drivers.sip.call import OutgoingCall
 from drivers.sip.sdp import FarEnd

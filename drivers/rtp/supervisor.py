@@ -6,7 +6,7 @@ import time
 
 from drivers.rtp.messages import PacerEvent
 from drivers.rtp.pacer import Pacer, PacerGone
-from drivers.rtp.supervision import AudioState, Supervision
+from drivers.rtp.process_restarts import AudioState, Supervision
 
 log = logging.getLogger("pinwheel.voice")
 

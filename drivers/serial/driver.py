@@ -31,7 +31,7 @@ from drivers import (
     StateChanged,
     StatusReport,
 )
-from drivers.serial import at, ports, power, supervisor
+from drivers.serial import at, ports, power_cycle, supervisor
 from drivers.serial.between_sessions import Place, Restarted, Stuck
 from drivers.serial.line import WRITE_S, Interrupted, Lost, Silent
 from drivers.serial.modem import READ_ONLY, Blocked, WrongPort
@@ -278,7 +278,7 @@ class Driver:
     def _cycle_power(self, port: str) -> bool:
         imei = self._options.imei or self._condition.now.imei
         who = {"PINWHEEL_MODEM": self.name, "PINWHEEL_PORT": port, "PINWHEEL_IMEI": imei}
-        return power.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause)
+        return power_cycle.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause)
 
     def _reset(self, order: supervisor.Reset) -> None:
         """AT+CFUN=1,1 (27.007 8.2), whether or not the modem listens."""

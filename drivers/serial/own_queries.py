@@ -2,13 +2,13 @@
 
 import time
 
-from drivers.serial import dialects, network
+from drivers.serial import dialects, network_registration
 from drivers.serial.acknowledgements import Acknowledgements
 from drivers.serial.between_sessions import Place, Restarted
 from drivers.serial.chores import Chore, Chores, Steps
 from drivers.serial.line import Silent
 from drivers.serial.modem import Identity, Modem
-from drivers.serial.network import Registrations
+from drivers.serial.network_registration import Registrations
 from drivers.serial.restart_signs import CLEARED
 
 
@@ -44,8 +44,8 @@ class Care:
 
     def find_network(self) -> None:
         """At once, and only until one domain says that the modem is registered."""
-        for command, domain in network.QUERIES:
-            if self._ask_registration(command, domain) in network.REGISTERED:
+        for command, domain in network_registration.QUERIES:
+            if self._ask_registration(command, domain) in network_registration.REGISTERED:
                 break
 
     def set_up(self) -> None:
@@ -152,7 +152,7 @@ class Care:
         self._place.condition.know(signal_dbm=self._modem.signal_dbm(), operator=operator)
 
     def _ask_registrations(self) -> Steps:
-        for command, domain in network.QUERIES:
+        for command, domain in network_registration.QUERIES:
             self._ask_registration(command, domain)
             yield None
 

@@ -13,7 +13,7 @@ import serial
 
 from drivers import Reason
 from drivers.serial.line import WRITE_S
-from drivers.serial.search import Port
+from drivers.serial.port_search import Port
 
 FAILURES = (OSError, serial.SerialException, ValueError, termios.error)
 """What pyserial raises of a port; termios.error, which is no OSError, if the modem is unplugged while it is set up."""

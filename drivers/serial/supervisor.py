@@ -10,8 +10,8 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers import DeviceState, Reason
+from drivers.serial.port_search import Port, Search
 from drivers.serial.recovery_steps import Ladder, RecoveryStep
-from drivers.serial.search import Port, Search
 from drivers.serial.timing import Timing
 
 RATES = (115200, 9600, 460800, 57600, 38400, 19200, 230400, 921600)

@@ -16,7 +16,7 @@ from drivers.sip.dialog import session_timer
 from drivers.sip.failover import Servers
 from drivers.sip.farewell import Farewell
 from drivers.sip.message import Malformed, Message, parse
-from drivers.sip.pending import Owner, Pending
+from drivers.sip.pending_request import Owner, Pending
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity, Requester
 from drivers.sip.requests import Requests

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from drivers.sip.address import Address
-from drivers.sip.pending import Attempt, Pending
+from drivers.sip.pending_request import Attempt, Pending
 
 
 @dataclass(slots=True)

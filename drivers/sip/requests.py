@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.client_transaction import ClientTransaction, State, cancel
 from drivers.sip.message import Message
-from drivers.sip.pending import Attempt, Owner, Pending
+from drivers.sip.pending_request import Attempt, Owner, Pending
 
 Key = tuple[str, str]
 """What names a client transaction: branch and method (17.1.3)."""

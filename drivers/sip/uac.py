@@ -14,7 +14,7 @@ from drivers.sip.client_transaction import acknowledge
 from drivers.sip.failover import Servers
 from drivers.sip.farewell import Farewell
 from drivers.sip.message import Malformed, Message
-from drivers.sip.pending import Attempt, Pending
+from drivers.sip.pending_request import Attempt, Pending
 from drivers.sip.registration import Registration
 from drivers.sip.requests import Requests
 from drivers.sip.session_timers import SessionTimers

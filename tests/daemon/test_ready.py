@@ -13,7 +13,13 @@ OTHERS = {
     *("h11", "websockets", "wsproto", "yaml", "dotenv", "xml", "unittest", "pip", "setuptools"),
 }
 OURS = {
-    *("daemon.api.console", "daemon.api.numbering", "daemon.api.premium", "daemon.cli", "daemon.operations.doctor"),
+    *(
+        "daemon.api.console",
+        "daemon.api.numbering",
+        "daemon.api.premium_numbers",
+        "daemon.cli",
+        "daemon.operations.doctor",
+    ),
     *("daemon.operations.metric_families", "daemon.operations.host", "daemon.operations.setup"),
     *("daemon.prompts.making", "daemon.store.postgres.database", "drivers.simulated"),
 }

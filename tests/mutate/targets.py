@@ -42,11 +42,11 @@ TARGETS: dict[str, Target] = {
     "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
     "drivers.rtp.source": Target(PURE, ("tests/drivers/rtp/test_source.py",)),
     "daemon.core.callers": Target(PURE, (CORE + "test_callers.py",)),
-    "daemon.core.holds": Target(PURE, (CORE + "test_holds.py", CORE + "test_next_message.py")),
+    "daemon.core.held_recipients": Target(PURE, (CORE + "test_held_recipients.py", CORE + "test_next_message.py")),
     "daemon.core.rate_limits": Target(PURE, (CORE + "test_rate_limits.py",)),
     "daemon.core.milliseconds": Target(PURE, (CORE + "test_milliseconds.py", CORE + "test_timelines.py")),
     "daemon.core.overload": Target(PURE, (CORE + "test_overload.py",)),
-    "daemon.core.pace": Target(PURE, (CORE + "test_pace.py", CORE + "test_next_message.py")),
+    "daemon.core.modem_pace": Target(PURE, (CORE + "test_modem_pace.py", CORE + "test_next_message.py")),
     "daemon.core.phrases": Target(PURE, (CORE + "test_phrases.py",)),
     "daemon.core.call_plan": Target(PURE, (CORE + "test_call_plan.py",)),
     "daemon.core.plurals": Target(PURE, (CORE + "test_plurals.py",)),
@@ -81,7 +81,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.working_set": Target(
         PURE, (CORE + "test_working_set.py", CORE + "test_batch.py", "tests/daemon/store/test_batches.py")
     ),
-    "daemon.core.resting": Target(PURE, (CORE + "test_resting.py", CORE + "test_next_message.py")),
+    "daemon.core.modem_rest": Target(PURE, (CORE + "test_modem_rest.py", CORE + "test_next_message.py")),
     "daemon.engine": Target(OTHERS, ENGINE),
     "daemon.timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),
     "daemon.overdue_timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),

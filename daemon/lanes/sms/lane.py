@@ -13,23 +13,23 @@ from functools import partial
 
 from daemon.config import Modem
 from daemon.core.commands import Begin, Decision, GiveUp
-from daemon.core.holds import Holds
+from daemon.core.held_recipients import Holds
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Verdict
 from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
 from daemon.core.overload import Load, Overload
 from daemon.engine import Engine, Job
-from daemon.lanes.news import DEFECT, queued_at
 from daemon.lanes.sms.driver_answers import Judgement, settle
 from daemon.lanes.sms.left_behind import left_behind
 from daemon.lanes.sms.lengths import Lengths
-from daemon.lanes.sms.news import News
+from daemon.lanes.sms.modem_events import News
 from daemon.lanes.sms.next_modem import next_first
 from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
 from daemon.lanes.sms.slots import DEFECT_REST_S, ModemSlot
 from daemon.lanes.sms.testing import Tests
 from daemon.lanes.snapshots import Duty, SmsSnapshot
+from daemon.lanes.state_log import DEFECT, queued_at
 from daemon.lanes.window import Window
 from daemon.store.contract import StoreUnusable
 from daemon.store.store import STORE_AGAIN_S

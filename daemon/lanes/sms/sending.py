@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from daemon.core.delivery import STATES
-from daemon.core.holds import SEVERAL, Holds
+from daemon.core.held_recipients import SEVERAL, Holds
 from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.overload import Load
 from daemon.engine import Engine, Job

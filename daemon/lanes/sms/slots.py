@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from daemon.config import Modem
 from daemon.core.milliseconds import Ms
 from daemon.core.missing_reports import Reporting
-from daemon.core.pace import Pace
+from daemon.core.modem_pace import Pace
+from daemon.core.modem_rest import Resting
 from daemon.core.quota import Limits, Quota
-from daemon.core.resting import Resting
 from daemon.lanes.snapshots import Duty, ModemSnapshot
 from drivers import Deferred, DeviceState, DriverError, SmsDriver, Unavailable, Uncertain
 

@@ -4,13 +4,13 @@ import asyncio
 import logging
 
 from daemon.core.commands import GiveUp
-from daemon.core.holds import Holds
+from daemon.core.held_recipients import Holds
 from daemon.core.model import Channel, Verdict
+from daemon.core.modem_pace import Pace
 from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
-from daemon.core.pace import Pace
 from daemon.engine import Engine, Job
-from daemon.lanes.news import StateLog, queued_at
 from daemon.lanes.snapshots import VoiceSnapshot
+from daemon.lanes.state_log import StateLog, queued_at
 from daemon.lanes.voice.lines import Lines
 from daemon.lanes.voice.speaking import Manner, Speaker
 from daemon.lanes.voice.testing import WAITING, Tests

@@ -12,9 +12,9 @@ from daemon.core.delivery import STATES
 from daemon.core.histogram import Histogram
 from daemon.core.model import Attempt, Request, Verdict
 from daemon.engine import Engine, Job
-from daemon.lanes.news import DEFECT
 from daemon.lanes.snapshots import CallSnapshot
-from daemon.lanes.voice.record import judged
+from daemon.lanes.state_log import DEFECT
+from daemon.lanes.voice.call_record import judged
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
 from drivers import Call, CallHandle, CallOutcome, CallPhase, Unavailable, VoiceDriver
 

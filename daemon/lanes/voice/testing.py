@@ -6,8 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from daemon.clock import Clock
+from daemon.lanes.voice.call_record import times_spoken
 from daemon.lanes.voice.lines import Lines
-from daemon.lanes.voice.record import times_spoken
 from daemon.lanes.voice.speaking import Speaker
 from daemon.prompts.library import PromptsUnusable, Speech
 from drivers import CallPhase, CallResult, Refused, Unavailable

@@ -42,9 +42,9 @@ from daemon.operations.doctor.facts import (
     Trunk,
 )
 from daemon.operations.doctor.verdicts import State, Verdict
-from daemon.operations.host import files, kernel, programs, rivals, ttys, units
+from daemon.operations.host import files, kernel, port_rivals, programs, serial_ports, units
 from daemon.operations.host.audio import taken
-from daemon.operations.host.database import database
+from daemon.operations.host.sqlite_file import database
 from daemon.operations.host.values import Process
 from daemon.operations.prompts import lacking, loaded
 from daemon.version import VERSION
@@ -281,19 +281,19 @@ def _ports(subject: Subject, config: Config) -> Ports:
         if (pattern := getattr(modem.options, "port", ""))
     )
     taken_sticks = {port.usb.folder for modem in modems for port in modem.found if port.usb is not None}
-    free = [each for each in ttys.usb_ports(root) if each.usb is not None and rivals.is_modem(each.usb)]
+    free = [each for each in serial_ports.usb_ports(root) if each.usb is not None and port_rivals.is_modem(each.usb)]
     others = {each.usb.folder: each for each in reversed(free) if each.usb is not None}
     return Ports(
         modems,
         tuple(port for folder, port in sorted(others.items()) if folder not in taken_sticks),
-        ttys.usb_devices(root),
-        rivals.rivals(programs.processes(root)),
+        serial_ports.usb_devices(root),
+        port_rivals.rivals(programs.processes(root)),
         kernel.resets(root),
     )
 
 
 def _modem_port(modem: str, pattern: str, root: Path) -> ModemPort:
-    found = ttys.fitting(pattern, root)
+    found = serial_ports.fitting(pattern, root)
     if not found or not found[0].is_tty:
         return ModemPort(modem, pattern, found)
     holders = programs.holders(found[0].number, root)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.operations.host.texts import text_of
+from daemon.operations.host.kernel_files import text_of
 from daemon.operations.host.values import Holders, Process
 
 MASTER, FIRST_PTS = os.makedev(5, 2), 136  # /dev/ptmx, and the first major number of /dev/pts

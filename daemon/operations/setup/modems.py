@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import drivers
-from daemon.operations.host import programs, rivals, ttys
+from daemon.operations.host import port_rivals, programs, serial_ports
 from daemon.operations.host.values import SerialPort, Usb
 from daemon.operations.setup.model import Lock, Stick
 from drivers.survey import SimLock, Survey
@@ -48,10 +48,10 @@ class Owned:
 def find(root: Path, owned: Owned) -> tuple[Stick, ...]:
     """Every stick, the usable ones first."""
     by_device: dict[str, list[SerialPort]] = defaultdict(list)
-    for port in ttys.usb_ports(root):
+    for port in serial_ports.usb_ports(root):
         by_device[os.path.realpath(port.usb.folder) if port.usb else port.device].append(port)
-    usual = (usb for usb in ttys.usb_devices(root) if os.path.realpath(usb.folder) not in by_device)
-    without = [usb for usb in usual if rivals.is_modem(usb) or usb.ids in rivals.CD_ROM]
+    usual = (usb for usb in serial_ports.usb_devices(root) if os.path.realpath(usb.folder) not in by_device)
+    without = [usb for usb in usual if port_rivals.is_modem(usb) or usb.ids in port_rivals.CD_ROM]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(lambda ports: _stick(ports, root, owned), by_device.values()))
     found += [_without_port(usb) for usb in without]
@@ -61,7 +61,7 @@ def find(root: Path, owned: Owned) -> tuple[Stick, ...]:
 def probe(name: str, root: Path, owned: Owned) -> Stick:
     """The stick at a port that somebody named, or that was found."""
     below = Path(name).relative_to(root) if Path(name).is_relative_to(root) else Path(name.lstrip("/"))
-    ports = ttys.fitting(f"/{below}", root)
+    ports = serial_ports.fitting(f"/{below}", root)
     if not ports:
         return Stick(name, name, f"there is no port {name}: plug the modem in, or correct the name")
     return replace(_judged(ports[0], root, owned), port=name)
@@ -80,7 +80,7 @@ def _once(found: Iterable[Stick]) -> list[Stick]:
 
 def _stick(ports: list[SerialPort], root: Path, owned: Owned) -> Stick:
     """Of the ports of a device, the one that is for messages; else the one that says most."""
-    if not rivals.is_modem(ports[0].usb):
+    if not port_rivals.is_modem(ports[0].usb):
         return replace(_named(ports[0], owned, root), trouble=UNKNOWN_MAKER)
     order = sorted(ports, key=lambda port: (port.properties.get(PRIMARY) != "1", port.interface, port.device))
     tried: list[Stick] = []
@@ -141,18 +141,18 @@ def _blamed(trouble: str, port: SerialPort, root: Path) -> str:
     if not holders:
         return trouble
     others = ", ".join(map(str, holders))
-    if any(each.name == rivals.MODEM_MANAGER for each in holders):
+    if any(each.name == port_rivals.MODEM_MANAGER for each in holders):
         return f"{others} has the port: run: systemctl stop ModemManager; what setup writes keeps it away later"
     return f"{others} has the port: stop it there"
 
 
 def _without_port(usb: Usb) -> Stick:
-    trouble = CD_ROM if usb.ids in rivals.CD_ROM else HILINK if usb.ids in rivals.HILINK else NO_PORT
+    trouble = CD_ROM if usb.ids in port_rivals.CD_ROM else HILINK if usb.ids in port_rivals.HILINK else NO_PORT
     return Stick("", _title(usb), trouble, vendor=usb.vendor, product=usb.product, place=Path(usb.folder).name)
 
 
 def _title(usb: Usb) -> str:
-    maker = rivals.MAKERS.get(usb.vendor, "")
+    maker = port_rivals.MAKERS.get(usb.vendor, "")
     name = usb.name if maker.lower() in usb.name.lower() else f"{maker} {usb.name}"
     return f"{name.strip() or 'USB device'} ({usb.ids})"
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config import SECTIONS, inspect, parse
-from daemon.config.unit import kept_from
+from daemon.config.unit_sandbox import kept_from
 from daemon.main import EX_CONFIG, _serve, main
 from daemon.operations.check_config import check
 from daemon.operations.standby import FailedStarts

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.holds import Holds
+from daemon.core.held_recipients import Holds
+from daemon.core.modem_pace import Pace
 from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
-from daemon.core.pace import Pace
 
 LEAST_S = 10.0
 NOW = 1000.0

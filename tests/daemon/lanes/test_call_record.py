@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from daemon.core.model import Verdict
-from daemon.lanes.voice.record import judged
+from daemon.lanes.voice.call_record import judged
 from daemon.prompts.library import Speech
 from drivers import Audio, CallOutcome, CallResult
-from drivers.pyvoip.outcome import presentable
+from drivers.pyvoip.call_outcome import presentable
 
 SPEECH = Speech("en-us", Audio(b"", b""), first_end_s=5.0, second_end_s=9.0)
 A, O = Verdict, CallOutcome  # noqa: E741

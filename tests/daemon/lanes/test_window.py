@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from daemon.clock import Clock
 from daemon.core.commands import GiveUp, Policy
-from daemon.core.holds import Holds
+from daemon.core.held_recipients import Holds
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Channel, Request, Verdict

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.operations.host import programs, rivals, ttys, units
+from daemon.operations.host import port_rivals, programs, serial_ports, units
 from daemon.operations.host.values import Holders, Unit
 from tests.daemon.operations.machine import Machine, key_of
 
@@ -32,12 +32,12 @@ def test_the_program_that_holds_a_port_is_named_with_its_unit_whatever_name_it_o
     machine.tty("ttyUSB2", pty, by_id="usb-SimTech_SIM7600-if02-port0")
     machine.process(812, "ModemManager", "ModemManager.service", (pty,))
     machine.process(900, "bash", "", ("/dev/null",))
-    (port,) = ttys.fitting("/dev/serial/by-id/usb-*", machine.root)
+    (port,) = serial_ports.fitting("/dev/serial/by-id/usb-*", machine.root)
     held = programs.holders(port.number, machine.root)
     assert str(held.found[0]) == "ModemManager (pid 812, ModemManager.service)"
     assert len(held.found) == 1
     assert held.complete
-    assert [each.name for each in rivals.rivals(programs.processes(machine.root))] == ["ModemManager"]
+    assert [each.name for each in port_rivals.rivals(programs.processes(machine.root))] == ["ModemManager"]
 
 
 def test_who_holds_a_port_of_this_machine_is_found_too(pty: str) -> None:
@@ -77,15 +77,15 @@ def test_the_unit_of_a_process_is_the_innermost_of_its_control_group(cgroup: str
 def test_a_port_knows_its_stick_its_interface_its_stable_name_and_its_group(machine: Machine, pty: str) -> None:
     machine.usb("1-1.4", "1e0e:9001", product="SIM7600", serial="0123", classes=("ff", "ff", "ff"))
     machine.tty("ttyUSB2", pty, port="1-1.4", interface=2, by_id="usb-SimTech_SIM7600-if02-port0")
-    (port,) = ttys.usb_ports(machine.root)
+    (port,) = serial_ports.usb_ports(machine.root)
     assert (port.name, port.device, port.interface) == ("/dev/ttyUSB2", "ttyUSB2", "02")
     assert port.by_id == ("/dev/serial/by-id/usb-SimTech_SIM7600-if02-port0",)
     assert port.usb is not None
     assert (port.usb.ids, port.usb.name, port.usb.control) == ("1e0e:9001", "SIM7600", "on")
-    assert rivals.is_modem(port.usb)
+    assert port_rivals.is_modem(port.usb)
     assert port.group
     assert not port.left_alone
-    assert [each.ids for each in ttys.usb_devices(machine.root)] == ["1e0e:9001"]
+    assert [each.ids for each in serial_ports.usb_devices(machine.root)] == ["1e0e:9001"]
 
 
 @pytest.mark.parametrize(("key", "name"), [("", "ID_MM_PORT_IGNORE"), ("c189:6", "ID_MM_DEVICE_IGNORE")])
@@ -95,13 +95,13 @@ def test_a_rule_for_modemmanager_counts_at_the_port_and_at_its_device(
     machine.usb("1-1.4", "1e0e:9001")
     machine.tty("ttyUSB2", pty, port="1-1.4")
     machine.udev(key or key_of(pty), **{name: "1"})
-    assert ttys.fitting("/dev/ttyUSB2", machine.root)[0].left_alone
+    assert serial_ports.fitting("/dev/ttyUSB2", machine.root)[0].left_alone
 
 
 def test_what_is_no_port_is_none_and_what_is_no_device_says_so(machine: Machine) -> None:
     machine.write("/dev/ttyUSB9", "a file")
-    assert ttys.fitting("/dev/ttyUSB0", machine.root) == ()
-    assert not ttys.fitting("/dev/ttyUSB*", machine.root)[0].is_tty
+    assert serial_ports.fitting("/dev/ttyUSB0", machine.root) == ()
+    assert not serial_ports.fitting("/dev/ttyUSB*", machine.root)[0].is_tty
 
 
 def test_a_unit_is_as_systemctl_prints_it(machine: Machine) -> None:

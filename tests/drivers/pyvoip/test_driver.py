@@ -17,8 +17,8 @@ import pytest
 from drivers import Audio, Call, CallHandle, CallOutcome, CallPhase, CallResult, DeviceState, Unavailable
 from drivers.codecs.g711 import alaw_encode, ulaw_encode
 from drivers.pyvoip import Driver, Options
+from drivers.pyvoip.call_outcome import outcome_of
 from drivers.pyvoip.calls import dialled
-from drivers.pyvoip.outcome import outcome_of
 from drivers.sip.address import Timers
 from tests.peers.baresip import Account, Baresip
 from tests.peers.kamailio import PASSWORD, Kamailio

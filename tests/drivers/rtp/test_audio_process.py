@@ -22,7 +22,7 @@ from drivers.pyvoip import Driver, Options
 from drivers.rtp.keys import Keys, Profile
 from drivers.rtp.messages import KINDS, VERSION, Failed, Media, Play, decoded, encoded, greeting, version_of
 from drivers.rtp.process import refused
-from drivers.rtp.supervision import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
+from drivers.rtp.process_restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
 from drivers.simulated.phone import SimulatedPhone
 from tests.drivers.pyvoip.test_driver import BOUND_S, dial, pacer_pid, result, tone
 from tests.gateway import Gateway, short_prompts, until, voice_section

@@ -3,7 +3,7 @@
 import pytest
 
 from drivers import DeviceState, Reason
-from drivers.serial.search import Port
+from drivers.serial.port_search import Port
 from drivers.serial.supervisor import (
     BLOCKED_AT_FIRST_S,
     RATES,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from daemon.operations.doctor.facts import ModemPort, Ports
 from daemon.operations.doctor.verdicts import Verdict, Words, error, info, warning
-from daemon.operations.host.rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS, is_modem
+from daemon.operations.host.port_rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS, is_modem
 from daemon.operations.host.values import Process, SerialPort
 from daemon.operations.setup import udev
 from daemon.operations.setup.model import Stick

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.core.holds import Holds
+from daemon.core.held_recipients import Holds
 
 
 def held(times: int, at: float = 100.0) -> Holds:

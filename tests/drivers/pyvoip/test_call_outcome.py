@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from drivers import Audio, Call, CallOutcome, CallResult
+from drivers.pyvoip.call_outcome import PLAYED_S, Course
 from drivers.pyvoip.conversation import Say
-from drivers.pyvoip.outcome import PLAYED_S, Course
 from drivers.pyvoip.speech import Speech, conversation
 from drivers.rtp.messages import Finished, Stopped
 from drivers.sip.call_events import Ended

@@ -7,11 +7,11 @@ from concurrent.futures import Future
 
 from daemon.core.commands import AddNote, Decision
 from daemon.engine import Engine
-from daemon.lanes.news import StateLog
 from daemon.lanes.sms.driver_answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.reports import credit
 from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
+from daemon.lanes.state_log import StateLog
 from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, SmsListener, StatusReport
 
 log = logging.getLogger("pinwheel.lanes")

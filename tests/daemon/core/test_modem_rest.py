@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon.core.resting import Resting
+from daemon.core.modem_rest import Resting
 
 
 def test_a_modem_rests_longer_after_each_failure_in_a_row() -> None:

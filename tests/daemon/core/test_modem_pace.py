@@ -1,6 +1,6 @@
 """How long a modem takes for a message."""
 
-from daemon.core.pace import Pace
+from daemon.core.modem_pace import Pace
 
 
 def pace(*seconds: float, every_s: float = 10.0) -> Pace:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.serial.network import Registrations
+from drivers.serial.network_registration import Registrations
 from drivers.serial.restart_signs import Settings
 
 

@@ -1,6 +1,6 @@
 """Where a modem is looked for."""
 
-from drivers.serial.search import Port, Search
+from drivers.serial.port_search import Port, Search
 
 PORTS = [Port(f"/dev/ttyUSB{i}", i + 100) for i in range(3)]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberType
 
-from daemon.api.premium import costly
+from daemon.api.premium_numbers import costly
 
 EARNING = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.operations.host.texts import text_of
+from daemon.operations.host.kernel_files import text_of
 from daemon.operations.host.values import SerialPort, Usb
 
 BY_ID = "dev/serial/by-id"

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from daemon.core.fast_replace import replace
 from daemon.core.model import AttemptState, Status
-from daemon.core.replacing import replace
 from tests.daemon.core.story import request, started
 
 REQUEST = started(request(1))

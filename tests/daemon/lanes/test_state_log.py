@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from daemon.lanes.news import StateLog
+from daemon.lanes.state_log import StateLog
 from drivers import DeviceState, TrunkStatus
 
 
