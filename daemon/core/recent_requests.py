@@ -26,7 +26,9 @@ class Recent:
 
     def rest(self, needs: Needs) -> Needs:
         """What must be read nevertheless."""
-        ids, rows = needs.ids - self._row_of.keys(), needs.rows - self._requests.keys()
+        # "- keys()" would go through all that is known.
+        ids = frozenset(name for name in needs.ids if name not in self._row_of)
+        rows = frozenset(row for row in needs.rows if row not in self._requests)
         return Needs(ids, rows, needs.numbers, needs.reports, needs.new, self._requests)
 
     def keep(self, requests: Mapping[int, Request]) -> None:
