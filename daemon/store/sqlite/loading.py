@@ -31,7 +31,7 @@ def by(column: str, select: str, more: str = "") -> Query:
 SELECT_ATTEMPTS = f"SELECT request, {ATTEMPT_COLUMNS} FROM attempt"  # noqa: S608
 OF_REQUESTS = by("request", SELECT_ATTEMPTS, " ORDER BY request, step")
 # The index has the running ones only; SQLite's planner would look through the finished ones of a number, too.
-RUNNING = by("number", f"{SELECT} INDEXED BY request_active", " AND status='IN PROGRESS'")
+RUNNING = by("number", "SELECT id FROM request INDEXED BY request_active", " AND status='IN PROGRESS'")
 NAMED, OF_ROWS = by("public_id", SELECT), by("id", SELECT)
 UNANSWERED_STATES = ", ".join(f"'{state}'" for state in UNANSWERED)
 REPORTED = (  # as `may_mean`; ?1 to ?5: the fields of a ReportKey
@@ -50,13 +50,10 @@ def last_row(connection: Connection) -> int:
 
 def load(connection: Connection, needs: Needs) -> dict[int, Request]:
     """The requests that are needed, by row id."""
-    rows = [
-        row
-        for query, names in ((NAMED, needs.ids), (RUNNING, needs.numbers))
-        if names
-        for row in query(connection, names)
-    ]
+    rows = NAMED(connection, needs.ids) if needs.ids else []
     meant = {row for key in needs.reports for (row,) in connection.execute(REPORTED, key)}
+    if needs.numbers:
+        meant.update(row for (row,) in RUNNING(connection, needs.numbers))
     if unknown := (needs.rows | meant) - needs.known.keys():
         rows += OF_ROWS(connection, unknown)
     found = {row: needs.known[row] for row in meant | {row[0] for row in rows} if row in needs.known}
