@@ -200,13 +200,14 @@ class Refunded(NamedTuple):
 class Changes:
     """What a batch changed; each request and each attempt once, as it is in the end.
 
-    updated: those of which `standing` differs. attempts: new ones and changed ones, of all requests. A database saves
-    refunds before charges.
+    updated: those of which `standing` differs. attempts: new ones, changed_attempts: those that were there, of all
+    requests. A database saves refunds before charges.
     """
 
     inserted: Sequence[tuple[int, Request]] = ()
     updated: Sequence[tuple[int, Request]] = ()
     attempts: Sequence[tuple[int, Attempt]] = ()
+    changed_attempts: Sequence[tuple[int, Attempt]] = ()
     checks: Sequence[CheckedCode] = ()
     history: Sequence[Line] = ()
     refunds: Sequence[Refunded] = ()
@@ -216,5 +217,5 @@ class Changes:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to save."""
-        kept = (self.inserted, self.updated, self.attempts, self.checks, self.history)
-        return not any((*kept, self.refunds, self.charges, self.meta))
+        requests = (self.inserted, self.updated, self.attempts, self.changed_attempts)
+        return not any((*requests, self.checks, self.history, self.refunds, self.charges, self.meta))

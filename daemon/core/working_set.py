@@ -136,18 +136,23 @@ class WorkingSet:
 
     def changes(self) -> Changes:
         """What differs from what was found; each request and attempt once, as it is now."""
-        inserted, updated, attempts = [], [], []
+        inserted, updated, attempts, changed = [], [], [], []
         for row in self._touched:
             before, now = self._before.get(row), self.requests[row]
             if before is None:
                 inserted.append((row, now))
             elif standing(before) != standing(now):
                 updated.append((row, now))
-            known = () if before is None else before.attempts
-            attempts += [(row, attempt) for attempt in now.attempts if attempt not in known]
+            for attempt in now.attempts:
+                known = None if before is None else before.attempt(attempt.step)
+                if known is None:
+                    attempts.append((row, attempt))
+                elif known != attempt:
+                    changed.append((row, attempt))
         r = self._records
         refunds = [Refunded(device, number, sms) for (device, number), sms in r.refunds.items()]
-        return Changes(inserted, updated, attempts, r.checks, r.history, refunds, list(r.charges.values()), r.meta)
+        added = (r.checks, r.history, refunds, list(r.charges.values()), r.meta)
+        return Changes(inserted, updated, attempts, changed, *added)
 
 
 class _Records:

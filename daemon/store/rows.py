@@ -19,6 +19,7 @@ REQUEST_COLUMNS = (
 ATTEMPT_COLUMNS = (
     "step, channel, generation, not_after_ms, queued_ms, state, tries, device, reference, detail, settled_ms"
 )
+CHANGING_ATTEMPT_COLUMNS = "step, state, tries, device, reference, detail, settled_ms"  # behind the event: what changes
 
 
 LINES_OF = "substr(request_id, 1, 12) = substr(?, 1, 12) AND request_id = ?"
@@ -103,13 +104,16 @@ attempt_columns = attrgetter(
 )
 """As ATTEMPT_COLUMNS."""
 
+changing_attempt_columns = attrgetter("step", "state", "tries", "device", "reference", "detail", "settled_at")
+
 
 class Write(Enum):
     """A table and a kind of change: one statement of each database, in the order in which they are done."""
 
     INSERT_REQUESTS = auto()
     UPDATE_REQUESTS = auto()
-    UPSERT_ATTEMPTS = auto()
+    INSERT_ATTEMPTS = auto()
+    UPDATE_ATTEMPTS = auto()
     INSERT_CHECKS = auto()
     INSERT_HISTORY = auto()
     REFUND = auto()
@@ -122,7 +126,8 @@ def written(changes: Changes) -> list[tuple[Write, Collection[Sequence[Any]]]]:
     writes: tuple[tuple[Write, Collection[Sequence[Any]]], ...] = (
         (Write.INSERT_REQUESTS, [(row, *columns(request)) for row, request in changes.inserted]),
         (Write.UPDATE_REQUESTS, [(row, *changing_columns(request)) for row, request in changes.updated]),
-        (Write.UPSERT_ATTEMPTS, [(row, *attempt_columns(attempt)) for row, attempt in changes.attempts]),
+        (Write.INSERT_ATTEMPTS, [(row, *attempt_columns(attempt)) for row, attempt in changes.attempts]),
+        (Write.UPDATE_ATTEMPTS, [(row, *changing_attempt_columns(attempt)) for row, attempt in changes.changed_attempts]),
         (Write.INSERT_CHECKS, changes.checks),
         (Write.INSERT_HISTORY, changes.history),
         (Write.REFUND, changes.refunds),

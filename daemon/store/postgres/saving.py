@@ -6,7 +6,7 @@ import psycopg
 
 from daemon.core.batch import Changes
 from daemon.store.postgres.connection import Connection, as_json, query
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Write, written
+from daemon.store.rows import ATTEMPT_COLUMNS, CHANGING_ATTEMPT_COLUMNS, REQUEST_COLUMNS, Write, written
 
 BIGINTS = frozenset({"id", "request", "at_ms", "count", "seq", "epoch"})
 SMALL = frozenset({"code_length", "workflow_id", "step", "generation", "wrong", "tries", "key_number"})
@@ -39,14 +39,21 @@ def upsert(table: str, named: Sequence[str], keys: Sequence[str]) -> str:
     return f"{insert(table, named)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
 
 
+def update(table: str, named: Sequence[str], keys: Sequence[str]) -> str:
+    changes = ", ".join(f"{name} = v.{name}" for name in named if name not in keys)
+    which = " AND ".join(f"t.{name} = v.{name}" for name in keys)
+    return f'UPDATE "{table}" t SET {changes} FROM {rows_of(named)} WHERE {which}'  # noqa: S608
+
+
 REQUEST = ("id", *names(REQUEST_COLUMNS))
 CHANGING = ("id", *REQUEST[REQUEST.index("status") :])
 ATTEMPT = ("request", *names(ATTEMPT_COLUMNS))
+CHANGING_ATTEMPT = ("request", *names(CHANGING_ATTEMPT_COLUMNS))
 STATEMENTS: Mapping[Write, str] = {
     Write.INSERT_REQUESTS: insert("request", REQUEST),
-    Write.UPDATE_REQUESTS: f"UPDATE request r SET {', '.join(f'{name} = v.{name}' for name in CHANGING[1:])}"  # noqa: S608
-    f" FROM {rows_of(CHANGING)} WHERE r.id = v.id",
-    Write.UPSERT_ATTEMPTS: upsert("attempt", ATTEMPT, ("request", "step")),
+    Write.UPDATE_REQUESTS: update("request", CHANGING, ("id",)),
+    Write.INSERT_ATTEMPTS: insert("attempt", ATTEMPT),
+    Write.UPDATE_ATTEMPTS: update("attempt", CHANGING_ATTEMPT, ("request", "step")),
     Write.INSERT_CHECKS: insert("check", ("request", "at_ms", "valid", "ip_address")),
     Write.INSERT_HISTORY: insert("history", ("at_ms", "request_id", "kind", "step", "detail")),
     Write.REFUND: f"DELETE FROM sent WHERE id IN (SELECT n.id FROM {rows_of(('device', 'number', 'count'))}"  # noqa: S608

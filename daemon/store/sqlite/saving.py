@@ -13,7 +13,6 @@ def insert(into: str, columns: str) -> str:
 
 
 def upsert(into: str, columns: str, *keys: str) -> str:
-    """A row that is there keeps the columns that are not named: whose lease it is."""
     others = [name for name in columns.split(", ") if name not in keys]
     changes = ", ".join(f"{name}=excluded.{name}" for name in others)
     return f"{insert(into, columns)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
@@ -23,7 +22,10 @@ STATEMENTS: Mapping[Write, str] = {
     Write.INSERT_REQUESTS: insert("request", f"id, {REQUEST_COLUMNS}"),
     Write.UPDATE_REQUESTS: "UPDATE request SET status=?2, step=?3, generation=?4, pin_until_ms=?5, wrong=?6, due_ms=?7,"
     " first_event_ms=?8, last_event_ms=?9, finalized_ms=?10 WHERE id=?1",
-    Write.UPSERT_ATTEMPTS: upsert("attempt", f"request, {ATTEMPT_COLUMNS}", "request", "step"),
+    # No upsert: it costs as much as the whole request, as SQLite keeps each page as it was until the statement ends.
+    Write.INSERT_ATTEMPTS: insert("attempt", f"request, {ATTEMPT_COLUMNS}"),
+    Write.UPDATE_ATTEMPTS: "UPDATE attempt SET state=?3, tries=?4, device=?5, reference=?6, detail=?7, settled_ms=?8"
+    " WHERE request=?1 AND step=?2",
     Write.INSERT_CHECKS: insert('"check"', "request, at_ms, valid, ip_address"),
     Write.INSERT_HISTORY: insert("history", "at_ms, request_id, kind, step, detail"),
     Write.REFUND: "DELETE FROM sent WHERE rowid IN"

@@ -149,6 +149,7 @@ def test_attempts_are_no_part_of_how_a_request_stands() -> None:
         Changes(inserted=[(1, NEW)]),
         Changes(updated=[(1, NEW)]),
         Changes(attempts=[(1, ATTEMPT)]),
+        Changes(changed_attempts=[(1, ATTEMPT)]),
         Changes(checks=[CheckedCode(1, EPOCH, False, "")]),
         Changes(history=[Line(EPOCH, "", "incoming", None, "")]),
         Changes(refunds=[Refunded("sim1", NUMBER, 1)]),

@@ -154,7 +154,10 @@ class Rows:
         return self._last
 
     def update(self, row: int, after: Request) -> None:
-        save(self._connection, Changes(updated=[(row, after)], attempts=[(row, a) for a in after.attempts]))
+        known = {attempt.step for attempt in self.request(row).attempts}
+        new = [(row, attempt) for attempt in after.attempts if attempt.step not in known]
+        old = [(row, attempt) for attempt in after.attempts if attempt.step in known]
+        save(self._connection, Changes(updated=[(row, after)], attempts=new, changed_attempts=old))
 
     def request(self, row: int) -> Request:
         return load(self._connection, Needs(rows=frozenset((row,))))[row]

@@ -203,7 +203,7 @@ def step(working: WorkingSet, before: Request, after: Request) -> None:
 
 
 def of_requests(changes: Changes) -> tuple[Sequence[object], ...]:
-    return changes.inserted, changes.updated, changes.attempts
+    return changes.inserted, changes.updated, changes.attempts, changes.changed_attempts
 
 
 def test_what_nobody_changed_is_not_saved() -> None:
@@ -219,7 +219,7 @@ def test_a_request_that_changed_twice_is_saved_once_as_it_is_in_the_end() -> Non
     working = having(first, of(2))
     step(working, first, second)
     step(working, second, third)
-    assert of_requests(working.changes()) == ([], [(1, third)], [])
+    assert of_requests(working.changes()) == ([], [(1, third)], [], [])
 
 
 def test_a_request_that_is_again_as_it_was_is_not_saved() -> None:
@@ -237,7 +237,7 @@ def test_only_attempts_that_are_new_or_changed_are_saved_and_their_request_only_
     before = of(1, ABROAD, first, second)
     working = having(before)
     step(working, before, replace(before, attempts=(first, answered, third)))
-    assert of_requests(working.changes()) == ([], [], [(1, answered), (1, third)])
+    assert of_requests(working.changes()) == ([], [], [(1, third)], [(1, answered)])
 
 
 def test_a_new_request_is_saved_with_all_its_attempts_as_it_is_in_the_end() -> None:
@@ -246,7 +246,7 @@ def test_a_new_request_is_saved_with_all_its_attempts_as_it_is_in_the_end() -> N
     ended = replace(new, status=Status.SUCCESS, attempts=(sent(0), sent(1)))
     working.apply(Decision(after=new), s(5))
     working.apply(Decision(row=7, before=new, after=ended), s(6))
-    assert of_requests(working.changes()) == ([(7, ended)], [], [(7, sent(0)), (7, sent(1))])
+    assert of_requests(working.changes()) == ([(7, ended)], [], [(7, sent(0)), (7, sent(1))], [])
 
 
 def test_requests_are_saved_in_the_order_in_which_they_first_changed() -> None:

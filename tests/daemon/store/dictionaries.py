@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from daemon.core.batch import Changes, Charged, CheckedCode, Found, Line, Needs, may_mean, standing
-from daemon.core.model import Request
+from daemon.core.model import Attempt, Request
 
 STANDING = (
     "status step generation pin_until wrong due_at first_event_at last_event_at finalized_at".split()  # noqa: SIM905
@@ -37,9 +37,11 @@ class Dictionaries:
             stands = dict(zip(STANDING, standing(request), strict=True))
             self.requests[row] = replace(self.requests[row], **stands)
         for row, attempt in changes.attempts:
-            others = [known for known in self.requests[row].attempts if known.step != attempt.step]
-            ordered = tuple(sorted([*others, attempt], key=lambda each: each.step))
-            self.requests[row] = replace(self.requests[row], attempts=ordered)
+            assert self.requests[row].attempt(attempt.step) is None
+            self._keep(row, attempt)
+        for row, attempt in changes.changed_attempts:
+            assert self.requests[row].attempt(attempt.step) not in (None, attempt)
+            self._keep(row, attempt)
         self.checks += changes.checks
         self.history += changes.history
         for device, number, count in changes.refunds:
@@ -48,6 +50,11 @@ class Dictionaries:
         self.sent += changes.charges
         self.meta |= changes.meta
         self.saves += 1
+
+    def _keep(self, row: int, attempt: Attempt) -> None:
+        others = [known for known in self.requests[row].attempts if known.step != attempt.step]
+        ordered = tuple(sorted([*others, attempt], key=lambda each: each.step))
+        self.requests[row] = replace(self.requests[row], attempts=ordered)
 
     def _refund(self, device: str, number: str) -> None:
         mine = [place for place, each in enumerate(self.sent) if (each.device, each.number) == (device, number)]

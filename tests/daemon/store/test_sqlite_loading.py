@@ -118,6 +118,10 @@ def test_all_of_a_request_and_its_attempts_come_back(database: SqliteDatabase) -
     full = replace(first, first_event_at=s(8), last_event_at=s(9), finalized_at=s(10), attempts=(sent,))
     database.save(Changes(inserted=[(5, full)], attempts=[(5, sent)]))
     assert database.load(Needs(rows=frozenset((5,)))).requests == {5: full}
+    told = {"reference": "1", "detail": "other", "settled_at": s(11)}
+    answered = replace(sent, state=AttemptState.DELIVERED, tries=5, device="sim8", **told)  # type: ignore[arg-type]
+    database.save(Changes(changed_attempts=[(5, answered)]))
+    assert database.load(Needs(rows=frozenset((5,)))).requests == {5: replace(full, attempts=(answered,))}
 
 
 def test_an_update_changes_how_its_request_stands_and_no_other(database: SqliteDatabase) -> None:
@@ -129,7 +133,7 @@ def test_an_update_changes_how_its_request_stands_and_no_other(database: SqliteD
     database.save(Changes(updated=[(1, changed)], attempts=[(1, attempt())]))
     assert database.load(Needs(rows=frozenset((1, 2)))).requests == {1: changed, 2: of(2)}
     again = replace(changed, attempts=(attempt(state=AttemptState.DELIVERED),))
-    database.save(Changes(attempts=[(1, again.attempts[0])]))
+    database.save(Changes(changed_attempts=[(1, again.attempts[0])]))
     assert database.load(Needs(rows=frozenset((1,)))).requests == {1: again}
 
 
