@@ -127,7 +127,7 @@ def written(changes: Changes) -> list[tuple[Write, Collection[Sequence[Any]]]]:
         (Write.INSERT_REQUESTS, [(row, *columns(request)) for row, request in changes.inserted]),
         (Write.UPDATE_REQUESTS, [(row, *changing_columns(request)) for row, request in changes.updated]),
         (Write.INSERT_ATTEMPTS, [(row, *attempt_columns(attempt)) for row, attempt in changes.attempts]),
-        (Write.UPDATE_ATTEMPTS, [(row, *changing_attempt_columns(attempt)) for row, attempt in changes.changed_attempts]),
+        (Write.UPDATE_ATTEMPTS, [(row, *changing_attempt_columns(a)) for row, a in changes.changed_attempts]),
         (Write.INSERT_CHECKS, changes.checks),
         (Write.INSERT_HISTORY, changes.history),
         (Write.REFUND, changes.refunds),

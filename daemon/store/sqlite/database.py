@@ -26,8 +26,10 @@ from daemon.store.sqlite.saving import save
 log = logging.getLogger("pinwheel.store")
 
 T = TypeVar("T")
-CHECKPOINT_ROWS = 5000  # at most about 16 MiB of log; written back into the file when there is a pause...
-CHECKPOINT_AT_LATEST = 100_000  # ... or without one
+# Of the log, counted in pages: it is written back into the file when there is a pause, or at the latest without one.
+# It stays as large as it was: the disk takes half the time for octets that are there already.
+CHECKPOINT, CHECKPOINT_AT_LATEST = 5000, 100_000
+PAGES_OF_A_COMMIT = 8  # besides one a row, however few rows: the last page of each table and index
 RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit again
 
 
@@ -39,7 +41,7 @@ class SqliteDatabase:
         self._lock: Any = None
         self.connection: Connection = None
         self._next_row = 1
-        self._written = 0  # rows since the last checkpoint
+        self._written = 0  # pages since the last checkpoint, about
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
         self.broken = False
         self.stale = ""  # nobody else writes, and no answer is lost
@@ -110,7 +112,7 @@ class SqliteDatabase:
         except Exception:  # the fault of one command: the next batch has a transaction of its own
             self._roll_back()
             raise
-        self._written += self.connection.total_changes - before
+        self._written += PAGES_OF_A_COMMIT + self.connection.total_changes - before
         if self.broken:
             self._works_again()
 
@@ -177,7 +179,7 @@ class SqliteDatabase:
 
     def tidy(self, *, busy: bool) -> None:
         """Fold the log back into the file once it has grown, and rather in a pause."""
-        if self._written <= (CHECKPOINT_AT_LATEST if busy else CHECKPOINT_ROWS):
+        if self._written <= (CHECKPOINT_AT_LATEST if busy else CHECKPOINT):
             return
         self._written = 0
         try:

@@ -8,7 +8,7 @@ import pytest
 from daemon.core.batch import Changes, Line, Needs
 from daemon.core.milliseconds import EPOCH
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.database import RECOVER_S, SqliteDatabase
+from daemon.store.sqlite.database import CHECKPOINT, CHECKPOINT_AT_LATEST, PAGES_OF_A_COMMIT, RECOVER_S, SqliteDatabase
 from daemon.store.sqlite.library import sqlite
 from tests.daemon.store.writes import named
 
@@ -175,17 +175,28 @@ def folded(database: SqliteDatabase, path: Path, *, busy: bool) -> bool:
 
 
 def test_a_log_is_folded_back_in_a_pause_once_it_has_grown(database: SqliteDatabase, path: Path) -> None:
-    database.save(Changes(history=lines(5000)))
+    database.save(Changes(history=lines(CHECKPOINT - PAGES_OF_A_COMMIT)))
     assert not folded(database, path, busy=False)
     database.save(Changes(history=lines(1)))
     assert not folded(database, path, busy=True)
     assert folded(database, path, busy=False)
-    database.save(Changes(history=lines(5000)))  # counted anew
+    database.save(Changes(history=lines(CHECKPOINT - PAGES_OF_A_COMMIT)))  # counted anew
     assert not folded(database, path, busy=False)
 
 
+def test_a_log_of_small_commits_is_folded_back_as_soon_as_one_of_large_ones(
+    database: SqliteDatabase, path: Path
+) -> None:
+    """There used to be 48 MB of log before a checkpoint, where each request came alone: only rows were counted."""
+    for _ in range(CHECKPOINT // (1 + PAGES_OF_A_COMMIT)):
+        database.save(Changes(history=lines(1)))
+    assert not folded(database, path, busy=False)
+    database.save(Changes(history=lines(1)))
+    assert folded(database, path, busy=False)
+
+
 def test_a_log_that_has_grown_very_much_is_folded_back_without_a_pause(database: SqliteDatabase, path: Path) -> None:
-    database.save(Changes(history=lines(100_000)))
+    database.save(Changes(history=lines(CHECKPOINT_AT_LATEST - PAGES_OF_A_COMMIT)))
     assert not folded(database, path, busy=True)
     database.save(Changes(history=lines(1)))
     assert folded(database, path, busy=True)
