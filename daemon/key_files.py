@@ -19,6 +19,10 @@ class KeyUnusable(Exception):
     """The master key cannot be used; the text names the file and the remedy."""
 
 
+class KeyReadable(KeyUnusable):
+    """Others may read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the key is. ours: made by us on the first start. private: only its owner may read the file."""
@@ -55,7 +59,7 @@ def read_key(path: Path, *, private: bool) -> bytes:
         )
         raise KeyUnusable(f"cannot read the master key {path}: {exc.strerror}; {remedy}") from exc
     if private and mode & 0o077:
-        raise KeyUnusable(f"cannot use the master key {path}: others may read it; run: chmod 600 {path}")
+        raise KeyReadable(f"cannot use the master key {path}: others may read it; run: chmod 600 {path}")
     if len(key) < KEY_BYTES:
         raise KeyUnusable(
             f"cannot use the master key {path}: it has {len(key)} octets and needs {KEY_BYTES}; "

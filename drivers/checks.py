@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from drivers.settings import Fault, Probe, Severity
+from drivers.settings import Fault, FaultKind, Probe, Severity
 
 MAX_FILE, MAX_SECRET = 4 << 20, 4096  # octets; a longer file is no collection of certificates, or no password
 OTHERS = stat.S_IROTH | stat.S_IWOTH
@@ -167,7 +167,8 @@ def secret_file(severity: Severity = Severity.ERROR) -> Probe:
 
 def open_to_others(path: str, severity: Severity = Severity.ERROR) -> Iterator[Fault]:
     if os.stat(path).st_mode & OTHERS:
-        yield Fault(f"every user of this machine may read {path}; run: chmod o= {path}", severity)
+        text = f"every user of this machine may read {path}; run: chmod o= {path}"
+        yield Fault(text, severity, kind=FaultKind.READABLE)
 
 
 def writable_by_others(path: Path) -> Iterator[Fault]:
@@ -175,10 +176,11 @@ def writable_by_others(path: Path) -> Iterator[Fault]:
     with contextlib.suppress(OSError):
         about = os.stat(path)
         if stat.S_ISREG(about.st_mode) and about.st_mode & stat.S_IWOTH:
-            yield Fault(f"every user of this machine may write {path}; run: chmod o-w {path}")
+            text = f"every user of this machine may write {path}; run: chmod o-w {path}"
+            yield Fault(text, kind=FaultKind.WRITABLE)
         elif stat.S_ISREG(about.st_mode) and about.st_mode & stat.S_IWGRP and about.st_gid == _gid(GROUP):
             text = f"every member of the group {GROUP} may write {path}, and so run commands as the daemon"
-            yield Fault(f"{text}; run: chmod g-w {path}", Severity.WARNING)
+            yield Fault(f"{text}; run: chmod g-w {path}", Severity.WARNING, kind=FaultKind.WRITABLE)
 
 
 def _gid(group: str) -> int | None:
@@ -205,7 +207,7 @@ def writable_file(path: Path, severity: Severity) -> Iterator[Fault]:
     if os.path.isdir(path):
         yield Fault(f"{path} is a directory; name a file", severity)
     elif os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
-        yield Fault(_read_only(path) or f"the user {user_name()} may not write {path}; {_chown(path)}", severity)
+        yield _refusal(path, f"the user {user_name()} may not write {path}; {_chown(path)}", severity)
 
 
 def writable_directory(path: Path, severity: Severity) -> Iterator[Fault]:
@@ -216,15 +218,16 @@ def writable_directory(path: Path, severity: Severity) -> Iterator[Fault]:
     if not os.path.isdir(there):
         yield Fault(f"{there} is no directory", severity)
     elif not os.access(there, os.W_OK | os.X_OK):
-        yield Fault(_read_only(there) or f"the user {user_name()} may not {_refused(path, there)}", severity)
+        yield _refusal(there, f"the user {user_name()} may not {_refused(path, there)}", severity)
 
 
-def _read_only(path: Path) -> str:
-    """No owner and no mode helps on a file system that takes nothing."""
+def _refusal(path: Path, text: str, severity: Severity) -> Fault:
+    """Why a path cannot be written. text: what is said unless its disk is read-only, where no owner or mode helps."""
     with contextlib.suppress(OSError):
         if os.statvfs(path).f_flag & os.ST_RDONLY:
-            return f"{path} is read-only here: its disk, or by ProtectSystem= and StateDirectory= of the unit"
-    return ""
+            text = f"{path} is read-only here: its disk, or by ProtectSystem= and StateDirectory= of the unit"
+            return Fault(text, severity, kind=FaultKind.HIDDEN)
+    return Fault(text, severity)
 
 
 def _chown(path: Path) -> str:
@@ -267,7 +270,8 @@ def bindable(address: str, port: int, kind: socket.SocketKind, severity: Severit
 def _not_bound(address: str, port: int, exc: OSError, severity: Severity) -> Fault:
     match exc.errno:
         case errno.EADDRINUSE:
-            return Fault(f"port {port} of {address} is in use now; by another program? (ss -lnptu)", Severity.WARNING)
+            text = f"port {port} of {address} is in use now; by another program? (ss -lnptu)"
+            return Fault(text, Severity.WARNING, kind=FaultKind.ADDRESS_IN_USE)
         case errno.EADDRNOTAVAIL:
             return Fault(f"{address} is no address of this machine; `ip addr` lists them", severity)
         case errno.EACCES:

@@ -18,6 +18,19 @@ class Severity(StrEnum):
     WARNING = "warning"  # it works, or will once something else has changed
 
 
+class FaultKind(StrEnum):
+    """What a fault is about, for whoever sorts faults: `pinwheel doctor` has a check for each."""
+
+    VALUE = "value"  # the value, or what it names: its key says what that is
+    READABLE = "readable"  # others may read a secret
+    WRITABLE = "writable"  # others may write the configuration
+    HIDDEN = "hidden"  # the unit of the service, or a disk, keeps away what its user may use
+    NO_PORT = "no port"  # of a modem: nothing is there now
+    NO_ACCESS = "no access"  # the user may not open a modem's port
+    WRONG_PORT = "wrong port"  # it is no serial port, or not of this modem alone
+    ADDRESS_IN_USE = "address in use"  # by another program, or by the daemon itself
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What a probe found, with the remedy. It never repeats what may be a secret.
@@ -28,6 +41,7 @@ class Fault:
     text: str
     severity: Severity = Severity.ERROR
     key: str = ""
+    kind: FaultKind = FaultKind.VALUE
 
 
 Check = Callable[[str], str]

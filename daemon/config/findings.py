@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.settings import Severity
+from drivers.settings import FaultKind, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,7 @@ class Finding:
     where: str
     text: str
     severity: Severity = Severity.FATAL
+    kind: FaultKind = FaultKind.VALUE
 
     def __str__(self) -> str:
         return f"{self.where}: {self.text}" if self.where else self.text

@@ -11,9 +11,9 @@ from typing import Any
 from daemon import masterkey
 from daemon.config.findings import Finding
 from daemon.config.keys import Config
-from daemon.key_files import KeyUnusable, Place, place
+from daemon.key_files import KeyReadable, KeyUnusable, Place, place
 from drivers.checks import user_name
-from drivers.settings import Severity
+from drivers.settings import FaultKind, Severity
 
 
 def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
                 continue
             try:
                 for fault in probe(getattr(section, f.name), section):
-                    yield Finding(f"{where} {fault.key or f.name}", fault.text, fault.severity)
+                    yield Finding(f"{where} {fault.key or f.name}", fault.text, fault.severity, fault.kind)
             except PermissionError as exc:
                 yield Finding(key, f"the user {user_name()} may not look at it: {exc.strerror}", Severity.ERROR)
             except OSError as exc:  # what has just been looked at is gone
@@ -45,7 +45,8 @@ def _master_key(config: Config) -> Iterator[Finding]:
     try:
         masterkey.check(key_place(config), masterkey.expected(path) if path is not None else masterkey.Known())
     except KeyUnusable as exc:
-        yield Finding("[security] key_file", str(exc), Severity.FATAL)
+        kind = FaultKind.READABLE if isinstance(exc, KeyReadable) else FaultKind.VALUE
+        yield Finding("[security] key_file", str(exc), Severity.FATAL, kind)
 
 
 def sections(config: Config) -> Iterator[tuple[str, Any]]:

@@ -55,7 +55,7 @@ def inspect(path: Path) -> Inspection:
     if not found.readable:
         return found
     wrong = {finding.where for finding in found.findings}
-    whole = (Finding("its mode", fault.text, fault.severity) for fault in writable_by_others(path))
+    whole = (Finding("its mode", fault.text, fault.severity, fault.kind) for fault in writable_by_others(path))
     return dataclasses.replace(found, findings=(*found.findings, *whole, *probed(found.config, wrong)))
 
 

@@ -10,7 +10,7 @@ from daemon.config.keys import Account, Api, Config, WorkflowRow
 from daemon.core.model import Channel
 from daemon.core.workflows import FIRST_CUSTOM_ID
 from drivers.checks import is_loopback, split_port
-from drivers.settings import Severity
+from drivers.settings import FaultKind, Severity
 
 MOST_STEPS = 26  # an event's PIN is named by a letter
 WAIT_S = range(1, 3601)
@@ -90,7 +90,7 @@ def _same_port(config: Config) -> Iterator[Finding]:
         alike = next((other for other in config.modem[: i - 1] if _may_be_one(modem.options, other.options)), None)
         if alike is not None:
             text = f"may be that of {alike.name!r}; name another port, or set imei for each"
-            yield Finding(f"[[modem]] number {i} port", text)
+            yield Finding(f"[[modem]] number {i} port", text, kind=FaultKind.WRONG_PORT)
 
 
 def _may_be_one(one: Any, other: Any) -> bool:

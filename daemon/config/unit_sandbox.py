@@ -14,7 +14,7 @@ from daemon.config.findings import Finding
 from daemon.config.keys import Config
 from daemon.config.probing import sections
 from drivers.checks import STATE_DIRECTORY
-from drivers.settings import Severity
+from drivers.settings import FaultKind, Severity
 
 UNITS = [f"{place}/systemd/system/pinwheel.service" for place in ("/run", "/etc")]
 DROP_INS = (*UNITS, *(f"{unit}.d" for unit in UNITS))
@@ -49,7 +49,7 @@ def _hidden(key: str, path: Path, changes: str) -> Iterator[Finding]:
             if path.is_relative_to(top) and directive not in changes:
                 remedy = f"move it, e.g. to /etc/pinwheel, or set {directive}=no {EDIT}"
                 text = f"the service does not see {top} ({directive}= of its unit); {remedy}"
-                yield Finding(key, text, Severity.ERROR)
+                yield Finding(key, text, Severity.ERROR, FaultKind.HIDDEN)
 
 
 def state_directories(changes: str) -> list[Path]:
@@ -69,7 +69,7 @@ def _written(key: str, path: Path, changes: str) -> Iterator[Finding]:
         remedy = f"move it there, or set ReadWritePaths={path.parent} {EDIT}"
         where = " and ".join(map(str, writable)) or "no directory"
         text = f"the service may write in {where} only (ProtectSystem= and StateDirectory= of its unit); {remedy}"
-        yield Finding(key, text, Severity.ERROR)
+        yield Finding(key, text, Severity.ERROR, FaultKind.HIDDEN)
 
 
 def _port(key: str, pattern: str, changes: str) -> Iterator[Finding]:
@@ -77,4 +77,5 @@ def _port(key: str, pattern: str, changes: str) -> Iterator[Finding]:
         device = os.path.realpath(name).removeprefix("/dev/")
         if not device.startswith(TTYS) and "DeviceAllow" not in changes and "DevicePolicy" not in changes:
             remedy = f"set DeviceAllow=/dev/{device} rw {EDIT}"
-            yield Finding(key, f"the service may not use {device} (DeviceAllow= of its unit); {remedy}", Severity.ERROR)
+            text = f"the service may not use {device} (DeviceAllow= of its unit); {remedy}"
+            yield Finding(key, text, Severity.ERROR, FaultKind.HIDDEN)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drivers.checks import Unreadable, open_to_others, secret, user_name, whole_path
-from drivers.settings import Fault, Severity, setting
+from drivers.settings import Fault, FaultKind, Severity, setting
 
 SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
 PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
@@ -30,14 +30,17 @@ def _serial_port(port: str, options: "Options") -> Iterator[Fault]:
     found = glob.glob(port)
     if not found:
         what = "no port fits" if glob.has_magic(port) else "there is no port"
-        yield Fault(f"{what} {port} now; is the modem plugged in? (ls /dev/serial/by-id)", Severity.WARNING)
+        text = f"{what} {port} now; is the modem plugged in? (ls /dev/serial/by-id)"
+        yield Fault(text, Severity.WARNING, kind=FaultKind.NO_PORT)
     for name in found if len(found) == 1 else ():  # of several, those that are no modem are passed over
         if not stat.S_ISCHR(os.stat(name).st_mode):
-            yield Fault(f"{name} is no serial port; name one of /dev/serial/by-id")
+            yield Fault(f"{name} is no serial port; name one of /dev/serial/by-id", kind=FaultKind.WRONG_PORT)
         elif not os.access(name, os.R_OK | os.W_OK):
-            yield Fault(f"the user {user_name()} may not open {name}; run: {_admitting(os.stat(name), user_name())}")
+            text = f"the user {user_name()} may not open {name}; run: {_admitting(os.stat(name), user_name())}"
+            yield Fault(text, kind=FaultKind.NO_ACCESS)
     if len(found) > 1 and not options.imei:
-        yield Fault(f"{len(found)} ports fit {port}; name one, or give the modem's imei", Severity.WARNING)
+        text = f"{len(found)} ports fit {port}; name one, or give the modem's imei"
+        yield Fault(text, Severity.WARNING, kind=FaultKind.WRONG_PORT)
 
 
 def _admitting(port: os.stat_result, user: str) -> str:

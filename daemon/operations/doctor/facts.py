@@ -10,6 +10,7 @@ from daemon.core.canary import Standing
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.operations.doctor.verdicts import Verdict
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
+from drivers.settings import FaultKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,13 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A finding of the configuration. where: "[api] tcp"; mild: the daemon works with it."""
+    """A finding of the configuration. where: "[api] tcp"; mild: the daemon works with it; subject: the modem's name."""
 
     where: str
     text: str
     mild: bool = False
     subject: str = ""
+    kind: FaultKind = FaultKind.VALUE
 
 
 @dataclass(frozen=True, slots=True)

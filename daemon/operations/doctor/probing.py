@@ -20,7 +20,6 @@ import drivers
 from daemon.client.connection import Client, HttpProblem, Unreachable
 from daemon.config import Config, Inspection, read
 from daemon.operations.check_config import NoSuchUser, daemon_user, inspected
-from daemon.operations.doctor.checks.configuration import IN_USE
 from daemon.operations.doctor.facts import (
     MISSING,
     Answers,
@@ -49,7 +48,7 @@ from daemon.operations.host.values import Process
 from daemon.operations.prompts import lacking, loaded
 from daemon.version import VERSION
 from drivers import TrunkSurvey
-from drivers.settings import Severity
+from drivers.settings import FaultKind, Severity
 
 Part = TypeVar("Part")
 
@@ -164,12 +163,12 @@ def _remarks(inspection: Inspection, *, running: bool) -> Iterator[Remark]:
     """running: the daemon, which then has the ports that it listens at."""
     modems = inspection.config.modem
     for finding in inspection.findings:
-        if running and IN_USE in finding.text:
+        if running and finding.kind is FaultKind.ADDRESS_IN_USE:
             continue
         words = finding.where.split()
         number = int(words[2]) if finding.where.startswith("[[modem]] number") and words[2].isdecimal() else 0
         subject = modems[number - 1].name if 0 < number <= len(modems) else ""
-        yield Remark(finding.where, finding.text, finding.severity is Severity.WARNING, subject)
+        yield Remark(finding.where, finding.text, finding.severity is Severity.WARNING, subject, finding.kind)
 
 
 # --- the machine -----------------------------------------------------------------------------------------------

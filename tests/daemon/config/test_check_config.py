@@ -29,7 +29,7 @@ from daemon.operations.check_config import check
 from daemon.operations.standby import FailedStarts
 from daemon.store.postgres.address import Address
 from drivers.pyvoip.options import Options
-from drivers.settings import Severity
+from drivers.settings import FaultKind, Severity
 from tests.examples import examples
 from tests.gateway import until
 from tests.peers.tls import certificate
@@ -333,7 +333,9 @@ def test_a_port_in_use_is_a_warning(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sip:
         sip.bind(("127.0.0.1", 0))
         tcp = TCP.replace("8790", str(taken.getsockname()[1])) + ACCOUNT
-        done = check_config(written(place, tcp + LOCAL.replace(":0", f":{sip.getsockname()[1]}")))
+        path = written(place, tcp + LOCAL.replace(":0", f":{sip.getsockname()[1]}"))
+        done = check_config(path)
+        assert [each.kind for each in inspect(path).findings].count(FaultKind.ADDRESS_IN_USE) == 2
     assert done.exit_code == 0, done.output
     assert done.output.count("is in use now") == 2
 
@@ -483,6 +485,22 @@ def test_an_unknown_user_is_a_usage_error(place: Path) -> None:
     assert (done.exit_code, "there is no user" in done.output) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("toml", "kind"),
+    [
+        (MODEM, FaultKind.NO_PORT),
+        (MODEM.replace("/port", "/secret"), FaultKind.WRONG_PORT),
+        (MODEM + MODEM.replace("sim1", "sim2"), FaultKind.WRONG_PORT),
+        (ACCOUNT.replace("/secret", "/open"), FaultKind.READABLE),
+        ('[security]\nkey_file = "{dir}/open"\n', FaultKind.READABLE),
+        (ACCOUNT.replace("/secret", "/none"), FaultKind.VALUE),
+    ],
+)
+def test_a_fault_has_the_kind_by_which_the_doctor_sorts(place: Path, toml: str, kind: FaultKind) -> None:
+    """There used to be a sorting by words of its text."""
+    assert kind in {finding.kind for finding in inspect(written(place, toml)).findings}
+
+
 # --- under the unit ----------------------------------------------------------------------------------------
 
 
@@ -505,6 +523,7 @@ def test_what_the_unit_hides_from_the_service_is_a_mistake(toml: str, directive:
     config = parse(toml, Path("pinwheel.toml"))
     (found,) = kept_from(config, changes="")
     assert (found.where, directive in found.text, "systemctl edit" in found.text) == (told, True, True)
+    assert found.kind is FaultKind.HIDDEN
     assert list(kept_from(config, changes=f"[Service]\n{directive}=...")) == []
 
 

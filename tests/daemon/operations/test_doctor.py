@@ -35,6 +35,7 @@ from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State, error, ok
 from daemon.operations.host.values import Holders
 from drivers import DeviceState, Reason
+from drivers.settings import FaultKind
 from tests.daemon.operations.worlds import (
     AWAY,
     BY_ID,
@@ -221,7 +222,11 @@ def test_where_all_is_well_nothing_is_said() -> None:
 ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "config-file": [(config(("", "not valid TOML: line 3; the closing ] is missing")), E, "the closing ] is missing")],
     "config-mode": [
-        (config(("its mode", "every user of this machine may write /p; run: chmod o-w /p")), E, "chmod o-w")
+        (
+            config(("its mode", "every user of this machine may write /p; run: chmod o-w /p"), kind=FaultKind.WRITABLE),
+            E,
+            "chmod o-w",
+        )
     ],
     "config-keys": [
         (config(("[sms] flsh", "no such key; did you mean 'flash'?")), E, "[sms] flsh: no such key: did you mean"),
@@ -229,18 +234,31 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     ],
     "secret-mode": [
         (
-            config(("[voice] password_file", "every user of this machine may read /s; run: chmod o= /s")),
+            config(
+                ("[voice] password_file", "every user of this machine may read /s; run: chmod o= /s"),
+                kind=FaultKind.READABLE,
+            ),
             E,
             "may read /s: chmod o= /s",
         )
     ],
     "unit-limits": [
         (
-            config(("[store] url", "/d is read-only here: its disk, or by StateDirectory= of the unit")),
+            config(
+                ("[store] url", "/d is read-only here: its disk, or by StateDirectory= of the unit"),
+                kind=FaultKind.HIDDEN,
+            ),
             E,
             "read-only here",
         ),
-        (config(("[api] tls_cert", "the service does not see /home (ProtectHome= of its unit); m")), E, "/home"),
+        (
+            config(
+                ("[api] tls_cert", "the service does not see /home (ProtectHome= of its unit); m"),
+                kind=FaultKind.HIDDEN,
+            ),
+            E,
+            "/home",
+        ),
     ],
     "clock-speed": [(config(("[clock] speed", "waits run 20 times as fast"), mild=True), W, "20 times")],
     "accounts": [
@@ -332,7 +350,9 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
         (
             {
                 **ports(),
-                **config(("[[modem]] number 1 port", "there is no port /p now; is it"), mild=True),
+                **config(
+                    ("[[modem]] number 1 port", "there is no port /p now; is it"), kind=FaultKind.NO_PORT, mild=True
+                ),
                 **daemon(GONE),
             },
             W,
@@ -341,18 +361,30 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     ],
     "port-kind": [
         (
-            config(("[[modem]] number 1 port", "2 ports fit /dev/x*; name one, or give the modem's imei")),
+            config(
+                ("[[modem]] number 1 port", "2 ports fit /dev/x*; name one, or give the modem's imei"),
+                kind=FaultKind.WRONG_PORT,
+            ),
             E,
             "2 ports fit",
         ),
-        (config(("[[modem]] number 1 port", "may be that of 'sim2'; name another port")), E, "may be that of"),
-        (config(("[[modem]] number 1 port", "/dev/x is no serial port; name one of")), E, "no serial port"),
+        (
+            config(("[[modem]] number 1 port", "may be that of 'sim2'; name another port"), kind=FaultKind.WRONG_PORT),
+            E,
+            "may be that of",
+        ),
+        (
+            config(("[[modem]] number 1 port", "/dev/x is no serial port; name one of"), kind=FaultKind.WRONG_PORT),
+            E,
+            "no serial port",
+        ),
     ],
     "port-access": [
         (
             {
                 **config(
-                    ("[[modem]] number 1 port", "the user pinwheel may not open /dev/x; run: usermod -aG dialout p")
+                    ("[[modem]] number 1 port", "the user pinwheel may not open /dev/x; run: usermod -aG dialout p"),
+                    kind=FaultKind.NO_ACCESS,
                 ),
                 **daemon(idle(Reason.NO_PERMISSION, "no permission to open the port: pinwheel doctor port-access")),
             },

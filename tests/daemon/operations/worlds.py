@@ -37,6 +37,7 @@ from daemon.operations.doctor.judging import judged
 from daemon.operations.doctor.registry import OF_DAEMON
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
 from drivers import DeviceState, ModemStatus, Reason, TrunkStatus
+from drivers.settings import FaultKind
 
 GB = 1_000_000_000
 STICK = Usb("1e0e", "9001", "SIM7600", folder="/sys/devices/usb1/1-1.4", control="on")
@@ -100,10 +101,12 @@ def daemon(*modems: ModemSnapshot, **more: Any) -> dict[str, Any]:
     return {"inside": inside(*modems, **more)}
 
 
-def config(*remarks: tuple[str, str], mild: bool = False, **more: Any) -> dict[str, Any]:
+def config(
+    *remarks: tuple[str, str], mild: bool = False, kind: FaultKind = FaultKind.VALUE, **more: Any
+) -> dict[str, Any]:
     """Findings: key and text."""
     found = tuple(
-        Remark(key, text, mild, "sim1" if key.startswith("[[modem]] number") else "") for key, text in remarks
+        Remark(key, text, mild, "sim1" if key.startswith("[[modem]] number") else "", kind) for key, text in remarks
     )
     return {"config": Configuration("/etc/pinwheel/pinwheel.toml", found, **more)}
 

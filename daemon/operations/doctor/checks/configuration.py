@@ -1,67 +1,60 @@
-"""What --check-config finds, sorted by what it is about, so that each has its own name and remedy. Pure."""
+"""What --check-config finds, sorted by kind and key, so that each has a check with its own name and remedy. Pure."""
 
+import re
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 from daemon.operations.doctor.facts import Configuration, Remark
 from daemon.operations.doctor.verdicts import Verdict, error, info, warning
+from drivers.settings import FaultKind
 
 MENDABLE = ("chmod", "chgrp")  # the programs of a remedy that `--fix` may run
-IN_USE = "is in use now"  # of a port that the daemon itself may have
+ROW = re.compile(r" number [0-9]+")  # of a table that may be there several times
 
+KINDS: Mapping[FaultKind, str] = {
+    FaultKind.READABLE: "secret-mode",
+    FaultKind.WRITABLE: "config-mode",
+    FaultKind.HIDDEN: "unit-limits",
+    FaultKind.NO_PORT: "port-there",
+    FaultKind.NO_ACCESS: "port-access",
+    FaultKind.WRONG_PORT: "port-kind",
+}
+"""The check that shows the faults of a kind; those of the other kinds are sorted by their key."""
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Which findings a check shows: by the beginning of their key, or by words in their text; "" fits all."""
-
-    name: str
-    where: str = ""
-    words: tuple[str, ...] = ("",)
-
-    def fits(self, remark: Remark) -> bool:
-        key = remark.where if not remark.subject else f"[[modem]] {remark.where.rpartition(' ')[2]}"
-        return key.startswith(self.where) and any(word in remark.text for word in self.words)
-
-
-CLAIMS: tuple[Claim, ...] = (
-    Claim("config-mode", "its mode"),
-    Claim("secret-mode", words=("every user of this machine may", "others may read it")),
-    Claim("unit-limits", words=("of its unit)", "of the unit")),
-    Claim("port-there", "[[modem]] port", ("there is no port", "no port fits")),
-    Claim("port-access", "[[modem]] port", ("may not open",)),
-    Claim("port-kind", "[[modem]] port", ("is no serial port", "ports fit", "may be that of")),
-    Claim("pin-file", "[[modem]] pin_file"),
-    Claim("master-key", "[security] key_file"),
-    Claim("database-file", "[store]"),
-    Claim("api-certificate", "[api] tls_"),
-    Claim("api-listener", "[api] tcp"),
-    Claim("socket-path", "[api] socket"),
-    Claim("trunk-files", "[voice] tls_"),
-    Claim("trunk-password", "[voice] password_file"),
-    Claim("sip-address", "[voice] bind"),
-    Claim("audio-range", "[voice] rtp_ports"),
-    Claim("prompts-folder", "[prompts] directory"),
-    Claim("accounts", "[[account]]"),
-    Claim("accounts", "[[operator]]"),
-    Claim("clock-speed", "[clock] speed"),
-    Claim("devices-configured", "[[modem]] and [voice]"),
+KEYS: tuple[tuple[str, str], ...] = (
+    ("[[modem]] pin_file", "pin-file"),
+    ("[security] key_file", "master-key"),
+    ("[store]", "database-file"),
+    ("[api] tls_", "api-certificate"),
+    ("[api] tcp", "api-listener"),
+    ("[api] socket", "socket-path"),
+    ("[voice] tls_", "trunk-files"),
+    ("[voice] password_file", "trunk-password"),
+    ("[voice] bind", "sip-address"),
+    ("[voice] rtp_ports", "audio-range"),
+    ("[prompts] directory", "prompts-folder"),
+    ("[[account]]", "accounts"),
+    ("[[operator]]", "accounts"),
+    ("[clock] speed", "clock-speed"),
+    ("[[modem]] and [voice]", "devices-configured"),
 )
-"""The first that fits has it; "config-file" has what is about the file as a whole, "config-keys" the rest."""
+"""How a key begins, and the check that shows its faults; "config-keys" has those of all other keys."""
 
 
-def claimed(remark: Remark) -> str:
-    """The code of the check that shows it."""
+def check_of(remark: Remark) -> str:
+    """The code of the check that shows it. "config-file": it is about the file as a whole."""
     if not remark.where:
         return "config-file"
-    return next((claim.name for claim in CLAIMS if claim.fits(remark)), "config-keys")
+    key = ROW.sub("", remark.where)
+    by_key = (code for beginning, code in KEYS if key.startswith(beginning))
+    return KINDS.get(remark.kind) or next(by_key, "config-keys")
 
 
 def telling(code: str) -> Callable[[Configuration], Iterator[Verdict]]:
     """The function of that check."""
 
     def judge(config: Configuration) -> Iterator[Verdict]:
-        yield from (_verdict(config, remark) for remark in config.remarks if claimed(remark) == code)
+        yield from (_verdict(config, remark) for remark in config.remarks if check_of(remark) == code)
 
     return judge
 
