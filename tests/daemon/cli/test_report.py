@@ -13,10 +13,15 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptState, Channel, Status
+from daemon.store.copying import copy
+from daemon.store.postgres.address import Address
+from daemon.store.postgres.copying_tables import PostgresTables
+from daemon.store.sqlite.copying_tables import SqliteTables
 from daemon.store.store import Store
 from tests.daemon.core.story import request, started
 from tests.daemon.store.writes import insert, run
 from tests.gateway import modem_section
+from tests.peers.postgres import PASSWORD, Cluster
 
 
 @pytest.fixture
@@ -82,3 +87,34 @@ def test_what_cannot_be_done_is_said_with_the_remedy(filled: Path, monkeypatch: 
     (filled / "pinwheel.db").unlink()
     gone = report(filled)
     assert (gone.exit_code, "there is no database" in gone.output) == (1, True)
+
+
+def test_postgresql_gives_the_same_report_and_the_same_export(filled: Path, postgres: Cluster) -> None:
+    backup, name = filled / "backup" / "pinwheel.db", postgres.new_database()
+    backup.parent.mkdir()
+    assert CliRunner().invoke(main, ["backup", str(backup), "--config", str(filled / "pinwheel.toml")]).exit_code == 0
+    sides = SqliteTables(backup), PostgresTables(Address.of(postgres.url(name), PASSWORD))
+    copy(*sides, lambda *_: None)
+    for side in sides:
+        side.close()
+    original = (filled / "pinwheel.toml").read_text()
+    url = f'url = "{postgres.url(name)}"\npassword_file = "{postgres.password_file(filled)}"\n'
+    (filled / "postgresql.toml").write_text(original.replace(original.splitlines()[1], url))
+
+    def written(toml: str) -> list[str]:
+        csv, export, lines = (filled / f"{toml}{end}" for end in (".csv", "-export.csv", "-export.jsonl"))
+        told = []
+        for words in (
+            ["report", "--csv", str(csv)],
+            ["report", "--json"],
+            ["export", str(export)],
+            ["export", str(lines), "--number", "447700900123", "--numbers"],
+        ):
+            done = CliRunner().invoke(main, [*words, "--config", str(filled / toml)])
+            assert done.exit_code == 0, done.output
+            told.append(done.output.replace(toml, ""))
+        return [*told, *(file.read_text() for file in (csv, export, lines))]
+
+    of_postgresql = written("postgresql.toml")
+    assert of_postgresql == written("pinwheel.toml")
+    assert [len(text.splitlines()) for text in of_postgresql[-2:]] == [21, 10]
