@@ -2,6 +2,7 @@
 
 import base64
 import fcntl
+import hashlib
 import json
 import os
 import select
@@ -11,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 BOUND_S = 30.0
 
@@ -70,8 +74,8 @@ class Page:
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[Page]:
-    """A new browser with nothing of an earlier one; profile: an empty directory."""
+def browser(profile: Path, trusted: Path | None = None) -> Iterator[Page]:
+    """A new browser with nothing of an earlier one; profile: an empty directory; trusted: a certificate (PEM)."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
 
@@ -81,8 +85,9 @@ def browser(profile: Path) -> Iterator[Page]:
             os.dup2(end, place)
 
     command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
+    trust = [f"--ignore-certificate-errors-spki-list={_key_hash(trusted)}"] if trusted is not None else []
     process = subprocess.Popen(
-        [*command, f"--user-data-dir={profile}"],
+        [*command, *trust, f"--user-data-dir={profile}"],
         preexec_fn=pipes,
         close_fds=False,
         stdout=subprocess.DEVNULL,
@@ -100,3 +105,10 @@ def browser(profile: Path) -> Iterator[Page]:
             process.kill()
             process.wait()
         os.close(ours_in)
+
+
+def _key_hash(certificate: Path) -> str:
+    """Of its public key, as pins have it (RFC 7469 2.4)."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    octets = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(octets).digest()).decode()

@@ -1,9 +1,11 @@
 """The web console, as a browser sees it."""
 
+import base64
 import http.client
 import json
 import shutil
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from http.client import HTTPResponse
@@ -23,7 +25,9 @@ from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.gateway import Gateway, modem_section, pin_in, public_directory, until, voice_section
 from tests.peers.baresip import free_port
+from tests.peers.chromium import Page
 from tests.peers.chromium import browser as browser_window
+from tests.peers.tls import certificate
 
 NUMBER, MASKED = "447700900123", "4477******23"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -220,29 +224,89 @@ def test_it_is_off_unless_it_is_set(tmp_path: Path) -> None:
 # --- in Chromium -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate and its key."""
+    return certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, tls: tuple[Path, Path]) -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (Debian: chromium)")
+    with browser_window(tmp_path_factory.mktemp("profile"), trusted=tls[0]) as page:
+        yield page
+
+
 def test_chromium_opens_the_link_and_shows_what_happens_at_once(
-    gateway: Gateway, modem: SimulatedModem, address: str, request_id: str, tmp_path: Path
+    gateway: Gateway, modem: SimulatedModem, address: str, request_id: str, page: Page, tmp_path: Path
 ) -> None:
     link = gateway.client.post("/v1/console/link")
     assert link["listeners"] == [f"http://{address}"]
-    with browser_window(tmp_path / "profile") as page:
-        page.open(f"http://{address}{link['path']}")
-        page.until("document.body.innerText.includes('Last events')")
-        assert page.run("location.href") == f"http://{address}/console/"
-        assert page.run("document.cookie") == ""
-        modem.receive("447700900177", "a text that nobody is to read here")
-        page.until("document.body.innerText.includes('incoming SMS')")
-        assert page.run("document.body.innerHTML.includes('nobody is to read')") is False
-        for scheme in ("light", "dark"):
-            page.picture(tmp_path / f"{scheme}.png", scheme)
-            assert page.run("document.documentElement.scrollWidth <= innerWidth") is True
-        page.open(f"http://{address}/console/requests/{request_id}")
-        page.until("document.body.innerText.includes('Deliveries')")
-        page.picture(tmp_path / "narrow.png", width=400)
-        assert page.run("document.documentElement.scrollWidth <= innerWidth") is True  # its id used to stand out
-        page.open(f"http://{address}{link['path']}")
-        page.until("document.body.innerText.includes('has been used')")
+    page.open(f"http://{address}{link['path']}")
+    page.until("document.body.innerText.includes('Last events')")
+    assert page.run("location.href") == f"http://{address}/console/"
+    assert page.run("document.cookie") == ""
+    modem.receive("447700900177", "a text that nobody is to read here")
+    page.until("document.body.innerText.includes('incoming SMS')")
+    assert page.run("document.body.innerHTML.includes('nobody is to read')") is False
+    for scheme in ("light", "dark"):
+        page.picture(tmp_path / f"{scheme}.png", scheme)
+        assert page.run("document.documentElement.scrollWidth <= innerWidth") is True
+    page.open(f"http://{address}/console/requests/{request_id}")
+    page.until("document.body.innerText.includes('Deliveries')")
+    page.picture(tmp_path / "narrow.png", width=400)
+    assert page.run("document.documentElement.scrollWidth <= innerWidth") is True  # its id used to stand out
+    page.open(f"http://{address}{link['path']}")
+    page.until("document.body.innerText.includes('has been used')")
+
+
+def _secret(directory: Path, name: str) -> str:
+    """Keys of an entry whose secret is its name."""
+    (directory / name).write_text(f"{name}\n")
+    (directory / name).chmod(0o600)
+    return f'secret_file = "{directory / name}"\n'
+
+
+def _link_over_tls(address: str, certificate: Path, user: str) -> tuple[int, dict[str, Any]]:
+    """What the daemon answers whoever has this secret and asks for a link there."""
+    context = ssl.create_default_context(cafile=certificate)
+    connection = http.client.HTTPSConnection(address, context=context, timeout=20)
+    credentials = base64.b64encode(f"{user}:{user}".encode()).decode()
+    connection.request("POST", "/v1/console/link", "", {**FORM, "Authorization": f"Basic {credentials}"})
+    answer = connection.getresponse()
+    found = json.loads(answer.read())
+    connection.close()
+    return answer.status, found
+
+
+def test_chromium_opens_a_link_of_the_tls_listener_and_is_kept_in_by_a_cookie_for_tls_only(
+    tls: tuple[Path, Path], page: Page
+) -> None:
+    """The link is for operators: whoever has an account's secret gets none."""
+    address, (cert, key) = f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_STREAM)}", tls
+    with public_directory() as directory:
+        config = f'[api]\ntcp = "{address}"\ntls_cert = "{cert}"\ntls_key = "{key}"\nconsole = true\n'
+        config += f'[[account]]\nkey = "acme"\n{_secret(directory, "acme")}'
+        config += f'[[operator]]\nname = "alice"\n{_secret(directory, "alice")}{modem_section("/nowhere/tty")}'
+        gateway = Gateway(directory, config)
+        gateway.start()
+        try:
+            assert _link_over_tls(address, cert, "acme")[0] == 403
+            status, link = _link_over_tls(address, cert, "alice")
+            assert (status, link["listeners"]) == (200, [f"https://{address}"])
+            page.open(f"https://{address}{link['path']}")
+            page.until("document.body.innerText.includes('Last events')")
+            assert page.run("location.href") == f"https://{address}/console/"
+            (cookie,) = page.do("Network.getCookies")["cookies"]
+            kept = {name: cookie[name] for name in ("secure", "httpOnly", "sameSite", "path")}
+            assert kept == {"secure": True, "httpOnly": True, "sameSite": "Strict", "path": "/console"}
+            gateway.verify(NUMBER, workflow_id=6)
+            page.until("document.body.innerText.includes('request started')")
+            page.run("document.querySelector('form[action$=logout] button').click()")
+            page.until("document.body.innerText.includes('You need a link')")
+        finally:
+            gateway.stop()
 
 
 # --- the pure parts ----------------------------------------------------------------------------------------
