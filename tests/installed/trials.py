@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from daemon.client.connection import HttpProblem, Unreachable
 from tests.gateway import until
@@ -27,6 +28,18 @@ IDLE_S = 20
 
 def _elapsed(began: float) -> float:
     return time.monotonic() - began
+
+
+CANARY = f"""
+[canary]
+every = 300
+number = "+{LISTENS}"
+[clock]
+speed = 60
+[store]
+url = "sqlite:///{STATE}/canary.db"
+"""
+"""On a database of its own: its clock runs ahead."""
 
 
 def _main_pid(site: Site) -> int:
@@ -368,6 +381,33 @@ def examined_with_the_daemon_down(site: Site) -> Result:
     return None, found["disk-room"]
 
 
+# --- the canary --------------------------------------------------------------------------------------------
+
+
+def canary(site: Site) -> Result:
+    """A SIM that texts itself, and gets nothing, becomes a warning; the trunk, whose calls are answered, does not."""
+    site.configure(CONFIGURATION.replace('"sim1"', '"sim1"\nnumber = "+447700900125"') + CANARY)
+    site.machine.run("systemctl", "restart", "pinwheel.service")
+    site.ready()
+    began = time.monotonic()
+
+    def standing(device: str) -> dict[str, Any]:
+        return next(each for each in site.client.get("/v1/status")["canary"] if each["device"] == device)
+
+    until(lambda: standing("[voice]")["last_success"], "a call is answered", 60)
+    until(lambda: standing("sim1")["failures"] >= 2, "no text arrives", 60)
+    took = _elapsed(began)
+    shown = site.pinwheel("status")
+    assert shown.returncode == 0, shown
+    assert "canary    sim1: nothing has arrived yet" in shown.stdout, shown.stdout
+    assert _examined(site)[1].keys() - OF_THE_HOST - {"clock-speed"} == {"canary"}
+    assert standing("[voice]")["failures"] == 0
+    site.configure()
+    site.machine.shell(f"systemctl restart pinwheel.service; rm -f {STATE}/canary.*")
+    site.ready()
+    return took, "a call answered, two texts that did not arrive, at 60 times the speed: status and doctor say which"
+
+
 # --- upgrade, reboot, clock, removal -----------------------------------------------------------------------
 
 
@@ -501,6 +541,7 @@ TRIALS = (
     Trial(run_emptied),
     Trial(examined),
     Trial(examined_with_the_daemon_down),
+    Trial(canary),
     Trial(upgraded_under_load, short=True),
     Trial(clock_stepped),
     Trial(power_cut),

@@ -14,7 +14,21 @@ from pathlib import Path
 
 from tests.examples import VARIABLE
 from tests.peers import postgres
-from tests.soak import calls, faults, gaps, kills, listening, locales, mobile, overload, power, registrar, storm, trunk
+from tests.soak import (
+    calls,
+    faults,
+    gaps,
+    kills,
+    listening,
+    locales,
+    mobile,
+    overload,
+    power,
+    registrar,
+    rotations,
+    storm,
+    trunk,
+)
 
 KILLS = 30
 MINUTES = 30.0
@@ -65,6 +79,16 @@ def _power(directory: Path, _: float) -> bool:
         }
     )
     return found.clean
+
+
+def _rotations(directory: Path, _: float) -> bool:
+    """`pinwheel key rotate` is killed at each of its lines: the daemon starts, and no live request is lost."""
+    print("pinwheel key rotate, killed at each line; a daemon on each set of files that this leaves ...", flush=True)
+    found = rotations.campaign(directory)
+    _print({"different sets of files": found.worlds, "in trouble": len(found.troubles)})
+    for trouble in found.troubles:
+        print(f"  {trouble}")
+    return not found.troubles
 
 
 def _faults(directory: Path, _: float) -> bool:
@@ -206,6 +230,7 @@ def _properties(_: Path, __: float) -> bool:
 CAMPAIGNS: dict[str, Callable[[Path, float], bool]] = {
     "kills": _kills,
     "power": _power,
+    "rotations": _rotations,
     "faults": _faults,
     "overload": _overload,
     "storm": _storm,
