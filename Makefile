@@ -110,4 +110,4 @@ mutate: $(STAMP)  ## change the code in small ways and name what no test notices
 	$(VENV)/bin/python -m tests.mutate
 
 clean:  ## remove everything that make has made here
-	rm -rf $(VENV) $(LOCK_VENV) $(EARS) $(RIVALS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf $(VENV) $(LOCK_VENV) $(EARS) $(RIVALS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis .mutants

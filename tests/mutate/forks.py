@@ -18,15 +18,21 @@ from typing import Any, TypeVar
 MEMORY = 2 << 30  # octets: a loop that never ends may also eat
 
 RESULT, ERROR = "result.json", "error.txt"
+LOOKS_S = 0.25  # between two looks at what the children do
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Seconds of CPU time, and of time. A machine that is busy with something else needs no more of the first."""
+    """Seconds of CPU time, of sleep, and of time.
+
+    A machine that is busy with something else needs no more of the first two. Asleep is a process that has no children
+    and no thread that runs or could run.
+    """
 
     cpu_s: float
+    asleep_s: float
     wall_s: float
 
 
@@ -36,6 +42,7 @@ class _Child:
     pid: int
     ended: int
     until: float
+    asleep_s: float
 
 
 def each(
@@ -68,7 +75,7 @@ def each(
 
 def once(do: Callable[[], Any], seconds: float) -> Any:
     """What comes of one piece of work. Raises TimeoutError."""
-    [(_, result)] = each([0], lambda *_: do(), lambda _: Limit(seconds, seconds), 1, float("inf"))
+    [(_, result)] = each([0], lambda *_: do(), lambda _: Limit(seconds, seconds, seconds), 1, float("inf"))
     if result is None:
         raise TimeoutError(f"not done within {seconds:g} s")
     return result
@@ -85,7 +92,7 @@ def _started(piece: T, do: Callable[[T, Path], int], limit: Limit) -> _Child:
             (home / ERROR).write_text(traceback.format_exc())
         finally:
             os._exit(0)
-    return _Child(home, pid, os.pidfd_open(pid), time.monotonic() + limit.wall_s)
+    return _Child(home, pid, os.pidfd_open(pid), time.monotonic() + limit.wall_s, limit.asleep_s)
 
 
 def _alone(home: Path, limit: Limit) -> None:
@@ -106,9 +113,26 @@ def _ended(children: list[_Child]) -> list[int]:
     by_descriptor = {child.ended: child.pid for child in children}
     for descriptor in by_descriptor:
         poll.register(descriptor, select.POLLIN)
-    left_s = min((child.until for child in children), default=0.0) - time.monotonic()
-    ended = {by_descriptor[descriptor] for descriptor, _ in poll.poll(max(left_s, 0.0) * 1000)}
-    return [child.pid for child in children if child.pid in ended or child.until <= time.monotonic()]
+    ended: set[int] = set()
+    while children and not ended:
+        ended = {by_descriptor[descriptor] for descriptor, _ in poll.poll(LOOKS_S * 1000)}
+        for child in children:
+            if child.pid not in ended and _asleep(child.pid):
+                child.asleep_s -= LOOKS_S
+            if child.asleep_s <= 0 or child.until <= time.monotonic():
+                ended.add(child.pid)
+    return list(ended)
+
+
+def _asleep(pid: int) -> bool:
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+            if state in "RD" or (thread / "children").read_text():
+                return False
+    except OSError:  # a thread that has just ended
+        return False
+    return True
 
 
 def _reaped(child: _Child) -> Any:

@@ -2,8 +2,8 @@
 
 A process collects the module's tests once. A copy of it runs them all, to learn which tests reach which line and how
 long each takes. Then a copy for each mutant changes the functions in place and runs the tests that reach its line, the
-quickest first, until one fails. What changes more than a function, or has survived so far, is tried again in a
-process that imports everything anew; the daemons that a test starts there are mutants too.
+quickest first, until one fails. What changes more than the code of a function is tried in a process that imports
+everything anew; the daemons that a test starts there are mutants too.
 """
 
 import ast
@@ -11,9 +11,10 @@ import gc
 import importlib
 import os
 import runpy
+import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -27,14 +28,17 @@ import pytest
 from tests.mutate import forks
 from tests.mutate.forks import Limit
 from tests.mutate.operators import Module, Mutant
+from tests.mutate.results import Failed
 from tests.mutate.startup import sitecustomize
 from tests.mutate.targets import Target
 
 PROFILE = "mutate"  # of hypothesis: the same examples for every mutant
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", f"--hypothesis-profile={PROFILE}")
-IMPORT = "import"
+IMPORT, NOT_IN_PLACE = "import", "not in place"
 LONGEST_S = 1200.0  # for all tests of one module, without a mutant
 PATIENCE, IMPORTS_S = 5.0, 20.0  # so many times as long as without it, and as long for imports
+BUSY = 20.0  # a machine with other work may need so many times as long again
+FOREIGN = (sys.prefix, sys.base_prefix)  # where modules lie that are not ours
 
 
 class Fate(StrEnum):
@@ -49,7 +53,7 @@ class Fate(StrEnum):
 class Plan:
     """until: the end, monotonic; every: run all tests of a mutant, to see which of them never fail.
 
-    least_s: CPU time that a mutant gets at least, before it counts as one that never ends.
+    least_s: CPU time, and time asleep, that a mutant gets at least, before it counts as one that never ends.
     """
 
     workers: int
@@ -60,15 +64,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A test that passes: how long it takes, and which lines of the module it reaches; a daemon's are not known."""
+    """A test that passes: how long it takes, and which lines of the module it reaches."""
 
     seconds: float
-    lines: Sequence[int] | None
+    lines: Sequence[int]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Of one module. failing: tests that fail without any mutant; kills: by test, how many mutants it killed.
+    """Of one module. failing: tests that fail without any mutant; kills: by test, the mutants that it killed.
 
     imported: the lines that run when the module is imported, those of functions that it calls then too.
     """
@@ -77,20 +81,18 @@ class Outcome:
     imported: frozenset[int] = frozenset()
     tests: dict[str, Reached] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
-    kills: Counter[str] = field(default_factory=Counter)
+    kills: dict[str, set[int]] = field(default_factory=dict)
 
-    def told(self, mutant: Mutant, failed: list[str] | None) -> None:
-        """failed: the tests that failed; None where they did not come to an end."""
+    def told(self, mutant: Mutant, failed: Failed) -> None:
         self.fates[mutant.number] = Fate.SURVIVED if failed == [] else Fate.KILLED
-        self.kills.update(failed or [])
+        for test in failed or []:
+            self.kills.setdefault(test, set()).add(mutant.number)
 
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that may notice it, the quickest first."""
         everywhere = self.at_import(mutant)
         found = [
-            name
-            for name, test in self.tests.items()
-            if test.lines is None or everywhere or any(line in mutant.lines for line in test.lines)
+            name for name, test in self.tests.items() if everywhere or any(line in mutant.lines for line in test.lines)
         ]
         return sorted(found, key=lambda name: (not self.tests[name].lines, self.tests[name].seconds))
 
@@ -102,19 +104,18 @@ class Outcome:
         return sum(self.tests[name].seconds for name in self.tests_of(mutant))
 
 
-def run(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan) -> Outcome:
-    """Try the mutants of a module."""
+Keep = Callable[[Mutant, Failed], None]
+
+
+def run(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep) -> Outcome:
+    """Try the mutants of a module. keep: called with what came of one as soon as that is known."""
     outcome = Outcome(dict.fromkeys((mutant.number for mutant in mutants), Fate.NOT_RUN))
-    if time.monotonic() >= plan.until:
+    if not mutants or time.monotonic() >= plan.until:
         return outcome
     _register_profile()
-    inside = [mutant for mutant in mutants if mutant.in_function]
-    if target.tests:
-        _in_place(target, module, inside, plan, outcome)
-    if target.daemons:
-        _learn_daemons(target, outcome)
-    left = [mutant for mutant in mutants if outcome.fates[mutant.number] is not Fate.KILLED]
-    _anew(module, left, plan, outcome)
+    _in_place(target, module, mutants, plan, keep, outcome)
+    left = [mutant for mutant in mutants if outcome.fates[mutant.number] is Fate.NOT_RUN]
+    _anew(module, left, plan, keep, outcome)
     return outcome
 
 
@@ -145,11 +146,13 @@ class _Recorder:
 # --- in place ---------------------------------------------------------------------------------------------------
 
 
-def _in_place(target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan, outcome: Outcome) -> None:
+def _in_place(
+    target: Target, module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep, outcome: Outcome
+) -> None:
     """Try mutants of functions, in copies of one process that has collected the tests."""
 
     def collect() -> Any:
-        session = _Tests(lambda tests: _try_in_place(tests, module, mutants, plan))
+        session = _Tests(lambda tests: _try_in_place(tests, module, mutants, plan, keep))
         pytest.main([*OPTIONS, *target.tests], plugins=[session])
         return session.result
 
@@ -159,6 +162,14 @@ def _in_place(target: Target, module: Module, mutants: Sequence[Mutant], plan: P
     for mutant in mutants:
         if str(mutant.number) in found["failed"]:
             outcome.told(mutant, found["failed"][str(mutant.number)])
+    _warm(found["foreign"])
+
+
+def _warm(names: Sequence[str]) -> None:
+    """Import what is not ours: a copy of this process has it already."""
+    for name in names:
+        with suppress(Exception):
+            importlib.import_module(name)
 
 
 class _Tests(_Recorder):
@@ -195,8 +206,8 @@ class _Tests(_Recorder):
         return self.failed
 
 
-def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan: Plan) -> Any:
-    """failed: by the mutant's number."""
+def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep) -> Any:
+    """failed: by the mutant's number; foreign: the modules in use that are not ours."""
     importlib.import_module(module.name)
     functions = _functions(str(module.path))
     gc.freeze()  # the copies share what is there, as long as no collection writes to it
@@ -204,18 +215,23 @@ def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan
     tests_by_name = {name: Reached(*test) for name, test in learnt["tests"].items()}
     outcome = Outcome({}, frozenset(learnt["imported"]), tests_by_name)
 
-    def attempt(mutant: Mutant, _: Path) -> list[str]:
+    def attempt(mutant: Mutant, _: Path) -> Any:
         mutant.apply()
-        _replace(functions, compile(module.tree, str(module.path), "exec", dont_inherit=True))
+        if not _replace(functions, compile(module.tree, str(module.path), "exec", dont_inherit=True)):
+            return NOT_IN_PLACE
         return tests.run(outcome.tests_of(mutant), every=plan.every)
 
     def limit(mutant: Mutant) -> Limit:
-        span_s = outcome.seconds(mutant) * PATIENCE
-        return Limit(span_s + plan.least_s, span_s + IMPORTS_S)
+        span_s = outcome.seconds(mutant) * PATIENCE + plan.least_s
+        return Limit(span_s, span_s, span_s * BUSY)
 
+    failed: dict[int, Failed] = {}
     reached = [mutant for mutant in mutants if outcome.tests_of(mutant) and not outcome.at_import(mutant)]
-    tried = forks.each(reached, attempt, limit, plan.workers, plan.until)
-    return {**learnt, "failed": {mutant.number: failed for mutant, failed in tried}}
+    for mutant, found in forks.each(reached, attempt, limit, plan.workers, plan.until):
+        if found != NOT_IN_PLACE:
+            failed[mutant.number] = found
+            keep(mutant, found)
+    return {**learnt, "failed": failed}
 
 
 def _learn(tests: _Tests, module: Module) -> Any:
@@ -243,7 +259,10 @@ def _learn(tests: _Tests, module: Module) -> Any:
         for (name, start), end in zip(begun.items(), ends, strict=True)
         if name not in failing
     }
-    return {"tests": passing, "failing": failing, "imported": lines.get(IMPORT, [])}
+    foreign = [
+        name for name, module in sys.modules.items() if (getattr(module, "__file__", "") or "").startswith(FOREIGN)
+    ]
+    return {"tests": passing, "failing": failing, "imported": lines.get(IMPORT, []), "foreign": foreign}
 
 
 def _functions(path: str) -> list[FunctionType]:
@@ -252,15 +271,18 @@ def _functions(path: str) -> list[FunctionType]:
     return [function for function in found if function.__code__.co_filename == path]
 
 
-def _replace(functions: Sequence[FunctionType], mutated: CodeType) -> None:
-    """Give them the code that they have in the mutated module."""
+def _replace(functions: Sequence[FunctionType], mutated: CodeType) -> bool:
+    """Give them the code that they have in the mutated module; whether that changes any of them."""
     new: dict[tuple[str, int], list[CodeType]] = {}
     for code in _codes(mutated):
         new.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
+    changed = False
     for function in functions:
         codes = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno), [])
         if len(codes) == 1 and codes[0].co_freevars == function.__code__.co_freevars:
+            changed |= function.__code__ != codes[0]
             function.__code__ = codes[0]
+    return changed
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -273,20 +295,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 # --- anew -------------------------------------------------------------------------------------------------------
 
 
-def _learn_daemons(target: Target, outcome: Outcome) -> None:
-    """Run the tests that start daemons, without a mutant."""
-
-    def run_all() -> Any:
-        recorder = _Recorder()
-        pytest.main([*OPTIONS, *target.daemons], plugins=[recorder])
-        return recorder.seconds, recorder.failed
-
-    seconds, failed = forks.once(run_all, LONGEST_S)
-    outcome.tests.update({name: Reached(span, None) for name, span in seconds.items() if name not in failed})
-    outcome.failing += failed
-
-
-def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, outcome: Outcome) -> None:
+def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep, outcome: Outcome) -> None:
     """Try mutants in processes that have imported nothing of ours."""
 
     def attempt(mutant: Mutant, home: Path) -> list[str]:
@@ -304,14 +313,16 @@ def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, outcome: Outcom
 
     def limit(mutant: Mutant) -> Limit:
         span_s = outcome.seconds(mutant) * PATIENCE + IMPORTS_S
-        return Limit(span_s, span_s)
+        return Limit(span_s, span_s, span_s * BUSY)
 
     unseen = [mutant for mutant in mutants if not outcome.tests_of(mutant)]
     for mutant in unseen:
         outcome.told(mutant, [])
+        keep(mutant, [])
     seen = [mutant for mutant in mutants if mutant not in unseen]
     for mutant, failed in forks.each(seen, attempt, limit, plan.workers, plan.until):
         outcome.told(mutant, failed)
+        keep(mutant, failed)
 
 
 def _failing(names: Sequence[str], *, every: bool) -> list[str]:

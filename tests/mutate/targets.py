@@ -19,14 +19,10 @@ DOCTOR = ("tests/daemon/operations/test_doctor.py", "-k", "not start_of_the_daem
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """goal: the part of the mutants to kill; tests: as arguments of pytest.
-
-    daemons: tests that only a daemon's own process brings to the module.
-    """
+    """goal: the part of the mutants to kill; tests: as arguments of pytest."""
 
     goal: float
     tests: tuple[str, ...]
-    daemons: tuple[str, ...] = ()
 
 
 TARGETS: dict[str, Target] = {

@@ -138,7 +138,8 @@ PROJECT = {
 
         module = Module("small")
         target, plan = Target(1.0, ("tests/test_small.py",)), Plan(2, time.monotonic() + 60, every=True, least_s=0.2)
-        outcome = run(target, module, module.mutants, plan)
+        kept = []
+        outcome = run(target, module, module.mutants, plan, lambda mutant, failed: kept.append(mutant))
         for mutant in module.mutants:
             if outcome.fates[mutant.number] is not Fate.KILLED:
                 print(mutant.where, mutant.after)
