@@ -7,8 +7,9 @@ CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drive
 MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
 ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
 # The contract's suite is for every database; here it is SQLite that changes.
+STORE_TESTS = "tests/daemon/store/"
 STORED = (
-    f"tests/daemon/store/test_{name}.py"
+    f"{STORE_TESTS}test_{name}.py"
     for name in ("sqlite", "sqlite_disk", "sqlite_loading", "listing", "batch_thread", "batches", "contract")
 )
 STORE = (*STORED, "-k", "not postgres")
@@ -26,14 +27,13 @@ class Target:
 
 
 TARGETS: dict[str, Target] = {
-    "daemon.operations.doctor.judging": Target(PURE, DOCTOR),
-    "daemon.operations.doctor.bundle_masking": Target(PURE, DOCTOR),
-    **{
-        f"daemon.operations.doctor.checks.{name}": Target(PURE, DOCTOR)
-        for name in ("configuration", "devices", "machine", "ports", "trunk")
-    },
     "daemon.pins": Target(PURE, ("tests/daemon/test_pins.py",)),
     "daemon.core.next_message": Target(PURE, (CORE + "test_next_message.py", REPR)),
+    "daemon.core.alerting": Target(PURE, (CORE + "test_alerting.py", REPR)),
+    "daemon.core.histogram": Target(PURE, (CORE + "test_histogram.py",)),
+    "daemon.core.masking": Target(PURE, (CORE + "test_masking.py",)),
+    "daemon.core.replacing": Target(PURE, (CORE + "test_replacing.py",)),
+    "daemon.core.values": Target(PURE, (CORE + "test_replacing.py", CORE + "test_purity.py", *MACHINE)),
     "daemon.core.canary": Target(PURE, (CORE + "test_canary.py",)),
     "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
     "drivers.rtp.source": Target(PURE, ("tests/drivers/rtp/test_source.py",)),
@@ -55,8 +55,10 @@ TARGETS: dict[str, Target] = {
     ),
     "daemon.api.access": Target(PURE, (API + "test_access.py", REPR)),
     "daemon.api.params": Target(PURE, (API + "test_start.py", API + "test_gather.py", API + "test_params.py", REPR)),
+    "daemon.api.numbering": Target(PURE, (API + "test_numbering.py", API + "test_params.py", API + "test_start.py")),
     "drivers.sip.digest": Target(PURE, (SIP + "test_digest.py", SIP + "test_agent.py", REPR)),
     "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_parser.py", REPR)),
+    "drivers.serial.network_answer": Target(OTHERS, (SERIAL + "test_sending.py",)),
     "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),
     "drivers.serial.late_answers": Target(OTHERS, (SERIAL + "test_late_answers.py", SERIAL + "test_sending.py", REPR)),
     "drivers.serial.reports": Target(OTHERS, (SERIAL + "test_reports.py", SERIAL + "test_sending.py")),
@@ -68,6 +70,7 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.sdp": Target(OTHERS, (SIP + "test_sdp.py",)),
     "drivers.sip.call": Target(OTHERS, (SIP + "test_call.py", SIP + "test_dialog.py", SIP + "test_agent.py")),
     "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", SIP + "test_agent.py")),
+    "drivers.sip.server_transaction": Target(OTHERS, (SIP + "test_server_transaction.py", SIP + "test_agent.py")),
     "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", REPR)),
     "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),
@@ -84,6 +87,11 @@ TARGETS: dict[str, Target] = {
     "daemon.store.batches": Target(OTHERS, STORE),
     "daemon.store.readers": Target(OTHERS, STORE),
     "daemon.store.rows": Target(OTHERS, STORE),
+    "daemon.store.forgetting": Target(OTHERS, (STORE_TESTS + "test_forgetting.py",)),
+    "daemon.store.pruning": Target(
+        OTHERS, (STORE_TESTS + "test_pruning.py", STORE_TESTS + "test_forgetting.py", *STORE)
+    ),
+    "daemon.store.costly": Target(OTHERS, (STORE_TESTS + "test_costly.py",)),
     "daemon.store.sqlite.database": Target(OTHERS, STORE),
     "daemon.store.sqlite.files": Target(OTHERS, STORE),
     "daemon.store.sqlite.listing": Target(OTHERS, STORE),
@@ -92,4 +100,10 @@ TARGETS: dict[str, Target] = {
     "daemon.store.sqlite.migrations": Target(OTHERS, STORE),
     "daemon.store.sqlite.saving": Target(OTHERS, STORE),
     "daemon.store.store": Target(OTHERS, STORE),
+    "daemon.operations.doctor.judging": Target(PURE, DOCTOR),
+    "daemon.operations.doctor.bundle_masking": Target(PURE, DOCTOR),
+    **{
+        f"daemon.operations.doctor.checks.{name}": Target(PURE, DOCTOR)
+        for name in ("configuration", "devices", "machine", "ports", "trunk")
+    },
 }
