@@ -83,7 +83,6 @@ def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -
     """What is known after a look at the troubles that are there, and the alert that is due."""
     there = {(each.name, each.subject): each for each in troubles}
     seen = {key: each for key, each in alerts.seen.items() if key in there or not _over(each, now, rules)}
-    over = len(seen) < len(alerts.seen) and any(each.alerted is not None for each in alerts.seen.values())
     for key, each in seen.items():
         seen[key] = replace(each, gone=None if key in there else each.gone or now)
     for key, trouble in there.items():
@@ -94,7 +93,7 @@ def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -
     due = [each for each in seen.values() if _due(each, now, rules)]
     if due:
         return known, Message(_text(due), frozenset(key for key, each in seen.items() if each in due))
-    return known, Message("all is well again") if over and not known.alerted else None
+    return known, Message("all is well again") if alerts.alerted and not known.alerted else None
 
 
 def _over(seen: Seen, now: Ms, rules: Rules) -> bool:

@@ -7,7 +7,7 @@ NUMBER = re.compile(r"\d{7,32}")  # seven: as short as national numbers are; dig
 
 def masked(number: str) -> str:
     """447700900123 -> 4477******23."""
-    return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)
+    return number[:4] + "*" * (len(number) - 6) + number[-2:] if len(number) > 6 else "*" * len(number)
 
 
 def without_numbers(text: str) -> str:
