@@ -109,7 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="file that a run continues (default: %(default)s)"
     )
-    parser.add_argument("--survivors", action="store_true", help="a mutant that was killed once is not tried again")
+    parser.add_argument("--survivors", action="store_true", help="try those again that survived, and no other")
     return parser.parse_args()
 
 

@@ -33,12 +33,12 @@ class Results:
             file.write(json.dumps([self.state, mutant.key, failed]) + "\n")
 
     def known(self, mutants: Iterable[Mutant], *, kills_hold: bool) -> dict[int, Failed]:
-        """By the mutant's number. kills_hold: a mutant that was killed once is killed, whatever has changed since."""
+        """By the mutant's number. kills_hold: those killed when last tried, whatever has changed since."""
         last: dict[tuple[str, ...], Failed] = {}
         for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else ():
             state, key, failed = json.loads(line)
-            if state == self.state or (kills_hold and failed != []):
+            if failed != [] if kills_hold else state == self.state:
                 last[tuple(key)] = failed
-            elif kills_hold:
+            else:
                 last.pop(tuple(key), None)
         return {mutant.number: last[mutant.key] for mutant in mutants if mutant.key in last}

@@ -74,11 +74,13 @@ class Reached:
 class Outcome:
     """Of one module. failing: tests that fail without any mutant; kills: by test, the mutants that it killed.
 
-    imported: the lines that run when the module is imported, those of functions that it calls then too.
+    imported: the lines that run when the module is imported, those of functions that it calls then too; collected:
+    those that run while all modules and tests are imported.
     """
 
     fates: dict[int, Fate]
     imported: frozenset[int] = frozenset()
+    collected: frozenset[int] = frozenset()
     tests: dict[str, Reached] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
     kills: dict[str, set[int]] = field(default_factory=dict)
@@ -90,15 +92,16 @@ class Outcome:
 
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that may notice it, the quickest first."""
-        everywhere = self.at_import(mutant)
-        found = [
-            name for name, test in self.tests.items() if everywhere or any(line in mutant.lines for line in test.lines)
-        ]
+        found = list(self.tests) if self.at_import(mutant) else self._reaching(mutant)
         return sorted(found, key=lambda name: (not self.tests[name].lines, self.tests[name].seconds))
 
     def at_import(self, mutant: Mutant) -> bool:
-        """Whether it changes what happens when the module is imported."""
-        return not mutant.in_function or not self.imported.isdisjoint(mutant.lines)
+        """Whether it changes what happens when the module is imported, or what others do with it when they are."""
+        alone = self.imported if self._reaching(mutant) else self.imported | self.collected
+        return not mutant.in_function or not alone.isdisjoint(mutant.lines)
+
+    def _reaching(self, mutant: Mutant) -> list[str]:
+        return [name for name, test in self.tests.items() if any(line in mutant.lines for line in test.lines)]
 
     def seconds(self, mutant: Mutant) -> float:
         return sum(self.tests[name].seconds for name in self.tests_of(mutant))
@@ -151,14 +154,18 @@ def _in_place(
 ) -> None:
     """Try mutants of functions, in copies of one process that has collected the tests."""
 
+    watch = _watch(module)
+
     def collect() -> Any:
-        session = _Tests(lambda tests: _try_in_place(tests, module, mutants, plan, keep))
+        watch.start()
+        session = _Tests(lambda tests: _try_in_place(tests, module, mutants, plan, keep, _lines_seen(watch, module)))
         pytest.main([*OPTIONS, *target.tests], plugins=[session])
         return session.result
 
     found = forks.once(collect, 2 * LONGEST_S + max(plan.until - time.monotonic(), 0.0))
     outcome.tests = {name: Reached(*test) for name, test in found["tests"].items()}
-    outcome.failing, outcome.imported = found["failing"], frozenset(found["imported"])
+    outcome.failing = found["failing"]
+    outcome.imported, outcome.collected = frozenset(found["imported"]), frozenset(found["collected"])
     for mutant in mutants:
         if str(mutant.number) in found["failed"]:
             outcome.told(mutant, found["failed"][str(mutant.number)])
@@ -206,14 +213,16 @@ class _Tests(_Recorder):
         return self.failed
 
 
-def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep) -> Any:
+def _try_in_place(
+    tests: _Tests, module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep, collected: frozenset[int]
+) -> Any:
     """failed: by the mutant's number; foreign: the modules in use that are not ours."""
     importlib.import_module(module.name)
     functions = _functions(str(module.path))
     gc.freeze()  # the copies share what is there, as long as no collection writes to it
     learnt = forks.once(lambda: _learn(tests, module), LONGEST_S)
     tests_by_name = {name: Reached(*test) for name, test in learnt["tests"].items()}
-    outcome = Outcome({}, frozenset(learnt["imported"]), tests_by_name)
+    outcome = Outcome({}, frozenset(learnt["imported"]), collected, tests_by_name)
 
     def attempt(mutant: Mutant, _: Path) -> Any:
         mutant.apply()
@@ -231,13 +240,23 @@ def _try_in_place(tests: _Tests, module: Module, mutants: Sequence[Mutant], plan
         if found != NOT_IN_PLACE:
             failed[mutant.number] = found
             keep(mutant, found)
-    return {**learnt, "failed": failed}
+    return {**learnt, "collected": list(collected), "failed": failed}
+
+
+def _watch(module: Module) -> coverage.Coverage:
+    return coverage.Coverage(data_file=None, config_file=False, include=[str(module.path)])
+
+
+def _lines_seen(watch: coverage.Coverage, module: Module) -> frozenset[int]:
+    """Until now; no more are looked at."""
+    watch.stop()
+    return frozenset(watch.get_data().lines(str(module.path)) or ())
 
 
 def _learn(tests: _Tests, module: Module) -> Any:
     """Run all tests without a mutant. tests: by name, seconds and lines of the ones that pass."""
     path = str(module.path)
-    watch = coverage.Coverage(data_file=None, config_file=False, include=[path])
+    watch = _watch(module)
     begun: dict[str, float] = {}
 
     def before(name: str) -> None:
