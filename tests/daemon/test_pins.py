@@ -96,6 +96,22 @@ def test_the_pin_of_a_request_is_computed_or_is_its_callers_own() -> None:
     assert PINS.of(theirs, 1) == "Abc123"
 
 
+@pytest.mark.parametrize(("key_number", "key"), [(4, b"j"), (5, b"k"), (6, b"k"), (3, b"k")])
+def test_after_a_rotation_a_request_that_began_under_the_key_before_keeps_its_pins(key_number: int, key: bytes) -> None:
+    """There used to be no test of it here: that the key before is asked was seen by a whole daemon only."""
+    before = Pins(b"j" * 32, 4)
+    now = Pins(b"k" * 32, before.number + 1, before)
+    mine = replace(request(1), code_length=6, key_number=key_number)
+    assert now.of(mine, 1) == Pins(key * 32).pin(mine.id, 1, 6)
+
+
+def test_without_a_key_before_there_is_one_key_for_every_request() -> None:
+    pins = Pins(b"k" * 32)
+    assert (pins.number, pins.old) == (1, None)
+    mine = replace(request(1), key_number=0)
+    assert pins.of(mine, 1) == pins.pin(mine.id, 1, mine.code_length)
+
+
 def test_codes_are_compared_whole() -> None:
     assert same_code("0042", "0042")
     assert not same_code("0042", "042")

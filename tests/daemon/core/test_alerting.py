@@ -46,6 +46,8 @@ def test_an_alert_comes_when_trouble_has_lasted_and_again_while_it_stays() -> No
     assert operator.look(300, MODEM) == MODEM.text
     assert [operator.look(at, MODEM) for at in (301, 3899)] == [None, None]
     assert operator.look(3900, MODEM) == MODEM.text
+    worse = Trouble(MODEM.name, MODEM.subject, "modem sim1 is absent: no SIM")
+    assert operator.look(7500, worse) == worse.text
 
 
 def test_trouble_that_comes_and_goes_is_one_trouble() -> None:
@@ -70,6 +72,14 @@ def test_the_end_of_trouble_makes_one_alert() -> None:
     assert [operator.look(at) for at in (710, 1009)] == [None, None]
     assert operator.look(1010) == "all is well again"
     assert operator.look(1020) is None
+
+
+def test_an_alert_is_about_what_has_lasted_and_no_other_trouble() -> None:
+    before, _ = looked(Alerts(), [MODEM], seconds(0), RULES)
+    alerts, message = looked(before, [MODEM, TRUNK], seconds(300), RULES)
+    assert message == Message(MODEM.text, frozenset({(MODEM.name, MODEM.subject)}))
+    after = went_out(alerts, message, seconds(300))
+    assert [(each.trouble, each.alerted) for each in after.alerted] == [(MODEM, seconds(300))]
 
 
 def test_a_message_that_nobody_took_is_tried_again() -> None:
@@ -103,6 +113,14 @@ def test_a_message_says_what_fits_and_counts_the_rest() -> None:
     assert long.look(300, Trouble("x", "", "x" * 500)) == "x" * MOST_LETTERS
 
 
+@pytest.mark.parametrize(("second", "shown"), [("b" * 61, "; " + "b" * 61), ("b" * 62, "; 1 more")])
+def test_two_troubles_fill_a_message_to_its_last_letter(second: str, shown: str) -> None:
+    operator = Operator()
+    both = Trouble("x", "", "a" * 62), Trouble("y", "", second)
+    operator.look(0, *both)
+    assert operator.look(300, *both) == "a" * 62 + shown
+
+
 def test_a_message_knows_its_devices() -> None:
     assert Message("x", frozenset({("a", "sim1"), ("b", "")})).subjects == {"sim1", ""}
 
@@ -115,6 +133,12 @@ def test_no_day_has_more_messages_than_the_rules_allow(looks: list[tuple[int, se
         if operator.look(now, *troubles) is not None:
             sent.append(now)
     assert all(later - sooner >= 86_400 for sooner, later in zip(sent, sent[RULES.a_day :], strict=False))
+
+
+def test_a_day_that_has_all_its_messages_gets_no_more_before_its_end() -> None:
+    operator = Operator()
+    times = [at for at in range(0, 90_000, 100) if operator.look(at, MODEM) is not None]
+    assert times == [300, 3900, 7500, 11_100, 14_700, 86_700]
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -145,7 +169,7 @@ def tried(message: Message, *, due: bool, reached: set[str], until_s: int) -> li
 def test_who_got_a_message_gets_it_once_and_who_did_not_is_tried_more_and_more_seldom_and_then_given_up() -> None:
     tries = tried(ONE, due=True, reached={"A"}, until_s=40_000)
     assert tries[:5] == [(0, ("A", "B")), (60, ("B",)), (180, ("B",)), (420, ("B",)), (900, ("B",))]
-    assert len(tries) == MOST_TRIES
+    assert len(tries) == MOST_TRIES == 8
     assert tried(ONE, due=True, reached={"A", "B"}, until_s=4000) == tries[:1]
 
 
@@ -158,6 +182,14 @@ def test_trouble_that_nobody_heard_of_is_never_given_up_but_pauses_become_long()
 def test_the_end_of_trouble_is_said_later_where_nobody_took_it() -> None:
     assert len(tried(WELL, due=False, reached=set(), until_s=40_000)) == MOST_TRIES
     assert len(tried(ONE, due=False, reached=set(), until_s=40_000)) == 1
+
+
+def test_new_trouble_is_tried_from_the_beginning() -> None:
+    """There used to be no test of it: the tries of what was missed before could count for it."""
+    before = Missed(ONE, ("A",), 7, Ms(0), True)
+    assert missed_by(TWO, ["A"], False, before, Ms(0), RULES) == Missed(TWO, ("A",), 1, Ms(60_000), False)
+    assert missed_by(ONE, ["A"], False, before, Ms(0), RULES) is None
+    assert missed_by(ONE, [], True, None, Ms(0), RULES) is None
 
 
 def test_new_trouble_and_the_end_of_it_wait_for_no_pause() -> None:

@@ -23,3 +23,5 @@ def test_some_fields_are_changed_and_the_others_stay() -> None:
 def test_a_field_that_is_not_there_is_refused() -> None:
     with pytest.raises(KeyError):
         replace(ATTEMPT, number="1")
+    with pytest.raises(AttributeError):
+        ATTEMPT.number = "1"  # type: ignore[attr-defined]
