@@ -8,11 +8,12 @@ with every request.
 import asyncio
 import json
 from email.utils import formatdate
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from typing import Any
 
+from starlette.types import Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from daemon.api.access import PEER, Peer, origin_of, peer_of
@@ -35,6 +36,7 @@ class Protocol(HttpToolsProtocol):
         self._guest = guest
         self._deadline: asyncio.TimerHandle | None = None
         self._peer: Peer | None = None
+        self._extensions: dict[str, object] = {}
         self._received = 0  # octets of the request beside its body
         self._head = 0  # octets of the head and of trailers, by their parts
         self._refused = False
@@ -52,6 +54,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._peer = peer_of(transport.get_extra_info("socket"))
+        self._extensions = {PEER: self._peer, AT_ONCE: _sent_at_once}
         self._expect_message()
         if self._peer is None and self.client is None:  # it has left already
             transport.abort()
@@ -67,6 +70,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._guest is not None:
             self._limits.leave(self._guest)
+            self._guest = None  # it knows us: what knows itself stays until the garbage collector comes
         self._refused = True
         self._message_is_whole()
         super().connection_lost(exc)
@@ -110,8 +114,7 @@ class Protocol(HttpToolsProtocol):
         if not self._refused:
             super().on_headers_complete()
             self.cycle.keep_alive &= not self._leaving
-            extensions = {PEER: self._peer, AT_ONCE: partial(_sent_at_once, self.cycle)}
-            self.scope["extensions"] = extensions  # type: ignore[typeddict-item]
+            self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_body(self, body: bytes) -> None:
         self._received = max(self._received - len(body), 0)
@@ -154,11 +157,16 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _sent_at_once(cycle: RequestResponseCycle, headers: bytes, body: bytes) -> bool:
+def _sent_at_once(send: Send, headers: bytes, body: bytes) -> bool:
     """Send a whole answer of status 200 in one write; False where uvicorn has to send it, in two.
 
-    One write is half the system calls, for the client, too. headers: lines with the length among them.
+    One write is half the system calls, for the client, too. send: as the application got it; headers: lines with the
+    length among them. It is told of its request by `send`: a scope that led to its own request would be garbage that
+    only the collector finds, eight objects a request.
     """
+    cycle = getattr(send, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle):  # a middleware has wrapped it
+        return False
     if cycle.scope["method"] == "HEAD" or cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
         return False
     cycle.response_started = cycle.response_complete = True

@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope, Send
 CONTENT_TYPE = (b"content-type", b"application/json")
 HEADERS = b"content-length: %d\r\ncontent-type: application/json\r\n"
 AT_ONCE = "pinwheel.answer"
-"""The extension of a connection's scope: sends header lines and a body with status 200; False if it does not."""
+"""The extension of a connection's scope: with what ASGI calls `send`, it sends header lines and a body with status 200;
+False if it does not."""
 
 written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode  # made once
 """A value as JSON, without blanks; on any thread."""
@@ -23,7 +24,7 @@ class Answer:
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         at_once = scope.get("extensions", {}).get(AT_ONCE)
-        if at_once is not None and at_once(HEADERS % len(self.body), self.body):
+        if at_once is not None and at_once(send, HEADERS % len(self.body), self.body):
             return
         head = [(b"content-length", b"%d" % len(self.body)), CONTENT_TYPE]
         await send({"type": "http.response.start", "status": 200, "headers": head})

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import resource
 import socket
@@ -18,9 +19,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from daemon.api.connection import MAX_HEAD
+from daemon.api.connection import MAX_HEAD, Protocol
 from daemon.api.connection_limits import ConnectionLimits, Guest
+from daemon.api.json_answers import answer
 from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS, OF_ONE_USER, Listener, tcp_socket
 from daemon.client.connection import Unreachable
 from tests.gateway import Gateway, until
@@ -327,6 +331,34 @@ def test_a_peer_whose_connections_are_all_busy_gets_a_problem(monkeypatch: pytes
         return answer
 
     assert problem(asyncio.run(second(tcp_socket("127.0.0.1:0")))) == (503, "Service Unavailable")
+
+
+def test_a_connection_leaves_nothing_for_the_garbage_collector() -> None:
+    """Each request used to leave eight objects that knew each other, and each connection some more: the collector took
+    a fourth of the CPU of a start, and held the event loop up for a fifth of a second at a time."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer({"status": "0"})(scope, receive, send)
+
+    async def asking(listening: socket.socket) -> list[object]:
+        listener = Listener(app, listening)
+        serving = asyncio.create_task(listener.serve())
+        for octets in (HEAD + b"\r\n", HEAD + b"Connection: close\r\n\r\n", HEAD + b"\r\n" * 2, b"no HTTP\r\n\r\n"):
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.write(octets)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 ")
+            writer.close()
+            await writer.wait_closed()
+        listener.stop()
+        await serving
+        return [each for each in gc.get_objects() if isinstance(each, Protocol | RequestResponseCycle | Guest)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert not asyncio.run(asking(tcp_socket("127.0.0.1:0")))
+    finally:
+        gc.enable()
 
 
 def test_a_low_limit_of_open_files_is_raised(tmp_path: Path) -> None:
