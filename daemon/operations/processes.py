@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)  # once: a start that moves looks like a restart
 AUDIO = b"drivers.rtp"  # in the command line of the audio process
 
 
@@ -49,6 +50,5 @@ def _figures(process: Path) -> ProcessFigures:
     """Raises OSError where it is gone."""
     words = (process / "stat").read_bytes().rpartition(b")")[2].split()  # the name may hold spaces: proc(5)
     user, system, began, virtual, resident = (int(words[place]) for place in (11, 12, 19, 20, 21))
-    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     cpu_s, files = (user + system) / TICKS, len(os.listdir(process / "fd"))
-    return ProcessFigures(cpu_s, resident * PAGE, virtual, boot + began / TICKS, files)
+    return ProcessFigures(cpu_s, resident * PAGE, virtual, BOOT + began / TICKS, files)
