@@ -25,7 +25,7 @@ class Metrics:
     ) -> None:
         self._health, snapshots = health, health.snapshots
         slots = snapshots.sms.pool.slots if snapshots.sms is not None else ()
-        self._tally = Tally(tuple(workflows), [slot.name for slot in slots])
+        self._tally = Tally(tuple(workflows), [slot.name for slot in slots], snapshots.engine.clock.speed)
         self._files = {}
         if database is not None:
             self._files = {"database": database, "wal": database.with_name(database.name + "-wal")}

@@ -37,10 +37,14 @@ class Counts:
 
 
 class Tally:
-    """Takes each decision once, when it is durable. workflows: their ids; devices: the names of the modems."""
+    """Takes each decision once, when it is durable. workflows: their ids; devices: the names of the modems.
 
-    def __init__(self, workflows: Sequence[int], devices: Sequence[str]) -> None:
+    speed: of the clock, whose lateness is counted in real time: what makes a timer late does not run faster.
+    """
+
+    def __init__(self, workflows: Sequence[int], devices: Sequence[str], speed: float = 1.0) -> None:
         self._workflows = {number: str(number) for number in sorted(workflows)[:WORKFLOWS]}
+        self._speed = speed
         names = {*self._workflows.values(), OTHER}
         ended = [status.name.lower() for status in Status if status is not Status.IN_PROGRESS]
         self._started = Counter(dict.fromkeys(names, 0))
@@ -72,7 +76,7 @@ class Tally:
         if before is None:
             self._started[self._workflow(after)] += 1
         elif before.due_at is not None and before.due_at != after.due_at and before.due_at <= at:
-            self._lateness.observe(in_seconds(at - before.due_at))
+            self._lateness.observe(in_seconds(at - before.due_at) / self._speed)
         self._count_attempts(before, after)
         if after.finished and not (before is not None and before.finished):
             self._count_end(after)

@@ -107,6 +107,15 @@ def test_an_event_is_late_from_its_time_until_it_is_durable() -> None:
         assert sum(seen(tally(), other).lateness.counts) == 0
 
 
+def test_a_clock_that_runs_faster_makes_no_event_late() -> None:
+    """At speed 100, an event that was stored 30 ms after its time used to count as 3 s late: an alert, all the time."""
+    due = decide(Start(OPERATOR, NEW), Loaded(), s(0), Policy()).after
+    assert due is not None
+    assert due.due_at is not None
+    late = seen(Tally((1,), [], speed=100.0), (Fire(1), due.due_at, False), late=s(3)).lateness
+    assert late.total == pytest.approx(0.03)
+
+
 def test_only_modems_of_the_configuration_are_counted() -> None:
     found = tally()
     for command in (ChargeTest("sim1", NEW.number), ChargeTest("gone", NEW.number), RefundTest("gone", NEW.number)):
