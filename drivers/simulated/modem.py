@@ -164,6 +164,10 @@ class SimulatedModem(Terminal):
 
         self.do(change)
 
+    def fade(self, rssi: int) -> None:
+        """<rssi> of 27.007 8.5: from 0 (-113 dBm) to 31 (-51 dBm), 99 for unknown."""
+        self.do(lambda: setattr(self._state, "signal", rssi))
+
     def count_from(self, reference: int) -> None:
         """The next TP-MR, as if as many messages had been sent."""
         self.do(lambda: self._state.count_from(reference))

@@ -57,8 +57,8 @@ class Storage:
 class State:
     """Belongs to the modem's thread. registered: <stat> of 27.007 7.2; functionality: <fun> of 27.007 8.2.
 
-    reports: <ds> of 27.005 3.4.1; phase: of AT+CSMS; unacknowledged: a report waits for AT+CNMA; references: the next
-    values of TP-MR.
+    signal: <rssi> of 27.007 8.5; reports: <ds> of 27.005 3.4.1; phase: of AT+CSMS; unacknowledged: a report waits for
+    AT+CNMA; references: the next values of TP-MR.
     """
 
     dialect: Dialect
@@ -68,6 +68,7 @@ class State:
     functionality: int
     verbose: bool
     registered: int = 1
+    signal: int = 21
     references: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(256)))
     echo: bool = True
     numeric_errors: bool = False
