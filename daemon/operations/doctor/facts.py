@@ -10,6 +10,7 @@ from daemon.core.canary import Standing
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.operations.doctor.verdicts import Verdict
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
+from drivers import TrunkSurvey
 from drivers.settings import FaultKind
 
 
@@ -170,22 +171,11 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """What a look at the SIP server gave, beside the daemon. addresses: none where the name leads nowhere.
-
-    unreachable, answer: why nothing came, or what it answered to OPTIONS ("200 OK"); seen_at, ours: our address as the
-    server sees it and as we have it, host:port; certificate_days: that its certificate is still good, None without TLS.
-    """
+    """The trunk as the configuration has it, and what a look at it gave, beside the daemon."""
 
     server: str
     transport: str
-    addresses: tuple[str, ...] = ()
-    unreachable: str = ""
-    answer: str = ""
-    seen_at: str = ""
-    ours: str = ""
-    rewritten: bool = False
-    certificate_days: float | None = None
-    certificate_problem: str = ""
+    seen: TrunkSurvey
     external: str = ""
     registers: bool = True
 

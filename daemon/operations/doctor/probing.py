@@ -47,7 +47,6 @@ from daemon.operations.host.sqlite_file import database
 from daemon.operations.host.values import Process
 from daemon.operations.prompts import lacking, loaded
 from daemon.version import VERSION
-from drivers import TrunkSurvey
 from drivers.settings import FaultKind, Severity
 
 Part = TypeVar("Part")
@@ -329,20 +328,12 @@ def _trunk(config: Config) -> Trunk | Missing:
     module, options = drivers.load(config.voice.driver), config.voice.options
     if not hasattr(module, "survey"):
         return Missing(f"the driver {config.voice.driver} cannot look at its trunk")
-    found: TrunkSurvey = module.survey(options, SURVEY_S)
     return Trunk(
         getattr(options, "server", ""),
         getattr(options, "transport", ""),
-        found.addresses,
-        unreachable=found.unreachable,
-        answer=found.answer,
-        seen_at=found.seen_at,
-        ours=found.ours,
-        rewritten=found.rewritten,
-        certificate_days=found.certificate_days,
-        certificate_problem=found.certificate_problem,
-        external=getattr(options, "external_address", ""),
-        registers=bool(getattr(options, "register", False)),
+        module.survey(options, SURVEY_S),
+        getattr(options, "external_address", ""),
+        bool(getattr(options, "register", False)),
     )
 
 

@@ -36,7 +36,7 @@ from daemon.operations.doctor.facts import (
 from daemon.operations.doctor.judging import judged
 from daemon.operations.doctor.registry import OF_DAEMON
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
-from drivers import DeviceState, ModemStatus, Reason, TrunkStatus
+from drivers import DeviceState, ModemStatus, Reason, TrunkStatus, TrunkSurvey
 from drivers.settings import FaultKind
 
 GB = 1_000_000_000
@@ -116,9 +116,9 @@ def ports(*found: SerialPort, holders: Holders | None = None, pattern: str = BY_
     return {"ports": Ports((port,), **more)}
 
 
-def trunk(**more: Any) -> dict[str, Any]:
+def trunk(*, external: str = "", registers: bool = True, **more: Any) -> dict[str, Any]:
     good: dict[str, Any] = {"addresses": ("198.51.100.7",), "answer": "200 OK", "ours": "192.0.2.1:5060"}
-    return {"trunk": Trunk(**{"server": "sip.example", "transport": "udp", **good, **more})}
+    return {"trunk": Trunk("sip.example", "udp", TrunkSurvey(**{**good, **more}), external, registers)}
 
 
 def unit(of: Unit, **more: Any) -> dict[str, Any]:
