@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.durable import sync
 from drivers.checks import user_name
 
 KEY_BYTES = 32
@@ -90,15 +91,6 @@ def write(path: Path, key: bytes) -> None:
         new.flush()
         os.fsync(new.fileno())
     sync(path.parent)
-
-
-def sync(directory: Path) -> None:
-    """Make the names in a directory durable. Raises OSError."""
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def rotate(where: Place) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.core.commands import SetMeta
+from daemon.durable import sync
 from daemon.engine import Engine
-from daemon.key_files import sync
 from daemon.operations.retention import HEX_DIGITS, Retaining, forms
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.retention import HASHED, Forgotten, Hash, StillRunning

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.durable import sync
 from daemon.operations.check_config import SERVICE_USER
 
 
@@ -56,11 +57,7 @@ def put(file: NewFile) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
-    folder = os.open(file.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(file.path.parent)
 
 
 def _give(descriptor: int, access: Access) -> None:

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from daemon.durable import sync
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.files import SIDE_FILES, lock
 from daemon.store.sqlite.library import PATIENCE_MS, Connection, look_into, sqlite
@@ -108,7 +109,7 @@ def put_in_place(copy: Path, database: Path) -> Path | None:
         for more in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
                 os.link(f"{database}{more}", f"{aside}{more}")
-        _sync(database.parent)
+        sync(database.parent)
     for more in SIDE_FILES:
         Path(f"{database}{more}").unlink(missing_ok=True)
     _rename(copy, database)
@@ -147,14 +148,6 @@ def _beside(target: Path) -> Iterator[Path]:
 
 def _rename(copy: Path, target: Path) -> None:
     """Durably. Raises OSError."""
-    _sync(copy)
+    sync(copy)
     copy.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)

@@ -85,19 +85,20 @@ def test_a_restored_database_forgets_what_was_forgotten_after_the_backup(host: H
     host.store.close()
 
 
-def test_a_number_that_only_texted_us_is_forgotten_again_too(host: Host, tmp_path: Path) -> None:
-    incoming(host.store, day(1), f"sim1 from +{NUMBER}: STOP")
-    back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
-    host.forget(NUMBER)
-    host.restore(tmp_path / "backup.db")
-    host.do(lambda it: it.obey())
-    assert NUMBER.encode() not in host.octets()
-    host.store.close()
+def texted_us(store: Store) -> None:
+    incoming(store, day(1), f"sim1 from +{NUMBER}: STOP")
 
 
-def test_a_number_that_only_a_limit_counts_is_forgotten_again_too(host: Host, tmp_path: Path) -> None:
+def counted_by_a_limit(store: Store) -> None:
     """Of a test message, or of a request that was deleted since."""
-    run(host.store, act(Charge(day(0), "sim1", NUMBER)))
+    run(store, act(Charge(day(0), "sim1", NUMBER)))
+
+
+@pytest.mark.parametrize("left", [texted_us, counted_by_a_limit])
+def test_a_number_that_no_request_has_is_forgotten_again_too(
+    host: Host, tmp_path: Path, left: Callable[[Store], None]
+) -> None:
+    left(host.store)
     back_up(host.folder / "pinwheel.db", tmp_path / "backup.db")
     host.forget(NUMBER)
     host.restore(tmp_path / "backup.db")
