@@ -131,7 +131,7 @@ def _run(context: Context, path: Path, answers: dict[str, str], stage: "Rehearsa
         finally:
             service.give_back()
     _say_goodbye(known, simulated=stage is not None)
-    return True
+    return not _taken_back(known)
 
 
 def _walk(known: "Known", screen: Screen, worker: "Worker") -> "Known":
@@ -196,10 +196,19 @@ def _say_goodbye(known: "Known", *, simulated: bool) -> None:
     elif known.worked(Task.START):
         number = known.number or "+447700900123"
         tell(*GOODBYE.format(number=number).splitlines())
+    elif _taken_back(known):
+        tell("", "The configuration is as it was before.")
     elif known.worked(Task.WRITE):
         tell("", "Written, but not started.")
     else:
         tell("", "Nothing was written.")
+
+
+def _taken_back(known: "Known") -> bool:
+    """The daemon could not use what was written."""
+    from daemon.operations.setup.model import Task
+
+    return known.worked(Task.WRITE) and Task.START in known.outcomes and not known.outcomes[Task.START].started
 
 
 def _list_trunks(context: Context) -> None:

@@ -294,6 +294,36 @@ def run_emptied(site: Site) -> Result:
     return took, "after the command that the journal names"
 
 
+# --- setup -------------------------------------------------------------------------------------------------
+
+
+REFUSES_NEWCOMERS = """\
+[Service]
+ExecStartPre=/bin/sh -c "! grep -q newcomer /etc/pinwheel/pinwheel.toml"
+"""
+
+
+def setup_taken_back(site: Site) -> Result:
+    """What setup writes does not start: the earlier file is back, and the service runs with it as before."""
+    machine, drop_in = site.machine, "/etc/systemd/system/pinwheel.service.d"
+    machine.run("sh", "-ec", f"mkdir -p {drop_in}; cat >{drop_in}/refuse.conf", text=REFUSES_NEWCOMERS)
+    machine.shell("systemctl daemon-reload; systemctl disable pinwheel.service")
+    look = "cat /etc/pinwheel/pinwheel.toml; stat -c '%A %U %G' /etc/pinwheel/*; systemctl is-enabled pinwheel.service"
+    before = machine.shell(f"{look} || true")
+    answers = (machine.root / "srv" / "answers.toml").read_text().replace('"gateway"', '"newcomer"')
+    (machine.root / "srv" / "newcomer.toml").write_text(answers + 'start_failed = "skip"\n')
+    began = time.monotonic()
+    done = machine.try_("pinwheel", "setup", "--answers", "/srv/newcomer.toml")
+    took = _elapsed(began)
+    assert done.returncode == 1, done
+    assert "is as it was before; pinwheeld runs as before" in " ".join(done.stdout.split()), done.stdout
+    assert machine.shell(f"{look} || true") == before
+    assert machine.main_pid()
+    site.ready()
+    machine.shell(f"rm -r {drop_in}; systemctl daemon-reload; systemctl enable pinwheel.service")
+    return took, "the earlier file and its mode are back; it runs as before"
+
+
 # --- the doctor --------------------------------------------------------------------------------------------
 
 
@@ -539,6 +569,7 @@ TRIALS = (
     Trial(state_read_only),
     Trial(reloaded),
     Trial(run_emptied),
+    Trial(setup_taken_back),
     Trial(examined),
     Trial(examined_with_the_daemon_down),
     Trial(canary),

@@ -53,6 +53,7 @@ DONE_AGAIN: Mapping[Task, frozenset[Task]] = {
     Task.NETWORK: frozenset({Task.FIND, Task.PROBE, Task.FREE, Task.NETWORK}),
     Task.PLAN: frozenset({Task.REGISTER, Task.PLAN}),
     Task.WRITE: frozenset({Task.PLAN, Task.WRITE}),
+    Task.START: frozenset({Task.PLAN, Task.WRITE, Task.START}),  # what was written may have been taken back
 }
 
 

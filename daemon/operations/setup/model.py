@@ -160,7 +160,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a task. said: lines for the operator; remedy: where it failed. secret: the code that was sent."""
+    """What came of a task. said: lines for the operator; remedy: where it failed. secret: the code that was sent.
+
+    started: the daemon could use the files that were written; where it could not, the earlier ones are back.
+    """
 
     ok: bool
     said: tuple[str, ...] = ()
@@ -168,6 +171,7 @@ class Outcome:
     sticks: tuple[Stick, ...] = ()
     secret: str = field(default="", repr=False)
     changed: bool = True
+    started: bool = True
 
 
 Check = Callable[[str, str], str]

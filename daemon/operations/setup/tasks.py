@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import phonenumbers
@@ -15,7 +15,7 @@ from daemon.operations.setup.modems import Owned
 from daemon.operations.setup.plan import Draft
 from daemon.operations.setup.service import Service
 from daemon.operations.setup.trial import Tell
-from daemon.operations.setup.writing import put
+from daemon.operations.setup.writing import Earlier, earlier, put, put_back
 
 CODE_DIGITS = 4
 PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
@@ -39,6 +39,7 @@ class Worker:
 
     def __init__(self, place: Place, service: Service, tell: Tell) -> None:
         self._place, self._service, self._tell = place, service, tell
+        self._earlier: list[Earlier] = []  # what was written over
         self._tasks: Mapping[Task, Callable[[Known], Outcome]] = {
             Task.FIND: self._find,
             Task.PROBE: self._probe,
@@ -120,15 +121,34 @@ class Worker:
         return Outcome(True, (f"{place.path}, what changes:", *lines, *others, *([DRY] if known.dry_run else [])))
 
     def _write(self, known: Known) -> Outcome:
+        """All of it or, where something cannot be written, nothing. Raises OSError."""
         place = self._place
         fresh = [file for file in plan.files(known, place.before, place.path, place.root) if file.is_new]
-        for file in fresh:
-            put(file)
+        self._earlier = [earlier(file.path) for file in fresh]
+        try:
+            for file in fresh:
+                put(file)
+        except OSError:
+            self._put_back()
+            raise
         return Outcome(True, tuple(f"written: {file.path}" for file in fresh))
 
     def _start(self, known: Known) -> Outcome:
+        """Where the daemon cannot use what was written, all is as it was before."""
         written = known.worked(Task.WRITE)
-        return self._service.start(rules=written and known.stick is not None, again=written)
+        rules = written and known.stick is not None
+        outcome = self._service.start(rules=rules, again=written)
+        if outcome.started or not self._earlier:
+            return outcome
+        self._put_back()
+        back = f"{self._place.path} is as it was before; {self._service.start_as_before(rules=rules)}"
+        return replace(outcome, said=(*outcome.said, back))
+
+    def _put_back(self) -> None:
+        """Raises OSError."""
+        before, self._earlier = self._earlier, []
+        for file in reversed(before):
+            put_back(file)
 
     # --- what they share ---
 

@@ -4,7 +4,9 @@ import contextlib
 import grp
 import os
 import pwd
+import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,23 +43,60 @@ class NewFile:
             return True
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A file before it was written; found: as it was, None where there was none."""
+
+    path: Path
+    content: bytes = field(default=b"", repr=False)
+    found: os.stat_result | None = None
+
+
+def earlier(path: Path) -> Earlier:
+    """Raises OSError."""
+    try:
+        return Earlier(path, path.read_bytes(), path.stat())
+    except FileNotFoundError:
+        return Earlier(path)
+
+
 def put(file: NewFile) -> None:
     """Raises OSError; then the old file is as it was."""
     file.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{file.path.name}-", dir=file.path.parent)  # mode 0600
+    _replace(file.path, file.text.encode(), file.access.mode, lambda descriptor: _give(descriptor, file.access))
+
+
+def put_back(before: Earlier) -> None:
+    """The file as it was, or none where there was none. Raises OSError."""
+    found = before.found
+    if found is None:
+        before.path.unlink(missing_ok=True)
+        sync(before.path.parent)
+        return
+
+    def give(descriptor: int) -> None:
+        with contextlib.suppress(PermissionError):  # whoever is not root wrote it as himself
+            os.fchown(descriptor, found.st_uid, found.st_gid)
+
+    _replace(before.path, before.content, stat.S_IMODE(found.st_mode), give)
+
+
+def _replace(path: Path, content: bytes, mode: int, give: Callable[[int], None]) -> None:
+    """give: an open file to its owner. Raises OSError."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
     try:
-        with open(handle, "w", encoding="utf-8") as new:
-            new.write(file.text)
-            _give(new.fileno(), file.access)
-            os.fchmod(new.fileno(), file.access.mode)
+        with open(handle, "wb") as new:
+            new.write(content)
+            give(new.fileno())
+            os.fchmod(new.fileno(), mode)
             new.flush()
             os.fsync(new.fileno())
-        os.replace(name, file.path)
+        os.replace(name, path)
     except BaseException:  # also of Ctrl-C: nothing half written is left
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
-    sync(file.path.parent)
+    sync(path.parent)
 
 
 def _give(descriptor: int, access: Access) -> None:

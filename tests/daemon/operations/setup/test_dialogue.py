@@ -121,6 +121,15 @@ def test_without_a_number_nothing_is_sent_and_nobody_is_called() -> None:
     assert "<call>" not in asked
 
 
+def test_after_a_start_that_failed_the_files_are_planned_and_written_again() -> None:
+    """Those that the daemon could not use were taken back."""
+    outcomes = {**ALL_WELL, Task.START: Outcome(False, started=False)}
+    failed = until(known(), "start_failed", {**ANSWERS, "call_code": CODE}, outcomes)
+    again = take(failed, question(failed), "again")
+    asked, _ = walked(again, {})
+    assert asked == ["<plan>", "<write>", "<start>"]
+
+
 # --- the modem ---
 
 

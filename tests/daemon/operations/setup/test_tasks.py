@@ -28,6 +28,8 @@ from tests.gateway import Gateway, modem_section, until
 
 SHIPPED = config_path("pinwheel.toml").read_text()
 CODE = "7391"
+NEW_TRUNK = {"modem": "none", "trunk": "other", "server": "pbx.invalid", "username": "a", "password": "geheim"}
+NEW_TRUNK |= {"transport": "udp", "dial": "{e164}", "auth_username": "", "caller_id": "", "keepalive_seconds": "0"}
 NOBODY = Client(Path("/nonexistent/control.sock"))
 
 
@@ -302,6 +304,34 @@ def test_a_configuration_that_the_service_cannot_use_is_not_started(machine: Mac
     failed = desk.service.start(rules=False, again=True)
     assert not failed.ok
     assert f"cannot use {desk.path}: [voice] driver" in failed.said[0]
+
+
+def test_files_that_the_service_cannot_use_are_taken_back_whatever_was_there_before(machine: Machine) -> None:
+    """A configuration that does not start used to stay, and the service was down."""
+    before = f"{SHIPPED}\n# mine\n"
+    desk = Desk(machine, before)
+    put(NewFile(desk.path, before, CONFIGURATION))
+    desk.path.chmod(0o604)
+    desk.answer(**NEW_TRUNK)
+    desk.do(Task.FIND)
+    assert desk.do(Task.WRITE).ok
+    assert (desk.path.parent / "trunk.password").read_text() == "geheim\n"
+    (desk.path.parent / "trunk.password").unlink()  # what the new configuration needs is gone
+    failed = desk.do(Task.START)
+    assert (failed.ok, failed.started) == (False, False)
+    assert failed.said[-1] == f"{desk.path} is as it was before; pinwheeld was left alone"
+    assert desk.path.read_text() == before
+    assert stat.S_IMODE(desk.path.stat().st_mode) == 0o604
+    assert [*desk.path.parent.iterdir()] == [desk.path]
+
+
+def test_where_one_file_cannot_be_written_none_is(machine: Machine) -> None:
+    desk = Desk(machine)
+    desk.answer(**NEW_TRUNK)
+    desk.do(Task.FIND)
+    desk.path.mkdir(parents=True)  # in the way of the last file, the configuration
+    assert not desk.do(Task.WRITE).ok
+    assert [*desk.path.parent.iterdir()] == [desk.path]
 
 
 # --- answers ---
