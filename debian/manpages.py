@@ -19,6 +19,12 @@ from daemon.main import main as pinwheeld
 ASIDE = "\b"  # click's mark: the paragraph that follows keeps its lines
 
 
+ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", '"': "\\(dq", "^": "\\(ha", "~": "\\(ti"}
+TEXT = 71  # columns beside man's own margins, on a terminal of 80
+SECTION = re.compile(r"(?:# )?\[+[a-z]+\]+")
+KEY = re.compile(r"((?:# )?[a-z_0-9]+ = .*?) +# (.*)")
+
+
 @dataclass(frozen=True, slots=True)
 class Edition:
     version: str
@@ -41,10 +47,7 @@ def main(folder: Path, configuration: Path, edition: Edition) -> None:
 
 def roff(text: str) -> str:
     """Text that roff prints as it is."""
-    escaped = (
-        text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("^", "\\(ha").replace("~", "\\(ti")
-    )
-    return re.sub(r"^\.", r"\\&.", escaped, flags=re.MULTILINE)
+    return re.sub(r"^\.", r"\\&.", "".join(ESCAPES.get(each, each) for each in text), flags=re.MULTILINE)
 
 
 def _tree(command: click.Command, words: str, section: int, edition: Edition) -> Iterator[tuple[str, str]]:
@@ -85,7 +88,9 @@ def _page(command: click.Command, context: click.Context, words: str, section: i
 def _paragraphs(command: click.Command) -> Iterator[str]:
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         if paragraph.startswith(ASIDE):
-            yield f".PP\n.nf\n{roff(paragraph.removeprefix(ASIDE).strip(chr(10)))}\n.fi"
+            lines = paragraph.removeprefix(ASIDE).strip("\n")
+            wide = max(map(len, lines.splitlines())) > TEXT
+            yield f".PP\n.nf{chr(10) + '.in 2n' if wide else ''}\n{roff(lines)}{chr(10) + '.in' if wide else ''}\n.fi"
         else:
             yield f".PP\n{roff(' '.join(paragraph.split()))}"
 
@@ -94,10 +99,19 @@ def _file(configuration: Path, edition: Edition) -> Iterator[str]:
     yield edition.heading("pinwheel.toml", 5)
     yield ".SH NAME\npinwheel.toml \\- configuration of the Pinwheel phone\\-verification gateway"
     yield ".SH SYNOPSIS\n.I /etc/pinwheel/pinwheel.toml"
-    yield ".SH DESCRIPTION\nOne TOML file. Every key is here with its unit, its default and one sentence."
-    yield '.BR "pinwheeld \\-\\-check\\-config"\nnames every mistake in it.'
-    yield f".PP\n.nf\n{roff(configuration.read_text(encoding='utf-8').strip())}\n.fi"
+    yield ".SH DESCRIPTION\nOne TOML file. What stands behind # here is not set."
+    for line in filter(None, configuration.read_text(encoding="utf-8").splitlines()):
+        yield _entry(line)
     yield ".SH SEE ALSO\n.BR pinwheel (1),\n.BR pinwheeld (8)"
+
+
+def _entry(line: str) -> str:
+    """A section, a key with its default and its sentence, or a remark, of the commented configuration."""
+    if found := SECTION.fullmatch(line):
+        return f".SS {roff(found[0])}"
+    if found := KEY.fullmatch(line):
+        return f".TP\n.B {roff(found[1])}\n{roff(found[2])}"
+    return f".PP\n{roff(line.removeprefix('# '))}"
 
 
 if __name__ == "__main__":

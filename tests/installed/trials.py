@@ -57,9 +57,20 @@ def installed(site: Site) -> Result:
     assert run("stat", "-c", "%A %U %G", "/etc/pinwheel/pinwheel.toml") == "-rw-r----- root pinwheel\n"
     assert run("stat", "-c", "%A %U %G", STATE) in ("drwxr-x--- pinwheel pinwheel\n", "drwx------ pinwheel pinwheel\n")
     assert run("stat", "-c", "%A %U %G", SOCKET) == "srw-rw---- root pinwheel\n"
+    assert _completed(site, "pinwheel ev") == ["events"]
+    assert _completed(site, "pinwheel modems pa") == ["pause"]
+    assert _completed(site, "pinwheel report --d") == ["--days"]
+    assert run("head", "-n", "1", "/usr/share/zsh/vendor-completions/_pinwheel") == "#compdef pinwheel\n"
     version = site.pinwheel("--version", user=STRANGER)
     assert version.returncode == 0, version.stderr
     return None, version.stdout.strip()
+
+
+def _completed(site: Site, typed: str) -> list[str]:
+    """What bash offers at a TAB behind this line."""
+    press = f"COMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _pinwheel_completion pinwheel"
+    source = ". /usr/share/bash-completion/completions/pinwheel"
+    return site.machine.run("bash", "-c", f"{source}; {press}; echo ${{COMPREPLY[@]}}", user=STRANGER).split()
 
 
 def verified(site: Site) -> Result:

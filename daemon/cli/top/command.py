@@ -18,8 +18,8 @@ def top(context: Context, once: bool) -> None:
     """Watch the gateway: its health, modems, calls under way, queues, rates, and the last events (numbers masked).
 
     \b
-    q quit   p pause   s sort the modems   / show only what has a text in it
-    arrows: choose a modem, the trunk or a call   Enter: all about it   Esc: back
+    q quit   p pause   s sort the modems   / show only what has a text
+    arrows: choose a modem, the trunk or a call   Enter: all about it
 
     While the daemon does not answer, it shows what was known last, how old that is, and tries again each second.
     With --json it prints one snapshot.
