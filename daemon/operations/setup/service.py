@@ -52,7 +52,7 @@ class Service:
         return Outcome(True, (f"pinwheeld runs; it has closed the port of {modem} until setup ends",))
 
     def give_back(self) -> None:
-        """The modems that it closed for us; one that has started again has them already."""
+        """The modems that it closed for us: that lasts over a restart."""
         drained, self._drained = self._drained, []
         for modem in drained:
             with contextlib.suppress(Unreachable, HttpProblem):
@@ -75,8 +75,6 @@ class Service:
         last = ("systemctl", "restart" if again else "start", SERVICE)
         if wrong := _first_wrong((START_SOCKET, last)):
             return Outcome(False, tuple(wrong.splitlines()), (LOG,), started=False)
-        if again:
-            self._drained.clear()
         self.give_back()
         outcome = self._ready()
         wrong = _run(ENABLE) if outcome.started else ""
@@ -92,7 +90,7 @@ class Service:
             return wrong or _run(("systemctl", "stop", SERVICE)) or "pinwheeld is stopped, as before"
         if wrong := wrong or _run(("systemctl", "restart", SERVICE)):
             return f"but pinwheeld does not start with it: {wrong}"
-        self._drained.clear()
+        self.give_back()
         return "pinwheeld runs as before"
 
     def _apply(self) -> str:
