@@ -1,4 +1,4 @@
-"""What outlives a session with a modem, and how a session ends that has nothing to do with its port."""
+"""What outlives a session with a modem."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,14 +12,6 @@ from drivers.serial.requests import Requests
 from drivers.serial.sending import Exchange
 from drivers.serial.storage import Storage
 from drivers.serial.timing import Timing
-
-
-class Restarted(Exception):
-    """The modem has just started, or its SIM is locked or gone: all is to be set up again."""
-
-
-class Stuck(Exception):
-    """The modem answers, but message after message fails for a reason of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from enum import Enum, auto
 
 from drivers.serial import at, error_causes
 from drivers.serial.at import Reply
-from drivers.serial.line import LISTING_S, Line, Silent
+from drivers.serial.ends import Silent
+from drivers.serial.line import LISTING_S, Line
 from drivers.serial.timing import Timing
 
 MARKERS = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CSQ", "+CSQ"))

@@ -32,9 +32,10 @@ from drivers import (
     StatusReport,
 )
 from drivers.serial import at, ports, power_cycle, supervisor
-from drivers.serial.between_sessions import Place, Restarted, Stuck
-from drivers.serial.line import WRITE_S, Interrupted, Lost, Silent
-from drivers.serial.modem import READ_ONLY, Blocked, WrongPort
+from drivers.serial.between_sessions import Place
+from drivers.serial.ends import Blocked, Interrupted, Lost, Restarted, Silent, Stuck, WrongPort
+from drivers.serial.line import WRITE_S
+from drivers.serial.modem import READ_ONLY
 from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options
 from drivers.serial.orders import ModemRestarted, Reported, SessionBegan

@@ -1,7 +1,7 @@
 """A serial port with an AT session on it: write a command, wait for its end, hand notices on meanwhile.
 
 One thread owns a line. It waits for the port, for a wake-up from other threads and for its deadline in one select, so
-nothing is polled. What goes wrong with the port is one of three exceptions; none of them carries what was on the wire.
+nothing is polled.
 """
 
 import contextlib
@@ -14,23 +14,12 @@ from collections.abc import Callable
 import serial
 
 from drivers.serial import at
+from drivers.serial.ends import Interrupted, Lost, Silent
 from drivers.wake import Wake
 
 CLOSED = "the port closed: was the modem unplugged?"
 LISTING_S = 120.0  # for a full storage at 9600 baud
 WRITE_S = 5.0  # a modem that does not drain its port for so long is gone
-
-
-class Lost(Exception):
-    """The port failed: unplugged, hung up, or it takes no octets; the text says which."""
-
-
-class Silent(Exception):
-    """A command got no final result in time."""
-
-
-class Interrupted(Exception):
-    """The driver is being closed."""
 
 
 class Line:

@@ -15,26 +15,15 @@ from drivers.serial import at
 from drivers.serial.at import Reply
 from drivers.serial.dialects import STILL_BUSY, Dialect
 from drivers.serial.dialogue import Dialogue
-from drivers.serial.line import Line, Silent
+from drivers.serial.ends import Blocked, Silent
+from drivers.serial.line import Line
 from drivers.serial.options import sim_pin
 from drivers.serial.restart_signs import Settings
 from drivers.serial.timing import Timing
 
 
-class Blocked(Exception):
-    """The modem answers but cannot work before somebody has done something; the text says what."""
-
-    def __init__(self, text: str, reason: Reason = Reason.NONE) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
 def _locked(text: str) -> Blocked:
     return Blocked(text, Reason.SIM_PIN)
-
-
-class WrongPort(Exception):
-    """What answers here is not the modem that was asked for, or its port for something else than messages."""
 
 
 # --- dialects ------------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ import time
 
 from drivers.serial import dialects, network_registration
 from drivers.serial.acknowledgements import Acknowledgements
-from drivers.serial.between_sessions import Place, Restarted
+from drivers.serial.between_sessions import Place
 from drivers.serial.chores import Chore, Chores, Steps
-from drivers.serial.line import Silent
+from drivers.serial.ends import Restarted, Silent
 from drivers.serial.modem import Identity, Modem
 from drivers.serial.network_registration import Registrations
 from drivers.serial.restart_signs import CLEARED

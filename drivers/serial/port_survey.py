@@ -9,7 +9,8 @@ import time
 
 from drivers.serial import at
 from drivers.serial.at import Reply
-from drivers.serial.line import Interrupted, Line, Lost, Silent
+from drivers.serial.ends import Interrupted, Lost, Silent
+from drivers.serial.line import Line
 from drivers.serial.modem import IMEI, NO_SIM, OF_SIM, OPEN, REMOVED
 from drivers.serial.ports import FAILURES, failure, opened
 from drivers.survey import SURVEY_S, SimLock, Survey

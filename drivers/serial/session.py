@@ -14,9 +14,10 @@ import serial
 
 from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, dialects, orders, pdu
-from drivers.serial.between_sessions import Place, Restarted, Stuck
-from drivers.serial.line import Interrupted, Line, Silent
-from drivers.serial.modem import Blocked, Modem, WrongPort
+from drivers.serial.between_sessions import Place
+from drivers.serial.ends import Blocked, Interrupted, Restarted, Silent, Stuck, WrongPort
+from drivers.serial.line import Line
+from drivers.serial.modem import Modem
 from drivers.serial.options import SAME_IMEI
 from drivers.serial.orders import Due, Ended, Event, Given, Output
 from drivers.serial.own_queries import Care
