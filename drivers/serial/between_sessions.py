@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from drivers import SmsEvent
+from drivers import IncomingSms, SmsEvent, StatusReport
 from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options
 from drivers.serial.recovery_steps import Hourly
@@ -18,8 +18,8 @@ from drivers.serial.timing import Timing
 class Place:
     """What outlives a session. searched: the port is one of a pattern.
 
-    publish: hands news of the modem to the listener; works: is called when a message was sent.
-    wait: until a future is done, or the driver is closed, for a bounded time.
+    publish: hands news of the modem to the listener; keep: what the SIM has stored, and when it is safe with the
+    listener; None: there is nothing to keep. works: is called when a message was sent.
     """
 
     name: str
@@ -32,6 +32,6 @@ class Place:
     exchange: Exchange
     signs: Hourly
     publish: Callable[[SmsEvent], Future[bool]]
-    wait: Callable[[Future[bool]], object]
+    keep: Callable[[StatusReport | IncomingSms], Future[bool] | None]
     closing: Callable[[], bool]
     works: Callable[[], object]

@@ -1,14 +1,14 @@
-"""The driver's own work between two messages, one command at a time, so that no message waits long. Pure.
+"""The driver's own work between two messages, a step at a time, so that no message waits long. Pure.
 
-A chore is a generator: it does one command, then yields. What it yields says what it waits for: None, to go on at
-once; a future, to go on when that is done.
+The work of a chore is a procedure (`drivers.serial.procedure`). A step of it goes on until it gives way, which it does
+behind each command, or waits for another thread.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-Steps = Iterator[Future[bool] | None]
+from drivers.serial.procedure import Await, Came, GiveWay, Order, Procedure
 
 PATIENCE_S = 5.0  # for how long messages may keep a chore that is due from its next step
 SLICE_S = 1.0  # for which chores then go on, or for one step, so that what comes in by the storage keeps pace
@@ -16,16 +16,16 @@ SLICE_S = 1.0  # for which chores then go on, or for one step, so that what come
 
 @dataclass(slots=True)
 class Chore:
-    """work: begins it. every_s: from its end to its next begin; infinite for what is only done when it is wanted.
+    """work: the procedure. every_s: from its end to its next begin; infinite for what is only done when it is wanted.
 
     patience_s: for what work waits, at most.
     """
 
-    work: Callable[[], Steps]
+    work: Callable[[], Procedure[None]]
     every_s: float
     patience_s: float = float("inf")
     due: float = float("inf")
-    _steps: Steps | None = None
+    _begun: Procedure[None] | None = None
     _waits_for: Future[bool] | None = None
     _waits_until: float = field(default=float("-inf"))
 
@@ -39,20 +39,35 @@ class Chore:
 
     def ready_at(self, now: float) -> float:
         """When its next step can be done: `now` or before, or a later time."""
-        if self._steps is None:
+        if self._begun is None:
             return self.due
         waits = self._waits_for is not None and not self._waits_for.done()
         return self._waits_until if waits else now
 
-    def step(self, now: float) -> None:
-        if self._steps is None:
-            self._steps, self.due = self.work(), float("inf")
+    @property
+    def under_way(self) -> bool:
+        """Whether it has begun, has not ended, and needs nothing but the modem to go on."""
+        return self._begun is not None and self._waits_for is None
+
+    def step(self, now: float) -> Procedure[None]:
+        """Its next step."""
         try:
-            self._waits_for = next(self._steps)
-            self._waits_until = now + self.patience_s
+            order = self._resume(now)
+            while not isinstance(order, GiveWay | Await):
+                assert self._begun is not None
+                order = self._begun.send((yield order))
         except StopIteration:
-            self._steps = self._waits_for = None
+            self._begun = self._waits_for = None
             self.due = min(self.due, now + self.every_s)
+            return
+        self._waits_for = order.kept if isinstance(order, Await) else None
+        self._waits_until = now + self.patience_s
+
+    def _resume(self, now: float) -> Order:
+        if self._begun is not None:
+            return self._begun.send(Came(now))
+        self._begun, self.due = self.work(), float("inf")
+        return next(self._begun)
 
 
 class Chores:
@@ -63,12 +78,12 @@ class Chores:
         self._kept_since: float | None = None  # from its next step, by messages
         self._slice_until = float("-inf")
 
-    def step(self, now: float) -> bool:
+    def step(self, now: float) -> Procedure[bool]:
         """One step of the first that can go on; whether there was any."""
         self._kept_since = None
         for chore in self._chores:
             if chore.ready_at(now) <= now:
-                chore.step(now)
+                yield from chore.step(now)
                 return True
         return False
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from drivers.serial import at
 from drivers.serial.at import Reply
+from drivers.serial.procedure import Talk
 
 STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
 NEVER = (("CME", 4), ("CMS", 303))  # operation not supported
@@ -79,16 +80,16 @@ ACKNOWLEDGE = Command(_plain("AT+CNMA", "AT+CNMA=0", "AT+CNMA=1"))  # 27.005 3.4
 class Dialect:
     """Of one modem in one session. ask: asks it a command, by the name of its answer."""
 
-    def __init__(self, ask: Callable[[str, str], Reply]) -> None:
+    def __init__(self, ask: Callable[[str, str], Talk[Reply]]) -> None:
         self._ask = ask
         self._fits: dict[Command, Form] = {}
         self._refused: dict[Command, at.Final] = {}
 
-    def use(self, command: Command, **values: object) -> Reply:
+    def use(self, command: Command, **values: object) -> Talk[Reply]:
         """Its reply, in the form that fits; without one, the last refusal. values: of the forms' parameters."""
         forms = (self._fits[command],) if command in self._fits else command.forms
         for form in forms:
-            reply = self._say(form, command.answer, values)
+            reply = yield from self._say(form, command.answer, values)
             if reply.ok:
                 self._fits[command] = form
                 self._refused.pop(command, None)
@@ -99,9 +100,9 @@ class Dialect:
             self._refused[command] = reply.final
         return reply
 
-    def _say(self, form: Form, answer: str, values: dict[str, object]) -> Reply:
+    def _say(self, form: Form, answer: str, values: dict[str, object]) -> Talk[Reply]:
         for command in form.commands:
-            reply = self._ask(command.format(**values), answer)
+            reply = yield from self._ask(command.format(**values), answer)
             if not reply.ok:
                 break
         return reply
@@ -110,10 +111,10 @@ class Dialect:
         """Whether a form of it has been accepted."""
         return command in self._fits
 
-    def retry(self, command: Command) -> None:
+    def retry(self, command: Command) -> Talk[Reply]:
         """From its first form on: it may have been refused because the modem was still starting."""
         self._fits.pop(command, None)
-        self.use(command)
+        return self.use(command)
 
     def refused(self) -> list[Command]:
         """Settings that the modem may accept later."""

@@ -36,7 +36,7 @@ from drivers.serial.between_sessions import Place
 from drivers.serial.ends import Blocked, Interrupted, Lost, Restarted, Silent, Stuck, WrongPort
 from drivers.serial.line import WRITE_S
 from drivers.serial.modem import READ_ONLY
-from drivers.serial.modem_status import Condition
+from drivers.serial.modem_status import Became, Condition
 from drivers.serial.options import Options
 from drivers.serial.orders import ModemRestarted, Reported, SessionBegan
 from drivers.serial.recovery_steps import Hourly
@@ -91,7 +91,6 @@ class Driver:
         )
         self._condition = Condition(lambda: self._listener(StateChanged()))
         self._requests = Requests(lambda: self._condition.now.detail)
-        storage = Storage(name, self._keep)
         self._exchange = Exchange(self._timing)
         self._place = Place(
             name,
@@ -100,11 +99,11 @@ class Driver:
             searched,
             self._condition,
             self._requests,
-            storage,
+            Storage(),
             self._exchange,
             Hourly(SIGNS_AN_HOUR),
             publish=lambda news: self._listener(news),
-            wait=lambda kept: self._sleep(self._timing.keep, until=kept.done),
+            keep=self._keep,
             closing=self._closing,
             works=lambda: self._supervise(supervisor.MessageSent()),
         )
@@ -207,7 +206,7 @@ class Driver:
             case supervisor.Pause():
                 self._pause(output.seconds)
                 return supervisor.PauseOver()
-            case supervisor.Became():
+            case Became():
                 self._condition.become(output.state, output.detail, output.reason)
                 self._requests.decline()
             case _:

@@ -1,4 +1,4 @@
-"""A serial port with an AT session on it: write a command, wait for its end, hand notices on meanwhile.
+"""A serial port with an AT session on it: what is written, and the one place where the driver waits for a modem.
 
 One thread owns a line. It waits for the port, for a wake-up from other threads and for its deadline in one select, so
 nothing is polled.
@@ -10,15 +10,16 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import assert_never
 
 import serial
 
-from drivers.serial import at
-from drivers.serial.ends import Interrupted, Lost, Silent
+from drivers.serial import at, procedure
+from drivers.serial.ends import Interrupted, Lost
+from drivers.serial.procedure import Came, LineOrder
 from drivers.wake import Wake
 
 CLOSED = "the port closed: was the modem unplugged?"
-LISTING_S = 120.0  # for a full storage at 9600 baud
 WRITE_S = 5.0  # a modem that does not drain its port for so long is gone
 
 
@@ -37,7 +38,7 @@ class Line:
         self._until = until
         self._parser = at.Parser()
         self._events: deque[at.Event] = deque()
-        self.received_at = float("-inf")  # when the last octets came, monotonic
+        self._received_at = float("-inf")  # when the last octets came, monotonic
         self._poll = select.epoll()
         try:
             self._poll.register(port, select.EPOLLIN)
@@ -48,71 +49,47 @@ class Line:
     def close(self) -> None:
         self._poll.close()
 
-    def ask(self, command: str, answer: str = "", *, free_text: bool = False, timeout_s: float) -> at.Reply:
-        """A command from its first octet to its final result. Raises Silent, Lost, Interrupted."""
-        self.begin(command, answer, free_text=free_text)
-        return self.end(timeout_s, at_most_s=timeout_s if free_text else LISTING_S)
-
-    def begin(self, command: str, answer: str = "", *, free_text: bool = False, prompt: bool = False) -> None:
-        """Write a command. What an older one left behind is no part of its answer."""
-        self._flush()
-        self._write(self._parser.command(command, answer, free_text=free_text, prompt=prompt))
-
-    def end(self, timeout_s: float, at_most_s: float) -> at.Reply:
-        """The rest of the command under way; each line of its answer gives it time again, up to at_most_s."""
-        answers: list[str] = []
-        deadline, latest = time.monotonic() + timeout_s, time.monotonic() + max(timeout_s, at_most_s)
-        while True:
-            event = self.next(deadline)
-            if isinstance(event, at.Final):
-                return at.Reply(event, answers)
-            if isinstance(event, at.Answer):
-                answers.append(event.text)
-                deadline = min(time.monotonic() + timeout_s, latest)
-            if event is None:
-                self._parser.forget()
-                if answers:  # a Wavecom's "+CPIN: READY" has no OK behind it
-                    return at.Reply(at.Final("NONE"), answers)
-                raise Silent("no final result")
-
     def watch(self, names: frozenset[str]) -> None:
-        """Late answers of these names come from `next` as an `at.Aside`."""
+        """Late answers of these names come as an `at.Aside`."""
         self._parser.watched = names
 
-    def trust_echo(self) -> None:
-        """From now on an echo is a notice, if the last command had none: only a restart brings it back."""
-        self._parser.quiet = not self._parser.echoes
+    def carry_out(self, order: LineOrder) -> Came:
+        """Raises Lost, Interrupted."""
+        event: at.Event | None = None
+        match order:
+            case procedure.Listen():
+                event = self._next(order.until)
+            case procedure.Idle():
+                self.idle(order.until)
+            case procedure.Begin():  # what an older command left behind is no part of its answer
+                self._flush()
+                self._write(
+                    self._parser.command(order.command, order.answer, free_text=order.free_text, prompt=order.prompt)
+                )
+            case procedure.Beside():
+                self._write(self._parser.beside(order.query, order.answer))
+            case procedure.Body():
+                self._write(self._parser.body(order.hex))
+            case procedure.Send():
+                self._write(bytes([at.CTRL_Z]))
+            case procedure.Escape():  # CR ends the line: a modem at no prompt would take ESC for a command
+                self._parser.forget()
+                self._write(bytes([at.ESC, at.CR]))
+            case procedure.Expect():
+                self._parser.expect(order.answer, prompt=order.prompt)
+            case procedure.Drop():
+                self._parser.forget()
+            case procedure.TrustEcho():
+                self._parser.quiet = not self._parser.echoes
+            case procedure.Unexpected():
+                self._notify(order.notice)
+            case procedure.Time():
+                pass
+            case _:
+                assert_never(order)
+        return Came(time.monotonic(), event, self._received_at)
 
-    def give_up(self) -> None:
-        """The command under way has had its time: what still comes of it is a notice."""
-        self._parser.forget()
-
-    def beside(self, query: str, answer: str) -> None:
-        """Ask while the network has the message under way; the answer is an `at.Aside`."""
-        self._write(self._parser.beside(query, answer))
-
-    def body(self, pdu: str) -> None:
-        """The message for a prompt; nothing is sent before `send`."""
-        self._write(self._parser.body(pdu))
-
-    def send(self) -> None:
-        """Ctrl-Z: from here on the modem may send the message."""
-        self._write(bytes([at.CTRL_Z]))
-
-    def escape(self) -> None:
-        """Leave the prompt, if the modem is at one. CR ends the line: a modem at none would take ESC for a command."""
-        self._parser.forget()
-        self._write(bytes([at.ESC, at.CR]))
-
-    def expect(self, answer: str, *, prompt: bool = False) -> None:
-        """The command under way is not over: what has ended was an older one."""
-        self._parser.expect(answer, prompt=prompt)
-
-    def unexpected(self, notice: at.Notice) -> None:
-        """What looked like a result of the command under way is said by the modem by itself."""
-        self._notify(notice)
-
-    def next(self, deadline: float) -> at.Event | None:
+    def _next(self, deadline: float) -> at.Event | None:
         """The next event but notices, which are handed on; None when the deadline (monotonic) has passed."""
         while isinstance(event := self.event(deadline), at.Notice):
             self._notify(event)
@@ -163,7 +140,7 @@ class Line:
             raise Lost(CLOSED) from None
         if not data:  # hung up
             raise Lost(CLOSED)
-        self.received_at = time.monotonic()
+        self._received_at = time.monotonic()
         self._events += self._parser.feed(data)
 
     def _write(self, data: bytes) -> None:

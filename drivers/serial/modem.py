@@ -6,18 +6,16 @@ may be missing: only the final result to AT and PDU mode are insisted on.
 
 import contextlib
 import re
-import time
 from dataclasses import dataclass
 
 from drivers import Reason
-from drivers.checks import Unreadable
 from drivers.serial import at
 from drivers.serial.at import Reply
 from drivers.serial.dialects import STILL_BUSY, Dialect
 from drivers.serial.dialogue import Dialogue
 from drivers.serial.ends import Blocked, Silent
-from drivers.serial.line import Line
-from drivers.serial.options import sim_pin
+from drivers.serial.imei import IMEI
+from drivers.serial.procedure import Idle, PinRead, Procedure, ReadPin, Talk, Time
 from drivers.serial.restart_signs import Settings
 from drivers.serial.timing import Timing
 
@@ -67,7 +65,6 @@ READ_ONLY = frozenset(
 """What an operator may ask (`pinwheel modems at`): it changes nothing and shows nobody's messages."""
 
 
-IMEI = re.compile(r"[0-9]{14,17}")  # a check digit or the software's version behind 14 digits (3GPP 23.003 6.2)
 IMSI = re.compile(r"[0-9]{6,15}")  # 23.003 2.2
 
 
@@ -94,148 +91,157 @@ class Identity:
 
 
 class Modem:
-    """A modem on an open line. Every method may raise what ends a session: Lost, Silent, Interrupted."""
+    """One modem in one session. What is insisted on raises Silent where it gets no answer."""
 
-    def __init__(self, line: Line, timing: Timing) -> None:
-        self.line, self.timing = line, timing
-        self.dialogue = Dialogue(line, timing)
+    def __init__(self, timing: Timing) -> None:
+        self.timing = timing
+        self.dialogue = Dialogue(timing)
         self.ask = self.dialogue.ask
         self.dialect = Dialect(self.reply)
         self.settings = Settings()
 
-    def insist(self, command: str, answer: str = "") -> Reply:
+    def insist(self, command: str, answer: str = "") -> Talk[Reply]:
         """Ask again while the SIM is busy, as it is for seconds after it was started."""
-        end = time.monotonic() + self.timing.starting
+        end = (yield Time()).now + self.timing.starting
         while True:
-            reply = self.ask(command, answer)
+            reply = yield from self.ask(command, answer)
             busy = reply.final.code in STILL_BUSY or any(NOT_READY in line for line in reply.answers)
-            if not busy or time.monotonic() >= end:
+            now = (yield Time()).now
+            if not busy or now >= end:
                 return reply
-            self.line.idle(time.monotonic() + self.timing.busy)
+            yield Idle(now + self.timing.busy)
 
     # --- who it is ---
 
-    def identify(self) -> Identity:
-        model = self._text("AT+CGMM").strip('"')
-        imei = IMEI.search(self._text("AT+CGSN"))
+    def identify(self) -> Talk[Identity]:
+        model = (yield from self._text("AT+CGMM")).strip('"')
+        imei = IMEI.search((yield from self._text("AT+CGSN")))
         return Identity(model, imei[0] if imei else "")
 
-    def imsi(self) -> str:
+    def imsi(self) -> Talk[str]:
         """Who the SIM is (27.007 5.6); only once it is open."""
-        imsi = IMSI.search(self._text("AT+CIMI"))
+        imsi = IMSI.search((yield from self._text("AT+CIMI")))
         return imsi[0] if imsi else ""
 
-    def _text(self, command: str) -> str:
+    def _text(self, command: str) -> Talk[str]:
         """The one line of its answer, without the name that some put before it."""
         name = at.answer_name(command)
-        reply = self.reply(command, name, free_text=True)
+        reply = yield from self.reply(command, name, free_text=True)
         if reply.final.kind == "NONE":  # it came too late; who it is matters enough to ask once more
-            reply = self.reply(command, name, free_text=True)
+            reply = yield from self.reply(command, name, free_text=True)
         answers = reply.answers
         return answers[0].removeprefix(f"{name}:").strip() if answers else ""
 
-    def takes_messages(self) -> bool:
+    def takes_messages(self) -> Talk[bool]:
         """Whether this port is for AT+CMGS; a stick has others, say for diagnostics, that answer AT, too."""
-        reply = self.ask("AT+CMGS=?")
+        reply = yield from self.ask("AT+CMGS=?")
         return reply.ok or reply.final.code in OF_SIM
 
     # --- the SIM ---
 
-    def is_asleep(self) -> bool:
+    def is_asleep(self) -> Talk[bool]:
         """In flight mode or minimum functionality: sticks start so, ModemManager leaves them so (27.007 8.2)."""
-        return any(at.fields(line)[0] in ("0", "4") for line in self.lines("AT+CFUN?", "+CFUN"))
+        lines = yield from self.lines("AT+CFUN?", "+CFUN")
+        return any(at.fields(line)[0] in ("0", "4") for line in lines)
 
-    def wake(self) -> None:
-        self.ask("AT+CFUN=1")
+    def wake(self) -> Talk[Reply]:
+        return self.ask("AT+CFUN=1")
 
-    def unlock(self, pin_file: str) -> None:
+    def unlock(self, *, has_pin: bool) -> Procedure[None]:
         """Enter the SIM's PIN, where one is wanted, all tries are left and we were given it. Raises Blocked."""
-        state = self._sim_state()
+        state = yield from self._sim_state()
         if state == "SIM PIN":
-            self._enter_pin(pin_file)
+            yield from self._enter_pin(has_pin)
         elif state not in OPEN:
             reason = Reason.SIM_PUK if "PUK" in state else Reason.SIM_PIN
             raise Blocked(f"the SIM wants {state}: put it into a phone and unlock it there", reason)
 
-    def _sim_state(self) -> str:
+    def _sim_state(self) -> Talk[str]:
         """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem without an answer (27.007 8.3)."""
-        reply = self.insist("AT+CPIN?", "+CPIN")
+        reply = yield from self.insist("AT+CPIN?", "+CPIN")
         state = at.fields(reply.answers[0])[0] if reply.answers else ""
         if reply.final.code in NO_SIM or state in REMOVED:
             raise Blocked("no SIM card: insert one", Reason.NO_SIM)
         return state
 
-    def _enter_pin(self, pin_file: str) -> None:
-        if not pin_file:
+    def _enter_pin(self, has_pin: bool) -> Procedure[None]:
+        if not has_pin:
             raise _locked("the SIM wants its PIN: set pin_file")
-        left = self._tries_left()
+        left = yield from self._tries_left()
         if left is None:
             raise _locked(
                 "the SIM wants its PIN, and the modem does not say how many tries are left: remove the PIN in a phone"
             )
         if left < ALL_TRIES:
             raise _locked(f"the SIM wants its PIN and has {left} tries left: enter it in a phone, correct pin_file")
-        try:
-            pin = sim_pin(pin_file)
-        except Unreadable as exc:
-            raise _locked(f"cannot use pin_file: {exc}") from None
-        if not self.ask(f'AT+CPIN="{pin}"').ok:
+        read = (yield ReadPin()).event
+        assert isinstance(read, PinRead)
+        if read.fault:
+            raise _locked(f"cannot use pin_file: {read.fault}")
+        if not (yield from self.ask(f'AT+CPIN="{read.pin}"')).ok:
             raise _locked("the SIM refuses the PIN in pin_file: enter the right one in a phone, correct pin_file")
-        if self._sim_state() not in OPEN:
+        if (yield from self._sim_state()) not in OPEN:
             raise _locked("the SIM is still locked after its PIN")
 
-    def _tries_left(self) -> int | None:
+    def _tries_left(self) -> Talk[int | None]:
         for command, answer, place in TRIES_LEFT:
-            reply = self.ask(command, answer)
+            reply = yield from self.ask(command, answer)
             with contextlib.suppress(at.Malformed, IndexError):
                 return at.integer(at.fields(reply.answers[0])[place])
         return None
 
     # --- how it is ---
 
-    def lines(self, command: str, answer: str) -> list[str]:
+    def lines(self, command: str, answer: str) -> Talk[list[str]]:
         """The lines of an answer that is not needed; none where it does not know it, or does not come by it in time."""
-        return self.reply(command, answer).answers
+        return (yield from self.reply(command, answer)).answers
 
-    def reply(self, command: str, answer: str = "", *, free_text: bool = False) -> Reply:
+    def reply(self, command: str, answer: str = "", *, free_text: bool = False) -> Talk[Reply]:
         """Of what is not insisted on: "NONE" where it does not come in time, though the modem still answers."""
         try:
-            return self.ask(command, answer, free_text=free_text)
+            return (yield from self.ask(command, answer, free_text=free_text))
         except Silent:
-            self.dialogue.regain()
+            yield from self.dialogue.regain()
             return Reply(at.Final("NONE"))
 
-    def has_changed(self) -> bool:
+    def has_changed(self) -> Talk[bool]:
         """Whether it has restarted since, or its SIM is locked or gone."""
-        reply = self.reply("AT+CPIN?", "+CPIN")
+        reply = yield from self.reply("AT+CPIN?", "+CPIN")
         if reply.final.code in NO_SIM or any(at.fields(line)[0] not in OPEN for line in reply.answers[:1]):
             return True
-        return any(self.settings.differ(line) for query in self.settings.queries for line in self.lines(*query)[:1])
+        for query in self.settings.queries:
+            lines = yield from self.lines(*query)
+            if any(self.settings.differ(line) for line in lines[:1]):
+                return True
+        return False
 
-    def registration(self, command: str, answer: str) -> int | None:
-        """<stat> of one domain, of `network.QUERIES`; None where it does not say."""
+    def registration(self, command: str, answer: str) -> Talk[int | None]:
+        """<stat> of one domain, of `network_registration.QUERIES`; None where it does not say."""
+        lines = yield from self.lines(command, answer)
         with contextlib.suppress(at.Malformed, IndexError):
-            return at.registration(self.lines(command, answer)[0])
+            return at.registration(lines[0])
         return None
 
-    def acknowledges(self) -> bool | None:
+    def acknowledges(self) -> Talk[bool | None]:
         """Whether each report is to be acknowledged: the service of phase 2+ (27.005 3.2.1); None: it does not say."""
-        lines = self.lines("AT+CSMS?", "+CSMS")
+        lines = yield from self.lines("AT+CSMS?", "+CSMS")
         return at.fields(lines[0])[0] == "1" if lines else None
 
-    def signal_dbm(self) -> int | None:
+    def signal_dbm(self) -> Talk[int | None]:
+        lines = yield from self.lines("AT+CSQ", "+CSQ")
         with contextlib.suppress(at.Malformed, IndexError):
-            return at.signal_dbm(self.lines("AT+CSQ", "+CSQ")[0])
+            return at.signal_dbm(lines[0])
         return None
 
-    def operator(self) -> str:
+    def operator(self) -> Talk[str]:
         """To be asked of a registered modem: one that searches may answer after minutes only."""
+        lines = yield from self.lines("AT+COPS?", "+COPS")
         with contextlib.suppress(IndexError):
-            return at.fields(self.lines("AT+COPS?", "+COPS")[0])[2]
+            return at.fields(lines[0])[2]
         return ""
 
-    def storages(self) -> Storages:
-        reply = self.reply("AT+CPMS?", "+CPMS")
+    def storages(self) -> Talk[Storages]:
+        reply = yield from self.reply("AT+CPMS?", "+CPMS")
         with contextlib.suppress(at.Malformed, IndexError):
             fields = at.fields(reply.answers[0])
             writing, receiving = (3, 6) if len(fields) > 7 else (0, 0)

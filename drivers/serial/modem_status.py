@@ -1,10 +1,26 @@
-"""The state of a modem, for operators and for the queue."""
+"""The state of a modem, for operators and for the queue. Pure."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drivers import DeviceState, ModemStatus, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """News: the modem's state, as operators see it."""
+
+    state: DeviceState
+    detail: str
+    reason: Reason = Reason.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """News: other fields of its status."""
+
+    facts: Mapping[str, Any] = field(repr=False)
 
 
 class Condition:

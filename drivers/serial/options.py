@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drivers.checks import Unreadable, open_to_others, secret, user_name, whole_path
+from drivers.serial.imei import SAME_IMEI
 from drivers.settings import Fault, FaultKind, Severity, setting
 
-SAME_IMEI = 14  # digits; what follows is a check digit or the software's version (3GPP 23.003 6.2)
 PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
 READ_WRITE = stat.S_IRGRP | stat.S_IWGRP
 

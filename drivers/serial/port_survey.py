@@ -9,10 +9,13 @@ import time
 
 from drivers.serial import at
 from drivers.serial.at import Reply
+from drivers.serial.dialogue import ask
 from drivers.serial.ends import Interrupted, Lost, Silent
+from drivers.serial.imei import IMEI
 from drivers.serial.line import Line
-from drivers.serial.modem import IMEI, NO_SIM, OF_SIM, OPEN, REMOVED
+from drivers.serial.modem import NO_SIM, OF_SIM, OPEN, REMOVED
 from drivers.serial.ports import FAILURES, failure, opened
+from drivers.serial.procedure import Talk, run
 from drivers.survey import SURVEY_S, SimLock, Survey
 from drivers.wake import Wake
 
@@ -31,7 +34,7 @@ def survey(port: str) -> Survey:
         with contextlib.closing(Wake()) as wake, opened(port, RATE, rtscts=False) as device:
             line = Line(device, wake, lambda _: None, lambda: until)
             with contextlib.closing(line):
-                return _asked(line)
+                return run(_asked(), line.carry_out)
     except FAILURES as exc:
         return Survey(failure(port, exc).cause)
     except Lost as exc:
@@ -40,44 +43,44 @@ def survey(port: str) -> Survey:
         return Survey(SILENT)
 
 
-def _asked(line: Line) -> Survey:
-    """Raises Silent, Lost, Interrupted."""
-    _wake(line)
+def _asked() -> Talk[Survey]:
+    """Raises Silent."""
+    yield from _wake()
     for command in ("ATE0", "AT+CMEE=1"):
-        _reply(line, command)
-    imei = IMEI.search(_text(line, "AT+CGSN"))
-    takes = _reply(line, "AT+CMGS=?")
+        yield from _reply(command)
+    imei = IMEI.search((yield from _text("AT+CGSN")))
+    takes = yield from _reply("AT+CMGS=?")
     return Survey(
         "",
-        _text(line, "AT+CGMM").strip('"'),
+        (yield from _text("AT+CGMM")).strip('"'),
         imei[0] if imei else "",
-        _lock(_reply(line, "AT+CPIN?", "+CPIN")),
+        _lock((yield from _reply("AT+CPIN?", "+CPIN"))),
         takes.ok or takes.final.code in OF_SIM,
-        _centre(_reply(line, "AT+CSCA?", "+CSCA")),
+        _centre((yield from _reply("AT+CSCA?", "+CSCA"))),
     )
 
 
-def _wake(line: Line) -> None:
+def _wake() -> Talk[None]:
     """Raises Silent."""
     for command in TRIES:
         with contextlib.suppress(Silent):
-            line.ask(command, timeout_s=AWAKE_S)
+            yield from ask(command, timeout_s=AWAKE_S)
             return
     raise Silent("no answer to AT")
 
 
-def _reply(line: Line, command: str, answer: str = "", *, free_text: bool = False) -> Reply:
+def _reply(command: str, answer: str = "", *, free_text: bool = False) -> Talk[Reply]:
     """ "NONE" where it does not come in time: what answers AT need not know the rest."""
     try:
-        return line.ask(command, answer, free_text=free_text, timeout_s=ANSWER_S)
+        return (yield from ask(command, answer, free_text=free_text, timeout_s=ANSWER_S))
     except Silent:
         return Reply(at.Final("NONE"), [])
 
 
-def _text(line: Line, command: str) -> str:
+def _text(command: str) -> Talk[str]:
     name = at.answer_name(command)
-    answers = _reply(line, command, name, free_text=True).answers
-    return answers[0].removeprefix(f"{name}:").strip() if answers else ""
+    reply = yield from _reply(command, name, free_text=True)
+    return reply.answers[0].removeprefix(f"{name}:").strip() if reply.answers else ""
 
 
 def _lock(reply: Reply) -> SimLock:

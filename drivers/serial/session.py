@@ -4,90 +4,98 @@ First what is needed for a message, then messages as they come; whatever else is
 a command at a time (`drivers.serial.chores`).
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import NoReturn, assert_never
+from concurrent.futures import Future
+from typing import NoReturn, TypeVar, assert_never
 
 import serial
 
 from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
-from drivers.serial import at, dialects, orders, pdu
+from drivers.checks import Unreadable
+from drivers.serial import at, orders, pdu, procedure
 from drivers.serial.between_sessions import Place
-from drivers.serial.ends import Blocked, Interrupted, Restarted, Silent, Stuck, WrongPort
+from drivers.serial.dialogue import NEVER_UNASKED
+from drivers.serial.ends import Interrupted, Restarted, Silent, Stuck
+from drivers.serial.initialisation import Wanted, initialise
 from drivers.serial.line import Line
 from drivers.serial.modem import Modem
-from drivers.serial.options import SAME_IMEI
+from drivers.serial.modem_status import Became, Known
+from drivers.serial.options import sim_pin
 from drivers.serial.orders import Due, Ended, Event, Given, Output
 from drivers.serial.own_queries import Care
+from drivers.serial.procedure import Came, HandedOver, Order, PinRead, Procedure
+from drivers.serial.pulse import Pulse
 from drivers.serial.requests import Job, Question
 from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.modem")
+
+T = TypeVar("T")
 
 
 class Session:
     """begin, then serve. Both end by an exception: Lost, Silent, Interrupted, Restarted, Stuck, Blocked, WrongPort."""
 
     def __init__(self, place: Place, port: serial.Serial, wake: Wake, until: Callable[[], float]) -> None:
-        self._place, self._port, self._timing = place, port, place.timing
+        self._place, self._port = place, port
         self._line = Line(port, wake, self._notice, until)
-        self._modem = Modem(self._line, place.timing)
-        self._care = Care(place, self._modem)
+        self._line.watch(NEVER_UNASKED)
+        self._modem = Modem(place.timing)
+        pulse, remarks = Pulse(self._modem, place.timing, place.signs), place.exchange.remarks
+        self._care = Care(self._modem, place.timing, place.storage, pulse, remarks, time.monotonic())
         self._job: Job | None = None  # whose message is under way
         self._failed = self._submitted = False  # the last message
 
     def close(self) -> None:
         self._line.close()
 
-    # --- at first ---
-
     def begin(self, rates: tuple[int, ...]) -> int:
         """What a message needs; the speed that fits."""
-        rate = self._find_rate(rates)
-        modem, options = self._modem, self._place.options
-        modem.reply("ATE0")
-        modem.dialect.use(dialects.ERRORS)
-        self._line.trust_echo()
-        self._recognise()
-        if modem.is_asleep() and self._care.believes():
-            modem.wake()
-        modem.unlock(options.pin_file)
-        self._insist_on_pdu_mode()
-        for setting in dialects.SETTINGS[1 : dialects.URGENT]:
-            modem.dialect.use(setting)
-        self._care.find_network()
-        self._care.set_up()
-        return rate
+        options = self._place.options
+        wanted = Wanted(options.port, options.imei, self._place.searched, has_pin=bool(options.pin_file))
+        return self._run(initialise(self._modem, self._care, wanted, rates, self._place.timing))
 
-    def _find_rate(self, rates: tuple[int, ...]) -> int:
-        for rate in rates:
-            self._port.baudrate = rate
-            with contextlib.suppress(Silent):
-                self._modem.dialogue.wake()
-                return rate
-        raise Silent("no baud rate fits")
+    # --- procedures ---
 
-    def _recognise(self) -> None:
-        """Where it matters. Raises WrongPort unless this is the modem, and the port, that was meant."""
-        wanted, pattern, searched = self._place.options.imei, self._place.options.port, self._place.searched
-        if wanted or searched:
-            found = self._care.identify()
-            if wanted and found.imei[:SAME_IMEI] != wanted[:SAME_IMEI]:
-                raise WrongPort(f"no modem with the IMEI {wanted} at {pattern}")
-        if searched and not self._modem.takes_messages():
-            raise WrongPort(f"no port at {pattern} takes messages")
+    def _run(self, steps: Procedure[T]) -> T:
+        return procedure.run(steps, self._do)
 
-    def _insist_on_pdu_mode(self) -> None:
-        """Without it nothing can be sent; a modem that is still starting refuses it, for a minute at the most."""
-        end = time.monotonic() + self._timing.starting
-        while not (reply := self._modem.reply("AT+CMGF=0")).ok:
-            cause = at.cause(reply.final)
-            if time.monotonic() >= end:
-                raise Blocked(f"the modem has no PDU mode (AT+CMGF=0: {cause}): it cannot be used")
-            self._place.condition.become(DeviceState.STARTING, f"the modem does not accept AT+CMGF=0 yet: {cause}")
-            self._line.idle(time.monotonic() + self._timing.busy)
+    def _do(self, order: Order) -> Came:
+        """Carry out what a procedure orders."""
+        event: PinRead | HandedOver | None = None
+        match order:
+            case procedure.SetRate():
+                self._port.baudrate = order.rate
+            case procedure.ReadPin():
+                event = self._read_pin()
+            case procedure.HandOver():
+                event = HandedOver(self._place.keep(order.message))
+            case procedure.Await():
+                self._await(order.kept)
+            case procedure.GiveWay():  # to nothing: this is no chore
+                pass
+            case procedure.Warn():
+                log.warning("modem=%s %s", self._place.name, order.text)
+            case Known():
+                self._place.condition.know(**order.facts)
+            case Became():
+                self._place.condition.become(order.state, order.detail, order.reason)
+            case _:
+                return self._line.carry_out(order)
+        return Came(time.monotonic(), event)
+
+    def _read_pin(self) -> PinRead:
+        try:
+            return PinRead(sim_pin(self._place.options.pin_file))
+        except Unreadable as exc:
+            return PinRead(fault=str(exc))
+
+    def _await(self, kept: Future[bool]) -> None:
+        end = time.monotonic() + self._place.timing.keep
+        while not (kept.done() or self._place.closing() or time.monotonic() >= end):
+            self._line.idle(end)
 
     # --- serving ---
 
@@ -99,30 +107,29 @@ class Session:
             if self._place.closing():
                 raise Interrupted
             now = time.monotonic()
-            urgent = self._care.must_acknowledge(now) or chores.starving(now)
+            urgent = self._care.acknowledgements.chore.ready_at(now) <= now or chores.starving(now)
             job = None if urgent else self._place.requests.next_job()
             if job is not None:
                 self._send(job)
             elif (question := self._place.requests.next_question()) is not None:
                 self._answer(question)
-            elif not chores.step(now):
+            elif not self._run(chores.step(now)):
                 self._line.idle(chores.next_at(now))
 
     def _judge(self) -> None:
         """READY or WAITING."""
-        condition = self._place.condition
-        if self._care.network.registered:
+        condition, network = self._place.condition, self._care.network.registrations
+        if network.registered:
             condition.become(DeviceState.READY)
             return
-        network = self._care.network
         condition.become(DeviceState.WAITING, network.reason, Reason.DENIED if network.denied else Reason.NO_COVERAGE)
-        self._care.lost_network()
+        self._care.network.lost(time.monotonic())
         self._place.requests.decline_jobs()
 
     def _answer(self, question: Question) -> None:
         command = question.command
         try:
-            reply = self._modem.ask(command, at.answer_name(command), free_text=True)
+            reply = self._run(self._modem.ask(command, at.answer_name(command), free_text=True))
         except BaseException:  # the session ends, or a defect ends the thread: whoever asked gets an answer
             question.future.set_exception(Unavailable("the modem was lost before it answered"))
             raise
@@ -158,27 +165,27 @@ class Session:
         dialogue = self._modem.dialogue
         match output:
             case orders.Offer():
-                dialogue.offer(f"AT+CMGS={output.length}", at.MESSAGE_REFERENCE)
+                self._run(dialogue.offer(f"AT+CMGS={output.length}", at.MESSAGE_REFERENCE))
                 self._feed(orders.Offered(dialogue.prompt_s))
             case orders.Body():
-                self._line.body(output.hex)
+                self._do(procedure.Body(output.hex))
                 self._feed(orders.BodyWritten())
             case orders.Submit():
                 self._submitted = True
-                dialogue.submit()
+                self._run(dialogue.submit())
             case orders.ExpectPrompt():
-                self._line.expect(at.MESSAGE_REFERENCE, prompt=True)
+                self._do(procedure.Expect(at.MESSAGE_REFERENCE, prompt=True))
             case orders.ExpectResult():
-                self._line.expect(at.MESSAGE_REFERENCE)
+                self._do(procedure.Expect(at.MESSAGE_REFERENCE))
             case orders.Query():
-                dialogue.ask_beside(output.command, output.answer)
+                self._run(dialogue.ask_beside(output.command, output.answer))
             case orders.GiveUp():
-                dialogue.give_up(at.MESSAGE_REFERENCE)
+                self._run(dialogue.give_up(at.MESSAGE_REFERENCE))
             case orders.Synchronise():
-                dialogue.synchronise(always=output.always, no_prompt=output.no_prompt)
+                self._run(dialogue.synchronise(always=output.always, no_prompt=output.no_prompt))
                 self._feed(orders.Synchronised())
             case orders.Probe():
-                self._feed(orders.Probed(dialogue.probe()))
+                self._feed(orders.Probed(self._run(dialogue.probe())))
             case orders.Mute():
                 raise Silent("no answer to any query")
             case orders.Ended():
@@ -194,7 +201,7 @@ class Session:
         assert job is not None
         if isinstance(ended.result, Receipt):
             self._place.works()
-            self._care.alive()
+            self._care.pulse.alive(time.monotonic())
             job.future.set_result(ended.result)
             return
         self._failed = True
@@ -221,11 +228,11 @@ class Session:
     def _after_trouble(self) -> None:
         """Find out whether the modem, or its network, is what failed. Raises Restarted, Stuck."""
         exchange = self._place.exchange
-        self._care.notice_restart()
+        self._run(self._care.pulse.notice_restart())
         if exchange.trouble.storage_full:
-            self._feed(orders.StorageEmptied(self._place.storage.make_room(self._modem, self._place.wait)))
-        self._care.find_network()
-        if exchange.trouble.stuck and self._care.network.registered:
+            self._feed(orders.StorageEmptied(self._run(self._place.storage.make_room(self._modem))))
+        self._run(self._care.network.find())
+        if exchange.trouble.stuck and self._care.network.registrations.registered:
             raise Stuck
 
     # --- what the modem says by itself ---
@@ -239,16 +246,16 @@ class Session:
     def _sort(self, notice: at.Notice) -> None:
         match notice.name:
             case "+CDS" | "+CMT":
-                self._care.reported()
+                self._care.acknowledgements.reported(time.monotonic())
                 self._hand_on(pdu.decode(notice.pdu))
             case "+CMTI" | "+CDSI":
                 self._place.storage.announced(*at.storage_index(notice.text))
-                self._care.announced()
+                self._care.announced(time.monotonic())
             case "+CREG" | "+CGREG" | "+CEREG":
-                self._care.network.update(notice.name, at.registration(notice.text))
+                self._care.network.registrations.update(notice.name, at.registration(notice.text))
             case at.MESSAGE_REFERENCE | "+CMS ERROR":
                 self._feed(notice)
-            case at.ECHO if not self._care.believes():
+            case at.ECHO if not self._care.pulse.believes(time.monotonic()):
                 pass
             case name if name in at.BANNERS:
                 raise Restarted

@@ -1,37 +1,40 @@
 """A SIM's storage of messages and reports (3GPP 27.005 3.2.2): each is handed over, and only then deleted.
 
 What +CMTI and +CDSI announce is read at once. A notice can be lost, so one looks now and then, too; a full SIM receives
-no more, and with some modems sends no more. Every look is a chore, so that messages to be sent go first.
+no more, and with some modems sends no more. Every look is a chore, so that messages to be sent go first. Pure.
 """
 
 import contextlib
-import logging
-from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from dataclasses import replace
 
 from drivers import IncomingSms, StatusReport
 from drivers.serial import at, dialects, pdu
-from drivers.serial.chores import Steps
 from drivers.serial.modem import Modem, Storages
-
-log = logging.getLogger("pinwheel.modem")
+from drivers.serial.procedure import GIVE_WAY, Await, HandedOver, HandOver, Procedure, Talk, Warn
 
 REPORTS = "SR"  # where status reports may lie by themselves (27.005 3.1)
-
-Take = Callable[[StatusReport | IncomingSms], Future[bool] | None]
-"""Hands a message over; the future ends in whether it is safe, None: it is."""
 
 
 class _NotKept(Exception):
     """Who listens cannot make a message safe now."""
 
 
+def _make_safe(message: StatusReport | IncomingSms) -> Procedure[None]:
+    """Raises _NotKept."""
+    handed = (yield HandOver(message)).event
+    assert isinstance(handed, HandedOver)
+    kept = handed.kept
+    if kept is None:
+        return
+    yield Await(kept)
+    if not (kept.done() and kept.result()):
+        raise _NotKept
+
+
 class Storage:
     """One modem's. `begin` at each session's start; the other methods within one."""
 
-    def __init__(self, name: str, take: Take) -> None:
-        self._name, self._take = name, take
+    def __init__(self) -> None:
         self._unreadable: set[int] = set()
         self._safe: set[tuple[int, str]] = set()  # handed over, but the SIM did not delete it: index and answer
         self.forget()
@@ -45,12 +48,12 @@ class Storage:
         self._used: int | None = None  # messages in it when it was selected
         self._missing: set[str] = set()
 
-    def begin(self, modem: Modem) -> Steps:
-        self._there = modem.storages()
-        yield None
+    def begin(self, modem: Modem) -> Procedure[None]:
+        self._there = yield from modem.storages()
+        yield GIVE_WAY
         if self._there.receiving:
-            self._open(modem, self._there.receiving)
-            yield None
+            yield from self._open(modem, self._there.receiving)
+            yield GIVE_WAY
         yield from self.look(modem, always=True)
 
     def announced(self, storage: str, index: int) -> None:
@@ -59,46 +62,38 @@ class Storage:
         if storage not in (REPORTS, self._there.receiving):
             self._elsewhere.add(storage)
 
-    def read_announced(self, modem: Modem) -> Steps:
+    def read_announced(self, modem: Modem) -> Procedure[None]:
         while self._announced:
             storage, index = self._announced.pop(0)
-            if not self._open(modem, storage):
-                log.warning("modem=%s storage=%r cannot be selected: what came there is not read", self._name, storage)
+            if not (yield from self._open(modem, storage)):
+                yield Warn(f"storage={storage!r} cannot be selected: what came there is not read")
                 continue
-            yield None
-            for answer in modem.dialect.use(dialects.READ, index=index).answers:
+            yield GIVE_WAY
+            for answer in (yield from modem.dialect.use(dialects.READ, index=index)).answers:
                 with contextlib.suppress(_NotKept):  # the next look finds it
                     yield from self._hand_over(modem, storage, index, answer)
 
-    def look(self, modem: Modem, *, always: bool = False) -> Steps:
+    def look(self, modem: Modem, *, always: bool = False) -> Procedure[None]:
         """For what was not announced."""
         for storage in (REPORTS, *sorted(self._elsewhere)) if self._there.receiving else ():
-            if self._open(modem, storage):
-                yield None
+            if (yield from self._open(modem, storage)):
+                yield GIVE_WAY
                 if self._used != 0:
                     yield from self._sweep(modem, storage)
-        if self._open(modem, self._there.receiving):
-            yield None
-            if always or modem.storages().received != 0:
+        if (yield from self._open(modem, self._there.receiving)):
+            yield GIVE_WAY
+            if always or (yield from modem.storages()).received != 0:
                 yield from self._sweep(modem, self._there.receiving)
 
-    def make_room(self, modem: Modem, wait: Callable[[Future[bool]], object]) -> bool:
+    def make_room(self, modem: Modem) -> Procedure[bool]:
         """Whether it helps to wait: False where the storage is full of what did not come for us."""
         home = self._there.receiving
-        steps = self._sweep(modem, home)
-        while self._open(modem, home):
-            try:
-                waits_for = next(steps)
-            except StopIteration as end:
-                return bool(end.value)
-            if waits_for is not None:
-                wait(waits_for)
-        return False
+        return (yield from self._open(modem, home)) and (yield from self._sweep(modem, home))
 
-    def _sweep(self, modem: Modem, storage: str) -> Generator[Future[bool] | None, None, bool]:
+    def _sweep(self, modem: Modem, storage: str) -> Procedure[bool]:
         """Take everything, until something cannot be kept; returns whether there was anything to take."""
         deleted = False
-        for answer in modem.dialect.use(dialects.LIST).answers:
+        for answer in (yield from modem.dialect.use(dialects.LIST)).answers:
             try:
                 index = at.integer(at.fields(answer)[0])
                 deleted |= yield from self._hand_over(modem, storage, index, answer)
@@ -108,14 +103,14 @@ class Storage:
                 return True
         return deleted
 
-    def _open(self, modem: Modem, storage: str) -> bool:
+    def _open(self, modem: Modem, storage: str) -> Talk[bool]:
         """Whether this is the storage that is read from now on."""
         if storage == self._read or not self._there.known:  # a modem that does not know the command has but one
             return True
         if storage in self._missing:
             return False
         there = self._there
-        reply = modem.dialect.use(
+        reply = yield from modem.dialect.use(
             dialects.SELECT, storage=storage, writing=there.writing or storage, receiving=there.receiving or storage
         )
         if not reply.ok:
@@ -126,9 +121,7 @@ class Storage:
             self._used = at.integer(at.fields("".join(reply.answers[:1]))[0])
         return True
 
-    def _hand_over(
-        self, modem: Modem, storage: str, index: int, answer: str
-    ) -> Generator[Future[bool] | None, None, bool]:
+    def _hand_over(self, modem: Modem, storage: str, index: int, answer: str) -> Procedure[bool]:
         """Returns whether it is deleted; what nobody can read stays where it is. Raises _NotKept."""
         message = (index, answer.partition("\n")[2])
         if message not in self._safe:
@@ -136,18 +129,15 @@ class Storage:
                 found = pdu.decode(message[1])
             except pdu.PduError as exc:
                 if index not in self._unreadable:
-                    log.warning("modem=%s stored=%s unreadable, left in the SIM: %s", self._name, index, exc)
+                    yield Warn(f"stored={index} unreadable, left in the SIM: {exc}")
                 self._unreadable.add(index)
                 return False
-            kept = self._take(replace(found, stored=True))
-            if kept is not None:
-                yield kept
-                if not (kept.done() and kept.result()):
-                    raise _NotKept
+            yield from _make_safe(replace(found, stored=True))
             self._safe.add(message)
-            yield None
-        deleted = self._open(modem, storage) and modem.dialect.use(dialects.DELETE, index=index).ok
+            yield GIVE_WAY
+        is_open = yield from self._open(modem, storage)
+        deleted = is_open and (yield from modem.dialect.use(dialects.DELETE, index=index)).ok
         if deleted:
             self._safe.discard(message)
-        yield None
+        yield GIVE_WAY
         return deleted

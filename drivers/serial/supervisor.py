@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers import DeviceState, Reason
+from drivers.serial.modem_status import Became
 from drivers.serial.port_search import Port, Search
 from drivers.serial.recovery_steps import Ladder, RecoveryStep
 from drivers.serial.timing import Timing
@@ -133,15 +134,6 @@ class Pause:
     """Then `PauseOver`."""
 
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Became:
-    """News: what operators see."""
-
-    state: DeviceState
-    detail: str
-    reason: Reason = Reason.NONE
 
 
 Output = FindPorts | Serve | ForgetAnswers | Reset | CyclePower | Pause | Became

@@ -2,6 +2,8 @@
 
 from drivers.serial.at import Final, Reply
 from drivers.serial.dialects import LIST, PHASE, REPORTS, SELECT, SETTINGS, Dialect
+from drivers.serial.procedure import Talk
+from tests.drivers.serial.hand import done
 
 ERROR = Final("ERROR")
 
@@ -13,8 +15,9 @@ class Maker:
         self.accepted, self.refusal = accepted, refusal
         self.asked: list[str] = []
 
-    def __call__(self, command: str, answer: str) -> Reply:
+    def __call__(self, command: str, answer: str) -> Talk[Reply]:
         self.asked.append(command)
+        yield from ()
         return Reply(Final("OK") if command in self.accepted else self.refusal, [f"{answer}: 0"])
 
 
@@ -22,15 +25,15 @@ def test_the_form_that_fits_is_remembered() -> None:
     maker = Maker('AT+CPMS="SR","ME","SM"', 'AT+CPMS="ME","ME","SM"')
     dialect = Dialect(maker)
     for storage in ("SR", "ME"):
-        assert dialect.use(SELECT, storage=storage, writing="ME", receiving="SM").ok
+        assert done(dialect.use(SELECT, storage=storage, writing="ME", receiving="SM")).ok
     assert maker.asked == ['AT+CPMS="SR"', 'AT+CPMS="SR","ME","SM"', 'AT+CPMS="ME","ME","SM"']
     assert dialect.remarks() == ()
 
 
 def test_what_no_form_does_is_remarked() -> None:
     dialect = Dialect(Maker())
-    dialect.use(REPORTS)
-    dialect.use(SELECT, storage="SR", writing="ME", receiving="SM")
+    done(dialect.use(REPORTS))
+    done(dialect.use(SELECT, storage="SR", writing="ME", receiving="SM"))
     assert [remark.partition(":")[0] for remark in dialect.remarks()] == [
         "delivery reports, and incoming messages as they come",
         "stored messages",
@@ -40,11 +43,11 @@ def test_what_no_form_does_is_remarked() -> None:
 def test_a_form_that_lacks_something_is_the_last_and_remarked() -> None:
     maker = Maker("AT+CNMI=2,1,0,0,0")
     dialect = Dialect(maker)
-    assert dialect.use(REPORTS).ok
+    assert done(dialect.use(REPORTS)).ok
     assert dialect.remarks() == (dialect.lacks(REPORTS),) != ("",)
     maker.accepted = ("AT+CNMI=2,1,0,1,0",)
-    dialect.retry(REPORTS)
-    dialect.use(REPORTS)
+    done(dialect.retry(REPORTS))
+    done(dialect.use(REPORTS))
     assert maker.asked[-2:] == ["AT+CNMI=2,1,0,1,0"] * 2
     assert dialect.remarks() == ()
 
@@ -53,19 +56,19 @@ def test_a_form_that_lacks_something_is_the_last_and_remarked() -> None:
 def test_no_answer_in_time_proves_nothing_of_what_a_modem_knows() -> None:
     maker = Maker(refusal=Final("NONE"))
     dialect = Dialect(maker)
-    dialect.use(LIST)
+    done(dialect.use(LIST))
     assert dialect.remarks() == ()
     maker.refusal = ERROR
-    dialect.use(LIST)
+    done(dialect.use(LIST))
     assert dialect.remarks() == (LIST.lacks,)
     maker.accepted = ("AT+CMGL=4",)
-    dialect.use(LIST)
+    done(dialect.use(LIST))
     assert dialect.remarks() == ()
 
 
 def test_a_modem_that_is_still_busy_is_asked_no_other_form() -> None:
     maker = Maker(refusal=Final("CMS", 512))
-    Dialect(maker).use(REPORTS)
+    done(Dialect(maker).use(REPORTS))
     assert len(maker.asked) == 1
 
 
@@ -74,18 +77,18 @@ def test_of_two_commands_the_second_is_not_said_without_the_first() -> None:
     dialect = Dialect(maker)
     assert not dialect.knows(REPORTS)
     maker.accepted = ("AT+CSMS=1",)
-    dialect.use(REPORTS)
+    done(dialect.use(REPORTS))
     assert maker.asked.count("AT+CSMS=1") == 2
 
 
 def test_what_was_refused_is_tried_later_unless_it_is_refused_for_ever() -> None:
     maker = Maker(refusal=Final("CME", 3))
     dialect = Dialect(maker)
-    dialect.use(PHASE)
+    done(dialect.use(PHASE))
     assert dialect.refused() == [PHASE]
     for refusal, later in ((Final("NONE"), [PHASE]), (Final("CME", 4), []), (Final("CMS", 303), [])):
         maker.refusal = refusal
-        dialect.retry(PHASE)
+        done(dialect.retry(PHASE))
         assert dialect.refused() == later
     assert PHASE in SETTINGS
 
@@ -93,8 +96,8 @@ def test_what_was_refused_is_tried_later_unless_it_is_refused_for_ever() -> None
 def test_a_form_that_fits_stays_though_it_is_refused_once() -> None:
     maker = Maker("AT+CMGL=4")
     dialect = Dialect(maker)
-    dialect.use(LIST)
+    done(dialect.use(LIST))
     maker.accepted = ()
-    assert not dialect.use(LIST).ok
+    assert not done(dialect.use(LIST)).ok
     assert dialect.knows(LIST)
     assert dialect.remarks() == ()

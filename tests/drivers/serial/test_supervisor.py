@@ -3,11 +3,11 @@
 import pytest
 
 from drivers import DeviceState, Reason
+from drivers.serial.modem_status import Became
 from drivers.serial.port_search import Port
 from drivers.serial.supervisor import (
     BLOCKED_AT_FIRST_S,
     RATES,
-    Became,
     Cause,
     CyclePower,
     FindPorts,

@@ -1,0 +1,73 @@
+"""A session's begin: from any state the modem may be in to one in which it can send a message. Pure."""
+
+import contextlib
+from dataclasses import dataclass
+
+from drivers import DeviceState
+from drivers.serial import at, dialects
+from drivers.serial.ends import Blocked, Silent, WrongPort
+from drivers.serial.imei import same
+from drivers.serial.modem import Modem
+from drivers.serial.modem_status import Became
+from drivers.serial.own_queries import Care
+from drivers.serial.procedure import Idle, Procedure, SetRate, Time, TrustEcho
+from drivers.serial.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which modem is meant. imei: "" if any; searched: port is a pattern; has_pin: we were given the SIM's PIN."""
+
+    port: str
+    imei: str
+    searched: bool
+    has_pin: bool
+
+
+def initialise(modem: Modem, care: Care, wanted: Wanted, rates: tuple[int, ...], timing: Timing) -> Procedure[int]:
+    """What a message needs; returns the speed that fits. Raises Silent, Blocked, WrongPort."""
+    rate = yield from _find_rate(modem, rates)
+    yield from modem.reply("ATE0")
+    yield from modem.dialect.use(dialects.ERRORS)
+    yield TrustEcho()
+    yield from _recognise(modem, care, wanted)
+    if (yield from modem.is_asleep()) and care.pulse.believes((yield Time()).now):
+        yield from modem.wake()
+    yield from modem.unlock(has_pin=wanted.has_pin)
+    yield from _insist_on_pdu_mode(modem, timing)
+    for setting in dialects.SETTINGS[1 : dialects.URGENT]:
+        yield from modem.dialect.use(setting)
+    yield from care.network.find()
+    yield from care.set_up()
+    return rate
+
+
+def _find_rate(modem: Modem, rates: tuple[int, ...]) -> Procedure[int]:
+    for rate in rates:
+        yield SetRate(rate)
+        with contextlib.suppress(Silent):
+            yield from modem.dialogue.wake()
+            return rate
+    raise Silent("no baud rate fits")
+
+
+def _recognise(modem: Modem, care: Care, wanted: Wanted) -> Procedure[None]:
+    """Where it matters. Raises WrongPort unless this is the modem, and the port, that was meant."""
+    if wanted.imei or wanted.searched:
+        found = yield from care.identify()
+        if wanted.imei and not same(found.imei, wanted.imei):
+            raise WrongPort(f"no modem with the IMEI {wanted.imei} at {wanted.port}")
+    if wanted.searched and not (yield from modem.takes_messages()):
+        raise WrongPort(f"no port at {wanted.port} takes messages")
+
+
+def _insist_on_pdu_mode(modem: Modem, timing: Timing) -> Procedure[None]:
+    """Without it nothing can be sent; a modem that is still starting refuses it, for a minute at the most."""
+    end = (yield Time()).now + timing.starting
+    while not (reply := (yield from modem.reply("AT+CMGF=0"))).ok:
+        cause = at.cause(reply.final)
+        now = (yield Time()).now
+        if now >= end:
+            raise Blocked(f"the modem has no PDU mode (AT+CMGF=0: {cause}): it cannot be used")
+        yield Became(DeviceState.STARTING, f"the modem does not accept AT+CMGF=0 yet: {cause}")
+        yield Idle(now + timing.busy)
