@@ -1,7 +1,7 @@
 """The driver on modems with habits of their own, each a row of the simulated modem's dialects."""
 
-import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from drivers import DeviceState, IncomingSms, Reason, StatusReport, Unavailable
-from drivers.serial.driver import Driver
+from drivers import DeviceState, IncomingSms, Reason, SmsEvent, StateChanged, StatusReport, Unavailable
+from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect as Habits
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver
-from tests.drivers.serial.driving import BOUND_S, FAST, OTHER, News, in_state, opened, ready, send, sms
+from tests.drivers.serial.driving import BOUND_S, FAST, OTHER, News, in_state, opened, ready, safe, send, sms
 from tests.gateway import until
 
 TIMING = replace(FAST, retry_settings=0.2, starting=3.0)
@@ -41,14 +41,20 @@ def met(
 def test_pdu_mode_that_is_refused_at_first_is_tried_again_soon(tmp_path: Path, error: tuple[str, int]) -> None:
     states: list[DeviceState] = []
     habits = Habits(starting_s=0.8, not_yet=frozenset({"+CMGF"}), not_yet_error=error)
-    with met(tmp_path, habits) as (modem, driver):
-        started = time.monotonic()
-        while driver.status().state is not DeviceState.READY:
+
+    def listen(event: SmsEvent) -> Future[bool]:
+        if isinstance(event, StateChanged):
             states.append(driver.status().state)
-            assert time.monotonic() < started + 5
-            time.sleep(0.02)
+        return safe()
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.02, dialect=habits) as modem:
+        driver = Driver("sim1", Options(port=modem.port), TIMING)
+        driver.open(listen)
+        until(lambda: driver.status().state is DeviceState.READY, "it is used", 5)
         send(driver, sms())
-    assert set(states) == {DeviceState.STARTING}
+        driver.close()
+    assert states == [DeviceState.STARTING, DeviceState.READY, DeviceState.CLOSED]
+    assert modem.commands["+CMGF"] > 1
     assert modem.commands["+CGSN"] == 1
 
 

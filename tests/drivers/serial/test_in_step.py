@@ -39,10 +39,11 @@ def test_each_line_of_an_answer_gives_a_command_time_again_but_not_for_ever() ->
     assert (reply.final.kind, len(reply.answers), modem.now) == ("NONE", 13, 220.0)
 
 
-def test_free_text_is_not_listened_to_for_longer_than_a_command() -> None:
-    modem = Hand({"ATI": [[0.5, *("tick", 0.5) * 100]]})
-    assert len(modem.run(ask("ATI", free_text=True, timeout_s=10.0)).answers) == 20
-    assert modem.now == 110.0
+def test_chatter_is_not_an_answer_for_ever() -> None:
+    """An operator's ATI used to take up whatever the modem went on to say."""
+    modem, dialogue = hand({"I": [[0.5, *("tick", 0.5) * 100]]}), Dialogue(TIMING)
+    reply = spoken(modem, dialogue, "ATI", "", free_text=True)
+    assert (reply.final.kind, len(reply.answers), modem.now) == ("NONE", 20, 100.0 + TIMING.command)
 
 
 def test_a_late_prompt_or_an_answer_to_a_query_beside_is_nothing_of_a_commands() -> None:

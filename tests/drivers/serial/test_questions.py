@@ -1,6 +1,5 @@
 """An operator's questions to a modem."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -25,19 +24,6 @@ def test_a_question_that_could_change_something_is_refused(modem: SimulatedModem
         ready(driver)
         with pytest.raises(Refused, match="change nothing"):
             driver.ask(command).result(BOUND_S)
-
-
-def test_chatter_is_not_an_answer_for_ever(modem: SimulatedModem) -> None:
-    with opened(modem.port) as driver:
-        ready(driver)
-        modem.hang(True)
-        future = driver.ask("ATI")
-        for _ in range(100):
-            modem.noise(b"\r\ntick\r\n")
-            time.sleep(0.05)
-            if future.done():
-                return
-    raise AssertionError("it still listens")
 
 
 def test_a_question_to_an_absent_modem_is_declined(tmp_path: Path) -> None:

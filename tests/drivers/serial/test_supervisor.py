@@ -42,14 +42,14 @@ class World:
         self.now = 1000.0
         self.serving: Serve | None = None
         self.did: list[Output] = []
-        self._do(self.supervisor.handle(Opened(), self.now))
+        self.does(self.supervisor.handle(Opened(), self.now))
 
-    def _do(self, outputs: list[Output]) -> None:
+    def does(self, outputs: list[Output]) -> None:
         """Carry out all but a session, whose end the test decides; pauses take their time."""
         for output in outputs:
             match output:
                 case FindPorts():
-                    self._do(self.supervisor.handle(PortsFound(self.ports), self.now))
+                    self.does(self.supervisor.handle(PortsFound(self.ports), self.now))
                 case Serve():
                     self.serving = output
                 case _:
@@ -58,11 +58,11 @@ class World:
                 case Pause():
                     self.now += output.seconds
                     if self.ports:
-                        self._do(self.supervisor.handle(PauseOver(), self.now))
+                        self.does(self.supervisor.handle(PauseOver(), self.now))
                 case Reset():
-                    self._do(self.supervisor.handle(WasReset(), self.now))
+                    self.does(self.supervisor.handle(WasReset(), self.now))
                 case CyclePower():
-                    self._do(self.supervisor.handle(PowerCycled(True), self.now))
+                    self.does(self.supervisor.handle(PowerCycled(True), self.now))
 
     def serves(self, rate: int = 115200) -> list[Output]:
         return self.supervisor.handle(Serving(rate), self.now)
@@ -71,7 +71,7 @@ class World:
         """The session; what was done about it."""
         self.now += after_s
         self.did = []
-        self._do(self.supervisor.handle(SessionEnded(cause, why, self.ports), self.now))
+        self.does(self.supervisor.handle(SessionEnded(cause, why, self.ports), self.now))
         return self.did
 
     def pause_s(self) -> float:
@@ -214,7 +214,7 @@ def test_no_port_at_all_is_said() -> None:
     world.ports = ()
     world.ends(Cause.LOST, "unplugged")
     world.did = []
-    world._do(world.supervisor.handle(PauseOver(), world.now))
+    world.does(world.supervisor.handle(PauseOver(), world.now))
     assert kinds(world.did) == [Became, Pause]
     assert world.pause_s() == TIMING.absent
 
