@@ -3,6 +3,7 @@
 A trouble that goes away for less than `after` counts as one that stayed: a modem that comes and goes makes one alert.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
@@ -10,6 +11,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.values import value
 
 DAY = Ms(86_400_000)
+TIME = re.compile(r"[0-9]{1,15}")
 MOST_LETTERS = 125  # with the gateway's name before it and a count behind it, one SMS
 TRY_AGAIN, MOST_TRIES = Ms(60_000), 8  # the pause after the first try doubles with each
 
@@ -87,7 +89,7 @@ def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -
         seen[key] = replace(each, gone=None if key in there else each.gone or now)
     for key, trouble in there.items():
         seen[key] = replace(seen[key], trouble=trouble) if key in seen else Seen(trouble, now)
-    known = Alerts(seen, tuple(at for at in alerts.sent if at > now - DAY))
+    known = Alerts(seen, tuple(at for at in alerts.sent if now - DAY < at <= now))
     if len(known.sent) >= rules.a_day:
         return known, None
     due = [each for each in seen.values() if _due(each, now, rules)]
@@ -120,6 +122,16 @@ def went_out(alerts: Alerts, message: Message, now: Ms) -> Alerts:
     """After the message has gone out."""
     seen = {key: replace(each, alerted=now) if key in message.about else each for key, each in alerts.seen.items()}
     return Alerts(seen, (*alerts.sent, now))
+
+
+def written(sent: Iterable[Ms]) -> str:
+    """When messages were sent, as a setting of the database: a restart begins no new day."""
+    return " ".join(str(int(at)) for at in sent)
+
+
+def read(text: str) -> tuple[Ms, ...]:
+    """What `written` made; what is no time is left out."""
+    return tuple(Ms(int(word)) for word in text.split() if TIME.fullmatch(word))
 
 
 def acknowledged(alerts: Alerts) -> Alerts:

@@ -1,12 +1,14 @@
 """Alerts by the gateway's own wires: an SMS by a modem that works, else a call.
 
-The call says 9 9 9, as there are no clips for all that may be wrong. What was sent is kept in memory: after a restart,
-a trouble that is still there makes one more alert when it has lasted.
+The call says 9 9 9, as there are no clips for all that may be wrong. What was sent about which trouble is kept in
+memory: after a restart, a trouble that is still there makes one more alert when it has lasted. How many messages went
+out in the last day is kept in the database, so that restarts do not add up.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,19 +25,25 @@ from daemon.core.alerting import (
     addressees,
     looked,
     missed_by,
+    read,
     went_out,
+    written,
 )
+from daemon.core.commands import SetMeta
 from daemon.core.masking import masked, without_numbers
-from daemon.core.milliseconds import seconds
+from daemon.core.milliseconds import Ms, seconds
 from daemon.lanes.snapshots import Duty
 from daemon.lanes.voice import TestEnd
 from daemon.operations.snapshots import Snapshot, Snapshots
+from daemon.store.contract import StoreUnusable
 from drivers import DeviceState, DriverError
 from drivers.codecs import gsm7
 
 log = logging.getLogger("pinwheel.alerts")
 
 LOOK_S = 10.0
+STORE_S = 10.0  # that an alert waits for the database, which may be the trouble
+SENT = "alerts sent"
 DIGITS, LOCALE = "999", "en-us"
 
 
@@ -61,8 +69,13 @@ class AlertSender:
 
         return apply
 
+    def open(self) -> None:
+        """Take up how much the last runs have sent."""
+        self._alerts = Alerts(sent=read(self.snapshots.engine.store.reading.meta(SENT) or ""))
+
     async def run(self) -> None:
         """Look now and then, until cancelled; does nothing where nobody is to get an alert."""
+        self.open()
         while True:
             if self.numbers:
                 await self.look()
@@ -75,10 +88,14 @@ class AlertSender:
         message, numbers = addressees(due, self._missed, self.numbers, now.at)
         if message is None or not self._reachable(now, message):
             return
+        if due is not None:
+            await self._keep((*self._alerts.sent, now.at))  # before it is sent: the daemon may end meanwhile
         left = await self._tell(now, message, numbers)
         reached = len(left) < len(numbers)
         if reached and due is not None:
             self._alerts = went_out(self._alerts, message, now.at)
+        elif due is not None:
+            await self._keep(self._alerts.sent)
         self._missed = missed_by(message, left, reached, self._missed, now.at, self.rules)
 
     async def test(self) -> bool:
@@ -104,6 +121,10 @@ class AlertSender:
         ]
         numbers = [masked(number) for number in self.numbers]
         return {"numbers": numbers, "troubles": known, "sent": len(self._alerts.sent)}
+
+    async def _keep(self, sent: Iterable[Ms]) -> None:
+        with contextlib.suppress(StoreUnusable, TimeoutError):
+            await asyncio.wait_for(self.snapshots.engine.do(SetMeta(SENT, written(sent))), STORE_S)
 
     def _reachable(self, now: Snapshot, message: Message) -> bool:
         """Whether there is anything to try it by; no pause follows where there is not."""

@@ -18,7 +18,9 @@ from daemon.core.alerting import (
     addressees,
     looked,
     missed_by,
+    read,
     went_out,
+    written,
 )
 from daemon.core.milliseconds import Ms, seconds
 
@@ -55,6 +57,22 @@ def test_trouble_that_comes_and_goes_is_one_trouble() -> None:
     assert [operator.look(at, *[MODEM] * (at % 20 == 0)) for at in range(0, 300, 10)] == [None] * 30
     assert operator.look(300, MODEM) == MODEM.text
     assert [operator.look(at, *[MODEM] * (at % 20 == 0)) for at in range(310, 3000, 10)] == [None] * 269
+
+
+@given(st.lists(st.integers(0, 10**15 - 1).map(Ms)))
+def test_what_was_sent_can_be_written_down_and_read(sent: list[Ms]) -> None:
+    assert read(written(sent)) == tuple(sent)
+
+
+@given(st.text())
+def test_whatever_is_read_is_times(text: str) -> None:
+    assert read(f"{text} {'9' * 5000} ٧ -1 7")[-1:] == (Ms(7),)
+
+
+def test_times_that_a_clock_gave_that_was_wrong_do_not_count() -> None:
+    """A clock that once stood in the year 2099 would else forbid alerts until then."""
+    known, message = looked(Alerts(sent=(seconds(10**9),) * RULES.a_day), [MODEM], seconds(1000), RULES)
+    assert (known.sent, message) == ((), None)
 
 
 def test_short_trouble_makes_no_alert() -> None:

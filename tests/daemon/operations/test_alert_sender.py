@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.clock import Clock
 from daemon.config import Modem
-from daemon.core.alerting import Rules
+from daemon.core.alerting import Rules, read
 from daemon.core.commands import Policy
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
@@ -77,18 +77,36 @@ def test_a_modem_that_works_sends_the_alert_of_one_that_does_not_and_of_its_retu
 def test_a_number_that_cannot_be_reached_makes_no_second_message_for_those_that_can(
     store: Store, tmp_path: Path
 ) -> None:
-    """There used to be one for each minute, without end, as nothing counted as sent."""
+    """There used to be one for each minute, without end, as nothing counted as sent; and each try used up the quota."""
 
     async def story() -> None:
         with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
             ill.unplug()
             well.refuse(38, times=1000, number="447700900199")
-            async with watching(store, well.port, str(tmp_path / "ill")) as (sender, _):
+            async with watching(store, well.port, str(tmp_path / "ill")) as (sender, lane):
                 sender.numbers = ["447700900199", NUMBER]
                 for _ in range(3):
                     await sender.look()
                 assert [number for number, _ in well.accepted] == [NUMBER]
                 assert sender.report()["sent"] == 1
+                assert lane.pool.slots[0].quota.used(sender.snapshots.take().at).day == 1
+
+    asyncio.run(story())
+
+
+def test_restarts_send_no_more_messages_than_a_day_may_have(store: Store, tmp_path: Path) -> None:
+    """The limit used to begin again with each start, so that a daemon that came and went sent without end."""
+
+    async def story() -> None:
+        with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
+            ill.unplug()
+            well.refuse(38)
+            for sent in (0, 1, 2, 3, 3):  # the first was refused
+                async with watching(store, well.port, str(tmp_path / "ill")) as (sender, _):
+                    sender.open()
+                    await sender.look()
+                    assert len(well.accepted) == sent
+            assert len(read(store.reading.meta("alerts sent") or "")) == AT_ONCE.a_day
 
     asyncio.run(story())
 
