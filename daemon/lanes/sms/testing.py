@@ -49,7 +49,7 @@ class Tests:
         sms = Sms(number, text or f"Pinwheel: a test of the modem {slot.name}.", 300)
         reports = self._waiting[slot.name, number] = asyncio.Queue()  # before it is sent: a report can be quick
         try:
-            references = await self._send_test(slot, sms)
+            references = await self._send(slot, sms, insist=False)
             self._tested.append((slot.name, number, references[-1]))
             sent_s = clock.monotonic() - started
             delivery = await self._reported(slot, reports, references[-1], report_s)
@@ -65,17 +65,8 @@ class Tests:
     async def alert(self, slot: ModemSlot, number: str, text: str) -> None:
         """Send an operator a message, also while a limit is reached or the store is broken. Raises DriverError."""
         slot.insist_on_port()
-        slot.testing += 1
-        slot.quota.reserve(number)
-        try:
-            try:
-                await self._engine.do(ChargeTest(slot.name, number))
-            except StoreUnusable:
-                slot.quota.release(number)
-            receipt = await asyncio.wrap_future(slot.driver.send(Sms(number, text, ALERT_VALID_S)))
-        finally:
-            slot.testing -= 1
-        self._tested.append((slot.name, number, receipt.references[-1]))
+        references = await self._send(slot, Sms(number, text, ALERT_VALID_S), insist=True)
+        self._tested.append((slot.name, number, references[-1]))
 
     async def _reported(
         self, slot: ModemSlot, reports: asyncio.Queue[StatusReport], reference: int, within_s: float
@@ -92,24 +83,34 @@ class Tests:
                         credit(self._engine, slot, report)  # it is another message's
         return delivery
 
-    async def _send_test(self, slot: ModemSlot, sms: Sms) -> tuple[int, ...]:
+    async def _send(self, slot: ModemSlot, sms: Sms, *, insist: bool) -> tuple[int, ...]:
+        """What is not charged is not sent, unless it insists; what surely was not sent is refunded."""
         slot.testing += 1
-        slot.quota.reserve(sms.number)
+        charged = False
         try:
-            await self._engine.do(ChargeTest(slot.name, sms.number))
+            charged = await self._charge(slot, sms.number, insist=insist)
             receipt = await asyncio.wrap_future(slot.driver.send(sms))
         except DriverError as exc:
             slot.last_error = (self._engine.clock.now(), str(exc))
-            if not judged(exc).parts:
+            if charged and not judged(exc).parts:
                 with contextlib.suppress(StoreUnusable):  # then it is refunded later
                     await self._engine.do(RefundTest(slot.name, sms.number))
-            raise
-        except StoreUnusable:
-            slot.quota.release(sms.number)
             raise
         finally:
             slot.testing -= 1
         return receipt.references
+
+    async def _charge(self, slot: ModemSlot, number: str, *, insist: bool) -> bool:
+        """Whether the SIM was charged. Raises StoreUnusable if that cannot be stored, unless it insists."""
+        slot.quota.reserve(number)
+        try:
+            await self._engine.do(ChargeTest(slot.name, number))
+        except StoreUnusable:
+            slot.quota.release(number)
+            if not insist:
+                raise
+            return False
+        return True
 
     def takes(self, slot: ModemSlot, report: StatusReport) -> bool:
         """Whether it is the report of a test; it is given to the test that waits for one."""
