@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.drivers.pyvoip.test_driver import dial, driver, result, tone
+from tests.drivers.pyvoip.calling import dial, driver, result, tone
 from tests.peers.baresip import free_port
 
 HOST = "127.0.0.3"

@@ -19,7 +19,7 @@ from daemon.prompts.library import FRAME, NEEDED, PromptLibrary, load_phrases, s
 from daemon.prompts.making.chain import decoded, pcm16, telephone
 from drivers import RATE, Audio
 from drivers.codecs.g711 import alaw_decode, ulaw_decode
-from tests.drivers.pyvoip.test_driver import dial, driver, result
+from tests.drivers.pyvoip.calling import dial, driver, result
 from tests.peers.baresip import Account, Baresip
 from tests.soak.ears import HEAD, LENGTHS, Helper, Recording, random_pins, read_wav, score, write_wav
 

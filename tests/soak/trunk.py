@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drivers import CallHandle, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options
-from tests.drivers.pyvoip.test_driver import dial, tone
+from tests.drivers.pyvoip.calling import dial, tone
 from tests.peers.baresip import free_port
 from tests.peers.kamailio import PASSWORD, Kamailio
 from tests.soak.calls import left, memory_mb

@@ -1,114 +1,37 @@
 """The voice driver against real SIP user agents: baresip, Kamailio in front of it, and sipp."""
 
-import math
 import os
 import signal
 import threading
 import time
-import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivers import Audio, Call, CallHandle, CallOutcome, CallPhase, CallResult, DeviceState, Unavailable
-from drivers.codecs.g711 import alaw_encode, ulaw_encode
+from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options
 from drivers.pyvoip.call_outcome import outcome_of
 from drivers.pyvoip.calls import dialled
 from drivers.sip.address import Timers
+from tests.drivers.pyvoip.calling import (
+    BOUND_S,
+    NUMBER,
+    TONE_HZ,
+    Phases,
+    crossings,
+    dial,
+    driver,
+    heard,
+    pacer_pid,
+    result,
+    tone,
+    wait_until_ready,
+)
 from tests.peers.baresip import Account, Baresip
 from tests.peers.kamailio import PASSWORD, Kamailio
 from tests.peers.sipp import Sipp, refuses, rings_until_cancelled
-
-NUMBER = "447700900123"
-BOUND_S = 30.0
-TONE_HZ = 440
-
-
-def tone(seconds: float, before_s: float = 0.5) -> Audio:
-    """Silence, then a sine of 440 Hz, in both laws."""
-    count = int(seconds * 8000)
-    samples = [0] * int(before_s * 8000)
-    samples += [round(8000 * math.sin(2 * math.pi * TONE_HZ * n / 8000)) for n in range(count)]
-    pcm = b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples)
-    return Audio(ulaw_encode(pcm), alaw_encode(pcm))
-
-
-class Phases:
-    """The phases of a call, as they come."""
-
-    def __init__(self) -> None:
-        self.seen: list[CallPhase] = []
-        self._news = threading.Condition()
-
-    def __call__(self, phase: CallPhase) -> None:
-        with self._news:
-            self.seen.append(phase)
-            self._news.notify_all()
-
-    def wait_for(self, phase: CallPhase) -> None:
-        with self._news:
-            assert self._news.wait_for(lambda: phase in self.seen, BOUND_S), f"no {phase}"
-
-
-@contextmanager
-def driver(server: str, timers: Timers | None = None, **options: Any) -> Iterator[Driver]:
-    """An open driver that is ready, or says why not within the bound."""
-    settings = {"register": False, "bind": "127.0.0.1:0", **options}
-    opened = Driver("voice", Options(server=server, **settings), timers)
-    ready = threading.Event()
-
-    def listen(_: object) -> None:
-        if opened.status().state is DeviceState.READY:
-            ready.set()
-
-    opened.open(listen)
-    try:
-        assert ready.wait(BOUND_S), opened.status()
-        yield opened
-    finally:
-        opened.close()
-
-
-def wait_until_ready(opened: Driver) -> None:
-    """Calls are refused while the audio process is started again."""
-    end = time.monotonic() + BOUND_S
-    while opened.status().state is not DeviceState.READY:
-        assert time.monotonic() < end, opened.status()
-        time.sleep(0.02)
-
-
-def dial(opened: Driver, audio: Audio, ring_s: float = 20.0) -> tuple[CallHandle, Phases]:
-    phases = Phases()
-    return opened.call(Call(NUMBER, audio, ring_s), phases), phases
-
-
-def result(handle: CallHandle) -> CallResult:
-    return handle.result.result(BOUND_S)
-
-
-def heard(peer: Baresip) -> list[int]:
-    """The samples of its one recording."""
-    with wave.open(str(peer.recording())) as wav:
-        assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (8000, 1, 2)
-        data = wav.readframes(wav.getnframes())
-    return [int.from_bytes(data[i : i + 2], "little", signed=True) for i in range(0, len(data), 2)]
-
-
-def crossings(samples: list[int]) -> int:
-    """Upward zero crossings of what is loud: cycles of the tone."""
-    return sum(1 for a, b in pairwise(samples) if a < 0 <= b and b - a > 500)
-
-
-def pacer_pid() -> int:
-    """The one audio process of this process's drivers that lives."""
-    children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    (pid,) = (pid for pid in children if b"drivers.rtp" in Path(f"/proc/{pid}/cmdline").read_bytes())
-    return int(pid)
 
 
 @pytest.fixture

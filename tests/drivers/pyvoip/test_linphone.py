@@ -9,7 +9,7 @@ import pytest
 
 from drivers import Audio, Call, CallOutcome, CallPhase
 from drivers.codecs.g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
-from tests.drivers.pyvoip.test_driver import NUMBER, Phases, dial, driver, result, tone
+from tests.drivers.pyvoip.calling import NUMBER, Phases, dial, driver, result, tone
 from tests.peers.kamailio import PASSWORD, Kamailio
 from tests.peers.linphone import Linphone
 

@@ -21,7 +21,7 @@ from drivers.sip.call_requests import CallRequests
 from drivers.sip.message import Message
 from drivers.sip.requester import Identity
 from drivers.sip.sdp import offer
-from tests.drivers.pyvoip.test_driver import (
+from tests.drivers.pyvoip.calling import (
     NUMBER,
     TONE_HZ,
     Phases,

@@ -10,9 +10,8 @@ from drivers import CallOutcome
 from drivers.pyvoip.locate import media_host
 from drivers.sip.message import Message
 from drivers.sip.sdp import offer
-from tests.drivers.pyvoip.test_driver import BOUND_S, dial, driver, result, tone
-from tests.drivers.pyvoip.test_guards import Callee, answer_with, request_after
-from tests.drivers.pyvoip.test_signalling import far_end
+from tests.drivers.pyvoip.callee import Callee, answer_with, far_end, request_after
+from tests.drivers.pyvoip.calling import BOUND_S, dial, driver, result, tone
 
 MULTIPART = (
     "--cut\r\nContent-Type: application/isup\r\n\r\nc=IN IP4 203.0.113.66\r\nm=audio 9 RTP/AVP 8\r\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import CallOutcome, CallPhase
-from tests.drivers.pyvoip.test_driver import dial, driver, result, tone
+from tests.drivers.pyvoip.calling import dial, driver, result, tone
 from tests.peers.baresip import Baresip
 from tests.peers.kamailio import PASSWORD, Kamailio
 

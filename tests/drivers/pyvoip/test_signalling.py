@@ -5,8 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from drivers.sip.address import Timers
 from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parse
 from drivers.sip.sdp import offer
-from tests.drivers.pyvoip.test_driver import NUMBER, Phases, dial, driver, result, tone
+from tests.drivers.pyvoip.callee import far_end
+from tests.drivers.pyvoip.calling import NUMBER, Phases, dial, driver, result, tone
 from tests.peers.sipp import Sipp, ask, hear, hear_answer, pause, say, script
 
 A = CallOutcome
@@ -186,14 +186,6 @@ def test_a_far_end_may_ask_who_calls(tmp_path: Path, row: str) -> None:
     (tmp_path / "password").write_text("secret")
     account = {"username": "gateway", "password_file": str(tmp_path / "password")}
     assert play(tmp_path, scenario, **account).outcome is outcome
-
-
-@contextmanager
-def far_end() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.8", 0))
-        sock.settimeout(5)
-        yield sock
 
 
 def test_a_far_end_that_never_answers_hears_few_invites_and_leaves_nothing() -> None:

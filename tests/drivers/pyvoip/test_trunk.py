@@ -17,7 +17,7 @@ from drivers.pyvoip import Driver, Options
 from drivers.pyvoip.locate import NotFound, locate
 from drivers.sip.address import Kind, Timers
 from drivers.sip.message import Message, parse
-from tests.drivers.pyvoip.test_driver import BOUND_S, NUMBER, TONE_HZ, crossings, dial, driver, heard, result, tone
+from tests.drivers.pyvoip.calling import BOUND_S, NUMBER, TONE_HZ, crossings, dial, driver, heard, result, tone
 from tests.peers.baresip import Account, Baresip, free_port
 from tests.peers.datagrams import DatagramPeer
 from tests.peers.dns import Dns

@@ -24,7 +24,7 @@ from drivers.rtp.messages import KINDS, VERSION, Failed, Media, Play, decoded, e
 from drivers.rtp.process import refused
 from drivers.rtp.process_restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
 from drivers.simulated.phone import SimulatedPhone
-from tests.drivers.pyvoip.test_driver import BOUND_S, dial, pacer_pid, result, tone
+from tests.drivers.pyvoip.calling import BOUND_S, dial, pacer_pid, result, tone
 from tests.gateway import Gateway, short_prompts, until, voice_section
 
 ROOT = Path(__file__).parents[3]

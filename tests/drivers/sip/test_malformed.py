@@ -17,8 +17,9 @@ from drivers.sip.agent import UserAgent
 from drivers.sip.call import OutgoingCall
 from drivers.sip.call_events import Ended
 from drivers.sip.message import Malformed, Message, parse
-from tests.drivers.pyvoip.test_driver import dial, driver, result, tone
-from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE, agent_of, far_end
+from tests.drivers.pyvoip.callee import far_end
+from tests.drivers.pyvoip.calling import dial, driver, result, tone
+from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE, agent_of
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, placed, reply, sent
 from tests.drivers.sip.torture import TORTURE
 from tests.examples import examples

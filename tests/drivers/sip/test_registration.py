@@ -20,7 +20,7 @@ from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parameters, parse, uri_of
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
-from tests.drivers.pyvoip.test_driver import driver
+from tests.drivers.pyvoip.calling import driver
 from tests.drivers.pyvoip.test_trunk import state
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, reply, sent, with_headers
 from tests.gateway import Gateway, voice_section
