@@ -34,8 +34,7 @@ class Driver:
     ) -> None:
         self.name = name
         self._port = SipPort()
-        self._shared = SharedParts(name, options, timers or Timers(), locate, self._port, lambda _: None)
-        self._check_s = check_s
+        self._shared = SharedParts(name, options, timers or Timers(), locate, self._port, lambda _: None, check_s)
         self._signalling: Signalling | None = None
         self._closing = threading.Event()
         self._watch_thread: threading.Thread | None = None
@@ -80,8 +79,9 @@ class Driver:
 
     def _watch(self) -> None:
         """Where the next generation cannot be started, the next look tries again."""
-        watch = Watch(self._check_s)
-        while not self._closing.wait(self._check_s):
+        check_s = self._shared.check_s
+        watch = Watch(check_s)
+        while not self._closing.wait(check_s):
             with guarded("watch"):
                 lost = self._signalling
                 assert lost is not None

@@ -14,7 +14,10 @@ Locator = Callable[[str, Kind], tuple[Address, ...]]
 
 @dataclass(frozen=True, slots=True)
 class SharedParts:
-    """name: of the driver, for logs; listener: hears of every change of `status`."""
+    """name: of the driver, for logs; listener: is called at every change of `status`.
+
+    check_s: between two looks of the watch.
+    """
 
     name: str
     options: Options
@@ -22,3 +25,9 @@ class SharedParts:
     locate: Locator
     port: SipPort
     listener: Callable[[StateChanged], None]
+    check_s: float = 1.0
+
+    @property
+    def turn_s(self) -> float:
+        """The thread takes a turn at least so often: the watch must not take one that has nothing to do for stuck."""
+        return min(self.check_s, 1.0)

@@ -176,7 +176,7 @@ class Signalling:
         self._calls.turn(now)
         self._trunk.send()
         self._publish(self._current_status(), now)
-        self._selector.select(min(max(self._deadline() - time.monotonic(), 0), 1.0))
+        self._selector.select(min(max(self._deadline() - time.monotonic(), 0), self._shared.turn_s))
         self._wake.clear()
         self._obey()
         self._trunk.receive(time.monotonic())
