@@ -11,6 +11,7 @@ from pathlib import Path
 
 START_S = 15.0
 COMMAND_S = 5.0
+OCTETS_S = 16_000  # of a recording: 8,000 samples of 16 bits
 
 CONFIG = """\
 poll_method             epoll
@@ -147,6 +148,13 @@ class Baresip:
 
     def log(self) -> str:
         return (self._home / "log").read_text(errors="replace")
+
+    def wait_until_heard(self, seconds: float) -> None:
+        """Until its one call has brought so much audio, silence included."""
+        end = time.monotonic() + START_S + seconds
+        while sum(path.stat().st_size for path in self._recordings.glob("*-dec.wav")) < seconds * OCTETS_S:
+            assert time.monotonic() < end, f"baresip has not heard {seconds:g} s"
+            time.sleep(0.02)
 
     def recording(self) -> Path:
         """What it heard in its last call (`-dec`: the decoded side), once the file is complete."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.peers.baresip import free_port
 
 WAIT_S = 15.0
+OCTETS_S = 16_000  # of a recording: 8,000 samples of 16 bits
 
 CONFIG = """\
 [sip]
@@ -90,6 +91,13 @@ class Linphone:
         end = time.monotonic() + WAIT_S
         while words not in self.log():
             assert time.monotonic() < end, f"linphonec did not say {words!r}: {self.log()[-2000:]}"
+            time.sleep(0.02)
+
+    def wait_until_heard(self, seconds: float) -> None:
+        """Until its call has brought so much audio: its recording grows by 4,096 octets at a time."""
+        end = time.monotonic() + WAIT_S + seconds
+        while not self._heard.exists() or self._heard.stat().st_size < seconds * OCTETS_S:
+            assert time.monotonic() < end, f"linphonec has not heard {seconds:g} s"
             time.sleep(0.02)
 
     def log(self) -> str:

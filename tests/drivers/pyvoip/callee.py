@@ -12,7 +12,7 @@ from drivers.sip.sdp import offer
 def far_end() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.8", 0))
-        sock.settimeout(5)
+        sock.settimeout(15)
         yield sock
 
 

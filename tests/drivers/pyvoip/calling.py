@@ -1,19 +1,22 @@
 """What the tests of calls use: an open driver, a call, what its callee heard."""
 
 import math
+import os
+import select
 import threading
-import time
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from drivers import Audio, Call, CallHandle, CallPhase, CallResult, DeviceState
+from drivers import Audio, Call, CallHandle, CallPhase, CallResult, DeviceState, TrunkStatus
 from drivers.codecs.g711 import alaw_encode, ulaw_encode
 from drivers.pyvoip import Driver, Options
 from drivers.sip.address import Timers
+from tests.gateway import until
 from tests.peers.baresip import Baresip
 
 NUMBER = "447700900123"
@@ -21,6 +24,7 @@ BOUND_S = 30.0
 TONE_HZ = 440
 
 
+@cache
 def tone(seconds: float, before_s: float = 0.5) -> Audio:
     """Silence, then a sine of 440 Hz, in both laws."""
     count = int(seconds * 8000)
@@ -66,12 +70,20 @@ def driver(server: str, timers: Timers | None = None, **options: Any) -> Iterato
         opened.close()
 
 
-def wait_until_ready(opened: Driver) -> None:
-    """Calls are refused while the audio process is started again."""
-    end = time.monotonic() + BOUND_S
-    while opened.status().state is not DeviceState.READY:
-        assert time.monotonic() < end, opened.status()
-        time.sleep(0.02)
+def becomes(opened: Driver, wanted: DeviceState, *, alive: bool = True) -> str:
+    """Wait for a state; its detail."""
+
+    def reached() -> TrunkStatus | None:
+        status = opened.status()
+        return status if status.state is wanted and status.alive is alive else None
+
+    status: TrunkStatus = until(reached, f"the trunk is {wanted}: {opened.status()}", BOUND_S)
+    return status.detail
+
+
+def same_signalling(opened: Driver, log: str) -> bool:
+    """Whether its first thread lives: one that failed, or was replaced, is logged."""
+    return opened.status().alive and "signalling=" not in log
 
 
 def dial(opened: Driver, audio: Audio, ring_s: float = 20.0) -> tuple[CallHandle, Phases]:
@@ -96,8 +108,25 @@ def crossings(samples: list[int]) -> int:
     return sum(1 for a, b in pairwise(samples) if a < 0 <= b and b - a > 500)
 
 
+def wait_for_end(pid: int) -> None:
+    """Of a process; also of one that nobody has waited for yet."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        assert select.select([descriptor], [], [], BOUND_S)[0], f"process {pid} does not end"
+    finally:
+        os.close(descriptor)
+
+
 def pacer_pid() -> int:
     """The one audio process of this process's drivers that lives."""
     children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
     (pid,) = (pid for pid in children if b"drivers.rtp" in Path(f"/proc/{pid}/cmdline").read_bytes())
     return int(pid)
+
+
+def press(peer: Baresip, digit: str, heard_s: float) -> None:
+    """Once so much of our audio has arrived; for as long as the next 0.2 s of our audio take to arrive."""
+    peer.wait_until_heard(heard_s)
+    peer.command("sndcode", digit)
+    peer.wait_until_heard(heard_s + 0.2)
+    peer.command("sndcode", " ")  # lets go of the key

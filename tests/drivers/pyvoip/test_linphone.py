@@ -1,7 +1,6 @@
 """The voice driver against linphonec: a telephone with a will of its own about jitter, STUN and RTCP."""
 
 import random
-import time
 import wave
 from pathlib import Path
 
@@ -74,14 +73,14 @@ def test_linphonec_that_hangs_up_behind_a_proxy_ends_the_call_on_both_sides(tmp_
     ):
         handle, phases = dial(opened, tone(20.0))
         phases.wait_for(CallPhase.ANSWERED)
-        time.sleep(0.3)  # let some of it be heard
+        peer.wait_until_heard(0.2)
         peer.command("terminate")
         ended = result(handle)
         peer.wait_for(" ended (No error)")
         expected = ["REGISTER", "REGISTER", "INVITE", "INVITE", "ACK", "BYE"]
         assert trunk.methods(len(expected)) == expected
     assert ended.outcome is CallOutcome.ANSWERED
-    assert 0.1 < ended.played_s < 5
+    assert 0.1 < ended.played_s < 20
 
 
 def test_a_key_pressed_on_linphonec_answers_the_question(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,8 @@ from drivers.pyvoip import Driver, Options
 from drivers.pyvoip.locate import NotFound, locate
 from drivers.sip.address import Kind, Timers
 from drivers.sip.message import Message, parse
-from tests.drivers.pyvoip.calling import BOUND_S, NUMBER, TONE_HZ, crossings, dial, driver, heard, result, tone
+from tests.drivers.pyvoip.calling import BOUND_S, NUMBER, TONE_HZ, becomes, crossings, dial, driver, heard, result, tone
+from tests.gateway import until
 from tests.peers.baresip import Account, Baresip, free_port
 from tests.peers.datagrams import DatagramPeer
 from tests.peers.dns import Dns
@@ -36,20 +36,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def state(opened: Driver, wanted: DeviceState, within_s: float = BOUND_S) -> str:
-    """Wait for a state; its detail."""
-    end = time.monotonic() + within_s
-    while opened.status().state is not wanted:
-        assert time.monotonic() < end, opened.status()
-        time.sleep(0.02)
-    return opened.status().detail
-
-
 def wait_for_detail(opened: Driver, words: str) -> None:
-    end = time.monotonic() + BOUND_S
-    while words not in opened.status().detail:
-        assert time.monotonic() < end, opened.status()
-        time.sleep(0.02)
+    until(lambda: words in opened.status().detail, f"{words!r} in the status", BOUND_S)
 
 
 @contextmanager
@@ -117,10 +105,10 @@ def test_a_connection_that_is_refused_is_tried_again_until_somebody_listens() ->
     with unready(f"127.0.0.3:{port}", transport="tcp") as opened:
         wait_for_detail(opened, "refused")
         with socket.create_server(("127.0.0.3", port)) as listening:
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
             connection, _ = listening.accept()
         connection.close()
-        state(opened, DeviceState.WAITING)
+        becomes(opened, DeviceState.WAITING)
 
 
 def test_a_file_of_certificates_that_is_not_there_is_told_by_its_name() -> None:
@@ -185,7 +173,7 @@ def test_a_call_takes_the_next_server_when_the_first_cannot(tmp_path: Path, firs
         opened = Driver("voice", settings, Timers(fail_over=0.3), locate=lambda *_: servers)
         opened.open(lambda _: None)
         try:
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
             assert result(dial(opened, tone(0.2))[0]).outcome is CallOutcome.ANSWERED
         finally:
             opened.close()
@@ -206,7 +194,7 @@ def test_names_are_looked_up_without_holding_anything_up() -> None:
         with pytest.raises(Unavailable, match="still looking up"):
             result(dial(opened, tone(0.1))[0])
         go_on.set()
-        state(opened, DeviceState.READY)
+        becomes(opened, DeviceState.READY)
     finally:
         opened.close()
 
@@ -218,7 +206,7 @@ def test_a_name_that_leads_nowhere_is_told() -> None:
         )
         opened.open(lambda _: None)
         try:
-            assert "no address for the name nowhere.invalid" in state(opened, DeviceState.WAITING)
+            assert "no address for the name nowhere.invalid" in becomes(opened, DeviceState.WAITING)
         finally:
             opened.close()
 
@@ -246,13 +234,12 @@ class Registrar(DatagramPeer):
         return Message((("via", via), *kept, *contact), status=200, reason="OK").encode()
 
     def wait_for(self, text: str, method: str) -> Message:
-        end = time.monotonic() + BOUND_S
-        while True:
-            for message in list(self.heard):
-                if message.method == method and text in message.encode().decode():
-                    return message
-            assert time.monotonic() < end, f"no {method} with {text}"
-            time.sleep(0.02)
+        def found() -> Message | None:
+            came = (each for each in list(self.heard) if each.method == method)
+            return next((each for each in came if text in each.encode().decode()), None)
+
+        message: Message = until(found, f"{method} with {text}", BOUND_S)
+        return message
 
 
 def test_behind_a_nat_we_register_where_the_trunk_sees_us() -> None:
@@ -274,11 +261,11 @@ def test_a_trunk_that_falls_silent_is_noticed_and_used_again_when_it_is_back() -
         opened.open(lambda _: None)
         try:
             trunk.wait_for("OPTIONS sip:127.0.0.3", "OPTIONS")
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
             trunk.silent = True
-            assert "no answer" in state(opened, DeviceState.WAITING)
+            assert "no answer" in becomes(opened, DeviceState.WAITING)
             trunk.silent = False
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
         finally:
             opened.close()
 
@@ -292,11 +279,11 @@ def test_signalling_that_hangs_is_replaced_and_its_calls_are_reported(tmp_path: 
         opened = Driver("voice", Options(peer.address, register=False, bind="127.0.0.1:0"), check_s=0.1)
         opened.open(lambda _: None)
         try:
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
             stuck = opened.call(Call(NUMBER, tone(5.0)), lambda _: print(release.wait(BOUND_S)))
             ended = stuck.result.result(BOUND_S)
             assert (ended.outcome, ended.reason) == (CallOutcome.FAILED, "signalling stopped responding")
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
             handle, phases = dial(opened, tone(0.2))
             assert result(handle).outcome is CallOutcome.ANSWERED
             assert phases.seen[-1] is CallPhase.ANSWERED
@@ -314,9 +301,9 @@ def test_signalling_that_dies_is_replaced(tmp_path: Path) -> None:
         opened = Driver("voice", Options(peer.address, register=False, bind="127.0.0.1:0"), check_s=0.1)
         opened.open(lambda _: None)
         try:
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
             assert opened.call(Call(NUMBER, tone(5.0)), broken).result.result(BOUND_S).outcome is CallOutcome.FAILED
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
             assert result(dial(opened, tone(0.2))[0]).outcome is CallOutcome.ANSWERED
         finally:
             opened.close()

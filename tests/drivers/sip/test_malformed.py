@@ -2,6 +2,7 @@
 
 import logging
 import random
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
@@ -19,10 +20,11 @@ from drivers.sip.call_events import Ended
 from drivers.sip.message import Malformed, Message, parse
 from tests.drivers.pyvoip.callee import far_end
 from tests.drivers.pyvoip.calling import dial, driver, result, tone
-from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE, agent_of
+from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, placed, reply, sent
 from tests.drivers.sip.torture import TORTURE
 from tests.examples import examples
+from tests.peers.baresip import free_port
 from tests.peers.sipp import Sipp, script
 
 RING_S = 30.0
@@ -182,12 +184,16 @@ def aimed(data: bytes, invite: Message) -> bytes:
 
 def test_a_call_is_not_disturbed_by_the_torture_test(tmp_path: Path) -> None:
     """All of it over a real socket, before a call and while one speaks."""
-    with Sipp(tmp_path, script(ANSWER, SAID_BYE)) as peer, driver(peer.address) as opened, far_end() as stranger:
-        host, _, port = agent_of(opened).identity.host.rpartition(":")
+    port = free_port("127.0.0.1", socket.SOCK_DGRAM)
+    with (
+        Sipp(tmp_path, script(ANSWER, SAID_BYE)) as peer,
+        driver(peer.address, bind=f"127.0.0.1:{port}") as opened,
+        far_end() as stranger,
+    ):
 
         def throw() -> None:
             for data in TORTURE.values():
-                stranger.sendto(data, (host, int(port)))
+                stranger.sendto(data, ("127.0.0.1", port))
 
         throw()
         handle, phases = dial(opened, tone(1.0))

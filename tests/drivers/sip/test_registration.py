@@ -1,9 +1,9 @@
 """Registrars with one contact a user, stale nonces and restarts of ours: the agent without I/O, then real sockets."""
 
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parameters, parse, uri_of
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
-from tests.drivers.pyvoip.calling import driver
-from tests.drivers.pyvoip.test_trunk import state
+from tests.drivers.pyvoip.calling import becomes, driver
 from tests.drivers.sip.test_agent import FIRST, SDP, agent, reply, sent, with_headers
 from tests.gateway import Gateway, voice_section
 from tests.peers.datagrams import DatagramPeer
@@ -486,14 +485,27 @@ def account(tmp_path: Path) -> dict[str, Any]:
     return {"register": True, "username": "gateway", "password_file": str(tmp_path / "password"), **state}
 
 
-@contextmanager
-def killed(opened: Driver) -> Iterator[None]:
-    """As kill -9 leaves it: nothing is said to the registrar."""
-    assert opened._signalling is not None
-    trunk = opened._signalling._trunk
-    trunk.unregister = lambda now: print("no word at", now)  # type: ignore[method-assign]
-    opened.close()
-    yield
+REGISTERS = """
+import json, sys, threading
+from drivers import DeviceState
+from drivers.pyvoip import Driver, Options
+ready = threading.Event()
+opened = Driver("voice", Options(**json.loads(sys.argv[1])))
+opened.open(lambda _: ready.set() if opened.status().state is DeviceState.READY else None)
+print("ready" if ready.wait(30) else opened.status(), flush=True)
+sys.stdin.read()
+"""
+
+
+def register_and_be_killed(server: str, **options: Any) -> None:
+    """A driver in a process of its own that registers, and ends by SIGKILL: nothing is said to the registrar."""
+    given = json.dumps({"server": server, "bind": "127.0.0.1:0", **options})
+    command = [sys.executable, "-c", REGISTERS, given]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline().strip()
+        process.kill()
+    assert said == "ready"
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -501,11 +513,11 @@ def test_a_restart_after_a_crash_is_registered_at_once_with_one_contact_allowed(
     """Kamailio as registrar with max_contacts=1; over TCP the new connection has a new port, and so a new Contact."""
     with Kamailio(tmp_path, "127.0.0.3:9", transport=transport, max_contacts=1) as trunk:
         options = {**account(tmp_path), "transport": transport}
-        with driver(trunk.address, **options) as opened, killed(opened):
-            began = time.monotonic()
-            with driver(trunk.address, **options) as again:
-                assert again.status().registered
-                assert time.monotonic() - began < REFUSED_S / 2
+        register_and_be_killed(trunk.address, **options)
+        began = time.monotonic()
+        with driver(trunk.address, **options) as again:
+            assert again.status().registered
+            assert time.monotonic() - began < REFUSED_S / 2
 
 
 def test_a_restart_is_registered_at_once_where_every_nonce_is_good_once(tmp_path: Path) -> None:
@@ -522,8 +534,8 @@ def test_the_same_port_and_instance_are_used_after_a_restart(tmp_path: Path) -> 
     contacts = []
     with Asterisk() as trunk:
         for _ in range(2):
-            with driver(trunk.address, **account(tmp_path)) as opened, killed(opened):
-                contacts += [trunk.registrar.heard[-1].get("contact")]
+            register_and_be_killed(trunk.address, **account(tmp_path))
+            contacts += [trunk.registrar.heard[-1].get("contact")]
     assert contacts[0] == contacts[1]
     assert '+sip.instance="<urn:uuid:' in contacts[0]
 
@@ -533,9 +545,9 @@ def test_a_registrar_that_holds_a_contact_that_we_do_not_know_is_asked_again(tmp
         opened = Driver("voice", Options(trunk.address, bind="127.0.0.1:0", **account(tmp_path)))
         opened.open(lambda _: None)
         try:
-            assert "403" in state(opened, DeviceState.FAILED)
+            assert "403" in becomes(opened, DeviceState.FAILED)
             trunk.registrar.bound.clear()
-            state(opened, DeviceState.READY)
+            becomes(opened, DeviceState.READY)
         finally:
             opened.close()
 
@@ -556,7 +568,7 @@ def test_a_refusal_says_what_it_may_be_about(tmp_path: Path, kept: tuple[str, ..
         opened = Driver("voice", Options(trunk.address, bind="127.0.0.1:0", **options))
         opened.open(lambda _: None)
         try:
-            assert detail in state(opened, DeviceState.FAILED)
+            assert detail in becomes(opened, DeviceState.FAILED)
         finally:
             opened.close()
 
