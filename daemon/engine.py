@@ -70,7 +70,7 @@ class Lane(Protocol):
         """How many wait for a device, as far as it is known."""
 
     def stop(self, request_id: str) -> None:
-        """The request is over: give up what has not gone out yet, and hang up."""
+        """The request is over: drop what has not gone out yet, and hang up."""
 
 
 class Engine:

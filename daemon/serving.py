@@ -1,4 +1,4 @@
-"""The daemon on duty: from the first listening socket to the last answer."""
+"""The daemon while it serves: from the first listening socket to the last answer."""
 
 import asyncio
 import contextlib

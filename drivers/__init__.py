@@ -68,7 +68,7 @@ class DeviceState(StrEnum):
 
 
 class Reason(StrEnum):
-    """What keeps a device from work, where that can be told apart: for programs, as `detail` is for people."""
+    """What keeps a device from work, where that is known: for programs, as `detail` is for people."""
 
     NONE = ""  # it works, or nobody knows
     NO_PORT = "no port"
@@ -323,7 +323,7 @@ class TrunkStatus:
     """A snapshot for operators. registered: None where the trunk needs no registration.
 
     alive: False while the driver itself does not work, whatever the trunk does. reason: as of a ModemStatus.
-    heard: the server has answered something.
+    answered: the server has answered something.
     """
 
     state: DeviceState
@@ -333,7 +333,7 @@ class TrunkStatus:
     calls: int = 0
     alive: bool = True
     reason: Reason = Reason.NONE
-    heard: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def _sent_at_once(send: Send, headers: bytes, body: bytes) -> bool:
     """Send a whole answer of status 200 in one write; False where uvicorn has to send it, in two.
 
     One write is half the system calls, for the client, too. send: as the application got it; headers: lines with the
-    length among them. It is told of its request by `send`: a scope that led to its own request would be garbage that
+    length among them. It finds its request by `send`: a scope that led to its own request would be garbage that
     only the collector finds, eight objects a request.
     """
     cycle = getattr(send, "__self__", None)

@@ -50,7 +50,7 @@ def test(context: Context, number: str, say: str | None, lang: str | None) -> No
             end = step
         elif not context.as_json:
             tell(*_at(step, step["phase"]))
-    context.show({**end, "steps": steps}, lambda: _told(end))
+    context.show({**end, "steps": steps}, lambda: _show(end))
     if not end.get("spoken"):
         click.get_current_context().exit(SAID_NO)
 
@@ -61,7 +61,7 @@ def _at(step: dict[str, Any], what: str) -> list[str]:
     return [f"{step['at_s']:6.1f} s  {first}", *(" " * INDENT + line for line in rest)]
 
 
-def _told(end: dict[str, Any]) -> None:
+def _show(end: dict[str, Any]) -> None:
     """How the call ended, and what was heard."""
     if not end:
         tell("the daemon stopped before the call ended")

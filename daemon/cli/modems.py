@@ -123,7 +123,7 @@ def test(context: Context, name: str | None, every: bool, number: str, wait: int
         _test_all(context, number, wait)
         return
     answer = _tested(context, name, number, wait)
-    context.show(answer, lambda: _told(answer, wait))
+    context.show(answer, lambda: _show_test(answer, wait))
     if answer["report"] == "failed":
         click.get_current_context().exit(SAID_NO)
 
@@ -162,7 +162,7 @@ def _outcome(answer: dict[str, Any]) -> tuple[str, str]:
     return f"accepted after {answer['sent_s']:.1f} s", report
 
 
-def _told(answer: dict[str, Any], wait: int) -> None:
+def _show_test(answer: dict[str, Any], wait: int) -> None:
     click.echo(f"the network accepted it after {answer['sent_s']:.1f} s ({answer['parts']} part)")
     if answer["report"] is None:
         click.echo(f"no delivery report within {wait} s: the phone may be off, or the network sends none")

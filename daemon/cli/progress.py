@@ -47,7 +47,7 @@ class Rows:
     """How many rows of a database have been read or copied, on standard error."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now, self._told_at, self._table = now, now(), ""
+        self._now, self._shown_at, self._table = now, now(), ""
 
     def __enter__(self) -> "Rows":
         return self
@@ -57,19 +57,19 @@ class Rows:
             click.echo(err=True)
 
     def read(self, rows: int) -> None:
-        """So many rows have been read: told once a second."""
-        if self._now() - self._told_at >= 1:
-            self._told_at = self._now()
+        """So many rows have been read: shown once a second."""
+        if self._now() - self._shown_at >= 1:
+            self._shown_at = self._now()
             click.echo(f"{rows} requests read", err=True)
 
     def copied(self, table: str, done: int, total: int) -> None:
-        """So many rows of a table are there: told when a table begins and ends, and once a second."""
+        """So many rows of a table are there: shown when a table begins and ends, and once a second."""
         now = self._now()
-        if table == self._table and done < total and now - self._told_at < 1:
+        if table == self._table and done < total and now - self._shown_at < 1:
             return
         line = f"{table:8} {done:>9} of {total} rows"
         if sys.stderr.isatty():
             click.echo(f"{'' if table == self._table or not self._table else chr(10)}\r{line}", err=True, nl=False)
         else:
             click.echo(line, err=True)
-        self._told_at, self._table = now, table
+        self._shown_at, self._table = now, table

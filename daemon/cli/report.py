@@ -113,7 +113,7 @@ def _requests(reading: "Reading", since: "Ms", read: Callable[[int], None]) -> "
 
 
 def _country(number: str) -> str:
-    """By the prefix of the number: countries that share one are not told apart."""
+    """By the prefix of the number: countries that share one are counted as one."""
     return _of_prefix(number[:3]) if number.isdecimal() else "number deleted"
 
 

@@ -77,8 +77,8 @@ def copy(context: Context, source: str, target: str, source_password: str, targe
 
 
 def _say(counts: dict[str, int]) -> None:
-    told = ", ".join(f"{count} of {table}" for table, count in counts.items())
-    click.echo(f"copied and compared: {told}")
+    copied = ", ".join(f"{count} of {table}" for table, count in counts.items())
+    click.echo(f"copied and compared: {copied}")
     click.echo("next: set [store] url, and keep the master key where it is or set [security] key_file")
 
 

@@ -17,7 +17,7 @@ from drivers.settings import FaultKind, Severity
 
 
 def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
-    """What is wrong on this machine. wrong: the keys ("[api] tcp") that have their default only for want of better."""
+    """What is wrong on this machine. wrong: keys ("[api] tcp") with a wrong value, which have the default now."""
     for where, section in sections(config):
         for f in fields(section):
             key, probe = f"{where} {f.name}", f.metadata.get("probe")

@@ -47,13 +47,13 @@ class Seen:
 
 @value
 class Missed:
-    """numbers that did not get a message. tries: so far, in vain; then: not before. heard: others have got it."""
+    """numbers that did not get a message. tries: so far, in vain; then: not before. reached: others have got it."""
 
     message: "Message"
     numbers: tuple[str, ...] = field(repr=False)
     tries: int
     then: Ms
-    heard: bool
+    reached: bool
 
 
 @value
@@ -144,29 +144,29 @@ def addressees(
 ) -> tuple[Message | None, tuple[str, ...]]:
     """What is to be sent now, and to whom: an alert that is due, else one that was missed.
 
-    Who was reached hears nothing twice. Whoever cannot be reached is tried more and more seldom, but for new trouble.
+    Who was reached gets nothing twice. Whoever cannot be reached is tried more and more seldom, but for new trouble.
     """
     resting = missed if missed is not None and now < missed.then else None
     if message is not None:
         return (None, ()) if resting is not None and _known(message, resting) else (message, tuple(numbers))
-    if missed is None or resting is not None or not missed.heard:
+    if missed is None or resting is not None or not missed.reached:
         return None, ()
     return missed.message, tuple(number for number in numbers if number in missed.numbers)
 
 
 def missed_by(
-    message: Message, numbers: Iterable[str], heard: bool, before: Missed | None, now: Ms, rules: Rules
+    message: Message, numbers: Iterable[str], reached: bool, before: Missed | None, now: Ms, rules: Rules
 ) -> Missed | None:
-    """After a try; None where nobody is left, or it is given up. heard: somebody got it now. before: this try.
+    """After a try; None where nobody is left, or after the last try. reached: somebody got it now. before: this try.
 
-    What nobody has heard of is not given up: while the trouble is there, it makes messages.
+    What has reached nobody is tried for as long as the trouble is there.
     """
     left = tuple(numbers)
     tries = before.tries + 1 if before is not None and _known(message, before) else 1
-    heard = heard or not message.about or (tries > 1 and before is not None and before.heard)
-    if not left or (heard and tries >= MOST_TRIES):
+    reached = reached or not message.about or (tries > 1 and before is not None and before.reached)
+    if not left or (reached and tries >= MOST_TRIES):
         return None
-    return Missed(message, left, tries, Ms(now + min(TRY_AGAIN * 2 ** min(tries - 1, 20), rules.again)), heard)
+    return Missed(message, left, tries, Ms(now + min(TRY_AGAIN * 2 ** min(tries - 1, 20), rules.again)), reached)
 
 
 def _known(message: Message, missed: Missed) -> bool:

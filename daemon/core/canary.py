@@ -67,7 +67,7 @@ class Standing:
 
 
 def standing_from(text: str) -> Standing:
-    """What `written` made; a device of which nothing can be read begins anew."""
+    """What `written` made; a device of which nothing can be read starts again."""
     try:
         tried, succeeded, failures, token, opened, why = text.split("/", 5)
         return Standing(_at(tried), _at(succeeded), int(failures), token, opened == "1", why)

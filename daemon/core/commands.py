@@ -364,8 +364,8 @@ def _delivery_event(command: OfDelivery, request: Request, at: Ms, policy: Polic
             policies = (policy.resends(request, step), policy.moves_on(verdict))
             return AttemptAnswered(step, verdict, at, *said, *policies)
         case SettleLate(step=step, verdict=verdict):
-            heard = (command.device, command.reference, command.detail)
-            return AnsweredLate(step, verdict, at, *heard, policy.moves_on(verdict))
+            late = (command.device, command.reference, command.detail)
+            return AnsweredLate(step, verdict, at, *late, policy.moves_on(verdict))
         case GiveUp(step=step, verdict=verdict):
             return GivenUp(step, verdict, at, command.detail, policy.moves_on(verdict))
         case Interrupt(step=step, parts=parts):

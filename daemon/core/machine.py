@@ -219,7 +219,7 @@ def _with_attempt(request: Request, changed: Attempt) -> Request:
 
 
 def _withdraw_waiting(request: Request, at: Ms, condition: Callable[[Attempt], bool]) -> Advanced:
-    """Give up the attempts that wait for a device and meet the condition."""
+    """Drop the attempts that wait for a device and meet the condition."""
     notes: tuple[Action, ...] = ()
     for attempt in request.attempts:
         fired = fire(request, GivenUp(attempt.step, Verdict.WITHDRAWN, at)) if condition(attempt) else None

@@ -71,8 +71,8 @@ class CallSnapshot:
 class VoiceSnapshot:
     """The lane of calls. waiting, oldest_s: as of messages; locales: spoken.
 
-    Since the start: outcomes, of deliveries; results, of calls as the driver tells them; setups: seconds from dialling
-    until the phone rings, or somebody answers.
+    Since the start: outcomes, of deliveries; results, of calls, by the driver; setups: seconds from dialling until the
+    phone rings, or somebody answers.
     """
 
     driver: str

@@ -31,7 +31,7 @@ def queued_at(job: Job) -> Ms:
 class StateLog:
     """One line for each change of a device: `modem=sim1 state=ready detail=''`.
 
-    A driver tells that its state changed, not which: after several quick changes the last one is seen several times.
+    A driver says that its state changed, not how: after several quick changes the last one is seen several times.
     """
 
     kind: str

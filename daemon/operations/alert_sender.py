@@ -1,4 +1,4 @@
-"""Alerts by the gateway's own wires: an SMS by a modem that works, else a call.
+"""Sends alerts by the gateway's own devices: an SMS by a modem that works, else a call.
 
 The call says 9 9 9, as there are no clips for all that may be wrong. What was sent about which trouble is kept in
 memory: after a restart, a trouble that is still there makes one more alert when it has lasted. How many messages went
@@ -191,7 +191,7 @@ def troubles(now: Snapshot) -> list[Trouble]:
     errors = [
         result
         for result in examined(now).results
-        if result.state is State.ERROR or (result.state.is_problem and result.check.told)
+        if result.state is State.ERROR or (result.state.is_problem and result.check.is_reason)
     ]
     return [Trouble(each.check.name, each.verdict.subject, without_numbers(each.verdict.text)) for each in errors]
 

@@ -35,13 +35,13 @@ class Wanted:
         return request.created_at >= self.since and self.number in ("", request.number)
 
 
-def requests(reading: Reading, wanted: Wanted, told: Callable[[int], None] = lambda _: None) -> Iterator[Request]:
-    """In the order of their starts. told: how many have been looked at. Raises StoreUnusable."""
+def requests(reading: Reading, wanted: Wanted, progress: Callable[[int], None] = lambda _: None) -> Iterator[Request]:
+    """In the order of their starts. progress: gets how many have been looked at. Raises StoreUnusable."""
     row, seen = 0, 0
     while page := reading.after(row, PAGE):
         yield from (request for _, request in page if wanted.takes(request))
         row, seen = page[-1][0], seen + len(page)
-        told(seen)
+        progress(seen)
 
 
 def lines(request: Request, wanted: Wanted) -> Iterator[dict[str, Any]]:
@@ -64,9 +64,9 @@ def document(reading: Reading, request: Request, wanted: Wanted) -> dict[str, An
 
 def _request(r: Request, wanted: Wanted) -> dict[str, Any]:
     number = r.number if wanted.in_full or r.number.startswith("h:") else masked(r.number)
-    told = (r.id, number, r.brand, r.locale, r.account, r.workflow_id, str(r.status), r.wrong)
+    known = (r.id, number, r.brand, r.locale, r.account, r.workflow_id, str(r.status), r.wrong)
     times = map(zoned_text, (r.created_at, r.first_event_at, r.last_event_at, r.finalized_at))
-    return dict(zip(REQUEST_FIELDS, (*told, *times), strict=True))
+    return dict(zip(REQUEST_FIELDS, (*known, *times), strict=True))
 
 
 def _history(reading: Reading, request_id: str) -> Iterator[HistoryLine]:
@@ -78,9 +78,9 @@ def _history(reading: Reading, request_id: str) -> Iterator[HistoryLine]:
 
 
 def _delivery(a: Attempt, wanted: Wanted) -> dict[str, Any]:
-    told = (a.step + 1, str(a.channel), pin_letter(a.generation), str(a.state), a.tries, a.device)
+    known = (a.step + 1, str(a.channel), pin_letter(a.generation), str(a.state), a.tries, a.device)
     said = (zoned_text(a.queued_at), zoned_text(a.settled_at), wanted.shown(a.detail))
-    return dict(zip(DELIVERY_FIELDS, (*told, *said), strict=True))
+    return dict(zip(DELIVERY_FIELDS, (*known, *said), strict=True))
 
 
 def _check(check: Check) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Log lines that nobody waits for: written at once where that is possible, else by a thread, in order and bounded.
 
-A line that is written at once stands there before the answer to what it tells of, no crash loses it, and it costs some
-12 µs. Handing each line to a thread would spare the event loop a part of these and cost more in all. Only when the
-journal or the reader of a pipe does not keep up do lines wait for the thread; when too many wait, the newest are
-dropped, and the next one that can wait says how many.
+A line that is written at once stands there before the answer to the request that it is about, no crash loses it, and it
+costs some 12 µs. Handing each line to a thread would spare the event loop a part of these and cost more in all. Only
+when the journal or the reader of a pipe does not keep up do lines wait for the thread; when too many wait, the newest
+are dropped, and the next one that can wait says how many.
 """
 
 import errno

@@ -18,7 +18,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """For the event loop's thread. database: its file, where it is SQLite; routes: whose times are told apart."""
+    """For the event loop's thread. database: its file, where it is SQLite; routes: those with times of their own."""
 
     def __init__(
         self, health: Health, workflows: Iterable[int], database: Path | None, routes: frozenset[str] = frozenset()

@@ -21,7 +21,7 @@ class OldKey:
         self._engine = engine
         self._place = place
         self._in_use = in_use
-        self._told = False
+        self._logged = False
 
     async def run(self) -> None:
         """Look now and then, until cancelled."""
@@ -69,8 +69,8 @@ class OldKey:
                 raise PermissionError(1, "it is not the daemon's file")
             old.unlink()
         except OSError as exc:
-            if not self._told:  # once is enough
+            if not self._logged:  # once is enough
                 log.warning("key=unneeded path=%s error=%r; no request needs it any more; delete it", old, exc.strerror)
-            self._told = True
+            self._logged = True
         else:
             log.info("key=deleted path=%s; no request needs it any more", old)

@@ -76,7 +76,7 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
 """By the name of the section, then of the key."""
 
 ROW_NAMES: Mapping[str, str] = {"modem": "name", "account": "key", "operator": "name", "workflow": "id"}
-"""What tells the rows of a section apart."""
+"""By which key the rows of a section are distinguished."""
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Keys with their values by table: "[api]", or "[[modem]] sim1"."""

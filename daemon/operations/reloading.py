@@ -99,7 +99,7 @@ class Reloader:
 
 
 def tables(config: Config) -> dict[str, dict[str, Any]]:
-    """Each section with its keys, a driver's options among them; rows by what tells them apart."""
+    """Each section with its keys, a driver's options among them; rows by the key that distinguishes them."""
     found: dict[str, dict[str, Any]] = {}
     for where, section in named_sections(config):
         values = {f.name: getattr(section, f.name) for f in fields(section) if f.name != "options"}

@@ -70,8 +70,8 @@ class _Measured:
 def carry_out(database: Rows, recent: Recent, batch: Sequence[Operation]) -> None:
     """Do all in one commit, in order. Sets `value` or `error` of each, and raises nothing.
 
-    A command that fails leaves no trace and takes no other along: where it cannot be told which one it was that could
-    not be saved, the halves are done by themselves.
+    A command that fails leaves no trace and takes no other along: where nothing shows which one
+    could not be saved, the halves are done by themselves.
     """
     try:
         _carry_out(database, recent, batch)

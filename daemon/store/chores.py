@@ -1,4 +1,4 @@
-"""Work on the connection that writes that is no command: it is done between two batches, in its own transactions."""
+"""Work that is no command: done on the connection that writes, between two batches, in transactions of its own."""
 
 import asyncio
 import contextlib

@@ -149,7 +149,7 @@ class Database(Protocol):
 
     @property
     def stale(self) -> str:
-        """Why the daemon must begin anew: the rows are not what it knows. "" otherwise."""
+        """Why the daemon must start again: the rows are not what it knows. "" otherwise."""
 
     @property
     def pause_s(self) -> float | None:

@@ -66,8 +66,8 @@ class Side(Protocol):
     def close(self) -> None: ...
 
 
-def copy(source: Side, target: Side, told: Callable[[str, int, int], None]) -> dict[str, int]:
-    """The rows of each table, which are all in the target now. told: of a table, how many rows of how many are there.
+def copy(source: Side, target: Side, progress: Callable[[str, int, int], None]) -> dict[str, int]:
+    """The rows of each table, which are all in the target now. progress: gets a table, its rows there, and all.
 
     Raises StoreUnusable, for one where the target has data that are not from this source.
     """
@@ -75,11 +75,11 @@ def copy(source: Side, target: Side, told: Callable[[str, int, int], None]) -> d
     for table in TABLES:
         total, done = source.count(table), target.count(table)
         after = target.last(table) if table is not META else None
-        told(table.name, done, total)
+        progress(table.name, done, total)
         for rows in _pages(source, table, after):
             target.put(table, rows)
             done += len(rows)
-            told(table.name, min(done, total), total)
+            progress(table.name, min(done, total), total)
     counts = {table.name: _same(source, target, table) for table in TABLES}
     target.count_on()
     target.forget(COPY_OF)

@@ -1,4 +1,4 @@
-"""Forgetting one number: its requests stay for the statistics, without it and without what else tells who it was.
+"""Forgetting one number: its requests stay for the statistics, without it and without what else shows whose it was.
 
 Every statement here is for both databases.
 """

@@ -1,4 +1,4 @@
-"""The store: what every part of the daemon asks and tells, whichever the database.
+"""The store: by which every part of the daemon reads and writes, whichever the database.
 
 Rules. Rows are the truth. One thread writes; what the loop submits in one turn, and what arrives while that thread
 saves, shares a commit, and futures end only after it. Every other connection only reads. One daemon has a database at

@@ -221,7 +221,7 @@ class Calls:
             self._finish(call)
 
     def _note_farewells(self, call: PhoneCall) -> None:
-        """Before any news of the call is reported, as whoever hears it may never return."""
+        """Before any news of the call is reported, as the listener may never return."""
         call.sip.changed = False
         if self._trunk.agent is not None:
             call.farewells = self._trunk.agent.farewells(call.sip)

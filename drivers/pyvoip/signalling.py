@@ -249,7 +249,7 @@ class Signalling:
     def _release(self) -> None:
         """On the thread itself, as the last thing: what is left ends here, unless the lease ended before.
 
-        Of a thread that failed, the next generation ends it once more: nobody sees here whether it was heard.
+        Of a thread that failed, the next generation ends it once more: whether the far end got that is not seen here.
         """
         if self._closing_at is None:
             self._farewells += farewells_of(self._calls.if_lost)

@@ -269,7 +269,7 @@ class Streams:
         except (BlockingIOError, ssl.SSLWantWriteError):
             write = True
         except ssl.SSLError as exc:
-            return self._drop(connection, f"TLS: {_told(exc)}")
+            return self._drop(connection, f"TLS: {_why(exc)}")
         except OSError as exc:
             return self._drop(connection, exc.strerror or exc.__class__.__name__)
         self._listen(connection, write=write)
@@ -376,7 +376,7 @@ def _connected(sock: socket.socket) -> bool:
     return True
 
 
-def _told(exc: ssl.SSLError) -> str:
+def _why(exc: ssl.SSLError) -> str:
     """Why; for a certificate, what is wrong with it."""
     reason = exc.verify_message if isinstance(exc, ssl.SSLCertVerificationError) else exc.reason
     return reason or exc.__class__.__name__

@@ -29,8 +29,8 @@ def trunk_status(agent: UserAgent | None, way: Way, *, registers: bool) -> Trunk
     """Without the calls. agent: None as long as there is no way to a server."""
     state, detail, reason = _state(agent, way)
     registered = agent is not None and agent.registration is not None and agent.registration.registered
-    heard = agent is not None and bool(agent.answers)
-    return TrunkStatus(state, detail, way.server, registered if registers else None, reason=reason, heard=heard)
+    answered = agent is not None and bool(agent.answers)
+    return TrunkStatus(state, detail, way.server, registered if registers else None, reason=reason, answered=answered)
 
 
 def _state(agent: UserAgent | None, way: Way) -> tuple[DeviceState, str, Reason]:

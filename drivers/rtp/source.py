@@ -12,8 +12,9 @@ The session description says where the callee is. Behind a NAT it sends from els
   break while the callee sends nothing (Asterisk's strictrtp waits 5 s); then the call's record says so (`Latched`).
 - A key is the callee's only if it comes from where the audio goes. A source that nothing vouches for (neither the
   signalling nor the callee's SSRC nor SRTP) must have been found before the utterance that the key answers (`presses`):
-  else who hears nothing could press 1 for a callee that is silent. The described port vouches for another host that is
-  listened to: a phone with several addresses has one socket, and a stranger who found our port does not know the other.
+  else a host that gets no audio could press 1 for a callee that is silent. The described port vouches for another host
+  that is listened to: a phone with several addresses has one socket, and a stranger who found our port does not know
+  the other.
 - The audio never leaves a source that still sends, except for the address in the description. One that has fallen
   silent is followed to where it sends from now, and returned to when it sends again.
 - When the description changes, the source of before is old: while its stream goes on, nothing is learned from it.
@@ -53,7 +54,7 @@ OLD_S = 2.0  # a pause after which an old stream is over, and what comes from th
 
 class Decision(Enum):
     IGNORED = auto()  # not the callee's
-    HEARD = auto()  # it may be the callee's: its voice counts, its keys do not
+    VOICE_ONLY = auto()  # it may be the callee's: its voice counts, its keys do not
     ACCEPTED = auto()  # the callee's
     MOVED = auto()  # the callee's, and its audio is to go to where it came from
 
@@ -192,7 +193,7 @@ class Source:
             case Trust.FOLLOWED:
                 return self._follow(packet, now)
             case Trust.LISTENED_TO:
-                return Decision.ACCEPTED if self.signalled.has_port(packet.address) else Decision.HEARD
+                return Decision.ACCEPTED if self.signalled.has_port(packet.address) else Decision.VOICE_ONLY
             case Trust.NONE:
                 return Decision.IGNORED
             case _:

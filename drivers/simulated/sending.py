@@ -126,7 +126,7 @@ class Sending:
         self._free()
 
     def _over(self) -> None:
-        """Before its end is said: whoever hears it finds no message under way."""
+        """Before its end is said: who reads that finds no message under way."""
         del self.outbox[0]
 
     def _free(self) -> None:

@@ -82,7 +82,7 @@ class UserAgentClient:
     # --- no response ---
 
     def advance(self, pending: Pending, now: float) -> None:
-        """Send what is due again, and give up on what has had its time."""
+        """Send again what is due, and end what has waited too long."""
         if self.requests.is_silent(pending, now) and not self._by_next(pending, self.servers.on_silence(pending), now):
             self.suspect(now)
         if not self.requests.advance(pending, now):

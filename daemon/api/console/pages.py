@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
 EVENTS, LISTED = 15, 50
-LIVE_S, CALM_S = 5.0, 1.0  # a page is written anew this often; and not more often than that
+LIVE_S, CALM_S = 5.0, 1.0  # a page is written again this often; and not more often than that
 TESTS_A_SECOND, TESTS_AT_ONCE = 1 / 30, 3
 
 
@@ -110,7 +110,7 @@ async def parts(visit: Visit) -> Response:
 async def _shown(visit: Visit) -> dict[str, Any]:
     health: Health = visit.http.app.state.health
     report, lines = await asyncio.gather(health.report(), _newest(visit.http))
-    return view.overview(report, map(_told, lines)) | {"notice": visit.session.notice}
+    return view.overview(report, map(_event, lines)) | {"notice": visit.session.notice}
 
 
 async def _newest(http: HttpRequest) -> list[HistoryLine]:
@@ -125,7 +125,7 @@ async def _newest(http: HttpRequest) -> list[HistoryLine]:
         return []
 
 
-def _told(line: HistoryLine) -> dict[str, Any]:
+def _event(line: HistoryLine) -> dict[str, Any]:
     at = zoned_text(line.at)
     return {"at": at, "request_id": line.request_id, "kind": line.kind, "step": line.step, "detail": line.detail}
 
@@ -154,7 +154,7 @@ async def request(visit: Visit) -> Response:
 
 
 async def live(visit: Visit) -> Response:
-    """Server-sent events without content: each says that the page may be written anew."""
+    """Server-sent events without content: each says that the page may be written again."""
     return streamed(visit.http, _ticks(visit))
 
 

@@ -1,4 +1,4 @@
-"""What the modems had when the daemon stopped: they may still answer for it."""
+"""The messages that modems had when the daemon stopped: their answers may still come."""
 
 import contextlib
 from collections import defaultdict

@@ -14,7 +14,7 @@ from daemon.lanes.sms.slots import ModemSlot
 from daemon.store.contract import StoreUnusable
 from drivers import REFERENCES, Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Unavailable, Uncertain
 
-ALERT_VALID_S = 3600  # TP-VP of what an operator is told
+ALERT_VALID_S = 3600  # TP-VP of an alert
 
 
 @dataclass(frozen=True, slots=True)

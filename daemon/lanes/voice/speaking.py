@@ -76,7 +76,7 @@ class Speaker:
         self._engine = engine
         self._driver = driver
         self.manner = manner
-        self._told: set[tuple[str, str]] = set()  # locale wanted, spoken
+        self._logged: set[tuple[str, str]] = set()  # locale wanted, spoken
         self._wanted: set[str] = set()  # being prepared or under way; `stop` takes a request out
         self._under_way: dict[str, CallUnderWay] = {}  # by request
 
@@ -154,8 +154,8 @@ class Speaker:
         return judged(result, speech, request.locale, asked=self.manner.confirm)
 
     def _tell_once(self, wanted: str, spoken: str) -> None:
-        if wanted != spoken and (wanted, spoken) not in self._told:
-            self._told.add((wanted, spoken))
+        if wanted != spoken and (wanted, spoken) not in self._logged:
+            self._logged.add((wanted, spoken))
             log.warning(
                 "prompts=fallback wanted=%s spoken=%s remedy='pinwheel prompts check %s'", wanted, spoken, wanted
             )

@@ -22,8 +22,8 @@ class Check:
     """One row. title: what it looks at; part: of the facts; judge: yields what is to be said, nothing if all is well.
 
     needs: codes; if one of them fails for the same device, or if either is about the whole gateway, this only follows.
-    stops: while it fails, its device sends nothing. health: /healthz then says this. told: /healthz names it among its
-    reasons, and answers 200 all the same. slow: it waits for a network or a device. fixes: `--fix` can do something
+    stops: while it fails, its device sends nothing. health: /healthz then says this. is_reason: /healthz names it among
+    its reasons, and answers 200 all the same. slow: it waits for a network or a device. fixes: `--fix` can do something
     about it.
     """
 
@@ -35,7 +35,7 @@ class Check:
     place: Place = Place.MACHINE
     stops: bool = False
     health: str = ""
-    told: bool = False
+    is_reason: bool = False
     slow: bool = False
     fixes: bool = False
 

@@ -241,7 +241,7 @@ SLOW: tuple[Check, ...] = (
         judge=devices.failures,
         needs=("smsc", "sim-full", "network", "network-denied"),
     ),
-    DAEMON("canary", "texts and calls of the canary arrive", judge=devices.canary, needs=OF_BOTH, told=True),
+    DAEMON("canary", "texts and calls of the canary arrive", judge=devices.canary, needs=OF_BOTH, is_reason=True),
     DAEMON("modem-remarks", "the modems do all that is asked of them", judge=devices.remarks),
     DAEMON("message-queue", "no message waits for long", judge=devices.messages, needs=OF_MODEMS),
     DAEMON("call-queue", "no call waits for long", judge=devices.waiting, needs=OF_CALLS),

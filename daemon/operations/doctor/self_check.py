@@ -26,8 +26,8 @@ class Examination:
 
     @property
     def reasons(self) -> list[str]:
-        told = [*stopping(self.results), *(result for result in problems(self.results) if result.check.told)]
-        return [result.verdict.sentence for result in told]
+        reasons = [*stopping(self.results), *(result for result in problems(self.results) if result.check.is_reason)]
+        return [result.verdict.sentence for result in reasons]
 
     def problems(self) -> list[dict[str, str]]:
         """As /v1/status shows them, errors first."""

@@ -148,7 +148,7 @@ def register(voice: Voice, tell: Tell, patience: Patience = TRUNK) -> Outcome:
         return Outcome(False, (_state(status),), (TRUNK_REMEDIES.get(status.reason, silent),))
     if status.registered:
         return Outcome(True, (f"registered at {status.server}",))
-    if status.heard:
+    if status.answered:
         return Outcome(True, (f"{status.server} answers (OPTIONS)",))
     return Outcome(False, (f"no answer from {status.server} to OPTIONS",), ("does it know our address? See its log",))
 
@@ -156,7 +156,7 @@ def register(voice: Voice, tell: Tell, patience: Patience = TRUNK) -> Outcome:
 def _answered(driver: VoiceDriver, patience_s: float) -> TrunkStatus:
     """As soon as the trunk has answered OPTIONS; some servers never do."""
     end = time.monotonic() + patience_s
-    while not (status := driver.status()).heard and time.monotonic() < end:
+    while not (status := driver.status()).answered and time.monotonic() < end:
         time.sleep(LOOK_S)
     return status
 
@@ -205,7 +205,7 @@ def _trunk(voice: Voice) -> Iterator[VoiceDriver]:
 
 
 def _settled(ask: Callable[[], Status], patience: Patience, tell: Tell) -> Status:
-    """Ready, failed for good, or how it is when the patience is over; each new reason is told meanwhile."""
+    """Ready, failed for good, or how it is when the patience is over; each new reason is shown meanwhile."""
     end, said, waits_since = time.monotonic() + patience.start_s, "", float("inf")
     while (status := ask()).state in UNSETTLED:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: what each is told first, and that none waits for ever for an answer.
+"""Connections to PostgreSQL: their settings, and that none waits for ever for an answer.
 
 psycopg, in pure Python, loads libpq from the system. Rows travel as one JSON text each way: both ends write and read
 that in C.
@@ -29,7 +29,7 @@ SETTINGS = {
     "keepalives_count": "3",
     "tcp_user_timeout": str(int(ANSWER_S * 1000)),
 }
-"""Of libpq. The server is told the same of its side, so that the lock of a gateway whose host is gone ends soon."""
+"""Of libpq. The server gets the same for its side, so that the lock of a gateway whose host is gone ends soon."""
 
 SESSION: LiteralString = (
     "SET synchronous_commit = on; SET timezone = 'UTC'; SET client_min_messages = warning;"
@@ -86,8 +86,8 @@ def away(address: Address, exc: Exception) -> StoreUnusable:
     while not isinstance(first, NoAnswer) and first.__context__ is not None:
         first = first.__context__  # psycopg cannot end what it sent together: that is no news
     cause = first if isinstance(first, NoAnswer) else exc
-    told = " ".join(str(cause).split()) or type(exc).__name__
-    return StoreUnusable(f"cannot use the database {address}: {told}")
+    why = " ".join(str(cause).split()) or type(exc).__name__
+    return StoreUnusable(f"cannot use the database {address}: {why}")
 
 
 def of_both(statement: str) -> str:

@@ -27,18 +27,18 @@ class PostgresTables:
         self._address = address
         self._db = begin(address).connection
         self._db.answer_s = PATIENCE_S
-        with self._told():
+        with self._translated():
             self._db.execute("SET statement_timeout = 0")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as exc:
             raise away(self._address, exc) from exc
 
     def count(self, table: Table) -> int:
-        with self._told():
+        with self._translated():
             found = self._db.execute(query(f'SELECT count(*) FROM "{table.name}"')).fetchone()  # noqa: S608
         assert found is not None, "an aggregate has a row"
         return int(found[0])
@@ -46,7 +46,7 @@ class PostgresTables:
     def last(self, table: Table) -> Row | None:
         key = table.columns[: table.key]
         order = ", ".join(f"{name} DESC" for name in key)
-        with self._told():
+        with self._translated():
             text = f'SELECT {", ".join(key)} FROM "{table.name}" ORDER BY {order} LIMIT 1'  # noqa: S608
             return self._db.execute(query(text)).fetchone()
 
@@ -54,20 +54,20 @@ class PostgresTables:
         key = ", ".join(table.columns[: table.key])
         where = f"WHERE ({key}) > ({', '.join(['%s'] * table.key)})" if after is not None else ""
         text = f'SELECT {", ".join(table.columns)} FROM "{table.name}" {where} ORDER BY {key} LIMIT %s'  # noqa: S608
-        with self._told():
+        with self._translated():
             return list(self._db.execute(query(text), (*(after or ()), limit)).fetchall())
 
     def put(self, table: Table, rows: Sequence[Row]) -> None:
         text = upsert(table.name, table.columns, table.columns[: table.key])
-        with self._told():
+        with self._translated():
             self._db.execute(query(text), (as_json(rows),))
 
     def forget(self, name: str) -> None:
-        with self._told():
+        with self._translated():
             self._db.execute("DELETE FROM meta WHERE name=%s", (name,))
 
     def count_on(self) -> None:
-        with self._told():
+        with self._translated():
             for sequence, (table, column) in NUMBERED.items():
                 behind = f'SELECT setval(%s, coalesce(max({column}), 0) + 1, false) FROM "{table}"'  # noqa: S608
                 self._db.execute(query(behind), (sequence,))

@@ -43,7 +43,7 @@ SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history
 
 
 class PostgresReading:
-    """A `Reading`, on a connection of its own, which is opened anew where it was lost."""
+    """A `Reading`, on a connection of its own, which is opened again where it was lost."""
 
     def __init__(self, address: Address) -> None:
         self._address = address

@@ -17,7 +17,7 @@ OF_OURS = """
     WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
     AND l.pid = %s AND a.backend_start = %s::timestamptz
 """
-RELEASE_S = 2.0  # for which a session that was told to end may go on
+RELEASE_S = 2.0  # for which a session that was ordered to end may go on
 
 
 class TakenOver(Exception):

@@ -19,7 +19,7 @@ class SqliteTables:
         self._path = path
         self._lock: Any = lock(path.with_suffix(".lock"))
         try:
-            with self._told():
+            with self._translated():
                 private_files(path)
                 self._db = connect(path)
                 migrate(self._db)
@@ -28,20 +28,20 @@ class SqliteTables:
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except (sqlite.Error, OSError) as exc:
             raise StoreUnusable(f"cannot use the database {self._path}: {exc}") from exc
 
     def count(self, table: Table) -> int:
-        with self._told():
+        with self._translated():
             return int(self._db.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()[0])  # noqa: S608
 
     def last(self, table: Table) -> Row | None:
         key = _columns(table)[: table.key]
         order = ", ".join(f"{name} DESC" for name in key)
-        with self._told():
+        with self._translated():
             query = f'SELECT {", ".join(key)} FROM "{table.name}" ORDER BY {order} LIMIT 1'  # noqa: S608
             found: Row | None = self._db.execute(query).fetchone()
         return found
@@ -51,26 +51,26 @@ class SqliteTables:
         key = ", ".join(names[: table.key])
         where = f"WHERE ({key}) > ({', '.join('?' * table.key)})" if after is not None else ""
         query = f'SELECT {", ".join(names)} FROM "{table.name}" {where} ORDER BY {key} LIMIT ?'  # noqa: S608
-        with self._told():
+        with self._translated():
             return list(self._db.execute(query, (*(after or ()), limit)))
 
     def put(self, table: Table, rows: Sequence[Row]) -> None:
         names = _columns(table)
         places = ", ".join("?" * len(names))
         query = f'INSERT OR REPLACE INTO "{table.name}" ({", ".join(names)}) VALUES ({places})'  # noqa: S608
-        with self._told(), self._db:
+        with self._translated(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(query, rows)
 
     def forget(self, name: str) -> None:
-        with self._told():
+        with self._translated():
             self._db.execute("DELETE FROM meta WHERE name=?", (name,))
 
     def count_on(self) -> None:
         """SQLite does that by itself: it takes the number behind the highest."""
 
     def close(self) -> None:
-        with self._told():
+        with self._translated():
             empty_log(self._db)
         self._db.close()
         self._lock.close()

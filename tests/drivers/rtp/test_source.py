@@ -102,7 +102,7 @@ def test_a_foreign_host_is_listened_to_before_it_is_followed() -> None:
     """A phone with several addresses may send from another one than it describes."""
     room = Room()
     decisions = room.hear(Sender(FAR, 1), packets=50)
-    assert decisions == [Decision.IGNORED] * (FAR_IN_A_ROW - 1) + [Decision.HEARD] * (51 - FAR_IN_A_ROW)
+    assert decisions == [Decision.IGNORED] * (FAR_IN_A_ROW - 1) + [Decision.VOICE_ONLY] * (51 - FAR_IN_A_ROW)
     assert room.source.target == SAID
 
 
@@ -399,7 +399,7 @@ def test_whatever_comes_a_source_is_left_only_by_the_rules(
             else:
                 assert source.target == target
                 if address not in (source.current, SAID) and decision is not Decision.IGNORED:
-                    assert decision is Decision.HEARD
+                    assert decision is Decision.VOICE_ONLY
                     assert not source.presses(decision, now)
                     assert not SIGNALLED.names(address[0])
                     assert len(seen[address]) >= FAR_IN_A_ROW

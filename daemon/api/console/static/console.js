@@ -14,7 +14,7 @@ if (login && location.hash.length > 1) {
     refused.hidden = false;
   });
 }
-// On the overview: each event of the stream writes the part that changes anew.
+// On the overview: after each event of the stream the part that changes is written again.
 const live = document.getElementById("live");
 if (live) {
   const stale = document.getElementById("stale");

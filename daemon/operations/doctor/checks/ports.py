@@ -31,7 +31,7 @@ def held(ports: Ports) -> Iterator[Verdict]:
 
 
 def modem_manager(ports: Ports) -> Iterator[Verdict]:
-    """It opens every port that it is not told to leave alone, at each start and when a stick is plugged in."""
+    """It opens every port that no udev rule keeps from it, at each start and when a stick is plugged in."""
     running = next((each for each in ports.rivals if each.name == MODEM_MANAGER), None)
     if running is None:
         return
