@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import pacing, pending, profile, reads, speed, starts, timers
+from tests.bench import backups, pacing, pending, profile, reads, speed, starts, timers
 from tests.bench.peers import PEERS
 from tests.bench.services import NotInstalled
 from tests.bench.speed import Speed
@@ -89,6 +89,7 @@ CAMPAIGNS: Mapping[str, Callable[[Path, int], Iterator[str]]] = {
     "timers": timers.goals,
     "pending": _pending,
     "reads": reads.goals,
+    "backups": backups.goals,
     "messages": _messages,
     "pacing": lambda directory, _: _pacing_goals(directory),
 }

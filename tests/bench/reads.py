@@ -68,8 +68,8 @@ class Waits:
 
 
 @contextlib.contextmanager
-def full_gateway(directory: Path) -> Iterator[Gateway]:
-    """A daemon with many requests and events in its database, and one modem."""
+def full_gateway(directory: Path, more: str = "") -> Iterator[Gateway]:
+    """A daemon with many requests and events in its database, and one modem; more: sections of its configuration."""
     with SimulatedModem() as modem:
         with Gateway(directory, modem_section(modem.port)):
             pass  # it has made its database and its key
@@ -77,7 +77,7 @@ def full_gateway(directory: Path) -> Iterator[Gateway]:
         with contextlib.closing(connect(directory / "pinwheel.db")) as database:
             for statement in FILL:
                 database.execute(statement, sizes)
-        with Gateway(directory, modem_section(modem.port), log_level="warning") as gateway:
+        with Gateway(directory, more + modem_section(modem.port), log_level="warning") as gateway:
             yield gateway
 
 

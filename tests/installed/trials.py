@@ -16,7 +16,7 @@ from typing import Any
 
 from daemon.client.connection import HttpProblem, Unreachable
 from tests.gateway import until
-from tests.installed.site import CONFIGURATION, DEVICES, MEMBER, NUMBER, SOCKET, STRANGER, Site
+from tests.installed.site import CONFIGURATION, DEVICES, MEMBER, NUMBER, PYTHON, SOCKET, STRANGER, Site
 
 Result = tuple[float | None, str]
 STATE = "/var/lib/pinwheel"
@@ -374,7 +374,7 @@ def _causes(site: Site, *expected: str, code: int = 3, ignored: Collection[str] 
 
 
 def examined(site: Site) -> Result:
-    """pinwheel doctor as root, as a member and as a stranger; units that were stopped, and a port that is held."""
+    """pinwheel doctor as root, as a member and as a stranger; units that were stopped, a held port, no prompts."""
     assert (_examined(site)[1].keys() - OF_THE_HOST) == set()
     assert (_examined(site, user=MEMBER)[1].keys() - OF_THE_HOST) == set()
     status, found = _examined(site, user=STRANGER)
@@ -391,7 +391,13 @@ def examined(site: Site) -> Result:
     assert machine.show("rival.service", "ActiveState") == "inactive"
     machine.shell("rm /etc/systemd/system/rival.service; systemctl daemon-reload")
     site.ready()
-    return None, "nothing where all is well; the group, the stopped units and the holder of the port named; both fixed"
+    where = "from daemon.prompts.library import shipped_prompts as found; print(found())"
+    prompts = machine.run(PYTHON, "-P", "-c", where).strip()
+    machine.shell(f"mv {prompts} {prompts}.gone; systemctl restart pinwheel.service")
+    _causes(site, "prompts", code=1)
+    machine.shell(f"mv {prompts}.gone {prompts}; systemctl restart pinwheel.service")
+    site.ready()
+    return None, "nothing where all is well; the group, stopped units, the holder of the port, missing prompts named"
 
 
 def examined_with_the_daemon_down(site: Site) -> Result:

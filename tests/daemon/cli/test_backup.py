@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from daemon.store.sqlite.backup import back_up, check
 from daemon.store.sqlite.library import sqlite
 from daemon.store.store import Store
 from drivers.simulated.modem import SimulatedModem
+from tests.bench.backups import Starts
 from tests.daemon.store.test_pruning import add, day, named, verified
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -32,28 +31,11 @@ def ids(backup: Path) -> set[str]:
         return {row[0] for row in db.execute("SELECT public_id FROM request")}
 
 
-class Load(threading.Thread):
-    """Starts at a pace, with what each took."""
-
-    def __init__(self, gateway: Gateway, a_second: int) -> None:
-        super().__init__()
-        self._gateway, self._pace_s = gateway, 1 / a_second
-        self.answered: list[tuple[str, float]] = []
-        self.ends = threading.Event()
-
-    def run(self) -> None:
-        begin = time.monotonic()
-        while not self.ends.wait(max(begin + len(self.answered) * self._pace_s - time.monotonic(), 0)):
-            before = time.monotonic()
-            request_id = self._gateway.verify(f"44770{len(self.answered):07}", workflow_id=6)
-            self.answered.append((request_id, time.monotonic() - before))
-
-
 def test_a_backup_under_load_has_every_start_that_was_answered_before(tmp_path: Path) -> None:
     toml = "[security]\nrequests_per_second = 0\n"
     backups = [tmp_path / f"backup-{number}.db" for number in range(3)]
     with SimulatedModem() as modem, Gateway(tmp_path, toml + modem_section(modem.port), log_level="info") as gateway:
-        load = Load(gateway, 100)
+        load = Starts(gateway, 100)
         load.start()
         try:
             until(lambda: len(load.answered) >= 100, "a second of load")

@@ -161,7 +161,12 @@ def test_the_daemon_forgets_a_number_while_it_runs(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output
         assert "forgotten in 1 request(s)" in done.output
         assert gateway.request(request_id)["number"] == ""
-        assert NATIONAL not in octets(tmp_path)
+        for words in (["export", "all.csv", "--numbers"], ["backup", "b.db"], ["report", "--csv", "r.csv"]):
+            named = [str(tmp_path / word) if "." in word else word for word in words]
+            done = CliRunner().invoke(main, [*named, "--config", str(gateway.config)])
+            assert done.exit_code == 0, done.output
+        assert {"all.csv", "b.db", "r.csv", "pinwheeld.log"} <= {path.name for path in tmp_path.iterdir()}
+        assert NATIONAL not in octets(tmp_path)  # nor in the log, in the write-ahead log, or in what was made of it
         assert b"STOP" not in octets(tmp_path)
         counted = {"SUCCESS": 1}  # a figure that is used again for a while
         until(lambda: gateway.client.get("/v1/status")["requests"] == counted, "the statistics")
