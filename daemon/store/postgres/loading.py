@@ -1,4 +1,4 @@
-"""What a batch needs, in two queries that are sent together: new row ids, and every request with its attempts."""
+"""What a batch needs, in one query: new row ids, and every request with its attempts."""
 
 import json
 
@@ -22,10 +22,11 @@ REPORTED = (  # as `may_mean`
     " WHERE k.ending != '' AND a.device != '' AND a.reference != '' AND a.queued_ms >= k.since"
     " AND right(r.number, length(k.ending)) = k.ending"
 )
+NONE = "SELECT NULL::bigint"
 IDS = f"SELECT id FROM request WHERE public_id IN {NAMES}"  # noqa: S608
 ROWS = "SELECT e::bigint FROM jsonb_array_elements(%s::jsonb) AS g (e)"
 RUNNING = f"SELECT id FROM request WHERE number IN {NAMES} AND status = 'IN PROGRESS'"  # noqa: S608
-NEW_ROWS = "SELECT nextval('request_id') FROM generate_series(1, %s)"
+NEW_ROWS = "SELECT json_agg(nextval('request_id'))::text FROM generate_series(1, %s)"
 
 
 def load(connection: Connection, needs: Needs) -> Found:
@@ -41,9 +42,7 @@ def load(connection: Connection, needs: Needs) -> Found:
         )
         if wanted
     ]
-    text = f"{REQUESTS} WHERE id IN ({' UNION '.join(names for names, _ in asked)})"
-    with connection.pipeline():
-        new = connection.execute(NEW_ROWS, (needs.new,)) if needs.new else None
-        found = connection.execute(query(text), [v for _, values in asked for v in values]) if asked else None
-    requests = json.loads(found.fetchall()[0][0] or "[]") if found is not None else ()
-    return Found(dict(map(assembled, requests)), sorted(row for (row,) in new) if new is not None else ())
+    text = f"SELECT ({NEW_ROWS}), ({REQUESTS} WHERE id IN ({' UNION '.join(names for names, _ in asked) or NONE}))"
+    found = connection.execute(query(text), (needs.new, *(value for _, values in asked for value in values)))
+    new, requests = (json.loads(text or "[]") for text in found.fetchall()[0])
+    return Found(dict(map(assembled, requests)), sorted(new))

@@ -1,8 +1,9 @@
-"""What a batch changed, in a few statements that are sent together: one for each table and kind of change."""
+"""What a batch changed, in one statement with a part for each table and kind of change."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
-import psycopg
+from psycopg import sql
 
 from daemon.core.batch import Changes
 from daemon.store.postgres.connection import Connection, as_json, query
@@ -66,15 +67,16 @@ LAST_BATCH = "UPDATE gateway SET batch = %s"
 
 
 def save(connection: Connection, changes: Changes, batch: int) -> None:
-    """One transaction, sent at once. batch: its number, by which it is known afterwards. Raises psycopg.Error."""
-    work = [(query(STATEMENTS[write]), as_json(rows)) for write, rows in written(changes)]
-    try:
-        with connection.pipeline():
-            connection.execute("BEGIN")
-            for statement, rows in work:
-                connection.execute(statement, (rows,))
-            connection.execute(LAST_BATCH, (batch,))
-            connection.execute("COMMIT")
-    except (psycopg.DataError, psycopg.IntegrityError):  # any other ends the connection
-        connection.execute("ROLLBACK")
-        raise
+    """One transaction. batch: its number, by which it is known afterwards. Raises psycopg.Error."""
+    work = written(changes)
+    connection.execute(_together(tuple(write for write, _ in work)), (*(as_json(rows) for _, rows in work), batch))
+
+
+@cache
+def _together(writes: tuple[Write, ...]) -> sql.SQL:
+    """One statement, so that a transaction is one message each way: each of its parts sees what was there before it.
+
+    No two of them touch the same row: what is refunded was charged before.
+    """
+    parts = ", ".join(f"w{place} AS ({STATEMENTS[write]})" for place, write in enumerate(writes))
+    return query(f"WITH {parts} {LAST_BATCH}" if parts else LAST_BATCH)

@@ -214,7 +214,7 @@ class Line:
                 for key, _ in ready.select():
                     source, other = (client, server) if key.fileobj is client else (server, client)
                     octets = source.recv(1 << 16)
-                    if not octets or (losing and source is server and b"COMMIT" in octets):
+                    if not octets or (losing and source is server and b"UPDATE 1" in octets):
                         self.cut = losing
                         return
                     losing = losing or (self.loses is not None and source is client and self.loses in octets)
