@@ -1,8 +1,8 @@
 """Requests and attempts as rows: the columns, and the way there and back; and the rows that a batch writes."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum, auto
-from itertools import islice
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -50,7 +50,7 @@ def request_of(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
         locale=locale,
         code_length=code_length,
         workflow_id=workflow_id,
-        steps=tuple(_steps(steps)),
+        steps=_steps(steps),
         pin_expiry=pin_expiry,
         expiry_given=bool(expiry_given),
         created_at=created_at,
@@ -71,16 +71,17 @@ def request_of(row: Sequence[Any], attempts: tuple[Attempt, ...]) -> Request:
     )
 
 
-def _steps(text: str) -> Iterator[Step]:
-    for part in text.split(","):
-        channel, wait = part.split(":")
-        yield Step(Channel(channel), Ms(int(wait)))
+@lru_cache(1000)
+def _steps(text: str) -> tuple[Step, ...]:
+    """There are only a few workflows, with a few waits each."""
+    parts = (part.split(":") for part in text.split(","))
+    return tuple(Step(Channel(channel), Ms(int(wait))) for channel, wait in parts)
 
 
 def overdue_of(row: Sequence[Any]) -> Overdue:
     """Of the columns due_ms, id, steps, step."""
     at, number, steps, begun = row
-    left = tuple(islice(_steps(steps), begun, None))
+    left = _steps(steps)[begun:]
     return Overdue(Due(at, number), left[0].channel if left else None, sum((step.wait for step in left), Ms(at)))
 
 
