@@ -165,8 +165,9 @@ class Engine:
     def _committed(self, decision: Decision) -> None:
         self._news.set()
         self._news = asyncio.Event()
+        at = self.clock.now()
         for watcher in self.watchers:
-            watcher(decision, self.clock.now())
+            watcher(decision, at)
         for action in decision.actions:
             if isinstance(action, model.Accounting):
                 self._account(action)

@@ -10,7 +10,6 @@ from dataclasses import field
 from typing import ClassVar, assert_never
 
 from daemon.core.callers import Caller
-from daemon.core.fast_replace import replace
 from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
@@ -330,7 +329,7 @@ def _start(command: Start, active: tuple[Request, ...], at: Ms, policy: Policy) 
     if policy.max_active_per_number and len(active) >= policy.max_active_per_number:
         own = next((running.id for running in reversed(active) if command.caller.owns(running)), None)
         return Decision((Reply(Busy(own)),))
-    request = replace(command.request, created_at=at)
+    request = command.request
     started = Note("started", None, f"workflow {request.workflow_id}, {request.locale}", logged=False)
     after, actions = advance(request, Requested(at))
     return Decision((started, *actions), 0, None, after, request.id)

@@ -105,6 +105,7 @@ def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Advanced:
         due_at=due_at,
         first_event_at=at if request.first_event_at is None else request.first_event_at,
         last_event_at=at,
+        created_at=at if request.first_event_at is None else request.created_at,  # it begins with its first event
         attempts=(*cleared.attempts, attempt),
     )
     return running, (

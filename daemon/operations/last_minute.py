@@ -1,7 +1,6 @@
 """How much has happened within the last minute. Pure: the time is an argument."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,36 +23,43 @@ class Rates(NamedTuple):
 class Recent:
     """Counts decisions by the second in which they became durable; it keeps a minute of them."""
 
-    _seconds: deque[tuple[int, Rates]] = field(default_factory=deque)
+    _seconds: deque["_Second"] = field(default_factory=deque)
 
     def see(self, decision: Decision, at: Ms) -> None:
         """Takes each decision once, when it is durable."""
-        more = _counted(decision)
-        if not any(more):
+        before, after = decision.before, decision.after
+        if after is None:
             return
-        second = int(at) // 1000
-        self._forget(second)
-        if self._seconds and self._seconds[-1][0] == second:
-            more = _sum((self._seconds.pop()[1], more))
-        self._seconds.append((second, more))
+        ended = after.finished and not (before is not None and before.finished)
+        if before is None or ended:
+            second = self._second(int(at) // 1000)
+            second.started += before is None
+            second.verified += ended and after.status is Status.SUCCESS
+            second.ended += ended
 
     def per_minute(self, at: Ms) -> Rates:
         """Of the last 60 seconds, the one under way included."""
         self._forget(int(at) // 1000)
-        return _sum(rates for _, rates in self._seconds)
+        kept = self._seconds
+        return Rates(sum(s.started for s in kept), sum(s.verified for s in kept), sum(s.ended for s in kept))
+
+    def _second(self, at: int) -> "_Second":
+        """The one that is counted now."""
+        if not self._seconds or self._seconds[-1].at != at:
+            self._forget(at)
+            self._seconds.append(_Second(at))
+        return self._seconds[-1]
 
     def _forget(self, second: int) -> None:
-        while self._seconds and self._seconds[0][0] <= second - WINDOW_S:
+        while self._seconds and self._seconds[0].at <= second - WINDOW_S:
             self._seconds.popleft()
 
 
-def _counted(decision: Decision) -> Rates:
-    before, after = decision.before, decision.after
-    if after is None:
-        return Rates()
-    ended = after.finished and not (before is not None and before.finished)
-    return Rates(int(before is None), int(ended and after.status is Status.SUCCESS), int(ended))
+@dataclass(slots=True)
+class _Second:
+    """As `Rates`, of one second."""
 
-
-def _sum(several: "Iterator[Rates] | tuple[Rates, ...]") -> Rates:
-    return Rates(*map(sum, zip(Rates(), *several, strict=True)))
+    at: int
+    started: int = 0
+    verified: int = 0
+    ended: int = 0
