@@ -76,7 +76,7 @@ class Pins:
 
 
 class _Hotp(pyotp.HOTP):
-    """With a key of octets: pyotp's own is base32, and is decoded for each value, which takes most of the time of one."""
+    """With a key of octets: pyotp reads its own from base32 for each value, which takes most of the time of one."""
 
     def __init__(self, key: bytes, digits: int) -> None:
         self._key = key
