@@ -40,7 +40,6 @@ from drivers import SmsDriver
 def assemble(config: Config, path: Path) -> Daemon:
     """Open the store and make the rest. Raises StoreUnusable, KeyUnusable, PromptsUnusable or OSError."""
     phrases = load_phrases()
-    prompts = loaded(config)
     state, place = _state_directory(config), key_place(config)
     store, keys, origin = _opened(config, place)
     engine = Engine(store, Clock(config.clock.speed, origin), _pins(keys), _policy(config))
@@ -52,6 +51,7 @@ def assemble(config: Config, path: Path) -> Daemon:
             engine, modems, _text(config, phrases), flash=config.sms.flash, least_life_s=config.sms.least_life
         )
     if config.voice.driver != "none":
+        prompts = loaded(config)
         log_prompts(config, prompts)
         engine.lanes[Channel.TTS] = calls = _voice_lane(config, engine, prompts)
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
