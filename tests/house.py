@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("daemon.cli",),
     ("daemon.serving",),
     ("daemon.assembly",),
+    ("daemon.start",),
     ("daemon.main",),
 )
 """The rooms, the lowest floor first. An import stays in its room or goes down; rooms of one floor do not know each

@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 
 from daemon.config import SECTIONS, inspect, parse
 from daemon.config.unit_sandbox import kept_from
-from daemon.main import EX_CONFIG, _serve, main
+from daemon.main import main
 from daemon.operations.check_config import check
 from daemon.operations.standby import FailedStarts
+from daemon.start import EX_CONFIG, serve
 from daemon.store.postgres.address import Address
 from drivers.pyvoip.options import Options
 from drivers.settings import FaultKind, Severity
@@ -292,7 +293,7 @@ def test_a_start_refuses_what_the_check_calls_fatal(place: Path, toml: str, capl
     inspection = inspect(path)
     assert inspection.mistakes
     if any(finding.severity is Severity.FATAL for finding in inspection.findings):
-        assert _serve(path, [], FailedStarts("")) == EX_CONFIG
+        assert serve(path, [], FailedStarts("")) == EX_CONFIG
         assert all(str(mistake) in caplog.text for mistake in inspection.mistakes)
 
 

@@ -17,7 +17,7 @@ def test_sqlite_utils_takes_the_same_library() -> None:
 START = """
 import sys
 from pathlib import Path
-import daemon.main
+import daemon.start
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 
