@@ -15,7 +15,7 @@ class Acknowledgements:
         self._due = 0
         self.chore = Chore(self._send, float("inf"))
 
-    def learn(self) -> Procedure[None]:
+    def find_out(self) -> Procedure[None]:
         """Whether the modem wants them."""
         wanted = yield from self._modem.acknowledges()
         self._wanted = not self._modem.dialect.knows(dialects.PHASE) if wanted is None else wanted

@@ -85,11 +85,11 @@ class Care:
         for setting in dialects.SETTINGS[dialects.URGENT :]:
             yield from modem.dialect.use(setting)
             yield GIVE_WAY
-        yield from self.acknowledgements.learn()
+        yield from self.acknowledgements.find_out()
         yield GIVE_WAY
         yield Known({"imsi": (yield from modem.imsi())})
         yield from self.network.look()
-        yield from self._storage.begin(modem)
+        yield from self._storage.first_look(modem)
         now = yield from self._publish_remarks()
         self._retries.want(now + self._timing.retry_settings)
         self._health.want(now + self._timing.health)

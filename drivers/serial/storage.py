@@ -32,7 +32,7 @@ def _make_safe(message: StatusReport | IncomingSms) -> Procedure[None]:
 
 
 class Storage:
-    """One modem's. `begin` at each session's start; the other methods within one."""
+    """One modem's. `first_look` at each session's start; the other methods within one."""
 
     def __init__(self) -> None:
         self._unreadable: set[int] = set()
@@ -48,7 +48,7 @@ class Storage:
         self._used: int | None = None  # messages in it when it was selected
         self._missing: set[str] = set()
 
-    def begin(self, modem: Modem) -> Procedure[None]:
+    def first_look(self, modem: Modem) -> Procedure[None]:
         self._there = yield from modem.storages()
         yield GIVE_WAY
         if self._there.receiving:

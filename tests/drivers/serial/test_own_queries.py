@@ -255,7 +255,7 @@ def acknowledging(answers: Mapping[str, Sequence[Answers]], reports: int) -> lis
     acknowledgements = Acknowledgements(session.modem)
     for _ in range(reports):
         acknowledgements.reported(session.hand.now)
-    session.hand.run(acknowledgements.learn())
+    session.hand.run(acknowledgements.find_out())
     assert acknowledgements.chore.due == session.hand.now
     return session.does(acknowledgements.chore)
 

@@ -1,6 +1,10 @@
 """A procedure orders, and gets what came of it: it neither waits nor reads a clock."""
 
-from drivers import DeviceState, Reason
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from drivers import DeviceState, Reason, serial
 from drivers.serial.imei import same
 from drivers.serial.modem_status import Condition
 from drivers.serial.procedure import Begin, Came, Order, PinRead, Procedure, Time, run
@@ -47,3 +51,25 @@ def test_a_state_is_news_only_where_it_or_its_reason_is_another() -> None:
 def test_the_same_imei_may_end_in_a_check_digit_or_a_version() -> None:
     assert same("356938035643809", "35693803564380")
     assert not same("356938035643809", "356938035643819")
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Those whose result is thrown away: line, and the name of what is called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            yield node.lineno, called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+
+
+def test_no_procedure_is_called_and_then_forgotten() -> None:
+    """Without `yield from` nothing of it would be done, and nobody would notice."""
+    trees = {path: ast.parse(path.read_text()) for path in sorted(Path(serial.__file__).parent.glob("*.py"))}
+    procedures = {
+        (path if node.name.startswith("_") else None, node.name)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and ast.unparse(node.returns or node).startswith(("Talk[", "Procedure["))
+    }
+    assert {"ask", "initialise", "step", "make_room"} <= {name for _, name in procedures}
+    called = [(path, *call) for path, tree in trees.items() for call in calls(tree)]
+    assert [call for call in called if procedures & {(call[0], call[2]), (None, call[2])}] == []

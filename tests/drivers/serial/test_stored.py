@@ -31,7 +31,7 @@ class Kept:
         self.hand.handed_over = lambda _: HandedOver(next(answered))
 
     def begin(self) -> list[str]:
-        self.hand.run(self.storage.begin(self.modem))
+        self.hand.run(self.storage.first_look(self.modem))
         return self.wrote()
 
     def look(self) -> list[str]:
