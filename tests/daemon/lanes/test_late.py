@@ -29,15 +29,18 @@ from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
 from daemon.lanes.snapshots import Duty
 from daemon.pins import Pins
 from daemon.store.store import Store
-from drivers import DeviceState, DriverError, Sms, Uncertain
+from drivers import DeviceState, DriverError, Sms, SmsDriver, Uncertain
 from drivers.serial.driver import Driver, Options
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver
+from tests.daemon.conftest import Hand
 from tests.daemon.core.story import request
+from tests.daemon.lanes.timed import TimedLane, TimedModem, by_hand
 from tests.daemon.lanes.waiting import until
 from tests.daemon.store.writes import connection, hold, locked
 from tests.drivers.serial.driving import FAST
+from tests.gateway import until as until_blocking
 
 SLOW_S = 1.2  # FAST gives an answer half of that
 OVER = {"delivered", "failed", "refused"}
@@ -55,10 +58,9 @@ async def running(
     *,
     resend: bool = False,
     text: SmsText = plain,
-    speed: float = 1.0,
     listen_s: float = FAST.listen,
 ) -> AsyncIterator[Engine]:
-    engine = Engine(store, Clock(speed), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
+    engine = Engine(store, Clock(), Pins(b"k" * 32), Policy(resend={"sim1": resend}))
     driver = Driver("sim1", Options(port=modem.port), replace(FAST, listen=listen_s))
     lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=99))], text)
     lane.open()
@@ -67,6 +69,10 @@ async def running(
         yield engine
     finally:
         await lane.close()
+
+
+def in_state(driver: SmsDriver, state: DeviceState) -> bool:
+    return driver.status().state is state
 
 
 def lane_of(engine: Engine) -> tuple[SmsLane, ModemSlot]:
@@ -157,17 +163,20 @@ def test_a_database_that_cannot_be_written_for_a_while_loses_no_message_and_no_a
 def test_a_late_answer_is_heard_also_while_the_daemon_is_busy(tmp_path: Path, store: Store, *, resend: bool) -> None:
     async def story(modem: SimulatedModem) -> str:
         async with running(store, modem, resend=resend) as engine:
+            driver = lane_of(engine)[1].driver
             sent = await start(engine, "447700900186")  # has no report
             await until(lambda: modem.sending)
-            await asyncio.sleep(FAST.answer - 0.2)
-            time.sleep(0.6)  # meanwhile the driver gives up, and hears the answer
+            for next_state in (DeviceState.WAITING, DeviceState.READY):  # it gives up, and hears the answer
+                until_blocking(partial(in_state, driver, next_state), next_state)  # the loop turns for nobody else
             await until(lambda: state(engine, sent) == "sent")
-            await asyncio.sleep(0.5)  # long enough to go out again
+            modem.network_s = 0.05
+            after = await start(engine, "447700900286")  # behind the first, if that were to go out again
+            await until(lambda: state(engine, after) == "sent")
             return state(engine, sent)
 
     with SimulatedModem(tmp_path / "modem", network_s=FAST.answer + 0.2) as modem:
         assert asyncio.run(story(modem)) == "sent"
-        assert len(modem.accepted) == 1
+        assert [number for number, _ in modem.accepted] == ["447700900186", "447700900286"]
 
 
 @pytest.mark.parametrize(("length", "end", "parts"), [(20, "sent", 1), (200, "uncertain", 2)], ids=["short", "long"])
@@ -357,8 +366,8 @@ def test_a_text_that_cannot_be_made_fails_its_message_alone(tmp_path: Path, stor
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem, text=text) as engine:
             bad = await start(engine, NUMBER)
-            await until(lambda: state(engine, bad) == AttemptState.FAILED)
-            assert counted(engine) == (0, 0)
+            await until(lambda: state(engine, bad) == AttemptState.FAILED and not lane_of(engine)[1].under_way)
+            await until(lambda: counted(engine) == (0, 0))  # in memory once the commit is known to this thread
             lane_of(engine)[1].resting.works()
             good = await start(engine, "447700900145")
             await until(lambda: state(engine, good) == AttemptState.DELIVERED)
@@ -375,7 +384,8 @@ def test_what_comes_while_nothing_can_be_written_is_recorded_later(tmp_path: Pat
                 modem.say(f"+CMT: ,{len(pdu) - 1}\r\n{pdu.hex().upper()}")
                 modem.receive("447700900999", "by the SIM")
                 await until(lambda: store.broken and modem.commands["+CMGR"])
-                await asyncio.sleep(0.5)
+                looks = modem.commands["+CSQ"]
+                await until(lambda: modem.commands["+CSQ"] >= looks + 2)  # the driver goes on with its other work
                 assert modem.commands["+CMGD"] == 0
             await until(lambda: sum(line.kind == "incoming" for line in store.reading.history(0, 9)) == 2)
             await until(lambda: modem.commands["+CMGD"] == 1)
@@ -452,29 +462,30 @@ def test_no_recipient_shows_in_what_the_lane_knows_of_a_modem(tmp_path: Path, st
         assert "4477009" not in asyncio.run(story(modem))
 
 
-def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(tmp_path: Path, store: Store) -> None:
-    """The PIN lives for 300 s of the clock, 1.5 s here; `sending` was decided in time, and durable too late."""
-    disk = threading.Event()
+def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(store: Store, hand: Hand) -> None:
+    """`sending` was decided in time, and durable too late."""
+    disk, held, modem = threading.Event(), threading.Event(), TimedModem(1.0)
 
-    async def story(modem: SimulatedModem) -> tuple[str, str, tuple[int, int]]:
-        async with running(store, modem, speed=200) as engine:
-            lane, slot = lane_of(engine)
-            slot.duty = Duty.PAUSED
-            request_id = await start(engine, NUMBER)
-            slot.duty = Duty.WORKING
-            lane._dispatch()
-            hold(store, disk)  # in one commit with the beginning
-            await asyncio.sleep(1.5)
-            disk.set()
-            await until(lambda: state(engine, request_id) == "dropped")
-            found = engine.store.reading.request(request_id)
-            assert found is not None
-            return found[1].attempts[0].detail, found[1].attempts[0].device, counted(engine)
+    async def main() -> None:
+        lane = TimedLane(store, hand, modem)
+        pool = lane.lane.pool
+        await pool.set_duty(pool.slot("sim1"), Duty.PAUSED)
+        request_id = await lane.start(NUMBER, 60)
+        await pool.set_duty(pool.slot("sim1"), Duty.WORKING)  # which begins the message,
+        slow = hold(store, disk, held)  # in one commit with this
+        await asyncio.to_thread(held.wait, 20)
+        hand.at += 60
+        disk.set()
+        await slow
+        await lane.passes(5)
+        attempt = lane.attempt(request_id)
+        assert (attempt.state, attempt.device) == (AttemptState.DROPPED, "sim1")
+        assert attempt.detail == "its PIN would have arrived too late: it had only 0 s left"
+        assert counted(lane.engine) == (0, 0)
+        await lane.lane.close()
 
-    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
-        told = asyncio.run(story(modem))
-        assert told == ("its PIN would have arrived too late: it had only 0 s left", "sim1", (0, 0))
-        assert modem.accepted == []
+    by_hand(hand, main())
+    assert modem.accepted == []
 
 
 def test_a_message_is_settled_and_the_next_begun_in_one_commit(tmp_path: Path, store: Store) -> None:

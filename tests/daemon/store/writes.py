@@ -53,10 +53,12 @@ def act(*actions: Action, at: Ms = EPOCH, row: int = 0, request_id: str = "") ->
     return Fire(row), decide
 
 
-def hold(store: Store, until: threading.Event) -> "asyncio.Future[Decision]":
-    """Keep the thread that saves busy."""
+def hold(store: Store, until: threading.Event, held: threading.Event | None = None) -> "asyncio.Future[Decision]":
+    """Keep the thread that saves busy. held: set once it is, before anything of this commit is durable."""
 
     def decide(_: Command, __: Loaded) -> tuple[Ms, Decision]:
+        if held is not None:
+            held.set()
         until.wait(20)
         return EPOCH, NOTHING
 
