@@ -31,7 +31,7 @@ NEAR = 60  # characters on either side of a change that are shown
 Key = tuple[str, str, str, str]
 
 
-def _equivalent() -> set[Key]:
+def equivalents() -> set[Key]:
     """Keys of mutants that do what the code does; one with ANY is for every change of a statement."""
     entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
     assert all(entry["why"] for entry in entries)
@@ -131,7 +131,7 @@ def _tried(name: str, given: argparse.Namespace, plan: Plan, equivalent: set[Key
 def main() -> int:
     given = _arguments()
     plan = Plan(given.workers, time.monotonic() + given.minutes * 60, given.every)
-    equivalent = _equivalent()
+    equivalent = equivalents()
     met, shown, total = True, [], Counter[Fate]()
     print(HEAD, flush=True)
     for name in given.module or TARGETS:

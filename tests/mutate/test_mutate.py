@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutate.__main__ import equivalents
 from tests.mutate.operators import Module
+from tests.mutate.targets import TARGETS
 
 SUM = """
     import logging
@@ -101,6 +103,14 @@ def test_arguments_that_may_change_places_are_left(
 def test_the_same_change_twice_in_one_function_has_two_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = changes(tmp_path, monkeypatch, "f()\nf()")
     assert found == {("statement deleted", "f()", "pass"), ("statement deleted", "f()", "pass  # 2")}
+
+
+def test_what_is_to_be_measured_is_there() -> None:
+    """There used to be no test of it: a file that got another name ended a run of half an hour."""
+    modules = {name: Path(*name.split(".")).with_suffix(".py") for name in TARGETS}
+    tests = {Path(test) for target in TARGETS.values() for test in target.tests if test.endswith(".py")}
+    assert [str(path) for path in {*modules.values(), *tests} if not path.is_file()] == []
+    assert {key[0] for key in equivalents()} <= modules.keys()
 
 
 PROJECT = {
