@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.canary import AGAIN, PATIENCE, SEVERAL, Canary, Standing, standing_from, text_of, token_in
+from daemon.core.canary import PATIENCE, SEVERAL, Canary, Standing, standing_from, text_of, token_in
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 
@@ -66,8 +66,8 @@ def test_other_texts_are_none_of_the_canarys(text: str) -> None:
 def test_what_does_not_arrive_in_time_is_a_failure_and_one_that_comes_late_takes_it_back() -> None:
     made = canary("sim1", "sim2")
     made.standings["sim1"] = Standing().begun(BEGAN, TOKEN)
-    assert made.give_up(BEGAN + PATIENCE - Ms(1)) == []
-    assert made.give_up(BEGAN + PATIENCE) == ["sim1"]
+    assert made.give_up(BEGAN + s(300) - Ms(1)) == []
+    assert made.give_up(BEGAN + s(300)) == ["sim1"]
     assert (made.standing("sim1").failures, made.standing("sim1").why) == (1, "its text has not arrived")
     assert made.give_up(BEGAN + PATIENCE) == []
     assert made.arrived(TOKEN, BEGAN + PATIENCE + s(60)) == "sim1"
@@ -100,7 +100,7 @@ def test_a_failure_is_looked_at_again_soon_and_what_goes_on_failing_at_the_usual
         standing = standing.begun(at).failed("no")
         pauses.append(standing.due_at(BEGAN, EVERY) - at)
         at = standing.due_at(BEGAN, EVERY)
-    assert pauses == [AGAIN, AGAIN, EVERY, EVERY]
+    assert pauses == [s(900), s(900), EVERY, EVERY]
     assert standing.failures > SEVERAL
     assert Standing().begun(at).failed("no").due_at(BEGAN, s(300)) == at + s(300)
 
