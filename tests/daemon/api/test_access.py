@@ -214,6 +214,15 @@ def test_who_gave_the_right_secret_is_not_refused_for_the_guesses_of_its_neighbo
     assert status(made, on_tcp(basic("acme", SECRETS["acme"]))) == 1
 
 
+def test_rules_that_are_read_again_go_on_with_the_guesses(access: Made) -> None:
+    before, after = access(), access()
+    for _ in range(10):
+        status(before, on_tcp(basic("acme", "guess")))
+    assert status(after, on_tcp(RIGHT)) == 0
+    after.remember(before)
+    assert status(after, on_tcp(RIGHT)) == 1
+
+
 @pytest.mark.parametrize(("name", "logged"), [("acme", "acme"), ("alice", "alice"), ("my secret", "unknown")])
 def test_guesses_are_logged_without_secrets(
     access: Made, caplog: pytest.LogCaptureFixture, name: str, logged: str
@@ -306,6 +315,14 @@ def test_the_daemons_own_user_may_do_everything(access: Made, monkeypatch: pytes
     assert admitted(made, by(CLERK), Role.OPERATE, api_key="acme") == Caller("acme", True, f"uid {CLERK}")
     assert admitted(made, by(0), Role.OPERATE).operator
     assert status(made, by(STRANGER)) == 403
+
+
+def test_who_is_of_no_account_and_no_operator_is_nobody_by_name(access: Made) -> None:
+    assert admitted(access(operator_uids=[CLERK]), by(STRANGER)).account == ""
+
+
+def test_users_are_known_also_where_no_account_has_a_group() -> None:
+    assert admitted(Access(Api(), [Account(key="cash", uids=[BOLT])], []), by(BOLT)).account == ":cash"
 
 
 def test_a_user_of_an_account_without_groups_is_not_taken_for_one_of_another(access: Made) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from daemon.api.params import MAX_FIELDS, HttpError, Parameters, _form_fields, gather
+from daemon.api.params import MAX_FIELDS, HttpError, Parameters, _form_fields, foreign, gather
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -44,6 +44,21 @@ def values(given: Parameters, names: str = "ab") -> Sequence[str | None]:
 def test_query_and_body_are_one_and_the_body_comes_last() -> None:
     assert values(gathered(b"a=1&b=2", b"b=", b"3")) == ["1", "3"]
     assert values(gathered(b"a=1&b=2", b'{"b": "3"}', kind=JSON)) == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "other"),
+    [
+        ({}, False),
+        ({"sec-fetch-site": "cross-site", "host": "localhost"}, True),
+        ({"sec-fetch-site": "same-origin", "origin": "http://evil.example", "host": "localhost"}, False),
+        ({"origin": "http://evil.example", "host": "localhost"}, True),
+        ({"origin": "http://localhost", "host": "localhost"}, False),
+    ],
+)
+def test_a_browser_says_in_its_headers_that_a_page_of_another_site_sends(headers: dict[str, str], other: bool) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert foreign(Request({"type": "http", "headers": raw})) is other
 
 
 def test_a_get_has_no_body() -> None:

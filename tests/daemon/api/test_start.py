@@ -15,6 +15,7 @@ from daemon.api.params import (
     phone_number,
     start_parameters,
 )
+from daemon.api.v1_statuses import Sentence
 from daemon.core.milliseconds import seconds
 from daemon.core.workflows import WORKFLOWS
 
@@ -29,6 +30,7 @@ def refusal(**given: Any) -> tuple[int, str]:
     """The status, and the text."""
     with pytest.raises(Mistake) as told:
         started(**given)
+    assert told.value.sentence == Sentence(told.value.status, str(told.value))
     return told.value.status, str(told.value)
 
 
@@ -114,11 +116,18 @@ def test_what_is_given_arrives_where_it_belongs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "locale"), [("+4915112345678", "de-de"), ("+447400123456", "en-gb"), ("+88213300654321", "en-us")]
+    ("number", "region", "locale"),
+    [
+        ("+4915112345678", "DE", "de-de"),
+        ("+447400123456", "GB", "en-gb"),
+        ("+88213300654321", "001", "en-us"),
+        (NUMBER, None, "en-us"),
+    ],
 )
-def test_a_number_is_spoken_to_in_the_language_of_its_country(number: str, locale: str) -> None:
-    """The last one is of a satellite network, which is no country's."""
-    assert started(number=number).locale == locale
+def test_a_number_is_spoken_to_in_the_language_of_its_country(number: str, region: str | None, locale: str) -> None:
+    """The third one is of a satellite network, which is no country's; the last one is nobody's."""
+    found = started(number=number)
+    assert (found.region, found.locale) == (region, locale)
 
 
 # --- the number -----------------------------------------------------------------------------------------------
@@ -133,9 +142,10 @@ def test_a_number_has_at_most_100_characters() -> None:
 
 
 def test_a_number_may_have_15_digits_and_no_more() -> None:
-    assert len(e164(phone_number("+49" + "1" * 13, None))) == 15
-    with pytest.raises(Mistake):
-        phone_number("+49" + "1" * 14, None)
+    for written, country in (("+49", None), ("+49 ", None), ("0", "DE")):
+        assert len(e164(phone_number(written + "1" * 13, country))) == 15
+        with pytest.raises(Mistake):
+            phone_number(written + "1" * 14, country)
 
 
 @pytest.mark.parametrize("text", ["+44\u200e7700900123", "00\u206644\u20697700900123", "\u202a(0\u202c0) 447700900123"])
