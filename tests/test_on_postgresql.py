@@ -1,13 +1,19 @@
 """A chosen part of the whole job, with PostgreSQL as the database."""
 
+import os
+import re
+import shlex
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
-from tests.peers.postgres import PASSWORD, Cluster
+from tests.peers.postgres import PASSWORD, PORT, Cluster
 from tests.soak.kills import campaign
 
+ROOT = Path(__file__).resolve().parents[1]
 NUMBER, OTHER = "447700900100", "447700900200"  # ordinary handsets
 AT_ONCE_S = 2.0
 
@@ -44,6 +50,38 @@ def test_requests_are_started_checked_and_cancelled_and_are_there_after_a_restar
     assert NUMBER not in log
     assert PASSWORD not in log
     assert not (tmp_path / "pinwheel.db").exists()
+
+
+def test_a_dump_beside_the_daemon_is_restored_and_live_requests_go_on(postgres: Cluster, tmp_path: Path) -> None:
+    """By the commands of docs/postgresql.md. It used to name the tools only."""
+    here, there, dump = tmp_path / "here", tmp_path / "there", tmp_path / "dump"
+    here.mkdir()
+    there.mkdir()
+    database, restored = postgres.new_database(), postgres.new_database()
+
+    def keys(name: str) -> str:
+        return f'url = "{postgres.url(name)}"\npassword_file = "{postgres.password_file(tmp_path)}"'
+
+    def run(tool: str) -> None:
+        (line,) = re.findall(rf"^({tool} .*)$", (ROOT / "docs" / "postgresql.md").read_text(), re.MULTILINE)
+        for documented, ours in (
+            ("postgresql://pinwheel@db.example.com/pinwheel", postgres.url(database)),
+            ("postgresql://pinwheel@db.example.com/restored", postgres.url(restored)),
+            ("/srv/backup/pinwheel.dump", str(dump)),
+        ):
+            line = line.replace(documented, ours)
+        environment = {**os.environ, "PGPASSWORD": PASSWORD, "PGPORT": str(PORT)}
+        subprocess.run(shlex.split(line), check=True, env=environment, capture_output=True, timeout=60)
+
+    with SimulatedModem(network_s=0.02) as modem:
+        with Gateway(here, modem_section(modem.port), store=keys(database)) as gateway:
+            request_id = gateway.verify(NUMBER, workflow_id=6)
+            code = pin_in(until(lambda: modem.accepted, "the SMS")[0][1])
+            run("pg_dump")
+        run("pg_restore")
+        shutil.copy(here / "key", there)
+        with Gateway(there, modem_section(modem.port), store=keys(restored)) as gateway:
+            assert gateway.client.verify("check", request_id=request_id, code=code)["status"] == "0"
 
 
 def test_killing_the_daemon_under_load_loses_nothing_and_repeats_nothing(postgres: Cluster, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from daemon.client.connection import HttpProblem, Unreachable
 from tests.gateway import until
 from tests.installed.site import CONFIGURATION, DEVICES, MEMBER, NUMBER, PYTHON, SOCKET, STRANGER, Site
+from tests.installed.tree import ROOT
 
 Result = tuple[float | None, str]
 STATE = "/var/lib/pinwheel"
@@ -61,6 +62,10 @@ def installed(site: Site) -> Result:
     assert _completed(site, "pinwheel modems pa") == ["pause"]
     assert _completed(site, "pinwheel report --d") == ["--days"]
     assert run("head", "-n", "1", "/usr/share/zsh/vendor-completions/_pinwheel") == "#compdef pinwheel\n"
+    documents = "".join(file.read_text() for file in sorted((ROOT / "docs").glob("*.md")))
+    named = sorted(set(re.findall(r"`(/usr/[^`\s]+)`", documents)))
+    assert len(named) >= 4
+    site.machine.shell(f"ls -d {' '.join(named)}")  # what the documents name is there
     version = site.pinwheel("--version", user=STRANGER)
     assert version.returncode == 0, version.stderr
     return None, version.stdout.strip()

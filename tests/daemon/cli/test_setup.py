@@ -119,7 +119,7 @@ def test_a_whole_session_from_a_stick_to_a_configuration() -> None:
         assert "[[modem]] sim1" in shown
         terminal.type()
         assert terminal.exit_code() == 0, terminal.seen
-    assert "now start it: pinwheeld" in " ".join(terminal.seen.split())
+    assert "pinwheeld can start with it" in " ".join(terminal.seen.split())
     assert "That was a rehearsal" in terminal.seen
     lines = CSI.sub("", terminal.seen).replace("\r", "").splitlines()
     assert [line for line in lines if len(line) > SCREEN_COLUMNS] == []
