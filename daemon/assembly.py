@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import drivers
-from daemon import masterkey
+from daemon import master_key
 from daemon.clock import Clock
 from daemon.config import Config, Modem, Voice
 from daemon.config.probing import key_place
@@ -16,11 +16,11 @@ from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Request
 from daemon.core.phrases import sms_text
 from daemon.engine import Engine
-from daemon.key_files import Place
-from daemon.lanes.absent import NoDevice
+from daemon.lanes.no_device import NoDevice
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.sms.sending import SmsText
 from daemon.lanes.voice import Manner, VoiceLane
+from daemon.master_key_files import Place
 from daemon.operations.canary import Canarying
 from daemon.operations.forgotten import Forgetting
 from daemon.operations.old_key import OldKey
@@ -57,7 +57,7 @@ def assemble(config: Config, path: Path) -> Daemon:
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
     retaining = Retaining(Upkeep(store), config.retention, hashed)
     forgetting = Forgetting(engine, retaining, state / "forgotten", hashed)
-    old_key = OldKey(engine, place, masterkey.identity(keys.current))
+    old_key = OldKey(engine, place, master_key.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)
     return Daemon(config, path, store, engine, sms, calls, retaining, forgetting, old_key, canary, (prepare,))
@@ -134,11 +134,11 @@ def _manner(voice: Voice) -> Manner:
     )
 
 
-def _pins(keys: masterkey.Keyring) -> Pins:
+def _pins(keys: master_key.Keyring) -> Pins:
     return Pins(keys.current, keys.number, Pins(keys.old) if keys.old is not None else None)
 
 
-def _opened(config: Config, place: Place) -> tuple[Store, masterkey.Keyring, float]:
+def _opened(config: Config, place: Place) -> tuple[Store, master_key.Keyring, float]:
     """The store, the keys that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     store = Store(database_of(config.store))
     store.open()
@@ -146,9 +146,9 @@ def _opened(config: Config, place: Place) -> tuple[Store, masterkey.Keyring, flo
         undo.callback(store.close)
         if store.reading.meta(COPY_OF) is not None:
             raise StoreUnusable("the database is a copy that is not complete; run pinwheel store copy again")
-        known = masterkey.known_by(store.reading)
-        keys = masterkey.load(place, known)
-        settings = masterkey.remember(keys)
+        known = master_key.known_by(store.reading)
+        keys = master_key.load(place, known)
+        settings = master_key.remember(keys)
         if keys.old is not None and keys.number > known.number:
             settings[SEALED] = sealed_again(keys.old, store.reading.meta(SEALED) or "", keys.current)
         store.set_meta(settings)

@@ -18,7 +18,7 @@ from daemon.api.server import (
 )
 from daemon.assembly import assemble
 from daemon.config import Config, ConfigErrors
-from daemon.key_files import KeyUnusable
+from daemon.master_key_files import KeyUnusable
 from daemon.operations import journal, standby
 from daemon.prompts.library import PromptsUnusable
 from daemon.serving import PartEnded

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.config import Config
-    from daemon.key_files import Place
-    from daemon.masterkey import Known
+    from daemon.master_key import Known
+    from daemon.master_key_files import Place
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -73,7 +73,7 @@ def restore(context: Context, file: BinaryIO, key_file: Path | None, config: "Co
     The database that was there is kept under another name. Refuses a FILE that is damaged or of a newer Pinwheel, and
     one whose live requests were started with another master key: give that one with --key.
     """
-    from daemon import masterkey
+    from daemon import master_key
     from daemon.operations.check_config import become_owner
     from daemon.store.sqlite.backup import put_in_place, taking_over
 
@@ -83,7 +83,7 @@ def restore(context: Context, file: BinaryIO, key_file: Path | None, config: "Co
         database.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         become_owner(database.parent)
         with taking_over(database, file) as copy:
-            known = masterkey.expected(copy)
+            known = master_key.expected(copy)
             _judge(keys, place, known)
             _keep_hashes(keys, place, known, database, copy)
             aside = put_in_place(copy, database)
@@ -119,16 +119,20 @@ def _old(file: Path) -> Path:
 
 def _judge(keys: Keys | None, place: "Place", known: "Known") -> None:
     """Whether the keys fit the backup. Raises KeyUnusable."""
-    from daemon import key_files, masterkey
+    from daemon import master_key, master_key_files
 
     if keys is None:
-        masterkey.check(place, known)
+        master_key.check(place, known)
         return
-    if min(map(len, filter(None, keys))) < key_files.KEY_BYTES:
-        raise key_files.KeyUnusable(f"a master key has {key_files.KEY_BYTES} octets or more, and a given one has fewer")
-    masterkey.judged(place, known, *keys)
+    if min(map(len, filter(None, keys))) < master_key_files.KEY_BYTES:
+        raise master_key_files.KeyUnusable(
+            f"a master key has {master_key_files.KEY_BYTES} octets or more, and a given one has fewer"
+        )
+    master_key.judged(place, known, *keys)
     if not place.ours:
-        raise key_files.KeyUnusable(f"the key of this gateway is {place.path}: put the key there, and leave out --key")
+        raise master_key_files.KeyUnusable(
+            f"the key of this gateway is {place.path}: put the key there, and leave out --key"
+        )
 
 
 def _keep_hashes(keys: Keys | None, place: "Place", known: "Known", database: Path, copy: Path) -> None:
@@ -136,22 +140,22 @@ def _keep_hashes(keys: Keys | None, place: "Place", known: "Known", database: Pa
 
     Without it, the list of what was forgotten means nobody. Raises KeyUnusable or OSError.
     """
-    from daemon import masterkey
+    from daemon import master_key
     from daemon.operations.retention import SEALED
     from daemon.store.contract import StoreUnusable
     from daemon.store.sqlite.backup import take_setting
 
     if keys is not None or not place.path.exists():
         return
-    used = masterkey.load(place, known)
-    if used.number == known.number and masterkey.identity(used.current) != known.id:
+    used = master_key.load(place, known)
+    if used.number == known.number and master_key.identity(used.current) != known.id:
         with contextlib.suppress(StoreUnusable):  # the database that is replaced is damaged, or there is none
             take_setting(SEALED, database, copy)
 
 
 def _use_keys(keys: Keys | None, place: "Place") -> Path | None:
     """Returns where the key that was there is now. Raises OSError."""
-    from daemon import key_files
+    from daemon import master_key_files
 
     if keys is None:
         return None
@@ -159,19 +163,19 @@ def _use_keys(keys: Keys | None, place: "Place") -> Path | None:
     for path, key in zip((place.old, place.path), reversed(keys), strict=True):
         if path.exists() and path.read_bytes() == key:
             continue
-        aside = key_files.set_aside(path)
+        aside = master_key_files.set_aside(path)
         if key is not None:
-            key_files.write(path, key)
+            master_key_files.write(path, key)
     return aside
 
 
 def _copy_keys(place: "Place", target: Path) -> None:
-    from daemon import key_files
+    from daemon import master_key_files
 
-    key_files.write(target, key_files.read_key(place.path, private=place.private))
-    old = key_files.read_old_key(place)
+    master_key_files.write(target, master_key_files.read_key(place.path, private=place.private))
+    old = master_key_files.read_old_key(place)
     if old is not None:
-        key_files.write(_old(target), old)
+        master_key_files.write(_old(target), old)
 
 
 def _database(config: "Config") -> Path:
@@ -189,7 +193,7 @@ def _place(config: "Config") -> "Place":
 @contextmanager
 def _troubles(*files: Path | None) -> "Iterator[None]":
     """What goes wrong, in one line. files: that are written."""
-    from daemon.key_files import KeyUnusable
+    from daemon.master_key_files import KeyUnusable
     from daemon.operations.check_config import NoSuchUser
     from daemon.store.contract import StoreUnusable
 

@@ -12,8 +12,8 @@ from daemon.cli.listing import Listing
 
 if TYPE_CHECKING:
     from daemon.config import Config
-    from daemon.key_files import Place
-    from daemon.masterkey import Known
+    from daemon.master_key import Known
+    from daemon.master_key_files import Place
     from daemon.store.store import Store
 
 
@@ -37,7 +37,7 @@ def rotate(context: Context, config: "Config") -> None:
     beside the new one (KEY.old) until the last of them has ended; the daemon deletes it then. For a key that systemd
     passes as a credential, see docs/data.md.
     """
-    from daemon import key_files
+    from daemon import master_key_files
     from daemon.config.probing import key_place
     from daemon.operations.check_config import NoSuchUser, become_owner
 
@@ -46,8 +46,8 @@ def rotate(context: Context, config: "Config") -> None:
         known = _known(config)
         become_owner(place.path.parent)  # root does not write where the daemon's user may put links
         _refuse_rotation(place, known)
-        key_files.rotate(place)
-    except (key_files.KeyUnusable, NoSuchUser) as exc:
+        master_key_files.rotate(place)
+    except (master_key_files.KeyUnusable, NoSuchUser) as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"cannot write {exc.filename}: {exc.strerror}; run it as root") from exc
@@ -64,16 +64,16 @@ def _rotated(place: "Place") -> None:
 
 def _refuse_rotation(place: "Place", known: "Known") -> None:
     """Raises KeyUnusable where the key is not the one in use, or the place of the old key is taken."""
-    from daemon import key_files, masterkey
+    from daemon import master_key, master_key_files
 
-    current, old = key_files.read_key(place.path, private=place.private), key_files.read_old_key(place)
-    keys = masterkey.judged(place, known, current, old)
+    current, old = master_key_files.read_key(place.path, private=place.private), master_key_files.read_old_key(place)
+    keys = master_key.judged(place, known, current, old)
     if keys.number > known.number:
-        raise key_files.KeyUnusable(
+        raise master_key_files.KeyUnusable(
             "the key was rotated, and the daemon has not used it yet: systemctl restart pinwheel"
         )
     if keys.old is not None:
-        raise key_files.KeyUnusable(
+        raise master_key_files.KeyUnusable(
             f"{known.old_live} live request(s) need the key before the one in use: wait for their end, and try again"
         )
 
@@ -83,15 +83,15 @@ def _known(config: "Config") -> "Known":
 
     Where it cannot be read, nobody knows whether the key that is there is in use: another one may be needed.
     """
-    from daemon import masterkey
+    from daemon import master_key
     from daemon.cli.configured import read_only
     from daemon.store.contract import StoreUnusable
 
     try:
         if config.store.path is not None and not config.store.path.exists():
-            return masterkey.Known()
+            return master_key.Known()
         with read_only(config) as reading:
-            return masterkey.known_by(reading)
+            return master_key.known_by(reading)
     except OSError as exc:
         raise click.ClickException(f"cannot use [store] url: {exc.strerror or exc}; run it as root") from exc
     except StoreUnusable as exc:
@@ -112,7 +112,7 @@ def new(context: Context, force: bool, config: "Config") -> None:
 
     Refuses if there is a key, or if live requests need the one that is missing.
     """
-    from daemon import key_files, masterkey
+    from daemon import master_key, master_key_files
 
     with _opened(config) as (store, place):
         live, there = store.reading.live(), place.path.exists()
@@ -122,11 +122,11 @@ def new(context: Context, force: bool, config: "Config") -> None:
             raise click.ClickException(
                 f"{live} live request(s) need the key that is missing: restore it, or use --force"
             )
-        aside = key_files.set_aside(place.path)
-        key_files.set_aside(place.old)  # it may be the one in use, where the daemon has not used a rotation yet
-        key_files.make(place.path)
-        made = key_files.read_key(place.path, private=True)
-        store.set_meta({masterkey.ID: masterkey.identity(made), masterkey.OLD_ID: ""})
+        aside = master_key_files.set_aside(place.path)
+        master_key_files.set_aside(place.old)  # it may be the one in use, where the daemon has not used a rotation yet
+        master_key_files.make(place.path)
+        made = master_key_files.read_key(place.path, private=True)
+        store.set_meta({master_key.ID: master_key.identity(made), master_key.OLD_ID: ""})
     kept = str(aside or "")
     answer = {"key": str(place.path), "old_key": kept, "live_requests": live}
     context.show(answer, lambda: _say(str(place.path), kept, live))
@@ -149,11 +149,11 @@ def adopt(context: Context, config: "Config") -> None:
 
     The daemon must be stopped.
     """
-    from daemon import masterkey
+    from daemon import master_key
 
     with _opened(config) as (store, place):
         live = store.reading.live()
-        store.set_meta({masterkey.ID: "", masterkey.OLD_ID: ""})
+        store.set_meta({master_key.ID: "", master_key.OLD_ID: ""})
     answer = {"key": str(place.path), "live_requests": live}
     context.show(answer, lambda: click.echo("the next start uses the key that is there"))
 
@@ -161,7 +161,7 @@ def adopt(context: Context, config: "Config") -> None:
 @contextmanager
 def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
     """The database and the place of the key, as the user whose they are; raises ClickException."""
-    from daemon import key_files
+    from daemon import master_key_files
     from daemon.config.probing import key_place
     from daemon.operations.check_config import NoSuchUser, become_owner
     from daemon.store.contract import StoreUnusable
@@ -181,7 +181,7 @@ def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
         raise unusable(exc) from exc
     try:
         yield store, key_place(config)
-    except (OSError, key_files.KeyUnusable, StoreUnusable) as exc:
+    except (OSError, master_key_files.KeyUnusable, StoreUnusable) as exc:
         raise click.ClickException(str(exc)) from exc
     finally:
         store.close()

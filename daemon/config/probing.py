@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields
 from typing import Any
 
-from daemon import masterkey
+from daemon import master_key
 from daemon.config.findings import Finding
 from daemon.config.keys import Config
-from daemon.key_files import KeyReadable, KeyUnusable, Place, place
+from daemon.master_key_files import KeyReadable, KeyUnusable, Place, place
 from drivers.checks import user_name
 from drivers.settings import FaultKind, Severity
 
@@ -43,7 +43,7 @@ def _master_key(config: Config) -> Iterator[Finding]:
     """The key that will be used, with the database that knows it; PostgreSQL is asked at the start only."""
     path = config.store.path
     try:
-        masterkey.check(key_place(config), masterkey.expected(path) if path is not None else masterkey.Known())
+        master_key.check(key_place(config), master_key.expected(path) if path is not None else master_key.Known())
     except KeyUnusable as exc:
         kind = FaultKind.READABLE if isinstance(exc, KeyReadable) else FaultKind.VALUE
         yield Finding("[security] key_file", str(exc), Severity.FATAL, kind)

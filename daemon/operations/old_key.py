@@ -5,8 +5,8 @@ import logging
 
 from daemon.core.commands import SetMeta
 from daemon.engine import Engine
-from daemon.key_files import KeyUnusable, Place, alone, read_key
-from daemon.masterkey import OLD_ID, identity
+from daemon.master_key import OLD_ID, identity
+from daemon.master_key_files import KeyUnusable, Place, alone, read_key
 from daemon.store.contract import Reading, StoreUnusable
 
 log = logging.getLogger("pinwheel")

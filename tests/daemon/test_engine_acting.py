@@ -32,7 +32,7 @@ from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, V
 from daemon.core.outcomes import Accepted, Unknown, WrongCode
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Engine, Job, event_id
-from daemon.lanes.absent import NoDevice
+from daemon.lanes.no_device import NoDevice
 from daemon.lanes.window import SWEPT
 from daemon.pins import Pins
 from daemon.store.contract import FIRST, StoreUnusable

@@ -18,8 +18,8 @@ from daemon.clock import Clock
 from daemon.core.commands import Policy
 from daemon.core.model import Status
 from daemon.engine import Engine
-from daemon.key_files import KeyUnusable, Place, alone, make, rotate, set_aside
-from daemon.masterkey import Keyring, Known, identity, judged, load, remember
+from daemon.master_key import Keyring, Known, identity, judged, load, remember
+from daemon.master_key_files import KeyUnusable, Place, alone, make, rotate, set_aside
 from daemon.operations.old_key import OldKey
 from daemon.operations.retention import SEALED, number_hash, sealed_again
 from daemon.pins import Pins, SealBroken

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from daemon.key_files import Place
-from daemon.masterkey import Known, identity, load
+from daemon.master_key import Known, identity, load
+from daemon.master_key_files import Place
 from drivers.simulated.modem import SimulatedModem
 from tests.soak.rotations import Live, worlds_of
 

@@ -19,14 +19,14 @@ NUMBER = "447700900101"
 KILLED_AT_EACH_LINE = """
 import os, shutil, signal, sys
 from pathlib import Path
-from daemon import key_files
+from daemon import master_key_files
 
 key, worlds = Path(sys.argv[1]), Path(sys.argv[2])
 
 def killing(line):
     left = [line]
     def trace(frame, event, _):
-        if frame.f_code.co_filename != key_files.__file__:
+        if frame.f_code.co_filename != master_key_files.__file__:
             return None
         if event == "line":
             left[0] -= 1
@@ -41,7 +41,7 @@ for line in range(1, 1000):
     shutil.copy(key, world / "key")
     if not (child := os.fork()):
         sys.settrace(killing(line))
-        key_files.rotate(key_files.Place(world / "key", ours=True))
+        master_key_files.rotate(master_key_files.Place(world / "key", ours=True))
         os._exit(0)
     if os.waitpid(child, 0)[1] == 0:
         break

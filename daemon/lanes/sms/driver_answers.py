@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from daemon.core.commands import Settle, SettleLate
 from daemon.core.model import Verdict
 from daemon.engine import Job
-from daemon.lanes.sms.slots import ModemSlot
+from daemon.lanes.sms.modem_slot import ModemSlot
 from drivers import DriverError, Receipt, Refused, Sms, Unavailable, Uncertain
 
 ANSWERED_LATE = 12  # messages of a modem to which it may still give an answer: more than a driver waits for

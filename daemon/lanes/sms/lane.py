@@ -22,11 +22,11 @@ from daemon.engine import Engine, Job
 from daemon.lanes.sms.driver_answers import Judgement, settle
 from daemon.lanes.sms.left_behind import left_behind
 from daemon.lanes.sms.lengths import Lengths
-from daemon.lanes.sms.modem_events import News
+from daemon.lanes.sms.modem_events import ModemEvents
+from daemon.lanes.sms.modem_slot import DEFECT_REST_S, ModemSlot
 from daemon.lanes.sms.next_modem import next_first
 from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
-from daemon.lanes.sms.slots import DEFECT_REST_S, ModemSlot
 from daemon.lanes.sms.testing import Tests
 from daemon.lanes.snapshots import Duty, SmsSnapshot
 from daemon.lanes.state_log import DEFECT, queued_at
@@ -61,8 +61,8 @@ class SmsLane:
         self._holds = Holds()
         self._load = Load()
         self._sender = Sender(engine, self.tests, self._holds, self._load, text, flash=flash)
-        news = News(engine, self.tests, self._sender.unsettled, self._dispatch)
-        self.pool = Pool(engine, modems, news.listener, self._dispatch)
+        events = ModemEvents(engine, self.tests, self._sender.unsettled, self._dispatch)
+        self.pool = Pool(engine, modems, events.listener, self._dispatch)
         self._overloaded = False
         self._least_life = seconds(least_life_s)
         self._backlog: Backlog[Job] = Backlog(engine.clock.real_s(self._least_life), self._holds)

@@ -8,8 +8,8 @@ from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import Attempt, Channel, Request
 from daemon.engine import Engine, Job
 from daemon.lanes.sms.lengths import Lengths
+from daemon.lanes.sms.modem_slot import ModemSlot
 from daemon.lanes.sms.sending import Sender
-from daemon.lanes.sms.slots import ModemSlot
 from daemon.pins import SealBroken
 from drivers import LeftBehind
 

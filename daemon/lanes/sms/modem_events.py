@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from daemon.core.commands import AddNote, Decision
 from daemon.engine import Engine
 from daemon.lanes.sms.driver_answers import Unsettled, judged, settle_late
+from daemon.lanes.sms.modem_slot import ModemSlot
 from daemon.lanes.sms.reports import credit
-from daemon.lanes.sms.slots import ModemSlot
 from daemon.lanes.sms.testing import Tests
 from daemon.lanes.state_log import StateLog
 from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, SmsListener, StatusReport
@@ -17,7 +17,7 @@ from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, Sms
 log = logging.getLogger("pinwheel.lanes")
 
 
-class News:
+class ModemEvents:
     """look: called when a modem may have become able to send."""
 
     def __init__(self, engine: Engine, tests: Tests, unsettled: Unsettled, look: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ A modem whose SIM may not send to a number now is passed over for that message, 
 
 from collections.abc import Iterable
 
-from daemon.lanes.sms.slots import ModemSlot
+from daemon.lanes.sms.modem_slot import ModemSlot
 
 
 def next_first(slots: Iterable[ModemSlot], now: float) -> list[ModemSlot]:

@@ -11,7 +11,7 @@ from daemon.core.commands import SetMeta
 from daemon.core.milliseconds import Ms
 from daemon.core.quota import MONTH, Quota
 from daemon.engine import Engine
-from daemon.lanes.sms.slots import ModemSlot, NoSuchModem, duty_key, limits
+from daemon.lanes.sms.modem_slot import ModemSlot, NoSuchModem, duty_key, limits
 from daemon.lanes.snapshots import Duty
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S

@@ -6,7 +6,7 @@ from daemon.core.commands import Decision, Report
 from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptState
 from daemon.engine import Engine
-from daemon.lanes.sms.slots import ModemSlot
+from daemon.lanes.sms.modem_slot import ModemSlot
 from drivers import NATIONAL_DIGITS, Delivery, StatusReport
 
 REPORT_WINDOW = seconds(2 * 86_400)  # TP-MR wraps at 256, so a report is matched only with recent messages

@@ -13,7 +13,7 @@ from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.overload import Load
 from daemon.engine import Engine, Job
 from daemon.lanes.sms.driver_answers import Judgement, Unsettled, judged, settle
-from daemon.lanes.sms.slots import ModemSlot
+from daemon.lanes.sms.modem_slot import ModemSlot
 from daemon.lanes.sms.testing import Tests
 from drivers import Deferred, DriverError, Receipt, Sms, Unavailable, Uncertain
 

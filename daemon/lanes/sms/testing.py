@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from daemon.core.commands import ChargeTest, RefundTest
 from daemon.engine import Engine
 from daemon.lanes.sms.driver_answers import judged
+from daemon.lanes.sms.modem_slot import ModemSlot
 from daemon.lanes.sms.reports import credit
-from daemon.lanes.sms.slots import ModemSlot
 from daemon.store.contract import StoreUnusable
 from drivers import REFERENCES, Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Unavailable, Uncertain
 

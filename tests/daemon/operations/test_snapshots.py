@@ -14,7 +14,9 @@ from tests.test_pure import imported
 
 def test_only_snapshots_are_read_for_what_operators_see() -> None:
     """status used to read the queue, the quota and the failures of each modem slot, and the driver behind it."""
-    assert not {"daemon.lanes.sms", "daemon.lanes.voice", "daemon.lanes.sms.slots"} & {*imported(Path(status.__file__))}
+    assert not {"daemon.lanes.sms", "daemon.lanes.voice", "daemon.lanes.sms.modem_slot"} & {
+        *imported(Path(status.__file__))
+    }
 
 
 @pytest.mark.parametrize("kind", [ModemSnapshot, SmsSnapshot, VoiceSnapshot])

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from daemon import masterkey
+from daemon import master_key
 from daemon.cli import main
-from daemon.key_files import KeyUnusable, Place, make, place
-from daemon.masterkey import Known, expected, identity, load
+from daemon.master_key import Known, expected, identity, load
+from daemon.master_key_files import KeyUnusable, Place, make, place
 from daemon.operations.check_config import check
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
@@ -77,7 +77,7 @@ def test_a_wrong_key_is_refused_while_requests_live_and_taken_when_none_does(tmp
 
 
 def test_the_id_of_a_key_says_nothing_of_it() -> None:
-    assert len(identity(b"k" * 32)) == masterkey.ID_DIGITS
+    assert len(identity(b"k" * 32)) == master_key.ID_DIGITS
     assert identity(b"k" * 32) != identity(b"l" * 32)
 
 
@@ -154,5 +154,5 @@ def test_what_a_database_expects_is_read_without_touching_it(tmp_path: Path) -> 
     assert expected(tmp_path / "none.db") == Known()
     (tmp_path / "p.db").write_bytes(b"no database")
     assert expected(tmp_path / "p.db") == Known()
-    masterkey.check(Place(tmp_path / "key", ours=True), Known())
+    master_key.check(Place(tmp_path / "key", ours=True), Known())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.db"]

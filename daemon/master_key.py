@@ -5,7 +5,7 @@ The database holds the key's id, which says nothing of the key (HMAC-SHA256), so
 
 Rotation: the new key takes the place of the old one, which stays beside it (KEY.old). The next start finds there the
 key that the database knows, and counts one more key. The old one is used for the requests that began under it.
-The files themselves are in `key_files`.
+The files themselves are in `master_key_files`.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.key_files import KeyUnusable, Place, make, read_key, read_old_key
+from daemon.master_key_files import KeyUnusable, Place, make, read_key, read_old_key
 
 if TYPE_CHECKING:
     from daemon.store.contract import Reading
