@@ -17,6 +17,15 @@ def rtp(sequence: int, ssrc: int, *, payload_type: int = 0, timestamp: int = -1,
     return struct.pack("!BBHII", 0x80, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
 
 
+def sequence(packet: bytes) -> int:
+    return int.from_bytes(packet[2:4], "big")
+
+
+def precedes(earlier: bytes, later: bytes) -> bool:
+    """Whether a packet was sent before another one of the same stream, by its sequence number."""
+    return 0 < (sequence(later) - sequence(earlier)) & 0xFFFF < 0x8000
+
+
 class Talker:
     """A context manager; `talk` starts to send, `received` is what came, with its time."""
 
@@ -65,9 +74,10 @@ class Talker:
         key = rtp(number, self._ssrc, payload_type=101, payload=bytes([digit, 0x80, 0, 0xA0]))
         self.sock.sendto(key, to)
 
-    def since(self, moment: float) -> int:
-        """How many packets have come since then."""
-        return sum(at >= moment for at, _ in self.received)
+    @property
+    def newest(self) -> bytes:
+        """The last packet that has come."""
+        return self.received[-1][1]
 
     def wait_for(self, packets: int, seconds: float = 15.0) -> None:
         end = time.monotonic() + seconds

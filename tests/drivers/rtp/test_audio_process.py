@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -258,9 +257,7 @@ def test_a_process_that_dies_at_once_means_no_calls_until_it_works(
                 result(dial(driver, tone(0.1))[0])
             with pytest.raises(TimeoutError):
                 trunk.recv(2048)
-            end = time.monotonic() + BOUND_S
-            while shadow.starts < 4 and time.monotonic() < end:
-                time.sleep(0.02)
+            until(lambda: shadow.starts >= 4, "it is started again and again", BOUND_S)
             assert DeviceState.READY not in [state for state, _ in states.seen]
             assert [state for state, _ in states.seen].count(DeviceState.FAILED) == 1
             shadow.remove()
@@ -295,9 +292,7 @@ def test_a_process_that_has_not_reported_yet_takes_no_calls(tmp_path: Path, monk
     Shadow(tmp_path, monkeypatch, "time.sleep(60)")
     with opened() as (driver, states):
         states.wait_for(DeviceState.STARTING)
-        end = time.monotonic() + BOUND_S
-        while driver.status().detail != "the audio process is starting" and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: driver.status().detail == "the audio process is starting", "the status says so", BOUND_S)
         with pytest.raises(Unavailable, match="the audio process is starting"):
             result(dial(driver, tone(0.1))[0])
 
