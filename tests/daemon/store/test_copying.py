@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from daemon.assembly import assemble
 from daemon.config import parse
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import META, TABLES, Row, Side, Table, copy
-from daemon.store.postgres.address import NO_LIBRARY
+from daemon.store.postgres.address import NO_LIBRARY, Address
 from daemon.store.postgres.copying_tables import PostgresTables
+from daemon.store.sqlite import library
 from daemon.store.sqlite.copying_tables import SqliteTables
+from daemon.store.sqlite.library import Connection
 from tests.peers.postgres import Cluster
 
 REQUESTS = 1500  # more than one page
@@ -73,10 +76,27 @@ def sqlite(tmp_path: Path) -> Iterator[SqliteTables]:
 
 
 @pytest.fixture
-def remote(postgres: Cluster) -> Iterator[PostgresTables]:
-    side = PostgresTables(postgres.new_address())
+def beside(tmp_path: Path) -> Iterator[Connection]:
+    """The file of `sqlite`, as another connection sees and changes it."""
+    with closing(library.sqlite.connect(str(tmp_path / "p.db"), isolation_level=None)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def address(postgres: Cluster) -> Address:
+    return postgres.new_address()
+
+
+@pytest.fixture
+def remote(address: Address) -> Iterator[PostgresTables]:
+    side = PostgresTables(address)
     yield side
     side.close()
+
+
+def asked(postgres: Cluster, address: Address, query: str) -> list[tuple[object, ...]]:
+    """What the database answers another program."""
+    return postgres.execute(query, address.parameters["dbname"])
 
 
 def silent(_: str, __: int, ___: int) -> None:
@@ -108,11 +128,13 @@ def _kept(value: object) -> object:
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
 
 
-def test_what_comes_after_a_copy_is_numbered_behind_it(sqlite: SqliteTables, remote: PostgresTables) -> None:
+def test_what_comes_after_a_copy_is_numbered_behind_it(
+    sqlite: SqliteTables, remote: PostgresTables, postgres: Cluster, address: Address
+) -> None:
     filled(sqlite)
     copy(sqlite, remote, silent)
     for sequence, last in (("request_id", REQUESTS), ("check_id_seq", 9), ("history_seq_seq", 29), ("sent_id_seq", 7)):
-        assert remote._db.execute("SELECT nextval(%s)", (sequence,)).fetchone() == (last + 1,)
+        assert asked(postgres, address, f"SELECT nextval('{sequence}')") == [(last + 1,)]
 
 
 def test_the_daemon_does_not_start_on_a_copy_that_is_not_complete(tmp_path: Path) -> None:
@@ -169,7 +191,7 @@ CHANGED = {
 
 @pytest.mark.parametrize("table", TABLES[:-1], ids=lambda table: table.name)
 def test_a_source_that_has_changed_since_the_copy_began_is_found_out(
-    sqlite: SqliteTables, tmp_path: Path, table: Table
+    sqlite: SqliteTables, beside: Connection, tmp_path: Path, table: Table
 ) -> None:
     filled(sqlite)
     target = SqliteTables(tmp_path / "other.db")
@@ -180,20 +202,20 @@ def test_a_source_that_has_changed_since_the_copy_began_is_found_out(
 
     with pytest.raises(Interrupted):
         copy(sqlite, target, stop)
-    sqlite._db.execute(CHANGED[table.name])
+    beside.execute(CHANGED[table.name])
     with pytest.raises(StoreUnusable, match="the source has changed"):
         copy(sqlite, target, silent)
     target.close()
 
 
 def test_nobody_else_has_either_database_during_a_copy(
-    sqlite: SqliteTables, remote: PostgresTables, tmp_path: Path
+    sqlite: SqliteTables, remote: PostgresTables, address: Address, tmp_path: Path
 ) -> None:
     assert sqlite.count(META) == remote.count(META) == 0
     with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
         SqliteTables(tmp_path / "p.db")
     with pytest.raises(StoreUnusable, match="another pinwheeld is running"):
-        PostgresTables(remote._address)
+        PostgresTables(address)
 
 
 def pinwheel(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -230,18 +252,24 @@ def test_the_command_says_that_the_library_is_missing(public_path: Path) -> None
     assert (done.returncode, done.stderr) == (1, f"{NO_LIBRARY}\n")
 
 
+@pytest.mark.usefixtures("sqlite", "remote")
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_copy_has_every_column_of_both_databases(sqlite: SqliteTables, remote: PostgresTables, table: Table) -> None:
+def test_a_copy_has_every_column_of_both_databases(
+    beside: Connection, postgres: Cluster, address: Address, table: Table
+) -> None:
     """Who adds a column to one must add it to the other, and to the copy."""
-    info = sqlite._db.execute(f'PRAGMA table_info("{table.name}")')
-    there = remote._db.execute("SELECT column_name FROM information_schema.columns WHERE table_name=%s", (table.name,))
+    info = beside.execute(f'PRAGMA table_info("{table.name}")')
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name="
+    there = asked(postgres, address, f"{columns}'{table.name}'")
     assert {row[1] for row in info} | ({"id"} if table.name == "sent" else set()) == set(table.columns)
     assert {name for (name,) in there} == set(table.columns)
 
 
-def test_both_databases_have_the_same_tables(sqlite: SqliteTables, remote: PostgresTables) -> None:
-    its = {name for (name,) in sqlite._db.execute("SELECT name FROM sqlite_schema WHERE type='table'")}
-    others = remote._db.execute("SELECT table_name FROM information_schema.tables WHERE table_schema='public'")
+@pytest.mark.usefixtures("sqlite", "remote")
+def test_both_databases_have_the_same_tables(beside: Connection, postgres: Cluster, address: Address) -> None:
+    its = {name for (name,) in beside.execute("SELECT name FROM sqlite_schema WHERE type='table'")}
+    tables = "SELECT table_name FROM information_schema.tables WHERE table_schema='public'"
+    others = asked(postgres, address, tables)
     names = {table.name for table in TABLES} | {"migration"}
     assert its - {"sqlite_sequence"} == names
     assert {name for (name,) in others} == names | {"gateway"}

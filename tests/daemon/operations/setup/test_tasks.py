@@ -14,7 +14,6 @@ from daemon.config import Config, parse
 from daemon.operations.setup import trial
 from daemon.operations.setup.document import changed
 from daemon.operations.setup.model import Known, Outcome, Present, Task
-from daemon.operations.setup.modems import probe
 from daemon.operations.setup.plan import present
 from daemon.operations.setup.profiles import load_profiles
 from daemon.operations.setup.service import Service
@@ -292,7 +291,7 @@ def test_a_running_daemon_lets_go_of_the_port_and_gets_it_back(machine: Machine,
         desk.choose()
         assert (desk.known.stick is not None, desk.known.stick and desk.known.stick.held) == (True, True)
         assert desk.do(Task.FREE).ok
-        assert not probe("/dev/ttyUSB0", machine.root, desk.worker._owned()).trouble
+        assert desk.do(Task.PROBE).said == ("Huawei E3372 (12d1:1506) answers",)
         assert desk.do(Task.NETWORK).ok
         desk.service.give_back()
         until(lambda: gateway.client.get("/v1/modems")["modems"][0]["state"] == "ready", "the modem again")
