@@ -19,6 +19,7 @@ from daemon.api.origin import from_another_site
 from daemon.api.v1_statuses import Code, Sentence
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.phrases import LOCALES, locale_for_region
+from daemon.core.pin_expiry import PIN_EXPIRY_S
 from daemon.core.workflows import (
     BRAND_LENGTHS,
     CODE_LENGTHS,
@@ -26,7 +27,6 @@ from daemon.core.workflows import (
     DEFAULT_WORKFLOW,
     NEXT_EVENT_WAIT_S,
     OWN_PIN_LENGTHS,
-    PIN_EXPIRY_S,
     SENDER_ID_LENGTHS,
 )
 

@@ -16,8 +16,9 @@ from daemon.core.callers import Caller, account_id
 from daemon.core.commands import Cancel, Check, Next, Start
 from daemon.core.model import Channel, Request, Step
 from daemon.core.outcomes import Accepted, Busy, Outcome
+from daemon.core.pin_expiry import effective_expiry
 from daemon.core.rate_limits import Buckets
-from daemon.core.workflows import effective_expiry, with_wait
+from daemon.core.workflows import with_wait
 from daemon.engine import Engine, event_id
 from daemon.ids import request_id
 from daemon.store.contract import Check as CheckLine

@@ -33,6 +33,7 @@ from daemon.core.model import (
     Request,
     Verdict,
 )
+from daemon.core.pin_expiry import expires_at
 from daemon.core.values import value
 
 AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use
@@ -213,7 +214,7 @@ def _settled(
     request: Request, attempt: Attempt, event: AttemptAnswered | AnsweredLate | Reported, state: AttemptState
 ) -> Attempt:
     detail = event.detail
-    if state in ARRIVED and _taken_at(attempt, event.at) >= _pin_dies_at(request, attempt):
+    if state in ARRIVED and _taken_at(attempt, event.at) >= expires_at(request, attempt):
         detail = f"{detail}, {AFTER_DEATH}" if detail else AFTER_DEATH
     return replace(
         attempt,
@@ -228,11 +229,6 @@ def _settled(
 def _taken_at(attempt: Attempt, at: Ms) -> Ms:
     """When the network, or the callee, had the PIN. A report may come much later, say from a phone that was off."""
     return at if attempt.state is not A.SENT or attempt.settled_at is None else attempt.settled_at
-
-
-def _pin_dies_at(request: Request, attempt: Attempt) -> Ms:
-    """When the PIN of an attempt dies, or died; a later event may have prolonged its life."""
-    return request.pin_until if attempt.generation == request.generation else attempt.not_after
 
 
 def _current(request: Request, attempt: Attempt) -> bool:

@@ -4,7 +4,8 @@ Rules. A finished request changes no more, but for the truth about a delivery th
 set for another step, or fired too early, is ignored. A request has at most one timer, and its row is the truth
 about it. An event that comes late by no more than PUNCTUAL counts as on time, so that a schedule does not drift;
 one that comes later goes on from now, and one after the planned end only closes the request.
-What becomes of a delivery is decided by the table in `daemon.core.delivery`.
+What becomes of a delivery is decided by the table in `daemon.core.delivery`, how long a PIN is valid in
+`daemon.core.pin_expiry`.
 """
 
 from collections.abc import Callable
@@ -51,6 +52,7 @@ from daemon.core.outcomes import (
     WrongCode,
     WrongTooOften,
 )
+from daemon.core.pin_expiry import own_code_expired, pin_and_timer
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
 PUNCTUAL = seconds(5)
@@ -85,7 +87,7 @@ def _step_due(request: Request, event: StepDue) -> Advanced:
         return request, ()
     at = request.due_at if event.at - request.due_at <= PUNCTUAL else event.at
     planned_end = sum((step.wait for step in request.steps[request.step :]), request.due_at)
-    if _own_code_died(request, at) or at >= planned_end:
+    if own_code_expired(request, at) or at >= planned_end:
         return _finish(request, Status.EXPIRED, at)
     return _run_step(request, at)
 
@@ -93,7 +95,7 @@ def _step_due(request: Request, event: StepDue) -> Advanced:
 def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Advanced:
     """Run the next event at `at`; there is one. renew: with another PIN."""
     step = request.steps[request.step]
-    generation, wrong, pin_until, due_at = _pin_and_timer(request, at, renew=renew)
+    generation, wrong, pin_until, due_at = pin_and_timer(request, at, renew=renew)
     attempt = Attempt(request.step, step.channel, generation, pin_until, queued_at=at)
     cleared, dropped = _withdraw_waiting(request, at, lambda a: a.channel is step.channel or a.generation != generation)
     running = replace(
@@ -117,37 +119,12 @@ def _run_step(request: Request, at: Ms, *, renew: bool = False) -> Advanced:
     )
 
 
-def _pin_and_timer(request: Request, at: Ms, *, renew: bool) -> tuple[int, int, Ms, Ms]:
-    """The PIN that the next event sends: its generation, its wrong codes, its end; and when the timer after it is due.
-
-    The current PIN is sent while it is valid. Where no later event can make another, a life that the caller did not
-    set lasts to the next timer, and one that he did set ends the request.
-    """
-    step = request.steps[request.step]
-    until = request.pin_until
-    due_at = at + step.wait
-    generation, wrong = request.generation, request.wrong
-    if generation == 0 or ((renew or at >= until) and not request.own_pin):
-        generation, wrong, until = generation + 1, 0, at + request.pin_expiry
-    if request.own_pin or request.step + 1 == len(request.steps):
-        if request.expiry_given:
-            due_at = min(due_at, until)
-        else:
-            until = max(until, due_at)
-    return generation, wrong, until, due_at
-
-
-def _own_code_died(request: Request, at: Ms) -> bool:
-    """Whether the caller's own code is over, which none can follow: no event may send it any more."""
-    return request.own_pin and request.expiry_given and at >= request.pin_until
-
-
 def _next_requested(request: Request, event: NextRequested) -> Advanced:
     if request.finished:
         return request, (Reply(Gone()),)
     if request.step == len(request.steps):
         return request, (Reply(NothingMore()),)
-    if _own_code_died(request, event.at):
+    if own_code_expired(request, event.at):
         return request, (Reply(CodeExpired()),)
     return _run_step(request, event.at)
 
@@ -202,7 +179,7 @@ def _delivery(request: Request, event: DeliveryEvent) -> Advanced:
         return request, ()
     changed = _with_attempt(request, fired.attempt)
     current = not request.finished and request.step == event.step + 1
-    left = request.step < len(request.steps) and not _own_code_died(request, event.at)
+    left = request.step < len(request.steps) and not own_code_expired(request, event.at)
     if not (fired.moves_on and current and left):
         return changed, fired.actions
     renew = fired.attempt.state is AttemptState.DROPPED and _never_out(changed)

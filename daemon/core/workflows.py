@@ -28,8 +28,6 @@ WORKFLOWS: Mapping[int, tuple[Step, ...]] = {
 
 FIRST_CUSTOM_ID = 100
 DEFAULT_WORKFLOW = 1
-DEFAULT_PIN_EXPIRY = seconds(300)
-PIN_EXPIRY_S = range(60, 3601)
 NEXT_EVENT_WAIT_S = range(60, 901)
 CODE_LENGTHS = (4, 6)
 DEFAULT_CODE_LENGTH = 4
@@ -44,12 +42,3 @@ def with_wait(steps: tuple[Step, ...], next_event_wait: Ms | None) -> tuple[Step
     if next_event_wait is None:
         return steps
     return tuple(replace(step, wait=next_event_wait) for step in steps)
-
-
-def effective_expiry(pin_expiry: Ms | None, next_event_wait: Ms | None) -> Ms:
-    """The PIN's life; one that is not a multiple of a given wait becomes that wait."""
-    if pin_expiry is None:
-        return DEFAULT_PIN_EXPIRY
-    if next_event_wait is not None and int(pin_expiry) % int(next_event_wait):
-        return next_event_wait
-    return pin_expiry

@@ -73,6 +73,7 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.server_transaction": Target(OTHERS, (SIP + "test_server_transaction.py", SIP + "test_agent.py")),
     "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", REPR)),
     "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
+    "daemon.core.pin_expiry": Target(PURE, (*MACHINE, CORE + "test_delivery.py", API + "test_start.py")),
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),
     "daemon.core.model": Target(PURE, (*MACHINE, CORE + "test_delivery.py", REPR)),
     "daemon.core.outcomes": Target(PURE, MACHINE),
