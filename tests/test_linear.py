@@ -5,12 +5,12 @@ without a small bound, so that each costs a bounded number of steps at each char
 """
 
 import ast
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from re import _constants, _parser  # type: ignore[attr-defined] # what the library compiles
 
 import pytest
 
@@ -73,15 +73,15 @@ def _is_of_re(function: ast.expr) -> bool:
     return of_re and isinstance(function, ast.Attribute) and function.attr != "escape"
 
 
-def most_steps(tree: re._parser.SubPattern) -> float:  # type: ignore[name-defined]
+def most_steps(tree: _parser.SubPattern) -> float:
     """An upper bound of how often a repeat is tried at one place: the product of those that stand in each other."""
     most = 1.0
     for operation, value in tree:
         if str(operation) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             _, times, inner = value
-            most = max(most, (float("inf") if times == re._constants.MAXREPEAT else times) * most_steps(inner))  # type: ignore[attr-defined]
+            most = max(most, (float("inf") if times == _constants.MAXREPEAT else times) * most_steps(inner))
         else:
-            inside = [each for each in _flat(value) if isinstance(each, re._parser.SubPattern)]  # type: ignore[attr-defined]
+            inside = [each for each in _flat(value) if isinstance(each, _parser.SubPattern)]
             most = max([most, *map(most_steps, inside)])
     return most
 
@@ -94,7 +94,7 @@ def _flat(value: object) -> Iterator[object]:
 
 
 def cost(pattern: str | bytes) -> float:
-    return most_steps(re._parser.parse(pattern))  # type: ignore[attr-defined]
+    return most_steps(_parser.parse(pattern))
 
 
 PATTERNS = dict(patterns())

@@ -126,7 +126,7 @@ class Access:
 
     def remember(self, before: "Access") -> None:
         """Go on with the guesses that were counted under other rules."""
-        self._guesses = before._guesses
+        self._guesses = before._guesses  # noqa: SLF001 - of the same class
 
     async def admit(self, role: Role, http: HttpRequest, given: Parameters) -> Caller:
         """The caller, who may use a route of this role. Raises HttpError or, for VERIFY, Mistake."""

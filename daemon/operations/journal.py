@@ -137,7 +137,7 @@ def log_to(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
     # What no line shows need not be found out for each ("Optimization" in the logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
+    logging._srcfile = None  # noqa: SLF001 - the HOWTO says so
     for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     sys.excepthook = _uncaught
