@@ -24,7 +24,7 @@ from drivers.simulated.listening import FoundClip, clips_in, spoken_pins
 
 NUMBER = "+447700900123"  # Ofcom keeps 07700 900000-900999 for drama: nobody has it
 BRAND = "Acme"
-SPEED = 6  # the PIN lives 50 s then: long enough for the call, and for finding out what was said in it
+SPEED = 6  # the PIN is valid for 50 s then: long enough for the call, and for finding out what was said in it
 START_S = 20.0
 CALL_AT_S = 125  # workflow 1 (VERIFY: SMS, call after 125 s, call after another 180 s)
 CALL_S = 45.0

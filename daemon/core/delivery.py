@@ -36,7 +36,7 @@ from daemon.core.model import (
 from daemon.core.pin_expiry import expires_at
 from daemon.core.values import value
 
-AFTER_DEATH = "after the PIN's death"  # in the detail of what came too late to be of use
+AFTER_EXPIRY = "after the PIN had expired"  # in the detail of what came too late to be of use
 INTERRUPTED = "the daemon stopped meanwhile"
 MAX_TRIES = 2  # an uncertain delivery goes out once more at the most
 
@@ -79,8 +79,8 @@ def fire(request: Request, event: DeliveryEvent) -> Fired | None:
 
 def _begin(request: Request, attempt: Attempt, event: AttemptStarted) -> Fired:
     if event.at >= attempt.not_after:
-        dead = "the PIN expired before a device was free"
-        return _give_up(request, attempt, GivenUp(event.step, Verdict.WITHDRAWN, event.at, dead))
+        expired = "the PIN expired before a device was free"
+        return _give_up(request, attempt, GivenUp(event.step, Verdict.WITHDRAWN, event.at, expired))
     sending = replace(attempt, state=A.SENDING, tries=attempt.tries + 1, device=event.device)
     return Fired(sending, (*_charge(request, attempt, event, 1), Note("sending", event.step, event.device)))
 
@@ -109,7 +109,7 @@ def _interrupt(request: Request, attempt: Attempt, event: Interrupted) -> Fired:
 
 
 def _again(request: Request, attempt: Attempt, at: Ms, account: tuple[Action, ...]) -> Fired:
-    """Let the attempt wait for a device once more, unless the request is over or the PIN has died meanwhile."""
+    """Let the attempt wait for a device once more, unless the request is over or the PIN has expired meanwhile."""
     note = Note("uncertain" if attempt.state is A.UNCERTAIN else "queued", attempt.step, attempt.detail)
     if request.finished or at >= attempt.not_after:
         why = attempt.detail if request.finished else attempt.detail or "the PIN expired first"
@@ -215,7 +215,7 @@ def _settled(
 ) -> Attempt:
     detail = event.detail
     if state in ARRIVED and _taken_at(attempt, event.at) >= expires_at(request, attempt):
-        detail = f"{detail}, {AFTER_DEATH}" if detail else AFTER_DEATH
+        detail = f"{detail}, {AFTER_EXPIRY}" if detail else AFTER_EXPIRY
     return replace(
         attempt,
         state=state,

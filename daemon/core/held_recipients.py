@@ -1,4 +1,4 @@
-"""Recipients whom the network did not take: each is held by itself, longer each time, for as long as its PIN lives.
+"""Recipients whom the network did not take: each is held by itself, longer each time, for as long as its PIN is valid.
 
 Pure: times are arguments, monotonic seconds. One unreachable phone must not stop the messages to all others, and the
 same cause from several phones in a row means the SIM or the network. While a modem has nothing else to send, a message

@@ -188,7 +188,7 @@ def _delivery(request: Request, event: DeliveryEvent) -> Advanced:
 
 
 def _never_out(request: Request) -> bool:
-    """Whether nobody can have the current PIN: it has waited for a device, and may have little of its life left."""
+    """Whether nobody can have the current PIN: it has waited for a device, and may soon expire."""
     return all(attempt.tries == 0 for attempt in request.attempts if attempt.generation == request.generation)
 
 

@@ -66,7 +66,7 @@ class Step:
 
 @value
 class Attempt:
-    """The delivery of one event. not_after is when its PIN dies.
+    """The delivery of one event. not_after is when its PIN expires.
 
     tries counts those that may have gone out, the one under way included; each is charged for one SMS.
     """

@@ -1,7 +1,7 @@
 """Which message is next, of those that wait for a modem; and which of the free modems may send it.
 
 Pure: times are arguments, monotonic seconds. The rule is the earliest deadline that can be met. A message takes a modem
-about as long as any other, so this order brings the most PINs in time: what cannot arrive alive delays no other, and
+about as long as any other, so this order brings the most PINs in time: what cannot arrive in time delays no other, and
 what can still wait lets the others go first.
 """
 
@@ -21,7 +21,7 @@ SCANNED = 100  # messages from the first that can be in time, where quotas and h
 
 @value
 class QueuedMessage(Generic[T]):
-    """until: when its PIN dies; parts: SMS that it takes; job: what the caller knows it by."""
+    """until: when its PIN expires; parts: SMS that it takes; job: what the caller knows it by."""
 
     until: float
     parts: int

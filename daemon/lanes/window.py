@@ -1,4 +1,4 @@
-"""The window: of what waits in a lane, those whose PINs die first are in memory; the others wait in the store.
+"""The window: of what waits in a lane, those whose PINs expire first are in memory; the others wait in the store.
 
 So a lane keeps a few hundred messages or calls, however many there are. What the last run left is looked at from the
 first PIN on that can still arrive; what cannot is dropped beside it.
@@ -51,7 +51,7 @@ class Window:
         return len(self._backlog) + len(self._meanwhile) + self._beyond
 
     def recover(self, alive_from: Ms) -> None:
-        """Take over what the last run left; what dies before that time is dropped."""
+        """Take over what the last run left; what expires before that time is dropped."""
         self._end = Place(alive_from, 0, 0)
         late = sweep(self._engine, self._channel, alive_from, self._insert)
         self._sweeping = asyncio.get_running_loop().create_task(late, name=f"{self._channel}-sweep")
@@ -113,7 +113,7 @@ class Window:
 
 
 async def sweep(engine: Engine, channel: Channel, until: Ms, drop: Callable[[Job], None]) -> None:
-    """Drop what the last run left and what is dead by that time, in small steps beside what goes on."""
+    """Drop what the last run left and what has expired by that time, in small steps beside what goes on."""
     place = FIRST
     while True:
         try:

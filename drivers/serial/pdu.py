@@ -98,9 +98,10 @@ def _user_data(part: str, alphabet: Alphabet, header: bytes) -> tuple[int, bytes
 def relative_validity(validity_s: float) -> int:
     """TP-VP in the relative format (9.2.3.12.1): the shortest step that is not shorter than validity_s.
 
-    So a message never dies before its PIN, and outlives it by less than a step, which is five minutes up to half a day.
-    Why not to the second? Networks may refuse the enhanced format (9.2.3.12.3), and the absolute one (9.2.3.12.2) is
-    right only where the clocks of this host and of the service centre agree. The relative one is taken everywhere.
+    So the network keeps a message at least as long as its PIN is valid, and less than a step longer: five minutes up to
+    half a day. Why not to the second? Networks may refuse the enhanced format (9.2.3.12.3), and the absolute one
+    (9.2.3.12.2) is right only where the clocks of this host and of the service centre agree. The relative one is taken
+    everywhere.
     """
     for last, before, first_s, step_s in VALIDITY_STEPS:
         value = before + math.ceil((validity_s - first_s) / step_s)

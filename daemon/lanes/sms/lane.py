@@ -2,7 +2,7 @@
 
 A message goes to the healthy modem that has been idle longest. What its modem could not send goes back and on to the
 next; what the network did not take for one recipient holds only that recipient, until several in a row fail alike.
-Nothing is sent whose PIN would be dead, or almost, when the network takes it. All decisions are taken in `_dispatch`,
+Nothing is sent whose PIN has expired, or almost, when the network takes it. All decisions are taken in `_dispatch`,
 which runs whenever something may have changed.
 """
 

@@ -49,7 +49,7 @@ class Sender:
         self._long: set[tuple[str, str]] = set()  # locale and brand whose text takes several parts
 
     def message(self, request: Request, attempt: Attempt) -> Sms:
-        """What a modem gets; the network keeps trying as long as the PIN lives."""
+        """What a modem gets; the network keeps trying as long as the PIN is valid."""
         pin = self._engine.pins.of(request, attempt.generation)
         validity_s = math.ceil(self._engine.clock.real_s(attempt.not_after - self._engine.clock.now()))
         return Sms(request.number, self.text(request, pin), validity_s, self.flash)

@@ -1,4 +1,4 @@
-"""The lane of calls: many at a time on one trunk; of those that wait, the first whose PIN dies goes first."""
+"""The lane of calls: many at a time on one trunk; of those that wait, the first whose PIN expires goes first."""
 
 import asyncio
 import logging
@@ -140,7 +140,7 @@ class VoiceLane:
         self._engine.do(GiveUp(job.request_id, job.step, Verdict.WITHDRAWN, DIED))
 
     def _dispatch(self) -> None:
-        """Drop the calls whose PINs have died, and begin those that the trunk and the pace allow."""
+        """Drop the calls whose PINs have expired, and begin those that the trunk and the pace allow."""
         now = self._engine.clock.monotonic()
         for message in self._backlog.drop_late(now, ()):
             self._drop(message.job)
@@ -169,7 +169,7 @@ class VoiceLane:
             self._dispatch()
 
     def _look_again(self, now: float) -> None:
-        """When a PIN dies, or the next call may begin."""
+        """When a PIN expires, or the next call may begin."""
         if self._look is not None:
             self._look.cancel()
         if self._backlog:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.delivery import AFTER_DEATH
+from daemon.core.delivery import AFTER_EXPIRY
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     AnsweredLate,
@@ -146,9 +146,9 @@ def test_a_reference_and_its_device_stay_where_later_news_has_none() -> None:
 @pytest.mark.parametrize(
     ("events", "detail"),
     [
-        ((BEGUN, LOST, Reported(0, True, s(300), "sim1", "7")), AFTER_DEATH),
+        ((BEGUN, LOST, Reported(0, True, s(300), "sim1", "7")), AFTER_EXPIRY),
         ((BEGUN, LOST, Reported(0, True, s(299.999), "sim1", "7")), ""),
-        ((BEGUN, LOST, Reported(0, True, s(300), "sim1", "7", "seen")), f"seen, {AFTER_DEATH}"),
+        ((BEGUN, LOST, Reported(0, True, s(300), "sim1", "7", "seen")), f"seen, {AFTER_EXPIRY}"),
         ((BEGUN, LOST, Reported(0, False, s(300), "sim1", "7", "barred")), "barred"),
         ((BEGUN, AttemptAnswered(0, V.TAKEN, s(2), "sim1", "7"), Reported(0, True, s(400), "sim1", "7")), ""),
     ],

@@ -436,8 +436,8 @@ def test_what_may_have_gone_out_stays_uncertain_when_the_network_takes_no_second
     ("news", "at", "detail"),
     [
         (V.TAKEN, 59, ""),
-        (V.TAKEN, 60, "after the PIN's death"),
-        (V.HEARD, 60, "after the PIN's death"),
+        (V.TAKEN, 60, "after the PIN had expired"),
+        (V.HEARD, 60, "after the PIN had expired"),
         (V.UNCERTAIN, 60, ""),
     ],
 )
@@ -453,13 +453,13 @@ def test_a_report_that_comes_late_says_nothing_of_when_the_message_was_taken() -
     sending = after(started(request(1, pin_expiry=60)), AttemptStarted(0, s(1)))
     in_time = after(sending, AttemptAnswered(0, V.TAKEN, s(59), reference="7"), Reported(0, True, s(70), reference="7"))
     late = after(sending, AttemptAnswered(0, V.TAKEN, s(61), reference="7"), Reported(0, True, s(70), reference="7"))
-    assert [told.attempts[0].detail for told in (in_time, late)] == ["", "after the PIN's death"]
+    assert [told.attempts[0].detail for told in (in_time, late)] == ["", "after the PIN had expired"]
 
 
 def test_the_story_of_a_call_that_ends_after_its_pins_death_is_kept() -> None:
     sending = after(started(request(7, pin_expiry=60)), AttemptStarted(0, s(50)))
     answered = after(sending, AttemptAnswered(0, V.HEARD, s(61), detail="answered"))
-    assert answered.attempts[0].detail == "answered, after the PIN's death"
+    assert answered.attempts[0].detail == "answered, after the PIN had expired"
 
 
 def test_a_pin_whose_life_a_later_event_prolonged_is_not_dead() -> None:
