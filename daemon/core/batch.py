@@ -137,7 +137,7 @@ def may_mean(key: ReportKey, number: str, attempt: Attempt) -> bool:
     if number == key.number and not attempt.reference and attempt.state in UNANSWERED:
         return True
     same = number == key.number or bool(key.ending and number.endswith(key.ending))
-    return same and attempt.reference == key.reference
+    return same and attempt.reference == key.reference != ""
 
 
 @value

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from daemon.core.batch import Changes, Found, Needs
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned
+from daemon.store.retention import Erased, Forms, Hash, Horizon, Mentions, Pruned
 
 MAX_CHECKS = 500  # of a request that are shown
 
@@ -122,8 +122,8 @@ class Reading(Protocol):
 
     def last_seq(self) -> int: ...
 
-    def mentions(self, forms: Forms) -> list[int]:
-        """The seq of each line of history that may have a number. It looks at every line."""
+    def mentions(self, forms: Forms, hashed: Hash) -> Mentions:
+        """Where a number may stand, as it is or hashed. It looks at every row."""
 
     def live(self) -> int:
         """How many requests are in progress."""
@@ -176,8 +176,8 @@ class Database(Protocol):
     def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
         """Let go of at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
 
-    def forget(self, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
-        """Remove a number from every row. found: `mentions` of it, among the lines up to `looked_until`.
+    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
+        """Remove a number from every row. found: its `mentions`.
 
         Raises StillRunning or StoreUnusable.
         """

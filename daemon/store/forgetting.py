@@ -5,9 +5,11 @@ Every statement here is for both databases.
 
 import re
 import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from daemon.store.pruning import OVER
-from daemon.store.retention import Erased, Forms, Hash, Rows, StillRunning
+from daemon.store.retention import NOWHERE, Erased, Forms, Hash, Mentions, Rows, StillRunning
 from daemon.store.rows import LINES_OF
 
 GONE = "(forgotten)"
@@ -15,6 +17,7 @@ SIGNS = " -./()"  # by which people divide numbers
 BARE = "detail"
 for _sign in SIGNS:
     BARE = f"replace({BARE}, '{_sign}', '')"
+Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
 CANDIDATES = f"SELECT seq FROM history WHERE seq > ? AND {BARE} LIKE '%' || ? || '%' ORDER BY seq"  # noqa: S608
 
 
@@ -31,24 +34,31 @@ def pattern(forms: Forms) -> re.Pattern[str]:
     return re.compile(rf"(?<![0-9])(?:{before}){spread(forms.national)}(?![0-9])")
 
 
-def candidates(db: Rows, forms: Forms, after: int = 0) -> list[int]:
-    """The seq of each line of history that may have the number. It looks at every line: for a thread that reads."""
-    return [seq for (seq,) in db.execute(CANDIDATES, (after, forms.national))]
+def look(ask: Ask, forms: Forms, hashed: Hash, since: Mentions = NOWHERE) -> Mentions:
+    """Where the number may stand behind what was looked at before. It looks at every row: for a thread that reads.
+
+    ask: gives the rows of a query with "?" for each value.
+    """
+    ((row,),) = ask("SELECT coalesce(max(id), 0) FROM request", ())
+    ((line,),) = ask("SELECT coalesce(max(seq), 0) FROM history", ())
+    named = "SELECT id FROM request WHERE id > ? AND number IN (?, ?) ORDER BY id"
+    requests = ask(named, (since.last_request, forms.digits, hashed(forms.digits)))
+    lines = ask(CANDIDATES, (since.last_line, forms.national))
+    return Mentions(tuple(id_ for (id_,) in requests), tuple(seq for (seq,) in lines), row, line)
 
 
-def forget(db: Rows, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
-    """Inside a transaction. found: candidates among the lines up to `looked_until`. Raises StillRunning."""
-    names, text = (forms.digits, hashed(forms.digits)), pattern(forms)
-    running = f"SELECT public_id FROM request WHERE number = ? AND NOT ({OVER})"  # noqa: S608
-    if unfinished := [name for (name,) in db.execute(running, names[:1])]:
+def forget(db: Rows, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
+    """Inside a transaction. found: by `look`, before it. Raises StillRunning."""
+    text, mark, more = pattern(forms), hashed(forms.digits), look(db.execute, forms, hashed, found)
+    query = f"SELECT id, public_id, {OVER} FROM request WHERE id = ?"  # noqa: S608
+    rows = [row for id_ in found.requests + more.requests for row in db.execute(query, (id_,)).fetchall()]
+    if unfinished := [name for _, name, over in rows if not over]:
         raise StillRunning(tuple(unfinished))
-    rows = db.execute("SELECT id, public_id FROM request WHERE number IN (?, ?)", names).fetchall()
-    for row, public_id in rows:
-        _forget_request(db, row, public_id, text, names[1])
-    lines = found + candidates(db, forms, looked_until)
-    changed = sum(_forget_line(db, seq, text) for seq in lines)
+    for row, public_id, _ in rows:
+        _forget_request(db, row, public_id, text, mark)
+    changed = sum(_forget_line(db, seq, text) for seq in found.lines + more.lines)
     # It still counts for the quota: as somebody, and nobody can say who.
-    sent = db.execute("UPDATE sent SET number = ? WHERE number IN (?, ?)", (_nobody(), *names))
+    sent = db.execute("UPDATE sent SET number = ? WHERE number IN (?, ?)", (_nobody(), forms.digits, mark))
     return Erased(len(rows), changed, int(sent.rowcount))
 
 

@@ -77,6 +77,18 @@ class StillRunning(Exception):
         )
 
 
+class Mentions(NamedTuple):
+    """Where a number may stand, up to the last rows that were looked at. requests: by row id; lines: of history."""
+
+    requests: tuple[int, ...] = ()
+    lines: tuple[int, ...] = ()
+    last_request: int = 0
+    last_line: int = 0
+
+
+NOWHERE = Mentions()
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """How many rows had the number."""

@@ -1,9 +1,7 @@
 """What is done to a database beside the traffic, between two batches: letting go by age, and of one number."""
 
 import asyncio
-from functools import partial
 
-from daemon.store.contract import Reading
 from daemon.store.retention import Forgotten, Forms, Hash, Horizon, Pruned
 from daemon.store.store import Store
 
@@ -22,9 +20,9 @@ class Upkeep:
 
     async def forget(self, forms: Forms, hashed: Hash) -> Forgotten:
         """Remove a number from every row, and from every file that is ours. Raises StillRunning or StoreUnusable."""
-        until, found = await self._store.browse(partial(_look, forms))
+        found = await self._store.browse(lambda reading: reading.mentions(forms, hashed))
         database = self._store.database
-        erased = await self._store.between(lambda: database.forget(forms, hashed, found, until))
+        erased = await self._store.between(lambda: database.forget(forms, hashed, found))
         await self._store.between(database.rewrite)
         emptied = await self.empty_log()
         return Forgotten(erased.requests, erased.history, erased.sent, emptied, database.remains)
@@ -39,8 +37,3 @@ class Upkeep:
                 return True
             await asyncio.sleep(EMPTY_AGAIN_S)
         return False
-
-
-def _look(forms: Forms, reading: Reading) -> tuple[int, list[int]]:
-    """The end of the history, and what to look at up to there."""
-    return reading.last_seq(), reading.mentions(forms)

@@ -24,7 +24,7 @@ from daemon.store.postgres.loading import load
 from daemon.store.postgres.reading import PostgresReading
 from daemon.store.postgres.saving import save
 from daemon.store.postgres.session import Session, TakenOver, batch_of, begin, resume
-from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned, Rows
+from daemon.store.retention import Erased, Forms, Hash, Horizon, Mentions, Pruned, Rows
 
 log = logging.getLogger("pinwheel.store")
 
@@ -125,9 +125,9 @@ class PostgresDatabase:
         """One step, in one transaction."""
         return self._changed(lambda rows: pruning.prune(rows, horizon, hashed, limit))
 
-    def forget(self, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
+    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
         """All rows in one transaction."""
-        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found, looked_until))
+        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found))
 
     def _changed(self, work: Callable[[Rows], T]) -> T:
         def change(connection: Connection) -> T:

@@ -10,7 +10,7 @@ import psycopg
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
-from daemon.store.forgetting import CANDIDATES
+from daemon.store.forgetting import look
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import (
     ANSWER_S,
@@ -25,7 +25,7 @@ from daemon.store.postgres.connection import (
     query,
 )
 from daemon.store.postgres.listing import PostgresListing
-from daemon.store.retention import Forms
+from daemon.store.retention import Forms, Hash, Mentions
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, overdue_of, request_of
 
 OF_REQUEST = f"json_agg(json_build_array({ATTEMPT_COLUMNS}) ORDER BY step)"
@@ -114,9 +114,9 @@ class PostgresReading:
     def last_seq(self) -> int:
         return int(self._one("SELECT coalesce(max(seq), 0) FROM history")[0])
 
-    def mentions(self, forms: Forms) -> list[int]:
-        """The seq of each line of history that may have a number. It looks at every line."""
-        return [seq for (seq,) in self._slowly(of_both(CANDIDATES), 0, forms.national)]
+    def mentions(self, forms: Forms, hashed: Hash) -> Mentions:
+        """Where a number may stand, as it is or hashed. It looks at every row."""
+        return look(lambda statement, values: self._slowly(of_both(statement), *values), forms, hashed)
 
     def live(self) -> int:
         """How many requests are in progress."""

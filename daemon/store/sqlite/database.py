@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from daemon.core.batch import Changes, Found, Needs
 from daemon.store import forgetting, pruning
 from daemon.store.contract import StoreUnusable
-from daemon.store.retention import Erased, Forms, Hash, Horizon, Pruned, Rows
+from daemon.store.retention import Erased, Forms, Hash, Horizon, Mentions, Pruned, Rows
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, SqliteRows, connect, empty_log, rewrite, sqlite, transaction
 from daemon.store.sqlite.loading import last_row, load
@@ -144,9 +144,9 @@ class SqliteDatabase:
         """One step, in one transaction."""
         return self._changed(lambda rows: pruning.prune(rows, horizon, hashed, limit))
 
-    def forget(self, forms: Forms, hashed: Hash, found: list[int], looked_until: int) -> Erased:
+    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
         """All rows in one transaction."""
-        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found, looked_until))
+        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found))
 
     @property
     def remains(self) -> str:

@@ -172,6 +172,18 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "0010 incoming messages by themselves, which retention looks for",
         ("CREATE INDEX history_incoming ON history (seq) WHERE kind = 'incoming'",),
     ),
+    (
+        "0011 messages by their time, too: a report needs no index of all numbers, which cost a page a request",
+        (
+            "DROP INDEX attempt_reference",
+            """CREATE INDEX attempt_reference ON attempt (device, reference, queued_ms)
+                WHERE device != '' AND reference != ''""",
+            "DROP INDEX attempt_sending",
+            """CREATE INDEX attempt_unanswered ON attempt (state, device, queued_ms)
+                WHERE state IN ('requeued', 'sending', 'uncertain')""",
+            "DROP INDEX request_number",
+        ),
+    ),
 )
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 

@@ -5,12 +5,12 @@ from typing import Any
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
-from daemon.store.forgetting import candidates
-from daemon.store.retention import Forms
+from daemon.store.forgetting import look
+from daemon.store.retention import Forms, Hash, Mentions
 from daemon.store.rows import LINES_OF, overdue_of
-from daemon.store.sqlite.library import Connection, SqliteRows
+from daemon.store.sqlite.library import Connection
 from daemon.store.sqlite.listing import SqliteListing
-from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
+from daemon.store.sqlite.loading import OF_ROWS, SELECT, UNANSWERED_STATES, assembled
 
 WAITS = "state IN ('queued', 'requeued')"
 WAITING = (
@@ -20,7 +20,10 @@ WAITING = (
 BEHIND = "FROM request WHERE due_ms >= ?1 AND (due_ms, id) > (?1, ?2) AND due_ms < ?3 ORDER BY due_ms, id LIMIT ?4"
 DUE, OVERDUE = f"SELECT due_ms, id {BEHIND}", f"SELECT due_ms, id, steps, step {BEHIND}"
 COUNT_WAITING = f"SELECT count(*) FROM attempt WHERE {WAITS} AND channel=?"  # noqa: S608
-UNDER_WAY = "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request WHERE a.state='sending'"
+UNDER_WAY = (
+    "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request"  # noqa: S608
+    f" WHERE {UNANSWERED_STATES} AND a.state='sending'"  # the first as the index has it
+)
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
 
 
@@ -91,9 +94,9 @@ class SqliteReading:
     def last_seq(self) -> int:
         return int(self.connection.execute("SELECT coalesce(max(seq), 0) FROM history").fetchone()[0])
 
-    def mentions(self, forms: Forms) -> list[int]:
-        """The seq of each line of history that may have a number. It looks at every line."""
-        return candidates(SqliteRows(self.connection), forms)
+    def mentions(self, forms: Forms, hashed: Hash) -> Mentions:
+        """Where a number may stand, as it is or hashed. It looks at every row."""
+        return look(self.connection.execute, forms, hashed)
 
     def live(self) -> int:
         """How many requests are in progress."""

@@ -73,7 +73,7 @@ def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) 
     [
         (WAITING, "attempt_waiting"),
         (COUNT_WAITING, "attempt_waiting"),
-        (UNDER_WAY, "attempt_sending"),
+        (UNDER_WAY, "attempt_unanswered"),
         (DUE, "COVERING INDEX request_due (due_ms>? AND due_ms<?)"),
         (OVERDUE, "request_due (due_ms>? AND due_ms<?)"),
         (f"SELECT seq FROM history WHERE {LINES_OF} ORDER BY seq", "history_request"),  # noqa: S608
@@ -82,8 +82,8 @@ def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) 
         *((each, "INTEGER PRIMARY KEY") for each in OF_ROWS),
         *((each, "sqlite_autoindex_request_1") for each in NAMED),
         *((each, "PRIMARY KEY (request=?)") for each in OF_REQUESTS),
-        (REPORTED, "request_number"),
-        (REPORTED, "attempt_reference"),
+        (REPORTED, "attempt_unanswered (state=? AND device=? AND queued_ms>?)"),
+        (REPORTED, "attempt_reference (device=? AND reference=? AND queued_ms>?)"),
     ],
 )
 def test_what_is_asked_for_all_the_time_is_found_by_an_index(store: Store, query: str, index: str) -> None:
