@@ -5,6 +5,7 @@
 import contextlib
 import logging
 import os
+import signal
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -94,6 +95,8 @@ def setup(
         _list_modems(context, path)
         return
     with contextlib.ExitStack() as stack:
+        for number in (signal.SIGHUP, signal.SIGTERM):  # a terminal that is closed: as Ctrl-C, what was begun is undone
+            stack.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
         if simulated:
             from daemon.cli.setup_rehearsal import Rehearsal
 

@@ -73,6 +73,10 @@ class Terminal:
             with contextlib.suppress(OSError):
                 os.write(self._master, b"\x03")
 
+    def hang_up(self) -> None:
+        """As a lost connection by ssh does."""
+        os.kill(self._pid, signal.SIGHUP)
+
     def exit_code(self) -> int:
         """Of the command, once it has ended."""
         end = time.monotonic() + PATIENCE_S
@@ -125,15 +129,22 @@ def test_a_whole_session_from_a_stick_to_a_configuration() -> None:
     assert [line for line in lines if len(line) > SCREEN_COLUMNS] == []
 
 
-def test_ctrl_c_ends_it_and_nothing_is_left() -> None:
+@pytest.mark.parametrize("hang_up", [False, True])
+def test_ctrl_c_ends_it_and_nothing_is_left(*, hang_up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor when the terminal is closed: there used to be folders, and a modem that the daemon had closed for setup."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with Terminal("--simulated") as terminal:
         terminal.until("Which modem? [1]: ")
         terminal.type("9")
         terminal.until("it can be ")
         terminal.until("Which modem? [1]: ")
-        terminal.interrupt()
+        if hang_up:
+            terminal.hang_up()
+        else:
+            terminal.interrupt()
         assert terminal.exit_code() == 1, terminal.seen
-    assert "stopped" in terminal.seen, terminal.seen
+    assert hang_up or "stopped" in terminal.seen, terminal.seen
+    assert [*tmp_path.iterdir()] == []
 
 
 # --- without a terminal ---
