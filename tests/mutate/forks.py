@@ -1,6 +1,7 @@
 """Processes that each do one piece of work and end: forked from a warm one, so that they begin at once."""
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ MEMORY = 2 << 30  # octets: a loop that never ends may also eat
 
 RESULT, ERROR = "result.json", "error.txt"
 LOOKS_S = 0.25  # between two looks at what the children do
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 T = TypeVar("T")
 
@@ -96,8 +98,12 @@ def _started(piece: T, do: Callable[[T, Path], int], limit: Limit) -> _Child:
 
 
 def _alone(home: Path, limit: Limit) -> None:
-    """A session of its own, silent, bounded, with its temporary files where the parent removes them."""
+    """A session of its own, silent, bounded, with its temporary files where the parent removes them.
+
+    It ends with its parent.
+    """
     os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
