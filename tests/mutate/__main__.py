@@ -130,6 +130,7 @@ def _tried(name: str, given: argparse.Namespace, plan: Plan, equivalent: set[Key
 
 def main() -> int:
     given = _arguments()
+    sys.dont_write_bytecode = False  # no copy of this process compiles what has not changed
     plan = Plan(given.workers, time.monotonic() + given.minutes * 60, given.every)
     equivalent = equivalents()
     met, shown, total = True, [], Counter[Fate]()

@@ -33,7 +33,8 @@ from tests.mutate.startup import sitecustomize
 from tests.mutate.targets import Target
 
 PROFILE = "mutate"  # of hypothesis: the same examples for every mutant
-OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", f"--hypothesis-profile={PROFILE}")
+PLUGINS = ("-p", "no:cacheprovider", "-p", "no:xdist")
+OPTIONS = ("-q", "--assert=plain", "--tb=no", *PLUGINS, f"--hypothesis-profile={PROFILE}")
 IMPORT, NOT_IN_PLACE = "import", "not in place"
 LONGEST_S = 1200.0  # for all tests of one module, without a mutant
 PATIENCE, IMPORTS_S = 5.0, 20.0  # so many times as long as without it, and as long for imports
@@ -334,6 +335,8 @@ def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep, out
         span_s = outcome.seconds(mutant) * PATIENCE + IMPORTS_S
         return Limit(span_s, span_s, span_s * BUSY)
 
+    gc.collect()
+    gc.freeze()
     unseen = [mutant for mutant in mutants if not outcome.tests_of(mutant)]
     for mutant in unseen:
         outcome.told(mutant, [])
