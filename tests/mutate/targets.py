@@ -71,7 +71,7 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.call": Target(OTHERS, (SIP + "test_call.py", SIP + "test_dialog.py", SIP + "test_agent.py")),
     "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", SIP + "test_agent.py")),
     "drivers.sip.server_transaction": Target(OTHERS, (SIP + "test_server_transaction.py", SIP + "test_agent.py")),
-    "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", REPR)),
+    "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", CORE + "test_working_set.py", REPR)),
     "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
     "daemon.core.pin_expiry": Target(PURE, (*MACHINE, CORE + "test_delivery.py", API + "test_start.py")),
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),

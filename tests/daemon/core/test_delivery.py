@@ -216,6 +216,7 @@ def test_a_first_try_that_failed_says_nothing_of_the_second() -> None:
     assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST) == (A.SENDING, 2)
     assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST, taken) == (A.SENT, 2)
     assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST, taken, Reported(0, True, s(7), "sim2", "9")) == (A.DELIVERED, 2)
+    assert fate(BEGUN, AGAIN, ELSEWHERE, Reported(0, True, s(5), "sim1", "7")) == (A.DELIVERED, 2)
     assert fate(BEGUN, FAILED_FIRST) == (A.FAILED, 1)
     lost, late = AttemptAnswered(0, V.UNCERTAIN, s(6), "sim2"), AnsweredLate(0, V.NOT_SENT, s(7), "sim2")
     assert fate(BEGUN, AGAIN, ELSEWHERE, FAILED_FIRST, lost, late) == (A.FAILED, 1)

@@ -123,6 +123,7 @@ def test_the_time_of_the_last_news_is_kept_and_what_waits_again_has_none() -> No
         ((BEGUN, LOST), Note("uncertain", 0, "no answer")),
         ((BEGUN, LOST, Reported(0, True, s(9), "sim1", "7", "seen")), Note("delivered", 0, "seen")),
         ((BEGUN, LOST, Reported(0, False, s(9), "sim1", "7", "barred")), Note("failed", 0, "barred")),
+        ((BEGUN, AGAIN, ELSEWHERE, Reported(0, False, s(9), "sim1", "7", "barred")), Note("uncertain", 0, "barred")),
         ((BEGUN, LOST, LATE_TAKEN), Note("sent", 0, "")),
         ((BEGUN, LOST, LATE_REFUSED), Note("refused", 0, "CMS 1")),
         ((BEGUN, LOST, LATE_NO), Note("failed", 0, "CMS 350")),
@@ -165,8 +166,9 @@ def test_news_without_a_device_is_of_the_one_that_had_it() -> None:
     assert Charge(s(2), "sim1", NUMBER, 2) in after(BEGUN, AttemptAnswered(0, V.TAKEN, s(2), parts=3))[1]
 
 
-def test_what_was_interrupted_counts_as_one() -> None:
+def test_what_was_interrupted_counts_as_all_the_parts_that_it_may_have_sent() -> None:
     assert balance(BEGUN, Interrupted(0, s(9))) == {"sim1": 1}
+    assert balance(BEGUN, Interrupted(0, s(9), parts=3)) == {"sim1": 3}
 
 
 def test_what_went_out_twice_counts_twice() -> None:
