@@ -30,7 +30,7 @@ from tests.mutate.forks import Limit
 from tests.mutate.operators import Module, Mutant
 from tests.mutate.results import Failed
 from tests.mutate.startup import sitecustomize
-from tests.mutate.targets import Target
+from tests.mutate.targets import REPR, Target
 
 PROFILE = "mutate"  # of hypothesis: the same examples for every mutant
 PLUGINS = ("-p", "no:cacheprovider", "-p", "no:xdist")
@@ -94,6 +94,8 @@ class Outcome:
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that may notice it, the quickest first."""
         found = list(self.tests) if self.at_import(mutant) else self._reaching(mutant)
+        if "repr" not in mutant.before:  # nothing else concerns this file, which imports everything
+            found = [name for name in found if not name.startswith(REPR)]
         return sorted(found, key=lambda name: (not self.tests[name].lines, self.tests[name].seconds))
 
     def at_import(self, mutant: Mutant) -> bool:
