@@ -1,7 +1,7 @@
 """Timers that are overdue: they became due while nobody looked, as the daemon was stopped or the machine slept.
 
 They are no burst: whatever ends a request goes out in small steps, whatever begins a delivery no faster than its lane
-gets rid of them.
+sends them.
 """
 
 import asyncio

@@ -41,7 +41,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
     def wait_for_more(self, timeout_s: float) -> None:
-        """How long the next octets may take, also of an answer after which the connection has let go of its socket."""
+        """How long the next octets may take, also of an answer after which the connection has closed its socket."""
         self._stream.settimeout(timeout_s)
 
 

@@ -47,7 +47,7 @@ class Seen:
 
 @value
 class Missed:
-    """numbers that did not get a message. tries: so far, in vain; then: not before. reached: others have got it."""
+    """numbers that did not get a message. tries: so far; then: not before. reached: others have got it."""
 
     message: "Message"
     numbers: tuple[str, ...] = field(repr=False)

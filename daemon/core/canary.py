@@ -116,7 +116,7 @@ class Canary:
         return others[turn % len(others)]
 
     def arrived(self, token: str, at: Ms) -> str:
-        """A text with this token came: whose it is, also where it comes late; "" for nobody's."""
+        """A text with this token came: the modem that sent it, also where it comes late; "" for none."""
         for device in self.devices:
             standing = self.standing(device)
             if token and standing.token == token:

@@ -32,7 +32,7 @@ class Recent:
         return Needs(ids, rows, needs.numbers, needs.reports, needs.new, self._requests)
 
     def keep(self, requests: Mapping[int, Request]) -> None:
-        """Take over what a batch has saved, and let go of what has not been needed for longest."""
+        """Take over what a batch has saved, and drop what has not been needed for longest."""
         for row, request in requests.items():
             self._requests.pop(row, None)
             self._requests[row] = request

@@ -23,7 +23,7 @@ class Duty(StrEnum):
 
     WORKING = "working"
     PAUSED = "paused"  # sends nothing, goes on listening
-    DRAINED = "drained"  # has finished, and let go of its port
+    DRAINED = "drained"  # has finished, and closed its port
 
 
 @dataclass(frozen=True, slots=True)

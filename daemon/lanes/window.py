@@ -15,7 +15,7 @@ from daemon.engine import Engine, Job
 from daemon.store.contract import FIRST, Place, Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S
 
-LEAST, PAGE, MOST = 100, 300, 600  # deliveries: below the least a page is read; above the most a part is let go
+LEAST, PAGE, MOST = 100, 300, 600  # deliveries: below the least a page is read; above the most a part is dropped
 SWEPT = 100  # deliveries that are dropped at a time
 
 Page = tuple[list[Job], Place, int]
@@ -80,7 +80,7 @@ class Window:
             self._reading = asyncio.get_running_loop().create_task(reading, name=f"{self._channel}-window")
 
     def _narrow(self) -> None:
-        """Let go of those that have the most time left: they can be read again."""
+        """Drop those that have the most time left: they can be read again."""
         if len(self._backlog) > MOST:
             gone = self._backlog.cut(PAGE)
             self._end = Place(min(message.job.not_after for message in gone), 0, 0)

@@ -30,7 +30,7 @@ class OldKey:
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """Let go of the old key if nothing needs it."""
+        """Delete the old key if nothing needs it."""
         pins = self._engine.pins
         if pins.old is not None:
             try:

@@ -1,4 +1,4 @@
-"""Letting go of what is too old, beside the traffic; and how a number is hashed and written.
+"""Deletes what is too old, beside the traffic; and how a number is hashed and written.
 
 A hash is an HMAC under a key of its own. The plain hashes of all numbers are tried in minutes; these cannot be without
 that key. It is derived from the first master key and, after a rotation, lies in the database, sealed under the key in
@@ -81,7 +81,7 @@ class Retaining:
         return done
 
     async def run(self, clock: Clock) -> None:
-        """Let go of what has become too old, until cancelled: at least of what counts for no quota any more."""
+        """Delete what has become too old, until cancelled: at least what counts for no quota any more."""
         while True:
             await self.turn(clock.now())
             await asyncio.sleep(LOOK_S)

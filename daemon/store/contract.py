@@ -159,7 +159,7 @@ class Database(Protocol):
         """Connect, keep every other daemon out, bring the schema up to date. Raises StoreUnusable."""
 
     def close(self) -> None:
-        """Let go of everything; what was saved is there."""
+        """Close everything; what was saved is there."""
 
     def reader(self) -> Reading:
         """A new connection that only reads, for the thread that asks. Raises StoreUnusable."""
@@ -174,7 +174,7 @@ class Database(Protocol):
         """
 
     def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
-        """Let go of at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
+        """Delete at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
 
     def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
         """Remove a number from every row. found: its `mentions`.

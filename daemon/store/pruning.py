@@ -1,4 +1,4 @@
-"""Letting go by age, a few rows in each transaction, so that no request waits long for one.
+"""Deleting by age, a few rows in each transaction, so that no request waits long for one.
 
 Row ids rise with the time of their rows, so the rows before a time are found by halving, without an index that every
 request would have to keep up. Each row is then asked for its own time: a clock that was set back makes a row stay

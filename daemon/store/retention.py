@@ -1,4 +1,4 @@
-"""What a database lets go of: by age, and of one number."""
+"""What a database deletes: by age, and of one number."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Hash = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """What ended before these times is let go of; None: it stays.
+    """What ended before these times is deleted; None: it stays.
 
     numbers: of finished requests become hashes. requests: finished ones go, with their deliveries, checks and history.
     history, incoming: lines of what happened, and incoming messages. sent: rows that count for no quota any more.

@@ -41,7 +41,7 @@ class Store:
         self._batches.open()
 
     def close(self) -> None:
-        """Save what is queued, and let go of the database."""
+        """Save what is queued, and close the database."""
         if self._batches is not None:
             self._batches.close()
             self._readers.close()

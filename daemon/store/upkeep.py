@@ -1,4 +1,4 @@
-"""What is done to a database beside the traffic, between two batches: letting go by age, and of one number."""
+"""What is done to a database beside the traffic, between two batches: deleting by age, and one number."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ class Upkeep:
         self._store = store
 
     async def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
-        """Let go of at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
+        """Delete at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
         return await self._store.between(lambda: self._store.database.prune(horizon, hashed, limit))
 
     async def forget(self, forms: Forms, hashed: Hash) -> Forgotten:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from drivers import CallHandle, CallResult, Unavailable
-from drivers.sip.farewell import Farewell
+from drivers.sip.call_ending import CallEnding
 
 
 class Handle(CallHandle):
@@ -31,7 +31,7 @@ class Handle(CallHandle):
             self.result.set_exception(Unavailable(why))
 
 
-Farewells = tuple[Farewell, ...]
+CallEndings = tuple[CallEnding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class IfLost:
 
     handle: Handle
     result: CallResult
-    farewells: Farewells = field(repr=False)
+    endings: CallEndings = field(repr=False)
 
 
-def farewells_of(lost: tuple[IfLost, ...]) -> Farewells:
+def endings_of(lost: tuple[IfLost, ...]) -> CallEndings:
     """Those of all these calls."""
-    return tuple(farewell for each in lost for farewell in each.farewells)
+    return tuple(ending for each in lost for ending in each.endings)

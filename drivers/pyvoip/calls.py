@@ -207,7 +207,7 @@ class Calls:
     def _call_turn(self, call: PhoneCall, now: float) -> None:
         course, talk = call.course, call.speech.talk
         if call.sip.changed:
-            self._note_farewells(call)
+            self._note_endings(call)
         while call.sip.events:
             self._on_event(call, call.sip.events.pop(0), now)
         if now >= course.ring_deadline:
@@ -220,11 +220,11 @@ class Calls:
         if course.ended is not None and (not call.speech.streaming or now >= course.forget_at):
             self._finish(call)
 
-    def _note_farewells(self, call: PhoneCall) -> None:
+    def _note_endings(self, call: PhoneCall) -> None:
         """Before any news of the call is reported, as the listener may never return."""
         call.sip.changed = False
         if self._trunk.agent is not None:
-            call.farewells = self._trunk.agent.farewells(call.sip)
+            call.endings = self._trunk.agent.endings(call.sip)
         self._calls.publish(call)
 
     def _on_event(self, call: PhoneCall, event: CallEvent, now: float) -> None:

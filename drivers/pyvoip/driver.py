@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.guard import guarded
-from drivers.pyvoip.call_handle import Farewells, Handle
+from drivers.pyvoip.call_handle import CallEndings, Handle
 from drivers.pyvoip.locate import locate
 from drivers.pyvoip.options import Options
 from drivers.pyvoip.shared_parts import Locator, SharedParts
@@ -72,9 +72,9 @@ class Driver:
         self._signalling.close()
         self._port.close()
 
-    def _start(self, generation: int, farewells: Farewells = ()) -> None:
+    def _start(self, generation: int, endings: CallEndings = ()) -> None:
         """What the listener asks of us must be there before it gets any news."""
-        self._signalling = Signalling(self._shared, generation, farewells)
+        self._signalling = Signalling(self._shared, generation, endings)
         self._signalling.open()
 
     def _watch(self) -> None:
@@ -89,7 +89,7 @@ class Driver:
                     self._replace(lost)
 
     def _replace(self, lost: Signalling) -> None:
-        farewells = lost.abandon()
+        endings = lost.abandon()
         with guarded("status"):
             self._shared.listener(StateChanged())
-        self._start(lost.generation + 1, farewells)
+        self._start(lost.generation + 1, endings)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from drivers import CallPhase
-from drivers.pyvoip.call_handle import Farewells, Handle, IfLost
+from drivers.pyvoip.call_handle import CallEndings, Handle, IfLost
 from drivers.pyvoip.call_outcome import Course
 from drivers.pyvoip.speech import Speech
 from drivers.sip.call import OutgoingCall
@@ -16,7 +16,7 @@ LOST = "signalling stopped responding"
 
 @dataclass(slots=True)
 class PhoneCall:
-    """farewells: what would end it now for its far end; audio: where that wants the audio, as it said last.
+    """endings: what would end it now for its far end; audio: where that wants the audio, as it said last.
 
     looking_up: the name of the audio's host is being looked up.
     """
@@ -31,7 +31,7 @@ class PhoneCall:
     speech: Speech
     audio: FarEnd | None = None
     looking_up: bool = False
-    farewells: Farewells = field(default=(), repr=False)
+    endings: CallEndings = field(default=(), repr=False)
 
     @property
     def deadline(self) -> float:
@@ -43,7 +43,7 @@ class PhoneCall:
     @property
     def if_lost(self) -> IfLost:
         """Should the thread be lost now."""
-        return IfLost(self.handle, self.speech.failed(LOST), self.farewells)
+        return IfLost(self.handle, self.speech.failed(LOST), self.endings)
 
     def close(self) -> None:
         self.rtp.close()

@@ -13,7 +13,7 @@ from typing import assert_never
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.guard import guarded, place
 from drivers.pyvoip.audio import Audio, Located
-from drivers.pyvoip.call_handle import Farewells, Handle, IfLost, farewells_of
+from drivers.pyvoip.call_handle import CallEndings, Handle, IfLost, endings_of
 from drivers.pyvoip.calls import Calls, Dial
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.shared_parts import SharedParts
@@ -58,14 +58,14 @@ class Signalling:
 
     Only the thread uses agent and sockets. What fails inside one call ends that call. A thread that fails as a whole
     hangs up its calls itself before it ends. One that hangs is left alone: `abandon` ends its lease, so that it can do
-    nothing when it wakes up, and the next generation ends its calls by what it left for that: its `farewells`.
+    nothing when it wakes up, and the next generation ends its calls by what it left for that: its `endings`.
     """
 
-    def __init__(self, shared: SharedParts, generation: int, farewells: Farewells = ()) -> None:
+    def __init__(self, shared: SharedParts, generation: int, endings: CallEndings = ()) -> None:
         self.generation = generation
         self.pulse = Pulse(0, time.monotonic(), TrunkStatus(DeviceState.STARTING, server=shared.options.server))
         self._shared = shared
-        self._farewells = farewells
+        self._endings = endings
         self._lease = Lease()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._closing_at: float | None = None
@@ -116,7 +116,7 @@ class Signalling:
         """The thread has ended, though nobody closed it."""
         return not self._thread.is_alive() and self._closing_at is None
 
-    def abandon(self) -> Farewells:
+    def abandon(self) -> CallEndings:
         """For the watch: this generation is over, its calls are reported as lost.
 
         Returns what is to be done so that the far ends know.
@@ -127,7 +127,7 @@ class Signalling:
             "died" if self.dead else "stuck",
             len(self._calls.if_lost),
         )
-        return self._farewells + farewells_of(self._report_lost())
+        return self._endings + endings_of(self._report_lost())
 
     def _report_lost(self) -> tuple[IfLost, ...]:
         """The calls of this generation, which is over."""
@@ -171,7 +171,7 @@ class Signalling:
         now = time.monotonic()
         self._trunk.turn(now)
         self._supervisor.turn(now)
-        if self._farewells and self._trunk.agent is not None:
+        if self._endings and self._trunk.agent is not None:
             self._take_over(self._trunk.agent, now)
         self._calls.turn(now)
         self._trunk.send()
@@ -184,10 +184,10 @@ class Signalling:
 
     def _take_over(self, agent: UserAgent, now: float) -> None:
         """End the calls of the generation before, once there is a way to their far ends."""
-        farewells, self._farewells = self._farewells, ()
-        for farewell in farewells:
-            with guarded("farewell"):
-                agent.take_over(farewell, now)
+        endings, self._endings = self._endings, ()
+        for ending in endings:
+            with guarded("ending"):
+                agent.take_over(ending, now)
 
     def _deadline(self) -> float:
         if not self._commands.empty():
@@ -243,7 +243,7 @@ class Signalling:
         """Nothing is left to be answered, or it took too long."""
         if self._closing_at is None:
             return False
-        quiet = not self._calls and self._trunk.idle and not self._farewells
+        quiet = not self._calls and self._trunk.idle and not self._endings
         return quiet or time.monotonic() > self._closing_at + CLOSE_S
 
     def _release(self) -> None:
@@ -252,7 +252,7 @@ class Signalling:
         Of a thread that failed, the next generation ends it once more: whether the far end got that is not seen here.
         """
         if self._closing_at is None:
-            self._farewells += farewells_of(self._calls.if_lost)
+            self._endings += endings_of(self._calls.if_lost)
         self._calls.end("" if self._closing_at is not None else "signalling stopped responding")
         for work in (self._trunk.send, self._trunk.close, self._supervisor.close):
             with guarded("close"):

@@ -10,9 +10,9 @@ The session description says where the callee is. Behind a NAT it sends from els
   it at once only where the description names a private address and the trunk is outside: so a callee behind a NAT looks
   (RFC 7362 section 4). Else the described address can be reached, and the foreign host has to send for 3 s without a
   break while the callee sends nothing (Asterisk's strictrtp waits 5 s); then the call's record says so (`Latched`).
-- A key is the callee's only if it comes from where the audio goes. A source that nothing vouches for (neither the
+- A key is the callee's only if it comes from where the audio goes. A source that nothing confirms (neither the
   signalling nor the callee's SSRC nor SRTP) must have been found before the utterance that the key answers (`presses`):
-  else a host that gets no audio could press 1 for a callee that is silent. The described port vouches for another host
+  else a host that gets no audio could press 1 for a callee that is silent. The described port confirms another host
   that is listened to: a phone with several addresses has one socket, and a stranger who found our port does not know
   the other.
 - The audio never leaves a source that still sends, except for the address in the description. One that has fallen
@@ -139,7 +139,7 @@ class Source:
     current: Address | None = None
     _ssrc: int = -1
     _last_at: float = 0.0
-    _found_at: float = float("-inf")  # when `current` was followed though nothing vouches for it
+    _found_at: float = float("-inf")  # when `current` was followed though nothing confirms it
     _former: Address | None = None  # left because it was silent
     _row: Row | None = None
     _old: dict[Address, float] = field(default_factory=dict)  # sources of before, and when something came from them

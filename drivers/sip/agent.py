@@ -11,10 +11,10 @@ from functools import partial
 from drivers.guard import guarded
 from drivers.sip.address import Address, Timers
 from drivers.sip.call import OutgoingCall, State
+from drivers.sip.call_ending import CallEnding
 from drivers.sip.call_requests import CallRequests
 from drivers.sip.dialog import session_timer
 from drivers.sip.failover import Servers
-from drivers.sip.farewell import Farewell
 from drivers.sip.message import Malformed, Message, parse
 from drivers.sip.pending_request import Owner, Pending
 from drivers.sip.registration import Registration
@@ -104,18 +104,18 @@ class UserAgent:
         self._client.hang_up(call, now)
         self._settle(call, now)
 
-    def farewells(self, call: OutgoingCall) -> tuple[Farewell, ...]:
+    def endings(self, call: OutgoingCall) -> tuple[CallEnding, ...]:
         """What would end it now, for another user agent to `take_over` if we no longer can."""
-        return self._client.farewells(call)
+        return self._client.endings(call)
 
-    def take_over(self, farewell: Farewell, now: float) -> None:
+    def take_over(self, ending: CallEnding, now: float) -> None:
         """End a call of a user agent that was at our address before, and is lost."""
-        requester = farewell.requests.requester
-        if farewell.request.method != "INVITE":
-            self._requests.start(farewell.request, farewell.destination, requester, now)
+        requester = ending.requests.requester
+        if ending.request.method != "INVITE":
+            self._requests.start(ending.request, ending.destination, requester, now)
             return
-        call = self.calls.setdefault(requester.call_id, OutgoingCall(farewell.requests))
-        self._client.take_over(farewell, call, now)
+        call = self.calls.setdefault(requester.call_id, OutgoingCall(ending.requests))
+        self._client.take_over(ending, call, now)
 
     def give_up(self, owner: Owner, now: float) -> None:
         """An unexpected exception: a call is hung up and forgotten, a registration starts again."""

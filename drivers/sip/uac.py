@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from drivers.sip.address import Address, HostPort, bare_host_of, port_of
 from drivers.sip.call import OutgoingCall, State
+from drivers.sip.call_ending import CallEnding
 from drivers.sip.call_requests import Outgoing
 from drivers.sip.client_transaction import acknowledge
 from drivers.sip.failover import Servers
-from drivers.sip.farewell import Farewell
 from drivers.sip.message import Malformed, Message
 from drivers.sip.pending_request import Attempt, Pending
 from drivers.sip.registration import Registration
@@ -51,18 +51,18 @@ class UserAgentClient:
         for pending in self.requests.ringing(call):
             self.requests.cancel(pending, now)
 
-    def farewells(self, call: OutgoingCall) -> tuple[Farewell, ...]:
+    def endings(self, call: OutgoingCall) -> tuple[CallEnding, ...]:
         """What would end the call now, without sending or counting it."""
         if call.state is State.SPEAKING:
             assert call.dialog is not None
             apart = call.requests.apart()
-            return (Farewell(*apart.bye(call.dialog), apart),)
+            return (CallEnding(*apart.bye(call.dialog), apart),)
         waiting = [pending.transaction for pending in self.requests.of(call) if pending.transaction.invite]
         waiting = [each for each in waiting if not each.final]
         apart = call.requests.apart() if waiting else call.requests
-        return tuple(Farewell(each.request, each.destination, apart, each.status > 0) for each in waiting)
+        return tuple(CallEnding(each.request, each.destination, apart, each.status > 0) for each in waiting)
 
-    def take_over(self, invite: Farewell, call: OutgoingCall, now: float) -> None:
+    def take_over(self, invite: CallEnding, call: OutgoingCall, now: float) -> None:
         """Cancel an INVITE that was sent in our place; who answers it after all gets ACK and BYE."""
         pending = self.requests.adopt(invite.request, invite.destination, call, now)
         call.wants_end = True

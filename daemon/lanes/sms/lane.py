@@ -108,7 +108,7 @@ class SmsLane:
         """Nothing to do: `begin` finds that the attempt was dropped; a message on the wire cannot be taken back."""
 
     def spares(self, slot: ModemSlot, number: str) -> bool:
-        """Whether the modem has time for a message that is nobody's PIN."""
+        """Whether the modem has time for a message that brings no PIN."""
         free = slot.rested(self._engine.clock.monotonic()) and not slot.under_way
         return free and not self._backlog and slot.quota.allows(self._engine.clock.now(), number)
 

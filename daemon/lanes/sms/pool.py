@@ -134,7 +134,7 @@ class Pool:
         self._look()
 
     async def _retire(self, slot: ModemSlot) -> None:
-        """Once its message is finished, and recorded, let go of the port."""
+        """Once its message is finished, and recorded, close the port."""
         while slot.under_way:
             await asyncio.sleep(0.05)
         await asyncio.to_thread(slot.driver.close)

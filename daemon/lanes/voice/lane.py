@@ -100,7 +100,7 @@ class VoiceLane:
         self.speaker.stop(request_id)
 
     def spares(self, now: float) -> bool:
-        """Whether the trunk has time for a call that is nobody's PIN; now: monotonic."""
+        """Whether the trunk has time for a call that says no PIN; now: monotonic."""
         return not self._obstacle() and self.lines.wait_s(now) == 0
 
     def snapshot(self) -> VoiceSnapshot:

@@ -47,7 +47,7 @@ class Service:
         try:
             self._client.post(f"/v1/modems/{modem}/drain", timeout_s=LIMIT_S)
         except (Unreachable, HttpProblem) as exc:
-            return Outcome(False, (f"pinwheeld does not let go of {modem}: {exc}",), ("systemctl stop pinwheel",))
+            return Outcome(False, (f"pinwheeld does not release {modem}: {exc}",), ("systemctl stop pinwheel",))
         self._drained.append(modem)
         return Outcome(True, (f"pinwheeld runs; it has closed the port of {modem} until setup ends",))
 

@@ -69,8 +69,8 @@ def answered(from_agent: UserAgent, *headers: tuple[str, str]) -> tuple[Outgoing
 def taken_over(lost: UserAgent, call: OutgoingCall, now: float) -> UserAgent:
     """The user agent that comes after one that is lost."""
     after = agent()
-    for farewell in lost.farewells(call):
-        after.take_over(farewell, now)
+    for ending in lost.endings(call):
+        after.take_over(ending, now)
     return after
 
 
@@ -333,8 +333,8 @@ def test_what_would_end_a_call_is_to_be_noted_again_after_each_message_of_it() -
     ours.poll(46.0)
     ((refresh, _),) = sent(ours)
     assert call.changed
-    (farewell,) = ours.farewells(call)
-    assert farewell.request.cseq == (refresh.cseq[0] + 1, "BYE")
+    (ending,) = ours.endings(call)
+    assert ending.request.cseq == (refresh.cseq[0] + 1, "BYE")
 
 
 @pytest.mark.parametrize(("allow", "method"), [("INVITE, UPDATE", "UPDATE"), ("INVITE, BYE", "INVITE")])

@@ -725,16 +725,16 @@ def test_a_call_that_is_to_end_or_was_heard_does_not_go_to_the_next_server() -> 
     assert {where for _, where in sent(ours)} == {FIRST}
 
 
-def test_a_farewell_that_is_only_prepared_is_not_counted() -> None:
+def test_an_ending_that_is_only_prepared_is_not_counted() -> None:
     ours = agent()
     call, ack = answered(ours)
     for _ in range(3):
-        (farewell,) = ours.farewells(call)
-    farewell.requests.unreachable.add(FIRST)
+        (ending,) = ours.endings(call)
+    ending.requests.unreachable.add(FIRST)
     assert not call.requests.unreachable
     ours.hang_up(call, 2.0)
     ((bye, there),) = sent(ours)
-    assert (farewell.request.cseq, farewell.destination) == (bye.cseq, there)
+    assert (ending.request.cseq, ending.destination) == (bye.cseq, there)
     assert bye.cseq[0] == ack.cseq[0] + 1
 
 

@@ -8,7 +8,7 @@ from drivers.sip.message import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class CallEnding:
     """request: the BYE, ready; or an INVITE that has no final response yet, to be cancelled as soon as it may be.
 
     provisional: the INVITE has had a response, so it may be cancelled now (RFC 3261 9.1).
