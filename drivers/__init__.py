@@ -24,12 +24,14 @@ hold no number, message or PDU. `tests/drivers/contract/` has these rules as a t
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drivers.loading import load as load
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future  # 1 MB that the audio process has no use for
 
 
 class DriverError(Exception):
@@ -193,7 +195,7 @@ class StateChanged:
 
 
 SmsEvent = StatusReport | IncomingSms | LateAnswer | StateChanged
-SmsListener = Callable[[SmsEvent], Future[bool]]
+SmsListener = Callable[[SmsEvent], "Future[bool]"]
 """Returns at once. The future ends in whether the listener has the news safe: only then may a modem delete a message or
 report that it has stored."""
 
@@ -209,13 +211,13 @@ class SmsDriver(Protocol):
         left: in the order of sending; an answer that comes for one of them is a `LateAnswer`, and no other message's.
         """
 
-    def send(self, sms: Sms) -> Future[Receipt]:
+    def send(self, sms: Sms) -> "Future[Receipt]":
         """Send; the future ends in a Receipt, Refused, Unavailable or Uncertain.
 
         `cancel()` of the future works until the device gets the message; then the message is not sent.
         """
 
-    def ask(self, command: str) -> Future[tuple[str, ...]]:
+    def ask(self, command: str) -> "Future[tuple[str, ...]]":
         """An operator's question in the device's language; the future ends in the lines of the answer, or Unavailable.
 
         What could change something is Refused, as is everything by a device that answers no questions.

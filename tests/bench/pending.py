@@ -1,10 +1,11 @@
 """What a million requests cost a daemon that starts, and what one verification costs and leaves behind."""
 
 import contextlib
-import os
+import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +81,24 @@ def _on_duty(gateway: Gateway, began: float) -> float | None:
     return None
 
 
+MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *(.*)$|^(Rss|Anonymous): +(\d+) kB$", re.MULTILINE)
+
+
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process and all below it."""
-    pages = sum(int(Path(f"/proc/{member}/statm").read_text().split()[1]) for member in family(pid))
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    """Resident memory of a process and all below it; what several of them have of one file counts once (proc(5))."""
+    anonymous, of_files = 0, Counter[str]()
+    for member in family(pid):
+        own, file = Counter[str](), ""
+        for path, kind, kb in MAPPING.findall(Path(f"/proc/{member}/smaps").read_text()):
+            if not kind:
+                file = path
+            elif kind == "Rss":
+                own[file] += int(kb)
+            else:
+                own[file] -= int(kb)
+                anonymous += int(kb)
+        of_files |= own
+    return (anonymous + of_files.total()) * 1024 / 1e6
 
 
 @dataclass(frozen=True, slots=True)
