@@ -20,7 +20,7 @@ from daemon.lanes.no_device import NoDevice
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.sms.sending import SmsText
 from daemon.lanes.voice import Manner, VoiceLane
-from daemon.master_key_files import Place
+from daemon.master_key_files import KeyPlace
 from daemon.operations.canary import Canarying
 from daemon.operations.forgotten import Forgetting
 from daemon.operations.old_key import OldKey
@@ -138,7 +138,7 @@ def _pins(keys: master_key.Keyring) -> Pins:
     return Pins(keys.current, keys.number, Pins(keys.old) if keys.old is not None else None)
 
 
-def _opened(config: Config, place: Place) -> tuple[Store, master_key.Keyring, float]:
+def _opened(config: Config, place: KeyPlace) -> tuple[Store, master_key.Keyring, float]:
     """The store, the keys that its requests know, and where its clock began. Raises StoreUnusable or KeyUnusable."""
     store = Store(database_of(config.store))
     store.open()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.master_key_files import KeyUnusable, Place, make, read_key, read_old_key
+from daemon.master_key_files import KeyPlace, KeyUnusable, make, read_key, read_old_key
 
 if TYPE_CHECKING:
     from daemon.store.contract import Reading
@@ -49,7 +49,7 @@ class Keyring:
     old: bytes | None = field(default=None, repr=False)
 
 
-def load(where: Place, known: Known) -> Keyring:
+def load(where: KeyPlace, known: Known) -> Keyring:
     """The keys; the first is made on the first start. Raises KeyUnusable."""
     if where.ours and not os.path.exists(where.path):
         refuse_if_missed(where, known.live)
@@ -57,7 +57,7 @@ def load(where: Place, known: Known) -> Keyring:
     return judged(where, known, read_key(where.path, private=where.private), read_old_key(where))
 
 
-def check(where: Place, known: Known) -> None:
+def check(where: KeyPlace, known: Known) -> None:
     """Whether `load` would succeed; makes no key. Raises KeyUnusable."""
     if where.ours and not os.path.exists(where.path):
         refuse_if_missed(where, known.live)
@@ -65,7 +65,7 @@ def check(where: Place, known: Known) -> None:
         load(where, known)
 
 
-def refuse_if_missed(where: Place, live: int) -> None:
+def refuse_if_missed(where: KeyPlace, live: int) -> None:
     """Raises KeyUnusable where the key is gone and live requests need it."""
     if live:
         raise KeyUnusable(
@@ -74,7 +74,7 @@ def refuse_if_missed(where: Place, live: int) -> None:
         )
 
 
-def judged(where: Place, known: Known, current: bytes, old: bytes | None) -> Keyring:
+def judged(where: KeyPlace, known: Known, current: bytes, old: bytes | None) -> Keyring:
     """Which key is which. old: what lies where the key before it does. Raises KeyUnusable."""
     old_id = identity(old) if old is not None else ""
     in_use = not known.id or same(known.id, identity(current))

@@ -25,7 +25,7 @@ class KeyReadable(KeyUnusable):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPlace:
     """Where the key is. ours: made by us on the first start. private: only its owner may read the file."""
 
     path: Path
@@ -38,14 +38,14 @@ class Place:
         return self.path.with_name(self.path.name + ("-old" if self.path.name == CREDENTIAL else ".old"))
 
 
-def place(key_file: str, state_directory: Path) -> Place:
+def place(key_file: str, state_directory: Path) -> KeyPlace:
     """`key_file`, else the systemd credential, else STATE/key."""
     if key_file:
-        return Place(Path(key_file))
+        return KeyPlace(Path(key_file))
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials and (Path(credentials) / CREDENTIAL).exists():
-        return Place(Path(credentials) / CREDENTIAL, private=False)
-    return Place(state_directory / "key", ours=True)
+        return KeyPlace(Path(credentials) / CREDENTIAL, private=False)
+    return KeyPlace(state_directory / "key", ours=True)
 
 
 def read_key(path: Path, *, private: bool) -> bytes:
@@ -69,7 +69,7 @@ def read_key(path: Path, *, private: bool) -> bytes:
     return key
 
 
-def read_old_key(where: Place) -> bytes | None:
+def read_old_key(where: KeyPlace) -> bytes | None:
     """The key before the one in use; None where there is none. Raises KeyUnusable."""
     return read_key(where.old, private=where.private) if os.path.exists(where.old) else None
 
@@ -93,7 +93,7 @@ def write(path: Path, key: bytes) -> None:
     sync(path.parent)
 
 
-def rotate(where: Place) -> None:
+def rotate(where: KeyPlace) -> None:
     """Put a new key in the place of the one that is there, which stays as the old one. Raises OSError or KeyUnusable.
 
     At each moment there is a key in its place, so that a start succeeds whenever this is cut off.

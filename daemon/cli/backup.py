@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Config
     from daemon.master_key import Known
-    from daemon.master_key_files import Place
+    from daemon.master_key_files import KeyPlace
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -117,7 +117,7 @@ def _old(file: Path) -> Path:
     return file.with_name(f"{file.name}.old")
 
 
-def _judge(keys: Keys | None, place: "Place", known: "Known") -> None:
+def _judge(keys: Keys | None, place: "KeyPlace", known: "Known") -> None:
     """Whether the keys fit the backup. Raises KeyUnusable."""
     from daemon import master_key, master_key_files
 
@@ -135,7 +135,7 @@ def _judge(keys: Keys | None, place: "Place", known: "Known") -> None:
         )
 
 
-def _keep_hashes(keys: Keys | None, place: "Place", known: "Known", database: Path, copy: Path) -> None:
+def _keep_hashes(keys: Keys | None, place: "KeyPlace", known: "Known", database: Path, copy: Path) -> None:
     """Where the key that is there goes on with a backup of another one, so does the key of the numbers' hashes.
 
     Without it, the list of what was forgotten means nobody. Raises KeyUnusable or OSError.
@@ -153,7 +153,7 @@ def _keep_hashes(keys: Keys | None, place: "Place", known: "Known", database: Pa
             take_setting(SEALED, database, copy)
 
 
-def _use_keys(keys: Keys | None, place: "Place") -> Path | None:
+def _use_keys(keys: Keys | None, place: "KeyPlace") -> Path | None:
     """Returns where the key that was there is now. Raises OSError."""
     from daemon import master_key_files
 
@@ -169,7 +169,7 @@ def _use_keys(keys: Keys | None, place: "Place") -> Path | None:
     return aside
 
 
-def _copy_keys(place: "Place", target: Path) -> None:
+def _copy_keys(place: "KeyPlace", target: Path) -> None:
     from daemon import master_key_files
 
     master_key_files.write(target, master_key_files.read_key(place.path, private=place.private))
@@ -184,7 +184,7 @@ def _database(config: "Config") -> Path:
     return config.store.path
 
 
-def _place(config: "Config") -> "Place":
+def _place(config: "Config") -> "KeyPlace":
     from daemon.config.probing import key_place
 
     return key_place(config)

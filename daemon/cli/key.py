@@ -13,7 +13,7 @@ from daemon.cli.listing import Listing
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.master_key import Known
-    from daemon.master_key_files import Place
+    from daemon.master_key_files import KeyPlace
     from daemon.store.store import Store
 
 
@@ -55,14 +55,14 @@ def rotate(context: Context, config: "Config") -> None:
     context.show(answer, lambda: _rotated(place))
 
 
-def _rotated(place: "Place") -> None:
+def _rotated(place: "KeyPlace") -> None:
     click.echo(f"made the master key {place.path}; back it up with the database")
     end = "the daemon deletes it" if place.ours else "the daemon logs key=unneeded"
     click.echo(f"the old one is {place.old}; {end} when nothing needs it any more")
     click.echo("to use the new one: systemctl restart pinwheel")
 
 
-def _refuse_rotation(place: "Place", known: "Known") -> None:
+def _refuse_rotation(place: "KeyPlace", known: "Known") -> None:
     """Raises KeyUnusable where the key is not the one in use, or the place of the old key is taken."""
     from daemon import master_key, master_key_files
 
@@ -159,7 +159,7 @@ def adopt(context: Context, config: "Config") -> None:
 
 
 @contextmanager
-def _opened(config: "Config") -> "Iterator[tuple[Store, Place]]":
+def _opened(config: "Config") -> "Iterator[tuple[Store, KeyPlace]]":
     """The database and the place of the key, as the user whose they are; raises ClickException."""
     from daemon import master_key_files
     from daemon.config.probing import key_place

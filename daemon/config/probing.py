@@ -11,7 +11,7 @@ from typing import Any
 from daemon import master_key
 from daemon.config.findings import Finding
 from daemon.config.keys import Config
-from daemon.master_key_files import KeyReadable, KeyUnusable, Place, place
+from daemon.master_key_files import KeyPlace, KeyReadable, KeyUnusable, place
 from drivers.checks import user_name
 from drivers.settings import FaultKind, Severity
 
@@ -34,7 +34,7 @@ def probed(config: Config, wrong: Collection[str]) -> Iterator[Finding]:
         yield from _master_key(config)
 
 
-def key_place(config: Config) -> Place:
+def key_place(config: Config) -> KeyPlace:
     """Where the master key is."""
     return place(config.security.key_file, config.store.directory)
 

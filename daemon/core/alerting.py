@@ -49,7 +49,7 @@ class Seen:
 class Missed:
     """numbers that did not get a message. tries: so far; then: not before. reached: others have got it."""
 
-    message: "Message"
+    message: "AlertMessage"
     numbers: tuple[str, ...] = field(repr=False)
     tries: int
     then: Ms
@@ -70,7 +70,7 @@ class Alerts:
 
 
 @value
-class Message:
+class AlertMessage:
     """An alert. about: troubles, by name and subject; none: all is over."""
 
     text: str
@@ -81,7 +81,7 @@ class Message:
         return frozenset(subject for _, subject in self.about)
 
 
-def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -> tuple[Alerts, Message | None]:
+def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -> tuple[Alerts, AlertMessage | None]:
     """What is known after a look at the troubles that are there, and the alert that is due."""
     there = {(each.name, each.subject): each for each in troubles}
     seen = {key: each for key, each in alerts.seen.items() if key in there or not _over(each, now, rules)}
@@ -94,8 +94,8 @@ def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -
         return known, None
     due = [each for each in seen.values() if _due(each, now, rules)]
     if due:
-        return known, Message(_text(due), frozenset(key for key, each in seen.items() if each in due))
-    return known, Message("all is well again") if alerts.alerted and not known.alerted else None
+        return known, AlertMessage(_text(due), frozenset(key for key, each in seen.items() if each in due))
+    return known, AlertMessage("all is well again") if alerts.alerted and not known.alerted else None
 
 
 def _over(seen: Seen, now: Ms, rules: Rules) -> bool:
@@ -118,7 +118,7 @@ def _text(due: list[Seen]) -> str:
     return "; ".join(shown)[:MOST_LETTERS] + more
 
 
-def went_out(alerts: Alerts, message: Message, now: Ms) -> Alerts:
+def went_out(alerts: Alerts, message: AlertMessage, now: Ms) -> Alerts:
     """After the message has gone out."""
     seen = {key: replace(each, alerted=now) if key in message.about else each for key, each in alerts.seen.items()}
     return Alerts(seen, (*alerts.sent, now))
@@ -140,8 +140,8 @@ def acknowledged(alerts: Alerts) -> Alerts:
 
 
 def addressees(
-    message: Message | None, missed: Missed | None, numbers: Iterable[str], now: Ms
-) -> tuple[Message | None, tuple[str, ...]]:
+    message: AlertMessage | None, missed: Missed | None, numbers: Iterable[str], now: Ms
+) -> tuple[AlertMessage | None, tuple[str, ...]]:
     """What is to be sent now, and to whom: an alert that is due, else one that was missed.
 
     Who was reached gets nothing twice. Whoever cannot be reached is tried more and more seldom, but for new trouble.
@@ -155,7 +155,7 @@ def addressees(
 
 
 def missed_by(
-    message: Message, numbers: Iterable[str], reached: bool, before: Missed | None, now: Ms, rules: Rules
+    message: AlertMessage, numbers: Iterable[str], reached: bool, before: Missed | None, now: Ms, rules: Rules
 ) -> Missed | None:
     """After a try; None where nobody is left, or after the last try. reached: somebody got it now. before: this try.
 
@@ -169,6 +169,6 @@ def missed_by(
     return Missed(message, left, tries, Ms(now + min(TRY_AGAIN * 2 ** min(tries - 1, 20), rules.again)), reached)
 
 
-def _known(message: Message, missed: Missed) -> bool:
+def _known(message: AlertMessage, missed: Missed) -> bool:
     """Whether it says no more than the one that was missed."""
     return message.about <= missed.message.about and bool(message.about) == bool(missed.message.about)

@@ -16,8 +16,8 @@ from typing import Any
 from daemon.clock import zoned_text
 from daemon.config import Alert, Config
 from daemon.core.alerting import (
+    AlertMessage,
     Alerts,
-    Message,
     Missed,
     Rules,
     Trouble,
@@ -100,7 +100,7 @@ class AlertSender:
 
     async def test(self) -> bool:
         """Send a message to each number now; whether all were reached."""
-        return not await self._tell(self.snapshots.take(), Message("this is a test of [alert]"), self.numbers)
+        return not await self._tell(self.snapshots.take(), AlertMessage("this is a test of [alert]"), self.numbers)
 
     def acknowledge(self) -> None:
         self._alerts, self._missed = acknowledged(self._alerts), None
@@ -126,7 +126,7 @@ class AlertSender:
         with contextlib.suppress(StoreUnusable, TimeoutError):
             await asyncio.wait_for(self.snapshots.engine.do(SetMeta(SENT, written(sent))), STORE_S)
 
-    def _reachable(self, now: Snapshot, message: Message) -> bool:
+    def _reachable(self, now: Snapshot, message: AlertMessage) -> bool:
         """Whether there is anything to try it by; no pause follows where there is not."""
         if working(now, message.subjects) or _calls(now):
             return True
@@ -135,7 +135,7 @@ class AlertSender:
         self._helpless = True
         return False
 
-    async def _tell(self, now: Snapshot, message: Message, numbers: Sequence[str]) -> list[str]:
+    async def _tell(self, now: Snapshot, message: AlertMessage, numbers: Sequence[str]) -> list[str]:
         """By one way for each number; those that got nothing."""
         self._helpless, missed = False, []
         for number in numbers:
@@ -148,7 +148,7 @@ class AlertSender:
             log.error("alert=failed text=%r numbers=%s; no modem and no trunk took it", message.text, len(missed))
         return missed
 
-    async def _by_sms(self, now: Snapshot, message: Message, number: str) -> str:
+    async def _by_sms(self, now: Snapshot, message: AlertMessage, number: str) -> str:
         """The name of the modem that sent it, or ""."""
         lane = self.snapshots.sms
         for name in working(now, message.subjects):

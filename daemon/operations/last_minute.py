@@ -20,7 +20,7 @@ class Rates(NamedTuple):
 
 
 @dataclass(slots=True)
-class Recent:
+class LastMinute:
     """Counts decisions by the second in which they became durable; it keeps a minute of them."""
 
     _seconds: deque["_Second"] = field(default_factory=deque)

@@ -6,7 +6,7 @@ import logging
 from daemon.core.commands import SetMeta
 from daemon.engine import Engine
 from daemon.master_key import OLD_ID, identity
-from daemon.master_key_files import KeyUnusable, Place, alone, read_key
+from daemon.master_key_files import KeyPlace, KeyUnusable, alone, read_key
 from daemon.store.contract import Reading, StoreUnusable
 
 log = logging.getLogger("pinwheel")
@@ -17,7 +17,7 @@ LOOK_S = 600.0
 class OldKey:
     """Of one daemon. in_use: the id of the key that it uses."""
 
-    def __init__(self, engine: Engine, place: Place, in_use: str) -> None:
+    def __init__(self, engine: Engine, place: KeyPlace, in_use: str) -> None:
         self._engine = engine
         self._place = place
         self._in_use = in_use

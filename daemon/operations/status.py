@@ -9,7 +9,7 @@ from daemon.clock import zoned_text
 from daemon.config import Config
 from daemon.core.model import Channel
 from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
-from daemon.operations.last_minute import Recent
+from daemon.operations.last_minute import LastMinute
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.version import VERSION
 from drivers import DeviceState
@@ -25,7 +25,7 @@ class Health:
     snapshots: Snapshots
     config: Config
     started: float = field(default_factory=time.monotonic)
-    recent: Recent = field(default_factory=Recent)
+    recent: LastMinute = field(default_factory=LastMinute)
 
     def __post_init__(self) -> None:
         self.snapshots.engine.watchers.append(self.recent.see)

@@ -18,7 +18,7 @@ from daemon.core.batch import Changes, Found, Needs, all_needs
 from daemon.core.commands import NOTHING, Command, Decision, Loaded
 from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import EPOCH, Ms
-from daemon.core.recent_requests import Recent
+from daemon.core.recent_requests import RecentRequests
 from daemon.core.working_set import WorkingSet
 from daemon.store.chores import Chores
 from daemon.store.contract import Database, StoreUnusable
@@ -67,7 +67,7 @@ class _Measured:
         self.commits.observe(time.perf_counter() - began)
 
 
-def carry_out(database: Rows, recent: Recent, batch: Sequence[Operation]) -> None:
+def carry_out(database: Rows, recent: RecentRequests, batch: Sequence[Operation]) -> None:
     """Do all in one commit, in order. Sets `value` or `error` of each, and raises nothing.
 
     A command that fails leaves no trace and takes no other along: where nothing shows which one
@@ -90,7 +90,7 @@ def carry_out(database: Rows, recent: Recent, batch: Sequence[Operation]) -> Non
             carry_out(database, recent, batch[middle:])
 
 
-def _carry_out(database: Rows, recent: Recent, batch: Sequence[Operation]) -> None:
+def _carry_out(database: Rows, recent: RecentRequests, batch: Sequence[Operation]) -> None:
     wanted = all_needs([operation.command for operation in batch if operation.command is not None])
     working = WorkingSet(wanted, _found(database, recent, wanted))
     for operation in batch:
@@ -110,7 +110,7 @@ def _carry_out(database: Rows, recent: Recent, batch: Sequence[Operation]) -> No
     recent.keep(working.requests)
 
 
-def _found(database: Rows, recent: Recent, wanted: Needs) -> Found:
+def _found(database: Rows, recent: RecentRequests, wanted: Needs) -> Found:
     known, rest = recent.known(wanted), recent.rest(wanted)
     if rest.nothing:
         return Found(known)
@@ -125,7 +125,7 @@ class Batches:
         self._database = database
         self.commits = Histogram(LATENESS_S)
         self._measured = _Measured(database.load, database.save, self.commits)
-        self._recent = Recent()
+        self._recent = RecentRequests()
         self._chores = Chores()
         self._turn: list[Operation] = []  # what the loop has submitted since it last woke the thread
         self._turns: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()

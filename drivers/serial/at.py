@@ -8,7 +8,7 @@ for an answer or lost. Lines are latin-1. A line's text may hold a number or a m
 from dataclasses import dataclass, field
 
 from drivers.serial import error_causes
-from drivers.serial.error_causes import Verdict
+from drivers.serial.error_causes import Meaning
 
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 LINE_LIMIT = 4096  # octets; the longest honest line is a PDU of 2 * (12 + 164) digits
@@ -115,9 +115,9 @@ NOTICES = frozenset(
 )
 
 
-def verdict(final: Final) -> Verdict:
+def meaning(final: Final) -> Meaning:
     """What this error means for a message whose body the modem has."""
-    return error_causes.verdict(final.kind, final.code)
+    return error_causes.meaning(final.kind, final.code)
 
 
 def cause(final: Final) -> str:

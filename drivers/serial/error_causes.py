@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class Meaning(StrEnum):
     """What an error after the message's body means for the message."""
 
     REFUSED = "refused"  # the same again would be refused again
@@ -12,9 +12,9 @@ class Verdict(StrEnum):
     UNCERTAIN = "uncertain"  # it may have been sent
 
 
-REFUSED, DEFERRED, LATER, UNCERTAIN = Verdict
+REFUSED, DEFERRED, LATER, UNCERTAIN = Meaning
 
-CMS: dict[int, tuple[Verdict, str]] = {
+CMS: dict[int, tuple[Meaning, str]] = {
     # 3GPP 24.011 annex E-2, by way of 27.005 3.2.5: what the network said. A bar (8, 10, 21, 28, 50, 69, 193) may
     # be the recipient's or the SIM's: a SIM without credit must not refuse every message that another one could send.
     1: (REFUSED, "unassigned number"),
@@ -103,7 +103,7 @@ OF_MODEM = 300
 OF_COMMAND = frozenset({302, 303, 310, 311, 316, 340})
 """+CMS ERROR that many a command ends in; the others are hardly about anything but a message."""
 
-CME: dict[int, tuple[Verdict, str]] = {
+CME: dict[int, tuple[Meaning, str]] = {
     # 27.007 9.2.1 and 9.2.2
     0: (LATER, "phone failure"),
     1: (LATER, "no connection to phone"),
@@ -168,7 +168,7 @@ def code_of(kind: str, text: str) -> int | None:
     return VERBOSE[kind].get(_plain(text))
 
 
-def verdict(kind: str, code: int | None) -> Verdict:
+def meaning(kind: str, code: int | None) -> Meaning:
     """What an error means for a message whose body the modem has. code: None where it is not known."""
     unknown = DEFERRED if kind == "CMS" else LATER
     if code is None or kind not in CAUSES:

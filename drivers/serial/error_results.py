@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from drivers import Deferred, DriverError, Refused, Unavailable, Uncertain
 from drivers.serial import at
-from drivers.serial.error_causes import Verdict
+from drivers.serial.error_causes import Meaning
 
 STUCK_AFTER = 3  # failures in a row that are the modem's own
 INVALID_PDU = 304  # mode parameter
@@ -12,11 +12,11 @@ OWN_FAILURES = frozenset({300, INVALID_PDU, 320})  # ME failure, memory failure
 STORAGE_FULL = frozenset({20, 208, 211, 322})  # of +CME ERROR and +CMS ERROR
 CRAMMED = "; the SIM holds no incoming message that Pinwheel could read: delete its messages and drafts in a phone"
 
-KINDS: dict[Verdict, Callable[[str], DriverError]] = {
-    Verdict.REFUSED: Refused,
-    Verdict.DEFERRED: Deferred,
-    Verdict.LATER: Unavailable,
-    Verdict.UNCERTAIN: Uncertain,
+KINDS: dict[Meaning, Callable[[str], DriverError]] = {
+    Meaning.REFUSED: Refused,
+    Meaning.DEFERRED: Deferred,
+    Meaning.LATER: Unavailable,
+    Meaning.UNCERTAIN: Uncertain,
 }
 
 
@@ -52,7 +52,7 @@ class Trouble:
         if final.code in STORAGE_FULL:
             self.storage_full = True
             cause += CRAMMED if self._crammed else ""
-        return KINDS[at.verdict(final)](cause)
+        return KINDS[at.meaning(final)](cause)
 
     def not_offered(self, final: at.Final, *, busy: bool) -> Unavailable:
         """Why there is no prompt: the network has not seen the message. A modem may refuse its length for ever."""

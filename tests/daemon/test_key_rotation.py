@@ -19,7 +19,7 @@ from daemon.core.commands import Policy
 from daemon.core.model import Status
 from daemon.engine import Engine
 from daemon.master_key import Keyring, Known, identity, judged, load, remember
-from daemon.master_key_files import KeyUnusable, Place, alone, make, rotate, set_aside
+from daemon.master_key_files import KeyPlace, KeyUnusable, alone, make, rotate, set_aside
 from daemon.operations.old_key import OldKey
 from daemon.operations.retention import SEALED, number_hash, sealed_again
 from daemon.pins import Pins, SealBroken
@@ -33,7 +33,7 @@ from tests.daemon.store.writes import insert, run, update
 from tests.gateway import Gateway, modem_section, pin_in, until
 
 A, B, C = (letter * 32 for letter in (b"a", b"b", b"c"))
-PLACE = Place(Path("/state/key"), ours=True)
+PLACE = KeyPlace(Path("/state/key"), ours=True)
 
 
 def pinwheel_key(gateway: Gateway, *arguments: str) -> Result:
@@ -118,7 +118,7 @@ def test_keys_that_live_requests_would_miss_are_refused(
 
 def test_a_rotation_that_was_cut_off_leaves_a_key_that_can_be_used(tmp_path: Path) -> None:
     """Before each step that a crash may come in: the old key beside it, a new one half made, the new one in place."""
-    where = Place(tmp_path / "key", ours=True)
+    where = KeyPlace(tmp_path / "key", ours=True)
     make(where.path)
     first = where.path.read_bytes()
     in_use = known(first, live=1)
@@ -155,7 +155,7 @@ def test_an_old_key_goes_when_its_last_request_has_ended(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, ours: bool, says: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    place = Place(tmp_path / "master", ours=ours)
+    place = KeyPlace(tmp_path / "master", ours=ours)
     make(place.path)
     rotate(place)
     old, current = place.old.read_bytes(), place.path.read_bytes()
@@ -180,7 +180,7 @@ def test_an_old_key_goes_when_its_last_request_has_ended(
 
 def test_a_rotation_and_the_end_of_an_old_key_do_not_meet(store: Store, tmp_path: Path) -> None:
     """The daemon used to be able to delete the key that a rotation had just put beside the new one."""
-    place = Place(tmp_path / "key", ours=True)
+    place = KeyPlace(tmp_path / "key", ours=True)
     make(place.path)
     rotate(place)
     engine = Engine(store, Clock(), Pins(place.path.read_bytes(), 2), Policy())

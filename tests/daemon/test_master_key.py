@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from daemon import master_key
 from daemon.cli import main
 from daemon.master_key import Known, expected, identity, load
-from daemon.master_key_files import KeyUnusable, Place, make, place
+from daemon.master_key_files import KeyPlace, KeyUnusable, make, place
 from daemon.operations.check_config import check
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until
@@ -154,5 +154,5 @@ def test_what_a_database_expects_is_read_without_touching_it(tmp_path: Path) -> 
     assert expected(tmp_path / "none.db") == Known()
     (tmp_path / "p.db").write_bytes(b"no database")
     assert expected(tmp_path / "p.db") == Known()
-    master_key.check(Place(tmp_path / "key", ours=True), Known())
+    master_key.check(KeyPlace(tmp_path / "key", ours=True), Known())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.db"]

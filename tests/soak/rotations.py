@@ -41,7 +41,7 @@ for line in range(1, 1000):
     shutil.copy(key, world / "key")
     if not (child := os.fork()):
         sys.settrace(killing(line))
-        master_key_files.rotate(master_key_files.Place(world / "key", ours=True))
+        master_key_files.rotate(master_key_files.KeyPlace(world / "key", ours=True))
         os._exit(0)
     if os.waitpid(child, 0)[1] == 0:
         break

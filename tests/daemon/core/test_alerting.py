@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from daemon.core.alerting import (
     MOST_LETTERS,
     MOST_TRIES,
+    AlertMessage,
     Alerts,
-    Message,
     Missed,
     Rules,
     Trouble,
@@ -95,7 +95,7 @@ def test_the_end_of_trouble_makes_one_alert() -> None:
 def test_an_alert_is_about_what_has_lasted_and_no_other_trouble() -> None:
     before, _ = looked(Alerts(), [MODEM], seconds(0), RULES)
     alerts, message = looked(before, [MODEM, TRUNK], seconds(300), RULES)
-    assert message == Message(MODEM.text, frozenset({(MODEM.name, MODEM.subject)}))
+    assert message == AlertMessage(MODEM.text, frozenset({(MODEM.name, MODEM.subject)}))
     after = went_out(alerts, message, seconds(300))
     assert [(each.trouble, each.alerted) for each in after.alerted] == [(MODEM, seconds(300))]
 
@@ -140,7 +140,7 @@ def test_two_troubles_fill_a_message_to_its_last_letter(second: str, shown: str)
 
 
 def test_a_message_knows_its_devices() -> None:
-    assert Message("x", frozenset({("a", "sim1"), ("b", "")})).subjects == {"sim1", ""}
+    assert AlertMessage("x", frozenset({("a", "sim1"), ("b", "")})).subjects == {"sim1", ""}
 
 
 @given(st.lists(st.tuples(st.integers(1, 4000), st.sets(st.sampled_from([MODEM, TRUNK]))), max_size=120))
@@ -166,10 +166,14 @@ def test_messages_of_more_than_a_day_ago_count_no_more(after: int) -> None:
     assert len(known.sent) == RULES.a_day * (1 - after)
 
 
-ONE, TWO, WELL = Message("x", frozenset({("a", "")})), Message("y", frozenset({("a", ""), ("b", "")})), Message("z")
+ONE, TWO, WELL = (
+    AlertMessage("x", frozenset({("a", "")})),
+    AlertMessage("y", frozenset({("a", ""), ("b", "")})),
+    AlertMessage("z"),
+)
 
 
-def tried(message: Message, *, due: bool, reached: set[str], until_s: int) -> list[tuple[int, tuple[str, ...]]]:
+def tried(message: AlertMessage, *, due: bool, reached: set[str], until_s: int) -> list[tuple[int, tuple[str, ...]]]:
     """When A and B are tried, where these are reached; due: the message is due until somebody was."""
     missed: Missed | None = None
     tries, first = [], True
@@ -215,4 +219,4 @@ def test_new_trouble_and_the_end_of_it_wait_for_no_pause() -> None:
     for message, expected in ((ONE, None), (TWO, TWO), (WELL, WELL)):
         assert addressees(message, missed, ["A"], Ms(1))[0] == expected
     assert addressees(None, missed, ["C"], seconds(60)) == (ONE, ())
-    assert "A" not in repr(missed)
+    assert "'A'" not in repr(missed)

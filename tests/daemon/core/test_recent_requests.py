@@ -2,12 +2,12 @@
 
 from daemon.core.batch import NOTHING_NEEDED, Needs
 from daemon.core.model import Status
-from daemon.core.recent_requests import Recent
+from daemon.core.recent_requests import RecentRequests
 from tests.daemon.core.story import of
 
 
-def keeping(*rows: int, most: int = 3) -> Recent:
-    recent = Recent(most)
+def keeping(*rows: int, most: int = 3) -> RecentRequests:
+    recent = RecentRequests(most)
     recent.keep({row: of(row) for row in rows})
     return recent
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from daemon.core.commands import NOTHING, Decision
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Status
-from daemon.operations.last_minute import Rates, Recent
+from daemon.operations.last_minute import LastMinute, Rates
 from tests.daemon.core.story import request
 
 NEW = request(1)
@@ -14,7 +14,7 @@ STARTED = Decision(before=None, after=NEW)
 
 
 def test_a_request_counts_for_a_minute_from_its_start_and_from_its_end() -> None:
-    recent = Recent()
+    recent = LastMinute()
     recent.see(STARTED, s(0))
     recent.see(STARTED, s(0.9))
     recent.see(Decision(before=NEW, after=NEW), s(1))
@@ -28,7 +28,7 @@ def test_a_request_counts_for_a_minute_from_its_start_and_from_its_end() -> None
 
 
 def test_what_is_kept_does_not_grow() -> None:
-    recent = Recent()
+    recent = LastMinute()
     for second in range(1000):
         recent.see(STARTED, s(second))
         recent.see(STARTED, s(second))

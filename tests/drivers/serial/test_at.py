@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drivers.serial import at
 from drivers.serial.at import Answer, Aside, Event, Final, Notice, Parser, Prompt
-from drivers.serial.error_causes import Verdict
+from drivers.serial.error_causes import Meaning
 
 MODEM_TALK = st.lists(
     st.sampled_from(
@@ -170,26 +170,26 @@ def test_a_registration_notice_is_no_answer_to_the_question() -> None:
 
 
 @pytest.mark.parametrize(
-    ("final", "verdict"),
+    ("final", "meaning"),
     [
-        (Final("CMS", 1), Verdict.REFUSED),
-        (Final("CMS", 38), Verdict.DEFERRED),
-        (Final("CMS", 8), Verdict.DEFERRED),
-        (Final("CMS", 28), Verdict.DEFERRED),
-        (Final("CMS", 21), Verdict.DEFERRED),  # as a SIM without credit says
-        (Final("CMS", 304), Verdict.DEFERRED),
-        (Final("CMS", 197), Verdict.REFUSED),
-        (Final("CMS", 332), Verdict.UNCERTAIN),
-        (Final("CMS", 9999), Verdict.DEFERRED),
-        (Final("CMS"), Verdict.DEFERRED),
-        (Final("CME", 14), Verdict.LATER),
-        (Final("CME", 9999), Verdict.LATER),
-        (Final("CME"), Verdict.LATER),
-        (Final("ERROR"), Verdict.LATER),
+        (Final("CMS", 1), Meaning.REFUSED),
+        (Final("CMS", 38), Meaning.DEFERRED),
+        (Final("CMS", 8), Meaning.DEFERRED),
+        (Final("CMS", 28), Meaning.DEFERRED),
+        (Final("CMS", 21), Meaning.DEFERRED),  # as a SIM without credit says
+        (Final("CMS", 304), Meaning.DEFERRED),
+        (Final("CMS", 197), Meaning.REFUSED),
+        (Final("CMS", 332), Meaning.UNCERTAIN),
+        (Final("CMS", 9999), Meaning.DEFERRED),
+        (Final("CMS"), Meaning.DEFERRED),
+        (Final("CME", 14), Meaning.LATER),
+        (Final("CME", 9999), Meaning.LATER),
+        (Final("CME"), Meaning.LATER),
+        (Final("ERROR"), Meaning.LATER),
     ],
 )
-def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, verdict: Verdict) -> None:
-    assert at.verdict(final) is verdict
+def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, meaning: Meaning) -> None:
+    assert at.meaning(final) is meaning
 
 
 @pytest.mark.parametrize("between", ["RING", '+CMTI: "SM",3', "+CREG: 5", "^RSSI: 12"])
