@@ -26,7 +26,7 @@ from drivers.sip.message import Framer, Malformed, Message, parameters, parse, s
 from drivers.sip.sdp import NoAudio, answer, respond
 from drivers.sip.uri import uri_from, via_from
 from drivers.sip.validation import refusal
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, sent, with_headers
+from tests.drivers.sip.agents import FIRST, SDP, agent, answered, sent, with_headers
 from tests.drivers.sip.test_malformed import asked
 from tests.steps import grows_linearly, steps
 

@@ -13,6 +13,19 @@ STORED = (
     for name in ("sqlite", "sqlite_disk", "sqlite_loading", "listing", "batch_thread", "batches", "contract")
 )
 STORE = (*STORED, "-k", "not postgres")
+AGENT = tuple(
+    f"{SIP}test_{name}.py"
+    for name in (
+        "agent",
+        "dialog",
+        "challenges",
+        "call_ending",
+        "failover",
+        "session_timers",
+        "uas",
+        "where_requests_go",
+    )
+)
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
 DOCTOR = ("tests/daemon/operations/test_doctor.py", "-k", "not start_of_the_daemon")
@@ -56,7 +69,9 @@ TARGETS: dict[str, Target] = {
     "daemon.api.access": Target(PURE, (API + "test_access.py", REPR)),
     "daemon.api.params": Target(PURE, (API + "test_start.py", API + "test_gather.py", API + "test_params.py", REPR)),
     "daemon.api.numbering": Target(PURE, (API + "test_numbering.py", API + "test_params.py", API + "test_start.py")),
-    "drivers.sip.digest": Target(PURE, (SIP + "test_digest.py", SIP + "test_agent.py", REPR)),
+    "drivers.sip.digest": Target(
+        PURE, (SIP + "test_digest.py", SIP + "test_challenges.py", SIP + "test_agent.py", REPR)
+    ),
     "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_parser.py", REPR)),
     "drivers.serial.network_answer": Target(OTHERS, (SERIAL + "test_sending.py",)),
     "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),
@@ -68,9 +83,9 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.message": Target(OTHERS, (SIP + "test_message.py", REPR)),
     "drivers.sip.uri": Target(OTHERS, (SIP + "test_uri.py",)),
     "drivers.sip.sdp": Target(OTHERS, (SIP + "test_sdp.py",)),
-    "drivers.sip.call": Target(OTHERS, (SIP + "test_call.py", SIP + "test_dialog.py", SIP + "test_agent.py")),
-    "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", SIP + "test_agent.py")),
-    "drivers.sip.server_transaction": Target(OTHERS, (SIP + "test_server_transaction.py", SIP + "test_agent.py")),
+    "drivers.sip.call": Target(OTHERS, (SIP + "test_call.py", *AGENT)),
+    "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", *AGENT)),
+    "drivers.sip.server_transaction": Target(OTHERS, (SIP + "test_server_transaction.py", *AGENT)),
     "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", CORE + "test_working_set.py", REPR)),
     "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
     "daemon.core.pin_expiry": Target(PURE, (*MACHINE, CORE + "test_delivery.py", API + "test_start.py")),

@@ -39,7 +39,7 @@ from tests.drivers.pyvoip.calling import (
     tone,
     wait_for_end,
 )
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, placed, reply, sent
+from tests.drivers.sip.agents import FIRST, SDP, agent, answered, placed, reply, sent
 from tests.gateway import until
 
 HOSTILE = (

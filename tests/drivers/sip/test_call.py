@@ -5,8 +5,7 @@ import pytest
 from drivers.sip.call import OutgoingCall
 from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing, q850_cause
 from drivers.sip.message import Message, parse
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, answered, asked, placed, reply, sent, with_headers
-from tests.drivers.sip.test_dialog import described
+from tests.drivers.sip.agents import FIRST, SDP, agent, answered, asked, described, placed, reply, sent, with_headers
 
 RELIABLE = (("require", "100rel"), ("rseq", "7"))
 

@@ -21,7 +21,7 @@ from drivers.sip.message import Malformed, Message, parse
 from tests.drivers.pyvoip.callee import far_end
 from tests.drivers.pyvoip.calling import dial, driver, result, tone
 from tests.drivers.pyvoip.test_signalling import ANSWER, SAID_BYE
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, placed, reply, sent
+from tests.drivers.sip.agents import FIRST, SDP, agent, placed, reply, sent
 from tests.drivers.sip.torture import TORTURE
 from tests.examples import examples
 from tests.peers.baresip import free_port

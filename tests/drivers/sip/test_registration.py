@@ -1,64 +1,18 @@
 """Registrars with one contact a user, stale nonces and restarts of ours: the agent without I/O, then real sockets."""
 
-import json
-import subprocess
-import sys
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers import DeviceState
-from drivers.pyvoip import Driver, Options, bindings
-from drivers.pyvoip.bindings import Bindings
 from drivers.sip.address import Kind
 from drivers.sip.agent import UserAgent
-from drivers.sip.message import Message, parameters, parse, uri_of
+from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
 from drivers.sip.requester import Identity
-from tests.drivers.pyvoip.calling import becomes, driver
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, reply, sent, with_headers
-from tests.gateway import Gateway, voice_section
-from tests.peers.datagrams import DatagramPeer
-from tests.peers.kamailio import PASSWORD, Kamailio
-
-OLD = "sip:gw@192.0.2.9:40001"
-REFUSED_S = 20.0  # that Kamailio would answer 503 for, until the contact of before expires
-
-
-@dataclass
-class OneContact:
-    """A registrar as Asterisk is with max_contacts=1 and remove_existing=no; each nonce is good for `uses` requests."""
-
-    uses: int = 1_000_000
-    bound: list[str] = field(default_factory=list)
-    heard: list[Message] = field(default_factory=list)
-    _nonces: int = 0
-    _left: int = 0
-
-    def answer(self, request: Message) -> tuple[int, tuple[tuple[str, str], ...]]:
-        self.heard.append(request)
-        signature = request.get("authorization")
-        if f'nonce="n{self._nonces}"' not in signature or self._left == 0:
-            stale = ", stale=true" if signature else ""
-            self._nonces, self._left = self._nonces + 1, self.uses
-            return 401, (("www-authenticate", f'Digest realm="asterisk", nonce="n{self._nonces}"{stale}'),)
-        self._left -= 1
-        return self._bind(request) if request.method == "REGISTER" else (200, ())
-
-    def _bind(self, request: Message) -> tuple[int, tuple[tuple[str, str], ...]]:
-        kept = list(self.bound)
-        for value in request.all("contact"):
-            uri, expires = uri_of(value), parameters(value).get("expires", request.get("expires"))
-            kept = [each for each in kept if each != uri] + ([uri] if expires != "0" else [])
-        if len(kept) > 1:
-            return 403, ()
-        self.bound = kept
-        return 200, tuple(("contact", f"<{uri}>;expires=300") for uri in kept)
+from tests.drivers.sip.agents import FIRST, SDP, agent, reply, sent, with_headers
+from tests.drivers.sip.registrars import OLD, OneContact
 
 
 def lives(ours: UserAgent, registrar: OneContact, now: float, until: float) -> float:
@@ -420,174 +374,7 @@ def test_a_registration_always_comes_back_and_never_storms(said: list[tuple[int 
     assert ours.registration.registered
 
 
-# --- the file --------------------------------------------------------------------------------------------------------
-
-KEPT = Bindings("sip:gw@trunk", 40001, (OLD,))
-
-
-def test_what_was_written_is_read_again_by_the_same_account_only(tmp_path: Path) -> None:
-    path = str(tmp_path / "voice.json")
-    bindings.write(path, KEPT)
-    assert bindings.read(path, "sip:gw@trunk") == KEPT
-    assert bindings.read(path, "sip:other@trunk") == Bindings("sip:other@trunk")
-    assert (tmp_path / "voice.json").stat().st_mode & 0o777 == 0o600
-    assert [each.name for each in tmp_path.iterdir()] == ["voice.json"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "7",
-        "[" * 60_000,
-        '{"account": "sip:gw@trunk"}',
-        '{"account": "sip:gw@trunk", "port": "x", "contacts": []}',
-        '{"account": "sip:gw@trunk", "port": 70000, "contacts": []}',
-        '{"account": "sip:gw@trunk", "port": 1, "contacts": [7]}',
-        '{"account": "sip:gw@trunk", "port": 1, "contacts": 7}',
-        '{"account": "sip:gw@trunk", "port": 1, "contacts": ["sip:a\\r\\nVia: b"]}',
-    ],
-)
-def test_a_damaged_file_is_as_none(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "voice.json"
-    path.write_text(text)
-    assert bindings.read(str(path), "sip:gw@trunk") == Bindings("sip:gw@trunk")
-
-
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    bindings.write(str(tmp_path / "nowhere" / "voice.json"), KEPT)
-    assert "No such file" in caplog.text
-    bindings.write("", KEPT)
-
-
-# --- real sockets ----------------------------------------------------------------------------------------------------
-
-
-class Asterisk(DatagramPeer):
-    """`OneContact` on a socket."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__("127.0.0.3")
-        self.registrar = OneContact(**options)
-
-    def answer(self, data: bytes) -> bytes:
-        request = parse(data)
-        status, headers = self.registrar.answer(request)
-        kept = [(name, value) for name, value in request.headers if name in ("via", "from", "to", "call-id", "cseq")]
-        return Message((*kept, *headers), status=status, reason="Whatever").encode()
-
-
-def account(tmp_path: Path) -> dict[str, Any]:
-    (tmp_path / "password").write_text(PASSWORD)
-    state = {"state_file": str(tmp_path / "voice.json")}
-    return {"register": True, "username": "gateway", "password_file": str(tmp_path / "password"), **state}
-
-
-REGISTERS = """
-import json, sys, threading
-from drivers import DeviceState
-from drivers.pyvoip import Driver, Options
-ready = threading.Event()
-opened = Driver("voice", Options(**json.loads(sys.argv[1])))
-opened.open(lambda _: ready.set() if opened.status().state is DeviceState.READY else None)
-print("ready" if ready.wait(30) else opened.status(), flush=True)
-sys.stdin.read()
-"""
-
-
-def register_and_be_killed(server: str, **options: Any) -> None:
-    """A driver in a process of its own that registers, and ends by SIGKILL: nothing is said to the registrar."""
-    given = json.dumps({"server": server, "bind": "127.0.0.1:0", **options})
-    command = [sys.executable, "-c", REGISTERS, given]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline().strip()
-        process.kill()
-    assert said == "ready"
-
-
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_restart_after_a_crash_is_registered_at_once_with_one_contact_allowed(tmp_path: Path, transport: str) -> None:
-    """Kamailio as registrar with max_contacts=1; over TCP the new connection has a new port, and so a new Contact."""
-    with Kamailio(tmp_path, "127.0.0.3:9", transport=transport, max_contacts=1) as trunk:
-        options = {**account(tmp_path), "transport": transport}
-        register_and_be_killed(trunk.address, **options)
-        began = time.monotonic()
-        with driver(trunk.address, **options) as again:
-            assert again.status().registered
-            assert time.monotonic() - began < REFUSED_S / 2
-
-
-def test_a_restart_is_registered_at_once_where_every_nonce_is_good_once(tmp_path: Path) -> None:
-    with Asterisk(uses=1) as trunk:
-        for _ in range(2):
-            with driver(trunk.address, **account(tmp_path)) as opened:
-                assert opened.status().registered
-                assert len(trunk.registrar.bound) == 1
-            assert trunk.registrar.bound == []
-        assert json.loads((tmp_path / "voice.json").read_text())["contacts"] == []
-
-
-def test_the_same_port_and_instance_are_used_after_a_restart(tmp_path: Path) -> None:
-    contacts = []
-    with Asterisk() as trunk:
-        for _ in range(2):
-            register_and_be_killed(trunk.address, **account(tmp_path))
-            contacts += [trunk.registrar.heard[-1].get("contact")]
-    assert contacts[0] == contacts[1]
-    assert '+sip.instance="<urn:uuid:' in contacts[0]
-
-
-def test_a_registrar_that_holds_a_contact_that_we_do_not_know_is_asked_again(tmp_path: Path) -> None:
-    with Asterisk(bound=["sip:gateway@192.0.2.1:1"]) as trunk:
-        opened = Driver("voice", Options(trunk.address, bind="127.0.0.1:0", **account(tmp_path)))
-        opened.open(lambda _: None)
-        try:
-            assert "403" in becomes(opened, DeviceState.FAILED)
-            trunk.registrar.bound.clear()
-            becomes(opened, DeviceState.READY)
-        finally:
-            opened.close()
-
-
-class Refuser(DatagramPeer):
-    """Answers 403 to everything."""
-
-    def answer(self, data: bytes) -> bytes:
-        return reply(parse(data), 403)
-
-
-@pytest.mark.parametrize(("kept", "detail"), [((OLD,), "an earlier contact of ours"), ((), "check the account")])
-def test_a_refusal_says_what_it_may_be_about(tmp_path: Path, kept: tuple[str, ...], detail: str) -> None:
-    """There used to be a bug: "check the account" stood there while a contact of before was in the way."""
-    options = account(tmp_path)
-    bindings.write(options["state_file"], Bindings("sip:gateway@127.0.0.3", 0, kept))
-    with Refuser("127.0.0.3") as trunk:
-        opened = Driver("voice", Options(trunk.address, bind="127.0.0.1:0", **options))
-        opened.open(lambda _: None)
-        try:
-            assert detail in becomes(opened, DeviceState.FAILED)
-        finally:
-            opened.close()
-
-
-def test_a_daemon_that_was_killed_is_registered_at_once_and_takes_its_contact_back(tmp_path: Path) -> None:
-    """There used to be a bug: voice was down for 258 s after a restart; a state file beside the database ends that."""
-    password = tmp_path / "password"
-    password.write_text(PASSWORD)
-    password.chmod(0o600)
-    with Asterisk(uses=1) as trunk:
-        more = f'username = "gateway"\npassword_file = "{password}"\n'
-        with Gateway(tmp_path, voice_section(trunk.address, more)) as gateway:
-            (before,) = trunk.registrar.bound
-            gateway.kill()
-            gateway.start()
-            gateway.ready()
-            assert trunk.registrar.bound == [before]
-        assert trunk.registrar.bound == []
-    assert (tmp_path / "voice.json").stat().st_mode & 0o777 == 0o600
+# --- parts of it -------------------------------------------------------------------------------------------
 
 
 def test_over_tcp_we_have_no_contact_to_remember_before_there_is_a_connection() -> None:
@@ -603,3 +390,30 @@ def test_a_call_without_an_answer_does_not_hurry_a_registration_that_has_failed(
     due = registration.due
     registration.suspect(10.5)
     assert registration.due == due > 10.5
+
+
+def registered_after(back_at: float, during: int | None, *headers: tuple[str, str]) -> float:
+    """Seconds from a registrar's return to the next registration. during: its answer till then, or None: silence."""
+    ours = agent()
+    ours.registration = Registration(ours.identity, "sip:trunk.example")
+    now = 0.0
+    for _ in range(10_000):
+        ours.poll(now)
+        for message, _ in sent(ours):
+            if now >= back_at:
+                return now - back_at
+            if during is not None:
+                ours.receive(reply(message, during, *headers), FIRST, now)
+        now = max(ours.deadline(), now)
+    raise AssertionError("it gave up")
+
+
+@pytest.mark.parametrize("back_at", [300.0, 311.3, 317.9, 326.6, 331.2, 339.5])
+@pytest.mark.parametrize("during", [None, 503])
+def test_a_registrar_that_was_away_for_five_minutes_has_us_back_within_10_s(back_at: float, during: int | None) -> None:
+    assert registered_after(back_at, during) <= 10.0
+
+
+def test_a_registrar_that_asks_for_patience_gets_a_minute_of_it_at_the_most() -> None:
+    waits = [registered_after(300.0 + n, 503, ("retry-after", "3600")) for n in range(0, 60, 7)]
+    assert 10.0 < max(waits) <= 60.0

@@ -6,7 +6,7 @@ from drivers.sip.address import Address, Kind, Timers
 from drivers.sip.message import Message
 from drivers.sip.replies import way_back
 from drivers.sip.server_transaction import MOST, Event, ServerTransaction, ServerTransactions, State, key
-from tests.drivers.sip.test_agent import with_headers
+from tests.drivers.sip.agents import with_headers
 
 FAR = ("192.0.2.1", 5060)
 TIMERS = Timers()

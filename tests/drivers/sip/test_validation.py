@@ -6,7 +6,7 @@ from drivers.sip.agent import UserAgent
 from drivers.sip.call_events import Answered, Ended
 from drivers.sip.message import Malformed, Message, parse
 from drivers.sip.validation import for_us, refusal
-from tests.drivers.sip.test_agent import FIRST, SDP, agent, placed, reply, sent, with_headers
+from tests.drivers.sip.agents import FIRST, SDP, agent, placed, reply, sent, with_headers
 from tests.drivers.sip.test_malformed import asked
 
 HEADERS = (
