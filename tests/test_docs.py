@@ -1,5 +1,6 @@
 """What the documents promise: links lead somewhere, files and commands exist, configurations can be read."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ RETIRED = re.compile(
     r"\b(told|tells?|anew|mend(s|ed)?|doubts?|outstanding|whose word|at last|gives? up on|given up on)\b", re.I
 )
 """Words that readers had to guess the meaning of: shows, again, corrects, unanswered ... are clearer."""
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 OF_THE_CHECKOUT = ("daemon/", "drivers/", "tests/", "config/", "docs/", "systemd/", "debian/", ".ci/")
 
 
@@ -105,6 +107,16 @@ def texts_for_operators() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "text"), [pytest.param(*each, id=each[0]) for each in texts_for_operators()])
 def test_operators_read_plain_words(name: str, text: str) -> None:
     assert [line for line in text.splitlines() if RETIRED.search(line)] == [], name
+
+
+def test_comments_and_docstrings_use_plain_words() -> None:
+    """`tell` is what a command prints by."""
+    for file in [*ROOT.glob("daemon/**/*.py"), *ROOT.glob("drivers/**/*.py")]:
+        text = file.read_text()
+        nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, DOCUMENTED))
+        said = [*map(ast.get_docstring, nodes), *re.findall(r"# .*$", text, re.MULTILINE)]
+        found = [line for line in said if line and RETIRED.search(line.replace("tell: ", ""))]
+        assert found == [], file
 
 
 def step(group: click.Group, words: list[str]) -> tuple[click.Group, click.Command, list[str]]:

@@ -94,7 +94,7 @@ def _same_port(config: Config) -> Iterator[Finding]:
 
 
 def _may_be_one(one: Any, other: Any) -> bool:
-    """Whether two modems may be the same device: by ports, unless the IMEIs of those that search tell them apart."""
+    """Whether two modems may be the same device: by ports, unless those that search have different IMEIs."""
     (port, imei), (its_port, its_imei) = ((getattr(o, "port", ""), getattr(o, "imei", "")) for o in (one, other))
     if not port or not its_port or (imei and its_imei and imei != its_imei):
         return False

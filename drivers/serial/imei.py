@@ -1,4 +1,4 @@
-"""What tells one modem from another: its IMEI (3GPP 23.003 6.2). Pure."""
+"""What distinguishes one modem from another: its IMEI (3GPP 23.003 6.2). Pure."""
 
 import re
 

@@ -22,7 +22,7 @@ from drivers.serial.whose_answer import (
 )
 
 MOST = 3  # messages without an answer before which no other is sent
-MOST_UNCOUNTED = 2  # of a modem whose references tell nothing
+MOST_UNCOUNTED = 2  # of a modem whose references show nothing
 OVERTAKEN = 4  # messages at the most whose references are remembered
 
 
@@ -68,7 +68,7 @@ class LateAnswers:
         return sum(not message.overtaken for message in self._owed)
 
     def holds(self, now: float) -> bool:
-        """Whether the next message has to wait, since its answer could not be told from those of others."""
+        """Whether the next message has to wait, since its answer could be taken for that of another."""
         expected = self.expected(now)
         if self.undecided or expected < MOST_UNCOUNTED:
             return self.undecided
@@ -131,7 +131,7 @@ class LateAnswers:
         expected = self.expected(now)
         if any(message.may_get(answer) for message in self._owed):
             return self._arrive(answer)
-        if expected:  # it does not count, or it has said an answer twice: now the order tells nothing, either
+        if expected:  # it does not count, or it has said an answer twice: now the order shows nothing, either
             self._lose_count()
             self._lost_track = True
         return []
@@ -176,7 +176,7 @@ class LateAnswers:
         return possible(self._arrived, self._owed, counted=self._references.counted)
 
     def _lose_count(self) -> None:
-        """References tell nothing any more."""
+        """References show nothing any more."""
         self._references.counted = False
         self._reported.clear()
         for each in self._arrived:

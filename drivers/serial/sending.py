@@ -286,7 +286,7 @@ class Exchange:
 
     def _listen(self, now: float) -> list[Output]:
         """Until no answer can come any more, or the modem answers a probe: then the next message can go, unless
-        its answer could not be told from those that are owed. The modem may fall silent meanwhile, too.
+        its answer could be taken for one of those that are owed. The modem may fall silent meanwhile, too.
         """
         self._phase = Phase.PROBING if self._late.expected(now) else Phase.FREE
         return [orders.Probe() if self._phase is Phase.PROBING else Synchronise()]

@@ -53,7 +53,7 @@ def _locale_row(state: LocaleState) -> tuple[str, ...]:
     brands = sorted(name.removeprefix("welcome-") for name in state.clips if name.startswith("welcome-"))
     made = [clip.made for clip in state.clips.values()]
     engines = sorted({f"{m.engine or 'unknown'}{' (last resort)' if m.note else ''}" for m in made})
-    problem = "\n".join(filter(None, (_wrong(state), state.mend)))
+    problem = "\n".join(filter(None, (_wrong(state), state.remedy)))
     return (state.locale, f"{len(there)}/{len(CLIPS)}", ", ".join(brands), ", ".join(engines), problem)
 
 

@@ -114,7 +114,7 @@ def health(results: Collection[Result], devices: Iterable[str]) -> str:
 
 
 def chosen(checks: Iterable[Check], codes: Iterable[str]) -> tuple[Check, ...]:
-    """Those checks, and what they need to tell cause from consequence; all of them where no code is given.
+    """Those checks, and what they need to distinguish cause from consequence; all of them where no code is given.
 
     Raises KeyError, which names a code that does not exist.
     """

@@ -24,7 +24,7 @@ def database(path: Path, user: str) -> Database | Missing:
     except sqlite.OperationalError as exc:  # it may not be opened, or is locked
         if owner == user:
             return Missing(str(exc))
-        found = ["ok"]  # nobody can tell: whose it is must be mended first
+        found = ["ok"]  # unknown: its owner must be corrected first
     except sqlite.DatabaseError as exc:
         found = [str(exc)]
     return Database(

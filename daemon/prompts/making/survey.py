@@ -14,14 +14,14 @@ from drivers.permissions import Reader
 
 @dataclass(frozen=True, slots=True)
 class LocaleState:
-    """A locale as `check` shows it. spoken_in: the locale that replaces it; mend: the command that helps, or ""."""
+    """A locale as `check` shows it. spoken_in: the locale that replaces it; remedy: the command that helps, or ""."""
 
     locale: str
     clips: dict[str, ClipState]
     missing: list[str]
     troubles: list[str]
     spoken_in: str
-    mend: str
+    remedy: str
 
     @property
     def begun(self) -> bool:
@@ -34,7 +34,7 @@ class LocaleState:
 
     def json(self) -> dict[str, Any]:
         clips = {name: _clip_json(state) for name, state in self.clips.items()}
-        rest = {"missing": self.missing, "troubles": self.troubles, "spoken_in": self.spoken_in, "mend": self.mend}
+        rest = {"missing": self.missing, "troubles": self.troubles, "spoken_in": self.spoken_in, "remedy": self.remedy}
         return {"locale": self.locale, "complete": self.good, **rest, "clips": clips}
 
 
@@ -69,11 +69,11 @@ def _state(
     expected = (*CLIPS, *map(welcome_of, brands))
     missing = [name for name in dict.fromkeys(expected) if name not in clips]
     troubles = [f"{name}: {trouble}" for name, state in clips.items() if (trouble := _trouble(state, phrases))]
-    mend = _mend(locale, clips, missing, phrases) if missing or troubles else ""
-    return LocaleState(locale, clips, missing, troubles, library.locale_for(locale) or "", mend)
+    remedy = _remedy(locale, clips, missing, phrases) if missing or troubles else ""
+    return LocaleState(locale, clips, missing, troubles, library.locale_for(locale) or "", remedy)
 
 
-def _mend(locale: str, clips: Mapping[str, ClipState], missing: Sequence[str], phrases: Phrases | None) -> str:
+def _remedy(locale: str, clips: Mapping[str, ClipState], missing: Sequence[str], phrases: Phrases | None) -> str:
     """The command that helps."""
     if blocked := next((state.blocked for state in clips.values() if state.blocked), None):
         return f"chmod -R a+rX {blocked.parent if blocked.is_file() else blocked}"

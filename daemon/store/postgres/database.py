@@ -144,7 +144,7 @@ class PostgresDatabase:
         """PostgreSQL's files are not ours."""
 
     def empty_log(self) -> bool:
-        """Nobody can tell."""
+        """Nothing shows whether PostgreSQL has."""
         return False
 
     def tidy(self, *, busy: bool) -> None:

@@ -263,9 +263,9 @@ def test_prompts_that_the_daemon_may_not_read_are_told_and_the_command_mends_it(
     told = " ".join(done.output.split())
     assert (done.exit_code, "nobody may not read" in told) == (1, True)
     found = json.loads(CliRunner().invoke(main, [*command, "--json"]).output)[0]
-    assert found["mend"] == f"chmod -R a+rX {own}/en-us"
+    assert found["remedy"] == f"chmod -R a+rX {own}/en-us"
     assert any(str(own / closed) in trouble for trouble in found["troubles"])
-    subprocess.run(found["mend"].split(), check=True)
+    subprocess.run(found["remedy"].split(), check=True)
     assert CliRunner().invoke(main, command).exit_code == 0
 
 
@@ -274,7 +274,7 @@ def test_brands_that_are_configured_have_a_welcome(tmp_path: Path) -> None:
     command = ["prompts", "check", "en-us", "--config", str(file), "--directory", str(tmp_path), "--json"]
     found = json.loads(CliRunner().invoke(main, command).output)[0]
     assert found["missing"] == ["welcome-globex"]
-    assert found["mend"] == "pinwheel prompts render en-us"
+    assert found["remedy"] == "pinwheel prompts render en-us"
     assert found["complete"]
 
 
