@@ -94,7 +94,7 @@ class Outcome:
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that may notice it, the quickest first."""
         found = list(self.tests) if self.at_import(mutant) else self._reaching(mutant)
-        if "repr" not in mutant.before:  # nothing else concerns this file, which imports everything
+        if "repr" not in mutant.where + mutant.before:  # nothing else concerns this file, which imports everything
             found = [name for name in found if not name.startswith(REPR)]
         return sorted(found, key=lambda name: (not self.tests[name].lines, self.tests[name].seconds))
 

@@ -90,7 +90,9 @@ TARGETS: dict[str, Target] = {
     "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
     "daemon.core.pin_expiry": Target(PURE, (*MACHINE, CORE + "test_delivery.py", API + "test_start.py")),
     "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),
-    "daemon.core.model": Target(PURE, (*MACHINE, CORE + "test_delivery.py", REPR)),
+    "daemon.core.model": Target(
+        PURE, (CORE + "test_model.py", *MACHINE, CORE + "test_delivery.py", CORE + "test_delivery_records.py", REPR)
+    ),
     "daemon.core.outcomes": Target(PURE, MACHINE),
     "daemon.core.batch": Target(PURE, (CORE + "test_batch.py", CORE + "test_working_set.py", REPR)),
     "daemon.core.working_set": Target(

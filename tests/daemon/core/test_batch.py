@@ -83,6 +83,27 @@ def test_what_several_commands_need_is_asked_for_once() -> None:
     assert all_needs([start, start, Fire(7), Fire(7), Next(CALLER, ID), Cancel(CALLER, ID), REPORT, REPORT]) == wanted
 
 
+@pytest.mark.parametrize(
+    ("wanted", "nothing"),
+    [
+        (NONE, True),
+        (Needs(known={1: NEW}), True),
+        (THE_ID, False),
+        (Needs(rows=frozenset((7,))), False),
+        (Needs(numbers=frozenset((NUMBER,))), False),
+        (Needs(reports=frozenset((KEY,))), False),
+        (Needs(new=1), False),
+    ],
+)
+def test_a_database_is_asked_for_each_thing_that_is_needed(wanted: Needs, *, nothing: bool) -> None:
+    assert wanted.nothing is nothing
+
+
+@pytest.mark.parametrize("kind", [ReportKey, Needs, Line, Charged, Refunded])
+def test_what_has_numbers_shows_its_kind_and_no_more(kind: Any) -> None:
+    assert repr(kind(*[NUMBER] * len(kind._fields))) == f"{kind.__name__}(...)"
+
+
 ATTEMPT = Attempt(0, Channel.SMS, 1, s(300), s(2), AttemptState.SENT, 1, "sim1", "7")
 UNANSWERED = replace(ATTEMPT, state=AttemptState.SENDING, reference="")
 
@@ -97,12 +118,14 @@ UNANSWERED = replace(ATTEMPT, state=AttemptState.SENDING, reference="")
         (NUMBER, replace(UNANSWERED, state=AttemptState.QUEUED), {}, False),
         (NUMBER, replace(UNANSWERED, state=AttemptState.FAILED), {}, False),
         (NUMBER, replace(ATTEMPT, reference="8"), {}, False),
+        (NUMBER, replace(UNANSWERED, reference="8"), {}, False),  # of an earlier try
         (NUMBER, replace(ATTEMPT, device="sim2"), {}, False),
         (NUMBER, replace(ATTEMPT, queued_at=s(1)), {}, True),
         (NUMBER, replace(ATTEMPT, queued_at=s(1) - s(0.001)), {}, False),
         (NUMBER, replace(ATTEMPT, device=""), {"device": ""}, False),
         ("99" + NUMBER[-7:], ATTEMPT, {}, True),  # in the network's form
         ("99" + NUMBER[-7:], UNANSWERED, {}, False),
+        ("99" + NUMBER[-7:], UNANSWERED, {"reference": ""}, False),
         ("99" + NUMBER[-7:], ATTEMPT, {"ending": ""}, False),
         ("99" + NUMBER[-7:], replace(ATTEMPT, reference="8"), {}, False),
         ("447700900999", ATTEMPT, {}, False),
