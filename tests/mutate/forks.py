@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Seconds of CPU time, of sleep, and of time.
+    """Seconds of CPU time, of sleep without a break, and of time.
 
     A machine that is busy with something else needs no more of the first two. Asleep is a process that has no children
     and no thread that runs or could run.
@@ -44,7 +44,8 @@ class _Child:
     pid: int
     ended: int
     until: float
-    asleep_s: float
+    most_asleep_s: float
+    asleep_s: float = 0.0
 
 
 def each(
@@ -123,9 +124,8 @@ def _ended(children: list[_Child]) -> list[int]:
     while children and not ended:
         ended = {by_descriptor[descriptor] for descriptor, _ in poll.poll(LOOKS_S * 1000)}
         for child in children:
-            if child.pid not in ended and _asleep(child.pid):
-                child.asleep_s -= LOOKS_S
-            if child.asleep_s <= 0 or child.until <= time.monotonic():
+            child.asleep_s = child.asleep_s + LOOKS_S if _asleep(child.pid) else 0.0
+            if child.asleep_s > child.most_asleep_s or child.until <= time.monotonic():
                 ended.add(child.pid)
     return list(ended)
 

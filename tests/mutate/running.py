@@ -106,8 +106,10 @@ class Outcome:
     def _reaching(self, mutant: Mutant) -> list[str]:
         return [name for name, test in self.tests.items() if any(line in mutant.lines for line in test.lines)]
 
-    def seconds(self, mutant: Mutant) -> float:
-        return sum(self.tests[name].seconds for name in self.tests_of(mutant))
+    def limit(self, mutant: Mutant, least_s: float) -> Limit:
+        spans_s = [self.tests[name].seconds * PATIENCE for name in self.tests_of(mutant)]
+        cpu_s = sum(spans_s) + least_s
+        return Limit(cpu_s, max(spans_s, default=0.0) + least_s, cpu_s * BUSY)
 
 
 Keep = Callable[[Mutant, Failed], None]
@@ -233,13 +235,11 @@ def _try_in_place(
             return NOT_IN_PLACE
         return tests.run(outcome.tests_of(mutant), every=plan.every)
 
-    def limit(mutant: Mutant) -> Limit:
-        span_s = outcome.seconds(mutant) * PATIENCE + plan.least_s
-        return Limit(span_s, span_s, span_s * BUSY)
-
     failed: dict[int, Failed] = {}
     reached = [mutant for mutant in mutants if outcome.tests_of(mutant) and not outcome.at_import(mutant)]
-    for mutant, found in forks.each(reached, attempt, limit, plan.workers, plan.until):
+    for mutant, found in forks.each(
+        reached, attempt, lambda one: outcome.limit(one, plan.least_s), plan.workers, plan.until
+    ):
         if found != NOT_IN_PLACE:
             failed[mutant.number] = found
             keep(mutant, found)
@@ -333,10 +333,6 @@ def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep, out
             return failed
         return failed + _failing([name for name in tests if name not in near], every=plan.every)
 
-    def limit(mutant: Mutant) -> Limit:
-        span_s = outcome.seconds(mutant) * PATIENCE + IMPORTS_S
-        return Limit(span_s, span_s, span_s * BUSY)
-
     gc.collect()
     gc.freeze()
     unseen = [mutant for mutant in mutants if not outcome.tests_of(mutant)]
@@ -344,7 +340,9 @@ def _anew(module: Module, mutants: Sequence[Mutant], plan: Plan, keep: Keep, out
         outcome.told(mutant, [])
         keep(mutant, [])
     seen = [mutant for mutant in mutants if mutant not in unseen]
-    for mutant, failed in forks.each(seen, attempt, limit, plan.workers, plan.until):
+    for mutant, failed in forks.each(
+        seen, attempt, lambda one: outcome.limit(one, IMPORTS_S), plan.workers, plan.until
+    ):
         outcome.told(mutant, failed)
         keep(mutant, failed)
 

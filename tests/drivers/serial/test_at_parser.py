@@ -15,6 +15,10 @@ def parser(text: str = "AT+CSQ", answer: str = "+CSQ", *, free_text: bool = Fals
     return made
 
 
+def in_pieces(made: Parser, *pieces: bytes) -> list[Event]:
+    return [event for piece in pieces for event in made.feed(piece)]
+
+
 def fed(made: Parser, *lines: str) -> list[Event]:
     return made.feed("".join(f"\r\n{line}\r\n" for line in lines).encode("latin-1"))
 
@@ -61,12 +65,30 @@ def test_a_prompt_behind_noise_is_one(noise: bytes) -> None:
     assert made.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Answer("+CMGS: 7"), Final("OK")]
 
 
+def test_a_prompt_ends_the_noise_before_it_and_may_come_right_behind_a_line() -> None:
+    """There used to be no test of octets that come one by one: what had come of a line could be forgotten."""
+    made = parser("AT+CMGS=20", "+CMGS", prompt=True)
+    assert in_pieces(made, b"\r\nRING\r\n", b"\xff", b"> ") == [Notice("RING", "RING"), Prompt()]
+    assert made.feed(b"\xff+CMGS: 7\r\n") == [Answer("+CMGS: 7")]
+    assert made.feed(b"x\r\n") == [Notice("", "x")]
+
+
+def test_a_line_that_comes_in_pieces_is_too_long_when_all_of_it_is() -> None:
+    for rest, kept in ((b"x", True), (b"xx", False), (b"xx" + b"y" * 9, False)):
+        pieces = [b"x" * (at.LINE_LIMIT - 1), *(bytes([octet]) for octet in rest), b"\r\nOK\r\n"]
+        assert [event for event in in_pieces(parser(), *pieces) if event != Final("OK")] == [
+            Notice("", "x" * at.LINE_LIMIT)
+        ] * kept
+
+
 def test_noise_does_not_make_a_prompt_of_a_sign_within_a_line() -> None:
     assert Prompt() not in parser("AT+CMGS=20", "+CMGS", prompt=True).feed(b"\r\n\xffa\xff> b\r\n")
 
 
 def test_a_sign_within_a_line_is_no_prompt() -> None:
-    assert parser("AT+CMGS=20", "+CMGS", prompt=True).feed(b"\r\na> b\r\n") == [Notice("", "a> b")]
+    for pieces in ([b"\r\na> b\r\n"], [b"\r\na", b"\xff", b"> b\r\n"], [b"\r\n\xff", b"a", b"> b\r\n"]):
+        events = in_pieces(parser("AT+CMGS=20", "+CMGS", prompt=True), *pieces)
+        assert [type(event) for event in events] == [Notice]
 
 
 def test_after_its_body_a_message_is_asked_for_no_more() -> None:
