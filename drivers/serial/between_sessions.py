@@ -15,7 +15,7 @@ from drivers.serial.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Lasting:
     """What outlives a session. searched: the port is one of a pattern.
 
     publish: hands news of the modem to the listener; keep: what the SIM has stored, and when it is safe with the

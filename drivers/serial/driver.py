@@ -32,7 +32,7 @@ from drivers import (
     StatusReport,
 )
 from drivers.serial import at, ports, power_cycle, supervisor
-from drivers.serial.between_sessions import Place
+from drivers.serial.between_sessions import Lasting
 from drivers.serial.ends import Blocked, Interrupted, Lost, Restarted, Silent, Stuck, WrongPort
 from drivers.serial.line import WRITE_S
 from drivers.serial.modem import READ_ONLY
@@ -92,7 +92,7 @@ class Driver:
         self._condition = Condition(lambda: self._listener(StateChanged()))
         self._requests = Requests(lambda: self._condition.now.detail)
         self._exchange = Exchange(self._timing)
-        self._place = Place(
+        self._lasting = Lasting(
             name,
             options,
             self._timing,
@@ -214,7 +214,7 @@ class Driver:
         return None
 
     def _session(self, order: supervisor.Serve) -> SessionEnded:
-        self._place.storage.forget()
+        self._lasting.storage.forget()
         self._exchange.handle(SessionBegan(), time.monotonic())
         self._condition.know(port=order.port)
         cause, why, reason = self._serve(order)
@@ -228,7 +228,7 @@ class Driver:
         try:
             with (
                 self._opened(order.port, order.rates[0]) as port,
-                contextlib.closing(Session(self._place, port, self._wake, self._until)) as session,
+                contextlib.closing(Session(self._lasting, port, self._wake, self._until)) as session,
             ):
                 self._supervise(supervisor.Serving(session.begin(order.rates)))
                 self._serving = True

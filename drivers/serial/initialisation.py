@@ -9,8 +9,8 @@ from drivers.serial.ends import Blocked, Silent, WrongPort
 from drivers.serial.imei import same
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became
-from drivers.serial.own_queries import Care
 from drivers.serial.procedure import Idle, Procedure, SetRate, Time, TrustEcho
+from drivers.serial.session_chores import SessionChores
 from drivers.serial.timing import Timing
 
 
@@ -24,21 +24,23 @@ class Wanted:
     has_pin: bool
 
 
-def initialise(modem: Modem, care: Care, wanted: Wanted, rates: tuple[int, ...], timing: Timing) -> Procedure[int]:
+def initialise(
+    modem: Modem, chores: SessionChores, wanted: Wanted, rates: tuple[int, ...], timing: Timing
+) -> Procedure[int]:
     """What a message needs; returns the speed that fits. Raises Silent, Blocked, WrongPort."""
     rate = yield from _find_rate(modem, rates)
     yield from modem.reply("ATE0")
     yield from modem.dialect.use(dialects.ERRORS)
     yield TrustEcho()
-    yield from _recognise(modem, care, wanted)
-    if (yield from modem.is_asleep()) and care.pulse.believes((yield Time()).now):
+    yield from _recognise(modem, chores, wanted)
+    if (yield from modem.is_asleep()) and chores.pulse.believes((yield Time()).now):
         yield from modem.wake()
     yield from modem.unlock(has_pin=wanted.has_pin)
     yield from _insist_on_pdu_mode(modem, timing)
     for setting in dialects.SETTINGS[1 : dialects.URGENT]:
         yield from modem.dialect.use(setting)
-    yield from care.network.find()
-    yield from care.set_up()
+    yield from chores.network.find()
+    yield from chores.set_up()
     return rate
 
 
@@ -51,10 +53,10 @@ def _find_rate(modem: Modem, rates: tuple[int, ...]) -> Procedure[int]:
     raise Silent("no baud rate fits")
 
 
-def _recognise(modem: Modem, care: Care, wanted: Wanted) -> Procedure[None]:
+def _recognise(modem: Modem, chores: SessionChores, wanted: Wanted) -> Procedure[None]:
     """Where it matters. Raises WrongPort unless this is the modem, and the port, that was meant."""
     if wanted.imei or wanted.searched:
-        found = yield from care.identify()
+        found = yield from chores.identify()
         if wanted.imei and not same(found.imei, wanted.imei):
             raise WrongPort(f"no modem with the IMEI {wanted.imei} at {wanted.port}")
     if wanted.searched and not (yield from modem.takes_messages()):

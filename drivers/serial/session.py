@@ -15,7 +15,7 @@ import serial
 from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
 from drivers.checks import Unreadable
 from drivers.serial import at, orders, pdu, procedure
-from drivers.serial.between_sessions import Place
+from drivers.serial.between_sessions import Lasting
 from drivers.serial.dialogue import NEVER_UNASKED
 from drivers.serial.ends import Interrupted, Restarted, Silent, Stuck
 from drivers.serial.initialisation import Wanted, initialise
@@ -24,10 +24,10 @@ from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became, Known
 from drivers.serial.options import sim_pin
 from drivers.serial.orders import Due, Ended, Event, Given, Output
-from drivers.serial.own_queries import Care
 from drivers.serial.procedure import Came, HandedOver, Order, PinRead, Procedure
 from drivers.serial.pulse import Pulse
 from drivers.serial.requests import Job, Question
+from drivers.serial.session_chores import SessionChores
 from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.modem")
@@ -38,13 +38,13 @@ T = TypeVar("T")
 class Session:
     """begin, then serve. Both end by an exception: Lost, Silent, Interrupted, Restarted, Stuck, Blocked, WrongPort."""
 
-    def __init__(self, place: Place, port: serial.Serial, wake: Wake, until: Callable[[], float]) -> None:
-        self._place, self._port = place, port
+    def __init__(self, lasting: Lasting, port: serial.Serial, wake: Wake, until: Callable[[], float]) -> None:
+        self._lasting, self._port = lasting, port
         self._line = Line(port, wake, self._notice, until)
         self._line.watch(NEVER_UNASKED)
-        self._modem = Modem(place.timing)
-        pulse, remarks = Pulse(self._modem, place.timing, place.signs), place.exchange.remarks
-        self._care = Care(self._modem, place.timing, place.storage, pulse, remarks, time.monotonic())
+        self._modem = Modem(lasting.timing)
+        pulse, remarks = Pulse(self._modem, lasting.timing, lasting.signs), lasting.exchange.remarks
+        self._chores = SessionChores(self._modem, lasting.timing, lasting.storage, pulse, remarks, time.monotonic())
         self._job: Job | None = None  # whose message is under way
         self._failed = self._submitted = False  # the last message
 
@@ -53,9 +53,9 @@ class Session:
 
     def begin(self, rates: tuple[int, ...]) -> int:
         """What a message needs; the speed that fits."""
-        options = self._place.options
-        wanted = Wanted(options.port, options.imei, self._place.searched, has_pin=bool(options.pin_file))
-        return self._run(initialise(self._modem, self._care, wanted, rates, self._place.timing))
+        options = self._lasting.options
+        wanted = Wanted(options.port, options.imei, self._lasting.searched, has_pin=bool(options.pin_file))
+        return self._run(initialise(self._modem, self._chores, wanted, rates, self._lasting.timing))
 
     # --- procedures ---
 
@@ -71,60 +71,60 @@ class Session:
             case procedure.ReadPin():
                 event = self._read_pin()
             case procedure.HandOver():
-                event = HandedOver(self._place.keep(order.message))
+                event = HandedOver(self._lasting.keep(order.message))
             case procedure.Await():
                 self._await(order.kept)
             case procedure.GiveWay():  # to nothing: this is no chore
                 pass
             case procedure.Warn():
-                log.warning("modem=%s %s", self._place.name, order.text)
+                log.warning("modem=%s %s", self._lasting.name, order.text)
             case Known():
-                self._place.condition.know(**order.facts)
+                self._lasting.condition.know(**order.facts)
             case Became():
-                self._place.condition.become(order.state, order.detail, order.reason)
+                self._lasting.condition.become(order.state, order.detail, order.reason)
             case _:
                 return self._line.carry_out(order)
         return Came(time.monotonic(), event)
 
     def _read_pin(self) -> PinRead:
         try:
-            return PinRead(sim_pin(self._place.options.pin_file))
+            return PinRead(sim_pin(self._lasting.options.pin_file))
         except Unreadable as exc:
             return PinRead(fault=str(exc))
 
     def _await(self, kept: Future[bool]) -> None:
-        end = time.monotonic() + self._place.timing.keep
-        while not (kept.done() or self._place.closing() or time.monotonic() >= end):
+        end = time.monotonic() + self._lasting.timing.keep
+        while not (kept.done() or self._lasting.closing() or time.monotonic() >= end):
             self._line.idle(end)
 
     # --- serving ---
 
     def serve(self) -> NoReturn:
         """Send, listen, and look after the modem in between."""
-        chores = self._care.chores
+        chores = self._chores.chores
         while True:
             self._judge()
-            if self._place.closing():
+            if self._lasting.closing():
                 raise Interrupted
             now = time.monotonic()
-            urgent = self._care.acknowledgements.chore.ready_at(now) <= now or chores.starving(now)
-            job = None if urgent else self._place.requests.next_job()
+            urgent = self._chores.acknowledgements.chore.ready_at(now) <= now or chores.starving(now)
+            job = None if urgent else self._lasting.requests.next_job()
             if job is not None:
                 self._send(job)
-            elif (question := self._place.requests.next_question()) is not None:
+            elif (question := self._lasting.requests.next_question()) is not None:
                 self._answer(question)
             elif not self._run(chores.step(now)):
                 self._line.idle(chores.next_at(now))
 
     def _judge(self) -> None:
         """READY or WAITING."""
-        condition, network = self._place.condition, self._care.network.registrations
+        condition, network = self._lasting.condition, self._chores.network.registrations
         if network.registered:
             condition.become(DeviceState.READY)
             return
         condition.become(DeviceState.WAITING, network.reason, Reason.DENIED if network.denied else Reason.NO_COVERAGE)
-        self._care.network.lost(time.monotonic())
-        self._place.requests.decline_jobs()
+        self._chores.network.lost(time.monotonic())
+        self._lasting.requests.decline_jobs()
 
     def _answer(self, question: Question) -> None:
         command = question.command
@@ -142,8 +142,8 @@ class Session:
         self._job, self._failed, self._submitted = job, False, False
         try:
             self._feed(Given(job.sms, self._modem.settings))
-            while not self._place.exchange.idle:
-                event = self._line.event(self._place.exchange.due)
+            while not self._lasting.exchange.idle:
+                event = self._line.event(self._lasting.exchange.due)
                 if isinstance(event, at.Notice):
                     self._notice(event)
                 else:
@@ -158,7 +158,7 @@ class Session:
         """An event into the exchange of messages; what comes out is carried out."""
         if isinstance(event, at.Aside):
             self._modem.dialogue.answered_beside(at.name_of(event.text))
-        for output in self._place.exchange.handle(event, time.monotonic()):
+        for output in self._lasting.exchange.handle(event, time.monotonic()):
             self._carry_out(output)
 
     def _carry_out(self, output: Output) -> None:
@@ -191,7 +191,7 @@ class Session:
             case orders.Ended():
                 self._ended(output)
             case LateAnswer() | StatusReport():
-                self._place.publish(output)
+                self._lasting.publish(output)
             case _:
                 assert_never(output)
 
@@ -200,25 +200,25 @@ class Session:
         job, self._job = self._job, None
         assert job is not None
         if isinstance(ended.result, Receipt):
-            self._place.works()
-            self._care.pulse.alive(time.monotonic())
+            self._lasting.works()
+            self._chores.pulse.alive(time.monotonic())
             job.future.set_result(ended.result)
             return
         self._failed = True
         if ended.listening:
             why = "listening for the answer to a message; it may have been sent"
-            self._place.condition.become(DeviceState.WAITING, why)
+            self._lasting.condition.become(DeviceState.WAITING, why)
         job.future.set_exception(ended.result)
         if ended.listening:
-            self._place.requests.decline_jobs()
+            self._lasting.requests.decline_jobs()
 
     def _lost(self) -> None:
         """The session ends; a message that is under way gets its result."""
         why = "the modem was lost before it answered"
-        if self._place.closing():
+        if self._lasting.closing():
             why = "the modem was drained, or the daemon stopped, before it answered"
         if self._job is not None:  # before the result: who gets it tries another modem
-            self._place.condition.become(DeviceState.STARTING, why)
+            self._lasting.condition.become(DeviceState.STARTING, why)
         try:
             self._feed(orders.SessionEnded(why))
         finally:
@@ -227,12 +227,12 @@ class Session:
 
     def _after_trouble(self) -> None:
         """Find out whether the modem, or its network, is what failed. Raises Restarted, Stuck."""
-        exchange = self._place.exchange
-        self._run(self._care.pulse.notice_restart())
+        exchange = self._lasting.exchange
+        self._run(self._chores.pulse.notice_restart())
         if exchange.trouble.storage_full:
-            self._feed(orders.StorageEmptied(self._run(self._place.storage.make_room(self._modem))))
-        self._run(self._care.network.find())
-        if exchange.trouble.stuck and self._care.network.registrations.registered:
+            self._feed(orders.StorageEmptied(self._run(self._lasting.storage.make_room(self._modem))))
+        self._run(self._chores.network.find())
+        if exchange.trouble.stuck and self._chores.network.registrations.registered:
             raise Stuck
 
     # --- what the modem says by itself ---
@@ -241,21 +241,21 @@ class Session:
         try:
             self._sort(notice)
         except (at.Malformed, pdu.PduError) as exc:
-            log.warning("modem=%s notice=%s unreadable: %s", self._place.name, notice.name or "unknown", exc)
+            log.warning("modem=%s notice=%s unreadable: %s", self._lasting.name, notice.name or "unknown", exc)
 
     def _sort(self, notice: at.Notice) -> None:
         match notice.name:
             case "+CDS" | "+CMT":
-                self._care.acknowledgements.reported(time.monotonic())
+                self._chores.acknowledgements.reported(time.monotonic())
                 self._hand_on(pdu.decode(notice.pdu))
             case "+CMTI" | "+CDSI":
-                self._place.storage.announced(*at.storage_index(notice.text))
-                self._care.announced(time.monotonic())
+                self._lasting.storage.announced(*at.storage_index(notice.text))
+                self._chores.announced(time.monotonic())
             case "+CREG" | "+CGREG" | "+CEREG":
-                self._care.network.registrations.update(notice.name, at.registration(notice.text))
+                self._chores.network.registrations.update(notice.name, at.registration(notice.text))
             case at.MESSAGE_REFERENCE | "+CMS ERROR":
                 self._feed(notice)
-            case at.ECHO if not self._care.pulse.believes(time.monotonic()):
+            case at.ECHO if not self._chores.pulse.believes(time.monotonic()):
                 pass
             case name if name in at.BANNERS:
                 raise Restarted
@@ -264,4 +264,4 @@ class Session:
         if isinstance(news, StatusReport):
             self._feed(orders.Reported(news))
         else:
-            self._place.publish(news)
+            self._lasting.publish(news)

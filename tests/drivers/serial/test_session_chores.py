@@ -13,10 +13,10 @@ from drivers.serial.initialisation import Wanted, initialise
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became, Known
 from drivers.serial.network_watch import NetworkWatch
-from drivers.serial.own_queries import Care
 from drivers.serial.procedure import SetRate
 from drivers.serial.pulse import Pulse
 from drivers.serial.recovery_steps import Hourly
+from drivers.serial.session_chores import SessionChores
 from drivers.serial.storage import Storage
 from drivers.serial.timing import Timing
 from tests.drivers.serial.hand import Answers, Hand
@@ -43,14 +43,14 @@ USUAL: dict[str, Sequence[Answers]] = {
 }
 
 
-class Cared:
+class Session:
     """A session with a modem in the hand. answers: other than the usual ones."""
 
     def __init__(self, answers: Mapping[str, Sequence[Answers]], signs: int = 6, timing: Timing = TIMING) -> None:
         self.hand = Hand(USUAL | dict(answers))
         self.modem = Modem(timing)
         self.pulse = Pulse(self.modem, timing, Hourly(signs))
-        self.care = Care(self.modem, timing, Storage(), self.pulse, lambda _: ("no reports",), self.hand.now)
+        self.chores = SessionChores(self.modem, timing, Storage(), self.pulse, lambda _: ("no reports",), self.hand.now)
         self.timing = timing
 
     @property
@@ -58,7 +58,7 @@ class Cared:
         return {name: fact for order in self.hand.did if isinstance(order, Known) for name, fact in order.facts.items()}
 
     def initialise(self, wanted: Wanted, rates: tuple[int, ...] = (115200,)) -> int:
-        return self.hand.run(initialise(self.modem, self.care, wanted, rates, self.timing))
+        return self.hand.run(initialise(self.modem, self.chores, wanted, rates, self.timing))
 
     def does(self, chore: Chore) -> list[str]:
         """The commands of a chore that is begun now, up to its end."""
@@ -70,7 +70,7 @@ class Cared:
 
     def goes_on(self, until: float = NEVER) -> list[str]:
         """The commands of all chores that are due until then."""
-        before, chores = len(self.hand.wrote), self.care.chores
+        before, chores = len(self.hand.wrote), self.chores.chores
         while (due := chores.next_at(self.hand.now)) <= until:
             self.hand.now = max(self.hand.now, due)
             self.hand.run(chores.step(self.hand.now))
@@ -89,7 +89,7 @@ THEN += ["AT+CPMS?"]
 
 
 def test_first_comes_what_a_message_needs_and_then_the_rest() -> None:
-    session = Cared({})
+    session = Session({})
     assert session.initialise(ANY) == 115200
     assert session.hand.wrote[: len(FIRST + THEN)] == FIRST + THEN
     known = {"model": "a modem", "imei": IMEI, "imsi": "234150999999999", "signal_dbm": -71, "operator": "Acme"}
@@ -97,7 +97,7 @@ def test_first_comes_what_a_message_needs_and_then_the_rest() -> None:
 
 
 def test_what_takes_long_goes_on_between_the_messages() -> None:
-    session = Cared({command: [[0.5, *answer]] for command, (answer,) in USUAL.items()})
+    session = Session({command: [[0.5, *answer]] for command, (answer,) in USUAL.items()})
     session.initialise(ANY)
     begun = len(session.hand.wrote)
     assert session.hand.wrote[len(FIRST) :] == THEN[: begun - len(FIRST)]
@@ -107,17 +107,17 @@ def test_what_takes_long_goes_on_between_the_messages() -> None:
 
 
 def test_the_speed_that_fits_is_found() -> None:
-    session = Cared({"AT": [*[[]] * 3, ["OK"]], "ATQ0V1": [[]]})
+    session = Session({"AT": [*[[]] * 3, ["OK"]], "ATQ0V1": [[]]})
     assert session.initialise(ANY, (115200, 9600)) == 9600
     assert [order.rate for order in session.hand.did if isinstance(order, SetRate)] == [115200, 9600]
     with pytest.raises(Silent, match="no baud rate fits"):
-        Cared({"AT": [[]], "ATQ0V1": [[]]}).initialise(ANY)
+        Session({"AT": [[]], "ATQ0V1": [[]]}).initialise(ANY)
 
 
 @pytest.mark.parametrize("imei", ["", IMEI, IMEI[:14] + "01"])
 @pytest.mark.parametrize("searched", [True, False])
 def test_it_is_known_which_modem_it_is_before_anything_is_set(imei: str, *, searched: bool) -> None:
-    session = Cared({})
+    session = Session({})
     session.initialise(Wanted("/dev/*", imei, searched, has_pin=False))
     place = session.hand.wrote.index("AT+CGSN")
     assert (place < session.hand.wrote.index("AT+CMGF=0")) is bool(imei or searched)
@@ -127,26 +127,26 @@ def test_it_is_known_which_modem_it_is_before_anything_is_set(imei: str, *, sear
 
 def test_another_modem_and_a_port_without_messages_are_the_wrong_ones() -> None:
     with pytest.raises(WrongPort, match="IMEI 11111111111111 at /dev/modem"):
-        Cared({}).initialise(Wanted("/dev/modem", "11111111111111", searched=False, has_pin=False))
+        Session({}).initialise(Wanted("/dev/modem", "11111111111111", searched=False, has_pin=False))
     with pytest.raises(WrongPort, match="takes messages"):
-        Cared({"AT+CMGS=?": [["ERROR"]]}).initialise(Wanted("/dev/*", "", searched=True, has_pin=False))
+        Session({"AT+CMGS=?": [["ERROR"]]}).initialise(Wanted("/dev/*", "", searched=True, has_pin=False))
 
 
 @pytest.mark.parametrize("signs", [0, 1])
 def test_a_modem_in_flight_mode_is_woken_but_not_again_and_again(signs: int) -> None:
-    session = Cared({"AT+CFUN?": [["+CFUN: 4", "OK"]]}, signs)
+    session = Session({"AT+CFUN?": [["+CFUN: 4", "OK"]]}, signs)
     session.initialise(ANY)
     assert session.hand.wrote.count("AT+CFUN=1") == signs
 
 
 def test_pdu_mode_may_be_refused_for_a_minute() -> None:
-    session = Cared({"AT+CMGF=0": [["ERROR"], ["+CMS ERROR: 302"], ["OK"]]})
+    session = Session({"AT+CMGF=0": [["ERROR"], ["+CMS ERROR: 302"], ["OK"]]})
     session.initialise(ANY)
     assert session.hand.now == 102.0
     told = [order for order in session.hand.did if isinstance(order, Became)]
     assert {order.state for order in told} == {DeviceState.STARTING}
     assert "CMS 302" in told[1].detail
-    session = Cared({"AT+CMGF=0": [["ERROR"]]})
+    session = Session({"AT+CMGF=0": [["ERROR"]]})
     with pytest.raises(Blocked, match="no PDU mode"):
         session.initialise(ANY)
     assert session.hand.now == 160.0
@@ -156,7 +156,7 @@ def test_pdu_mode_may_be_refused_for_a_minute() -> None:
 
 
 def test_chores_come_in_their_time() -> None:
-    session = Cared({})
+    session = Session({})
     session.initialise(ANY)
     assert session.goes_on(102.4) == []
     assert session.goes_on(102.5) == ["AT+CMEE?"]
@@ -168,7 +168,7 @@ def test_chores_come_in_their_time() -> None:
 
 def test_a_refused_setting_is_made_later_and_the_modem_identified() -> None:
     refused = {"AT+CREG=1": [["ERROR"], ["OK"]], "AT+CGSN": [["ERROR"], [IMEI, "OK"]]}
-    session = Cared(refused)
+    session = Session(refused)
     session.initialise(ANY)
     made = session.goes_on(105.0)[2:]
     assert made[:3] == ["AT+CGMM", "AT+CGSN", "AT+CREG=1"]
@@ -177,42 +177,42 @@ def test_a_refused_setting_is_made_later_and_the_modem_identified() -> None:
 
 
 def test_a_setting_that_stays_refused_is_tried_for_a_minute() -> None:
-    session = Cared({"AT+CREG=1": [["ERROR"]]})
+    session = Session({"AT+CREG=1": [["ERROR"]]})
     session.initialise(ANY)
     session.goes_on(250.0)
     assert session.hand.wrote.count("AT+CREG=1") == 1 + 12
 
 
 def test_what_was_announced_is_read_soon() -> None:
-    session = Cared({})
+    session = Session({})
     session.initialise(ANY)
     session.goes_on(101.0)
-    session.care.announced(101.0)
-    assert session.care.chores.next_at(100.5) == 101.0
+    session.chores.announced(101.0)
+    assert session.chores.chores.next_at(100.5) == 101.0
 
 
 # --- the pulse ---------------------------------------------------------------------------------------------------
 
 
 def test_a_modem_that_answers_the_pulse_late_has_to_answer_a_marker() -> None:
-    session = Cared({"AT": [[]]})
+    session = Session({"AT": [[]]})
     assert session.does(session.pulse.chore) == ["AT", "AT+CMEE?"]
     assert session.hand.now == 104.0
 
 
 def test_a_setting_that_has_changed_is_a_restart_if_signs_are_believed() -> None:
     changed: Mapping[str, Sequence[Answers]] = {"AT+CMEE?": [["+CMEE: 0", "OK"]]}
-    session = Cared(changed, signs=1)
+    session = Session(changed, signs=1)
     session.modem.settings.learn("+CMEE: 1")
     with pytest.raises(Restarted):
         session.does(session.pulse.chore)
-    session = Cared(changed, signs=0)
+    session = Session(changed, signs=0)
     session.modem.settings.learn("+CMEE: 1")
     assert session.does(session.pulse.chore) == ["AT+CMEE?", "AT+CPIN?", "AT+CMEE?"]
 
 
 def test_the_pulse_of_a_modem_that_sends_need_not_be_felt() -> None:
-    session = Cared({})
+    session = Session({})
     session.pulse.chore.want(101.0)
     session.pulse.alive(101.0)
     assert session.pulse.chore.due == 101.0 + TIMING.pulse
@@ -222,7 +222,7 @@ def test_the_pulse_of_a_modem_that_sends_need_not_be_felt() -> None:
 
 
 def test_one_domain_is_enough_to_begin_with() -> None:
-    session = Cared({"AT+CREG?": [["+CREG: 0,2", "OK"]], "AT+CGREG?": [["+CGREG: 0,5", "OK"]]})
+    session = Session({"AT+CREG?": [["+CREG: 0,2", "OK"]], "AT+CGREG?": [["+CGREG: 0,5", "OK"]]})
     watch = NetworkWatch(session.modem, TIMING)
     session.hand.run(watch.find())
     assert session.hand.wrote == ["AT+CREG?", "AT+CGREG?"]
@@ -230,7 +230,7 @@ def test_one_domain_is_enough_to_begin_with() -> None:
 
 
 def test_the_operator_is_asked_for_only_where_there_is_a_network() -> None:
-    session = Cared({"AT+CREG?": [["+CREG: 0,2", "OK"]]})
+    session = Session({"AT+CREG?": [["+CREG: 0,2", "OK"]]})
     watch = NetworkWatch(session.modem, TIMING)
     session.hand.run(watch.find())
     session.hand.run(watch.look())
@@ -250,7 +250,7 @@ def test_a_lost_network_is_asked_for_soon_and_once() -> None:
 
 def acknowledging(answers: Mapping[str, Sequence[Answers]], reports: int) -> list[str]:
     """What is written for so many reports, once it is known whether the modem wants it."""
-    session = Cared(answers)
+    session = Session(answers)
     session.hand.run(session.modem.dialect.use(PHASE))
     acknowledgements = Acknowledgements(session.modem)
     for _ in range(reports):

@@ -19,7 +19,7 @@ from drivers.serial.storage import Storage
 from drivers.serial.timing import Timing
 
 
-class Care:
+class SessionChores:
     """Of one modem in one session, which begins now. Times are monotonic seconds.
 
     remarks: what does not work with the modem's messages.
