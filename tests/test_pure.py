@@ -43,6 +43,7 @@ STANDARD |= {
     "typing",
     "unicodedata",
     "urllib",
+    "zlib",
 }
 STANDARD |= {"random", "secrets"}  # tags, branches, keys and RTP's first numbers have to be unguessable
 """Of the standard library."""
