@@ -12,7 +12,7 @@ from daemon.overdue_timers import Fire, OverdueTimers
 from daemon.store.contract import Due, Reading
 from daemon.store.store import Store
 
-IDLE = seconds(60)  # how long the wheel sleeps at the most, by the clock: less than half a revolution of it
+IDLE = seconds(60)  # how long the wheel sleeps at most, by the clock: less than half a revolution of it
 PAGE = 500  # timers that are read at a time: the loop has them in the wheel within a millisecond
 LATE_S = 2.0  # of the first timer that is due: above it the loop or the machine stood still
 

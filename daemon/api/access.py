@@ -32,7 +32,7 @@ from drivers.checks import own_secret
 WRONG_S = 0.5  # how long a wrong secret waits for its answer
 NEEDED = "Give name and secret of an [[operator]] as HTTP Basic."
 PEER = "pinwheel.peer"
-SO_PEERGROUPS, MOST_OCTETS = 59, 1024  # socket(7), asm-generic/socket.h; what Python reads at the most: 256 groups
+SO_PEERGROUPS, MOST_OCTETS = 59, 1024  # socket(7), asm-generic/socket.h; what Python reads at most: 256 groups
 
 log = logging.getLogger("pinwheel.api")
 

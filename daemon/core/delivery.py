@@ -38,7 +38,7 @@ from daemon.core.values import value
 
 AFTER_EXPIRY = "after the PIN had expired"  # in the detail of what came too late to be of use
 INTERRUPTED = "the daemon stopped meanwhile"
-MAX_TRIES = 2  # an uncertain delivery goes out once more at the most
+MAX_TRIES = 2  # an uncertain delivery goes out once more at most
 
 A = AttemptState
 STATES: Mapping[Verdict, AttemptState] = {

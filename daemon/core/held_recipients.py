@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from daemon.core.values import value
 
 HOLD_S = (2.0, 4.0, 15.0, 30.0)  # after the first time, the second, ..., while other messages wait
-IDLE_HOLD_S = 4.0  # at the most, while none does
+IDLE_HOLD_S = 4.0  # at most, while none does
 SEVERAL = 3  # recipients in a row
 FORGOTTEN_S = 3600.0
 

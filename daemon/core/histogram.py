@@ -1,4 +1,4 @@
-"""How observations are distributed, in the way of Prometheus."""
+"""How observations are distributed, as Prometheus counts them."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ LATENESS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # boun
 
 @dataclass(slots=True)
 class Histogram:
-    """How many observations are not above each bound, in the way of Prometheus; the last count is of all others."""
+    """How many observations are not above each bound, as Prometheus counts them; the last count is of all others."""
 
     bounds: Sequence[float]
     counts: list[int] = field(default_factory=list)

@@ -7,7 +7,7 @@ class Meaning(StrEnum):
     """What an error after the message's body means for the message."""
 
     REFUSED = "refused"  # the same again would be refused again
-    DEFERRED = "deferred"  # the network did not take it now, be it for this recipient or for all
+    DEFERRED = "deferred"  # the network did not take it now, for this recipient or for all
     LATER = "later"  # nothing was sent, for a reason of the modem, its SIM or its network
     UNCERTAIN = "uncertain"  # it may have been sent
 

@@ -64,7 +64,7 @@ def _recognise(modem: Modem, chores: SessionChores, wanted: Wanted) -> Procedure
 
 
 def _insist_on_pdu_mode(modem: Modem, timing: Timing) -> Procedure[None]:
-    """Without it nothing can be sent; a modem that is still starting refuses it, for a minute at the most."""
+    """Without it nothing can be sent; a modem that is still starting refuses it, for a minute at most."""
     end = (yield Time()).now + timing.starting
     while not (reply := (yield from modem.reply("AT+CMGF=0"))).ok:
         cause = at.cause(reply.final)

@@ -23,7 +23,7 @@ from drivers.serial.whose_answer import (
 
 MOST = 3  # messages without an answer before which no other is sent
 MOST_UNCOUNTED = 2  # of a modem whose references show nothing
-OVERTAKEN = 4  # messages at the most whose references are remembered
+OVERTAKEN = 4  # messages at most whose references are remembered
 
 
 class LateAnswers:

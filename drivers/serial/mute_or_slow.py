@@ -12,10 +12,11 @@ from enum import StrEnum
 class Patience:
     """Seconds. first: after Ctrl-Z until the first query, to a modem that is not known, that answers, and that waits.
 
-    Also one that waits is asked: it may have restarted. every: between two queries. mute: of silence, with several
-    queries unanswered, after which a modem that has answered queries before is mute; never_answered: one that has not,
-    be it that it waits or is not known. Longer than any network: by IMS one may answer after 128 s (3GPP 24.229 table
-    7.8, timer F), a Quectel has needed 135 s; and shorter than a late answer is waited for.
+    Also one that waits is asked: it may have restarted. every: between two queries.
+    mute: a modem that has answered queries before is mute after so long a silence, with several queries unanswered.
+    never_answered: the same for a modem that has answered none. It is longer than any network takes: by IMS one may
+    answer after 128 s (3GPP 24.229 table 7.8, timer F), and a Quectel has needed 135 s. It is shorter than the wait for
+    a late answer.
     """
 
     first: tuple[float, float, float] = (0.3, 4.0, 8.0)

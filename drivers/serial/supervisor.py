@@ -1,6 +1,6 @@
 """What follows the end of a session with a modem: where and when the next one begins, and what is tried before. Pure.
 
-Events go in, with the time; orders for the thread and news come out. Each event gives one order at the most whose end
+Events go in, with the time; orders for the thread and news come out. Each event gives one order at most whose end
 is the next event, and that one is the last. Times are monotonic seconds.
 """
 

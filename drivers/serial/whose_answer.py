@@ -15,7 +15,7 @@ from drivers.serial.reports import Message
 Answer = int | DriverError
 """The message reference (TP-MR) of a part, or why there is none."""
 
-UNCOUNTED = 8  # messages in a row at the most that got no reference, behind which the count is still known
+UNCOUNTED = 8  # messages in a row at most that got no reference, behind which the count is still known
 
 
 class References:

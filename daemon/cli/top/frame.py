@@ -12,7 +12,7 @@ from daemon.operations.wording import TRUNK, bars, span
 
 AT_WORK = ("ready", "starting")
 WIDE, MIDDLE = 70, 60  # columns from which ids and whole sentences have room
-PROBLEMS = 4  # lines of problems at the least, where there is room
+PROBLEMS = 4  # lines of problems at least, where there is room
 ALL = 10_000  # lines: as many as there are
 ASIDE, MARK = "  ", "> "  # in front of what can be chosen, and of what is
 FACT = 19  # columns in front of a fact's text

@@ -38,7 +38,7 @@ from drivers import SmsDriver
 log = logging.getLogger("pinwheel.lanes")
 
 LOOK_AGAIN_S = 5.0  # at a queue that a quota holds up, or at an overload
-LOOK_AT_MOST_S = 0.05  # how often it is looked at, at the most
+LOOK_AT_MOST_S = 0.05  # the shortest pause between two looks
 FINISH_S = 2.0  # at the end, to record what the drivers gave back
 LEAST_LIFE_S = 10.0
 NOT_ALIVE = "its PIN would have arrived too late"

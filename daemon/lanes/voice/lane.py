@@ -24,7 +24,7 @@ log = logging.getLogger("pinwheel.lanes")
 
 TRUNK = FreeModem(Pace(), allows=lambda _: True)
 """For the backlog: a call is never held up by a quota or by how long the others take."""
-LOOK_AT_MOST_S = 0.001  # how often it is looked at, at the most, beside what happens
+LOOK_AT_MOST_S = 0.001  # the shortest pause between two looks, apart from what happens
 DIED = "the PIN expired before a device was free"
 
 
