@@ -28,7 +28,11 @@ AGENT = tuple(
 )
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
-DOCTOR = ("tests/daemon/operations/test_doctor.py", "-k", "not start_of_the_daemon")
+DOCTOR = (
+    *(f"tests/daemon/operations/test_{name}.py" for name in ("doctor", "judging", "bundle_masking")),
+    "-k",
+    "not start_of_the_daemon",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,49 +3,32 @@
 There used to be a dozen files that it called good, and with which the daemon or a device did not work.
 """
 
-import grp
-import json
-import math
-import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from hypothesis import given
-from hypothesis import strategies as st
 
-from daemon.config import SECTIONS, inspect, parse
-from daemon.config.unit_sandbox import kept_from
-from daemon.main import main
-from daemon.operations.check_config import check
+from daemon.config import inspect, parse
 from daemon.operations.standby import FailedStarts
 from daemon.start import EX_CONFIG, serve
 from daemon.store.postgres.address import Address
-from drivers.pyvoip.options import Options
 from drivers.settings import FaultKind, Severity
-from tests.examples import examples
+from tests.daemon.config.checking import (
+    ACCOUNT,
+    FOREIGN,
+    LOCAL,
+    MODEM,
+    SHIPPED,
+    TCP,
+    TRUNK,
+    check_config,
+    store,
+    written,
+)
 from tests.gateway import until
-from tests.peers.tls import certificate
-
-SHIPPED = Path(__file__).parents[3] / "config" / "pinwheel.toml"
-MODEM = '[[modem]]\nname = "sim1"\nport = "{dir}/port"\n'
-TRUNK = '[voice]\ndriver = "pyvoip"\nserver = "192.0.2.1"\n'
-LOCAL = '[voice]\ndriver = "pyvoip"\nserver = "127.0.0.2"\nbind = "127.0.0.1:0"\n'
-ACCOUNT = '[[account]]\nkey = "abcd"\nsecret_file = "{dir}/secret"\n'
-TCP = '[api]\ntcp = "127.0.0.1:8790"\n'
-FOREIGN = '[api]\ntcp = "192.0.2.77:8790"\ntls_cert = "{dir}/cert.pem"\ntls_key = "{dir}/key.pem"\n'
-
-
-def store(url: str) -> str:
-    return f'[store]\nurl = "{url}"\n'
 
 
 def workflow(channel: str) -> str:
@@ -223,36 +206,6 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with files of every sort."""
-    folder = tmp_path_factory.mktemp("files")
-    contents = {"secret": b"s3cret\n", "empty": b"\n", "open": b"s3cret", "latin1": b"\xe9t\xe9", "lines": b"a\nb\n"}
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-        (folder / name).chmod(0o600)
-    (folder / "open").chmod(0o644)
-    os.mkfifo(folder / "fifo")
-    certificate(folder)
-    for name, days in {"other": (-1, 30), "ended": (-9, -2), "early": (2, 9)}.items():
-        (folder / name).mkdir()
-        certificate(folder / name, from_day=days[0], to_day=days[1])
-    encrypt = ["openssl", "pkey", "-in", "key.pem", "-aes256", "-passout", "pass:x", "-out", "locked.pem"]
-    subprocess.run(encrypt, cwd=folder, check=True, capture_output=True)
-    (folder / "open.pem").write_bytes((folder / "key.pem").read_bytes())
-    return folder
-
-
-def written(folder: Path, toml: str, name: str = "pinwheel.toml") -> Path:
-    path = folder / name
-    path.write_text(toml.replace("{dir}", str(folder)))
-    return path
-
-
-def check_config(path: Path) -> Result:
-    return CliRunner().invoke(main, ["--config", str(path), "--check-config"])
-
-
 @pytest.mark.parametrize(("toml", "key", "remedy"), MISTAKES, ids=map(str, range(len(MISTAKES))))
 def test_a_mistake_is_named_with_file_key_and_remedy(place: Path, toml: str, key: str, remedy: str) -> None:
     path = written(place, toml)
@@ -376,116 +329,6 @@ def test_the_shipped_file_needs_only_a_device() -> None:
     ]
 
 
-# --- as another user ---------------------------------------------------------------------------------------
-
-
-def as_nobody(act: Callable[[], bool], output: Path) -> str:
-    """What the check prints as the user nobody: in a process of its own, which cannot go back."""
-    with output.open("w") as file:
-        pid = os.fork()
-        if pid == 0:
-            sys.stdout = sys.stderr = file
-            done = act()
-            file.flush()
-            os._exit(0 if done else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
-    return output.read_text()
-
-
-ROOTS = (
-    # There used to be a remedy that gave /etc or /run to the daemon.
-    (
-        '[store]\nurl = "sqlite:////etc/p.db"\n',
-        "[store] url: the user nobody may not write in /etc; name a path in a directory of its own, made by: "
-        "install -d -o nobody -m 750 /etc/pinwheel",
-    ),
-    ('[api]\nsocket = "/run/own.sock"\n', "may not write in /run; name a path in a directory of its own"),
-    # There used to be a traceback for a database in a directory that its user may not enter.
-    ('[store]\nurl = "sqlite:///{dir}/closed/p.db"\n', "[store] url: the user nobody may not enter {dir}/closed; name"),
-    ('[store]\nurl = "sqlite:///{dir}/closed/a/p.db"\n', "[store] url: the user nobody may not enter {dir}/closed"),
-    ('[api]\nsocket = "{dir}/closed/own.sock"\n', "[api] socket: the user nobody may not enter {dir}/closed; name"),
-    ('[security]\nkey_file = "{dir}/closed/key"\n', "[security] key_file: cannot read the master key {dir}/closed/key"),
-    # There used to be no check of state_file.
-    (LOCAL + 'state_file = "{dir}/voice.json"\n', "[voice] state_file: the user nobody may not write in {dir}; name"),
-    (LOCAL + 'state_file = "{dir}/closed/v.json"\n', "[voice] state_file: the user nobody may not enter {dir}/closed"),
-    ('[store]\nurl = "sqlite:///{dir}/p.db"\n', "[store] url: the user nobody may not write in {dir}"),
-    ('[store]\nurl = "sqlite:///{dir}/deep/er/p.db"\n', "[store] url: the user nobody may not make {dir}/deep/er"),
-    ('[api]\nsocket = "{dir}/own.sock"\n', "[api] socket: the user nobody may not write in {dir}"),
-    (TCP + ACCOUNT, "[[account]] number 1 secret_file: the user nobody may not read {dir}/secret; run: chgrp pinwheel"),
-    # There used to be "restore it, or correct the path" for a key that a restore had left to root.
-    ('[security]\nkey_file = "{dir}/secret"\n', "run: chown nobody {dir}/secret && chmod 600 {dir}/secret"),
-    ('[store]\nurl = "sqlite:///{dir}/theirs/p.db"\n', "run: chown nobody {dir}/theirs/key && chmod 600"),
-    (
-        '[prompts]\ndirectory = "{dir}/closed"\n',
-        "[prompts] directory: the user nobody may not read {dir}/closed; run: chmod -R",
-    ),
-    # There used to be "usermod -aG dialout", which helps at no port that the group may not open either.
-    (
-        '[[modem]]\nname = "a"\nport = "{dir}/tty"\n',
-        "the user nobody may not open {dir}/tty; run: pinwheel setup, which",
-    ),
-    ('[[modem]]\nname = "a"\nport = "{dir}/tty2"\n', "run: usermod -aG 54321 nobody && systemctl restart pinwheel"),
-)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
-@pytest.mark.parametrize(("toml", "told"), ROOTS)
-def test_root_checks_with_the_rights_of_the_daemons_user(
-    public_path: Path, tmp_path: Path, toml: str, told: str
-) -> None:
-    (public_path / "secret").write_text("s3cret")
-    (public_path / "secret").chmod(0o600)
-    (public_path / "closed").mkdir(mode=0o700)
-    (public_path / "theirs").mkdir()
-    (public_path / "theirs").chmod(0o777)
-    (public_path / "theirs" / "key").touch(mode=0o600)
-    for name, mode, group in (("tty", 0o600, 0), ("tty2", 0o660, 54321)):
-        os.mknod(public_path / name, stat.S_IFCHR | mode, os.makedev(1, 3))
-        os.chown(public_path / name, 0, group)
-        (public_path / name).chmod(mode)
-    path = written(public_path, toml)
-    inspect(path)  # imports what is imported late: nobody may not read a checkout that is ours alone
-    assert told.replace("{dir}", str(public_path)) in as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
-def test_a_file_that_the_user_may_not_read_has_the_remedy(public_path: Path, tmp_path: Path) -> None:
-    """There used to be "name another file with --config", which helps nobody whose editor has changed the owner."""
-    path = written(public_path, MODEM)
-    path.chmod(0o600)
-    told = as_nobody(lambda: check(path, "nobody"), tmp_path / "told")
-    assert f"the user nobody may not read {path}; run: chgrp pinwheel {path} && chmod 640 {path}" in told
-
-
-def test_a_file_that_members_of_the_group_may_write_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever may use the socket could run commands as the daemon (power_cycle), and read its key."""
-    path = written(place, MODEM, "group.toml")
-    monkeypatch.setattr("drivers.checks.GROUP", grp.getgrgid(path.stat().st_gid).gr_name)
-    for mode, said in ((0o660, True), (0o640, False)):
-        path.chmod(mode)
-        assert (f"may write {path}, and so run commands" in check_config(path).output) is said
-
-
-def test_a_file_that_everybody_may_write_is_a_mistake(place: Path) -> None:
-    """There used to be a "good" for a file in which any user of the machine could put a command (power_cycle)."""
-    path = written(place, MODEM, "open.toml")
-    path.chmod(0o666)
-    done = check_config(path)
-    assert (
-        done.exit_code,
-        f"its mode: every user of this machine may write {path}; run: chmod o-w" in done.output,
-    ) == (
-        1,
-        True,
-    )
-
-
-def test_an_unknown_user_is_a_usage_error(place: Path) -> None:
-    arguments = ["--config", str(written(place, MODEM)), "--check-config", "--user", "nobody-of-this-name"]
-    done = CliRunner().invoke(main, arguments)
-    assert (done.exit_code, "there is no user" in done.output) == (2, True)
-
-
 @pytest.mark.parametrize(
     ("toml", "kind"),
     [
@@ -500,120 +343,3 @@ def test_an_unknown_user_is_a_usage_error(place: Path) -> None:
 def test_a_fault_has_the_kind_by_which_the_doctor_sorts(place: Path, toml: str, kind: FaultKind) -> None:
     """There used to be a sorting by words of its text."""
     assert kind in {finding.kind for finding in inspect(written(place, toml)).findings}
-
-
-# --- under the unit ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("toml", "directive", "told"),
-    [
-        (
-            '[voice]\ndriver = "pyvoip"\nserver = "a"\ntls_ca = "/home/a"\n',
-            "ProtectHome",
-            "[voice] tls_ca",
-        ),
-        ('[prompts]\ndirectory = "/tmp/prompts"\n', "PrivateTmp", "[prompts] directory"),
-        ('[store]\nurl = "sqlite:////srv/p.db"\n', "ReadWritePaths", "[store] url"),
-        (TRUNK + 'state_file = "/srv/voice.json"\n', "ReadWritePaths", "[voice] state_file"),
-        ('[[modem]]\nname = "a"\nport = "/dev/null"\n', "DeviceAllow", "[[modem]] number 1 port"),
-    ],
-)
-def test_what_the_unit_hides_from_the_service_is_a_mistake(toml: str, directive: str, told: str) -> None:
-    """There used to be a "good" for what only the sandbox forbids."""
-    config = parse(toml, Path("pinwheel.toml"))
-    (found,) = kept_from(config, changes="")
-    assert (found.where, directive in found.text, "systemctl edit" in found.text) == (told, True, True)
-    assert found.kind is FaultKind.HIDDEN
-    assert list(kept_from(config, changes=f"[Service]\n{directive}=...")) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "directory", "mistakes"),
-    [
-        ("[Service]\nStateDirectory=other\n", "other", 0),
-        ("[Service]\nStateDirectory=other\n", "pinwheel", 0),
-        ("[Service]\nStateDirectory=\nStateDirectory=other more:link\n", "more", 0),
-        ("[Service]\nStateDirectory=\n StateDirectory = other\n", "pinwheel", 1),
-        ("[Service]\nStateDirectory=\n", "pinwheel", 1),
-        ("[Service]\n# StateDirectory=other\n", "other", 1),
-    ],
-)
-def test_state_directories_of_a_drop_in_count(changes: str, directory: str, mistakes: int) -> None:
-    """There used to be a "good" for the database in a directory that a drop-in had taken away, and none for its own."""
-    config = parse(store(f"sqlite:////var/lib/{directory}/p.db"), Path("pinwheel.toml"))
-    assert [finding.where for finding in kept_from(config, changes)] == ["[store] url"] * mistakes
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
-def test_no_owner_is_advised_where_the_disk_is_read_only(tmp_path: Path) -> None:
-    """There used to be a chown as the remedy, which no read-only disk takes."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    path = written(tmp_path, MODEM + store(f"sqlite:///{disk}/p.db"))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], check=True)
-    try:
-        told = check_config(path).output
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-    assert f"[store] url: {disk} is read-only here" in told
-    assert "install -d" not in told
-
-
-def test_the_unit_hides_nothing_of_the_shipped_file() -> None:
-    assert list(kept_from(inspect(SHIPPED).config, changes="")) == []
-
-
-# --- anything at all ---------------------------------------------------------------------------------------
-
-KEYS = [f"{section}.{f.name}" for section, cls in SECTIONS.items() for f in fields(cls)]
-CALLS = [f.name for f in (*fields(Options), *fields(SECTIONS["voice"])) if f.name not in ("driver", "options")]
-VALUES = st.one_of(
-    st.text(max_size=40),
-    st.integers(-(2**70), 2**70),
-    st.floats(),
-    st.booleans(),
-    st.lists(st.one_of(st.integers(-9, 9), st.text(max_size=9)), max_size=3),
-    st.sampled_from(["", "/", "127.0.0.1:1", "[::1]:1", "sqlite:////x", "0660", "auto", "{e164}", "4000-4099"]),
-)
-
-
-def toml_of(value: object) -> str:
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else str(value)
-    return json.dumps(value)
-
-
-@examples(100)
-@given(
-    st.dictionaries(st.sampled_from(CALLS), VALUES, max_size=4),
-    st.sampled_from(KEYS),
-    VALUES,
-)
-def test_any_value_of_any_key_is_judged(place: Path, voice: dict[str, object], key: str, value: object) -> None:
-    """A configuration or findings, never another exception; and messages of one line."""
-    section, _, name = key.partition(".")
-    lines = [f"{name} = {toml_of(value)}" for name, value in voice.items()]
-    toml = "\n".join(['[voice]\ndriver = "pyvoip"', *lines])
-    if section != "voice":
-        toml += f"\n[{section}]\n{name} = {toml_of(value)}\n"
-    for finding in inspect(written(place, toml.encode(errors="replace").decode(), "any.toml")).findings:
-        assert finding.text
-        assert "\n" not in str(finding)
-
-
-@examples(100)
-@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_any_file_is_judged(place: Path, content: bytes) -> None:
-    path = place / "any.toml"
-    path.write_bytes(content)
-    for finding in inspect(path).findings:
-        assert finding.text
-
-
-def test_a_line_of_a_million_characters_is_judged_in_good_time(place: Path) -> None:
-    started = time.monotonic()
-    for part in ("a", '"', "[", "= ", "a = 'x' ", "\u201c", " ", "a = 1s ", "#\n"):
-        inspect(written(place, part * (1_000_000 // len(part)), "long.toml"))
-    assert time.monotonic() - started < 30
-    assert "that is another kind of file" in check_config(Path("/dev/zero")).output

@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from daemon.core.canary import Standing
 from daemon.lanes.snapshots import VOICE, Duty
-from daemon.operations.doctor.bundle_masking import masked
 from daemon.operations.doctor.facts import (
-    MISSING,
     Asker,
     Audio,
     Backups,
@@ -22,17 +18,15 @@ from daemon.operations.doctor.facts import (
     Clock,
     Database,
     Facts,
-    Given,
     Machine,
-    Missing,
     Prompts,
     Running,
     Service,
     Socket,
 )
-from daemon.operations.doctor.judging import Check, Place, Result, chosen, health, judged, problems, stopping
+from daemon.operations.doctor.judging import Result, health, judged, problems, stopping
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
-from daemon.operations.doctor.verdicts import State, error, ok
+from daemon.operations.doctor.verdicts import State
 from daemon.operations.host.values import Holders
 from drivers import DeviceState, Reason
 from drivers.settings import FaultKind
@@ -576,86 +570,6 @@ def test_every_sentence_is_as_it_was_read_and_approved() -> None:
     assert said() == SAID.read_text()
 
 
-# --- dependencies ----------------------------------------------------------------------------------------------
-
-
-def test_the_trouble_of_one_modem_hides_nothing_of_another() -> None:
-    other = replace(GONE, name="sim2")
-    found = problems(judged(CHECKS, seen(**ports(PORT, holders=Holders((MANAGER,))), **daemon(HELD, other))))
-    assert [(each.check.name, each.verdict.subject) for each in found] == [
-        ("port-held", "sim1"),
-        ("modem-port", "sim2"),
-    ]
-
-
-def test_what_follows_says_from_what_also_over_several_steps() -> None:
-    results = judged(CHECKS, seen(**WORLDS["key gone"][0]))
-    hidden = {result.check.name: result.because for result in results if result.because}
-    assert hidden == {
-        "service-restarts": "master-key",
-        "socket-there": "master-key",
-        "daemon-answers": "master-key",
-    }
-    away = next(result for result in results if result.check.name == "socket-there")
-    assert away.verdict.text == "because master-key"
-
-
-def test_what_follows_from_what_follows_names_the_first_cause_and_keeps_its_device() -> None:
-    def fails(*subjects: str) -> Any:
-        return lambda _: [error("x", subject=subject) for subject in subjects]
-
-    def row(name: str, *subjects: str, needs: tuple[str, ...] = ()) -> Check:
-        return Check(name, "", lambda _: (), fails(*subjects), needs)
-
-    rows = [
-        row("port", "sim1"),
-        row("modem", "sim1", "sim2", needs=("port",)),
-        row("sms", "sim1", "sim2", needs=("modem",)),
-    ]
-    results = judged([*rows, row("queue", "", needs=("port",))], Facts())
-    shown = [(each.check.name, each.verdict.subject, each.because) for each in results]
-    assert shown == [
-        ("port", "sim1", ""),
-        ("modem", "sim1", "port"),
-        ("modem", "sim2", ""),
-        ("sms", "sim1", "port"),
-        ("sms", "sim2", "modem"),
-        ("queue", "", "port"),
-    ]
-    results = judged([row("file", ""), row("modem", "sim1", needs=("file",))], Facts())
-    assert [each.because for each in results] == ["", "file"]
-
-
-def test_a_daemon_that_says_nothing_of_a_check_finds_nothing_wrong() -> None:
-    results = judged(OF_DAEMON, Facts(given=()))
-    assert [result.check.name for result in results if result.check.place is Place.DAEMON]
-    assert {result.state for result in results} == {State.OK}
-
-
-def test_what_was_not_looked_at_is_skipped_with_the_reason() -> None:
-    results = judged(CHECKS, Facts(ports=Missing("needs root"), asker=ALICE))
-    said = {result.check.name: result.verdict.text for result in results if result.state is State.SKIPPED}
-    assert said["port-held"] == "needs root"
-    assert said["socket-group"] == MISSING.why
-    assert said["socket-there"] == MISSING.why
-    assert {result.verdict.text for result in judged(CHECKS, Facts()) if result.check.name == "socket-group"} == {
-        MISSING.why
-    }
-
-
-def test_where_the_command_may_not_look_the_daemon_answers_for_it() -> None:
-    full = error("the disk is full")
-    shown = judged(CHECKS, seen(disks=MISSING, given=(Given("disk-room", full),)))
-    assert [result.verdict for result in problems(shown)] == [full]
-    assert problems(judged(CHECKS, seen(given=(Given("disk-room", full),)))) == []
-
-
-def test_everybody_in_the_group_root_and_an_open_socket_need_no_membership() -> None:
-    *_, check = chosen(CHECKS, ["socket-group"])
-    for parts in ({"asker": Asker("root", True)}, {"asker": ALICE, "socket": Socket("/s", True, "x", 0o666)}):
-        assert [result.state for result in judged([check], seen(**parts))] == [State.OK]
-
-
 # --- what the daemon makes of it -------------------------------------------------------------------------------
 
 
@@ -678,53 +592,6 @@ def test_health_is_of_the_whole_gateway_and_reasons_of_each_device(found: Any, w
     devices = [each.name for each in found.sms.modems] if found.sms else []
     assert health(results, devices + [VOICE] * (found.voice is not None)) == words
     assert len(stopping(results)) == reasons
-
-
-# --- what leaves the machine -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "masks"),
-    [
-        ("2026-11-28T23:01:02 sent to +44 7700 900123", r"2026-11-28T23:01:02 sent to number-[a-p]{10}"),
-        ("imsi=234150999999999, port 5060", r"imsi=number-[a-p]{10}, port 5060"),
-        ("(020) 7946-0123", r"\(number-[a-p]{10}"),
-        ("password s3cret s3cret-long pin 4711", r"password \[secret\] \[secret\] pin \[secret\]"),
-        ("abc", "abc"),
-    ],
-)
-def test_numbers_become_hashes_and_secrets_a_word(text: str, masks: str) -> None:
-    assert re.fullmatch(masks, masked(text, b"key", ["s3cret", "s3cret-long", "4711", "abc"]))
-
-
-def test_a_number_is_the_same_word_in_every_form_and_another_in_the_next_bundle() -> None:
-    first, second = masked("447700900123 +44 7700-900123", b"key").split()
-    assert first == second != masked("447700900123", b"other")
-
-
-@given(st.text(st.sampled_from("0123456789 +-.()T:ab"), max_size=80))
-def test_no_seven_digits_are_left_in_a_row(text: str) -> None:
-    left = re.sub(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "", masked(text, b"key"))
-    assert not re.search(r"[0-9]{7}", left)
-
-
-# --- the table -------------------------------------------------------------------------------------------------
-
-
-def test_some_checks_are_chosen_with_those_that_they_need() -> None:
-    assert chosen(CHECKS, []) == CHECKS
-    codes = [check.name for check in chosen(CHECKS, ["modem-port", "clock-stepped"])]
-    assert codes[-1] == "modem-port"
-    assert {"clock", "port-held", "config-file"} <= set(codes)
-    with pytest.raises(KeyError, match="no-such"):
-        chosen(CHECKS, ["no-such"])
-
-
-def test_errors_come_before_warnings() -> None:
-    results = judged(CHECKS, seen(machine=replace(MACHINE, memory_free=1), database=replace(BASE, damage=("x",))))
-    assert [result.state for result in problems(results)] == [E, W]
-    assert Result(CHECKS[0], ok()).state is State.OK
-    assert [check.place for check in OF_DAEMON if check.place is Place.MACHINE] == []
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""Which checks follow from which, which are skipped, and in which order the doctor shows them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from daemon.operations.doctor.facts import (
+    MISSING,
+    Asker,
+    Facts,
+    Given,
+    Missing,
+    Socket,
+)
+from daemon.operations.doctor.judging import Check, Place, Result, chosen, judged, problems
+from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
+from daemon.operations.doctor.verdicts import State, error, ok
+from daemon.operations.host.values import Holders
+from tests.daemon.operations.test_doctor import ALICE, BASE, GONE, HELD, MACHINE, WORLDS, E, W
+from tests.daemon.operations.worlds import (
+    MANAGER,
+    PORT,
+    daemon,
+    ports,
+    seen,
+)
+
+
+def test_the_trouble_of_one_modem_hides_nothing_of_another() -> None:
+    other = replace(GONE, name="sim2")
+    found = problems(judged(CHECKS, seen(**ports(PORT, holders=Holders((MANAGER,))), **daemon(HELD, other))))
+    assert [(each.check.name, each.verdict.subject) for each in found] == [
+        ("port-held", "sim1"),
+        ("modem-port", "sim2"),
+    ]
+
+
+def test_what_follows_says_from_what_also_over_several_steps() -> None:
+    results = judged(CHECKS, seen(**WORLDS["key gone"][0]))
+    hidden = {result.check.name: result.because for result in results if result.because}
+    assert hidden == {
+        "service-restarts": "master-key",
+        "socket-there": "master-key",
+        "daemon-answers": "master-key",
+    }
+    away = next(result for result in results if result.check.name == "socket-there")
+    assert away.verdict.text == "because master-key"
+
+
+def test_what_follows_from_what_follows_names_the_first_cause_and_keeps_its_device() -> None:
+    def fails(*subjects: str) -> Any:
+        return lambda _: [error("x", subject=subject) for subject in subjects]
+
+    def row(name: str, *subjects: str, needs: tuple[str, ...] = ()) -> Check:
+        return Check(name, "", lambda _: (), fails(*subjects), needs)
+
+    rows = [
+        row("port", "sim1"),
+        row("modem", "sim1", "sim2", needs=("port",)),
+        row("sms", "sim1", "sim2", needs=("modem",)),
+    ]
+    results = judged([*rows, row("queue", "", needs=("port",))], Facts())
+    shown = [(each.check.name, each.verdict.subject, each.because) for each in results]
+    assert shown == [
+        ("port", "sim1", ""),
+        ("modem", "sim1", "port"),
+        ("modem", "sim2", ""),
+        ("sms", "sim1", "port"),
+        ("sms", "sim2", "modem"),
+        ("queue", "", "port"),
+    ]
+    results = judged([row("file", ""), row("modem", "sim1", needs=("file",))], Facts())
+    assert [each.because for each in results] == ["", "file"]
+
+
+def test_a_daemon_that_says_nothing_of_a_check_finds_nothing_wrong() -> None:
+    results = judged(OF_DAEMON, Facts(given=()))
+    assert [result.check.name for result in results if result.check.place is Place.DAEMON]
+    assert {result.state for result in results} == {State.OK}
+
+
+def test_what_was_not_looked_at_is_skipped_with_the_reason() -> None:
+    results = judged(CHECKS, Facts(ports=Missing("needs root"), asker=ALICE))
+    said = {result.check.name: result.verdict.text for result in results if result.state is State.SKIPPED}
+    assert said["port-held"] == "needs root"
+    assert said["socket-group"] == MISSING.why
+    assert said["socket-there"] == MISSING.why
+    assert {result.verdict.text for result in judged(CHECKS, Facts()) if result.check.name == "socket-group"} == {
+        MISSING.why
+    }
+
+
+def test_where_the_command_may_not_look_the_daemon_answers_for_it() -> None:
+    full = error("the disk is full")
+    shown = judged(CHECKS, seen(disks=MISSING, given=(Given("disk-room", full),)))
+    assert [result.verdict for result in problems(shown)] == [full]
+    assert problems(judged(CHECKS, seen(given=(Given("disk-room", full),)))) == []
+
+
+def test_everybody_in_the_group_root_and_an_open_socket_need_no_membership() -> None:
+    *_, check = chosen(CHECKS, ["socket-group"])
+    for parts in ({"asker": Asker("root", True)}, {"asker": ALICE, "socket": Socket("/s", True, "x", 0o666)}):
+        assert [result.state for result in judged([check], seen(**parts))] == [State.OK]
+
+
+def test_some_checks_are_chosen_with_those_that_they_need() -> None:
+    assert chosen(CHECKS, []) == CHECKS
+    codes = [check.name for check in chosen(CHECKS, ["modem-port", "clock-stepped"])]
+    assert codes[-1] == "modem-port"
+    assert {"clock", "port-held", "config-file"} <= set(codes)
+    with pytest.raises(KeyError, match="no-such"):
+        chosen(CHECKS, ["no-such"])
+
+
+def test_errors_come_before_warnings() -> None:
+    results = judged(CHECKS, seen(machine=replace(MACHINE, memory_free=1), database=replace(BASE, damage=("x",))))
+    assert [result.state for result in problems(results)] == [E, W]
+    assert Result(CHECKS[0], ok()).state is State.OK
+    assert [check.place for check in OF_DAEMON if check.place is Place.MACHINE] == []
