@@ -103,6 +103,9 @@ class Reading(Protocol):
     def under_way(self) -> list[tuple[str, int]]:
         """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""
 
+    def unanswered(self, device: str, since: Ms) -> list[tuple[str, int]]:
+        """(request id, step) of the deliveries, queued since then, to which this device has given no answer."""
+
     def waiting(self, channel: Channel, after: Place, limit: int) -> list[tuple[Place, Request]]:
         """The next deliveries of a channel that wait for a device, in the order of their places."""
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from daemon.core.batch import Changes, standing
+from daemon.core.batch import UNANSWERED, Changes, standing
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
 from daemon.store.contract import Due, Overdue
@@ -21,6 +21,8 @@ ATTEMPT_COLUMNS = (
 )
 CHANGING_ATTEMPT_COLUMNS = "step, state, tries, device, reference, detail, settled_ms"  # behind the event: what changes
 
+UNANSWERED_STATES = f"a.state IN ({', '.join(f'{state!r}' for state in map(str, UNANSWERED))})"
+"""A condition; of SQLite's index attempt_unanswered, too."""
 
 LINES_OF = "substr(request_id, 1, 12) = substr(?, 1, 12) AND request_id = ?"
 """The lines of history of a request, whose id is given twice.

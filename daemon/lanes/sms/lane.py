@@ -20,7 +20,7 @@ from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
 from daemon.core.overload import Load, Overload
 from daemon.engine import Engine, Job
 from daemon.lanes.sms.driver_answers import Judgement, settle
-from daemon.lanes.sms.left_behind import left_behind
+from daemon.lanes.sms.left_behind import count_parts, left_behind
 from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.modem_events import ModemEvents
 from daemon.lanes.sms.modem_slot import DEFECT_REST_S, ModemSlot
@@ -62,7 +62,7 @@ class SmsLane:
         self._load = Load()
         self._sender = Sender(engine, self.tests, self._holds, self._load, text, flash=flash)
         events = ModemEvents(engine, self.tests, self._sender.unsettled, self._dispatch)
-        self.pool = Pool(engine, modems, events.listener, self._dispatch)
+        self.pool = Pool(engine, modems, events.listener, self._dispatch, partial(left_behind, engine, self._sender))
         self._overloaded = False
         self._least_life = seconds(least_life_s)
         self._backlog: Backlog[Job] = Backlog(engine.clock.real_s(self._least_life), self._holds)
@@ -73,7 +73,8 @@ class SmsLane:
         self._asked = False  # to look at once
 
     def open(self) -> None:
-        self.pool.open(left_behind(self._engine, self._sender, self._lengths, self.pool.slots))
+        count_parts(self._engine, self._lengths)
+        self.pool.open()
 
     async def close(self) -> None:
         """Let the message on the wire finish, and its result be recorded."""

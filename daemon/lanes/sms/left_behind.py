@@ -1,8 +1,8 @@
-"""The messages that modems had when the daemon stopped: their answers may still come."""
+"""What the modems had not answered when the daemon stopped, or a driver was replaced: they may still answer for it."""
 
 import contextlib
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import Attempt, Channel, Request
@@ -11,34 +11,48 @@ from daemon.lanes.sms.lengths import Lengths
 from daemon.lanes.sms.modem_slot import ModemSlot
 from daemon.lanes.sms.sending import Sender
 from daemon.pins import SealBroken
+from daemon.store.contract import Reading
 from drivers import LeftBehind
 
 LONGEST = seconds(3600)  # for which a device may have had one
 
 
-def left_behind(
-    engine: Engine, sender: Sender, lengths: Lengths, slots: Sequence[ModemSlot]
-) -> dict[str, list[LeftBehind]]:
-    """By modem. The engine gets to know how many SMS of each may have gone out."""
-    left: dict[str, list[LeftBehind]] = defaultdict(list)
-    by_name = {slot.name: slot for slot in slots}
-    for request_id, step in engine.store.reading.under_way():
-        found = engine.store.reading.request(request_id)
+Unanswered = tuple[Ms, Request, Attempt]
+"""A message, and when its modem got it."""
+
+
+def count_parts(engine: Engine, lengths: Lengths) -> None:
+    """The engine gets to know how many SMS of each message may have gone out that was under way."""
+    for request, attempt in _found(engine.store.reading, engine.store.reading.under_way()):
+        engine.parts_left[request.id, attempt.step] = lengths.parts(request)
+
+
+def unanswered(reading: Reading, device: str, now: Ms) -> list[Unanswered]:
+    """In the order of sending."""
+    charged = reading.sent_by(device, now - LONGEST)  # when the modem got it
+    found = []
+    for request, attempt in _found(reading, reading.unanswered(device, now - LONGEST)):
+        until = now if attempt.settled_at is None else attempt.settled_at
+        times = (at for at, number in charged if number == request.number and attempt.queued_at <= at <= until)
+        found.append((max(times, default=now), request, attempt))
+    return sorted(found, key=itemgetter(0))
+
+
+def _found(reading: Reading, attempts: Iterable[tuple[str, int]]) -> Iterator[tuple[Request, Attempt]]:
+    for request_id, step in attempts:
+        found = reading.request(request_id)
         attempt = found[1].attempt(step) if found is not None else None
-        if found is None or attempt is None or attempt.channel is not Channel.SMS or attempt.device not in by_name:
-            continue
-        request = found[1]
-        engine.parts_left[request_id, step] = lengths.parts(request)
-        age = engine.clock.now() - _begun(engine, request, attempt)
-        with contextlib.suppress(SealBroken, LookupError):  # its key or its language is gone: nobody knows what it said
+        if found is not None and attempt is not None and attempt.channel is Channel.SMS:
+            yield found[1], attempt
+
+
+def left_behind(engine: Engine, sender: Sender, slot: ModemSlot, messages: Sequence[Unanswered]) -> list[LeftBehind]:
+    """What a driver gets of them; an answer to one is then known to be that message's."""
+    left = []
+    for begun, request, attempt in messages:
+        age = engine.clock.real_s(engine.clock.now() - begun)
+        with contextlib.suppress(SealBroken, LookupError):  # its key or its language is gone: it cannot be written
             sms = sender.message(request, attempt)
-            sender.unsettled.add(by_name[attempt.device], sms, Job(request, step, attempt.not_after))
-            left[attempt.device].append(LeftBehind(sms, max(engine.clock.real_s(age), 0.0)))
+            sender.unsettled.add(slot, sms, Job(request, attempt.step, attempt.not_after))
+            left.append(LeftBehind(sms, max(age, 0.0)))
     return left
-
-
-def _begun(engine: Engine, request: Request, attempt: Attempt) -> Ms:
-    """When the modem got it: then it was charged."""
-    now = engine.clock.now()
-    charged = engine.store.reading.sent_by(attempt.device, now - LONGEST)
-    return max((at for at, number in charged if number == request.number), default=now)

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from daemon.config import Modem
@@ -11,6 +12,7 @@ from daemon.core.commands import SetMeta
 from daemon.core.milliseconds import Ms
 from daemon.core.quota import MONTH, Quota
 from daemon.engine import Engine
+from daemon.lanes.sms.left_behind import Unanswered, unanswered
 from daemon.lanes.sms.modem_slot import ModemSlot, NoSuchModem, duty_key, limits
 from daemon.lanes.snapshots import Duty
 from daemon.store.contract import Reading, StoreUnusable
@@ -20,8 +22,20 @@ from drivers import DeviceState, LeftBehind, SmsDriver, SmsListener, Unavailable
 log = logging.getLogger("pinwheel.lanes")
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Of a modem: what its SIM has sent within a month, what the operator has decided, what it has not answered."""
+
+    sent: list[tuple[Ms, str]] = field(repr=False)
+    duty: Duty
+    unanswered: list[Unanswered] = field(repr=False)
+
+
 class Pool:
-    """Every method is for the event loop's thread. look: called when a modem may have become able to send."""
+    """Every method is for the event loop's thread. look: called when a modem may have become able to send.
+
+    left: of messages that its modem has not answered, what a new driver gets.
+    """
 
     def __init__(
         self,
@@ -29,6 +43,7 @@ class Pool:
         modems: Sequence[tuple[SmsDriver, Modem]],
         listener: Callable[[ModemSlot], SmsListener],
         look: Callable[[], None],
+        left: Callable[[ModemSlot, Sequence[Unanswered]], Sequence[LeftBehind]],
     ) -> None:
         self.slots = [ModemSlot(driver, modem, Quota(limits(modem))) for driver, modem in modems]
         self._wanted = {modem.name: modem for _, modem in modems}  # as the configuration has them now
@@ -36,26 +51,27 @@ class Pool:
         self._engine = engine
         self._listener = listener
         self._look = look
+        self._left = left
         self._orders: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by modem: one at a time
 
-    def open(self, left: Mapping[str, Sequence[LeftBehind]]) -> None:
-        """Load what each SIM has sent, and open those that the operator has not drained. left: by modem."""
+    def open(self) -> None:
+        """Load what each SIM has sent, and open those that the operator has not drained."""
         for slot in self.slots:
-            self._open(slot, *self._known(slot.name, self._engine.store.reading), left.get(slot.name, ()))
+            self._open(slot, self._known(slot.name, self._engine.store.reading))
 
-    def _known(self, name: str, reading: Reading) -> "tuple[list[tuple[Ms, str]], Duty]":
-        """What the SIM of a modem has sent within a month, and what the operator has decided."""
-        sent = reading.sent_by(name, self._engine.clock.now() - MONTH)
-        return sent, Duty(reading.meta(duty_key(name)) or Duty.WORKING)
+    def _known(self, name: str, reading: Reading) -> _Known:
+        now = self._engine.clock.now()
+        duty = Duty(reading.meta(duty_key(name)) or Duty.WORKING)
+        return _Known(reading.sent_by(name, now - MONTH), duty, unanswered(reading, name, now))
 
-    def _open(self, slot: ModemSlot, sent: "list[tuple[Ms, str]]", duty: Duty, left: Sequence[LeftBehind] = ()) -> None:
+    def _open(self, slot: ModemSlot, known: _Known) -> None:
         now = self._engine.clock.now()
         self._engine.accounts[slot.name] = slot.quota
-        for at, number in sent:
+        for at, number in known.sent:
             slot.quota.charge(min(at, now), number)  # a clock may have been ahead
-        slot.duty = duty
-        if duty is not Duty.DRAINED:
-            slot.driver.open(self._listener(slot), left)
+        slot.duty = known.duty
+        if slot.duty is not Duty.DRAINED:
+            slot.driver.open(self._listener(slot), self._left(slot, known.unanswered))
 
     async def close(self) -> None:
         """Let the message on the wire finish."""
@@ -128,7 +144,7 @@ class Pool:
                     continue
                 slot = ModemSlot(driver, self._wanted[name], Quota(limits(self._wanted[name])))
                 self.slots.append(slot)
-                self._open(slot, *known)
+                self._open(slot, known)
                 log.info("modem=%s added", name)
                 break
         self._look()

@@ -2,21 +2,21 @@
 
 import json
 
-from daemon.core.batch import UNANSWERED, Found, Needs
+from daemon.core.batch import Found, Needs
 from daemon.store.postgres.connection import Connection, as_json, query
 from daemon.store.postgres.reading import REQUESTS, assembled
+from daemon.store.rows import UNANSWERED_STATES
 
 NAMES = "(SELECT jsonb_array_elements_text(%s::jsonb))"
 KEYS = (
     "(SELECT e ->> 0 AS number, e ->> 1 AS ending, e ->> 2 AS reference, e ->> 3 AS device, (e ->> 4)::bigint AS since"
     " FROM jsonb_array_elements(%s::jsonb) AS g (e)) k"
 )
-UNANSWERED_STATES = ", ".join(f"'{state}'" for state in UNANSWERED)
 REPORTED = (  # as `may_mean`
     f"SELECT a.request FROM {KEYS} JOIN request r ON r.number = k.number"  # noqa: S608
     " JOIN attempt a ON a.request = r.id"
     " WHERE a.device != '' AND a.device = k.device AND a.queued_ms >= k.since"
-    f" AND (a.reference = k.reference OR (a.reference = '' AND a.state IN ({UNANSWERED_STATES})))"
+    f" AND (a.reference = k.reference OR (a.reference = '' AND {UNANSWERED_STATES}))"
     f" UNION SELECT a.request FROM {KEYS} JOIN attempt a ON a.device = k.device AND a.reference = k.reference"
     " JOIN request r ON r.id = a.request"
     " WHERE k.ending != '' AND a.device != '' AND a.reference != '' AND a.queued_ms >= k.since"

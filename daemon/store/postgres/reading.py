@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -26,7 +26,7 @@ from daemon.store.postgres.connection import (
 )
 from daemon.store.postgres.listing import PostgresListing
 from daemon.store.retention import Forms, Hash, Mentions
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, overdue_of, request_of
+from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, UNANSWERED_STATES, attempt_of, overdue_of, request_of
 
 OF_REQUEST = f"json_agg(json_build_array({ATTEMPT_COLUMNS}) ORDER BY step)"
 ATTEMPTS = f"(SELECT {OF_REQUEST} FROM attempt a WHERE a.request = r.id)"  # noqa: S608
@@ -39,6 +39,12 @@ WAITING = (
     " AND (not_after_ms, request, step) > (%s, %s, %s) ORDER BY not_after_ms, request, step LIMIT %s"
 )
 BEHIND = "FROM request WHERE due_ms >= %s AND (due_ms, id) > (%s, %s) AND due_ms < %s ORDER BY due_ms, id LIMIT %s"
+NOT_ANSWERED = (  # found by what the device has sent since then
+    "SELECT r.public_id, a.step FROM sent s JOIN request r ON r.number = s.number"  # noqa: S608
+    " JOIN attempt a ON a.request = r.id AND a.device = s.device"
+    " WHERE s.device = %s AND s.at_ms >= %s AND a.queued_ms >= %s"
+    f" AND a.reference = '' AND {UNANSWERED_STATES}"
+)
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
 
 
@@ -49,7 +55,7 @@ class PostgresReading:
         self._address = address
         self._db: Connection | None = None
         self._not_before = 0.0  # when the next connection may be tried
-        self.listing = PostgresListing(self._slowly)
+        self.listing = PostgresListing(partial(self._asked, LONG_S))  # many rows may be read for what operators look at
 
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""
@@ -77,6 +83,10 @@ class PostgresReading:
         """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""
         begun = "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request WHERE a.state = 'sending'"
         return [(request_id, step) for request_id, step in self._all(begun)]
+
+    def unanswered(self, device: str, since: Ms) -> list[tuple[str, int]]:
+        """(request id, step) of the deliveries, queued since then, to which this device has given no answer."""
+        return sorted({(name, step) for name, step in self._all(NOT_ANSWERED, plain(device), since, since)})
 
     def waiting(self, channel: Channel, after: Place, limit: int) -> list[tuple[Place, Request]]:
         """The next deliveries of a channel that wait for a device, in the order of their places."""
@@ -116,7 +126,7 @@ class PostgresReading:
 
     def mentions(self, forms: Forms, hashed: Hash) -> Mentions:
         """Where a number may stand, as it is or hashed. It looks at every row."""
-        return look(lambda statement, values: self._slowly(of_both(statement), *values), forms, hashed)
+        return look(lambda statement, values: self._asked(LONG_S, of_both(statement), *values), forms, hashed)
 
     def live(self) -> int:
         """How many requests are in progress."""
@@ -129,7 +139,7 @@ class PostgresReading:
 
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
-        return dict(self._slowly("SELECT status, count(*) FROM request GROUP BY status"))
+        return dict(self._asked(LONG_S, "SELECT status, count(*) FROM request GROUP BY status"))
 
     def close(self) -> None:
         if self._db is not None:
@@ -138,14 +148,10 @@ class PostgresReading:
 
     def _all(self, text: str, *values: object) -> list[tuple[Any, ...]]:
         """What is found soon. Raises StoreUnusable."""
-        return self._asked(ANSWER_S, text, values)
+        return self._asked(ANSWER_S, text, *values)
 
-    def _slowly(self, text: str, *values: object) -> list[tuple[Any, ...]]:
-        """What operators look at, for which many rows may be read. Raises StoreUnusable."""
-        return self._asked(LONG_S, text, values)
-
-    def _asked(self, answer_s: float, text: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        """Asked once more where a connection was lost, as after a restart of PostgreSQL."""
+    def _asked(self, answer_s: float, text: str, *values: object) -> list[tuple[Any, ...]]:
+        """Asked once more where a connection was lost, as after a restart of PostgreSQL. Raises StoreUnusable."""
         kept = self._db is not None
         try:
             connection = self._connected()
@@ -154,7 +160,7 @@ class PostgresReading:
         except psycopg.Error as exc:
             self.close()
             if kept and isinstance(exc, psycopg.OperationalError) and not isinstance(exc, NoAnswer):
-                return self._asked(answer_s, text, values)
+                return self._asked(answer_s, text, *values)
             self._not_before = time.monotonic() + RECOVER_S
             raise away(self._address, exc) from exc
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from daemon.core.batch import UNANSWERED, Needs
+from daemon.core.batch import Needs
 from daemon.core.model import Attempt, Request
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, attempt_of, request_of
+from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, UNANSWERED_STATES, attempt_of, request_of
 from daemon.store.sqlite.library import Connection
 
 SELECT = f"SELECT id, {REQUEST_COLUMNS} FROM request"  # noqa: S608
@@ -33,7 +33,6 @@ OF_REQUESTS = by("request", SELECT_ATTEMPTS, " ORDER BY request, step")
 # The index has the running ones only; SQLite's planner would look through the finished ones of a number, too.
 RUNNING = by("number", "SELECT id FROM request INDEXED BY request_active", " AND status='IN PROGRESS'")
 NAMED, OF_ROWS = by("public_id", SELECT), by("id", SELECT)
-UNANSWERED_STATES = f"a.state IN ({', '.join(f'{state!r}' for state in map(str, UNANSWERED))})"
 REPORTED = (  # as `may_mean`; ?1 to ?5: the fields of a ReportKey
     "SELECT a.request FROM attempt a CROSS JOIN request r ON r.id = a.request"  # noqa: S608
     " WHERE a.device = ?4 AND a.reference = ?3 AND a.device != '' AND a.reference != '' AND a.queued_ms >= ?5"

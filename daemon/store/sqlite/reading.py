@@ -7,10 +7,10 @@ from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
 from daemon.store.forgetting import look
 from daemon.store.retention import Forms, Hash, Mentions
-from daemon.store.rows import LINES_OF, overdue_of
+from daemon.store.rows import LINES_OF, UNANSWERED_STATES, overdue_of
 from daemon.store.sqlite.library import Connection
 from daemon.store.sqlite.listing import SqliteListing
-from daemon.store.sqlite.loading import OF_ROWS, SELECT, UNANSWERED_STATES, assembled
+from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
 
 WAITS = "state IN ('queued', 'requeued')"
 WAITING = (
@@ -23,6 +23,10 @@ COUNT_WAITING = f"SELECT count(*) FROM attempt WHERE {WAITS} AND channel=?"  # n
 UNDER_WAY = (
     "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request"  # noqa: S608
     f" WHERE {UNANSWERED_STATES} AND a.state='sending'"  # the first as the index has it
+)
+NOT_ANSWERED = (
+    "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request"  # noqa: S608
+    f" WHERE {UNANSWERED_STATES} AND a.device = ? AND a.queued_ms >= ? AND a.reference = ''"
 )
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
 
@@ -55,6 +59,10 @@ class SqliteReading:
     def under_way(self) -> list[tuple[str, int]]:
         """(request id, step) of the deliveries that a device has, or had when the daemon stopped."""
         return list(self.connection.execute(UNDER_WAY))
+
+    def unanswered(self, device: str, since: Ms) -> list[tuple[str, int]]:
+        """(request id, step) of the deliveries, queued since then, to which this device has given no answer."""
+        return list(self.connection.execute(NOT_ANSWERED, (device, since)))
 
     def waiting(self, channel: Channel, after: Place, limit: int) -> list[tuple[Place, Request]]:
         """The next deliveries of a channel that wait for a device, in the order of their places."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import phonenumbers
 import pytest
@@ -157,6 +158,29 @@ def test_what_waits_for_a_device_comes_in_pages_by_the_end_of_its_pin(store: Sto
     assert [place.row for place, _ in store.reading.waiting(Channel.TTS, FIRST, 9)] == [rows[4]]
     assert store.reading.count_waiting(Channel.SMS) == 3
     assert store.reading.under_way() == [(begun.id, 0)]
+
+
+def test_what_a_device_has_not_answered_yet_is_found(store: Store) -> None:
+    def sent(number: int, to: str, at: float, device: str = "sim1", **changes: Any) -> Request:
+        """A request whose one message has gone out."""
+        begun, _ = advance(replace(named(number), number=to), AttemptStarted(0, s(at), device))
+        return replace(begun, attempts=(replace(begun.attempts[0], queued_at=s(at), **changes),))
+
+    uncertain = {"state": AttemptState.UNCERTAIN}
+    asked = sent(1, "447700900111", 50, **uncertain)
+    again = sent(2, "447700900112", 60, state=AttemptState.REQUEUED)
+    under_way = sent(3, "447700900113", 70)
+    others = [
+        sent(4, "447700900111", 5, **uncertain),  # too long ago
+        sent(5, "447700900115", 50, "sim2", **uncertain),
+        sent(6, "447700900116", 50, state=AttemptState.SENT, reference="7"),
+        sent(7, "447700900117", 50, state=AttemptState.FAILED),
+    ]
+    run(store, *map(insert, (asked, again, under_way, *others)))
+    for place, each in enumerate((asked, again, under_way, *others)):
+        run(store, charge(50 + place, each.attempts[0].device, each.number))
+    assert sorted(store.reading.unanswered("sim1", s(40))) == [(each.id, 0) for each in (asked, again, under_way)]
+    assert store.reading.unanswered("sim1", s(90)) == []
 
 
 SOON = Place(s(200), 0, 0)

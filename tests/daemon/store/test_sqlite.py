@@ -26,7 +26,7 @@ from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
 from daemon.store.sqlite.loading import NAMED, OF_REQUESTS, OF_ROWS, REPORTED, RUNNING
 from daemon.store.sqlite.migrations import MIGRATIONS
-from daemon.store.sqlite.reading import COUNT_WAITING, DUE, OVERDUE, UNDER_WAY, WAITING
+from daemon.store.sqlite.reading import COUNT_WAITING, DUE, NOT_ANSWERED, OVERDUE, UNDER_WAY, WAITING
 from daemon.store.store import Store
 from tests.daemon.store.writes import act, connection, insert, named, run
 
@@ -74,6 +74,7 @@ def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) 
         (WAITING, "attempt_waiting"),
         (COUNT_WAITING, "attempt_waiting"),
         (UNDER_WAY, "attempt_unanswered"),
+        (NOT_ANSWERED, "attempt_unanswered"),
         (DUE, "COVERING INDEX request_due (due_ms>? AND due_ms<?)"),
         (OVERDUE, "request_due (due_ms>? AND due_ms<?)"),
         (f"SELECT seq FROM history WHERE {LINES_OF} ORDER BY seq", "history_request"),  # noqa: S608
