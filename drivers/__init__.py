@@ -25,6 +25,7 @@ hold no number, message or PDU. `tests/drivers/contract/` has these rules as a t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -153,10 +154,20 @@ class IncomingSms:
 
 
 @dataclass(frozen=True, slots=True)
+class Balance:
+    """What is left on a SIM. currency: of ISO 4217, or "$" or "¥", or "" for unknown; at: in monotonic seconds."""
+
+    amount: Decimal
+    currency: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModemStatus:
     """A snapshot for operators. signal_dbm: -113..-51 or None; detail: what is wrong and what to do, or "".
 
     remarks: what this device does not do, though it works. reason: of the state, where the driver can say it.
+    balance: None where nobody asks the network, or it does not say.
     """
 
     state: DeviceState
@@ -169,6 +180,7 @@ class ModemStatus:
     port: str = ""
     remarks: tuple[str, ...] = ()
     reason: Reason = Reason.NONE
+    balance: Balance | None = None
 
 
 @dataclass(frozen=True, slots=True)

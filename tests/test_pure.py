@@ -24,6 +24,7 @@ STANDARD = {
     "concurrent",
     "contextlib",
     "dataclasses",
+    "decimal",
     "enum",
     "functools",
     "itertools",

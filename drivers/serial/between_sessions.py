@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from drivers import IncomingSms, SmsEvent, StatusReport
+from drivers.serial.balance import Credit
 from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options
 from drivers.serial.recovery_steps import Hourly
@@ -31,6 +32,7 @@ class Lasting:
     storage: Storage
     exchange: Exchange
     signs: Hourly
+    credit: Credit
     publish: Callable[[SmsEvent], Future[bool]]
     keep: Callable[[StatusReport | IncomingSms], Future[bool] | None]
     closing: Callable[[], bool]

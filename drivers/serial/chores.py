@@ -18,12 +18,13 @@ SLICE_S = 1.0  # for which chores then go on, or for one step, so that what come
 class Chore:
     """work: the procedure. every_s: from its end to its next begin; infinite for what is only done when it is wanted.
 
-    patience_s: for what work waits, at most.
+    patience_s: for what work waits, at most. polite: it waits for a pause between messages, however long.
     """
 
     work: Callable[[], Procedure[None]]
     every_s: float
     patience_s: float = float("inf")
+    polite: bool = False
     due: float = float("inf")
     _begun: Procedure[None] | None = None
     _waits_for: Future[bool] | None = None
@@ -32,6 +33,10 @@ class Chore:
     def want(self, now: float) -> None:
         """As soon as may be; one that is under way is done once more."""
         self.due = min(self.due, now)
+
+    def not_before(self, then: float) -> None:
+        """Wait longer, if it waits."""
+        self.due = max(self.due, then)
 
     def put_off(self, now: float) -> None:
         """As if it had just been done."""
@@ -92,8 +97,8 @@ class Chores:
         return min(chore.ready_at(now) for chore in self._chores)
 
     def starving(self, now: float) -> bool:
-        """Whether messages have kept one from its step for too long."""
-        if self.next_at(now) > now:
+        """Whether messages have kept one that is not polite from its step for too long."""
+        if min(chore.ready_at(now) for chore in self._chores if not chore.polite) > now:
             self._kept_since, self._slice_until = None, float("-inf")
             return False
         if now < self._slice_until:

@@ -32,6 +32,7 @@ from drivers import (
     StatusReport,
 )
 from drivers.serial import at, ports, power_cycle, supervisor
+from drivers.serial.balance import Credit
 from drivers.serial.between_sessions import Lasting
 from drivers.serial.ends import Blocked, Interrupted, Lost, Restarted, Silent, Stuck, WrongPort
 from drivers.serial.line import WRITE_S
@@ -102,6 +103,7 @@ class Driver:
             Storage(),
             self._exchange,
             Hourly(SIGNS_AN_HOUR),
+            Credit(options.balance_ussd, options.balance_every, options.balance_pattern),
             publish=lambda news: self._listener(news),
             keep=self._keep,
             closing=self._closing,
@@ -118,6 +120,7 @@ class Driver:
         self._closing_at = float("inf")
         self._wake = Wake()
         self._condition.now = ModemStatus(DeviceState.STARTING)
+        self._lasting.credit.want()
         for each in left:
             self._exchange.handle(each, time.monotonic())
         self._thread = threading.Thread(target=self._run, name=f"modem-{self.name}", daemon=True)

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drivers.checks import Unreadable, open_to_others, secret, user_name, whole_path
+from drivers.serial.amount import template_fault
 from drivers.serial.imei import SAME_IMEI
+from drivers.serial.ussd import CODE
 from drivers.settings import Fault, FaultKind, Severity, setting
 
 PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
@@ -83,6 +85,11 @@ def _pin(path: str, _: object) -> Iterator[Fault]:
     yield from open_to_others(path)
 
 
+def _code(value: str) -> str:
+    fits = not value or CODE.fullmatch(value)
+    return "" if fits else f'{value!r} is no code for USSD: it begins with * or #, and ends with #, e.g. "*100#"'
+
+
 def _command(value: str) -> str:
     try:
         words = shlex.split(value)
@@ -121,4 +128,17 @@ class Options:
         "A command that cuts the modem's power for a moment, if the modem stays silent (uhubctl ...).",
         check=_command,
         probe=_program,
+    )
+    balance_ussd: str = setting(
+        "",
+        'The code by which the SIM\'s network says what is left on it, e.g. "*100#"; empty: nobody asks.',
+        check=_code,
+    )
+    balance_every: int = setting(
+        21600, "How often it is asked, in a pause between messages.", unit="s", low=600, high=604_800
+    )
+    balance_pattern: str = setting(
+        "",
+        'Where the amount stands in the answer, e.g. "Main account: {amount}"; empty: the first amount of money.',
+        check=template_fault,
     )

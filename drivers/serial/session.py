@@ -14,7 +14,7 @@ import serial
 
 from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
 from drivers.checks import Unreadable
-from drivers.serial import at, orders, pdu, procedure
+from drivers.serial import at, orders, pdu, procedure, ussd
 from drivers.serial.between_sessions import Lasting
 from drivers.serial.dialogue import NEVER_UNASKED
 from drivers.serial.ends import Interrupted, Restarted, Silent, Stuck
@@ -44,7 +44,7 @@ class Session:
         self._line.watch(NEVER_UNASKED)
         self._modem = Modem(lasting.timing)
         pulse, remarks = Pulse(self._modem, lasting.timing, lasting.signs), lasting.exchange.remarks
-        self._chores = SessionChores(self._modem, lasting.timing, lasting.storage, pulse, remarks, time.monotonic())
+        self._chores = SessionChores(self._modem, lasting.storage, pulse, remarks, lasting.credit, time.monotonic())
         self._job: Job | None = None  # whose message is under way
         self._failed = self._submitted = False  # the last message
 
@@ -199,6 +199,7 @@ class Session:
         """The result of the message under way."""
         job, self._job = self._job, None
         assert job is not None
+        self._chores.balance.give_way(time.monotonic())
         if isinstance(ended.result, Receipt):
             self._lasting.works()
             self._chores.pulse.alive(time.monotonic())
@@ -257,6 +258,8 @@ class Session:
                 self._feed(notice)
             case at.ECHO if not self._chores.pulse.believes(time.monotonic()):
                 pass
+            case ussd.NAME | "":
+                self._chores.balance.take(notice.text)
             case name if name in at.BANNERS:
                 raise Restarted
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from drivers.serial import dialects
 from drivers.serial.acknowledgements import Acknowledgements
+from drivers.serial.balance import BalanceCheck, Credit
 from drivers.serial.chores import Chore, Chores
 from drivers.serial.modem import Identity, Modem
 from drivers.serial.modem_status import Known
@@ -16,7 +17,6 @@ from drivers.serial.procedure import GIVE_WAY, Procedure, Time
 from drivers.serial.pulse import Pulse
 from drivers.serial.restart_signs import CLEARED
 from drivers.serial.storage import Storage
-from drivers.serial.timing import Timing
 
 
 class SessionChores:
@@ -28,17 +28,19 @@ class SessionChores:
     def __init__(
         self,
         modem: Modem,
-        timing: Timing,
         storage: Storage,
         pulse: Pulse,
         remarks: Callable[[float], tuple[str, ...]],
+        credit: Credit,
         now: float,
     ) -> None:
-        self._modem, self._timing, self._storage, self._remarks, self._started = modem, timing, storage, remarks, now
+        self._modem, self._storage, self._remarks, self._started = modem, storage, remarks, now
         self._identified = Identity()
+        timing = modem.timing
         never, keep_s = float("inf"), timing.keep
         self.pulse = pulse
         self.network = NetworkWatch(modem, timing)
+        self.balance = BalanceCheck(modem, self.network, credit)
         self.acknowledgements = Acknowledgements(modem)
         self._announced = Chore(lambda: storage.read_announced(modem), never, keep_s)
         self._setup = Chore(self._set_up, never, keep_s)
@@ -52,6 +54,7 @@ class SessionChores:
             self._setup,
             self._retries,
             self._health,
+            self.balance.chore,
         )
 
     def identify(self) -> Procedure[Identity]:
@@ -68,13 +71,13 @@ class SessionChores:
 
     def set_up(self) -> Procedure[None]:
         """What is not needed for a message, unless it takes long: then it goes on between the messages."""
-        now, end = self._started, self._started + self._timing.setup
+        now, end = self._started, self._started + self._modem.timing.setup
         while True:
             yield from self._setup.step(now)
             now = (yield Time()).now
             if not self._setup.under_way or now >= end:
                 break
-        self.pulse.chore.want(now + self._timing.pulse)
+        self.pulse.chore.want(now + self._modem.timing.pulse)
 
     def _set_up(self) -> Procedure[None]:
         modem = self._modem
@@ -87,12 +90,14 @@ class SessionChores:
             yield GIVE_WAY
         yield from self.acknowledgements.find_out()
         yield GIVE_WAY
-        yield Known({"imsi": (yield from modem.imsi())})
+        imsi = yield from modem.imsi()
+        yield Known({"imsi": imsi})
         yield from self.network.look()
         yield from self._storage.first_look(modem)
         now = yield from self._publish_remarks()
-        self._retries.want(now + self._timing.retry_settings)
-        self._health.want(now + self._timing.health)
+        self._retries.want(now + self._modem.timing.retry_settings)
+        self._health.want(now + self._modem.timing.health)
+        yield from self.balance.begin(imsi, now)
 
     def _learn_settings(self) -> Procedure[None]:
         """Those by which a restart shows."""
@@ -113,7 +118,7 @@ class SessionChores:
 
     def _retry_settings(self) -> Procedure[None]:
         """What it has refused, perhaps because it was still starting."""
-        if (yield Time()).now - self._started > self._timing.starting:
+        if (yield Time()).now - self._started > self._modem.timing.starting:
             self._retries.every_s = float("inf")
             return
         if not self._identified.imei:
@@ -131,5 +136,5 @@ class SessionChores:
     def _publish_remarks(self) -> Procedure[float]:
         """What does not work; returns the time."""
         now = (yield Time()).now
-        yield Known({"remarks": (*self._modem.dialect.remarks(), *self._remarks(now))})
+        yield Known({"remarks": (*self._modem.dialect.remarks(), *self._remarks(now), *self.balance.remarks)})
         return now

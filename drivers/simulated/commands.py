@@ -4,7 +4,7 @@ A command is a function of the state and its parameters; it knows no line and no
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.simulated.state import STORAGE, State
 
@@ -24,13 +24,21 @@ class Prompt:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """OK, and then what the network answers by USSD, if it does."""
+
+    lines: tuple[str, ...] = field(repr=False)
+
+
 class Restart:
     """OK, and then it restarts."""
 
 
-Answer = tuple[str, ...] | Failure | Prompt | Restart
+Answer = tuple[str, ...] | Failure | Prompt | Dial | Restart
 """Lines, or what else happens."""
 OK = ("OK",)
+NOT_KNOWN = ("+CUSD: 4",)  # to a code that the network does not know
 
 LINES: dict[str, str] = {
     "I": "Pinwheel simulated modem",
@@ -88,8 +96,8 @@ def _words(state: State) -> dict[str, object]:
         "imei": state.imei,
         "tries": state.sim.tries,
         "lock": lock if state.sim.locked else "READY",
-        "registered": state.registered if state.functionality == 1 else 0,
-        "signal": state.signal,
+        "registered": state.network.registered if state.functionality == 1 else 0,
+        "signal": state.network.signal,
         "functionality": state.functionality,
         "numeric_errors": state.numeric_errors,
         "reports": state.reports,
@@ -186,6 +194,14 @@ def cfun(state: State, value: str) -> Answer:
     return Restart() if value.startswith("1,1") else OK
 
 
+def cusd(state: State, value: str) -> Answer:
+    """27.007 7.15: <n>[,<str>[,<dcs>]]; 2 ends a dialogue."""
+    mode, code, *_ = *value.split(","), ""
+    if mode != "1" or not code:
+        return OK if mode in ("0", "1", "2") else Failure("CME", 50)
+    return Dial(state.network.ussd.get(code.strip('"'), NOT_KNOWN))
+
+
 def cmgs_test(state: State, _: str) -> Answer:
     return OK if state.dialect.for_messages else Failure("ERROR")
 
@@ -212,6 +228,7 @@ COMMANDS: dict[str, Callable[[State, str], Answer]] = {
     "+CMGR": cmgr,
     "+CMGD": cmgd,
     "+CFUN": cfun,
+    "+CUSD": cusd,
     "+CMGS": cmgs,
     "+CMGS=?": cmgs_test,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from drivers.simulated.centre import ServiceCentre
-from drivers.simulated.commands import Answer, Failure, Prompt, Restart, obey
+from drivers.simulated.commands import Answer, Dial, Failure, Prompt, Restart, obey
 from drivers.simulated.faults import Faults
 from drivers.simulated.sending import Sending
 from drivers.simulated.state import State
@@ -38,7 +38,7 @@ class Equipment:
         self.moments: list[tuple[str, float]] = []
         self.busy = self.resettable = False
         self.body: int | None = None
-        self._wire, self._state, self._faults = wire, state, faults
+        self._wire, self._state, self._faults, self._network_s = wire, state, faults, network_s
         self.sending = Sending(self, wire, state, faults, centre, network_s, report_s)
         self._input, self._line = bytearray(), b""
         self._started = 0.0
@@ -143,6 +143,9 @@ class Equipment:
                 self.fail(kind, code)
             case Prompt(length):
                 self._offer(length)
+            case Dial(lines):
+                self.say("OK")
+                self._wire.timers.after(self._network_s(), lambda: self.say(*lines))
             case Restart():
                 self.say("OK")
                 self.restart()

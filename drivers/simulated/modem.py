@@ -31,7 +31,7 @@ class SimulatedModem(Terminal):
     habits. handsets: by the last two digits of a number.
 
     accepted: (number, text) of the messages that have arrived; submits: their parts. commands: how often each came.
-    moments: ("AT+CMGS" or "accepted", monotonic time).
+    moments: ("AT+CMGS" or "accepted", monotonic time). ussd: what the network answers to a code, as the modem says it.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class SimulatedModem(Terminal):
         centre = ServiceCentre(handsets, arrived)
         self._inside = Equipment(self, self._state, self._faults, centre, lambda: self.network_s, report_s)
         self._dialect = dialect
+        self.ussd = self._state.network.ussd
         self.accepted, self.submits = centre.accepted, centre.submits
         self.commands, self.moments = self._inside.commands, self._inside.moments
 
@@ -158,7 +159,7 @@ class SimulatedModem(Terminal):
         """<stat> of 27.007 7.2: 1 home, 2 searching, 3 denied, 5 roaming; announced unasked, or not."""
 
         def change() -> None:
-            self._state.registered = status
+            self._state.network.registered = status
             if announced:
                 self._inside.say(f"+CREG: {status}")
 
@@ -166,7 +167,7 @@ class SimulatedModem(Terminal):
 
     def fade(self, rssi: int) -> None:
         """<rssi> of 27.007 8.5: from 0 (-113 dBm) to 31 (-51 dBm), 99 for unknown."""
-        self.do(lambda: setattr(self._state, "signal", rssi))
+        self.do(lambda: setattr(self._state.network, "signal", rssi))
 
     def count_from(self, reference: int) -> None:
         """The next TP-MR, as if as many messages had been sent."""

@@ -110,7 +110,7 @@ class Sending:
         scripted = self._faults.error_of(number)
         if scripted is not None:
             return scripted
-        if self._state.registered not in REGISTERED:
+        if self._state.network.registered not in REGISTERED:
             return "CMS", NO_NETWORK
         if self._state.storage.full:
             return "CMS", STORAGE_FULL

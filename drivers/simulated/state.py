@@ -8,6 +8,7 @@ from drivers.simulated.dialect import Dialect
 
 STORAGE = 30  # messages
 TRIES = 3
+CREDIT = '+CUSD: 0,"Your credit is 12.34 EUR.",15'
 
 
 @dataclass(slots=True)
@@ -54,11 +55,20 @@ class Storage:
 
 
 @dataclass(slots=True)
-class State:
-    """Belongs to the modem's thread. registered: <stat> of 27.007 7.2; functionality: <fun> of 27.007 8.2.
+class Network:
+    """registered: <stat> of 27.007 7.2; signal: <rssi> of 8.5; ussd: its answers by code, as the modem says them."""
 
-    signal: <rssi> of 27.007 8.5; reports: <ds> of 27.005 3.4.1; phase: of AT+CSMS; unacknowledged: a report waits for
-    AT+CNMA; references: the next values of TP-MR.
+    registered: int = 1
+    signal: int = 21
+    ussd: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"*100#": (CREDIT,)})
+
+
+@dataclass(slots=True)
+class State:
+    """Belongs to the modem's thread. functionality: <fun> of 27.007 8.2.
+
+    reports: <ds> of 27.005 3.4.1; phase: of AT+CSMS; unacknowledged: a report waits for AT+CNMA; references: the next
+    values of TP-MR.
     """
 
     dialect: Dialect
@@ -67,8 +77,7 @@ class State:
     storage: Storage
     functionality: int
     verbose: bool
-    registered: int = 1
-    signal: int = 21
+    network: Network = field(default_factory=Network)
     references: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(256)))
     echo: bool = True
     numeric_errors: bool = False

@@ -6,6 +6,7 @@ import pytest
 
 from drivers import DeviceState
 from drivers.serial.acknowledgements import Acknowledgements
+from drivers.serial.balance import Credit
 from drivers.serial.chores import Chore
 from drivers.serial.dialects import PHASE
 from drivers.serial.ends import Blocked, Restarted, Silent, WrongPort
@@ -46,11 +47,19 @@ USUAL: dict[str, Sequence[Answers]] = {
 class Session:
     """A session with a modem in the hand. answers: other than the usual ones."""
 
-    def __init__(self, answers: Mapping[str, Sequence[Answers]], signs: int = 6, timing: Timing = TIMING) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, Sequence[Answers]],
+        signs: int = 6,
+        timing: Timing = TIMING,
+        credit: Credit | None = None,
+    ) -> None:
         self.hand = Hand(USUAL | dict(answers))
         self.modem = Modem(timing)
         self.pulse = Pulse(self.modem, timing, Hourly(signs))
-        self.chores = SessionChores(self.modem, timing, Storage(), self.pulse, lambda _: ("no reports",), self.hand.now)
+        self.chores = SessionChores(
+            self.modem, Storage(), self.pulse, lambda _: ("no reports",), credit or Credit(), self.hand.now
+        )
         self.timing = timing
 
     @property

@@ -3,11 +3,11 @@
 import pytest
 
 from drivers.simulated.centre import HANDSETS, ServiceCentre
-from drivers.simulated.commands import COMMANDS, LINES, Failure, Prompt, Restart, obey
+from drivers.simulated.commands import COMMANDS, LINES, Dial, Failure, Prompt, Restart, obey
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.faults import Faults
 from drivers.simulated.pdus import Submit
-from drivers.simulated.state import STORAGE, State
+from drivers.simulated.state import CREDIT, STORAGE, State
 
 NUMBER = "447700900123"
 
@@ -78,7 +78,13 @@ def test_a_handset_causes_as_many_reports_as_its_row_says() -> None:
 def test_every_command_answers_whatever_its_parameter(name: str) -> None:
     """There used to be a parameter that is no number, out of noise on the line, that ended the modem's thread."""
     for value in ("", "0", "1", '"SM"', "1,1", "9" * 20, "\xb2", "2,1,0,x,1", "\xff"):
-        assert isinstance(obey(state(), name, value, 0.0), tuple | Failure | Prompt | Restart)
+        assert isinstance(obey(state(), name, value, 0.0), tuple | Failure | Prompt | Dial | Restart)
+
+
+def test_the_network_answers_the_codes_that_it_knows() -> None:
+    assert obey(state(), "+CUSD", '1,"*100#",15', 0.0) == Dial((CREDIT,))
+    assert obey(state(), "+CUSD", '1,"*999#"', 0.0) == Dial(("+CUSD: 4",))
+    assert [obey(state(), "+CUSD", value, 0.0) for value in ("2", "3")] == [("OK",), Failure("CME", 50)]
 
 
 def test_a_locked_sim_answers_few_commands_until_its_pin() -> None:
