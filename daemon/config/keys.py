@@ -193,6 +193,11 @@ class Modem:
         check=checks.own_number,
         quoted=False,
     )
+    balance_low: float = setting(
+        0.0,
+        "A balance of the SIM below this is reported, in its currency (balance_ussd finds it out); 0: never.",
+        low=0,
+    )
     options: Any = field(default=None, metadata={"driver": True})
 
 

@@ -31,7 +31,7 @@ class ModemSnapshot:
     """A modem with its SIM. full: the limit that is reached, or ""; usual_s: that a message takes; failures: in a row.
 
     outcomes: messages since the start, by how they ended; last_error: when and what.
-    remarks: what works, and yet lacks something.
+    remarks: what works, and yet lacks something. balance_low: below which the balance of the SIM is low.
     """
 
     name: str
@@ -46,6 +46,7 @@ class ModemSnapshot:
     failures: int
     last_error: tuple[Ms, str] | None
     remarks: tuple[str, ...]
+    balance_low: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,12 @@ def _of_modems(modems: tuple[ModemSnapshot, ...]) -> Iterator[Metric]:
     yield _gauge("modem_signal_dbm", "Received signal strength; no series while unknown.", ["modem"], signals)
     yield _gauge("modem_failures", "Failures in a row.", ["modem"], failures)
     yield _gauge("modem_send_seconds", "What it usually takes for an SMS; 0 while unknown.", ["modem"], pace)
+    balances = [
+        ((modem.name, known.currency), float(known.amount)) for modem in modems if (known := modem.status.balance)
+    ]
+    low = [((modem.name,), modem.balance_low) for modem in modems if modem.balance_low]
+    yield _gauge("sim_balance", "What is left on the SIM; no series while unknown.", ["modem", "currency"], balances)
+    yield _gauge("sim_balance_low", "Below which that is low; no series where nobody says.", ["modem"], low)
     left = [quota for modem in modems for quota in _left(modem)]
     yield _gauge("modem_quota_remaining_messages", "SMS until the limit of the SIM.", ["modem", "window"], left)
 

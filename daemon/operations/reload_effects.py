@@ -52,6 +52,7 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "daily_limit": L,
         "monthly_recipients": R,  # without a limit, the recipients of the month are not kept
         "on_uncertain": L,
+        "balance_low": L,
         "number": R,
     },
     "alert": {"numbers": L, "name": L, "after": L, "again": L, "a_day": L},

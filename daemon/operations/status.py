@@ -12,7 +12,7 @@ from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapsh
 from daemon.operations.last_minute import LastMinute
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.version import VERSION
-from drivers import DeviceState
+from drivers import Balance, DeviceState
 
 if TYPE_CHECKING:
     from daemon.operations.doctor.self_check import Examination
@@ -96,6 +96,14 @@ def canary(now: Snapshot) -> list[dict[str, Any]]:
     ]
 
 
+def balance(known: Balance | None) -> dict[str, Any] | None:
+    """age_s: since the network said it."""
+    if known is None:
+        return None
+    age_s = round(time.monotonic() - known.at)
+    return {"amount": float(known.amount), "currency": known.currency, "age_s": age_s}
+
+
 def voice(now: VoiceSnapshot | None) -> dict[str, Any]:
     """As /v1/voice shows it."""
     if now is None:
@@ -132,6 +140,7 @@ def _modem(modem: ModemSnapshot) -> dict[str, Any]:
         "model": status.model,
         "imei": status.imei,
         "imsi": status.imsi,
+        "balance": balance(status.balance),
         "port": status.port,
         "remarks": [*status.remarks, *modem.remarks],
         "busy": modem.busy,

@@ -18,6 +18,7 @@ def modem_facts(modem: Mapping[str, Any]) -> Facts:
         ("state", _two(modem["state"], modem.get("detail", ""))),
         ("operator", modem.get("operator", "")),
         ("signal", "not known" if dbm is None else f"{bars(dbm)} {dbm} dBm"),
+        ("balance", _balance(modem.get("balance"))),
         ("model", modem.get("model", "")),
         ("IMEI", modem.get("imei", "")),
         ("port", modem.get("port", "")),
@@ -30,6 +31,13 @@ def modem_facts(modem: Mapping[str, Any]) -> Facts:
         ("last error", last and f"{over}{modem['last_error_at']} {last}"),
         ("remarks", "; ".join(modem.get("remarks", ()))),
     )
+
+
+def _balance(known: Mapping[str, Any] | None) -> str:
+    """ "12.34 EUR, 2 h ago"."""
+    if known is None:
+        return ""
+    return f"{known['amount']:.2f} {known['currency']}".rstrip() + f", {round(known['age_s'] / 3600)} h ago"
 
 
 def trunk_facts(voice: Mapping[str, Any]) -> Facts:

@@ -81,6 +81,7 @@ class ModemSlot:
             self.resting.failures,
             self.last_error,
             self.remarks(now),
+            self.settings.balance_low,
         )
 
     def remarks(self, now: float) -> tuple[str, ...]:

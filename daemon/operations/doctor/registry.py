@@ -195,6 +195,7 @@ MODEMS: tuple[Check, ...] = (
     MODEM("modem-works", "each modem can send", judge=devices.works, needs=PORT),
     MODEM("quota", "no SIM has reached its limit", judge=devices.quotas),
     DAEMON("signal", "the signal is good enough", judge=devices.signals),
+    DAEMON("balance", "enough is left on each SIM", judge=devices.balances, is_reason=True),
 )
 
 VOICE: tuple[Check, ...] = (

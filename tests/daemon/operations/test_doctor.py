@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from daemon.operations.doctor.judging import Result, health, judged, problems, s
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State
 from daemon.operations.host.values import Holders
-from drivers import DeviceState, Reason
+from drivers import Balance, DeviceState, Reason
 from drivers.settings import FaultKind
 from tests.daemon.operations.worlds import (
     AWAY,
@@ -417,6 +418,16 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "signal": [
         (daemon(modem(signal_dbm=-109)), W, "receives -109 dBm"),
         (daemon(modem(signal_dbm=None)), State.OK, ""),
+    ],
+    "balance": [
+        (
+            daemon(modem(balance=Balance(Decimal("4.99"), "EUR", 0.0))),
+            W,
+            "the SIM of modem sim1 has 4.99 EUR left: top",
+        ),
+        (daemon(modem(balance=Balance(Decimal("-3"), "", 0.0))), W, "has -3 left"),
+        (daemon(modem(balance=Balance(Decimal(5), "EUR", 0.0))), State.OK, ""),
+        (daemon(modem()), State.OK, ""),
     ],
     "trunk-password": [
         (

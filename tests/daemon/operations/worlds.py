@@ -52,7 +52,11 @@ TIMER = Unit("pinwheel-backup.timer", True, "active", "enabled")
 
 
 def modem(**more: Any) -> ModemSnapshot:
-    status = {name: more.pop(name) for name in ("state", "detail", "reason", "signal_dbm", "remarks") if name in more}
+    status = {
+        name: more.pop(name)
+        for name in ("state", "detail", "reason", "signal_dbm", "remarks", "balance")
+        if name in more
+    }
     found = ModemStatus(**{"state": DeviceState.READY, "signal_dbm": -71, **status})
     good: dict[str, Any] = {
         "name": "sim1",
@@ -67,6 +71,7 @@ def modem(**more: Any) -> ModemSnapshot:
         "failures": 0,
         "last_error": None,
         "remarks": (),
+        "balance_low": 5.0,
     }
     return ModemSnapshot(**{**good, **more})
 

@@ -5,6 +5,7 @@ The daemon judges these for status, /healthz and the metrics; the doctor takes t
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 from daemon.core.canary import SEVERAL as SEVERAL_TRIALS
 from daemon.lanes.snapshots import VOICE, Duty, ModemSnapshot, VoiceSnapshot
@@ -94,6 +95,14 @@ def signals(inside: Inside) -> Iterator[Verdict]:
             yield warning(
                 f"modem {modem.name} receives {dbm} dBm", "move the antenna, or use a longer USB cable", modem.name
             )
+
+
+def balances(inside: Inside) -> Iterator[Verdict]:
+    for modem in _modems(inside):
+        balance = modem.status.balance
+        if balance is not None and balance.amount < Decimal(modem.balance_low):
+            left = f"{balance.amount} {balance.currency}".rstrip()
+            yield warning(f"the SIM of modem {modem.name} has {left} left", "top it up", modem.name)
 
 
 def failures(inside: Inside) -> Iterator[Verdict]:
