@@ -108,8 +108,10 @@ def statuses() -> Iterator[str]:
 
 
 def events() -> Iterator[str]:
-    known = {**OF_A_REQUEST, **OF_A_DELIVERY}
-    yield from table(("kind", "what happened"), ((f"`{kind}`", words) for kind, words in known.items()))
+    """`failed` is said of both."""
+    for what, known in (("of a request", OF_A_REQUEST), ("of one event of it", OF_A_DELIVERY)):
+        yield from table((what, "what happened"), ((f"`{kind}`", words) for kind, words in known.items()))
+        yield ""
 
 
 def workflows() -> Iterator[str]:
