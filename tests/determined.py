@@ -18,7 +18,7 @@ DETERMINED, TIMED = "determined", "timed"
 
 
 class Contexts:
-    """Tells coverage, if it runs, in which context it measures. A plugin of pytest."""
+    """A plugin of pytest: it sets the context in which coverage measures, if coverage runs."""
 
     def __init__(self, switch: Callable[[str], None]) -> None:
         self._switch_here, self._process = switch, os.getpid()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-BOUND_S = 90.0  # it takes 37 s; a busy machine needs longer to hear the PIN
+BOUND_S = 90.0  # it takes 37 s; a busy machine needs longer to recognise the PIN
 
 
 def test_the_demo_verifies_a_number() -> None:

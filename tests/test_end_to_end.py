@@ -102,7 +102,7 @@ def test_a_busy_phone_is_called_again_by_the_next_event(tmp_path: Path) -> None:
 
 
 def test_calls_that_are_due_at_once_begin_at_the_pace_that_the_trunk_allows(tmp_path: Path) -> None:
-    """There used to be 26 calls in the second after an outage."""
+    """26 calls used to be made in the second after an outage."""
     ended_at: list[float] = []
 
     def listen(event: PhoneEvent) -> None:
@@ -120,7 +120,7 @@ def test_calls_that_are_due_at_once_begin_at_the_pace_that_the_trunk_allows(tmp_
 
 
 def test_a_call_in_which_the_callee_is_never_heard_says_one_way(tmp_path: Path) -> None:
-    """There used to be calls to a dead port that were "delivered", and no more was said."""
+    """Calls to a dead port used to be "delivered", without any remark."""
     with (
         SimulatedPhone() as phone,
         Gateway(tmp_path, voice_section(phone.address) + short_prompts(tmp_path)) as gateway,

@@ -252,7 +252,7 @@ class Counting(bytearray):
 def test_a_stream_that_comes_octet_by_octet_is_looked_at_once(
     octets: bytes, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There used to be a stream that was copied and searched from its beginning for each octet that came."""
+    """The stream used to be copied and searched from its beginning for each octet that came."""
     monkeypatch.setattr("drivers.sip.message.bytearray", Counting, raising=False)
     monkeypatch.setattr(Counting, "looked_at", 0)
     framer = Framer()

@@ -48,7 +48,7 @@ def engine_on(store: Store, hand: Hand) -> Engine:
 
 
 async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
-    """A request from its start to its end, nobody typing a code."""
+    """A request from its start to its end; nobody enters a code."""
     new = replace(plan, id=request_id(engine.clock.now()))
     await engine.do(Start(Caller(), new))
     for _ in range(len(plan.steps) + 1):
@@ -64,7 +64,7 @@ async def life(engine: Engine, hand: Hand, plan: Request) -> Request:
 
 
 def told(request: Request) -> str:
-    """As `tests.daemon.core.story.timeline` tells it."""
+    """As `tests.daemon.core.story.timeline` writes it."""
 
     def since(at: Ms | None) -> str:
         assert at is not None
@@ -95,7 +95,7 @@ def test_a_request_keeps_its_schedule_and_its_pins_whenever_it_begins(
 
 
 def test_an_event_on_the_second_on_which_the_pin_expires_sends_a_new_one(store: Store, hand: Hand) -> None:
-    """The one from the field: workflow 4 with 60 and 60."""
+    """As an operator reported it: workflow 4 with 60 and 60."""
 
     async def main() -> list[str]:
         engine, plan = engine_on(store, hand), request(4, pin_expiry=60, next_event_wait=60)

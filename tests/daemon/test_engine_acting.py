@@ -166,7 +166,7 @@ def test_where_there_is_no_lane_the_delivery_is_given_up(store: Store, hand: Han
 
 
 def test_however_much_the_last_run_left_without_a_device_is_refused_beside_the_start(store: Store, hand: Hand) -> None:
-    """There used to be a loop over all of it before the first request could be served."""
+    """All of it used to be handled before the first request could be served."""
     rows = [replace(started(request(7)), id=f"{number:032x}") for number in range(2 * SWEPT + 1)]
     run(store, *map(insert, rows))
 

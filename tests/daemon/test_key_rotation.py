@@ -220,7 +220,7 @@ def test_keys_that_are_set_aside_in_one_second_all_stay(tmp_path: Path) -> None:
 
 
 def test_hashes_stay_the_same_when_a_backup_from_before_a_rotation_is_restored(tmp_path: Path) -> None:
-    """They were made anew under the new key: the list of what was forgotten meant nobody."""
+    """The hashes used to be computed again under the new key, so that the list of forgotten numbers matched nobody."""
     gateway, restore = Gateway(tmp_path), ["restore", str(tmp_path / "backup.db")]
 
     def hashes() -> str:

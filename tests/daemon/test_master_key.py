@@ -47,7 +47,7 @@ def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o610, 0o660, 0o606, 0o644, 0o666])
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_key_that_anybody_else_may_touch_is_refused(tmp_path: Path, mode: int, ours: bool) -> None:
-    """There used to be a test of one mode in one place."""
+    """There used to be a test of one file mode in one place only."""
     path = tmp_path / "key"
     path.write_bytes(b"k" * 32)
     path.chmod(mode)

@@ -36,7 +36,7 @@ KNOWN = [
 
 @pytest.mark.parametrize(("request_id", "generation", "length", "pin"), KNOWN)
 def test_a_pin_is_the_one_that_was_computed_by_hand(request_id: str, generation: int, length: int, pin: str) -> None:
-    """There used to be no known answer: key and message could change places, and old requests lose their PINs."""
+    """There used to be no known answer: key and message could have been exchanged, and old PINs lost."""
     assert PINS.pin(request_id, generation, length) == pin
     assert by_hand(b"k" * 32, request_id, generation, length) == pin
 

@@ -1,4 +1,4 @@
-"""What must not be told does not show when a value is printed, as in a traceback or a debug line."""
+"""Secrets and numbers do not show when a value is printed, as in a traceback or a debug line."""
 
 import dataclasses
 import importlib
@@ -41,7 +41,7 @@ def is_count(kind: object) -> bool:
     "kind", list(dataclasses_of_the_product()), ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
 )
 def test_no_field_that_may_hold_a_number_or_a_secret_shows(kind: type) -> None:
-    """There used to be a test of none, and values that showed theirs."""
+    """There used to be no such test, and some values showed them."""
     fields = dataclasses.fields(kind)
     telling = [field for field in fields if field.name.strip("_") in TELLING and not is_count(field.type)]
     shown = [field.name for field in telling if field.repr]

@@ -1,4 +1,4 @@
-"""Nothing that must stay in the house's vault shows in the log at any level, nor a PIN in the database."""
+"""No secret shows in the log at any level, and no PIN in the database."""
 
 import sqlite3
 from pathlib import Path
@@ -22,7 +22,7 @@ def written(number: str, text: str) -> tuple[str, str]:
 
 
 def test_the_octets_that_are_looked_for_are_those_of_a_message() -> None:
-    """There used to be a look for "0011", with which no PDU of ours begins."""
+    """This test used to look for "0011", with which no PDU of ours begins."""
     assert written("447700900123", "hellohello") == ("447700091032", "E8329BFD4697D9EC37")
 
 

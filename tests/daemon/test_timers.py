@@ -1,4 +1,4 @@
-"""The timers on a store: nothing is lost, and what became due while nobody looked is no burst."""
+"""The timers on a store: none is lost, and those that became due during an outage do not fire all at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_what_ends_requests_waits_for_no_lane(store: Store, hand: Hand, workflow
 
 
 def test_a_request_that_is_over_while_it_waits_for_room_in_a_lane_ends(store: Store, hand: Hand) -> None:
-    """There used to be a look at that before the wait only: a lane that stayed full kept it in progress."""
+    """This used to be checked before the wait only: a lane that stayed full kept the request in progress."""
 
     async def main() -> None:
         world = await outage(store, hand, TWO_EVENTS, 200)

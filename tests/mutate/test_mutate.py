@@ -1,4 +1,4 @@
-"""What tells whether tests notice anything is tested too: on a small module with known tests."""
+"""The mutation runner is tested too: on a small module with known tests."""
 
 import subprocess
 import sys

@@ -60,7 +60,7 @@ SLOW, CUT = "slow", "cut"
 
 
 class Google:
-    """`faults` are met one by one, then all is well. proxy: for HTTPS_PROXY."""
+    """Each of `faults` meets one request; after them, every request succeeds. proxy: for HTTPS_PROXY."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self.asked: list[Asked] = []

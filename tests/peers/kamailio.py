@@ -137,7 +137,7 @@ class Kamailio:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It takes what is sent to it, and says nothing."""
+        """It reads what is sent to it, and answers nothing."""
         self._tell(signal.SIGSTOP)
         yield
         self._tell(signal.SIGCONT)

@@ -69,7 +69,7 @@ def say(line: str, *more: str, sdp: bool | str = False, lost: bool = False) -> s
 
 
 def hear(method: str, *, containing: str = "", lost: bool = False) -> str:
-    """A request that has to come; containing: a regular expression somewhere in it. lost: it is as if it had not."""
+    """A request that has to come; containing: a regular expression somewhere in it. lost: sipp drops it."""
     check = f"<action>{_found(containing)}</action>" if containing else ""
     attributes = ' lost="100"' if lost else ""
     return f'<recv request="{method}" timeout="12000"{attributes}>{check}</recv>\n'
@@ -80,7 +80,7 @@ def hear_answer(status: int) -> str:
 
 
 def ask(method: str, *, cseq: int = 1, sdp: bool | str = False, key: str = "") -> str:
-    """A request within the dialog, from the callee. key: one that was pressed, as a phone tells it by INFO."""
+    """A request within the dialog, from the callee. key: one that was pressed, as a phone reports it by INFO."""
     content, kind = (SDP if sdp is True else sdp, "application/sdp") if sdp else ("", "")
     if key:
         content, kind = f"Signal={key}\nDuration=160\n", "application/dtmf-relay"
@@ -188,7 +188,7 @@ Content-Length: 0
 
 
 class Sipp:
-    """One sipp that serves one call; a context manager. `succeeded` tells whether its script was kept to the end."""
+    """One sipp that serves one call; a context manager. `succeeded` says whether its script ran to the end."""
 
     def __init__(self, directory: Path, scenario: str, host: str = "127.0.0.3") -> None:
         self._directory = directory / "sipp"

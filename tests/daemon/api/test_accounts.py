@@ -121,7 +121,7 @@ def filled(path: str) -> str:
 
 
 def test_healthz_tells_strangers_on_tcp_whether_but_not_why(ask: Ask, gateway: Gateway) -> None:
-    """It used to name modems, ports and the server of the trunk to whoever reached the listener."""
+    """Whoever reached the listener used to get the names of modems and ports, and the server of the trunk."""
     gateway.client.post("/v1/modems/sim1/pause")
     try:
         assert "modem sim1 is paused" in str(gateway.health()["reasons"])
@@ -244,7 +244,7 @@ def test_key_and_secret_may_be_parameters_and_come_before_a_stale_header(ask: As
 
 
 def test_guesses_of_a_secret_are_slowed_limited_and_logged(gateway: Gateway, ask: Ask) -> None:
-    """There used to be 1,100 guesses a second, and no line of them."""
+    """1,100 guesses a second used to be possible, and none was logged."""
     before = gateway.log().count("error='wrong secret'")
 
     def guess(number: int) -> tuple[float, str]:
@@ -296,7 +296,7 @@ def test_the_flood_of_one_client_takes_no_start_from_another(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("text", "mode", "why"), [("", 0o600, "is empty"), ("secret", 0o644, "run: chmod o=")])
 def test_a_secret_file_that_protects_nothing_is_refused(tmp_path: Path, text: str, mode: int, why: str) -> None:
-    """There used to be no look at it: an empty one let everybody in who gave no secret."""
+    """The file used not to be checked: an empty one admitted everybody who gave no secret."""
     config = sections(tmp_path, "127.0.0.1:1")
     (tmp_path / "acme.secret").write_text(text)
     (tmp_path / "acme.secret").chmod(mode)
@@ -368,8 +368,8 @@ def test_every_group_of_a_process_counts(gateway: Gateway) -> None:
 
 
 def test_users_of_different_accounts_that_name_none_share_nothing(gateway: Gateway) -> None:
-    """There used to be one pool of all who name no account: the user of one account was told the request of another's
-    user by status 10, and cancelled it."""
+    """There used to be one pool of all who name no account: by status 10 the user of one account learned the id of the
+    request of another's user, and cancelled it."""
     number = next(NUMBERS)
     form: Any = {"number": number, "brand": "Acme", "api_key": "-"}
     request_id = ask_as(gateway, STRANGER, "/verify/json", gid=GROUP, **form)[1]["request_id"]

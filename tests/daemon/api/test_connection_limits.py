@@ -1,4 +1,4 @@
-"""How many connections there may be, and what a bad one costs: on TLS, on plain TCP and on the Unix socket."""
+"""How many connections are allowed, and what a bad one costs: on TLS, on plain TCP and on the Unix socket."""
 
 import asyncio
 import contextlib
@@ -172,7 +172,7 @@ def test_a_crowd_of_addresses_shuts_nobody_out(tls: Tls) -> None:
 
 
 def test_half_requests_shut_nobody_out(tls: Tls) -> None:
-    """There used to be room for nobody else while their bodies were awaited, which needs no credentials."""
+    """While bodies were awaited, which needs no credentials, nobody else used to be served."""
     half = [socket.socket(socket.AF_UNIX) for _ in range(OF_ONE_USER + 10)]
     for connection in half:
         connection.connect(str(tls.gateway.socket))
@@ -206,7 +206,7 @@ def test_clients_that_leave_in_mid_answer_leave_nothing_behind(tls: Tls) -> None
 
 
 def test_a_client_that_was_accepted_as_the_daemon_stops_is_answered(tmp_path: Path) -> None:
-    """It used to lose its request: of 1,443 during an upgrade, one."""
+    """Its request used to be lost: one of 1,443 during an upgrade."""
     with Gateway(tmp_path) as gateway, socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)
         client.connect(str(gateway.socket))

@@ -407,7 +407,7 @@ def test_the_steps_of_a_test_call_are_told_in_words() -> None:
     [("ok", 0, "good"), ("ok", 1, "fair"), ("nothing can be sent", 0, "bad"), ("nothing can be sent", 1, "bad")],
 )
 def test_all_is_well_only_where_nothing_is_wrong(health: str, problems: int, look: str) -> None:
-    """A gateway with one modem of eight used to be well, in green, above seven errors."""
+    """A gateway with one working modem of eight used to be shown as well, in green, above seven errors."""
     shown = view.health(health, [{"text": "a modem is absent"}] * problems)
     assert (shown["look"], shown["health"] == "All is well") == (look, look == "good")
 

@@ -104,7 +104,7 @@ def test_control_characters_and_halves_of_pairs_are_refused(brand: str) -> None:
 
 @pytest.mark.parametrize(("value", "seconds"), [(300.0, 300), (300, 300), ("300", 300), (" 300 ", 300)])
 def test_a_whole_number_of_json_is_one_however_it_is_written(value: Any, seconds: int) -> None:
-    """There used to be an error for 300.0, which JSON does not tell from 300."""
+    """There used to be an error for 300.0, which is the same number as 300 in JSON."""
     assert int(started(pin_expiry=value).pin_expiry) == seconds * 1000
 
 
@@ -167,7 +167,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_every_parameter_of_a_start_has_its_effect(gateway: Gateway, *, as_json: bool) -> None:
-    """There used to be a test of none: pin_expiry and next_event_wait could change places."""
+    """No parameter used to have such a test: pin_expiry and next_event_wait could have been exchanged."""
     given = {"number": "07700 900124", "brand": "Škoda", **GIVEN}
     body = json.dumps(given) if as_json else "&".join(f"{name}={value}" for name, value in given.items())
     answer = ask(gateway, "POST", "/verify/json", body.encode(), JSON if as_json else FORM)[1]

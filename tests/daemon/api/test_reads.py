@@ -63,7 +63,7 @@ def read_all(gateway: Gateway, path: str, times: int, octets: list[int]) -> None
     ],
 )
 def test_a_long_read_holds_nobody_else_up(gateway: Gateway, path: str, times: int, least: int) -> None:
-    """There used to be reads on the event loop: who resumed at the first of 1.4 million events stopped all for 41 s."""
+    """Reads used to run on the event loop: to resume at the first of 1.4 million events stopped all for 41 s."""
     octets: list[int] = []
     reading = threading.Thread(target=read_all, args=(gateway, path, times, octets))
     connection: http.client.HTTPConnection = _UnixConnection(gateway.socket, 60)

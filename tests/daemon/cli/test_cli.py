@@ -198,7 +198,7 @@ def test_wait_follows_to_the_end(gateway: Gateway, modem: SimulatedModem) -> Non
 
 
 def test_a_daemon_that_stops_and_comes_again(tmp_path: Path) -> None:
-    """`events --follow` used to end with it; whoever began it again lost events, or got some of them twice."""
+    """`events --follow` used to end with the daemon; who started it again lost events, or got some of them twice."""
     notes: list[str] = []
     with SimulatedModem(tmp_path / "port") as modem, Gateway(tmp_path, modem_section(modem.port)) as gateway:
         following = gateway.client.followed(gateway.client.newest(0)[0], notes.append, again_s=0.05)

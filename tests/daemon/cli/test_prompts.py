@@ -249,7 +249,7 @@ def test_clips_that_say_what_the_phrases_no_longer_say_are_told(prompts: Prompts
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that the daemon cannot read")
 @pytest.mark.parametrize("closed", ["en-us", "en-us/bye.wav"])
 def test_prompts_that_the_daemon_may_not_read_are_told_and_the_command_mends_it(public_path: Path, closed: str) -> None:
-    """There used to be nothing wrong with what root had rendered for itself alone."""
+    """`prompts check` used to find nothing wrong with clips that only root could read."""
     state = public_path / "state"
     state.mkdir()
     own = public_path / "own"

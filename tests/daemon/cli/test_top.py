@@ -1,4 +1,4 @@
-"""`pinwheel top`: the picture fits every terminal, whatever others wrote; the terminal is as it was after the end."""
+"""`pinwheel top`: the screen fits every terminal, whatever others wrote; then the terminal is as it was before."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""What a user is told when the daemon cannot be reached: why, and what mends it; exit code 3, in bounded time.
+"""What a user reads when the daemon cannot be reached: why, and the remedy; exit code 3, in bounded time.
 
 There used to be "Path is not readable" with exit code 2 for who is not in the group, even for --help, and a command
 that hung while systemd held the socket of a daemon that did not start.

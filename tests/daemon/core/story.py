@@ -1,4 +1,4 @@
-"""Requests told as one readable line: "0 sms A | 125 tts A | 305 tts B | 605 expired"."""
+"""Requests as one readable line each: "0 sms A | 125 tts A | 305 tts B | 605 expired"."""
 
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ def due(request: Request) -> StepDue:
 
 
 def timeline(request: Request, **events_at: Event) -> str:
-    """The whole life of a request as a line, nobody typing a code; `events_at` come just before the timer they beat."""
+    """A whole request as a line; nobody enters a code. `events_at` come just before the timer that they precede."""
     story: list[str] = []
     event: Event = Requested(at=s(0))
     pending = sorted(events_at.values(), key=lambda e: int(e.at))

@@ -40,7 +40,7 @@ def test_each_sim_texts_all_others_in_turn_and_never_itself() -> None:
     assert set(texted) == {NUMBERS["sim2"], NUMBERS["sim3"]}
     assert texted[0] == texted[2] != texted[1]
     received = {made.recipient(name, BEGAN) for name in NUMBERS}
-    assert received == set(NUMBERS.values())  # in each round, each SIM gets a text
+    assert received == set(NUMBERS.values())  # in each turn, each SIM gets a text
     assert made.recipient("[voice]", BEGAN) == "447700900009"
 
 

@@ -192,7 +192,7 @@ def test_two_late_refusals_of_two_tries_end_both() -> None:
 
 
 def test_a_late_answer_that_comes_before_the_time_out_is_recorded_is_believed() -> None:
-    """A disk that is full for a second turns the two round."""
+    """A disk that is full for a second makes the two come in the other order."""
     assert fate(BEGUN, LATE_TAKEN, LOST) == (A.SENT, 1)
     assert fate(BEGUN, LATE_NO, LOST) == (A.FAILED, 0)
     assert balance(BEGUN, LATE_NO, LOST) == {"sim1": 0}
@@ -247,7 +247,7 @@ def test_every_part_is_charged_to_its_device_and_calls_are_not() -> None:
 
 @dataclass
 class World:
-    """What really happened to the SMS of a request, whatever was told of it and when."""
+    """What really happened to the SMS of a request, whatever was reported of it and when."""
 
     request: Request
     at: Ms = EPOCH
@@ -304,7 +304,7 @@ STEPS = (Step(Channel.SMS, s(200)), Step(Channel.SMS, s(200)), Step(Channel.SMS,
 @examples(100)
 @given(st.data())
 def test_charges_less_refunds_are_what_may_have_gone_out(data: st.DataObject) -> None:
-    """It used to be counted twice, in memory and in rows, with guesses that were taken back."""
+    """The quota used to be counted twice, in memory and in rows, with guesses that were undone later."""
     world = World(started(request(steps=STEPS)))
     for _ in range(data.draw(st.integers(1, 25))):
         world.at = world.at + s(data.draw(st.sampled_from([0, 1, 20])))

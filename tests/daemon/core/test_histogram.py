@@ -1,4 +1,4 @@
-"""How observations are distributed."""
+"""Histograms: how observations are distributed."""
 
 from itertools import pairwise
 

@@ -387,7 +387,7 @@ def test_a_dropped_message_keeps_the_schedule() -> None:
 
 
 def test_a_dropped_message_starts_the_next_event_with_a_pin_that_lives_where_the_operator_wants_that() -> None:
-    """The dropped one had little of its life left, and nobody has it."""
+    """The dropped PIN would expire soon, and nobody has it."""
     moved, actions = advance(
         started(request(1, pin_expiry=60)), GivenUp(0, V.WITHDRAWN, s(45), detail="overloaded", move_on=True)
     )
@@ -479,7 +479,7 @@ def test_a_refusal_after_the_end_starts_nothing(end: Event) -> None:
 
 
 def test_a_refusal_starts_nothing_once_the_callers_own_code_is_dead() -> None:
-    """There used to be a call with a dead code; what holds for any story found it."""
+    """There used to be a call with a code that had expired; tests/daemon/core/test_properties.py found it."""
     sending = after(started(request(1, own_pin=True, pin_expiry=60)), AttemptStarted(0, s(1)))
     refused, actions = advance(sending, AttemptAnswered(0, V.REFUSED, s(60), move_on=True))
     assert (refused.step, actions) == (1, (Note("refused", 0),))

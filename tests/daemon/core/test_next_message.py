@@ -221,7 +221,9 @@ def test_a_modem_that_was_slow_once_or_for_a_while_is_used_again() -> None:
     once = itertools.chain([5.0] * 6, [55.0], itertools.repeat(5.0))
     assert played(each(2.5), [once]).alive == 39 - 11  # it is dead, and ten could have gone out meanwhile
     trouble = itertools.chain([70.0] * 3, itertools.repeat(2.0))
-    assert played(each(10, count=120), [trouble]).alive == 120 - 3 * 13  # each tells of 70 s, and of the minute after
+    assert (
+        played(each(10, count=120), [trouble]).alive == 120 - 3 * 13
+    )  # each costs 70 s, and the minute in which nothing is tried
 
 
 def test_after_an_outage_what_is_stale_is_skipped_at_once() -> None:

@@ -67,7 +67,7 @@ starts = st.floats(0, 4e9).map(s)  # a clock shows fractions of a second
 requests = st.builds(lambda plan, at: replace(plan, created_at=at), plans, starts)
 
 
-# --- stories: each happening looks at the request, so that most of them mean something to it ------------------
+# --- event sequences: each event is made from the request, so that most of them change it ---------------------
 
 Happening = Callable[[Request, Ms], tuple[Event, Ms]]
 """The next event after a time, and when it happens."""
@@ -167,7 +167,7 @@ ROWS, IDS = Rows(), itertools.count()
 
 
 def told(request: Request, story: list[Happening]) -> Trace:
-    """Every turn of a story: before, event, after, actions; `before` is what the rows had kept."""
+    """Every step of a sequence: before, event, after, actions; `before` is what the rows had kept."""
     now, request = request.created_at, replace(request, id=f"{next(IDS):032x}")
     after, actions = advance(request, Requested(now))
     trace: Trace = [(request, Requested(now), after, actions)]

@@ -108,7 +108,7 @@ spent = st.tuples(st.just("charge"), numbers, st.integers(1, 3), st.integers(0, 
 
 @given(st.lists(spent | st.tuples(st.just("refund"), numbers, st.integers(1, 3), st.just(0)), max_size=40))
 def test_the_quota_in_memory_is_what_the_rows_say(story: list[tuple[str, str, int, int]]) -> None:
-    """It used to be counted by itself, with guesses that were taken back."""
+    """The quota in memory used to be counted separately, with guesses that were undone later."""
     one, rows, now = Quota(Limits(monthly_recipients=9)), list[tuple[Ms, str]](), AT
     for kind, number, count, pause in story:
         now = now + Ms(pause)

@@ -1,4 +1,4 @@
-"""What is known of requests without reading: as much as is kept, as it was kept last."""
+"""The requests that are kept in memory: only so many, each as it was saved last."""
 
 from daemon.core.batch import NOTHING_NEEDED, Needs
 from daemon.core.model import Status

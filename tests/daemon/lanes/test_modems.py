@@ -358,7 +358,7 @@ def test_a_paused_modem_sends_nothing_until_it_is_resumed(one: Pool) -> None:
     assert one.pinwheel("pause", "sim1").output == "sim1 is paused\n"
     (request,) = one.verify("00")
     one.gateway.stop()
-    one.gateway.start()  # an operator's word lasts
+    one.gateway.start()  # an operator's decision outlives a restart
     until(lambda: one.seen("sim1")["device"] == "ready", "the modem is ready")
     assert (one.seen("sim1")["state"], one.state(request)) == ("paused", "queued")
     assert one.pinwheel("resume", "sim1").exit_code == 0

@@ -16,7 +16,7 @@ from tests.gateway import until
 
 
 def test_signalling_that_is_dead_shows_in_status_and_health(store: Store) -> None:
-    """There used to be a daemon whose signalling was dead for good, "ready" in status and healthy."""
+    """A daemon whose signalling had died for good used to be "ready" in status, and healthy."""
     driver = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray)
     engine = Engine(store, Clock(), Pins(b"k" * 32), Policy())
     lane = VoiceLane(engine, driver, PromptLibrary({}), Manner(), max_calls=1, a_second=1)

@@ -42,7 +42,7 @@ def lane(store: Store, *watchers: Callable[[Decision, Ms], None], a_second: floa
 
 
 def test_of_many_calls_that_wait_for_a_trunk_a_few_hundred_are_in_memory_and_each_is_made_once(store: Store) -> None:
-    """There used to be a task and a copy for each: a million of them were minutes and half a gigabyte."""
+    """Each call that waited used to have a task and a copy: a million of them took minutes and half a gigabyte."""
     count, later = PAGE + 50, Clock().now() + s(600)
     run(store, *(insert(waiting(number, later + Ms(50 * (count - number)))) for number in range(count)))
     begun: list[int] = []

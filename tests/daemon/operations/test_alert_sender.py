@@ -77,7 +77,7 @@ def test_a_modem_that_works_sends_the_alert_of_one_that_does_not_and_of_its_retu
 def test_a_number_that_cannot_be_reached_makes_no_second_message_for_those_that_can(
     store: Store, tmp_path: Path
 ) -> None:
-    """There used to be one for each minute, without end, as nothing counted as sent; and each try used up the quota."""
+    """An alert used to be sent every minute without end, since none counted as sent; and each try used up the quota."""
 
     async def story() -> None:
         with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:
@@ -95,7 +95,7 @@ def test_a_number_that_cannot_be_reached_makes_no_second_message_for_those_that_
 
 
 def test_restarts_send_no_more_messages_than_a_day_may_have(store: Store, tmp_path: Path) -> None:
-    """The limit used to begin again with each start, so that a daemon that came and went sent without end."""
+    """The limit used to start again with each start, so that a daemon that crashed again and again sent without end."""
 
     async def story() -> None:
         with SimulatedModem(network_s=0.01) as well, SimulatedModem(tmp_path / "ill", network_s=0.01) as ill:

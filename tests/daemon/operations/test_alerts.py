@@ -314,7 +314,7 @@ STORIES: dict[Callable[[Path], Course], set[str]] = {
 
 @pytest.fixture(scope="module")
 def courses(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[Path], Course]], Course]:
-    """Each story is lived once."""
+    """Each course of events is played once."""
     return cache(lambda story: story(tmp_path_factory.mktemp(story.__name__)))
 
 

@@ -515,7 +515,7 @@ def test_a_check_says_what_is_wrong_and_it_alone_does(code: str, number: int) ->
 
 
 def test_a_service_that_was_never_started_lacks_no_watchdog() -> None:
-    """systemd tells none before the first start, so that every new installation used to be warned of it."""
+    """systemd reports no watchdog before the first start, so that every new installation used to get this warning."""
     results = judged(CHECKS, seen(**DOWN, **unit(SERVICE, active="inactive", watchdog=False)))
     assert "watchdog" not in {each.check.name for each in problems(results)}
 

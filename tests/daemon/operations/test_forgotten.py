@@ -68,7 +68,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_a_restored_database_forgets_what_was_forgotten_after_the_backup(host: Host, tmp_path: Path) -> None:
-    """There used to be a line only that said: forget them again."""
+    """There used to be only a line that asked the operator to forget them again."""
     add(host.store, verified(named(1, day(0), to=NUMBER)))
     add(host.store, verified(named(2, day(0), to=OTHER)))
     incoming(host.store, day(1), f"sim1 from +{NUMBER}: STOP")

@@ -32,7 +32,7 @@ def sections(tmp_path: Path, phone: SimulatedPhone) -> str:
 
 
 def add(directory: Path, locale: str) -> None:
-    """A set whose words do not matter."""
+    """Prompts whose words do not matter."""
     made = directory / f".{locale}"
     made.mkdir()
     for name in NEEDED:

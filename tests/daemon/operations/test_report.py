@@ -1,4 +1,4 @@
-"""What became of requests, reckoned on requests of the core's own."""
+"""What became of requests: the figures of a report."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What is counted of each decision: once, when it is durable."""
+"""What is counted of each decision: it is counted once, when it is durable."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The engines that need no network: what they say, and what they tell the operator when they cannot."""
+"""The engines that need no network: what they say, and what the operator reads when they cannot."""
 
 import importlib.util
 from pathlib import Path

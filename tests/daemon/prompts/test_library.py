@@ -141,7 +141,7 @@ def test_silence_is_the_law_s_own() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that others cannot read")
 def test_prompts_that_the_daemon_may_not_read_are_broken_with_the_remedy(public_path: Path) -> None:
-    """There used to be silence: a set that cannot be listed was as good as none."""
+    """There used to be no message: a directory that could not be listed counted as empty."""
     for name in ("fr-fr", "de-de"):
         shutil.copytree(shipped_prompts() / "en-us", public_path / name)
     (public_path / "fr-fr").chmod(0o700)

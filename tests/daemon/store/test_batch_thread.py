@@ -179,7 +179,7 @@ def test_the_database_may_recover_in_a_pause_and_work_goes_on_after_it() -> None
 
 
 def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
-    """Whoever waited is gone with it; what was submitted is saved."""
+    """Those that waited end with the loop; what was submitted is saved."""
     database, hold = Watched(), Hold(Note("a"))
     batches = started(database)
 

@@ -105,7 +105,7 @@ BEFORE = [Start(ACME, new(0)), Start(ACME, new(1, OTHER)), Start(BOLT, new(2, NA
 
 
 def carried_out(database: Any, story: Sequence[Timed], cuts: Sequence[int]) -> list[Operation]:
-    """The story in batches of these sizes, again and again."""
+    """The commands in batches of these sizes, again and again."""
     recent = RecentRequests(5)  # fewer than there are requests
     carry_out(database, recent, [operation((s(1), command)) for command in BEFORE])
     operations, place, turn = [operation(timed) for timed in story], 0, 0

@@ -103,7 +103,7 @@ UNWRITABLE: dict[str, Write] = {
 
 @pytest.mark.parametrize("write", UNWRITABLE.values(), ids=UNWRITABLE)
 def test_what_cannot_be_saved_takes_nobody_along(store: Store, write: Write) -> None:
-    """A savepoint for each used to see to it, at a third of the price of a start."""
+    """A savepoint for each command used to do this, and took a third of the time of a start."""
     before = [insert(named(1)), *(insert(named(number)) for number in range(10, 20))]
     *rows, failed, last = run(store, *before, write, insert(named(20)))
     assert isinstance(failed, Exception)
@@ -360,7 +360,7 @@ def test_the_newest_500_checks_are_shown(store: Store) -> None:
 
 
 def test_the_checks_of_two_requests_are_kept_apart(store: Store) -> None:
-    """There used to be no test with two: a search could have shown everybody's checks and addresses."""
+    """There used to be no test with two requests: a search could have shown everybody's checks and addresses."""
     rows = run(store, insert(named(1)), insert(named(2)))
     for row, valid, address in ((rows[0], False, "192.0.2.1"), (rows[1], True, "192.0.2.2")):
         run(store, act(RecordCheck(valid, address), at=s(1), row=row))

@@ -1,4 +1,4 @@
-"""A costly figure is not searched for by everybody who asks."""
+"""A figure that is slow to find is not searched for at every question."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

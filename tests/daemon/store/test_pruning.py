@@ -1,4 +1,4 @@
-"""What is too old goes, in small steps, beside the traffic; what is in progress or still counts never does."""
+"""What is too old is deleted, in small steps, beside the traffic; what is in progress or still counts never is."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -48,7 +48,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def turn(store: Store, ages: Retention, at: Ms) -> dict[str, int]:
-    """What is let go of at this time."""
+    """What is deleted at this time."""
     return run(lambda: Retaining(Upkeep(store), ages, HASH).turn(at))._asdict()
 
 

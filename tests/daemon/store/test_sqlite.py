@@ -56,7 +56,7 @@ OLD_ATTEMPT = (
 
 
 def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) -> None:
-    """There used to be one state for both, and the count of tries told them apart."""
+    """There used to be one state for both; only the count of tries was different."""
     new, again = OLD_ATTEMPT.replace("'sent', 1", "'queued', 0"), OLD_ATTEMPT.replace("'sent', 1", "'queued', 1")
     old_database(tmp_path / "p.db", 3, OLD_REQUEST, new, again.replace("(7, 0,", "(7, 1,"))
     store = Store(SqliteDatabase(tmp_path / "p.db"))
@@ -107,7 +107,7 @@ def test_what_was_sent_before_quotas_had_a_table_is_counted(tmp_path: Path) -> N
 
 
 def test_a_database_of_seconds_loses_nothing_when_it_becomes_one_of_milliseconds(tmp_path: Path) -> None:
-    """There used to be seconds beside a rounded `due_ms`: what had died in that millisecond was still sent."""
+    """There used to be seconds beside a rounded `due_ms`: a message whose PIN had just expired was still sent."""
     lines = (
         """INSERT INTO "check" VALUES (5, 7, 1700000009.0014, 0, '192.0.2.1')""",
         "INSERT INTO history VALUES (90, 1700000000.4564, '00000000000000000000000000000001', 'event', 0, 'sms A')",
@@ -285,7 +285,7 @@ def on_a_small_disk(tmp_path: Path, code: str, ballast: int) -> str:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
 def test_a_log_that_filled_a_small_disk_lets_go_of_it_when_there_is_room_again(tmp_path: Path) -> None:
-    """There used to be a log that kept its size, and a commit that wrote nothing passed for a disk that works."""
+    """The log used to keep its size, and a commit that wrote nothing counted as proof that the disk works."""
     assert on_a_small_disk(tmp_path, ON_A_SMALL_DISK, 2_000_000) == "recovered\n"
 
 

@@ -39,7 +39,7 @@ def request_after(method: str, invite: Message, *headers: tuple[str, str], body:
 
 
 class Callee:
-    """A far end on a socket that answers what a test tells it to."""
+    """A far end on a socket; it answers what the test says."""
 
     def __init__(self, peer: socket.socket) -> None:
         self.peer = peer
@@ -48,7 +48,7 @@ class Callee:
         self._came: list[Message] = []
 
     def branches(self, method: str, invite: Message) -> set[str]:
-        """Of all requests of this method that came within a call: each has its own, however often it was sent."""
+        """The branches of all requests of this method within a call; a retransmission has that of the first."""
         came = (message for message in self._came if message.get("call-id") == invite.get("call-id"))
         return {message.branch for message in came if message.method == method}
 
@@ -73,7 +73,7 @@ class Callee:
                 return message, source
 
     def answer(self, *headers: tuple[str, str], ringing: bool = False) -> Message:
-        """Take the next call; ringing: after saying that it rings."""
+        """Answer the next call; ringing: send 180 first."""
         invite, source = self.invited()
         if ringing:
             self.peer.sendto(answer_with(invite, self.peer, 180), source)

@@ -96,7 +96,7 @@ def result(handle: CallHandle) -> CallResult:
 
 
 def heard(peer: Baresip) -> list[int]:
-    """The samples of its one recording."""
+    """The samples that it has recorded in its one call."""
     with wave.open(str(peer.recording())) as wav:
         assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (8000, 1, 2)
         data = wav.readframes(wav.getnframes())
@@ -104,12 +104,12 @@ def heard(peer: Baresip) -> list[int]:
 
 
 def crossings(samples: list[int]) -> int:
-    """Upward zero crossings of what is loud: cycles of the tone."""
+    """The cycles of the tone: upward zero crossings, without those of noise."""
     return sum(1 for a, b in pairwise(samples) if a < 0 <= b and b - a > 500)
 
 
 def wait_for_end(pid: int) -> None:
-    """Of a process; also of one that nobody has waited for yet."""
+    """Wait for the end of a process; also of a child that was not reaped yet."""
     descriptor = os.pidfd_open(pid)
     try:
         assert select.select([descriptor], [], [], BOUND_S)[0], f"process {pid} does not end"
@@ -118,14 +118,14 @@ def wait_for_end(pid: int) -> None:
 
 
 def pacer_pid() -> int:
-    """The one audio process of this process's drivers that lives."""
+    """The pid of the one audio process that this process has."""
     children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
     (pid,) = (pid for pid in children if b"drivers.rtp" in Path(f"/proc/{pid}/cmdline").read_bytes())
     return int(pid)
 
 
 def press(peer: Baresip, digit: str, heard_s: float) -> None:
-    """Once so much of our audio has arrived; for as long as the next 0.2 s of our audio take to arrive."""
+    """Press a key once heard_s of our audio have arrived, and hold it until 0.2 s more have arrived."""
     peer.wait_until_heard(heard_s)
     peer.command("sndcode", digit)
     peer.wait_until_heard(heard_s + 0.2)

@@ -1,4 +1,4 @@
-"""What a far end writes, or a mistake of ours, ends one call at most; what is dead says so and is begun again."""
+"""What a far end writes, or a defect of ours, ends one call at most. A thread that dies is reported and replaced."""
 
 import resource
 import socket
@@ -89,7 +89,7 @@ def test_a_connection_to_where_there_is_no_way_is_lost_and_says_so(host: str) ->
 
 
 def test_a_connection_for_which_no_descriptor_is_free_is_lost_and_says_so() -> None:
-    """There used to be a thread that died of it, as the trunk asks for its own address outside any guard."""
+    """There used to be a thread that died of it: the trunk asks for its own address where nothing catches the error."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with streams() as opened:
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
@@ -151,7 +151,7 @@ def test_far_ends_that_name_ever_new_addresses_do_not_use_up_our_files(monkeypat
 
 
 def test_a_mistake_in_one_call_ends_it_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """What a call is made of is taken away, as a mistake of ours may do; then its far end says something."""
+    """A part of the call is removed, as a defect of ours may do; then its far end sends a response."""
     ours = agent()
     call, invite = placed(ours)
     other, _ = answered(ours)
@@ -181,7 +181,7 @@ def test_a_mistake_in_a_registration_lets_it_begin_again() -> None:
 
 @pytest.mark.parametrize("at", [CallPhase.DIALLING, CallPhase.RINGING, CallPhase.ANSWERED])
 def test_a_listener_that_raises_costs_its_own_call_only(at: CallPhase, caplog: pytest.LogCaptureFixture) -> None:
-    """There used to be one thread for all calls that any of them could end."""
+    """All calls share one thread, and any of them used to be able to end it."""
 
     def broken(phase: CallPhase) -> None:
         if phase is at:
@@ -210,7 +210,7 @@ def test_a_listener_that_raises_costs_its_own_call_only(at: CallPhase, caplog: p
 def watched(server: str, bind: str = "127.0.0.1:0", locate: Locator = locate) -> Iterator[Driver]:
     opened = Driver(
         "voice", Options(server, register=False, bind=bind), locate=locate, check_s=0.2
-    )  # so that a thread may end in peace
+    )  # a thread that ends in good order is not taken for a stuck one
     opened.open(lambda _: None)
     try:
         yield opened
@@ -219,12 +219,12 @@ def watched(server: str, bind: str = "127.0.0.1:0", locate: Locator = locate) ->
 
 
 def astray(_: str, __: Kind) -> tuple[Address, ...]:
-    """A locator that breaks its word, so that the thread that trusts it dies."""
+    """A locator whose address is of a wrong type, so that the thread that uses it dies."""
     return (("127.0.0.1", "no port"),)  # type: ignore[return-value]
 
 
 def test_signalling_that_dies_says_so_and_is_tried_again_until_it_lives() -> None:
-    """There used to be a watch that died of what had ended its thread, while status still said "ready"."""
+    """The watch used to die of the same error as the thread, while status still said "ready"."""
     with far_end() as peer:
         mended, address = threading.Event(), peer.getsockname()
         locator: Locator = lambda *asked: (address,) if mended.is_set() else astray(*asked)  # noqa: E731
@@ -253,7 +253,7 @@ def test_signalling_that_dies_at_once_is_replaced_ever_less_often(caplog: pytest
 
 
 def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
-    """There used to be a watch that sent what was left by itself, beside a thread that could wake up at any time."""
+    """The watch used to send the BYEs itself, beside a thread that could wake up at any time."""
     release, woken = threading.Event(), threading.Event()
 
     def stuck(phase: CallPhase) -> None:
@@ -274,7 +274,7 @@ def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
             invite = callee.answer()
             assert result(handle).reason == "signalling stopped responding"
             becomes(opened, DeviceState.READY)
-            callee.hear_bye(invite)  # of the new one, by the same port
+            callee.hear_bye(invite)  # which the new signalling sends by the same port
             wait_for_end(old_audio)  # it plays no more, though its thread still hangs
             release.set()
             old.join(BOUND_S)
@@ -287,7 +287,7 @@ def test_signalling_that_wakes_up_after_it_was_replaced_does_no_harm() -> None:
 
 
 def processed(peer: socket.socket, to: Address) -> None:
-    """All that was sent to signalling before has been taken."""
+    """Wait until signalling has read all that was sent to it before: it answers a request that is sent last."""
     host, port = peer.getsockname()
     via = f"SIP/2.0/UDP {host}:{port};branch=z9hG4bKprobe"
     headers = (("via", via), ("from", "<sip:x>;tag=x"), ("to", "<sip:y>"), ("call-id", "probe"), ("cseq", "1 OPTIONS"))
@@ -406,7 +406,7 @@ def test_a_bye_at_the_end_of_the_driver_is_sent_until_it_is_answered() -> None:
 
 
 def test_calls_of_signalling_that_hangs_are_reported_when_the_driver_closes() -> None:
-    """There used to be calls without a result: the thread was waited for, and then nobody answered for it."""
+    """There used to be calls without a result: the driver waited for the thread, and then reported nothing."""
     with far_end() as peer:
         callee = Callee(peer)
         opened = Driver("voice", Options(server=callee.address, register=False, bind="127.0.0.1:0"), check_s=60)
@@ -421,10 +421,12 @@ def test_calls_of_signalling_that_hangs_are_reported_when_the_driver_closes() ->
 
 
 def test_a_trunk_that_moved_to_where_no_port_can_be_opened_says_so_and_comes_back() -> None:
-    """There used to be a thread that died of it: it kept the agent of before, which had no transport any more."""
+    """There used to be a thread that died of it: it kept the old agent, which had no transport any more."""
     servers = [("127.0.0.1", 9)]
     asked = threading.Event()
-    options = Options("trunk.example", register=False, bind="0.0.0.0:0")  # of the other kind of addresses
+    options = Options(
+        "trunk.example", register=False, bind="0.0.0.0:0"
+    )  # IPv4, while the second server has an IPv6 address
     shared = SharedParts("voice", options, Timers(), lambda *_: tuple(servers), SipPort(), lambda _: None)
     with DefaultSelector() as selector:
         trunk = Trunk(shared, Lease(), selector, asked.set)
@@ -453,7 +455,7 @@ def test_a_driver_that_is_closed_says_so_until_the_very_end_of_its_thread() -> N
     at_the_end: list[DeviceState] = []
 
     def listen(_: object) -> None:
-        if opened.status().state is DeviceState.CLOSED:  # this call is the last thing that the thread refuses
+        if opened.status().state is DeviceState.CLOSED:  # the thread refuses this call as the last thing that it does
             handle, _ = dial(opened, tone(0.1))
             handle.result.add_done_callback(lambda _: at_the_end.append(opened.status().state))
 

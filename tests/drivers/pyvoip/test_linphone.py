@@ -1,4 +1,4 @@
-"""The voice driver against linphonec: a telephone with a will of its own about jitter, STUN and RTCP."""
+"""The voice driver against linphonec: a telephone that handles jitter, STUN and RTCP in its own way."""
 
 import random
 import wave
@@ -27,7 +27,7 @@ def packets(pcm: bytes) -> list[bytes]:
 
 
 def share_heard(sent: bytes, heard: bytes) -> float:
-    """Of the packets sent, those that were heard sample for sample, and in their order."""
+    """The share of the sent packets that were heard sample for sample, in their order."""
     end = count = 0
     for packet in packets(sent):
         at = heard.find(packet, end)

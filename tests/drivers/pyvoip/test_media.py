@@ -58,7 +58,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def described(far: socket.socket, *lines: str, law: int = 0) -> str:
-    """That audio is wanted there, in the words of sipp's scripts."""
+    """A description, for sipp's scripts, that asks for audio at this socket."""
     media = f"m=audio {far.getsockname()[1]} RTP/AVP {law}"
     head = ["v=0", f"o=far 1 1 IN IP4 {FAR_HOST}", "s=-", f"c=IN IP4 {FAR_HOST}", "t=0 0", media]
     return "\n".join([*head, *lines, ""])
@@ -120,7 +120,7 @@ def test_audio_goes_where_the_far_end_moves_it_and_never_to_both(
 
 
 def told(talker: Talker) -> str:
-    """That audio is wanted at a talker's address, in the words of sipp's scripts."""
+    """A description, for sipp's scripts, that asks for audio at a talker's address."""
     return described(talker.sock)
 
 
@@ -143,7 +143,7 @@ def payloads(talker: Talker) -> bytes:
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 @pytest.mark.parametrize("new_talks", [True, False])
 def test_the_old_stream_is_not_followed_after_a_move(tmp_path: Path, method: str, new_talks: bool) -> None:
-    """There used to be 839 packets to the old address and none to the new one: 60 ms were under way."""
+    """There used to be 839 packets to the old address and none to the new one: packets of 60 ms came after the move."""
     with Talker() as old, Talker() as new:
         steps = [say("200 OK", sdp=told(old)), hear("ACK"), pause(500), ask(method, sdp=told(new)), hear_answer(200)]
         with call(tmp_path, *steps, ask("ACK") if method == "INVITE" else "") as (handle, ours):
@@ -210,7 +210,7 @@ def test_a_stranger_gets_no_packet_and_presses_no_key(tmp_path: Path) -> None:
         Talker("127.0.0.66", ssrc=5) as stranger,
         call(tmp_path, say("200 OK", sdp=told(callee)), hear("ACK"), speech=speech) as (handle, ours),
     ):
-        stranger.talk(ours)  # before the callee, too
+        stranger.talk(ours)  # also before the callee sends
         callee.wait_for(5)
         callee.talk(ours)
         for number in range(20):
@@ -234,11 +234,11 @@ def test_a_callee_behind_a_nat_hears_nearly_everything(tmp_path: Path) -> None:
         ended = result(handle)
     assert not ended.one_way
     assert len(seen.received) > len(hidden.received)
-    assert len(hidden.received) < 20  # the host is the one that was told: five packets in a row
+    assert len(hidden.received) < 20  # its host is the one of the SDP, so five packets in a row are enough
 
 
 def test_a_callee_behind_a_nat_that_sends_comfort_noise_only_is_found(tmp_path: Path) -> None:
-    """There used to be a bug: it heard nothing, and the call was called one-way."""
+    """There used to be a bug: the callee got no audio, and the result said one-way."""
     with (
         Talker() as hidden,
         Talker(payload_type=13) as seen,
@@ -252,7 +252,7 @@ def test_a_callee_behind_a_nat_that_sends_comfort_noise_only_is_found(tmp_path: 
 
 
 def test_a_call_in_which_nothing_was_heard_of_the_callee_says_so(tmp_path: Path) -> None:
-    """There used to be calls to a dead port that were "delivered" and no more was said."""
+    """Calls to a dead port used to be "delivered", without any remark."""
     with Talker() as mute, call(tmp_path, say("200 OK", sdp=told(mute)), hear("ACK")) as (handle, _):
         ended = result(handle)
     assert (ended.outcome, ended.one_way) == (CallOutcome.ANSWERED, True)
@@ -281,7 +281,7 @@ def test_a_call_on_hold_goes_on_where_it_was(tmp_path: Path, far: socket.socket)
 
 
 def response(status: int, *headers: tuple[str, str], sdp: str = "") -> Message:
-    """The far end's, to the INVITE of a call."""
+    """A response of the far end to the INVITE of a call."""
     always = (("to", "<sip:x@y>;tag=1"), ("contact", f"<sip:x@{FAR_HOST}>"), ("cseq", "1 INVITE"))
     return Message((*always, *headers), sdp.encode(), status=status, reason="told")
 

@@ -87,7 +87,7 @@ def test_a_name_of_many_hosts_or_of_none_is_no_place_for_audio() -> None:
 
 
 def test_of_a_body_of_several_parts_only_the_description_is_read() -> None:
-    """There used to be audio that went to an address in another part."""
+    """Audio used to go to an address from another part of the body."""
     with far_end() as peer, audio_at("127.0.0.4") as audio:
         callee = Callee(peer)
         with driver(callee.address) as opened:

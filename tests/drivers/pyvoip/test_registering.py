@@ -1,4 +1,4 @@
-"""Registrations over real sockets, also after a crash: the contact of before must not be in the way."""
+"""Registrations over real sockets, also after a crash: the contact of the earlier run must not prevent the new one."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ from tests.gateway import Gateway, voice_section
 from tests.peers.datagrams import DatagramPeer
 from tests.peers.kamailio import PASSWORD, Kamailio
 
-REFUSED_S = 20.0  # that Kamailio would answer 503 for, until the contact of before expires
+REFUSED_S = 20.0  # for so long Kamailio would answer 503, until the contact of the earlier run expires
 
 
 class Asterisk(DatagramPeer):
@@ -119,7 +119,7 @@ class Refuser(DatagramPeer):
 
 @pytest.mark.parametrize(("kept", "detail"), [((OLD,), "an earlier contact of ours"), ((), "check the account")])
 def test_a_refusal_says_what_it_may_be_about(tmp_path: Path, kept: tuple[str, ...], detail: str) -> None:
-    """There used to be a bug: "check the account" stood there while a contact of before was in the way."""
+    """There used to be a bug: the detail was "check the account", though a contact of an earlier run was the cause."""
     options = account(tmp_path)
     bindings.write(options["state_file"], Bindings("sip:gateway@127.0.0.3", 0, kept))
     with Refuser("127.0.0.3") as trunk:

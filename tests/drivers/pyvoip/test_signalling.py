@@ -164,7 +164,7 @@ def forgets_all(agent: UserAgent) -> bool:
 
 
 def play(directory: Path, scenario: str, agents: list[UserAgent], **options: Any) -> CallResult:
-    """One call through a scenario that has to be kept to its end, without a storm, and of which nothing is left."""
+    """One call through a scenario: it runs to its end, no request is sent too often, and nothing is left."""
     before = left_behind()
     with Sipp(directory, scenario) as peer, driver(peer.address, Timers(t1=T1_S), **options) as opened:
         ended = result(dial(opened, tone(0.3, 0.1))[0])

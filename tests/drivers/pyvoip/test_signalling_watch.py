@@ -20,7 +20,7 @@ def test_a_thread_that_does_not_turn_for_several_looks_is_replaced() -> None:
 
 
 def test_time_alone_does_not_make_a_thread_stuck() -> None:
-    """In a suspended host nobody looks either."""
+    """While a host is suspended, the watch does not look either."""
     watch = Watch(1.0)
     assert not watch.look(1, 7, 0.0, dead=False)
     assert not watch.look(1, 7, 3600.0, dead=False)

@@ -167,7 +167,7 @@ def test_a_server_that_is_no_name_is_told() -> None:
 def test_a_call_takes_the_next_server_when_the_first_cannot(tmp_path: Path, first: str) -> None:
     with Sipp(tmp_path, refuses("503 Service Unavailable")) as broken, Baresip(tmp_path) as peer:
         dead = broken.address if first == "503" else f"127.0.0.3:{free_port('127.0.0.3', socket.SOCK_DGRAM)}"
-        # names of hosts are the system's business: what the look-up would give is given
+        # the system looks up names of hosts; here its answer is fixed
         servers = tuple((host, int(port)) for host, port in (a.split(":") for a in (dead, peer.address)))
         settings = Options("trunk.test", register=False, bind="127.0.0.1:0")
         opened = Driver("voice", settings, Timers(fail_over=0.3), locate=lambda *_: servers)
@@ -215,7 +215,7 @@ def test_a_name_that_leads_nowhere_is_told() -> None:
 
 
 class Registrar(DatagramPeer):
-    """Answers every request with 200, as one behind which we are seen at another address; can fall silent."""
+    """Answers every request with 200, and says in Via at which other address it sees us; can be silent."""
 
     def __init__(self, seen: str = "") -> None:
         super().__init__("127.0.0.3")

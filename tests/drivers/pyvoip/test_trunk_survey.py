@@ -1,4 +1,4 @@
-"""A look at the trunk beside the driver: real servers on loopback, good and bad."""
+"""How the trunk is checked without the driver: real servers on loopback, good and bad."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""The audio process in trouble: forbidden favours, an early death again and again, another version, a sudden end."""
+"""The audio process in trouble: forbidden system calls, crashes at the start, another version, a kill."""
 
 import json
 import os
@@ -246,7 +246,7 @@ def test_a_process_that_dies_at_once_means_no_calls_until_it_works(
     code: str,
     why: str,
 ) -> None:
-    """There used to be "voice ready" all the while, and a call that was answered and then dropped."""
+    """Status used to say "voice ready" all the time, and a call was answered and then dropped."""
     shadow = Shadow(tmp_path, monkeypatch, code)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trunk:
         trunk.bind(("127.0.0.9", 0))

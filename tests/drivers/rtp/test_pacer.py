@@ -1,4 +1,4 @@
-"""The pacer's process, judged by a UDP socket on loopback."""
+"""The audio process, judged by what arrives at a UDP socket on loopback."""
 
 import contextlib
 import math
@@ -352,7 +352,7 @@ def test_who_was_stopped_oneself_gives_the_process_another_second(pacer: Pacer, 
     event(pacer, line, packets=3)
     pacer.read()
     os.kill(pacer.pid, signal.SIGSTOP)
-    time.sleep(1.2)  # both of us
+    time.sleep(1.2)  # the process is stopped, and this one does not read either
     pacer.read()
     os.kill(pacer.pid, signal.SIGCONT)
     time.sleep(0.3)

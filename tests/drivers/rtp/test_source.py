@@ -142,7 +142,7 @@ def test_the_callee_presses_from_wherever_its_ssrc_or_srtp_vouches_for_it() -> N
 
 
 def test_a_phone_with_several_addresses_presses_from_the_port_that_it_describes() -> None:
-    """There used to be a phone whose keys did not count: it sent from another address than it described."""
+    """The keys of a phone that sent from another address than that of its SDP used not to count."""
     room, phone = Room(), Sender((FAR[0], SAID[1]), 1)
     decisions = room.hear(phone, packets=FAR_IN_A_ROW)
     assert [room.source.presses(each, 100.0) for each in decisions] == [False] * (FAR_IN_A_ROW - 1) + [True]
@@ -290,7 +290,7 @@ def test_a_source_that_was_only_quiet_is_returned_to() -> None:
 
 
 def test_the_old_stream_is_not_learned_after_a_move() -> None:
-    """There used to be 839 packets to the old address and none to the new one: 60 ms were under way."""
+    """There used to be 839 packets to the old address and none to the new one: packets of 60 ms came after the move."""
     room, old = Room(), Sender(SAID, 1)
     room.hear(old, packets=10)
     room.source.expect(replace(SIGNALLED, address=("192.0.2.10", 6000)), room.now)

@@ -59,7 +59,7 @@ def test_a_stranger_neither_moves_the_audio_nor_presses_keys(pacer: Pacer, line:
 
 
 def test_the_new_key_of_a_move_counts_and_the_old_one_no_more(pacer: Pacer, line: Line) -> None:
-    """No test used to notice when the key of a re-INVITE was ignored."""
+    """No test used to fail when the key of a re-INVITE was ignored."""
     before = Secret.of(Profile.SHA1_80)
     theirs = os.urandom(30)
     keys = Keys(Profile.SHA1_80, before.keys.ours, theirs)

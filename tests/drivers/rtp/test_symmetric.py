@@ -29,7 +29,7 @@ def test_audio_goes_to_where_the_callees_comes_from(pacer: Pacer) -> None:
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_datagrams_that_are_no_rtp_take_no_audio_and_end_nothing(pacer: Pacer, symmetric: bool) -> None:
-    """No test used to notice when the checks of a packet's length and version were taken away."""
+    """No test used to fail without the checks of a packet's length and version."""
     whole = rtp(1, 2)
     octets = [whole[:length] for length in (0, 1, 11)] + [
         b"\x00" + whole[1:],
@@ -105,7 +105,7 @@ def test_the_signalled_address_wins_over_a_source_that_was_found(pacer: Pacer, s
 
 
 def test_the_old_stream_is_not_followed_after_a_move(pacer: Pacer) -> None:
-    """There used to be 839 packets to the old address and none to the new one: 60 ms were under way."""
+    """There used to be 839 packets to the old address and none to the new one: packets of 60 ms came after the move."""
     with near_end() as near, Talker() as old, Talker() as new:
         pacer.play(1, near, Media(0, old.address, symmetric=True), bytes(FRAME * 500))
         old.talk(near.getsockname())

@@ -30,7 +30,7 @@ def test_what_is_no_key_wakes_nobody_and_harms_nothing(pacer: Pacer, line: Line)
 
 
 def keys_of(pacer: Pacer, line: Line, packets: list[bytes]) -> str:
-    """The keys that these packets tell; a last one of ours, 9, says that all were read."""
+    """The keys in these packets. A key 9 is sent behind them: once it comes, all of them were read."""
     pacer.play(4, line.near, Media(0, events=(101, 96)), bytes(FRAME * 500))
     event(pacer, line, packets=3)
     for packet in [*packets, telephone_event(9, 0x7000_0000)]:

@@ -142,7 +142,7 @@ def test_the_answer_in_a_183_without_a_tag_counts_for_who_answers() -> None:
 
 
 def test_what_would_end_a_call_is_to_be_noted_again_after_each_message_of_it() -> None:
-    """There used to be a BYE with the number of a refresh that was sent since, which far ends refuse (12.2.2)."""
+    """There used to be a BYE with the CSeq of a refresh that had been sent meanwhile; far ends refuse it (12.2.2)."""
     ours = agent()
     call, _ = answered(ours, ("session-expires", "90;refresher=uac"))
     assert call.changed

@@ -45,7 +45,7 @@ def test_a_refusal_that_answers_the_cancel_of_the_next_user_agent_gets_its_ack()
 
 
 def test_an_invite_of_a_lost_user_agent_is_cancelled_once_it_is_heard_and_never_sent_again() -> None:
-    """There used to be nobody who cancelled an INVITE that had no response yet when its user agent was lost."""
+    """An INVITE that had no response yet when its user agent was lost used to be cancelled by nobody."""
     lost = agent(FIRST, SECOND)
     call, invite = placed(lost)
     ours = taken_over(lost, call, 1.0)
@@ -57,7 +57,7 @@ def test_an_invite_of_a_lost_user_agent_is_cancelled_once_it_is_heard_and_never_
 
 
 def test_what_ends_the_call_of_a_lost_user_agent_is_sent_until_it_is_answered() -> None:
-    """There used to be one BYE, and one lost datagram was enough for a call that stayed up."""
+    """The BYE used to be sent once, so that the call stayed up if that datagram was lost."""
     lost = agent()
     call, _ = answered(lost)
     ours = taken_over(lost, call, 2.0)

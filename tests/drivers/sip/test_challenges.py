@@ -78,7 +78,7 @@ OF_OURS = ["INVITE", "PRACK", "UPDATE", "re-INVITE", "BYE", "REGISTER", "REGISTE
 @pytest.mark.parametrize("status", [401, 407])
 @pytest.mark.parametrize("method", OF_OURS)
 def test_every_request_of_ours_that_is_challenged_is_signed_and_repeated_when_stale(method: str, status: int) -> None:
-    """There used to be a bug: an unregister and OPTIONS were not, and each kind of request had its own rules."""
+    """There used to be a bug: unregistrations and OPTIONS were not signed; each kind of request had its own rules."""
     ours, request = requests_of_ours(method)
     assert request.method == method.partition(",")[0].removeprefix("re-")
     ask, answer = (("www-authenticate", "authorization"), ("proxy-authenticate", "proxy-authorization"))[status == 407]

@@ -1,4 +1,4 @@
-"""Dialogs and server transactions of the agent without I/O: early answers, ways back, requests of far ends."""
+"""Dialogs and server transactions of the agent without I/O: early answers, and requests of far ends."""
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_an_update_before_the_answer_is_not_forgotten(more: tuple[tuple[str, str
 
 
 def test_an_answer_that_repeats_the_first_description_does_not_undo_an_update() -> None:
-    """There used to be a bug: the PIN went to the port of before, as the 200 named that once more."""
+    """There used to be a bug: the PIN went to the old port, since the 200 named it once more."""
     ours = agent()
     call, invite = placed(ours)
     ours.receive(reply(invite, 183, *RELIABLE, body=described(4000)), FIRST, 0.5)
@@ -103,7 +103,7 @@ def test_an_answer_that_repeats_the_first_description_does_not_undo_an_update() 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_an_answer_that_comes_again_late_does_not_undo_what_was_agreed_since(method: str) -> None:
-    """There used to be a bug: a 200 that was sent again moved the audio back, and the way of a BYE."""
+    """There used to be a bug: a 200 that was sent again moved the audio back, and a BYE went to the old address."""
     ours = agent()
     call, invite = placed(ours)
     answer = reply(invite, 200, body=described(4000))
@@ -270,7 +270,7 @@ def test_a_cancelled_invite_that_nobody_ends_is_forgotten() -> None:
 
 
 def test_a_call_that_is_given_up_does_not_ring_afterwards() -> None:
-    """There used to be a bug: a 180 after our time was up made a call "no answer" that nobody had ever heard of."""
+    """There used to be a bug: a 180 that came after our CANCEL turned "unreachable" into "no answer"."""
     ours = agent()
     call, invite = placed(ours)
     ours.hang_up(call, 1.0)

@@ -46,7 +46,7 @@ def test_the_examples_of_the_standard(monkeypatch: pytest.MonkeyPatch, algorithm
     ("algorithm", "hashed"), [("md5-SESS", hashlib.md5), ("SHA-256-sess", hashlib.sha256), ("MD5-sess", hashlib.md5)]
 )
 def test_the_hash_of_a_session_is_mixed_with_both_nonces(algorithm: str, hashed: Callable[[bytes], Any]) -> None:
-    """RFC 7616 3.4.2. There used to be no answer to such a challenge. The client's nonce stays, as servers keep A1."""
+    """RFC 7616 3.4.2. Such a challenge used to get no answer. The cnonce stays the same, since servers keep A1."""
     (asked,) = challenges(refused(f'Digest realm="r", nonce="n", qop="auth", algorithm={algorithm}'))
     a1 = hashed(f"{hashed(b'Mufasa:r:Circle of Life').hexdigest()}:n:{asked.cnonce}".encode()).hexdigest()
     a2 = hashed(b"REGISTER:sip:r").hexdigest()

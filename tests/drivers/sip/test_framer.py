@@ -55,7 +55,7 @@ def test_a_stream_of_anything_gives_messages_or_is_malformed(data: bytes) -> Non
     ["Content-Length:\r\n 3", "Content-Length \r\n\t:\r\n  3", "l: 3 \r\n ", "l:3", "L\t:\t3\t", "Content-Length:\n 3"],
 )
 def test_a_length_on_a_folded_line_is_one(header: str) -> None:
-    """RFC 3261 7.3.1. There used to be a connection closed, with all that waited on it."""
+    """RFC 3261 7.3.1. The connection used to be closed, with all that waited on it."""
     whole = f"INFO sip:x SIP/2.0\r\nVia: x\r\n{header}\r\nTo: x\r\n\r\nabc".encode()
     framer = Framer()
     framer.feed(whole + whole)

@@ -28,7 +28,7 @@ from tests.peers.baresip import free_port
 from tests.peers.sipp import Sipp, script
 
 RING_S = 30.0
-MOST_SENT = 120  # by one call that hears eight messages: 7 or 11 times each request, and an answer to each message
+MOST_SENT = 120  # by one call that gets eight messages: 7 or 11 times each request, and an answer to each message
 
 CHALLENGE = ("proxy-authenticate", 'Digest realm="trunk", nonce="n1", qop="auth", algorithm=SHA-256')
 RELIABLE = (("require", "100rel"), ("rseq", "7"))
@@ -118,7 +118,7 @@ class Mistakes(logging.Handler):
 
 
 def lived(ours: UserAgent, call: OutgoingCall, invite: Message, said: list[tuple[str, int]]) -> int:
-    """A call through what the far end says, one message a second, whole (seed 0) or damaged; the messages it sent."""
+    """Play a call whose far end sends these messages, one a second, whole (seed 0) or damaged; what the call sent."""
     count, now, last = 0, 0.0, invite
     for name, seed in said:
         now += 1.0

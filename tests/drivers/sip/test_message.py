@@ -1,4 +1,4 @@
-"""SIP messages as octets and back: what is read, what is passed over, what is refused."""
+"""SIP messages as octets and back: what is read, what is ignored, what is refused."""
 
 import itertools
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Registrars with one contact a user, stale nonces and restarts of ours: the agent without I/O, then real sockets."""
+"""Registrars with one contact a user, stale nonces, and restarts of ours: the agent without I/O."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ def ours_at(host: str, *contacts: str, kind: Kind = Kind.UDP) -> UserAgent:
 
 
 def test_an_unregister_that_is_answered_with_a_stale_nonce_is_repeated() -> None:
-    """There used to be a bug: it was not, the binding stayed, and the next start was refused for 258 s."""
+    """There used to be a bug: it was not repeated, the binding stayed, and the next start was refused for 258 s."""
     registrar = OneContact(uses=1)
     before = ours_at("192.0.2.9:40001")
     now = lives(before, registrar, 0.0, 1.0)
@@ -75,7 +75,7 @@ def test_a_connection_with_another_port_takes_the_contact_along() -> None:
 
 
 def test_a_register_before_there_is_a_connection_counts_as_no_contact_of_ours() -> None:
-    """Over TCP we are reached nowhere until then."""
+    """Over TCP nobody can reach us until then."""
     ours = ours_at("", kind=Kind.TCP)
     assert ours.registration is not None
     ours.registration.request()
@@ -83,7 +83,7 @@ def test_a_register_before_there_is_a_connection_counts_as_no_contact_of_ours() 
 
 
 def test_a_nat_that_shows_ever_new_addresses_does_not_make_us_storm() -> None:
-    """There used to be a REGISTER for each response to one, 70 a second at a registrar close by."""
+    """Each response used to cause another REGISTER: 70 a second at a registrar that is near."""
     ours, times, now = ours_at("192.0.2.9:40001"), [], 0.0
     while now < 60:
         ours.poll(now)
@@ -346,7 +346,7 @@ answers = st.tuples(
 
 @given(st.lists(answers, max_size=12))
 def test_a_registration_always_comes_back_and_never_storms(said: list[tuple[int | None, str, str, str]]) -> None:
-    """Whatever it is told, also by damaged headers, it is due again, and few requests go out at one moment."""
+    """Whatever the registrar answers, the next REGISTER is due, and few requests are sent at once."""
     ours, now, number = ours_at("192.0.2.9:40002", OLD), 0.0, 0
     assert ours.registration is not None
     for status, challenge, contact, seconds in said:

@@ -1,4 +1,4 @@
-"""What session descriptions say, and what we make of them."""
+"""What session descriptions contain, and what we read of them."""
 
 import re
 from base64 import b64encode

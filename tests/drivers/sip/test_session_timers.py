@@ -84,7 +84,7 @@ def test_a_call_that_the_far_end_no_longer_knows_is_over() -> None:
 @pytest.mark.parametrize("allow", ["INVITE, UPDATE", "INVITE"])
 @pytest.mark.parametrize("answer", [None, 408])
 def test_a_refresh_that_times_out_ends_the_call_with_a_bye(allow: str, answer: int | None) -> None:
-    """RFC 4028 10. There used to be a call that went on after an UPDATE without a response, and no BYE after any."""
+    """RFC 4028 10. A call used to go on after an UPDATE without a response, and no failed refresh led to a BYE."""
     ours = agent()
     call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", allow))
     ours.poll(46.0)
@@ -168,7 +168,7 @@ def test_a_session_timer_does_not_bring_back_a_call_that_was_hung_up() -> None:
 def test_who_refreshes_stays_who_it_was(
     method: str, asks: str, supported: str, told_: tuple[str, str], ours_to_keep: bool | None
 ) -> None:
-    """There used to be a bug: it was always said to be the far end, whatever it asked for."""
+    """There used to be a bug: we always named the far end, whatever it had asked for."""
     ours = agent()
     call, _ = answered(ours, ("session-expires", "200;refresher=uac"), ("allow", "UPDATE"))
     headers = [("session-expires", asks)] if asks else []

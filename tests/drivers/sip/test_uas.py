@@ -113,7 +113,7 @@ def test_a_request_of_no_call_is_told_so(method: str) -> None:
     ],
 )
 def test_a_response_has_one_tag_of_ours(to: str, more: str) -> None:
-    """There used to be two where the far end wrote "Tag", and none where "tag=" stood in a name (8.2.6.2)."""
+    """There used to be two tags where the far end wrote "Tag", and none where "tag=" stood in a name (8.2.6.2)."""
     request = with_headers(parse(stranger("OPTIONS")), ("to", to))
     assert told(agent(), request.encode()).get("to") == to + more
 

@@ -80,7 +80,7 @@ def test_a_body_that_is_too_long_for_its_type_is_refused() -> None:
     ],
 )
 def test_a_bad_line_of_a_header_that_is_not_needed_is_ignored(line: str) -> None:
-    """There used to be answered calls that ended as unanswered for a line of the carrier's own (RFC 3261 8.2.2)."""
+    """A header of the carrier's own used to make an answered call end as unanswered (RFC 3261 8.2.2)."""
     found = written(line, "Allow: BYE")
     assert found.get("allow") == "BYE"
     assert len(found.headers) == len(HEADERS) + 1
@@ -152,7 +152,7 @@ def test_an_ack_is_never_answered(start: str) -> None:
 
 
 def test_an_answer_and_a_bye_with_a_bad_line_count() -> None:
-    """There used to be calls that were answered for the far end and unanswered for us (RFC 3261 8.2.2)."""
+    """Calls used to be answered at the far end and unanswered here (RFC 3261 8.2.2)."""
     ours = agent()
     call, invite = placed(ours)
     ours.receive(reply(invite, 200, ("x", "y"), body=SDP).replace(b"X: y", b"X-Carrier trace 4711"), FIRST, 1.0)
@@ -164,7 +164,7 @@ def test_an_answer_and_a_bye_with_a_bad_line_count() -> None:
 
 
 def test_an_answer_that_went_astray_is_dropped() -> None:
-    """There used to be two Vias in a response that nobody minded (8.1.3.3)."""
+    """A response with two Vias used to be accepted (8.1.3.3)."""
     ours = agent()
     call, invite = placed(ours)
     via = ("via", f"{invite.get('via')}, SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKother")

@@ -41,7 +41,7 @@ def placed_at_an_address(ours: UserAgent) -> tuple[OutgoingCall, Message]:
 @pytest.mark.parametrize("contact", NO_CONTACT)
 @pytest.mark.parametrize("kind", [Kind.UDP, Kind.TLS])
 def test_without_a_usable_contact_what_follows_goes_where_the_invite_went(contact: str, kind: Kind) -> None:
-    """There used to be a bug: it went to :5060, and the call never ended on the far side."""
+    """There used to be a bug: the BYE went to port 5060, and the call never ended at the far end."""
     ours = agent(ODD, kind=kind)
     call, invite = placed_at_an_address(ours)
     ours.receive(bare(invite, 183, *NO_CONTACT[contact], *RELIABLE, body=SDP), ODD, 0.5)
@@ -90,7 +90,7 @@ def test_a_request_that_could_not_be_connected_goes_where_the_invite_went(method
 
 
 def test_a_call_whose_connection_is_lost_while_it_rings_is_cancelled_over_the_next() -> None:
-    """There used to be phones that rang on, beside those of the next try, and calls that were answered by nobody."""
+    """Phones used to ring on beside those of the next try, and calls were answered that nobody spoke in."""
     ours = agent(kind=Kind.TLS)
     call, invite = placed(ours)
     ours.receive(reply(invite, 180), FIRST, 0.5)
@@ -157,7 +157,7 @@ def test_a_call_by_the_second_server_ends_there() -> None:
     ours.poll(4.0)
     invite = sent(ours)[-1][0]
     ours.receive(bare(invite, 200, body=SDP), ODD, 4.1)
-    ours.servers.found([SECOND])  # the names were looked up anew
+    ours.servers.found([SECOND])  # the names were looked up again
     ours.hang_up(call, 5.0)
     assert {where for _, where in sent(ours)} == {ODD}
 

@@ -1,4 +1,4 @@
-"""The dialogue of setup, without devices: of what is known comes the next question or task."""
+"""The dialogue of setup, without devices: what is known decides the next question or task."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -33,7 +33,7 @@ NOBODY = Client(Path("/nonexistent/control.sock"))
 
 
 def quiet(_: str) -> None:
-    """Nobody watches."""
+    """A terminal that nobody reads."""
 
 
 @pytest.fixture
