@@ -119,7 +119,7 @@ def test_audio_goes_where_the_far_end_moves_it_and_never_to_both(
 # --- where the callee is ---------------------------------------------------------------------------------------------
 
 
-def told(talker: Talker) -> str:
+def described_at(talker: Talker) -> str:
     """A description, for sipp's scripts, that asks for audio at a talker's address."""
     return described(talker.sock)
 
@@ -145,7 +145,13 @@ def payloads(talker: Talker) -> bytes:
 def test_the_old_stream_is_not_followed_after_a_move(tmp_path: Path, method: str, new_talks: bool) -> None:
     """There used to be 839 packets to the old address and none to the new one: packets of 60 ms came after the move."""
     with Talker() as old, Talker() as new:
-        steps = [say("200 OK", sdp=told(old)), hear("ACK"), pause(500), ask(method, sdp=told(new)), hear_answer(200)]
+        steps = [
+            say("200 OK", sdp=described_at(old)),
+            hear("ACK"),
+            pause(500),
+            ask(method, sdp=described_at(new)),
+            hear_answer(200),
+        ]
         with call(tmp_path, *steps, ask("ACK") if method == "INVITE" else "") as (handle, ours):
             old.talk(ours)
             new.wait_for(1)
@@ -165,8 +171,8 @@ def test_the_old_stream_is_not_followed_after_a_move(tmp_path: Path, method: str
 def test_the_phone_of_a_fork_that_did_not_answer_gets_nothing(tmp_path: Path, chosen_talks: bool) -> None:
     """There used to be 1015 packets to the wrong phone, and one to the right one."""
     with Talker() as wrong, Talker(ssrc=5) as chosen:
-        early = say("183 Session Progress", sdp=told(wrong)).replace("SIPpTag", "OtherTag")
-        steps = [early, pause(300), say("200 OK", sdp=told(chosen)), hear("ACK")]
+        early = say("183 Session Progress", sdp=described_at(wrong)).replace("SIPpTag", "OtherTag")
+        steps = [early, pause(300), say("200 OK", sdp=described_at(chosen)), hear("ACK")]
         with call(tmp_path, *steps) as (handle, ours):
             wrong.talk(ours)
             chosen.wait_for(1)
@@ -186,7 +192,7 @@ def test_a_stranger_beside_a_silent_callee_presses_no_key_and_gets_no_audio_for_
     with (
         Talker() as callee,
         Talker("127.0.0.66", ssrc=5) as stranger,
-        call(tmp_path, say("200 OK", sdp=told(callee)), hear("ACK"), speech=noise(4.0)) as (handle, ours),
+        call(tmp_path, say("200 OK", sdp=described_at(callee)), hear("ACK"), speech=noise(4.0)) as (handle, ours),
     ):
         began = time.monotonic()
         stranger.talk(ours)
@@ -208,7 +214,7 @@ def test_a_stranger_gets_no_packet_and_presses_no_key(tmp_path: Path) -> None:
     with (
         Talker() as callee,
         Talker("127.0.0.66", ssrc=5) as stranger,
-        call(tmp_path, say("200 OK", sdp=told(callee)), hear("ACK"), speech=speech) as (handle, ours),
+        call(tmp_path, say("200 OK", sdp=described_at(callee)), hear("ACK"), speech=speech) as (handle, ours),
     ):
         stranger.talk(ours)  # also before the callee sends
         callee.wait_for(5)
@@ -227,7 +233,7 @@ def test_a_callee_behind_a_nat_hears_nearly_everything(tmp_path: Path) -> None:
     with (
         Talker() as hidden,
         Talker() as seen,
-        call(tmp_path, say("200 OK", sdp=told(hidden)), hear("ACK")) as (handle, ours),
+        call(tmp_path, say("200 OK", sdp=described_at(hidden)), hear("ACK")) as (handle, ours),
     ):
         hidden.wait_for(1)
         seen.talk(ours)
@@ -242,7 +248,7 @@ def test_a_callee_behind_a_nat_that_sends_comfort_noise_only_is_found(tmp_path: 
     with (
         Talker() as hidden,
         Talker(payload_type=13) as seen,
-        call(tmp_path, say("200 OK", sdp=told(hidden)), hear("ACK")) as (handle, ours),
+        call(tmp_path, say("200 OK", sdp=described_at(hidden)), hear("ACK")) as (handle, ours),
     ):
         hidden.wait_for(1)
         seen.talk(ours)
@@ -253,7 +259,7 @@ def test_a_callee_behind_a_nat_that_sends_comfort_noise_only_is_found(tmp_path: 
 
 def test_a_call_in_which_nothing_was_heard_of_the_callee_says_so(tmp_path: Path) -> None:
     """Calls to a dead port used to be "delivered", without any remark."""
-    with Talker() as mute, call(tmp_path, say("200 OK", sdp=told(mute)), hear("ACK")) as (handle, _):
+    with Talker() as mute, call(tmp_path, say("200 OK", sdp=described_at(mute)), hear("ACK")) as (handle, _):
         ended = result(handle)
     assert (ended.outcome, ended.one_way) == (CallOutcome.ANSWERED, True)
 

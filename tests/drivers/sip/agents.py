@@ -98,7 +98,7 @@ def ports(call: OutgoingCall) -> list[int]:
     return [event.audio.port for event in call.events if isinstance(event, Answered | Moved)]
 
 
-def told(ours: UserAgent, data: bytes, source: Address = FIRST) -> Message:
+def response_to(ours: UserAgent, data: bytes, source: Address = FIRST) -> Message:
     ours.receive(data, source, 2.0)
     ((response, _),) = sent(ours)
     return response

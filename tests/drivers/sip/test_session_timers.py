@@ -14,9 +14,9 @@ from tests.drivers.sip.agents import (
     asked,
     placed,
     reply,
+    response_to,
     sent,
     statuses,
-    told,
 )
 
 
@@ -172,7 +172,7 @@ def test_who_refreshes_stays_who_it_was(
     ours = agent()
     call, _ = answered(ours, ("session-expires", "200;refresher=uac"), ("allow", "UPDATE"))
     headers = [("session-expires", asks)] if asks else []
-    response = told(ours, asked(call, method, 1, *headers, ("supported", supported), body=SDP))
+    response = response_to(ours, asked(call, method, 1, *headers, ("supported", supported), body=SDP))
     assert (response.get("session-expires"), response.get("require")) == told_
     ours.receive(asked(call, "ACK", 1, branch="ack"), FIRST, 2.1)
     ours.poll(101.1)  # half of what was agreed before

@@ -11,8 +11,8 @@ from tests.drivers.sip.agents import (
     asked,
     described,
     ports,
+    response_to,
     sent,
-    told,
     with_headers,
 )
 
@@ -37,7 +37,7 @@ def test_a_request_that_requires_what_we_cannot_do_is_refused(method: str, insid
     call, _ = answered(ours)
     required = ("require", "nothingSupportsThis, timer, preconditions")
     data = asked(call, method, 1, required) if inside else stranger(method, required)
-    response = told(ours, data)
+    response = response_to(ours, data)
     assert (response.status, response.get("unsupported")) == (420, "nothingSupportsThis, preconditions")
     assert [type(event) for event in call.events] == [Answered]
 
@@ -45,9 +45,9 @@ def test_a_request_that_requires_what_we_cannot_do_is_refused(method: str, insid
 def test_what_we_can_do_may_be_required_and_a_cancel_may_require_anything() -> None:
     ours = agent()
     call, _ = answered(ours)
-    assert told(ours, asked(call, "UPDATE", 1, ("require", "timer, 100rel"))).status == 200
-    assert told(ours, stranger("OPTIONS", ("require", "TIMER"))).status == 200
-    assert told(ours, asked(call, "CANCEL", 1, ("require", "x"))).status == 481
+    assert response_to(ours, asked(call, "UPDATE", 1, ("require", "timer, 100rel"))).status == 200
+    assert response_to(ours, stranger("OPTIONS", ("require", "TIMER"))).status == 200
+    assert response_to(ours, asked(call, "CANCEL", 1, ("require", "x"))).status == 481
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -55,7 +55,7 @@ def test_what_we_can_do_may_be_required_and_a_cancel_may_require_anything() -> N
 def test_an_unknown_method_is_not_implemented(method: str, inside: bool) -> None:
     ours = agent()
     call, _ = answered(ours)
-    response = told(ours, asked(call, method, 1) if inside else stranger(method))
+    response = response_to(ours, asked(call, method, 1) if inside else stranger(method))
     assert response.status == 501
     assert {"INVITE", "BYE", "CANCEL"} < set(response.all("allow"))
 
@@ -79,7 +79,7 @@ def test_an_offer_that_is_no_description_is_refused(
     ours = agent()
     call, _ = answered(ours)
     request = with_headers(parse(asked(call, method, 1, body=described(4444))), *headers)
-    response = told(ours, request.encode())
+    response = response_to(ours, request.encode())
     assert response.status == status
     if status == 415:
         assert response.get("accept") + response.get("accept-encoding") in ("application/sdp", "identity")
@@ -92,13 +92,13 @@ def test_an_offer_among_other_parts_is_read() -> None:
     isup, sdp = (b"--b\r\nContent-Type: application/%s\r\n\r\n" % kind for kind in (b"isup", b"sdp"))
     body = isup + b"c=IN IP4 10.0.0.1\r\n" + sdp + described(4444) + b"\r\n--b--\r\n"
     request = with_headers(parse(asked(call, "INVITE", 1, body=body)), ("content-type", 'multipart/mixed;boundary="b"'))
-    assert told(ours, request.encode()).status == 200
+    assert response_to(ours, request.encode()).status == 200
     assert ports(call) == [40000, 4444]
 
 
 @pytest.mark.parametrize("method", ["INFO", "UPDATE", "PRACK", "NOTIFY", "BYE", "CANCEL"])
 def test_a_request_of_no_call_is_told_so(method: str) -> None:
-    assert told(agent(), stranger(method)).status == 481
+    assert response_to(agent(), stranger(method)).status == 481
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,11 @@ def test_a_request_of_no_call_is_told_so(method: str) -> None:
 def test_a_response_has_one_tag_of_ours(to: str, more: str) -> None:
     """There used to be two tags where the far end wrote "Tag", and none where "tag=" stood in a name (8.2.6.2)."""
     request = with_headers(parse(stranger("OPTIONS")), ("to", to))
-    assert told(agent(), request.encode()).get("to") == to + more
+    assert response_to(agent(), request.encode()).get("to") == to + more
 
 
 def test_options_say_what_we_can_do() -> None:
-    response = told(agent(), stranger("OPTIONS"))
+    response = response_to(agent(), stranger("OPTIONS"))
     assert {"INVITE", "UPDATE", "CANCEL"} < set(response.all("allow"))
     assert (response.all("supported"), response.get("accept")) == (["timer", "100rel"], "application/sdp")
 
