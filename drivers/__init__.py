@@ -185,10 +185,7 @@ class ModemStatus:
 
 @dataclass(frozen=True, slots=True)
 class LateAnswer:
-    """An answer for a message that had already ended in Uncertain: a receipt, or why it was not sent.
-
-    sms: the very object that `send` was called with.
-    """
+    """An answer for a message that had already ended in Uncertain. sms: the very object that `send` was called with."""
 
     sms: Sms
     answer: Receipt | DriverError
@@ -200,6 +197,7 @@ class LeftBehind:
 
     sms: Sms
     age_s: float
+    alone: bool = False  # a delivery report for its recipient can be of no other message of that time
 
 
 class StateChanged:

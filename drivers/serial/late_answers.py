@@ -95,10 +95,10 @@ class LateAnswers:
 
     # --- the message on the wire ---
 
-    def submitted(self, sms: Sms, message: Message, until: float) -> None:
-        """A part of a message is on the wire; its answer may come until then."""
+    def submitted(self, sms: Sms, message: Message, until: float, *, alone: bool = False) -> None:
+        """A part of a message is on the wire; its answer may come until then. alone: as of `Unanswered`."""
         self._place += 1
-        self._on_wire = Unanswered(self._place, sms, message, until, self._references.of(self._place))
+        self._on_wire = Unanswered(self._place, sms, message, until, self._references.of(self._place), alone=alone)
         self.own = None
 
     def answered(self, answer: Answer, now: float) -> list[LateAnswer]:
@@ -140,6 +140,7 @@ class LateAnswers:
         """A delivery report has come, of a message without an answer; its recipient is in full."""
         if self._references.counted:  # some modems give the same to all
             self._reported[report.reference] = report.number
+        _recognise([*self._owed, self._on_wire], report)
         for each in self._arrived:
             each.reported = each.reported or self._recipient(each.answer)
         return self._judge() if self._arrived and not self._lost_track else []
@@ -218,6 +219,14 @@ def _narrow(owed: Sequence[Unanswered], place: int, reference: int) -> None:
         if 0 < abs(message.place - place) <= UNCOUNTED:
             by_it = counted_from(place, reference, message.place)
             message.among = by_it if message.among is None else message.among & by_it
+
+
+def _recognise(messages: Sequence[Unanswered | None], report: StatusReport) -> None:
+    """Of a message that alone went to its recipient, the report says the reference: no other answer can be its own."""
+    meant = {message for message in messages if message is not None and message.sms.number == report.number}
+    for message in meant if len(meant) == 1 else ():
+        if message.alone and not message.overtaken:
+            message.among, message.overtaken = frozenset({report.reference}), True
 
 
 def _is_worth_waiting(at: int, arrived: Arrived, ways: Sequence[Owners]) -> bool:

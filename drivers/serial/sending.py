@@ -354,7 +354,8 @@ class Exchange:
 def _owe(left: LeftBehind, late: LateAnswers, reports: Reports, until: float) -> None:
     """Which of its parts the modem had is not known; so of several nothing is said."""
     with contextlib.suppress(pdu.PduError):
-        late.submitted(left.sms, reports.begin(left.sms.number, len(pdu.encode_submit(left.sms, 0))), until)
+        parts = len(pdu.encode_submit(left.sms, 0))
+        late.submitted(left.sms, reports.begin(left.sms.number, parts), until, alone=left.alone and parts == 1)
         late.unanswered()
 
 

@@ -64,7 +64,8 @@ class Unanswered:
 
     place: in the order of sending; among: its reference is one of these, if it has one; None: it may be any.
     passed: the modem has answered a command that was given later. overtaken: a newer message has been answered, so
-    that an answer of this one can only be a reference that the modem has held back.
+    that an answer of this one can only be a reference that the modem has held back. alone: a report for its recipient
+    can be of no other message of an earlier run.
     """
 
     place: int
@@ -74,6 +75,7 @@ class Unanswered:
     among: frozenset[int] | None
     passed: bool = False
     overtaken: bool = False
+    alone: bool = False
 
     def may_get(self, answer: Answer | None) -> bool:
         """Whether this answer can be its own, by its reference."""

@@ -17,8 +17,8 @@ from drivers import LeftBehind
 LONGEST = seconds(3600)  # for which a device may have had one
 
 
-Unanswered = tuple[Ms, Request, Attempt]
-"""A message, and when its modem got it."""
+Unanswered = tuple[Ms, bool, Request, Attempt]
+"""A message; when its modem got it, and whether that has sent no other to this number for as long."""
 
 
 def count_parts(engine: Engine, lengths: Lengths) -> None:
@@ -34,7 +34,8 @@ def unanswered(reading: Reading, device: str, now: Ms) -> list[Unanswered]:
     for request, attempt in _found(reading, reading.unanswered(device, now - LONGEST)):
         until = now if attempt.settled_at is None else attempt.settled_at
         times = (at for at, number in charged if number == request.number and attempt.queued_at <= at <= until)
-        found.append((max(times, default=now), request, attempt))
+        alone = sum(number == request.number for _, number in charged) == 1
+        found.append((max(times, default=now), alone, request, attempt))
     return sorted(found, key=itemgetter(0))
 
 
@@ -49,10 +50,10 @@ def _found(reading: Reading, attempts: Iterable[tuple[str, int]]) -> Iterator[tu
 def left_behind(engine: Engine, sender: Sender, slot: ModemSlot, messages: Sequence[Unanswered]) -> list[LeftBehind]:
     """What a driver gets of them; an answer to one is then known to be that message's."""
     left = []
-    for begun, request, attempt in messages:
+    for begun, alone, request, attempt in messages:
         age = engine.clock.real_s(engine.clock.now() - begun)
         with contextlib.suppress(SealBroken, LookupError):  # its key or its language is gone: it cannot be written
             sms = sender.message(request, attempt)
             sender.unsettled.add(slot, sms, Job(request, attempt.step, attempt.not_after))
-            left.append(LeftBehind(sms, max(age, 0.0)))
+            left.append(LeftBehind(sms, max(age, 0.0), alone))
     return left

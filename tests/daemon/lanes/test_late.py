@@ -33,7 +33,7 @@ from drivers import DeviceState, DriverError, Sms, SmsDriver, Uncertain
 from drivers.serial.driver import Driver, Options
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
-from drivers.simulated.pdus import deliver
+from drivers.simulated.pdus import deliver, status_report
 from tests.daemon.conftest import Hand
 from tests.daemon.core.story import request
 from tests.daemon.lanes.timed import TimedLane, TimedModem, by_hand
@@ -268,6 +268,26 @@ def test_a_driver_that_a_reload_has_made_knows_what_its_modem_has_not_answered(t
 
     eager = Dialect(multitasking=True)
     with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=60.0, dialect=eager) as modem:
+        asyncio.run(story(modem))
+
+
+def test_a_report_after_a_restart_makes_way_for_the_next_message(tmp_path: Path, store: Store) -> None:
+    """The next one used to be uncertain, and the modem to send nothing for 180 s, if it had no report of its own."""
+
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem, listen_s=30.0) as engine:
+            modem.lose_answer(True)
+            left = await start(engine, NUMBER)
+            await until(lambda: state(engine, left) == "uncertain")
+        async with running(store, modem, listen_s=30.0) as engine:
+            pdu = status_report(0, NUMBER, 0)
+            modem.say(f"+CDS: {len(pdu) - 1}\r\n{pdu.hex().upper()}")
+            await until(lambda: state(engine, left) == "delivered")
+            after = await start(engine, "447700900186")  # has no report
+            await until(lambda: state(engine, after) in ("sent", "uncertain"))
+            assert state(engine, after) == "sent"
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=60.0) as modem:
         asyncio.run(story(modem))
 
 

@@ -11,8 +11,16 @@ OLDER, NEWER, NEWEST = Sms("447700900123", "a", 300), Sms("447700900145", "b", 3
 NO = Refused("CMS 1: unassigned number")
 
 
-def submits(late: LateAnswers, sms: Sms, until: float = 100.0, parts: int = 1, sent: tuple[int, ...] = ()) -> None:
-    late.submitted(sms, Message(sms.number, parts, list(sent)), until)
+def submits(
+    late: LateAnswers,
+    sms: Sms,
+    until: float = 100.0,
+    parts: int = 1,
+    sent: tuple[int, ...] = (),
+    *,
+    alone: bool = False,
+) -> None:
+    late.submitted(sms, Message(sms.number, parts, list(sent)), until, alone=alone)
 
 
 def sends(late: LateAnswers, *references: int) -> None:
@@ -331,3 +339,50 @@ def test_a_report_that_contradicts_the_order_is_no_evidence() -> None:
     late.late(8, 0.0)
     assert late.reported(report(7, NEWEST)) == []
     assert late.late(NO, 0.0) == [receipt(OLDER, 7), receipt(NEWER, 8), LateAnswer(NEWEST, NO)]
+
+
+# --- what an earlier run left -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_report_says_the_reference_of_the_only_message_to_its_recipient(*, alone: bool) -> None:
+    """The answer to the next message used to be open for as long as the older one might still be answered."""
+    late = LateAnswers()
+    submits(late, OLDER, alone=alone)
+    late.unanswered()
+    assert late.reported(report(7, OLDER)) == []
+    assert late.reported(report(7, OLDER)) == []  # on its way, and then delivered
+    assert late.expected(0.0) == (not alone)
+    submits(late, NEWER)
+    assert late.answered(8, 0.0) == []
+    assert late.own == (8 if alone else None)
+
+
+def test_what_a_report_has_named_may_still_be_answered() -> None:
+    late = LateAnswers()
+    submits(late, OLDER, alone=True)
+    late.unanswered()
+    late.reported(report(7, OLDER))
+    submits(late, NEWER)
+    assert late.is_anothers(7)
+    assert late.late(7, 0.0) == [receipt(OLDER, 7)]
+
+
+def test_a_report_that_comes_behind_an_open_answer_decides_it() -> None:
+    late = LateAnswers()
+    submits(late, OLDER, alone=True)
+    late.unanswered()
+    submits(late, NEWER)
+    assert late.answered(8, 0.0) == []
+    assert late.own is None
+    assert late.reported(report(7, OLDER)) == []
+    assert late.own == 8
+
+
+def test_a_report_is_not_the_older_messages_if_another_has_gone_to_its_recipient() -> None:
+    late = LateAnswers()
+    submits(late, OLDER, alone=True)
+    late.unanswered()
+    submits(late, OLDER)
+    late.reported(report(8, OLDER))
+    assert late.expected(0.0)

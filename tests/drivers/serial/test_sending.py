@@ -682,6 +682,20 @@ def test_what_an_earlier_run_left_is_answered_late_unless_it_is_too_long_ago_or_
     modem.sends(9)
 
 
+@pytest.mark.parametrize(("text", "alone"), [("x", True), ("x", False), ("x" * 200, True)])
+def test_a_report_of_the_only_message_that_an_earlier_run_left_makes_way_for_the_next(
+    modem: Modem, text: str, *, alone: bool
+) -> None:
+    """It used to be uncertain, and the modem to be held for 180 s, if the next message had no report."""
+    modem.says(LeftBehind(Sms(OTHER, text, 300), 5.0, alone))
+    modem.says(orders.Reported(StatusReport(7, OTHER, Delivery.DELIVERED, 0)))
+    modem.given(SHORT, *ACCEPTED, reference(8), OK)
+    decided = alone and len(text) == 1
+    assert modem.exchange.idle is decided
+    ended = [each for each in modem.out if isinstance(each, Ended)]
+    assert ended == ([Ended(Receipt((8,)))] if decided else [])
+
+
 def test_what_an_earlier_run_left_may_have_the_next_messages_answer(modem: Modem) -> None:
     modem.says(LeftBehind(Sms(OTHER, "x", 300), 5.0))
     modem.given(SHORT, *ACCEPTED, reference(7), OK)
