@@ -74,7 +74,12 @@ class Quota:
     def used(self, at: Ms) -> Used:
         self._forget(at)
         more = len(self._reserved)
-        new = len(set(self._reserved) - self._recipients.keys()) if self.limits.monthly_recipients else 0
+        # "- keys()" would go through all recipients of the month.
+        new = (
+            sum(number not in self._recipients for number in set(self._reserved))
+            if self.limits.monthly_recipients
+            else 0
+        )
         return Used(len(self._hour) + more, len(self._day) + more, len(self._recipients) + new)
 
     def allows(self, at: Ms, number: str) -> bool:

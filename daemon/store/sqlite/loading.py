@@ -53,7 +53,7 @@ def load(connection: Connection, needs: Needs) -> dict[int, Request]:
     meant = {row for key in needs.reports for (row,) in connection.execute(REPORTED, key)}
     if needs.numbers:
         meant.update(row for (row,) in RUNNING(connection, needs.numbers))
-    if unknown := (needs.rows | meant) - needs.known.keys():
+    if unknown := [row for row in needs.rows | meant if row not in needs.known]:
         rows += OF_ROWS(connection, unknown)
     found = {row: needs.known[row] for row in meant | {row[0] for row in rows} if row in needs.known}
     return found | assembled(connection, [row for row in rows if row[0] not in found])
