@@ -18,7 +18,7 @@ from typing import BinaryIO
 from daemon.durable import sync
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.files import SIDE_FILES, lock
-from daemon.store.sqlite.library import PATIENCE_MS, Connection, look_into, sqlite
+from daemon.store.sqlite.library import PAGE_SIZE, PATIENCE_MS, Connection, look_into, sqlite
 from daemon.store.sqlite.migrations import MIGRATIONS
 from daemon.store.sqlite.reading import SqliteReading
 
@@ -30,6 +30,7 @@ def back_up(database: Path, target: Path) -> int:
     """
     with as_it_is(database) as db, _beside(target) as copy:
         try:
+            db.execute(f"PRAGMA page_size={PAGE_SIZE}")  # of the copy; that of the database stays
             db.execute("VACUUM INTO ?", (str(copy),))
         except sqlite.Error as exc:
             raise StoreUnusable(f"cannot copy the database {database}: {exc}; is there room for {target}?") from exc

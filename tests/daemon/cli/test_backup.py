@@ -10,6 +10,7 @@ import pytest
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.backup import back_up, check
 from daemon.store.sqlite.library import sqlite
+from daemon.store.sqlite.migrations import migrate
 from daemon.store.store import Store
 from drivers.simulated.modem import SimulatedModem
 from tests.bench.backups import Starts
@@ -106,6 +107,15 @@ def test_a_backup_while_the_daemon_is_stopped_or_was_killed_is_whole(filled: Sto
     finally:
         filled.database.open()
     assert len(ids(target)) == 30
+
+
+def test_the_copy_of_an_older_database_has_the_small_pages_of_a_new_one(tmp_path: Path) -> None:
+    with closing(sqlite.connect(str(tmp_path / "p.db"), isolation_level=None)) as older:
+        older.execute("PRAGMA page_size=4096")
+        older.execute("PRAGMA journal_mode=WAL")
+        migrate(older)
+        back_up(tmp_path / "p.db", tmp_path / "backup.db")
+    assert [int.from_bytes((tmp_path / name).read_bytes()[16:18]) for name in ("p.db", "backup.db")] == [4096, 2048]
 
 
 @pytest.mark.parametrize("spoil", ["cut", "page", "text", "newer"])
