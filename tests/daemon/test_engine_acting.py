@@ -29,7 +29,7 @@ from daemon.core.commands import (
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Verdict
-from daemon.core.outcomes import Accepted, Unknown, WrongCode
+from daemon.core.outcomes import Accepted, Outcome, Unknown, WrongCode
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Engine, Job, event_id
 from daemon.lanes.no_device import NoDevice
@@ -312,6 +312,20 @@ def test_events_are_logged_with_a_masked_number_and_notes_are_not(
     assert [record.getMessage() for record in caplog.records] == [
         f"request={ID} number=4477******23 kind=event step=0 detail='sms A'"
     ]
+
+
+def test_a_code_whose_key_was_lost_is_wrong_and_who_watches_sees_it_with_its_time(store: Store, hand: Hand) -> None:
+    async def main() -> None:
+        world, seen = World(store, hand), list[tuple[Outcome, Ms]]()
+        world.engine.watchers.append(lambda decision, at: seen.append((decision.outcome, at)))
+        new = replace(request(1), id=ID, sealed_pin=Pins(b"j" * 32).seal(ID, "Abc123"))
+        await world.engine.do(Start(NOBODY, new))
+        await world.engine.do(Check(NOBODY, ID, "Abc123"))
+        await world.settled()
+        assert [outcome for outcome, _ in seen] == [Accepted(), WrongCode()]
+        assert all(isinstance(at, int) and at >= world.request().created_at for _, at in seen)
+
+    asyncio.run(main())
 
 
 def test_a_check_is_stored_with_its_time_and_its_result(store: Store, hand: Hand) -> None:
