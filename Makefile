@@ -106,7 +106,7 @@ $(RIVALS)/.installed: tests/bench/rivals.txt
 bench: $(STAMP) packages rivals  ## compare starts, timers, SMS speed and audio timing with other programs (45 minutes)
 	$(VENV)/bin/python -m tests.bench
 
-mutate: $(STAMP)  ## change the code in small ways and name what no test notices, with scores (30 minutes)
+mutate: $(STAMP)  ## change the code in small ways and name what no test notices, with scores (at most 90 minutes)
 	$(VENV)/bin/python -m tests.mutate
 
 clean:  ## remove everything that make has made here
