@@ -21,7 +21,7 @@ TWO_EVENTS, ONE_EVENT = 5, 6  # workflows: SMS, then a call; an SMS
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.overdue_timers.PAUSE_S", 0.0)
-    monkeypatch.setattr("daemon.overdue_timers.LOOK_S", 0.0)
+    monkeypatch.setattr("daemon.overdue_timers.LOOK_S", 0.001)
 
 
 async def outage(store: Store, hand: Hand, workflow: int, seconds: float) -> World:

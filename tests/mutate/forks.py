@@ -109,9 +109,14 @@ def _alone(home: Path, limit: Limit) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     tempfile.tempdir = os.environ["TMPDIR"] = os.environ["PYTEST_DEBUG_TEMPROOT"] = str(home)
-    cpu_s = int(time.process_time() + limit.cpu_s) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, resource.RLIM_INFINITY))
+    bound_cpu(limit.cpu_s)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
+
+def bound_cpu(seconds: float) -> None:
+    """From now on; the process ends when it has used them up."""
+    cpu_s = int(time.process_time() + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, resource.RLIM_INFINITY))
 
 
 def _ended(children: list[_Child]) -> list[int]:

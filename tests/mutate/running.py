@@ -65,9 +65,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A test that passes: how long it takes, and which lines of the module it reaches."""
+    """A test that passes: how long it takes, its CPU time, and which lines of the module it reaches."""
 
     seconds: float
+    cpu_s: float
     lines: Sequence[int]
 
 
@@ -107,9 +108,10 @@ class Outcome:
         return [name for name, test in self.tests.items() if any(line in mutant.lines for line in test.lines)]
 
     def limit(self, mutant: Mutant, least_s: float) -> Limit:
-        spans_s = [self.tests[name].seconds * PATIENCE for name in self.tests_of(mutant)]
-        cpu_s = sum(spans_s) + least_s
-        return Limit(cpu_s, max(spans_s, default=0.0) + least_s, cpu_s * BUSY)
+        tests = [self.tests[name] for name in self.tests_of(mutant)]
+        cpu_s = sum(test.cpu_s for test in tests) * PATIENCE + least_s
+        longest_s = max((test.seconds for test in tests), default=0.0)
+        return Limit(cpu_s, longest_s * PATIENCE + least_s, cpu_s * BUSY)
 
 
 Keep = Callable[[Mutant, Failed], None]
@@ -233,7 +235,10 @@ def _try_in_place(
         mutant.apply()
         if not _replace(functions, compile(module.tree, str(module.path), "exec", dont_inherit=True)):
             return NOT_IN_PLACE
-        return tests.run(outcome.tests_of(mutant), every=plan.every)
+        return tests.run(outcome.tests_of(mutant), bound, every=plan.every)
+
+    def bound(name: str) -> None:
+        forks.bound_cpu(outcome.tests[name].cpu_s * PATIENCE + plan.least_s)
 
     failed: dict[int, Failed] = {}
     reached = [mutant for mutant in mutants if outcome.tests_of(mutant) and not outcome.at_import(mutant)]
@@ -260,24 +265,24 @@ def _learn(tests: _Tests, module: Module) -> Any:
     """Run all tests without a mutant. tests: by name, seconds and lines of the ones that pass."""
     path = str(module.path)
     watch = _watch(module)
-    begun: dict[str, float] = {}
+    begun: dict[str, tuple[float, float]] = {}
 
     def before(name: str) -> None:
         watch.switch_context(name)
-        begun[name] = time.monotonic()
+        begun[name] = time.monotonic(), time.process_time()
 
     watch.start()
     watch.switch_context(IMPORT)
     runpy.run_path(path, run_name=module.name)
     failing = list(tests.run(tests.names(), before, every=True))
-    ends = [*list(begun.values())[1:], time.monotonic()]
+    ends = [*list(begun.values())[1:], (time.monotonic(), time.process_time())]
     watch.stop()
     lines: dict[str, list[int]] = {}
     for line, names in watch.get_data().contexts_by_lineno(path).items():
         for name in names:
             lines.setdefault(name, []).append(line)
     passing = {
-        name: (end - start, lines.get(name, []))
+        name: (end[0] - start[0], end[1] - start[1], lines.get(name, []))
         for (name, start), end in zip(begun.items(), ends, strict=True)
         if name not in failing
     }
