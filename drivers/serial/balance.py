@@ -78,7 +78,7 @@ class BalanceCheck:
         """For operators: why it is not known."""
         return (self._credit.remark,) if self._credit.remark else ()
 
-    def begin(self, imsi: str, now: float) -> Procedure[None]:
+    def schedule(self, imsi: str, now: float) -> Procedure[None]:
         """Behind the set-up."""
         if not self._credit.dialled:
             return

@@ -97,7 +97,7 @@ class SessionChores:
         now = yield from self._publish_remarks()
         self._retries.want(now + self._modem.timing.retry_settings)
         self._health.want(now + self._modem.timing.health)
-        yield from self.balance.begin(imsi, now)
+        yield from self.balance.schedule(imsi, now)
 
     def _learn_settings(self) -> Procedure[None]:
         """Those by which a restart shows."""
