@@ -9,7 +9,7 @@ from daemon.operations.doctor.verdicts import Verdict, error, info, warning
 from drivers.settings import FaultKind
 
 MENDABLE = ("chmod", "chgrp")  # the programs of a remedy that `--fix` may run
-ROW = re.compile(r" number [0-9]+")  # of a table that may be there several times
+ROW = re.compile(r" number [0-9]{1,9}")  # of a table that may be there several times
 
 KINDS: Mapping[FaultKind, str] = {
     FaultKind.READABLE: "secret-mode",
