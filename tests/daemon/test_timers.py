@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from daemon.core.commands import Fire
-from daemon.core.milliseconds import in_seconds
+from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import Channel
 from daemon.overdue_timers import CROWD
 from daemon.store.store import Store
@@ -109,6 +109,21 @@ def test_after_a_standstill_what_is_due_is_overdue(store: Store, hand: Hand) -> 
         assert store.reading.live() == 1
         await world.engine.timers.overdue.catch_up(None)
         assert store.reading.live() == 0
+
+    asyncio.run(main())
+
+
+def test_a_timer_that_is_set_while_they_sleep_wakes_them(store: Store, hand: Hand) -> None:
+    async def main() -> None:
+        world = World(store, hand)
+        running = asyncio.create_task(world.engine.timers.run())
+        await world.start(workflow=ONE_EVENT)
+        due = world.request().due_at
+        assert due is not None
+        hand.at = in_seconds(due)
+        world.engine.timers.set(Ms(due - 300_000), 999)  # nobody's
+        await until(lambda: store.reading.live() == 0)
+        running.cancel()
 
     asyncio.run(main())
 
