@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from daemon.core.commands import Fire
-from daemon.core.milliseconds import Ms, in_seconds
+from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel
 from daemon.overdue_timers import CROWD
 from daemon.store.store import Store
@@ -121,7 +121,7 @@ def test_a_timer_that_is_set_while_they_sleep_wakes_them(store: Store, hand: Han
         due = world.request().due_at
         assert due is not None
         hand.at = in_seconds(due)
-        world.engine.timers.set(Ms(due - 300_000), 999)  # nobody's
+        world.engine.timers.set(due - seconds(300), 999)  # nobody's
         await until(lambda: store.reading.live() == 0)
         running.cancel()
 

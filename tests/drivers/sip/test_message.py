@@ -17,6 +17,7 @@ from drivers.sip.message import (
     parameters,
     parse,
     split,
+    tag_of,
     unquoted,
     uri_of,
 )
@@ -384,3 +385,16 @@ def test_a_head_has_at_most_as_many_octets_as_a_datagram() -> None:
     with pytest.raises(Malformed):
         cut(b"x" * (MAX_DATAGRAM + 1))
     assert cut(b"x" * MAX_DATAGRAM) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [
+        ("<sip:a@b>;tag=x1", "x1"),
+        ('"A;tag=1" <sip:a@b;tag=2>;x;TAG=x3', "x3"),
+        ("sip:a@b;tag=x4", "x4"),
+        ("<sip:a@b>", ""),
+    ],
+)
+def test_the_tag_of_a_header_is_the_one_behind_its_address(value: str, tag: str) -> None:
+    assert tag_of(value) == tag
