@@ -50,7 +50,9 @@ TARGETS: dict[str, Target] = {
     "daemon.core.histogram": Target(PURE, (CORE + "test_histogram.py",)),
     "daemon.core.masking": Target(PURE, (CORE + "test_masking.py",)),
     "daemon.core.fast_replace": Target(PURE, (CORE + "test_fast_replace.py",)),
-    "daemon.core.values": Target(PURE, (CORE + "test_fast_replace.py", CORE + "test_purity.py", *MACHINE)),
+    "daemon.core.values": Target(
+        PURE, (CORE + "test_values.py", CORE + "test_fast_replace.py", CORE + "test_purity.py", *MACHINE)
+    ),
     "daemon.core.canary": Target(PURE, (CORE + "test_canary.py",)),
     "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
     "drivers.rtp.source": Target(PURE, ("tests/drivers/rtp/test_source.py",)),
