@@ -1,8 +1,9 @@
 """The SMS driver for GSM modems on a serial port (3GPP 27.005, PDU mode).
 
 One thread a modem opens the port, serves a session (`session`), and starts again when the port is gone, the modem
-restarts or falls silent. `at` parses, `line` waits, `dialogue` knows whose answer it is, `modem` asks, the session
-decides what is asked when, this file what follows a session's end.
+restarts or falls silent. What is asked, and what follows, the pure parts say: `sending` for messages, procedures
+(`procedure`) for all else, `supervisor` for what comes after a session. The thread carries out; only `line` waits for a
+modem.
 """
 
 import contextlib
