@@ -24,7 +24,7 @@ from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became, Known
 from drivers.serial.options import sim_pin
 from drivers.serial.orders import Due, Ended, Event, Given, Output
-from drivers.serial.procedure import Came, HandedOver, Order, PinRead, Procedure
+from drivers.serial.procedure import Came, HandedOver, Order, PinRead, Procedure, Talk
 from drivers.serial.pulse import Pulse
 from drivers.serial.requests import Job, Question
 from drivers.serial.session_chores import SessionChores
@@ -61,6 +61,10 @@ class Session:
 
     def _run(self, steps: Procedure[T]) -> T:
         return procedure.run(steps, self._do)
+
+    def _talk(self, steps: Talk[T]) -> T:
+        """The same, of what needs nothing but the line."""
+        return procedure.run(steps, self._line.carry_out)
 
     def _do(self, order: Order) -> Came:
         """Carry out what a procedure orders."""
@@ -129,7 +133,7 @@ class Session:
     def _answer(self, question: Question) -> None:
         command = question.command
         try:
-            reply = self._run(self._modem.ask(command, at.answer_name(command), free_text=True))
+            reply = self._talk(self._modem.ask(command, at.answer_name(command), free_text=True))
         except BaseException:  # the session ends, or a defect ends the thread: whoever asked gets an answer
             question.future.set_exception(Unavailable("the modem was lost before it answered"))
             raise
@@ -165,27 +169,27 @@ class Session:
         dialogue = self._modem.dialogue
         match output:
             case orders.Offer():
-                self._run(dialogue.offer(f"AT+CMGS={output.length}", at.MESSAGE_REFERENCE))
+                self._talk(dialogue.offer(f"AT+CMGS={output.length}", at.MESSAGE_REFERENCE))
                 self._feed(orders.Offered(dialogue.prompt_s))
             case orders.Body():
-                self._do(procedure.Body(output.hex))
+                self._line.carry_out(procedure.Body(output.hex))
                 self._feed(orders.BodyWritten())
             case orders.Submit():
                 self._submitted = True
-                self._run(dialogue.submit())
+                self._talk(dialogue.submit())
             case orders.ExpectPrompt():
-                self._do(procedure.Expect(at.MESSAGE_REFERENCE, prompt=True))
+                self._line.carry_out(procedure.Expect(at.MESSAGE_REFERENCE, prompt=True))
             case orders.ExpectResult():
-                self._do(procedure.Expect(at.MESSAGE_REFERENCE))
+                self._line.carry_out(procedure.Expect(at.MESSAGE_REFERENCE))
             case orders.Query():
-                self._run(dialogue.ask_beside(output.command, output.answer))
+                self._talk(dialogue.ask_beside(output.command, output.answer))
             case orders.GiveUp():
-                self._run(dialogue.give_up(at.MESSAGE_REFERENCE))
+                self._talk(dialogue.give_up(at.MESSAGE_REFERENCE))
             case orders.Synchronise():
-                self._run(dialogue.synchronise(always=output.always, no_prompt=output.no_prompt))
+                self._talk(dialogue.synchronise(always=output.always, no_prompt=output.no_prompt))
                 self._feed(orders.Synchronised())
             case orders.Probe():
-                self._feed(orders.Probed(self._run(dialogue.probe())))
+                self._feed(orders.Probed(self._talk(dialogue.probe())))
             case orders.Mute():
                 raise Silent("no answer to any query")
             case orders.Ended():
