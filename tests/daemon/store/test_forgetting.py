@@ -14,8 +14,8 @@ from daemon.cli import main
 from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.operations.retention import Retaining, forms
-from daemon.store.forgetting import pattern
-from daemon.store.retention import Forgotten, Forms, StillRunning
+from daemon.store.forgetting import look, pattern
+from daemon.store.retention import Erased, Forgotten, Forms, StillRunning
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import sqlite, wiped
 from daemon.store.store import Store
@@ -88,6 +88,19 @@ def test_no_file_has_the_number_and_the_statistics_stay(store: Store, tmp_path: 
     assert count(store, "check", "ip_address = ''") == 5
     assert len({number for _, number in store.reading.sent_by("sim1", Ms(0))}) == 61  # one of them is nobody
     assert forget(store) == Forgotten(0, 0, 0, True)
+
+
+def test_what_came_since_it_was_looked_for_is_forgotten_too(store: Store) -> None:
+    """Every row is looked at beside the traffic; only what has come since then holds the traffic up."""
+    number, ask = forms(parsed(NUMBER)), connection(store).execute
+    add(store, verified(named(1, day(0))))
+    found = look(ask, number, HASH)
+    add(store, verified(named(2, day(0))))
+    incoming(store, day(0), f"sim1 from +{NUMBER}: it is me")
+    more = look(ask, number, HASH, found)
+    assert (found.requests, len(found.lines), more.requests, len(more.lines)) == ((1,), 1, (2,), 2)
+    assert store.database.forget(number, HASH, found) == Erased(2, 3, 2)
+    assert look(ask, number, HASH)[:2] == ((), ())
 
 
 @pytest.fixture
