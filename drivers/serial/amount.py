@@ -11,12 +11,18 @@ from decimal import Decimal
 
 LONGEST = 200  # characters that are looked at; an answer by USSD has 182 (23.038 6.1.2.3.1)
 HOLE = "{amount}"
-NUMBER = re.compile(r"[0-9.,]{1,200}")
+NUMBER = re.compile(r"[.,]?[0-9][0-9.,]{0,200}")
+PLAIN = re.compile(r"([0-9]{0,15})(?:[.,]([0-9]{1,4}))?")
+GROUPED = (
+    re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.([0-9]{1,4}))?"),
+    re.compile(r"([0-9]{1,3}(?:\.[0-9]{3}){1,4})(?:,([0-9]{1,4}))?"),
+)
+"""With thousands apart: 1,234.50 and 1.234,50."""
 SPACED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:[ \xa0\u202f'’][0-9]{3}){1,3}(?![0-9])")
 """Thousands with blanks or apostrophes between them: 1 234 567."""
 WORD_BEFORE, WORD_BEHIND = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,7}$"), re.compile(r"[^\W\d_]{1,7}(?![^\W\d_])")
 BLANKS, MINUS = " \xa0\u202f", "-−"
-MOST_DIGITS, MOST_DECIMALS, USUAL_DECIMALS = 15, 4, (1, 2)
+CENTS = (-1, -2)  # exponents
 
 ISO_4217 = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "
@@ -51,12 +57,15 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """One in the text. decimals: how many it has; before, behind: what stands there, the currency left out."""
+    """One in the text. before, behind: what stands there, the currency left out."""
 
     amount: Amount
-    decimals: int
     before: str
     behind: str
+
+    @property
+    def has_cents(self) -> bool:
+        return self.amount.value.as_tuple().exponent in CENTS
 
 
 def find(text: str, template: str = "") -> Amount | None:
@@ -68,7 +77,7 @@ def find(text: str, template: str = "") -> Amount | None:
         return next((each.amount for each in fits), None)
     likely = [each for each in numbers if _unit(each.behind) not in NO_MONEY and not each.behind.startswith("%")]
     of_money = (each.amount for each in likely if each.amount.currency)
-    return next(of_money, next((each.amount for each in likely if each.decimals in USUAL_DECIMALS), None))
+    return next(of_money, next((each.amount for each in likely if each.has_cents), None))
 
 
 def template_fault(template: str) -> str:
@@ -86,11 +95,10 @@ def _numbers(text: str) -> Iterator[_Number]:
         before, before_currency = _without_currency_at_end(text[: found.start()].rstrip(BLANKS))
         behind, behind_currency = _without_currency_at_start(text[found.start() + len(written) :].lstrip(BLANKS))
         currency = before_currency or behind_currency
-        value, decimals = _value(written, currency)
-        if value is None:
-            continue
-        minus = before.endswith(tuple(MINUS))
-        yield _Number(Amount(-value if minus else value, currency), decimals, before.rstrip(MINUS + BLANKS), behind)
+        value = _value(written, currency)
+        if value is not None:
+            minus = before.endswith(tuple(MINUS))
+            yield _Number(Amount(-value if minus else value, currency), before.rstrip(MINUS + BLANKS), behind)
 
 
 def _unit(behind: str) -> str:
@@ -121,21 +129,12 @@ def _named(word: str) -> str:
     return word if word in CODES else "EUR" if word == "Eur" else NAMES.get(word.upper(), "")
 
 
-def _value(written: str, currency: str) -> tuple[Decimal | None, int]:
-    """Of 1234, 12.34, 1.234,50 and the like, and how many decimals it has; None of a date, or a number that long."""
-    last = max(written.rfind("."), written.rfind(","))
-    if last < 0:
-        whole, mark, decimals = written, "", ""
-    else:
-        whole, mark, decimals = written[:last], written[last], written[last + 1 :]
-    other = {".": ",", ",": ".", "": ""}[mark]
-    thousand = len(decimals) == 3 and other not in whole and whole != "0" and currency not in OF_THREE_DECIMALS
-    if mark and (thousand or mark in whole):
-        whole, other, decimals = f"{whole}{mark}{decimals}", mark, ""
-    groups = whole.split(other) if other else [whole]
-    digits = "".join(groups) or "0"
-    if not (digits + decimals).isdecimal() or len(digits) > MOST_DIGITS or len(decimals) > MOST_DECIMALS:
-        return None, 0
-    if len(groups) > 1 and not (0 < len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])):
-        return None, 0
-    return Decimal(f"{digits}.{decimals or '0'}"), len(decimals)
+def _value(written: str, currency: str) -> Decimal | None:
+    """Of 1234, 12.34, 1.234,50 and the like; None of a date, or a number that is too long."""
+    plain = PLAIN.fullmatch(written)
+    grouped = next((found for each in GROUPED if (found := each.fullmatch(written)) is not None), None)
+    meant = plain if plain is not None and (written[0] == "0" or currency in OF_THREE_DECIMALS) else grouped or plain
+    if meant is None:
+        return None
+    whole, decimals = re.sub("[.,]", "", meant[1]), meant[2]
+    return Decimal(f"{whole}.{decimals}" if decimals else whole)

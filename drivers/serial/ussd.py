@@ -37,7 +37,7 @@ class Answer:
     """text: "" where there is none."""
 
     status: Status
-    text: str = field(default="", repr=False)
+    text: str = field(repr=False)
 
 
 def question(code: str, charset: str) -> str:
@@ -74,7 +74,7 @@ def read(written: str, charset: str) -> Answer:
     number = at.integer(status.strip())
     if number > max(Status):
         raise at.Malformed("cannot read an answer by USSD")
-    rest = rest.strip()[: 2 * MOST_LETTERS]
+    rest = rest.strip()
     scheme = SCHEME.search(rest)
     text = rest[: scheme.start()] if scheme is not None else rest
     text = text.strip().removeprefix('"').removesuffix('"')
@@ -92,7 +92,7 @@ def decoded(text: str, charset: str, scheme: int) -> str:
 
 
 def is_ucs2(scheme: int) -> bool:
-    return scheme == 0x11 or (0x40 <= scheme < 0x80 and scheme & 0x0C == 0x08)
+    return scheme == 0x11 or (scheme >> 6 == 1 and scheme & 0x0C == 0x08)
 
 
 def unpacked(octets: bytes) -> str:

@@ -31,6 +31,11 @@ WRITTEN = {
     "15EUR": ("15", "EUR"),
     "R$ 20,00 ate 05/12": ("20.00", "BRL"),
     "Guthaben: 5.00.": ("5.00", ""),
+    "Credit: 1234.5678 EUR": ("1234.5678", "EUR"),
+    "Credit: 1,234.500 OMR": ("1234.500", "OMR"),
+    "Credit: 123.456.789,1 EUR": ("123456789.1", "EUR"),
+    "Credit: 999999999999999 IRR": ("999999999999999", "IRR"),
+    "3 per cent of 0,5 EUR": ("0.5", "EUR"),
 }
 NOTHING = [
     "",
@@ -42,6 +47,11 @@ NOTHING = [
     "1,23,45 EUR",
     "3.5 GB",
     "1.23456 EUR",
+    "1,2.345.678 EUR",
+    "1234,567.5 EUR",
+    "1,2345 ALLS",
+    "1.2.3",
+    "4321.123.123 EUR",
 ]
 
 
@@ -56,6 +66,33 @@ def test_what_is_no_amount_is_not_taken_for_one(text: str) -> None:
     assert find(text) is None
 
 
+UNITS = ("KB", "mb", "GB", "TB", "min", "mins", "minute", "Minutes", "SMS", "MMS", "h", "days")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_what_counts_something_else_is_no_money(unit: str) -> None:
+    assert find(f"1.5 {unit} left") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "currency"),
+    [
+        *[("5 Euro", "EUR"), ("5 euros", "EUR"), ("Eur 5", "EUR"), ("5 Kč", "CZK"), ("5 kč", "CZK"), ("5 грн", "UAH")],
+        *[("¥5", "¥"), ("US$5", "USD"), ("NZ$5", "NZD"), ("C$5", "CAD"), ("₦5", "NGN"), ("5 ₾", "GEL"), ("$5", "$")],
+    ],
+)
+def test_signs_and_words_of_one_country_are_its_currency(written: str, currency: str) -> None:
+    assert find(written) == Amount(Decimal(5), currency)
+
+
+def test_some_currencies_have_three_decimals() -> None:
+    assert all(
+        find(f"{code} 1.250") == Amount(Decimal("1.25"), code)
+        for code in ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+    )
+    assert find("EUR 1.250") == Amount(Decimal(1250), "EUR")
+
+
 def test_a_template_says_which_amount_is_meant() -> None:
     text = "Bonus: 3.00 EUR until 31.12. Main account: EUR 15 left; 2.50 to pay"
     assert find(text) == Amount(Decimal(3), "EUR")
@@ -63,7 +100,10 @@ def test_a_template_says_which_amount_is_meant() -> None:
     assert find(text, "{amount} to pay") == Amount(Decimal("2.50"), "")
     assert find(text, "account: {amount} left") == Amount(Decimal(15), "EUR")
     assert find(text, "Credit: {amount}") is None
-    assert [bool(template_fault(each)) for each in ("", "a {amount}", "amount", "{amount}{amount}", "x" * 300)] == [
+    assert [
+        bool(template_fault(each))
+        for each in ("", f"{'x' * 192}{{amount}}", "amount", "{amount}{amount}", f"{'x' * 193}{{amount}}")
+    ] == [
         *(False, False),
         *(True, True, True),
     ]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.serial import at
-from drivers.serial.ussd import MOST_LINES, Answer, Reader, Status, is_ucs2, question, read
+from drivers.serial.ussd import CODE, MOST_LINES, Answer, Reader, Status, is_ucs2, question, read, unpacked
 from tests.steps import grows_linearly
 
 TEXT = "Balance: 12.34 EUR"
@@ -40,11 +40,27 @@ def test_an_answer_is_read_as_people_would(written: str, charset: str, status: S
     assert answer(written, charset=charset) == Answer(status, text)
 
 
-def test_septets_without_gaps_are_read() -> None:
+@pytest.mark.parametrize("text", ["Balance: 12.34 EUR, 5€ left [", "12345678", "(1234567890)", "5 EURX"])
+def test_septets_without_gaps_are_read(text: str) -> None:
     """As Huawei sticks write them; checked against gsmmodem, which packed them."""
-    text = "Balance: 12.34 EUR, 5€ left ["
     packed = bytes(packSeptets(encodeGsm7(text))).hex()
     assert answer(f'+CUSD: 0,"{packed}",15') == Answer(Status.DONE, text)
+
+
+def test_septets_of_another_table_are_blanks() -> None:
+    """3GPP 23.038 6.2.1.1: an escape behind an escape."""
+    assert unpacked(bytes(packSeptets(bytearray(b"a\x1b\x1bb")))) == "a b"
+
+
+@pytest.mark.parametrize(("charset", "scheme"), [("UCS2", 15), ("GSM", 72), ("GSM", 17)])
+def test_other_scripts_are_read(charset: str, scheme: int) -> None:
+    text = "Баланс: 250 руб"
+    assert answer(f'+CUSD: 0,"{text.encode("utf-16-be").hex()}",{scheme}', charset=charset) == Answer(Status.DONE, text)
+
+
+def test_a_code_is_what_can_be_dialled_for_an_answer() -> None:
+    codes = ("*100#", "#123#", "*#06#", "*101*2#", "100", "*100", "*100#1", "##", "*1a#", f"*{'1' * 31}#")
+    assert [bool(CODE.fullmatch(code)) for code in codes] == [True] * 4 + [False] * 6
 
 
 def test_a_text_of_several_lines_ends_with_its_quote() -> None:
