@@ -78,13 +78,16 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.digest": Target(
         PURE, (SIP + "test_digest.py", SIP + "test_challenges.py", SIP + "test_agent.py", REPR)
     ),
+    "drivers.serial.amount": Target(OTHERS, (SERIAL + "test_amount.py",)),
     "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_parser.py", REPR)),
+    "drivers.serial.balance": Target(OTHERS, (SERIAL + "test_balance.py",)),
     "drivers.serial.network_answer": Target(OTHERS, (SERIAL + "test_sending.py",)),
     "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),
     "drivers.serial.late_answers": Target(OTHERS, (SERIAL + "test_late_answers.py", SERIAL + "test_sending.py", REPR)),
     "drivers.serial.reports": Target(OTHERS, (SERIAL + "test_reports.py", SERIAL + "test_sending.py")),
     "drivers.serial.sending": Target(OTHERS, (SERIAL + "test_sending.py", SERIAL + "test_late_answers.py", REPR)),
     "drivers.serial.supervisor": Target(OTHERS, (SERIAL + "test_supervisor.py", REPR)),
+    "drivers.serial.ussd": Target(OTHERS, (SERIAL + "test_ussd.py", SERIAL + "test_balance.py")),
     "drivers.serial.whose_answer": Target(OTHERS, (SERIAL + "test_whose_answer.py", SERIAL + "test_sending.py")),
     "drivers.sip.message": Target(OTHERS, (SIP + "test_message.py", REPR)),
     "drivers.sip.uri": Target(OTHERS, (SIP + "test_uri.py",)),
