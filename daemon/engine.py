@@ -24,7 +24,6 @@ from daemon.core.commands import (
     Policy,
     decide,
 )
-from daemon.core.fast_replace import replace
 from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Action, Channel, Request
@@ -151,7 +150,7 @@ class Engine:
     def _decide(self, command: Command, loaded: Loaded) -> tuple[Ms, Decision]:
         at = self.clock.now()
         if isinstance(command, Check) and loaded.request is not None:
-            loaded = replace(loaded, right=self._is_right(loaded.request, command.code))
+            loaded = Loaded(loaded.row, loaded.request, right=self._is_right(loaded.request, command.code))
         return at, decide(command, loaded, at, self.policy)
 
     def _is_right(self, request: Request, code: str) -> bool:
