@@ -152,7 +152,7 @@ def cnmi(state: State, value: str) -> Answer:
 
 def cpms(state: State, value: str) -> Answer:
     storage = value.split(",")[0].strip('"')
-    if storage not in state.storage.pdus or value.count(",") + 1 != state.dialect.storages:
+    if storage not in state.storage.pdus or value.count(",") + 1 not in state.dialect.storages:
         return Failure("CMS", 302)
     state.storage.reading = storage
     rest = f"{len(state.storage.pdus['SM'])},{STORAGE}"

@@ -11,7 +11,7 @@ class Dialect:
     parameters, that take so many seconds the first time. unknown: commands that end in an error. muted_by_escape:
     ESC in front of a command makes it mute for ever, as ofono's phonesim. prompt_s: how much longer each prompt
     takes. sent: what it says of a message that was sent, with {mr}. starting_s: how long after its start it refuses
-    the commands `not_yet`, with the error `not_yet_error`. storages: how many parameters AT+CPMS takes.
+    the commands `not_yet`, with the error `not_yet_error`. storages: how many parameters AT+CPMS takes (27.005 3.2.2).
     acknowledged: it sends reports only in phase 2+ (AT+CSMS=1), and the next one only when the last was acknowledged
     (AT+CNMA). meanwhile: it answers commands while the network has a message; multitasking: it takes the next
     message then, too. for_messages: False for a port of a stick that answers AT but takes none. stores_reports: it
@@ -30,7 +30,7 @@ class Dialect:
     starting_s: float = 0.0
     not_yet: frozenset[str] = frozenset()
     not_yet_error: tuple[str, int] = ("ERROR", 0)
-    storages: int = 1
+    storages: frozenset[int] = frozenset({1, 2, 3})
     acknowledged: bool = False
     meanwhile: bool = False
     multitasking: bool = False

@@ -73,9 +73,10 @@ def _running(
     """A modem and a sender on it that has sent its first message."""
     directory.mkdir(parents=True)
     keeps_reports = "SM" if name in PEERS and work.reports else ""  # they read no +CDS
-    dialect = Dialect(keeps_reports=keeps_reports, storages=2 if name.startswith("gammu") else 1)  # as it asks AT+CPMS
     with (
-        SimulatedModem(directory / "modem", network_s=0.05, report_s=0.05, dialect=dialect) as modem,
+        SimulatedModem(
+            directory / "modem", network_s=0.05, report_s=0.05, dialect=Dialect(keeps_reports=keeps_reports)
+        ) as modem,
         _sender(name, directory / "sender", modem.port, work) as sender,
     ):
         sender.send("447700900100")

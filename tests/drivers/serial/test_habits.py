@@ -95,7 +95,10 @@ def test_a_sim_that_is_found_late_is_looked_for_soon(tmp_path: Path) -> None:
 @pytest.mark.parametrize("incoming", ["SM", "ME"])
 def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path, incoming: str, storages: int) -> None:
     news = News()
-    with met(tmp_path, Habits(storages=storages, incoming=incoming, stores_reports=True), news) as (modem, driver):
+    with met(tmp_path, Habits(storages=frozenset({storages}), incoming=incoming, stores_reports=True), news) as (
+        modem,
+        driver,
+    ):
         send(ready(driver), sms())
         assert news.first(StatusReport).number == sms().number
         modem.receive("447700900999", "hello")
@@ -105,7 +108,7 @@ def test_a_storage_is_selected_by_as_many_parameters_as_it_takes(tmp_path: Path,
 
 def test_nothing_is_read_from_a_storage_that_was_not_selected(tmp_path: Path) -> None:
     news = News()
-    with met(tmp_path, Habits(storages=4, incoming="ME"), news) as (modem, driver):
+    with met(tmp_path, Habits(storages=frozenset({4}), incoming="ME"), news) as (modem, driver):
         ready(driver)
         modem.receive("447700900999", "hello")
         until(lambda: driver.status().remarks, "it is remarked", BOUND_S)
