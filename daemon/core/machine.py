@@ -4,14 +4,14 @@ Rules. A finished request changes no more, but for the truth about a delivery th
 set for another step, or fired too early, is ignored. A request has at most one timer, and its row is the truth
 about it. An event that comes late by no more than PUNCTUAL counts as on time, so that a schedule does not drift;
 one that comes later goes on from now, and one after the planned end only closes the request.
-What becomes of a delivery is decided by the table in `daemon.core.delivery`, how long a PIN is valid in
+What becomes of a delivery is decided by the table in `daemon.core.attempt_states`, how long a PIN is valid in
 `daemon.core.pin_expiry`.
 """
 
 from collections.abc import Callable
 from typing import assert_never
 
-from daemon.core.delivery import fire
+from daemon.core.attempt_states import fire
 from daemon.core.fast_replace import replace
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
@@ -173,7 +173,7 @@ def _code_submitted(request: Request, event: CodeSubmitted) -> Advanced:
 
 
 def _delivery(request: Request, event: DeliveryEvent) -> Advanced:
-    """What the transition of an attempt (see `daemon.core.delivery`) means for its request."""
+    """What the transition of an attempt (see `daemon.core.attempt_states`) means for its request."""
     fired = fire(request, event)
     if fired is None:
         return request, ()

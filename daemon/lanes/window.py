@@ -10,7 +10,7 @@ from functools import partial
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
-from daemon.core.next_message import Backlog
+from daemon.core.next_delivery import Backlog
 from daemon.engine import Engine, Job
 from daemon.store.contract import FIRST, Place, Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S

@@ -45,7 +45,7 @@ class Target:
 
 TARGETS: dict[str, Target] = {
     "daemon.pins": Target(PURE, ("tests/daemon/test_pins.py",)),
-    "daemon.core.next_message": Target(PURE, (CORE + "test_next_message.py", REPR)),
+    "daemon.core.next_delivery": Target(PURE, (CORE + "test_next_delivery.py", REPR)),
     "daemon.core.alerting": Target(PURE, (CORE + "test_alerting.py", REPR)),
     "daemon.core.histogram": Target(PURE, (CORE + "test_histogram.py",)),
     "daemon.core.masking": Target(PURE, (CORE + "test_masking.py",)),
@@ -57,11 +57,11 @@ TARGETS: dict[str, Target] = {
     "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
     "drivers.rtp.source": Target(PURE, ("tests/drivers/rtp/test_source.py",)),
     "daemon.core.callers": Target(PURE, (CORE + "test_callers.py",)),
-    "daemon.core.held_recipients": Target(PURE, (CORE + "test_held_recipients.py", CORE + "test_next_message.py")),
+    "daemon.core.held_recipients": Target(PURE, (CORE + "test_held_recipients.py", CORE + "test_next_delivery.py")),
     "daemon.core.rate_limits": Target(PURE, (CORE + "test_rate_limits.py",)),
     "daemon.core.milliseconds": Target(PURE, (CORE + "test_milliseconds.py", CORE + "test_timelines.py")),
     "daemon.core.overload": Target(PURE, (CORE + "test_overload.py",)),
-    "daemon.core.modem_pace": Target(PURE, (CORE + "test_modem_pace.py", CORE + "test_next_message.py")),
+    "daemon.core.modem_pace": Target(PURE, (CORE + "test_modem_pace.py", CORE + "test_next_delivery.py")),
     "daemon.core.phrases": Target(PURE, (CORE + "test_phrases.py",)),
     "daemon.core.call_plan": Target(PURE, (CORE + "test_call_plan.py",)),
     "daemon.core.plurals": Target(PURE, (CORE + "test_plurals.py",)),
@@ -96,18 +96,21 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.client_transaction": Target(OTHERS, (SIP + "test_client_transaction.py", *AGENT)),
     "drivers.sip.server_transaction": Target(OTHERS, (SIP + "test_server_transaction.py", *AGENT)),
     "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", CORE + "test_working_set.py", REPR)),
-    "daemon.core.delivery": Target(PURE, (CORE + "test_delivery_records.py", CORE + "test_delivery.py", *MACHINE)),
-    "daemon.core.pin_expiry": Target(PURE, (*MACHINE, CORE + "test_delivery.py", API + "test_start.py")),
-    "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_delivery.py")),
+    "daemon.core.attempt_states": Target(
+        PURE, (CORE + "test_delivery_records.py", CORE + "test_attempt_states.py", *MACHINE)
+    ),
+    "daemon.core.pin_expiry": Target(PURE, (*MACHINE, CORE + "test_attempt_states.py", API + "test_start.py")),
+    "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_attempt_states.py")),
     "daemon.core.model": Target(
-        PURE, (CORE + "test_model.py", *MACHINE, CORE + "test_delivery.py", CORE + "test_delivery_records.py", REPR)
+        PURE,
+        (CORE + "test_model.py", *MACHINE, CORE + "test_attempt_states.py", CORE + "test_delivery_records.py", REPR),
     ),
     "daemon.core.outcomes": Target(PURE, MACHINE),
     "daemon.core.batch": Target(PURE, (CORE + "test_batch.py", CORE + "test_working_set.py", REPR)),
     "daemon.core.working_set": Target(
         PURE, (CORE + "test_working_set.py", CORE + "test_batch.py", "tests/daemon/store/test_batches.py")
     ),
-    "daemon.core.modem_rest": Target(PURE, (CORE + "test_modem_rest.py", CORE + "test_next_message.py")),
+    "daemon.core.modem_rest": Target(PURE, (CORE + "test_modem_rest.py", CORE + "test_next_delivery.py")),
     "daemon.engine": Target(OTHERS, ENGINE),
     "daemon.timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),
     "daemon.overdue_timers": Target(OTHERS, (*ENGINE, "tests/daemon/test_timers.py")),

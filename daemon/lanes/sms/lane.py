@@ -16,7 +16,7 @@ from daemon.core.commands import Begin, Decision, GiveUp
 from daemon.core.held_recipients import Holds
 from daemon.core.milliseconds import in_seconds, seconds
 from daemon.core.model import Channel, Verdict
-from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
+from daemon.core.next_delivery import Backlog, FreeModem, QueuedMessage
 from daemon.core.overload import Load, Overload
 from daemon.engine import Engine, Job
 from daemon.lanes.sms.driver_answers import Judgement, settle
@@ -27,7 +27,7 @@ from daemon.lanes.sms.modem_slot import DEFECT_REST_S, ModemSlot
 from daemon.lanes.sms.next_modem import next_first
 from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
-from daemon.lanes.sms.testing import Tests
+from daemon.lanes.sms.trial_messages import Tests
 from daemon.lanes.snapshots import Duty, SmsSnapshot
 from daemon.lanes.state_log import DEFECT, queued_at
 from daemon.lanes.window import Window

@@ -10,7 +10,7 @@ from daemon.engine import Engine
 from daemon.lanes.sms.driver_answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.modem_slot import ModemSlot
 from daemon.lanes.sms.reports import credit
-from daemon.lanes.sms.testing import Tests
+from daemon.lanes.sms.trial_messages import Tests
 from daemon.lanes.state_log import StateLog
 from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, SmsListener, StatusReport
 

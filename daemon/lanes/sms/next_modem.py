@@ -1,6 +1,6 @@
 """Which modem is next: the order in which free modems are offered the messages that wait.
 
-A modem whose SIM may not send to a number now is passed over for that message, by `core.next_message`.
+A modem whose SIM may not send to a number now is passed over for that message, by `core.next_delivery`.
 """
 
 from collections.abc import Iterable

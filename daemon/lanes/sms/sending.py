@@ -7,14 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from daemon.core.delivery import STATES
+from daemon.core.attempt_states import STATES
 from daemon.core.held_recipients import SEVERAL, Holds
 from daemon.core.model import Attempt, Request, Verdict
 from daemon.core.overload import Load
 from daemon.engine import Engine, Job
 from daemon.lanes.sms.driver_answers import Judgement, Unsettled, judged, settle
 from daemon.lanes.sms.modem_slot import ModemSlot
-from daemon.lanes.sms.testing import Tests
+from daemon.lanes.sms.trial_messages import Tests
 from drivers import Deferred, DriverError, Receipt, Sms, Unavailable, Uncertain
 
 log = logging.getLogger("pinwheel.lanes")

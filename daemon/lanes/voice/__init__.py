@@ -1,7 +1,7 @@
 """The lane of calls: one queue in front of a trunk that carries many calls at a time."""
 
 from daemon.lanes.voice.lane import VoiceLane
-from daemon.lanes.voice.speaking import Manner
-from daemon.lanes.voice.testing import TestEnd
+from daemon.lanes.voice.one_call import Manner
+from daemon.lanes.voice.trial_calls import TestEnd
 
 __all__ = ["Manner", "TestEnd", "VoiceLane"]

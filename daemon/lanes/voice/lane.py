@@ -7,13 +7,13 @@ from daemon.core.commands import GiveUp
 from daemon.core.held_recipients import Holds
 from daemon.core.model import Channel, Verdict
 from daemon.core.modem_pace import Pace
-from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
+from daemon.core.next_delivery import Backlog, FreeModem, QueuedMessage
 from daemon.engine import Engine, Job
 from daemon.lanes.snapshots import VoiceSnapshot
 from daemon.lanes.state_log import StateLog, queued_at
 from daemon.lanes.voice.lines import Lines
-from daemon.lanes.voice.speaking import Manner, Speaker
-from daemon.lanes.voice.testing import WAITING, Tests
+from daemon.lanes.voice.one_call import Manner, Speaker
+from daemon.lanes.voice.trial_calls import WAITING, Tests
 from daemon.lanes.window import Window
 from daemon.prompts.library import PromptLibrary
 from daemon.store.contract import StoreUnusable

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.delivery import AFTER_EXPIRY
+from daemon.core.attempt_states import AFTER_EXPIRY
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     AnsweredLate,
@@ -23,7 +23,7 @@ from daemon.core.model import (
     Reported,
     Verdict,
 )
-from tests.daemon.core.test_delivery import (
+from tests.daemon.core.test_attempt_states import (
     AGAIN,
     BEGUN,
     ELSEWHERE,

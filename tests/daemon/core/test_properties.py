@@ -14,8 +14,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.attempt_states import MAX_TRIES
 from daemon.core.batch import Changes, Needs
-from daemon.core.delivery import MAX_TRIES
 from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s

@@ -9,7 +9,7 @@ from daemon.core.held_recipients import Holds
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Channel, Request, Verdict
-from daemon.core.next_message import Backlog, QueuedMessage
+from daemon.core.next_delivery import Backlog, QueuedMessage
 from daemon.engine import Engine, Job
 from daemon.lanes.window import LEAST, MOST, PAGE, Window
 from daemon.pins import Pins

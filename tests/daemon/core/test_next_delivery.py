@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.core.held_recipients import Holds
 from daemon.core.modem_pace import Pace
-from daemon.core.next_message import Backlog, FreeModem, QueuedMessage
+from daemon.core.next_delivery import Backlog, FreeModem, QueuedMessage
 
 LEAST_S = 10.0
 NOW = 1000.0

@@ -1,4 +1,4 @@
-"""Which message is next, of those that wait for a modem; and which of the free modems may send it.
+"""Which message or call is next, of those that wait for a modem or a line; and which of the free modems may send it.
 
 Pure: times are arguments, monotonic seconds. The rule is the earliest deadline that can be met. A message takes a modem
 about as long as any other, so this order brings the most PINs in time: what cannot arrive in time delays no other, and

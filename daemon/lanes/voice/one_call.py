@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from daemon.core.attempt_states import STATES
 from daemon.core.call_plan import speakable
 from daemon.core.commands import AddNote, Begin, Settle
-from daemon.core.delivery import STATES
 from daemon.core.histogram import Histogram
 from daemon.core.model import Attempt, Request, Verdict
 from daemon.engine import Engine, Job

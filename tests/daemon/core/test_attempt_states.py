@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.delivery import INTERRUPTED, MAX_TRIES, STATES, TRANSITIONS
+from daemon.core.attempt_states import INTERRUPTED, MAX_TRIES, STATES, TRANSITIONS
 from daemon.core.machine import advance
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.milliseconds import seconds as s

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from daemon.clock import Clock
 from daemon.lanes.voice.call_record import times_spoken
 from daemon.lanes.voice.lines import Lines
-from daemon.lanes.voice.speaking import Speaker
+from daemon.lanes.voice.one_call import Speaker
 from daemon.prompts.library import PromptsUnusable, Speech
 from drivers import CallPhase, CallResult, Refused, Unavailable
 
