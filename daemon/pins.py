@@ -3,7 +3,7 @@
 PIN number n of a request is an HOTP value (RFC 4226) under HMAC-SHA256(master key, request id). Values that an
 earlier PIN of the same request had are passed over, so an old PIN is never right again. A caller's own code is sealed
 by AES-GCM under a key derived from the same master key, bound to its request. When a PIN expires is decided in
-`daemon.core.machine`.
+`daemon.core.pin_expiry`.
 """
 
 import base64

@@ -52,7 +52,7 @@ from daemon.core.outcomes import (
     WrongCode,
     WrongTooOften,
 )
-from daemon.core.pin_expiry import own_code_expired, pin_and_timer
+from daemon.core.pin_expiry import expired, own_code_expired, pin_and_timer
 from daemon.core.workflows import WRONG_CODES_ALLOWED
 
 PUNCTUAL = seconds(5)
@@ -151,7 +151,7 @@ def _finish(request: Request, status: Status, at: Ms, *answer: Action) -> Advanc
 def _code_submitted(request: Request, event: CodeSubmitted) -> Advanced:
     if request.finished:
         return request, (Reply(Gone()),)
-    if event.at >= request.pin_until:
+    if expired(request, event.at):
         return request, (
             Reply(WrongCode()),
             RecordCheck(False, event.ip_address),

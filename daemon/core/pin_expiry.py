@@ -36,9 +36,14 @@ def pin_and_timer(request: Request, at: Ms, *, renew: bool) -> tuple[int, int, M
     return generation, wrong, until, due_at
 
 
+def expired(request: Request, at: Ms) -> bool:
+    """Whether the PIN that a submitted code is compared with has expired; before the first event there is none."""
+    return at >= request.pin_until
+
+
 def own_code_expired(request: Request, at: Ms) -> bool:
     """Whether the caller's own code has expired, which none can follow: no event may send it any more."""
-    return request.own_pin and request.expiry_given and at >= request.pin_until
+    return request.own_pin and request.expiry_given and expired(request, at)
 
 
 def expires_at(request: Request, attempt: Attempt) -> Ms:
