@@ -28,16 +28,13 @@ from daemon.core.commands import (
     Start,
 )
 from daemon.core.milliseconds import Ms
-from daemon.core.model import Attempt, AttemptState, Request
+from daemon.core.model import Attempt, Request
 from daemon.core.values import value
 
 standing = attrgetter(
     "status", "step", "generation", "pin_until", "wrong", "due_at", "first_event_at", "last_event_at", "finalized_at"
 )
 """What events change of a request, besides its attempts."""
-
-UNANSWERED = (AttemptState.REQUEUED, AttemptState.SENDING, AttemptState.UNCERTAIN)
-"""What may have gone out although its device has given no reference."""
 
 
 def hidden(value: tuple[Any, ...]) -> str:
@@ -68,8 +65,8 @@ class Needs(NamedTuple):
     """What commands need.
 
     ids, rows: of the requests that they name. numbers: those whose running requests count. reports: those whose
-    requests may be meant, by `may_mean`. new: row ids for so many new requests. known: what a database need not read
-    again where numbers and reports lead to it: by row, as it stands.
+    requests may be meant, by `daemon.core.report_match`. new: row ids for so many new requests. known: what a database
+    need not read again where numbers and reports lead to it: by row, as it stands.
     """
 
     ids: frozenset[str] = frozenset()
@@ -124,20 +121,6 @@ def all_needs(commands: Sequence[Command]) -> Needs:
 
 def report_key(report: Report) -> ReportKey:
     return ReportKey(report.number, report.ending, report.reference, report.device, report.since)
-
-
-def may_mean(key: ReportKey, number: str, attempt: Attempt) -> bool:
-    """Whether a status report can be of this attempt, which sent to this number.
-
-    Each modem counts references by itself. Of a message to the very number the reference is the same, or not known
-    yet; of one to a number with the same ending it is the same.
-    """
-    if not key.device or attempt.device != key.device or attempt.queued_at < key.since:
-        return False
-    if number == key.number and not attempt.reference and attempt.state in UNANSWERED:
-        return True
-    same = number == key.number or bool(key.ending and number.endswith(key.ending))
-    return same and attempt.reference == key.reference != ""
 
 
 @value

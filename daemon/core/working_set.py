@@ -1,7 +1,6 @@
 """What the commands of a batch work on, in memory: what was found, as the commands before have left it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from typing import assert_never
 
 from daemon.core.batch import (
@@ -13,7 +12,6 @@ from daemon.core.batch import (
     Needs,
     Refunded,
     ReportKey,
-    may_mean,
     report_key,
     standing,
 )
@@ -40,7 +38,6 @@ from daemon.core.commands import (
 from daemon.core.milliseconds import Ms
 from daemon.core.model import (
     Action,
-    Attempt,
     Charge,
     ClearTimer,
     Deliver,
@@ -53,6 +50,7 @@ from daemon.core.model import (
     SetTimer,
     StopDelivery,
 )
+from daemon.core.report_match import meant
 
 
 class WorkingSet:
@@ -88,7 +86,7 @@ class WorkingSet:
             case Check() | Cancel() | Next() | Begin() | Settle() | SettleLate() | GiveUp() | Interrupt():
                 return self._at(self._by_id.get(command.request_id))
             case Report():
-                return self._meant(report_key(command))
+                return self._reported(report_key(command))
             case Fire():
                 return self._at(command.row)
             case ChargeTest() | RefundTest() | AddNote() | SetMeta():
@@ -100,24 +98,10 @@ class WorkingSet:
         request = None if row is None else self.requests.get(row)
         return Loaded() if row is None or request is None else Loaded(row, request, step)
 
-    def _meant(self, key: ReportKey) -> Loaded:
-        """The newest message to the number with the reference; else one whose reference is not known; else one to a
-        number with the same ending."""
-
-        def rank(meant: tuple[int, Attempt]) -> tuple[bool, bool, Ms, int, int]:
-            row, attempt = meant
-            exact = self.requests[row].number == key.number
-            return exact, bool(attempt.reference), attempt.queued_at, row, attempt.step
-
-        row, attempt = max(self._candidates(key), key=rank, default=(None, None))
-        return Loaded() if attempt is None else self._at(row, attempt.step)
-
-    def _candidates(self, key: ReportKey) -> Iterator[tuple[int, Attempt]]:
-        for row in {*self._by_number.get(key.number, ()), *self._by_number.get(key.ending, ())}:
-            request = self.requests[row]
-            for attempt in request.attempts:
-                if may_mean(key, request.number, attempt):
-                    yield row, attempt
+    def _reported(self, key: ReportKey) -> Loaded:
+        rows = {*self._by_number.get(key.number, ()), *self._by_number.get(key.ending, ())}
+        found = meant(key, ((row, self.requests[row]) for row in rows))
+        return Loaded() if found is None else self._at(*found)
 
     def apply(self, decision: Decision, at: Ms) -> Decision:
         """Take over what was decided at a time; returns the decision with the row id of a request that is new."""

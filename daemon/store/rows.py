@@ -6,9 +6,10 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from daemon.core.batch import UNANSWERED, Changes, standing
+from daemon.core.batch import Changes, standing
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
+from daemon.core.report_match import UNANSWERED
 from daemon.store.contract import Due, Overdue
 
 REQUEST_COLUMNS = (

@@ -107,6 +107,7 @@ TARGETS: dict[str, Target] = {
     ),
     "daemon.core.outcomes": Target(PURE, MACHINE),
     "daemon.core.batch": Target(PURE, (CORE + "test_batch.py", CORE + "test_working_set.py", REPR)),
+    "daemon.core.report_match": Target(PURE, (CORE + "test_report_match.py", CORE + "test_working_set.py")),
     "daemon.core.working_set": Target(
         PURE, (CORE + "test_working_set.py", CORE + "test_batch.py", "tests/daemon/store/test_batches.py")
     ),

@@ -12,7 +12,7 @@ KEYS = (
     "(SELECT e ->> 0 AS number, e ->> 1 AS ending, e ->> 2 AS reference, e ->> 3 AS device, (e ->> 4)::bigint AS since"
     " FROM jsonb_array_elements(%s::jsonb) AS g (e)) k"
 )
-REPORTED = (  # as `may_mean`
+REPORTED = (  # as `report_match.may_mean`
     f"SELECT a.request FROM {KEYS} JOIN request r ON r.number = k.number"  # noqa: S608
     " JOIN attempt a ON a.request = r.id"
     " WHERE a.device != '' AND a.device = k.device AND a.queued_ms >= k.since"

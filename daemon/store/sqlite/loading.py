@@ -33,7 +33,7 @@ OF_REQUESTS = by("request", SELECT_ATTEMPTS, " ORDER BY request, step")
 # The index has the running ones only; SQLite's planner would look through the finished ones of a number, too.
 RUNNING = by("number", "SELECT id FROM request INDEXED BY request_active", " AND status='IN PROGRESS'")
 NAMED, OF_ROWS = by("public_id", SELECT), by("id", SELECT)
-REPORTED = (  # as `may_mean`; ?1 to ?5: the fields of a ReportKey
+REPORTED = (  # as `report_match.may_mean`; ?1 to ?5: the fields of a ReportKey
     "SELECT a.request FROM attempt a CROSS JOIN request r ON r.id = a.request"  # noqa: S608
     " WHERE a.device = ?4 AND a.reference = ?3 AND a.device != '' AND a.reference != '' AND a.queued_ms >= ?5"
     " AND (r.number = ?1 OR (?2 != '' AND substr(r.number, -length(?2)) = ?2))"

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from daemon.core.batch import Changes, Charged, CheckedCode, Found, Line, Needs, may_mean, standing
+from daemon.core.batch import Changes, Charged, CheckedCode, Found, Line, Needs, standing
 from daemon.core.model import Attempt, Request
+from daemon.core.report_match import may_mean
 
 STANDING = (
     "status step generation pin_until wrong due_at first_event_at last_event_at finalized_at".split()  # noqa: SIM905
