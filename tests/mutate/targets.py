@@ -79,6 +79,12 @@ TARGETS: dict[str, Target] = {
         PURE, (SIP + "test_digest.py", SIP + "test_challenges.py", SIP + "test_agent.py", REPR)
     ),
     "drivers.serial.amount": Target(OTHERS, (SERIAL + "test_amount.py",)),
+    "drivers.serial.dialogue": Target(OTHERS, (SERIAL + "test_in_step.py",)),
+    "drivers.serial.storage": Target(OTHERS, (SERIAL + "test_stored.py",)),
+    "drivers.serial.modem": Target(OTHERS, (SERIAL + "test_modem.py", SERIAL + "test_session_chores.py")),
+    "drivers.serial.initialisation": Target(OTHERS, (SERIAL + "test_session_chores.py",)),
+    "drivers.serial.session_chores": Target(OTHERS, (SERIAL + "test_session_chores.py",)),
+    "drivers.serial.chores": Target(OTHERS, (SERIAL + "test_chores.py",)),
     "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_parser.py", REPR)),
     "drivers.serial.balance": Target(OTHERS, (SERIAL + "test_balance.py",)),
     "drivers.serial.network_answer": Target(OTHERS, (SERIAL + "test_sending.py",)),

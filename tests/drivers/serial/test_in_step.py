@@ -102,8 +102,12 @@ def test_ok_without_its_line_is_asked_once_more_and_then_believed() -> None:
     assert wrote(modem) == ["AT+CEREG?", "AT+CMEE?", "AT+CEREG?"]
     spoken(modem, dialogue, "AT+CEREG?", "+CEREG")
     assert wrote(modem) == ["AT+CEREG?"]
-    modem.answers["AT+CGREG?"] = [["OK"], ["+CGREG: 0,1", "OK"]]
+    for _ in range(2):  # the first OK was an older command's
+        modem.answers["AT+CGREG?"] = [["OK"], ["+CGREG: 0,1", "OK"]]
+        assert spoken(modem, dialogue, "AT+CGREG?", "+CGREG").answers == ["+CGREG: 0,1"]
+    wrote(modem)
     assert spoken(modem, dialogue, "AT+CGREG?", "+CGREG").answers == ["+CGREG: 0,1"]
+    assert wrote(modem) == ["AT+CGREG?"]
 
 
 def test_an_answer_without_its_end_may_still_get_it() -> None:
@@ -129,6 +133,13 @@ def test_a_marker_that_is_answered_once_too_often_is_waited_for_as_often() -> No
     assert [modem.run(dialogue.probe()) for _ in range(2)] == [False, False]  # the first answer comes to another marker
     modem.answers = dict(MARKS)
     assert modem.run(dialogue.probe())
+
+
+def test_as_many_answers_of_a_marker_are_waited_for_as_it_was_asked() -> None:
+    late: Answers = ["+CMEE: 1", "OK", 0.5, "+CMEE: 1", "OK"]
+    modem, dialogue = hand({"+CMEE?": [[], late], "+CMGF?": [[]], "+CSQ": [[]]}), Dialogue(TIMING)
+    assert [modem.run(dialogue.probe()) for _ in range(4)] == [False, False, False, True]
+    assert modem.now == 112.5
 
 
 def test_a_marker_may_lack_its_final_result() -> None:
@@ -217,6 +228,12 @@ def test_a_prompt_is_given_longer_after_each_that_came_too_late_up_to_a_bound() 
     modem.run(dialogue.offer("AT+CMGS=9", "+CMGS"))
     modem.run(dialogue.submit())
     assert dialogue.prompt_s == TIMING.prompt
+
+
+def test_a_slow_modem_gets_longer_for_its_prompt() -> None:
+    modem, dialogue = hand({"+CSQ": [[4.0, "+CSQ: 9,0", "OK"]]}), Dialogue(TIMING)
+    spoken(modem, dialogue, "AT+CSQ", "+CSQ")
+    assert dialogue.prompt_s == 8.0
 
 
 def test_an_answer_that_was_given_up_is_waited_for_before_the_next_command() -> None:

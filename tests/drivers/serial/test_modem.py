@@ -6,7 +6,7 @@ import pytest
 
 from drivers import Reason
 from drivers.serial.ends import Blocked
-from drivers.serial.modem import Identity, Modem, Storages
+from drivers.serial.modem import TRIES_LEFT, Identity, Modem, Storages
 from drivers.serial.procedure import PinRead
 from drivers.serial.timing import Timing
 from tests.drivers.serial.hand import Answers, Hand
@@ -40,7 +40,10 @@ def test_who_it_is_is_asked_once_more_where_no_answer_came_in_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "takes"), [("OK", True), ("+CME ERROR: 10", True), ("+CMS ERROR: 310", True), ("ERROR", False)]
+    ("answer", "takes"),
+    [("OK", True), ("ERROR", False)]
+    + [(f"+CME ERROR: {code}", 10 <= code <= 18) for code in (9, 10, 18, 19)]
+    + [(f"+CMS ERROR: {code}", 310 <= code <= 318) for code in (309, 310, 318, 319)],
 )
 def test_a_port_that_takes_messages_says_so_also_without_a_sim(answer: str, *, takes: bool) -> None:
     hand, modem = met(**{"CMGS=?": [[answer]]})
@@ -71,6 +74,7 @@ def test_a_sim_that_is_busy_is_asked_every_second_for_a_minute() -> None:
     ("answer", "reason"),
     [
         ("+CME ERROR: 10", Reason.NO_SIM),
+        ("+CMS ERROR: 310", Reason.NO_SIM),
         ("+CPIN: NOT INSERTED", Reason.NO_SIM),
         ("+CPIN: SIM PUK", Reason.SIM_PUK),
         ("+CPIN: PH-SIM PIN", Reason.SIM_PIN),
@@ -123,6 +127,21 @@ def test_the_pin_is_not_entered_where_it_might_lock_the_sim() -> None:
     assert not any("CPIN=" in command for command in hand.wrote)
 
 
+@pytest.mark.parametrize("state", ["READY", "SIM PIN2", "SIM PUK2"])
+def test_a_sim_whose_second_pin_is_wanted_is_open(state: str) -> None:
+    hand, modem = met(**{"CPIN?": [[f"+CPIN: {state}", "OK"]]})
+    hand.run(modem.unlock(has_pin=False))
+
+
+@pytest.mark.parametrize(("command", "answer", "place"), TRIES_LEFT)
+def test_the_tries_left_are_asked_for_in_each_makers_words(command: str, answer: str, place: int) -> None:
+    said = f"{answer}: {','.join([*['x'] * place, '3', 'x'])}"
+    hand, modem = met(**{"CPIN?": [ASKS, ["+CPIN: READY", "OK"]]})
+    hand.answers[command] = [[said, "OK"]]
+    hand.run(modem.unlock(has_pin=True))
+    assert 'AT+CPIN="1234"' in hand.wrote
+
+
 # --- how it is ---------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +180,7 @@ def test_what_is_asked_for_operators_may_be_missing() -> None:
     [
         (['+CPMS: "SM",2,30,"ME",0,99,"MT",5,129', "OK"], Storages(True, "ME", "MT", 5)),
         (['+CPMS: "SM",2,30', "OK"], Storages(True, "SM", "SM", 2)),
+        (['+CPMS: "SM",2,30,"ME",0,99,"MT"', "OK"], Storages(True, "SM", "SM", 2)),
         (['+CPMS: "SM"', "OK"], Storages(True)),
         ([], Storages(True)),
         (["ERROR"], Storages()),

@@ -57,8 +57,9 @@ class Session:
         self.hand = Hand(USUAL | dict(answers))
         self.modem = Modem(timing)
         self.pulse = Pulse(self.modem, timing, Hourly(signs))
+        self.storage = Storage()
         self.chores = SessionChores(
-            self.modem, Storage(), self.pulse, lambda _: ("no reports",), credit or Credit(), self.hand.now
+            self.modem, self.storage, self.pulse, lambda _: ("no reports",), credit or Credit(), self.hand.now
         )
         self.timing = timing
 
@@ -198,6 +199,21 @@ def test_what_was_announced_is_read_soon() -> None:
     session.goes_on(101.0)
     session.chores.announced(101.0)
     assert session.chores.chores.next_at(100.5) == 101.0
+
+
+def test_of_what_is_due_at_once_the_most_important_comes_first() -> None:
+    session = Session({"AT+CSMS?": [["+CSMS: 1,1,1,1", "OK"]], "AT+CMGR=7": [["ERROR"]], "AT+CREG=1": [["ERROR"]]})
+    session.initialise(ANY)
+    session.goes_on(101.0)
+    session.hand.now = 150.0
+    session.chores.acknowledgements.reported(150.0)
+    session.chores.network.chore.want(150.0)
+    session.storage.announced("", 7)
+    session.chores.announced(150.0)
+    wrote = session.goes_on(150.0)
+    network, pulse = ["AT+CREG?", "AT+CGREG?", "AT+CEREG?"], ["AT+CMEE?"]
+    begun = ["AT+CNMA", *network, *pulse, "AT+CMGR=7", "AT+CREG=1", "AT+CPIN?"]
+    assert wrote[: len(begun)] == begun
 
 
 # --- the pulse ---------------------------------------------------------------------------------------------------

@@ -81,6 +81,14 @@ def test_nothing_is_listed_where_the_modem_says_that_nothing_is_there() -> None:
 def test_a_modem_without_storages_to_choose_from_is_read_as_it_is() -> None:
     kept = Kept({"AT+CPMS?": [["ERROR"]], "AT+CMGL=4": [listed((3, PDU))]}, None)
     assert kept.begin() == ["AT+CPMS?", "AT+CMGL=4", "AT+CMGD=3"]
+    kept.hand.answers["AT+CMGR=7"] = [["ERROR"]]
+    assert kept.read(("SM", 7)) == ["AT+CMGR=7"]
+
+
+def test_where_the_modem_does_not_say_where_it_writes_all_is_where_it_is_read() -> None:
+    kept = Kept({"AT+CPMS?": [['+CPMS: "SM"', "OK"]], 'AT+CPMS="ME"': [["ERROR"]], "AT+CMGR=7": [["ERROR"]]})
+    kept.begin()
+    assert kept.read(("ME", 7)) == ['AT+CPMS="ME"', 'AT+CPMS="ME","ME","ME"', "AT+CMGR=7"]
 
 
 def test_reports_may_have_a_storage_of_their_own() -> None:
@@ -92,7 +100,7 @@ def test_reports_may_have_a_storage_of_their_own() -> None:
 
 def test_a_storage_that_cannot_be_selected_is_not_tried_again() -> None:
     kept = Kept(ONE | {'AT+CPMS="SR"': [["+CME ERROR: 3"]]}, None)
-    assert 'AT+CPMS="SR"' in kept.begin()
+    assert kept.begin() == ["AT+CPMS?", 'AT+CPMS="SM"', 'AT+CPMS="SR"', "AT+CMGL=4", "AT+CMGD=3"]
     assert 'AT+CPMS="SR"' not in kept.look()
     assert kept.read(("SR", 1)) == []
     assert kept.warnings == ["storage='SR' cannot be selected: what came there is not read"]
@@ -109,6 +117,7 @@ def test_what_is_announced_is_read_where_it_is_and_looked_for_there_later() -> N
 def test_what_cannot_be_read_is_left_in_the_sim_and_told_once() -> None:
     kept = Kept(ONE | {"AT+CMGL=4": [listed((2, "00"), (3, PDU))] * 2}, None, None)
     assert kept.begin()[-2:] == ["AT+CMGL=4", "AT+CMGD=3"]
+    assert len(kept.warnings) == 1
     kept.look()
     assert len(kept.warnings) == 1
     assert kept.warnings[0].startswith("stored=2 unreadable")
@@ -143,11 +152,11 @@ def test_what_the_sim_does_not_delete_is_not_handed_over_again() -> None:
     assert kept.messages == ["hello"] * 2  # it came once more
 
 
-@pytest.mark.parametrize("listing", [listed((3, PDU)), ["OK"]])
-def test_room_is_made_by_taking_what_is_there(listing: Answers) -> None:
+@pytest.mark.parametrize(("listing", "made"), [(listed((3, PDU)), True), (listed((3, "00")), False), (["OK"], False)])
+def test_room_is_made_by_taking_what_can_be_read(listing: Answers, *, made: bool) -> None:
     kept = Kept(ONE | {"AT+CMGL=4": [["OK"], listing]}, None)
     kept.begin()
-    assert kept.hand.run(kept.storage.make_room(kept.modem)) is (len(listing) > 1)
+    assert kept.hand.run(kept.storage.make_room(kept.modem)) is made
 
 
 def test_waiting_helps_where_what_is_there_cannot_be_kept_now() -> None:
