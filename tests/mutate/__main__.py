@@ -119,7 +119,7 @@ def _tried(name: str, given: argparse.Namespace, plan: Plan, equivalent: set[Key
     stale = [key for key in equivalent if key[0] == name and key not in every]
     mutants = random.Random(given.seed).sample(module.mutants, min(given.sample or 10**9, len(module.mutants)))
     tried = [mutant for mutant in mutants if equivalent.isdisjoint(_keys(mutant))]
-    results = Results.of(given.results, module, target.tests, every=given.every)
+    results = Results(given.results, module, target.tests, given.every)
     known = results.known(tried, kills_hold=given.survivors)
     outcome = run(target, module, [mutant for mutant in tried if mutant.number not in known], plan, results.keep)
     for mutant in tried:
