@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from drivers.pyvoip.conversation import Say
-from drivers.pyvoip.locate import media_host
 from drivers.pyvoip.options import Options, rtp_range
 from drivers.pyvoip.phone_call import PhoneCall
+from drivers.pyvoip.server_location import media_host
 from drivers.pyvoip.transport import family_of
 from drivers.pyvoip.trunk import Trunk
 from drivers.rtp.keys import Keys, Profile

@@ -22,7 +22,7 @@ from drivers.pyvoip.speech import Speech, conversation
 from drivers.pyvoip.trunk import Trunk
 from drivers.rtp.answering import Verdict
 from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, Latched, PacerEvent, Stopped
-from drivers.rtp.pacer import PacerGone
+from drivers.rtp.process_handle import PacerGone
 from drivers.rtp.supervisor import Supervisor
 from drivers.sip.call_events import Answered, CallEvent, Ended, Keyed, Moved, Ringing
 from drivers.sip.sdes import new_cryptos

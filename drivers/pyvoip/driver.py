@@ -9,8 +9,8 @@ from dataclasses import replace
 from drivers import Call, CallHandle, CallPhase, DeviceState, StateChanged, TrunkStatus
 from drivers.guard import guarded
 from drivers.pyvoip.call_handle import CallEndings, Handle
-from drivers.pyvoip.locate import locate
 from drivers.pyvoip.options import Options
+from drivers.pyvoip.server_location import locate
 from drivers.pyvoip.shared_parts import Locator, SharedParts
 from drivers.pyvoip.signalling import Signalling
 from drivers.pyvoip.signalling_watch import Watch

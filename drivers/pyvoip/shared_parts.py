@@ -9,7 +9,7 @@ from drivers.pyvoip.sip_port import SipPort
 from drivers.sip.address import Address, Kind, Timers
 
 Locator = Callable[[str, Kind], tuple[Address, ...]]
-"""`locate.locate`, or what a test takes for it."""
+"""`server_location.locate`, or what a test takes for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from drivers.pyvoip.options import Options
 from drivers.sip.address import HostPort, Kind, host_port_of
 from drivers.sip.digest import Account
 from drivers.sip.message import Malformed
-from drivers.sip.requester import Identity
+from drivers.sip.request_builder import Identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from drivers.guard import guarded
 from drivers.pyvoip import bindings
 from drivers.pyvoip.bindings import Bindings
 from drivers.pyvoip.lease import Lease
-from drivers.pyvoip.locate import NotFound
+from drivers.pyvoip.lookup_schedule import ServerSearch
 from drivers.pyvoip.options import LEARN
-from drivers.pyvoip.server_search import ServerSearch
+from drivers.pyvoip.server_location import NotFound
 from drivers.pyvoip.shared_parts import SharedParts
 from drivers.pyvoip.subscriber import Subscriber, host_in
 from drivers.pyvoip.transport import Datagrams, Lost, Received, Streams, Tls, Transport, family_of, interface_of

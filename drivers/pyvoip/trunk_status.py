@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from drivers import DeviceState, Reason, TrunkStatus
-from drivers.pyvoip.locate import NO_ADDRESS
+from drivers.pyvoip.server_location import NO_ADDRESS
 from drivers.sip.agent import UserAgent
 from drivers.sip.registration import Registration
 

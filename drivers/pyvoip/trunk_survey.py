@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from drivers import TrunkSurvey
 from drivers.checks import Unreadable, split_port
-from drivers.pyvoip.locate import NotFound, locate
 from drivers.pyvoip.options import Options
+from drivers.pyvoip.server_location import NotFound, locate
 from drivers.pyvoip.subscriber import Subscriber, host_in
 from drivers.pyvoip.transport import Tls, family_of, interface_of
 from drivers.sip.address import Address, HostPort, Kind
 from drivers.sip.message import MAX_DATAGRAM, Framer, Malformed, Message, parse
-from drivers.sip.requester import Requester
+from drivers.sip.request_builder import Requester
 from drivers.sip.uac import seen_at
 
 AGAIN_S = (0.5, 1.0, 2.0)  # timer E, for datagrams that are lost

@@ -5,7 +5,7 @@ import selectors
 import time
 
 from drivers.rtp.messages import PacerEvent
-from drivers.rtp.pacer import Pacer, PacerGone
+from drivers.rtp.process_handle import Pacer, PacerGone
 from drivers.rtp.process_restarts import AudioState, Supervision
 
 log = logging.getLogger("pinwheel.voice")

@@ -18,8 +18,8 @@ from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message, parse
 from drivers.sip.pending_request import Owner, Pending
 from drivers.sip.registration import Registration
-from drivers.sip.requester import Identity, Requester
-from drivers.sip.requests import Requests
+from drivers.sip.request_builder import Identity, Requester
+from drivers.sip.request_table import Requests
 from drivers.sip.server_transaction import ServerTransactions
 from drivers.sip.session_timers import SessionTimers
 from drivers.sip.uac import UserAgentClient

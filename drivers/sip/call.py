@@ -15,7 +15,7 @@ from drivers.sip.dialog import Dialog
 from drivers.sip.fork import Fork
 from drivers.sip.message import Message, tag_of
 from drivers.sip.replies import OK, UNKNOWN_CALL, Reply
-from drivers.sip.requester import Requester
+from drivers.sip.request_builder import Requester
 from drivers.sip.sdp import FarEnd, NoAudio
 
 

@@ -8,7 +8,7 @@ from drivers.sip.address import Address
 from drivers.sip.dialog import Dialog
 from drivers.sip.message import Message
 from drivers.sip.replies import ABOUT_OURSELVES
-from drivers.sip.requester import Identity, Requester
+from drivers.sip.request_builder import Identity, Requester
 
 SESSION_S = 1800  # RFC 4028 4: the recommended interval of a session timer
 

@@ -7,7 +7,7 @@ from drivers.sip.call import OutgoingCall, State
 from drivers.sip.client_transaction import ClientTransaction
 from drivers.sip.digest import Realm
 from drivers.sip.registration import Registration
-from drivers.sip.requester import Requester
+from drivers.sip.request_builder import Requester
 
 Owner = OutgoingCall | Registration | Requester | None
 """Of a request of ours: a bare requester sends probes; a CANCEL has none, as it cannot be challenged (22.1)."""

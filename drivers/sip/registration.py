@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from drivers.sip.call_events import retry_after
 from drivers.sip.message import Message, parameters
-from drivers.sip.requester import Identity, Requester
+from drivers.sip.request_builder import Identity, Requester
 from drivers.sip.uri import Uri, read_uris, same, uri_from
 
 EXPIRES_S = 300

@@ -16,7 +16,7 @@ from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message
 from drivers.sip.pending_request import Attempt, Pending
 from drivers.sip.registration import Registration
-from drivers.sip.requests import Requests
+from drivers.sip.request_table import Requests
 from drivers.sip.session_timers import SessionTimers
 from drivers.sip.uri import via_from
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from drivers.rtp.messages import Media
-from drivers.rtp.pacer import Pacer
+from drivers.rtp.process_handle import Pacer
 from drivers.simulated.modem import SimulatedModem
 from tests.bench.peers import cpu_s
 from tests.gateway import Gateway, modem_section

@@ -41,9 +41,9 @@ def test_sip_is_without_input_output_and_clocks() -> None:
 
 def test_the_audio_process_loads_no_driver_and_no_supervisor() -> None:
     """There used to be modules of the driver's side in it, as the package imported all that it has."""
-    code = "import sys, drivers.rtp.process; print(*sys.modules)"
+    code = "import sys, drivers.rtp.audio_process; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     drivers = {name for name in found if name.startswith("drivers.")}
     below = {"drivers.loading", "drivers.rtp", "drivers.codecs", "drivers.codecs.g711"}
     assert {name for name in drivers if not name.startswith("drivers.rtp.")} == below
-    assert {"drivers.rtp.supervisor", "drivers.rtp.pacer", "pyVoIP"}.isdisjoint(found)
+    assert {"drivers.rtp.supervisor", "drivers.rtp.process_handle", "pyVoIP"}.isdisjoint(found)

@@ -14,8 +14,8 @@ import pytest
 from drivers import Call, CallHandle, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options, transport
 from drivers.pyvoip.lease import Lease
-from drivers.pyvoip.locate import locate
-from drivers.pyvoip.server_search import LOOK_AGAIN_S, RETRY_S
+from drivers.pyvoip.lookup_schedule import LOOK_AGAIN_S, RETRY_S
+from drivers.pyvoip.server_location import locate
 from drivers.pyvoip.shared_parts import Locator, SharedParts
 from drivers.pyvoip.sip_port import SipPort
 from drivers.pyvoip.transport import Lost, Streams
@@ -165,7 +165,7 @@ def test_a_mistake_in_one_call_ends_it_and_no_other(caplog: pytest.LogCaptureFix
     sent(ours)
     ours.hang_up(other, 3.0)
     assert [message.method for message, _ in sent(ours)] == ["BYE"]
-    assert "error=AttributeError at=requester.py:" in caplog.text
+    assert "error=AttributeError at=request_builder.py:" in caplog.text
 
 
 def test_a_mistake_in_a_registration_lets_it_begin_again() -> None:

@@ -19,7 +19,7 @@ from drivers.sip.call import OutgoingCall
 from drivers.sip.call_events import Answered
 from drivers.sip.call_requests import CallRequests
 from drivers.sip.message import Message
-from drivers.sip.requester import Identity
+from drivers.sip.request_builder import Identity
 from drivers.sip.sdp import offer
 from tests.drivers.pyvoip.calling import (
     NUMBER,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drivers import CallOutcome
-from drivers.pyvoip.locate import media_host
+from drivers.pyvoip.server_location import media_host
 from drivers.sip.message import Message
 from drivers.sip.sdp import offer
 from tests.drivers.pyvoip.callee import Callee, answer_with, far_end, request_after

@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.pyvoip.lease import Lease
-from drivers.pyvoip.server_search import LOOK_AGAIN_BROKEN_S, LOOK_AGAIN_S, RETRY_S, ServerSearch
+from drivers.pyvoip.lookup_schedule import LOOK_AGAIN_BROKEN_S, LOOK_AGAIN_S, RETRY_S, ServerSearch
 from drivers.pyvoip.signalling_watch import STILL_LOOKS, Watch
 
 

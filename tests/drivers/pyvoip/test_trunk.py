@@ -13,7 +13,7 @@ import pytest
 
 from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options
-from drivers.pyvoip.locate import NotFound, locate
+from drivers.pyvoip.server_location import NotFound, locate
 from drivers.sip.address import Kind, Timers
 from drivers.sip.message import Message, parse
 from tests.drivers.pyvoip.calling import BOUND_S, NUMBER, TONE_HZ, becomes, crossings, dial, driver, heard, result, tone

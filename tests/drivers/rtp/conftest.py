@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers.rtp.pacer import Pacer
+from drivers.rtp.process_handle import Pacer
 from tests.drivers.rtp.line import Line
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from drivers.rtp.messages import FirstPacket, PacerEvent
-from drivers.rtp.pacer import Pacer
+from drivers.rtp.process_handle import Pacer
 
 FRAME = 160
 BOUND_S = 15.0

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from drivers import DeviceState, Unavailable
 from drivers.processes import ending, last_line
 from drivers.pyvoip import Driver, Options
+from drivers.rtp.audio_process import refused
 from drivers.rtp.keys import Keys, Profile
 from drivers.rtp.messages import KINDS, VERSION, Failed, Media, Play, decoded, encoded, greeting, version_of
-from drivers.rtp.process import refused
 from drivers.rtp.process_restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, WORKED_S, AudioState, Supervision
 from drivers.simulated.phone import SimulatedPhone
 from tests.drivers.pyvoip.calling import BOUND_S, dial, pacer_pid, result, tone

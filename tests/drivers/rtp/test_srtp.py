@@ -7,7 +7,7 @@ import pytest
 
 from drivers.rtp.keys import Keys, Profile
 from drivers.rtp.messages import Failed, Finished, Key, Media
-from drivers.rtp.pacer import Pacer
+from drivers.rtp.process_handle import Pacer
 from drivers.rtp.srtp import SrtpContext
 from tests.drivers.rtp.line import (
     FRAME,

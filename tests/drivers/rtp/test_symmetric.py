@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from drivers.rtp.messages import FirstPacket, Key, Media
-from drivers.rtp.pacer import Pacer
+from drivers.rtp.process_handle import Pacer
 from tests.drivers.rtp.line import FRAME, near_end, telephone_event, until_news
 from tests.peers.talker import Talker, precedes, rtp
 

@@ -3,7 +3,7 @@
 import os
 
 from drivers.rtp.messages import Key, Media, Stopped
-from drivers.rtp.pacer import Pacer
+from drivers.rtp.process_handle import Pacer
 from tests.drivers.rtp.line import FRAME, Line, event, telephone_event
 
 

@@ -9,7 +9,7 @@ from drivers.sip.call_events import Answered, Moved
 from drivers.sip.digest import Account
 from drivers.sip.failover import Servers
 from drivers.sip.message import Message, parse
-from drivers.sip.requester import Identity
+from drivers.sip.request_builder import Identity
 from drivers.sip.sdp import offer
 
 RELIABLE = (("require", "100rel"), ("rseq", "1"))

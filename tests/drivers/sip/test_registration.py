@@ -10,7 +10,7 @@ from drivers.sip.address import Kind
 from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
-from drivers.sip.requester import Identity
+from drivers.sip.request_builder import Identity
 from tests.drivers.sip.agents import FIRST, SDP, agent, reply, sent, with_headers
 from tests.drivers.sip.registrars import OLD, OneContact
 

@@ -11,7 +11,7 @@ from drivers.sip.agent import UserAgent
 from drivers.sip.failover import Servers
 from drivers.sip.message import Message
 from drivers.sip.negotiation import Negotiation
-from drivers.sip.requester import Identity
+from drivers.sip.request_builder import Identity
 from drivers.sip.sdes import Crypto, Suite, cryptos_in, new_cryptos
 from drivers.sip.sdp import Direction, FarEnd, NoAudio, Section, answer, offer, offer_again, respond
 

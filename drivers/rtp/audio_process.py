@@ -32,9 +32,9 @@ from drivers.rtp.messages import (
     decoded,
     encoded,
 )
+from drivers.rtp.paced_stream import FIRST_RTCP_S, Stream, Utterance
 from drivers.rtp.sockets import accept_only, mark_for_telephony
 from drivers.rtp.srtp import CannotProtect
-from drivers.rtp.stream import FIRST_RTCP_S, Stream, Utterance
 
 NICE = -10  # before other programs of the host; a unit that sets Nice= gives it without being asked
 

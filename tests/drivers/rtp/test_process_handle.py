@@ -14,7 +14,7 @@ import pytest
 
 from drivers.codecs.g711 import ulaw_encode
 from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, Media, PacerEvent, Stopped
-from drivers.rtp.pacer import Pacer, PacerGone
+from drivers.rtp.process_handle import Pacer, PacerGone
 from tests.drivers.pyvoip.calling import wait_for_end
 from tests.drivers.rtp.line import (
     BOUND_S,
