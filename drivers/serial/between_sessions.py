@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from drivers import IncomingSms, SmsEvent, StatusReport
 from drivers.serial.balance import Credit
+from drivers.serial.message_storage import Storage
 from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options
-from drivers.serial.recovery_steps import Hourly
+from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.requests import Requests
 from drivers.serial.sending import Exchange
-from drivers.serial.storage import Storage
 from drivers.serial.timing import Timing
 
 

@@ -12,7 +12,6 @@ from enum import Enum, auto
 
 from drivers.serial import at, error_causes
 from drivers.serial.at import Reply
-from drivers.serial.ends import Silent
 from drivers.serial.procedure import (
     Begin,
     Beside,
@@ -26,6 +25,7 @@ from drivers.serial.procedure import (
     Time,
     Unexpected,
 )
+from drivers.serial.session_ends import Silent
 from drivers.serial.timing import Timing
 
 MARKERS = (("AT+CMEE?", "+CMEE"), ("AT+CMGF?", "+CMGF"), ("AT+CSQ", "+CSQ"))

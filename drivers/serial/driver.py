@@ -32,20 +32,20 @@ from drivers import (
     StateChanged,
     StatusReport,
 )
-from drivers.serial import at, ports, power_cycle, supervisor
+from drivers.serial import at, ports, power_command, supervisor
 from drivers.serial.balance import Credit
 from drivers.serial.between_sessions import Lasting
-from drivers.serial.ends import Blocked, Interrupted, Lost, Restarted, Silent, Stuck, WrongPort
 from drivers.serial.line import WRITE_S
+from drivers.serial.message_storage import Storage
 from drivers.serial.modem import READ_ONLY
 from drivers.serial.modem_status import Became, Condition
 from drivers.serial.options import Options
 from drivers.serial.orders import ModemRestarted, Reported, SessionBegan
-from drivers.serial.recovery_steps import Hourly
+from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.requests import Job, Question, Requests
 from drivers.serial.sending import Exchange
 from drivers.serial.session import Session
-from drivers.serial.storage import Storage
+from drivers.serial.session_ends import Blocked, Interrupted, Lost, Restarted, Silent, Stuck, WrongPort
 from drivers.serial.supervisor import Cause, Opened, PortsFound, SessionEnded, Supervisor
 from drivers.serial.timing import Timing
 from drivers.wake import Wake
@@ -282,7 +282,7 @@ class Driver:
     def _cycle_power(self, port: str) -> bool:
         imei = self._options.imei or self._condition.now.imei
         who = {"PINWHEEL_MODEM": self.name, "PINWHEEL_PORT": port, "PINWHEEL_IMEI": imei}
-        return power_cycle.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause)
+        return power_command.cycle(self.name, self._options.power_cycle, who, self._timing.power_cycle, self._pause)
 
     def _reset(self, order: supervisor.Reset) -> None:
         """AT+CFUN=1,1 (27.007 8.2), whether or not the modem listens."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from drivers import DeviceState
 from drivers.serial import at, dialects
-from drivers.serial.ends import Blocked, Silent, WrongPort
 from drivers.serial.imei import same
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became
 from drivers.serial.procedure import Idle, Procedure, SetRate, Time, TrustEcho
 from drivers.serial.session_chores import SessionChores
+from drivers.serial.session_ends import Blocked, Silent, WrongPort
 from drivers.serial.timing import Timing
 
 

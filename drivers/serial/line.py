@@ -15,8 +15,8 @@ from typing import assert_never
 import serial
 
 from drivers.serial import at, procedure
-from drivers.serial.ends import Interrupted, Lost
 from drivers.serial.procedure import Came, LineOrder
+from drivers.serial.session_ends import Interrupted, Lost
 from drivers.wake import Wake
 
 CLOSED = "the port closed: was the modem unplugged?"

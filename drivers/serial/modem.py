@@ -13,10 +13,10 @@ from drivers.serial import at
 from drivers.serial.at import Reply
 from drivers.serial.dialects import STILL_BUSY, Dialect
 from drivers.serial.dialogue import Dialogue
-from drivers.serial.ends import Blocked, Silent
 from drivers.serial.imei import IMEI
 from drivers.serial.procedure import Idle, PinRead, Procedure, ReadPin, Talk, Time
 from drivers.serial.restart_signs import Settings
+from drivers.serial.session_ends import Blocked, Silent
 from drivers.serial.timing import Timing
 
 

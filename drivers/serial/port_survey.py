@@ -10,12 +10,12 @@ import time
 from drivers.serial import at
 from drivers.serial.at import Reply
 from drivers.serial.dialogue import ask
-from drivers.serial.ends import Interrupted, Lost, Silent
 from drivers.serial.imei import IMEI
 from drivers.serial.line import Line
 from drivers.serial.modem import NO_SIM, OF_SIM, OPEN, REMOVED
 from drivers.serial.ports import FAILURES, failure, opened
 from drivers.serial.procedure import Talk, run
+from drivers.serial.session_ends import Interrupted, Lost, Silent
 from drivers.survey import SURVEY_S, SimLock, Survey
 from drivers.wake import Wake
 

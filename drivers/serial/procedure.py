@@ -1,7 +1,8 @@
 """Procedures: what a modem is asked in order to find it, set it up and look after it, as generators. Pure.
 
 A procedure yields an order, the thread carries it out, and sends back what came of it, with the time. So it neither
-waits nor reads a clock: a test plays the modem and the clock. What ends a session it raises (`drivers.serial.ends`).
+waits nor reads a clock: a test plays the modem and the clock. What ends a session it raises
+(`drivers.serial.session_ends`).
 
 Of the orders, the first group is the line's (`drivers.serial.line`), the others are the session's.
 """

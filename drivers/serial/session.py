@@ -17,17 +17,17 @@ from drivers.checks import Unreadable
 from drivers.serial import at, orders, pdu, procedure, ussd
 from drivers.serial.between_sessions import Lasting
 from drivers.serial.dialogue import NEVER_UNASKED
-from drivers.serial.ends import Interrupted, Restarted, Silent, Stuck
 from drivers.serial.initialisation import Wanted, initialise
 from drivers.serial.line import Line
+from drivers.serial.liveness import Pulse
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became, Known
 from drivers.serial.options import sim_pin
 from drivers.serial.orders import Due, Ended, Event, Given, Output
 from drivers.serial.procedure import Came, HandedOver, Order, PinRead, Procedure, Talk
-from drivers.serial.pulse import Pulse
 from drivers.serial.requests import Job, Question
 from drivers.serial.session_chores import SessionChores
+from drivers.serial.session_ends import Interrupted, Restarted, Silent, Stuck
 from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.modem")

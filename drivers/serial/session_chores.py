@@ -1,7 +1,7 @@
 """Which chores a session has, and what is set up before the first message and behind it. Pure.
 
-To add a chore: a class that owns its `Chore` (see `drivers.serial.pulse`), here its place in the order of importance,
-and who wants it first.
+To add a chore: a class that owns its `Chore` (see `drivers.serial.liveness`), here its place in the order of
+importance, and who wants it first.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from drivers.serial import dialects
 from drivers.serial.acknowledgements import Acknowledgements
 from drivers.serial.balance import BalanceCheck, Credit
 from drivers.serial.chores import Chore, Chores
+from drivers.serial.liveness import Pulse
+from drivers.serial.message_storage import Storage
 from drivers.serial.modem import Identity, Modem
 from drivers.serial.modem_status import Known
 from drivers.serial.network_watch import NetworkWatch
 from drivers.serial.procedure import GIVE_WAY, Procedure, Time
-from drivers.serial.pulse import Pulse
 from drivers.serial.restart_signs import CLEARED
-from drivers.serial.storage import Storage
 
 
 class SessionChores:

@@ -12,7 +12,7 @@ from typing import assert_never
 from drivers import DeviceState, Reason
 from drivers.serial.modem_status import Became
 from drivers.serial.port_search import Port, Search
-from drivers.serial.recovery_steps import Ladder, RecoveryStep
+from drivers.serial.recovery_ladder import Ladder, RecoveryStep
 from drivers.serial.timing import Timing
 
 RATES = (115200, 9600, 460800, 57600, 38400, 19200, 230400, 921600)

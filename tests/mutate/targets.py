@@ -80,7 +80,7 @@ TARGETS: dict[str, Target] = {
     ),
     "drivers.serial.amount": Target(OTHERS, (SERIAL + "test_amount.py",)),
     "drivers.serial.dialogue": Target(OTHERS, (SERIAL + "test_in_step.py",)),
-    "drivers.serial.storage": Target(OTHERS, (SERIAL + "test_stored.py",)),
+    "drivers.serial.message_storage": Target(OTHERS, (SERIAL + "test_stored.py",)),
     "drivers.serial.modem": Target(OTHERS, (SERIAL + "test_modem.py", SERIAL + "test_session_chores.py")),
     "drivers.serial.initialisation": Target(OTHERS, (SERIAL + "test_session_chores.py",)),
     "drivers.serial.session_chores": Target(OTHERS, (SERIAL + "test_session_chores.py",)),

@@ -7,8 +7,8 @@ import pytest
 
 from drivers.serial import at
 from drivers.serial.dialogue import LONGEST_PROMPT, MARKERS, Dialogue, ask
-from drivers.serial.ends import Silent
 from drivers.serial.procedure import Escape, Unexpected
+from drivers.serial.session_ends import Silent
 from drivers.serial.timing import Timing
 from tests.drivers.serial.hand import Answers, Hand
 

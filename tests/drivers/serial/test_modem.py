@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from drivers import Reason
-from drivers.serial.ends import Blocked
 from drivers.serial.modem import TRIES_LEFT, Identity, Modem, Storages
 from drivers.serial.procedure import PinRead
+from drivers.serial.session_ends import Blocked
 from drivers.serial.timing import Timing
 from tests.drivers.serial.hand import Answers, Hand
 

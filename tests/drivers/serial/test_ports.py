@@ -13,7 +13,7 @@ import pytest
 import serial
 
 from drivers import DeviceState, Reason, SmsEvent
-from drivers.serial import recovery_steps
+from drivers.serial import recovery_ladder
 from drivers.serial.driver import Driver, Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
@@ -141,7 +141,7 @@ def test_the_power_is_not_cut_because_another_program_has_the_modem(
             tries.release()
             super().open()
 
-    monkeypatch.setattr(recovery_steps, "ABSENT_TOO_LONG_S", 0.0)
+    monkeypatch.setattr(recovery_ladder, "ABSENT_TOO_LONG_S", 0.0)
     monkeypatch.setattr(serial, "Serial", Counted)
     states = States(tmp_path / pattern, replace(SOON, recovery=(0.0,), absent=0.01), power_cycle=f"touch {cut}")
     with SimulatedModem(tmp_path / "ttyUSB0") as modem, Counted(modem.port, exclusive=True):
@@ -156,7 +156,7 @@ def test_the_power_is_not_cut_because_another_program_has_the_modem(
 def test_the_power_is_cut_for_a_modem_that_is_away_while_another_of_ours_holds_its_port(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery_steps, "ABSENT_TOO_LONG_S", 0.2)
+    monkeypatch.setattr(recovery_ladder, "ABSENT_TOO_LONG_S", 0.2)
     environment, port = tmp_path / "environment", tmp_path / "ttyUSB0"
     command = f"sh -c 'echo $PINWHEEL_PORT $PINWHEEL_IMEI > {environment}.new; mv {environment}.new {environment}'"
     with SimulatedModem(port, imei="490154203237518"), opened(str(port)) as healthy:

@@ -9,16 +9,16 @@ from drivers.serial.acknowledgements import Acknowledgements
 from drivers.serial.balance import Credit
 from drivers.serial.chores import Chore
 from drivers.serial.dialects import PHASE
-from drivers.serial.ends import Blocked, Restarted, Silent, WrongPort
 from drivers.serial.initialisation import Wanted, initialise
+from drivers.serial.liveness import Pulse
+from drivers.serial.message_storage import Storage
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became, Known
 from drivers.serial.network_watch import NetworkWatch
 from drivers.serial.procedure import SetRate
-from drivers.serial.pulse import Pulse
-from drivers.serial.recovery_steps import Hourly
+from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.session_chores import SessionChores
-from drivers.serial.storage import Storage
+from drivers.serial.session_ends import Blocked, Restarted, Silent, WrongPort
 from drivers.serial.timing import Timing
 from tests.drivers.serial.hand import Answers, Hand
 

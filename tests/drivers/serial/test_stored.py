@@ -6,9 +6,9 @@ from concurrent.futures import Future
 import pytest
 
 from drivers import IncomingSms
+from drivers.serial.message_storage import Storage
 from drivers.serial.modem import Modem
 from drivers.serial.procedure import Await, HandedOver, HandOver, Warn
-from drivers.serial.storage import Storage
 from drivers.serial.timing import Timing
 from drivers.simulated.pdus import deliver
 from tests.drivers.serial.driving import safe

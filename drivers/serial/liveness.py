@@ -1,10 +1,10 @@
 """Whether a modem that has nothing to do still answers, and whether it has restarted meanwhile. Pure."""
 
 from drivers.serial.chores import Chore
-from drivers.serial.ends import Restarted, Silent
 from drivers.serial.modem import Modem
 from drivers.serial.procedure import GIVE_WAY, Procedure, Talk, Time
-from drivers.serial.recovery_steps import Hourly
+from drivers.serial.recovery_ladder import Hourly
+from drivers.serial.session_ends import Restarted, Silent
 from drivers.serial.timing import Timing
 
 
