@@ -29,8 +29,7 @@ from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_a
 from daemon.pins import Pins
 from daemon.prompts.library import PhraseBook, PromptLibrary, load_phrases
 from daemon.serving import Daemon
-from daemon.store.contract import StoreUnusable
-from daemon.store.copying import COPY_OF
+from daemon.store.contract import COPY_OF, StoreUnusable
 from daemon.store.database_kinds import database_of
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep

@@ -9,6 +9,7 @@ from daemon.core.model import Channel, Request
 from daemon.store.retention import Erased, Forms, Hash, Horizon, Mentions, Pruned
 
 MAX_CHECKS = 500  # of a request that are shown
+COPY_OF = "copy of"  # a setting of a copy that is not complete: what its source is called
 
 
 class StoreUnusable(Exception):

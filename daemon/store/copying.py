@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import COPY_OF, StoreUnusable
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS
 
 PAGE = 1000  # rows that are written in one commit
-SOURCE_ID, COPY_OF = "database id", "copy of"  # settings: what the source is called; of a target that is not complete
+SOURCE_ID = "database id"  # a setting: what the source is called
 OWNED = ("owner", "lease_until_ms", "epoch")
 
 Row = Sequence[Any]
