@@ -96,8 +96,11 @@ def campaign(directory: Path, kills: int, seed: int = 1, store: str = "") -> Res
     )
 
 
-def settled(gateway: Gateway, load: Load, seconds: float = 120) -> dict[str, str]:
-    """The state of each promised request's delivery, once none is under way and the last reports have come."""
+def settled(gateway: Gateway, load: Load, seconds: float = 300) -> dict[str, str]:
+    """The state of each promised request's delivery, once none is under way and the last reports have come.
+
+    Where it was killed in the middle of messages, the modem listens for up to 180 s before it sends the next one.
+    """
 
     def states() -> dict[str, str]:
         found = {}
