@@ -80,6 +80,7 @@ test-container: $(STAMP)  ## build the container image from the package, and ver
 
 test: $(STAMP) packages lint bootable  ## lint, types and every test (under 12 minutes on 2 cores)
 	$(VENV)/bin/pytest -rs tests/test_installed.py  # alone: it measures times
+	$(VENV)/bin/python -m compileall -q daemon drivers tests  # once, not by each daemon that a test starts
 	$(VENV)/bin/pytest -n 3 --ignore tests/test_installed.py --dist loadfile --cov --cov-report=term --cov-fail-under=100
 
 soak: $(STAMP) packages ears  ## slow campaigns: kill -9, power loss, faults, overload, 500 calls, outages, speech (3 hours)
