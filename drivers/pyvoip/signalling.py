@@ -91,10 +91,11 @@ class Signalling:
         """Also of a thread that is dead or hangs."""
         pulse = self.pulse
         status = replace(pulse.status, calls=len(self._calls.if_lost))
-        if self.dead:
+        ending = status.state is DeviceState.CLOSED  # the last that the thread publishes
+        if self.dead or (ending and self._closing_at is None):
             return replace(status, state=DeviceState.FAILED, detail="signalling died; it is started again", alive=False)
-        if self._closing_at is not None and status.state is DeviceState.CLOSED:
-            return status  # its last word: the thread is ending
+        if ending:
+            return status
         still = self._lease.ended or time.monotonic() > pulse.at + STILL_S
         if still and self._thread.is_alive():
             return replace(status, state=DeviceState.FAILED, detail="signalling does not respond", alive=False)

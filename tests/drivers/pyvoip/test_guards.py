@@ -11,7 +11,7 @@ from selectors import DefaultSelector
 
 import pytest
 
-from drivers import Call, CallHandle, CallOutcome, CallPhase, DeviceState, Unavailable
+from drivers import Call, CallHandle, CallOutcome, CallPhase, DeviceState, TrunkStatus, Unavailable
 from drivers.pyvoip import Driver, Options, transport
 from drivers.pyvoip.lease import Lease
 from drivers.pyvoip.lookup_schedule import LOOK_AGAIN_S, RETRY_S
@@ -235,6 +235,17 @@ def test_signalling_that_dies_says_so_and_is_tried_again_until_it_lives() -> Non
                 result(handle)
             mended.set()
             becomes(opened, DeviceState.READY)
+
+
+def test_signalling_that_dies_says_so_in_the_last_that_it_publishes() -> None:
+    """For a moment it used to be "closed", and then one that "does not respond"."""
+    seen: list[TrunkStatus] = []
+    opened = Driver("voice", Options("127.0.0.9:5060", register=False), locate=astray, check_s=60)
+    opened.open(lambda _: seen.append(opened.status()))
+    until(lambda: opened.status().state is DeviceState.FAILED, "it died", BOUND_S)
+    opened.close()
+    assert {(each.state, each.alive) for each in seen} <= {(DeviceState.STARTING, True), (DeviceState.FAILED, False)}
+    assert "died" in seen[-1].detail
 
 
 def test_signalling_that_dies_at_once_is_replaced_ever_less_often(caplog: pytest.LogCaptureFixture) -> None:
