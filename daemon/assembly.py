@@ -22,7 +22,7 @@ from daemon.lanes.sms.sending import SmsText
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.master_key_files import KeyPlace
 from daemon.operations.canary import Canarying
-from daemon.operations.forgotten import Forgetting
+from daemon.operations.forgotten_list import Forgetting
 from daemon.operations.old_key import OldKey
 from daemon.operations.prompts import loaded, log_prompts
 from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_again

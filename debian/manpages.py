@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from daemon.cli import main as pinwheel
-from daemon.cli.listing import summary
+from daemon.cli.command_list import summary
 from daemon.main import main as pinwheeld
 
 ASIDE = "\b"  # click's mark: the paragraph that follows keeps its lines

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
+from daemon.cli.command_list import Listing
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
-from daemon.cli.listing import Listing
 
 ACT_S = 300.0  # a message to each number
 

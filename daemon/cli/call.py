@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from daemon.cli.command_list import Listing
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import SCREEN, Context, json_flag, pass_context, tell
-from daemon.cli.listing import Listing
 
 SILENCE_S = 600.0  # between two phases: as long as a call may be
 TIMES = {0: "not spoken to the end", 1: "spoken once", 2: "spoken twice"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.listing import PARTS, Listing
+from daemon.cli.command_list import PARTS, Listing
 from daemon.client.connection import HttpProblem, Unreachable
 from daemon.program import FAILED, Program
 

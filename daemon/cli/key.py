@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.command_list import Listing
 from daemon.cli.configured import configuration_option, unusable
 from daemon.cli.context import Context, json_flag, pass_context
-from daemon.cli.listing import Listing
 
 if TYPE_CHECKING:
     from daemon.config import Config

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
+from daemon.cli.command_list import Listing
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import Context, json_flag, pass_context, table, tell
-from daemon.cli.listing import Listing
 from daemon.client.connection import HttpProblem
 from daemon.operations.wording import bars
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.core.histogram import Histogram
+from daemon.operations.counters import Counts
 from daemon.operations.snapshots import Snapshot
-from daemon.operations.tally import Counts
 
 if TYPE_CHECKING:  # a start does not need what the doctor is made of
     from daemon.operations.doctor.facts import Facts

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daemon.operations.answer_times import HttpTimes
+from daemon.operations.counters import Tally
 from daemon.operations.metric_figures import Figures
 from daemon.operations.status import Health
-from daemon.operations.tally import Tally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

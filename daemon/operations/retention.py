@@ -19,7 +19,7 @@ from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.pins import Pins, SealBroken
 from daemon.store.contract import StoreUnusable
-from daemon.store.retention import HASHED, Forgotten, Forms, Hash, Pruned, horizon
+from daemon.store.deletions import HASHED, Forgotten, Forms, Hash, Pruned, horizon
 from daemon.store.upkeep import Upkeep
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.recent_requests import RecentRequests
 from daemon.core.working_set import WorkingSet
-from daemon.store.chores import Chores
+from daemon.store.between_batches import Chores
 from daemon.store.contract import Database, StoreUnusable
 
 log = logging.getLogger("pinwheel.store")

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from daemon.core.batch import Changes, Found, Needs
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.retention import Erased, Forms, Hash, Horizon, Mentions, Pruned
+from daemon.store.deletions import Erased, Forms, Hash, Horizon, Mentions, Pruned
 
 MAX_CHECKS = 500  # of a request that are shown
 COPY_OF = "copy of"  # a setting of a copy that is not complete: what its source is called

@@ -8,7 +8,7 @@ Every statement here is for both databases.
 """
 
 from daemon.core.milliseconds import Ms
-from daemon.store.retention import HASHED, Hash, Horizon, Pruned, Rows
+from daemon.store.deletions import HASHED, Hash, Horizon, Pruned, Rows
 from daemon.store.rows import LINES_OF
 
 CURSOR = "numbers hashed below row"  # of meta

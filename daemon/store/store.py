@@ -13,8 +13,8 @@ from daemon.core.batch import Changes
 from daemon.core.commands import Command, Decision
 from daemon.core.histogram import Histogram
 from daemon.store.batches import Batches, Decide, Then
+from daemon.store.cached_figure import Costly
 from daemon.store.contract import Database, Reading, StoreUnusable
-from daemon.store.costly import Costly
 from daemon.store.readers import Readers
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from daemon.store.retention import Forgotten, Forms, Hash, Horizon, Pruned
+from daemon.store.deletions import Forgotten, Forms, Hash, Horizon, Pruned
 from daemon.store.store import Store
 
 EMPTY_TRIES, EMPTY_AGAIN_S = 10, 0.2  # while somebody reads what was deleted

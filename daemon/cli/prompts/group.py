@@ -2,7 +2,7 @@
 
 import click
 
-from daemon.cli.listing import Listing
+from daemon.cli.command_list import Listing
 from daemon.cli.prompts.check import check
 from daemon.cli.prompts.play import play
 from daemon.cli.prompts.recordings import import_recordings

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.core.batch import Changes, Found, Needs
-from daemon.store import forgetting, pruning
+from daemon.store import number_erasure, pruning
 from daemon.store.contract import StoreUnusable
-from daemon.store.retention import Erased, Forms, Hash, Horizon, Mentions, Pruned, Rows
+from daemon.store.deletions import Erased, Forms, Hash, Horizon, Mentions, Pruned, Rows
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, SqliteRows, connect, empty_log, rewrite, sqlite, transaction
 from daemon.store.sqlite.loading import last_row, load
@@ -146,7 +146,7 @@ class SqliteDatabase:
 
     def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
         """All rows in one transaction."""
-        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found))
+        return self._changed(lambda rows: number_erasure.forget(rows, forms, hashed, found))
 
     @property
     def remains(self) -> str:

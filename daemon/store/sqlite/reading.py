@@ -5,8 +5,8 @@ from typing import Any
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
-from daemon.store.forgetting import look
-from daemon.store.retention import Forms, Hash, Mentions
+from daemon.store.deletions import Forms, Hash, Mentions
+from daemon.store.number_erasure import look
 from daemon.store.rows import LINES_OF, UNANSWERED_STATES, overdue_of
 from daemon.store.sqlite.library import Connection
 from daemon.store.sqlite.listing import SqliteListing

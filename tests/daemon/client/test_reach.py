@@ -156,7 +156,7 @@ def test_asking_the_daemon_loads_no_part_of_it(tmp_path: Path) -> None:
         "daemon.cli",
         "daemon.cli.commands",
         "daemon.cli.context",
-        "daemon.cli.listing",
+        "daemon.cli.command_list",
         "daemon.cli.main",
         "daemon.cli.screen",
         "daemon.operations",

@@ -38,8 +38,8 @@ from daemon.core.model import (
 from daemon.core.quota import MONTH
 from daemon.operations.retention import Retaining, number_hash
 from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable
+from daemon.store.deletions import Forgotten, Pruned, StillRunning, horizon
 from daemon.store.postgres.database import PostgresDatabase
-from daemon.store.retention import Forgotten, Pruned, StillRunning, horizon
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep

@@ -24,7 +24,7 @@ from daemon.core.model import (
 )
 from daemon.operations.retention import Retaining, number_hash
 from daemon.store.contract import StoreUnusable
-from daemon.store.retention import DAY, horizon
+from daemon.store.deletions import DAY, horizon
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
 from tests.daemon.core.story import request

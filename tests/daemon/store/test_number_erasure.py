@@ -14,8 +14,8 @@ from daemon.cli import main
 from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.operations.retention import Retaining, forms
-from daemon.store.forgetting import look, pattern
-from daemon.store.retention import Erased, Forgotten, Forms, StillRunning
+from daemon.store.deletions import Erased, Forgotten, Forms, StillRunning
+from daemon.store.number_erasure import look, pattern
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import sqlite, wiped
 from daemon.store.store import Store

@@ -8,8 +8,8 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from daemon.store.deletions import NOWHERE, Erased, Forms, Hash, Mentions, Rows, StillRunning
 from daemon.store.pruning import OVER
-from daemon.store.retention import NOWHERE, Erased, Forms, Hash, Mentions, Rows, StillRunning
 from daemon.store.rows import LINES_OF
 
 GONE = "(forgotten)"

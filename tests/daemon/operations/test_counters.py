@@ -27,8 +27,8 @@ from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Verdict
 from daemon.core.workflows import WORKFLOWS
-from daemon.operations.tally import OTHER, Counts, Tally
-from daemon.operations.tally import WORKFLOWS as APART
+from daemon.operations.counters import OTHER, Counts, Tally
+from daemon.operations.counters import WORKFLOWS as APART
 from tests.daemon.core.story import request
 
 OPERATOR = Caller("", operator=True)

@@ -18,7 +18,7 @@ from daemon.durable import sync
 from daemon.engine import Engine
 from daemon.operations.retention import HEX_DIGITS, Retaining, forms
 from daemon.store.contract import Reading, StoreUnusable
-from daemon.store.retention import HASHED, Forgotten, Hash, StillRunning
+from daemon.store.deletions import HASHED, Forgotten, Hash, StillRunning
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber

@@ -6,7 +6,7 @@ import click
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.cli.listing import PARTS, summary
+from daemon.cli.command_list import PARTS, summary
 
 
 def test_every_command_stands_once_under_what_it_is_for() -> None:

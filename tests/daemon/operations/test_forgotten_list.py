@@ -15,10 +15,10 @@ from daemon.config import Retention
 from daemon.core.commands import Policy
 from daemon.core.model import Charge, Status
 from daemon.engine import Engine
-from daemon.operations.forgotten import OBEYED, Forgetting
+from daemon.operations.forgotten_list import OBEYED, Forgetting
 from daemon.operations.retention import Retaining
 from daemon.pins import Pins
-from daemon.store.retention import Forgotten
+from daemon.store.deletions import Forgotten
 from daemon.store.sqlite.backup import back_up
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store

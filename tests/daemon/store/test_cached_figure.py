@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from daemon.store.costly import TIMES, Costly
+from daemon.store.cached_figure import TIMES, Costly
 
 
 class Searches:
