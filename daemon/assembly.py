@@ -23,9 +23,10 @@ from daemon.lanes.voice import Manner, VoiceLane
 from daemon.master_key_files import KeyPlace
 from daemon.operations.canary import Canarying
 from daemon.operations.forgotten_list import Forgetting
+from daemon.operations.number_hash import SEALED, number_hash, sealed_again
 from daemon.operations.old_key import OldKey
 from daemon.operations.prompts import loaded, log_prompts
-from daemon.operations.retention import SEALED, Retaining, number_hash, sealed_again
+from daemon.operations.retention import Retaining
 from daemon.pins import Pins
 from daemon.prompts.library import PhraseBook, PromptLibrary, load_phrases
 from daemon.serving import Daemon

@@ -141,7 +141,7 @@ def _keep_hashes(keys: Keys | None, place: "KeyPlace", known: "Known", database:
     Without it, the list of what was forgotten means nobody. Raises KeyUnusable or OSError.
     """
     from daemon import master_key
-    from daemon.operations.retention import SEALED
+    from daemon.operations.number_hash import SEALED
     from daemon.store.contract import StoreUnusable
     from daemon.store.sqlite.backup import take_setting
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from daemon.core.commands import SetMeta
 from daemon.durable import sync
 from daemon.engine import Engine
-from daemon.operations.retention import HEX_DIGITS, Retaining, forms
+from daemon.operations.number_hash import HEX_DIGITS, forms
+from daemon.operations.retention import Retaining
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.deletions import HASHED, Forgotten, Hash, StillRunning
 

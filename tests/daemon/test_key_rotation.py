@@ -20,8 +20,8 @@ from daemon.core.model import Status
 from daemon.engine import Engine
 from daemon.master_key import Keyring, Known, identity, judged, load, remember
 from daemon.master_key_files import KeyPlace, KeyUnusable, alone, make, rotate, set_aside
+from daemon.operations.number_hash import SEALED, number_hash, sealed_again
 from daemon.operations.old_key import OldKey
-from daemon.operations.retention import SEALED, number_hash, sealed_again
 from daemon.pins import Pins, SealBroken
 from daemon.store.sqlite.backup import back_up
 from daemon.store.sqlite.library import sqlite

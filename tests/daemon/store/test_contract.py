@@ -36,7 +36,8 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.quota import MONTH
-from daemon.operations.retention import Retaining, number_hash
+from daemon.operations.number_hash import number_hash
+from daemon.operations.retention import Retaining
 from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable
 from daemon.store.deletions import Forgotten, Pruned, StillRunning, horizon
 from daemon.store.postgres.database import PostgresDatabase

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.config import Retention
 from daemon.core.milliseconds import Ms
-from daemon.operations.retention import Retaining, forms
+from daemon.operations.number_hash import forms
+from daemon.operations.retention import Retaining
 from daemon.store.deletions import Erased, Forgotten, Forms, StillRunning
 from daemon.store.number_erasure import look, pattern
 from daemon.store.sqlite.database import SqliteDatabase

@@ -22,7 +22,8 @@ from daemon.core.model import (
     Request,
     Requested,
 )
-from daemon.operations.retention import Retaining, number_hash
+from daemon.operations.number_hash import number_hash
+from daemon.operations.retention import Retaining
 from daemon.store.contract import StoreUnusable
 from daemon.store.deletions import DAY, horizon
 from daemon.store.store import Store
