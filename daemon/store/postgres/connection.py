@@ -101,7 +101,7 @@ def query(text: str) -> sql.SQL:
 
 
 class PostgresRows:
-    """A connection that changes rows, or reads them for that (see `store.retention.Rows`)."""
+    """A connection that changes rows, or reads them for that (see `store.deletions.Rows`)."""
 
     row_of_sent = "id"
 
