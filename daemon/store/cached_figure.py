@@ -9,7 +9,7 @@ T = TypeVar("T")
 TIMES = 10  # so a core spends at most a tenth of its time on the figure
 
 
-class Costly(Generic[T]):
+class CachedFigure(Generic[T]):
     """A figure is used again for TIMES as long as it took to find. Whoever asks during a search waits for it."""
 
     def __init__(self, find: Callable[[], Awaitable[T]], now: Callable[[], float] = monotonic) -> None:

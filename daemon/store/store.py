@@ -13,7 +13,7 @@ from daemon.core.batch import Changes
 from daemon.core.commands import Command, Decision
 from daemon.core.histogram import Histogram
 from daemon.store.batches import Batches, Decide, Then
-from daemon.store.cached_figure import Costly
+from daemon.store.cached_figure import CachedFigure
 from daemon.store.contract import Database, Reading, StoreUnusable
 from daemon.store.readers import Readers
 
@@ -28,7 +28,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._batches: Batches | None = None
-        self.counts = Costly(lambda: self.browse(lambda reading: reading.counts()))
+        self.counts = CachedFigure(lambda: self.browse(lambda reading: reading.counts()))
 
     def open(self) -> None:
         """Take the lock, bring the schema up to date, start the threads. Raises StoreUnusable."""

@@ -8,7 +8,7 @@ LOOK_AGAIN_BROKEN_S = 30.0
 
 
 @dataclass(slots=True)
-class ServerSearch:
+class LookupSchedule:
     """asking: a look-up is under way; problem: why there is no way to the trunk, or ""."""
 
     due: float = 0.0

@@ -18,7 +18,7 @@ from drivers.guard import guarded
 from drivers.pyvoip import bindings
 from drivers.pyvoip.bindings import Bindings
 from drivers.pyvoip.lease import Lease
-from drivers.pyvoip.lookup_schedule import ServerSearch
+from drivers.pyvoip.lookup_schedule import LookupSchedule
 from drivers.pyvoip.options import LEARN
 from drivers.pyvoip.server_location import NotFound
 from drivers.pyvoip.shared_parts import SharedParts
@@ -48,7 +48,7 @@ class Trunk:
         self._wake = wake
         self._subscriber = Subscriber(shared.options)
         self._transport: Transport | None = None
-        self._search = ServerSearch()
+        self._search = LookupSchedule()
         self._lookup: Future[tuple[Address, ...]] | None = None
         self._probe_at = 0.0
         self._closing = False

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from daemon.store.cached_figure import TIMES, Costly
+from daemon.store.cached_figure import TIMES, CachedFigure
 
 
 class Searches:
@@ -25,10 +25,10 @@ class Searches:
         return self.count
 
 
-def run(story: Callable[[Searches, "Costly[int]"], Awaitable[None]]) -> None:
+def run(story: Callable[[Searches, "CachedFigure[int]"], Awaitable[None]]) -> None:
     async def main() -> None:
         searches = Searches()
-        await story(searches, Costly(searches.find, lambda: searches.clock))
+        await story(searches, CachedFigure(searches.find, lambda: searches.clock))
 
     asyncio.run(main())
 
@@ -36,14 +36,14 @@ def run(story: Callable[[Searches, "Costly[int]"], Awaitable[None]]) -> None:
 def test_whoever_asks_meanwhile_gets_the_same_figure() -> None:
     """There used to be a count of all requests for each who asked for the status: 65 ms of a core at 200,000."""
 
-    async def story(_: Searches, costly: "Costly[int]") -> None:
+    async def story(_: Searches, costly: "CachedFigure[int]") -> None:
         assert await asyncio.gather(*(costly.get() for _ in range(5))) == [1] * 5
 
     run(story)
 
 
 def test_a_figure_is_used_again_in_proportion_to_its_cost() -> None:
-    async def story(searches: Searches, costly: "Costly[int]") -> None:
+    async def story(searches: Searches, costly: "CachedFigure[int]") -> None:
         await costly.get()
         searches.clock += 2 * TIMES - 0.1
         assert await costly.get() == 1
@@ -54,7 +54,7 @@ def test_a_figure_is_used_again_in_proportion_to_its_cost() -> None:
 
 
 def test_one_who_leaves_takes_the_figure_from_nobody() -> None:
-    async def story(_: Searches, costly: "Costly[int]") -> None:
+    async def story(_: Searches, costly: "CachedFigure[int]") -> None:
         leaves, stays = asyncio.ensure_future(costly.get()), asyncio.ensure_future(costly.get())
         await asyncio.sleep(0)
         leaves.cancel()
@@ -64,7 +64,7 @@ def test_one_who_leaves_takes_the_figure_from_nobody() -> None:
 
 
 def test_a_search_that_failed_is_made_again() -> None:
-    async def story(searches: Searches, costly: "Costly[int]") -> None:
+    async def story(searches: Searches, costly: "CachedFigure[int]") -> None:
         searches.failing = True
         with pytest.raises(OSError):
             await costly.get()

@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.pyvoip.lease import Lease
-from drivers.pyvoip.lookup_schedule import LOOK_AGAIN_BROKEN_S, LOOK_AGAIN_S, RETRY_S, ServerSearch
+from drivers.pyvoip.lookup_schedule import LOOK_AGAIN_BROKEN_S, LOOK_AGAIN_S, RETRY_S, LookupSchedule
 from drivers.pyvoip.signalling_watch import STILL_LOOKS, Watch
 
 
@@ -41,7 +41,7 @@ def test_what_dies_at_once_is_replaced_ever_less_often_and_soon_after_it_has_wor
 
 
 def test_a_name_is_looked_up_again_sooner_where_something_is_wrong() -> None:
-    search = ServerSearch()
+    search = LookupSchedule()
     assert search.begin(0.0)
     assert not search.begin(0.0)
     assert search.deadline() == float("inf")
