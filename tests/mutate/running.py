@@ -299,16 +299,18 @@ def _functions(path: str) -> list[FunctionType]:
 
 
 def _replace(functions: Sequence[FunctionType], mutated: CodeType) -> bool:
-    """Give them the code that they have in the mutated module; whether that changes any of them."""
+    """Give them the code that they have in the mutated module; False where that cannot be, or changes none of them."""
     new: dict[tuple[str, int], list[CodeType]] = {}
     for code in _codes(mutated):
         new.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
     changed = False
     for function in functions:
         codes = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno), [])
-        if len(codes) == 1 and codes[0].co_freevars == function.__code__.co_freevars:
-            changed |= function.__code__ != codes[0]
-            function.__code__ = codes[0]
+        if function.__code__ in codes:
+            continue
+        if len(codes) != 1 or codes[0].co_freevars != function.__code__.co_freevars:
+            return False
+        changed, function.__code__ = True, codes[0]
     return changed
 
 

@@ -127,15 +127,26 @@ PROJECT = {
 
         def unseen() -> int:
             return 1
+
+        def adder(base):
+            def added(more):
+                return base + more
+            return added
+
+        ADDED = adder(1)
     """,
     "tests/test_small.py": """
-        from small import LEAST, enough, for_ever
+        from small import ADDED, LEAST, enough, for_ever
 
         def test_enough():
             assert enough(2) and not enough(1)
 
         def test_nothing():
             enough(2)
+
+        def test_what_was_made_at_the_import():
+            assert ADDED(1) == 2
+            assert ADDED(2) == 3
 
         def test_for_ever():
             assert for_ever(2) == 0
