@@ -5,6 +5,7 @@ that is neither its echo, its answer nor its final result is a `Notice`, so noth
 for an answer or lost. Lines are latin-1. A line's text may hold a number or a message: it never shows in a repr.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from drivers.serial import error_causes
@@ -295,6 +296,7 @@ NAMED = "+^#*$"
 """With these begin lines that carry a name, so that one of another name is never free text."""
 REGISTRATIONS = ("+CREG", "+CGREG", "+CEREG")
 LAST_STATUS = 11  # <stat>, 27.007 7.2
+STORAGE = re.compile(r"[A-Za-z_]{2,8}")  # 27.005 3.1, and "SM_P" of some makers
 HEX_DIGITS = frozenset("0123456789ABCDEFabcdef")
 
 
@@ -376,7 +378,7 @@ def registration(line: str) -> int:
 def storage_index(line: str) -> tuple[str, int]:
     """<mem>, <index> of +CMTI and +CDSI (27.005 3.4.1). Raises Malformed."""
     parameters = fields(line)
-    if len(parameters) < 2:
+    if len(parameters) < 2 or STORAGE.fullmatch(parameters[0]) is None:
         raise Malformed("cannot read where a message is stored")
     return parameters[0], integer(parameters[1])
 

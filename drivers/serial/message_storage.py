@@ -9,14 +9,21 @@ from dataclasses import replace
 
 from drivers import IncomingSms, StatusReport
 from drivers.serial import at, dialects, pdu
+from drivers.serial.at import Reply
 from drivers.serial.modem import Modem, Storages
-from drivers.serial.procedure import GIVE_WAY, Await, HandedOver, HandOver, Procedure, Talk, Warn
+from drivers.serial.procedure import GIVE_WAY, Await, HandedOver, HandOver, Procedure, Talk, Time, Warn
 
 REPORTS = "SR"  # where status reports may lie by themselves (27.005 3.1)
+MOST_ANNOUNCED = 1000  # that wait to be read: more than a SIM holds; the next look finds what is left out
 
 
 class _NotKept(Exception):
     """Who listens cannot make a message safe now."""
+
+
+def _pdu(answer: str) -> str:
+    """The line below that of its name; "" where there is none."""
+    return answer.partition("\n")[2]
 
 
 def _make_safe(message: StatusReport | IncomingSms) -> Procedure[None]:
@@ -41,14 +48,17 @@ class Storage:
 
     def forget(self) -> None:
         """The session has ended."""
-        self._announced: list[tuple[str, int]] = []
+        self._announced: dict[tuple[str, int], None] = {}  # a set in the order in which they came
+        self._lies: dict[tuple[str, int], str] = {}  # the PDU that was read there last, if it was not deleted since
         self._elsewhere: set[str] = set()  # where something came in besides the storage that the modem names
         self._there = Storages()
         self._read = ""  # the storage that is read now (mem1)
         self._used: int | None = None  # messages in it when it was selected
         self._missing: set[str] = set()
+        self._settled_at = float("inf")  # from then on (monotonic) the modem has started, and a refusal is final
 
     def first_look(self, modem: Modem) -> Procedure[None]:
+        self._settled_at = (yield Time()).now + modem.timing.starting
         self._there = yield from modem.storages()
         yield GIVE_WAY
         if self._there.receiving:
@@ -58,32 +68,43 @@ class Storage:
 
     def announced(self, storage: str, index: int) -> None:
         """A notice: there is something."""
-        self._announced.append((storage, index))
+        if len(self._announced) < MOST_ANNOUNCED:
+            self._announced[storage, index] = None
         if storage not in (REPORTS, self._there.receiving):
             self._elsewhere.add(storage)
 
     def read_announced(self, modem: Modem) -> Procedure[None]:
         while self._announced:
-            storage, index = self._announced.pop(0)
+            storage, index = next(iter(self._announced))
+            del self._announced[storage, index]
             if not (yield from self._open(modem, storage)):
                 yield Warn(f"storage={storage!r} cannot be selected: what came there is not read")
                 continue
             yield GIVE_WAY
-            for answer in (yield from modem.dialect.use(dialects.READ, index=index)).answers:
+            for answer in (yield from self._say(modem, storage, dialects.READ, index=index)).answers:
+                self._lies[storage, index] = _pdu(answer)
                 with contextlib.suppress(_NotKept):  # the next look finds it
-                    yield from self._hand_over(modem, storage, index, answer)
+                    yield from self._hand_over(modem, storage, index, _pdu(answer))
 
     def look(self, modem: Modem, *, always: bool = False) -> Procedure[None]:
         """For what was not announced."""
         for storage in (REPORTS, *sorted(self._elsewhere)) if self._there.receiving else ():
             if (yield from self._open(modem, storage)):
+                used = self._used
                 yield GIVE_WAY
-                if self._used != 0:
+                if used != 0:
                     yield from self._sweep(modem, storage)
         if (yield from self._open(modem, self._there.receiving)):
             yield GIVE_WAY
-            if always or (yield from modem.storages()).received != 0:
+            if always or (yield from self._received(modem)) != 0:
                 yield from self._sweep(modem, self._there.receiving)
+
+    def _received(self, modem: Modem) -> Talk[int | None]:
+        """How many messages there are, if it says so; where they are, a modem may say only once it has started."""
+        there = yield from modem.storages()
+        if not self._there.receiving:
+            self._there = there
+        return there.received
 
     def make_room(self, modem: Modem) -> Procedure[bool]:
         """Whether it helps to wait: False where the storage is full of what did not come for us."""
@@ -92,16 +113,24 @@ class Storage:
 
     def _sweep(self, modem: Modem, storage: str) -> Procedure[bool]:
         """Take everything, until something cannot be kept; returns whether there was anything to take."""
-        deleted = False
-        for answer in (yield from modem.dialect.use(dialects.LIST)).answers:
+        deleted, listed = False, []
+        for answer in (yield from self._say(modem, storage, dialects.LIST)).answers:
+            with contextlib.suppress(at.Malformed):
+                listed.append((at.integer(at.fields(answer)[0]), _pdu(answer)))
+        self._lies = {place: what for place, what in self._lies.items() if place[0] != storage}
+        self._lies.update(((storage, index), what) for index, what in listed)
+        for index, what in listed:
             try:
-                index = at.integer(at.fields(answer)[0])
-                deleted |= yield from self._hand_over(modem, storage, index, answer)
-            except at.Malformed:
-                continue
+                deleted |= yield from self._hand_over(modem, storage, index, what)
             except _NotKept:
                 return True
         return deleted
+
+    def _say(self, modem: Modem, storage: str, command: dialects.Command, **values: object) -> Talk[Reply]:
+        """About what lies there: since this chore gave way, another one may have selected another storage."""
+        if not (yield from self._open(modem, storage)):
+            return Reply(at.Final("ERROR"))
+        return (yield from modem.dialect.use(command, **values))
 
     def _open(self, modem: Modem, storage: str) -> Talk[bool]:
         """Whether this is the storage that is read from now on."""
@@ -114,19 +143,23 @@ class Storage:
             dialects.SELECT, storage=storage, writing=there.writing or storage, receiving=there.receiving or storage
         )
         if not reply.ok:
-            self._missing.add(storage)
+            if reply.final.kind != "NONE" and (yield Time()).now >= self._settled_at:
+                self._missing.add(storage)
             return False
         self._read, self._used = storage, None
         with contextlib.suppress(at.Malformed):
             self._used = at.integer(at.fields("".join(reply.answers[:1]))[0])
         return True
 
-    def _hand_over(self, modem: Modem, storage: str, index: int, answer: str) -> Procedure[bool]:
-        """Returns whether it is deleted; what nobody can read stays where it is. Raises _NotKept."""
-        message = (index, answer.partition("\n")[2])
-        if message not in self._safe:
+    def _hand_over(self, modem: Modem, storage: str, index: int, what: str) -> Procedure[bool]:
+        """Returns whether it is deleted; what nobody can read stays where it is. Raises _NotKept.
+
+        Another chore may have deleted it since it was read, and then another message may lie in its place.
+        """
+        message, place = (index, what), (storage, index)
+        if message not in self._safe and self._lies.get(place) == what:
             try:
-                found = pdu.decode(message[1])
+                found = pdu.decode(what)
             except pdu.PduError as exc:
                 if index not in self._unreadable:
                     yield Warn(f"stored={index} unreadable, left in the SIM: {exc}")
@@ -135,9 +168,11 @@ class Storage:
             yield from _make_safe(replace(found, stored=True))
             self._safe.add(message)
             yield GIVE_WAY
-        is_open = yield from self._open(modem, storage)
-        deleted = is_open and (yield from modem.dialect.use(dialects.DELETE, index=index)).ok
+        if self._lies.get(place) != what:
+            return False
+        deleted = (yield from self._say(modem, storage, dialects.DELETE, index=index)).ok
         if deleted:
             self._safe.discard(message)
+            del self._lies[place]
         yield GIVE_WAY
         return deleted

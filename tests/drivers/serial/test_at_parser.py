@@ -450,7 +450,9 @@ def test_a_place_in_the_storage_is_read() -> None:
     assert at.storage_index('+CDSI: "ME",17,0') == ("ME", 17)
 
 
-@pytest.mark.parametrize("line", ["+CMTI: ", '+CMTI: "SM"', '+CMTI: "SM",', '+CMTI: "SM",x', "+CMTI"])
+@pytest.mark.parametrize(
+    "line", ["+CMTI: ", '+CMTI: "447700900123",1', '+CMTI: "SM"', '+CMTI: "SM",', '+CMTI: "SM",x', "+CMTI"]
+)
 def test_a_place_in_the_storage_that_is_none_is_our_own_error(line: str) -> None:
     with pytest.raises(at.Malformed):
         at.storage_index(line)

@@ -98,9 +98,11 @@ def test_reports_may_have_a_storage_of_their_own() -> None:
     assert kept.begin()[2:4] == ['AT+CPMS="SR"', "AT+CMGL=4"]
 
 
-def test_a_storage_that_cannot_be_selected_is_not_tried_again() -> None:
+def test_a_storage_that_a_started_modem_refuses_is_not_tried_again() -> None:
     kept = Kept(ONE | {'AT+CPMS="SR"': [["+CME ERROR: 3"]]}, None)
     assert kept.begin() == ["AT+CPMS?", 'AT+CPMS="SM"', 'AT+CPMS="SR"', "AT+CMGL=4", "AT+CMGD=3"]
+    kept.hand.now += Timing().starting
+    assert 'AT+CPMS="SR"' in kept.look()
     assert 'AT+CPMS="SR"' not in kept.look()
     assert kept.read(("SR", 1)) == []
     assert kept.warnings == ["storage='SR' cannot be selected: what came there is not read"]
