@@ -74,8 +74,9 @@ class Terminal:
                 os.write(self._master, b"\x03")
 
     def hang_up(self) -> None:
-        """As a lost connection by ssh does."""
-        os.kill(self._pid, signal.SIGHUP)
+        """As a lost connection by ssh does: the kernel sends SIGHUP, and there is nothing to read any more."""
+        os.close(self._master)
+        self._master = os.pidfd_open(self._pid)  # readable at the end of the command, and no read of it succeeds
 
     def exit_code(self) -> int:
         """Of the command, once it has ended."""
@@ -130,9 +131,11 @@ def test_a_whole_session_from_a_stick_to_a_configuration() -> None:
 
 
 @pytest.mark.parametrize("hang_up", [False, True])
-def test_ctrl_c_ends_it_and_nothing_is_left(*, hang_up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_it_and_nothing_is_left(
+    *, hang_up: bool, public_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor when the terminal is closed: there used to be folders, and a modem that the daemon had closed for setup."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(public_path))  # pytest's own may be too long for the path of a socket
     with Terminal("--simulated") as terminal:
         terminal.until("Which modem? [1]: ")
         terminal.type("9")
@@ -144,7 +147,7 @@ def test_ctrl_c_ends_it_and_nothing_is_left(*, hang_up: bool, tmp_path: Path, mo
             terminal.interrupt()
         assert terminal.exit_code() == 1, terminal.seen
     assert hang_up or "stopped" in terminal.seen, terminal.seen
-    assert [*tmp_path.iterdir()] == []
+    assert [*public_path.iterdir()] == []
 
 
 # --- without a terminal ---
