@@ -64,6 +64,10 @@ def test_what_was_sent_can_be_written_down_and_read(sent: list[Ms]) -> None:
     assert read(written(sent)) == tuple(sent)
 
 
+def test_what_is_no_time_is_left_out() -> None:
+    assert read(f"{written([Ms(5), Ms(0)])} -1 x {'9' * 5000} 7") == (Ms(5), Ms(0), Ms(7))
+
+
 @given(st.text())
 def test_whatever_is_read_is_times(text: str) -> None:
     assert read(f"{text} {'9' * 5000} ٧ -1 7")[-1:] == (Ms(7),)
