@@ -289,6 +289,9 @@ def test_facts_are_what_is_known_with_masked_numbers() -> None:
     least = {"name": "sim1", "state": "absent", **counts}
     known = (("state", "absent"), ("signal", "not known"), ("last hour", "1"), ("last day", "2 of 50"))
     assert modem_facts(least) == known
+    left = {"amount": 12.5, "currency": "EUR", "age_s": 7300}
+    assert dict(modem_facts({**least, "balance": left}))["balance"] == "12.50 EUR, 2 h ago"
+    assert dict(modem_facts({**least, "balance": {**left, "currency": ""}}))["balance"] == "12.50, 2 h ago"
     full = {**least, "signal_dbm": -71, "busy": True, "usual_s": 2.5, "outcomes": {"sent": 3, "failed": 1}}
     full |= {"last_error": "447700900123 is barred", "last_error_at": "11:00", "last_error_over": True}
     found = dict(modem_facts({**full, "port": "/dev/usb-0123456789", "detail": "no port", "remarks": ["a", "b"]}))
