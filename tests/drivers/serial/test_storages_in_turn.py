@@ -72,6 +72,31 @@ def test_what_another_chore_selects_in_between_is_not_taken_for_ones_own(announc
     assert at_turn > 4
 
 
+def test_nothing_is_asked_of_a_storage_that_cannot_be_selected_again() -> None:
+    """What lies at the same index of the other storage must not be deleted in its place."""
+    forms = [f'AT+CPMS="SR"{rest}' for rest in ("", ',"SM"', ',"SM","SM"')]
+    counted, refused = ["+CPMS: 1,30,1,30,1,30", "OK"], ["+CMS ERROR: 500"]
+    at_turn, goes_on, unselected = 0, True, 0
+    while goes_on:
+        at_turn += 1
+        hand, modem, storage = opened(ONE_IN_EACH)
+        hand.answers |= {form: [counted, refused] if form == forms[0] else [refused] for form in forms}
+        storage.announced("SM", 3)
+        goes_on = interrupted(hand, storage.look(modem), at_turn, storage.read_announced(modem))
+        unselected += hand.wrote.count(forms[0]) > 1
+        selected, known, seen = "SM", set[str](), list[str]()
+        for command in hand.wrote:
+            if command in (forms[0], 'AT+CPMS="SM"'):
+                again = command == forms[0] and command in seen
+                seen.append(command)
+                selected = selected if again else command.split('"')[1]
+            elif command in ("AT+CMGL=4", "AT+CMGR=3"):
+                known.add(selected)
+            elif command == "AT+CMGD=3":
+                assert selected in known
+    assert unselected
+
+
 def test_what_another_chore_has_deleted_is_not_deleted_once_more() -> None:
     """Another message may lie in its place by then."""
     lying = f"+CMGL: 3,0,,{len(FIRST) // 2}", FIRST, f"+CMGL: 4,0,,{len(SECOND) // 2}", SECOND, "OK"
