@@ -15,7 +15,7 @@ from daemon.api.params import HttpError, Parameters, e164, invalid, locale_param
 from daemon.api.verify import admit
 from daemon.config import Security
 from daemon.core.call_plan import speakable
-from daemon.lanes.voice import TestEnd, VoiceLane
+from daemon.lanes.voice import TrialEnd, VoiceLane
 from daemon.operations import status as status_of
 from daemon.operations.status import Health
 from drivers import CallPhase, DriverError, Refused
@@ -65,7 +65,7 @@ def some_digits() -> str:
 
 
 async def _lines(
-    first: CallPhase | TestEnd, steps: AsyncGenerator[CallPhase | TestEnd, None], digits: str, began: float
+    first: CallPhase | TrialEnd, steps: AsyncGenerator[CallPhase | TrialEnd, None], digits: str, began: float
 ) -> AsyncGenerator[str, None]:
     async with aclosing(steps):  # who no longer listens hangs up
         yield _line(first, digits, began)
@@ -73,13 +73,13 @@ async def _lines(
             yield _line(step, digits, began)
 
 
-def _line(step: CallPhase | TestEnd, digits: str, began: float) -> str:
+def _line(step: CallPhase | TrialEnd, digits: str, began: float) -> str:
     at: dict[str, Any] = {"at_s": round(time.monotonic() - began, 1)}
     shown = {"phase": str(step)} if isinstance(step, CallPhase) else _end(step, digits)
     return json.dumps(at | shown, ensure_ascii=False) + "\n"
 
 
-def _end(end: TestEnd, digits: str) -> dict[str, Any]:
+def _end(end: TrialEnd, digits: str) -> dict[str, Any]:
     result = end.result
     return {
         "phase": "ended",

@@ -33,7 +33,7 @@ from daemon.core.commands import SetMeta
 from daemon.core.masking import masked, without_numbers
 from daemon.core.milliseconds import Ms, seconds
 from daemon.lanes.snapshots import Duty
-from daemon.lanes.voice import TestEnd
+from daemon.lanes.voice import TrialEnd
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.store.contract import StoreUnusable
 from drivers import DeviceState, DriverError
@@ -171,7 +171,7 @@ class AlertSender:
         try:
             async with aclosing(self.snapshots.calls.tests.call(number, DIGITS, LOCALE)) as steps:
                 async for step in steps:
-                    if isinstance(step, TestEnd) and step.spoken:
+                    if isinstance(step, TrialEnd) and step.spoken:
                         return now.voice.driver
         except DriverError as exc:
             log.warning("alert=failed by=%s error=%r", now.voice.driver, str(exc))

@@ -17,7 +17,7 @@ from daemon.core.phrases import DEFAULT_LOCALE
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.snapshots import VOICE
-from daemon.lanes.voice import TestEnd, VoiceLane
+from daemon.lanes.voice import TrialEnd, VoiceLane
 from daemon.store.contract import StoreUnusable
 from drivers import CallOutcome, DriverError, Unavailable, Uncertain
 
@@ -121,15 +121,15 @@ class Canarying:
         else:
             self._judge(end)
 
-    async def _called(self, number: str) -> TestEnd:
+    async def _called(self, number: str) -> TrialEnd:
         assert self._calls is not None
         async with aclosing(self._calls.tests.call(number, DIGITS, DEFAULT_LOCALE)) as steps:
             async for step in steps:
-                if isinstance(step, TestEnd):
+                if isinstance(step, TrialEnd):
                     return step
         raise Unavailable("it was not called")
 
-    def _judge(self, end: TestEnd) -> None:
+    def _judge(self, end: TrialEnd) -> None:
         result = end.result
         if result.outcome not in REACHED:
             code = f" ({result.sip_code} {result.reason})" if result.sip_code else ""

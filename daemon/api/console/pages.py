@@ -23,7 +23,7 @@ from daemon.clock import zoned_text
 from daemon.core.masking import without_numbers
 from daemon.core.rate_limits import Buckets
 from daemon.lanes.sms import NoSuchModem, SmsLane
-from daemon.lanes.voice import TestEnd, VoiceLane
+from daemon.lanes.voice import TrialEnd, VoiceLane
 from daemon.operations.status import Health
 from daemon.store.contract import HistoryLine, Reading, StoreUnusable
 from drivers import CallPhase, DriverError, Refused
@@ -204,7 +204,7 @@ async def test_call(visit: Visit) -> Response:
     return RedirectResponse(f"{PATH}/", 303)
 
 
-async def _called(session: Session, steps: AsyncIterator[CallPhase | TestEnd], digits: str) -> None:
+async def _called(session: Session, steps: AsyncIterator[CallPhase | TrialEnd], digits: str) -> None:
     async for step in steps:
         session.notice = view.step(step, digits)
 

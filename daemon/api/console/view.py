@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from daemon.core.masking import masked, without_numbers
-from daemon.lanes.voice import TestEnd
+from daemon.lanes.voice import TrialEnd
 from daemon.operations.wording import bars, span, words
 from drivers import CallPhase
 
@@ -91,7 +91,7 @@ def request(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def step(step: CallPhase | TestEnd, digits: str) -> str:
+def step(step: CallPhase | TrialEnd, digits: str) -> str:
     """How far a test call is; what was said, once it has ended."""
     if isinstance(step, CallPhase):
         return f"Test call: {step}."

@@ -2,6 +2,6 @@
 
 from daemon.lanes.voice.lane import VoiceLane
 from daemon.lanes.voice.one_call import Manner
-from daemon.lanes.voice.trial_calls import TestEnd
+from daemon.lanes.voice.trial_calls import TrialEnd
 
-__all__ = ["Manner", "TestEnd", "VoiceLane"]
+__all__ = ["Manner", "TrialEnd", "VoiceLane"]

@@ -19,7 +19,7 @@ UNDER_WAY = "a test call is under way: wait for its end"
 
 
 @dataclass(frozen=True, slots=True)
-class TestEnd:
+class TrialEnd:
     """What became of a test call. locale: it was spoken in; spoken: how often the digits were said, 0 to 2."""
 
     result: CallResult
@@ -43,7 +43,7 @@ class Tests:
         self._freed = freed
         self._under_way = False
 
-    async def call(self, number: str, digits: str, locale: str) -> AsyncGenerator[CallPhase | TestEnd, None]:
+    async def call(self, number: str, digits: str, locale: str) -> AsyncGenerator[CallPhase | TrialEnd, None]:
         """Each phase as it is reached, then the end; whoever stops listening hangs up.
 
         Raises Unavailable or Refused before the first phase.
@@ -82,7 +82,7 @@ class Tests:
             await asyncio.sleep(wait_s)
         self._lines.take(self._clock.monotonic())
 
-    async def _called(self, number: str, speech: Speech) -> AsyncGenerator[CallPhase | TestEnd, None]:
+    async def _called(self, number: str, speech: Speech) -> AsyncGenerator[CallPhase | TrialEnd, None]:
         loop = asyncio.get_running_loop()
         phases: asyncio.Queue[CallPhase | None] = asyncio.Queue()
 
@@ -98,4 +98,4 @@ class Tests:
             handle.hang_up()
         result = handle.result.result()
         self._speaker.counts.results[result.outcome] += 1
-        yield TestEnd(result, speech.locale, times_spoken(result, speech))
+        yield TrialEnd(result, speech.locale, times_spoken(result, speech))

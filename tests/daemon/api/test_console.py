@@ -19,7 +19,7 @@ from daemon.api.console.sessions import IDLE_S, LINK_S, MOST, SESSION_S, Session
 from daemon.api.origin import from_another_site, is_loopback, own_host
 from daemon.client.connection import HttpProblem, _UnixConnection
 from daemon.core.masking import without_numbers
-from daemon.lanes.voice import TestEnd
+from daemon.lanes.voice import TrialEnd
 from drivers import CallOutcome, CallPhase, CallResult
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
@@ -395,11 +395,11 @@ def test_loopback_is_known() -> None:
 def test_the_steps_of_a_test_call_are_told_in_words() -> None:
     said = CallResult(CallOutcome.ANSWERED, talk_s=9.4)
     assert view.step(CallPhase.RINGING, "0042") == "Test call: ringing."
-    assert view.step(TestEnd(said, "en-us", 2), "0042") == "Test call: it said 0042, 2 time(s), in 9 s."
+    assert view.step(TrialEnd(said, "en-us", 2), "0042") == "Test call: it said 0042, 2 time(s), in 9 s."
     one_way = replace(said, one_way=True)
-    assert view.step(TestEnd(one_way, "en-us", 1), "0042").endswith("Nothing was heard from the other side.")
+    assert view.step(TrialEnd(one_way, "en-us", 1), "0042").endswith("Nothing was heard from the other side.")
     busy = CallResult(CallOutcome.BUSY, reason="486 Busy Here")
-    assert view.step(TestEnd(busy, "en-us", 0), "0042") == "Test call: busy, nothing was said. 486 Busy Here"
+    assert view.step(TrialEnd(busy, "en-us", 0), "0042") == "Test call: busy, nothing was said. 486 Busy Here"
 
 
 @pytest.mark.parametrize(
