@@ -201,9 +201,19 @@ class _Looks:
             self._thread, self._next = None, time.monotonic() + RECOVER_S
             return found
         if self._thread is None and time.monotonic() >= self._next:
-            self._thread = threading.Thread(target=lambda: self._found.put(look()), name="store-look", daemon=True)
+            self._thread = threading.Thread(target=self._put, args=(look,), name="store-look", daemon=True)
             self._thread.start()
         return None
+
+    def _put(self, look: Callable[[], Came]) -> None:
+        """Whatever the look ends in, the next one can begin."""
+        found = None
+        try:
+            found = look()
+        except Exception:
+            log.exception("store=look-failed")
+        finally:
+            self._found.put(found)
 
     def close(self) -> None:
         """Wait for a look that is under way, which is bounded, and close the session that it found."""

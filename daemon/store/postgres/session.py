@@ -12,6 +12,7 @@ from daemon.store.postgres.migrations import migrate
 
 LOCK = 0x70696E776865656C  # "pinwheel"
 OTHER = "another pinwheeld is running on this database"
+NO_ROW = "cannot use the database: somebody has deleted the row of the table gateway; restore a backup"
 OF_OURS = """
     SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
@@ -47,7 +48,7 @@ def begin(address: Address) -> Session:
                 raise StoreUnusable(f"cannot lock the database {address}: {OTHER}")
             migrate(connection)
             return _session(connection, "UPDATE gateway SET epoch = epoch + 1, batch = 0 RETURNING epoch")
-        except (psycopg.Error, StoreUnusable):
+        except BaseException:
             connection.close()
             raise
     except psycopg.Error as exc:
@@ -65,25 +66,27 @@ def resume(address: Address, before: Session) -> Session:
         )  # which needs room on its disk
         if session.epoch != before.epoch:
             raise TakenOver(f"another pinwheeld has had the database {address} meanwhile")
-    except (psycopg.Error, StoreUnusable, TakenOver):
+    except BaseException:
         connection.close()
         raise
     return session
 
 
 def batch_of(session: Session) -> int:
-    """The number of the last batch that is durable."""
+    """The number of the last batch that is durable. Raises psycopg.Error or StoreUnusable."""
     found = session.connection.execute("SELECT batch FROM gateway").fetchone()
-    assert found is not None, "the row is made with the table"
+    if found is None:
+        raise StoreUnusable(NO_ROW)
     return int(found[0])
 
 
 def _session(connection: Connection, epoch: str) -> Session:
     found = connection.execute(epoch.encode()).fetchone()
+    if found is None:
+        raise StoreUnusable(NO_ROW)
     began = connection.execute(
         "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
     ).fetchone()
-    assert found is not None
     assert began is not None
     return Session(connection, found[0], *began)
 

@@ -182,6 +182,23 @@ def test_a_gateway_whose_database_had_another_one_meanwhile_begins_anew(
     assert kept(address, "of the past") is None
 
 
+def test_a_row_that_somebody_deleted_is_named_and_the_database_is_tried_again(
+    postgres: Cluster, database: PostgresDatabase, address: Address
+) -> None:
+    """A look that failed otherwise than expected was never followed by another, and the daemon could not be closed."""
+    name = address.parameters["dbname"]
+    epoch = postgres.execute("SELECT epoch FROM gateway", name)[0][0]
+    postgres.stop()
+    assert refused_at_once(database)
+    postgres.start()
+    postgres.execute("DELETE FROM gateway", name)
+    with pytest.raises(StoreUnusable, match="row of the table gateway"):
+        PostgresDatabase(address).open()
+    assert not works_again(database)
+    postgres.execute(f"INSERT INTO gateway (epoch, batch) VALUES ({epoch}, 0)", name)
+    until(lambda: works_again(database), "the database is used again")
+
+
 class Line:
     """A line to PostgreSQL that can be cut so that the answer is lost, and that may stay cut."""
 
