@@ -128,10 +128,12 @@ async def _settle() -> None:
     It took a fourth of the CPU of a start of a verification, and held the event loop up. Until now it was off: it
     would have found a thousand objects.
     """
-    await asyncio.get_running_loop().run_in_executor(None, _load_late)
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
-    gc.enable()
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, _load_late)
+    finally:  # whatever could not be loaded: without the collector the daemon would grow
+        gc.freeze()
+        gc.set_threshold(COLLECT_AFTER)
+        gc.enable()
 
 
 def _load_late() -> None:
