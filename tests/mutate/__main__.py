@@ -100,7 +100,13 @@ def _print_tests(module: Module, outcome: Outcome) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Mutants of the code, and whether the tests notice them.")
-    parser.add_argument("module", nargs="*", choices=[*TARGETS, []], help="default: all")
+    parser.add_argument(
+        "module",
+        nargs="*",
+        metavar="MODULE",
+        choices=[*TARGETS, []],
+        help=f"of these {len(TARGETS)} (default: all): " + ", ".join(TARGETS),
+    )
     parser.add_argument("--sample", type=int, help="so many mutants of a module (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="after which none begins (default: %(default)s)")

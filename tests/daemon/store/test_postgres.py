@@ -195,7 +195,7 @@ def test_a_row_that_somebody_deleted_is_named_and_the_database_is_tried_again(
     with pytest.raises(StoreUnusable, match="row of the table gateway"):
         PostgresDatabase(address).open()
     assert not works_again(database)
-    postgres.execute(f"INSERT INTO gateway (epoch, batch) VALUES ({epoch}, 0)", name)
+    postgres.execute(f"INSERT INTO gateway (epoch, batch) SELECT {epoch}, 0", name)
     until(lambda: works_again(database), "the database is used again")
 
 
