@@ -14,8 +14,8 @@ from daemon.api.handler import ApiCall
 from daemon.api.json_answers import written
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
-from daemon.core.machine import pin_letter
 from daemon.core.model import AttemptState, Request
+from daemon.core.request_states import pin_letter
 from daemon.operations.metrics import CONTENT_TYPE, Metrics
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health

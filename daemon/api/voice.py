@@ -14,7 +14,7 @@ from daemon.api.handler import ApiCall
 from daemon.api.params import HttpError, Parameters, e164, invalid, locale_parameter, phone_number, region_of
 from daemon.api.verify import admit
 from daemon.config import Security
-from daemon.core.call_plan import speakable
+from daemon.core.speech_plan import speakable
 from daemon.lanes.voice import TrialEnd, VoiceLane
 from daemon.operations import status as status_of
 from daemon.operations.status import Health

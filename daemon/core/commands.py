@@ -10,7 +10,6 @@ from dataclasses import field
 from typing import ClassVar, assert_never
 
 from daemon.core.callers import Caller
-from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
     Action,
@@ -37,6 +36,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Busy, Outcome, Unknown
+from daemon.core.request_states import advance
 from daemon.core.values import value
 
 CANCEL_AFTER = seconds(30)  # the rule of the Verify reference

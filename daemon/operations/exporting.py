@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.clock import zoned_text
-from daemon.core.machine import pin_letter
 from daemon.core.masking import masked, without_numbers
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Attempt, Request
+from daemon.core.request_states import pin_letter
 from daemon.store.contract import Check, HistoryLine, Reading
 
 PAGE = 500

@@ -13,8 +13,8 @@ from functools import cache
 from itertools import accumulate, chain
 from pathlib import Path
 
-from daemon.core.call_plan import BYE_PLAN, QUESTION_PLAN, Clip, Plan, Silence, again_plan, call_plan
 from daemon.core.phrases import DEFAULT_LOCALE, DIGITS, QUESTION, BadPhrases, Phrases, fallback_chain, phrases_from
+from daemon.core.speech_plan import BYE_PLAN, QUESTION_PLAN, Clip, Plan, Silence, again_plan, speech_plan
 from daemon.resources import config_path
 from drivers import RATE, Audio
 from drivers.codecs.g711 import A_SILENCE, MU_SILENCE, alaw_encode, ulaw_encode
@@ -146,7 +146,7 @@ class PromptLibrary:
             raise PromptsUnusable(f"no prompts for {locale}; run: pinwheel prompts render {locale}")
         clips = self.clips[spoken]
         offer = offer and OFFER in clips
-        passages = self.passages(spoken, call_plan(pin, offer=offer), brand)
+        passages = self.passages(spoken, speech_plan(pin, offer=offer), brand)
         first_end_s, second_end_s = _pin_ends_s(passages)
         again = joined(self.passages(spoken, again_plan(pin), brand)) if offer else None
         bye = joined(self.passages(spoken, BYE_PLAN, brand)) if offer else None

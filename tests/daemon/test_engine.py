@@ -9,10 +9,10 @@ import pytest
 from daemon.clock import Clock
 from daemon.core.callers import Caller
 from daemon.core.commands import Begin, Cancel, Check, Next, Policy, Settle, Start
-from daemon.core.machine import pin_letter
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import AttemptState, Channel, Request, Verdict
 from daemon.core.outcomes import Accepted, Busy, Outcome, Unknown, WrongCode
+from daemon.core.request_states import pin_letter
 from daemon.engine import Engine, Job
 from daemon.ids import request_id
 from daemon.pins import Pins

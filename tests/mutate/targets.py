@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 PURE, OTHERS = 0.90, 0.80
 CORE, API, SERIAL, SIP = "tests/daemon/core/", "tests/daemon/api/", "tests/drivers/serial/", "tests/drivers/sip/"
-MACHINE = (CORE + "test_timelines.py", CORE + "test_machine.py")
+REQUEST_STATES = (CORE + "test_timelines.py", CORE + "test_request_states.py")
 ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
 # The contract's suite is for every database; here it is SQLite that changes.
 STORE_TESTS = "tests/daemon/store/"
@@ -51,7 +51,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.masking": Target(PURE, (CORE + "test_masking.py",)),
     "daemon.core.fast_replace": Target(PURE, (CORE + "test_fast_replace.py",)),
     "daemon.core.values": Target(
-        PURE, (CORE + "test_values.py", CORE + "test_fast_replace.py", CORE + "test_purity.py", *MACHINE)
+        PURE, (CORE + "test_values.py", CORE + "test_fast_replace.py", CORE + "test_purity.py", *REQUEST_STATES)
     ),
     "daemon.core.canary": Target(PURE, (CORE + "test_canary.py",)),
     "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
@@ -63,14 +63,14 @@ TARGETS: dict[str, Target] = {
     "daemon.core.overload": Target(PURE, (CORE + "test_overload.py",)),
     "daemon.core.modem_pace": Target(PURE, (CORE + "test_modem_pace.py", CORE + "test_next_delivery.py")),
     "daemon.core.phrases": Target(PURE, (CORE + "test_phrases.py",)),
-    "daemon.core.call_plan": Target(PURE, (CORE + "test_call_plan.py",)),
+    "daemon.core.speech_plan": Target(PURE, (CORE + "test_speech_plan.py",)),
     "daemon.core.plurals": Target(PURE, (CORE + "test_plurals.py",)),
     "daemon.core.quota": Target(PURE, (CORE + "test_quota.py",)),
     "daemon.core.recent_requests": Target(PURE, (CORE + "test_recent_requests.py",)),
     "daemon.core.missing_reports": Target(PURE, (CORE + "test_missing_reports.py",)),
     "daemon.core.wheel": Target(PURE, (CORE + "test_wheel.py",)),
     "daemon.core.workflows": Target(
-        PURE, (CORE + "test_timelines.py", CORE + "test_machine.py", API + "test_start.py", CONFIG)
+        PURE, (CORE + "test_timelines.py", CORE + "test_request_states.py", API + "test_start.py", CONFIG)
     ),
     "daemon.api.access": Target(PURE, (API + "test_access.py", REPR)),
     "daemon.api.params": Target(PURE, (API + "test_start.py", API + "test_gather.py", API + "test_params.py", REPR)),
@@ -103,15 +103,21 @@ TARGETS: dict[str, Target] = {
     "drivers.sip.server_transaction": Target(OTHERS, (SIP + "test_server_transaction.py", *AGENT)),
     "daemon.core.commands": Target(PURE, (CORE + "test_commands.py", CORE + "test_working_set.py", REPR)),
     "daemon.core.attempt_states": Target(
-        PURE, (CORE + "test_delivery_records.py", CORE + "test_attempt_states.py", *MACHINE)
+        PURE, (CORE + "test_delivery_records.py", CORE + "test_attempt_states.py", *REQUEST_STATES)
     ),
-    "daemon.core.pin_expiry": Target(PURE, (*MACHINE, CORE + "test_attempt_states.py", API + "test_start.py")),
-    "daemon.core.machine": Target(PURE, (*MACHINE, CORE + "test_attempt_states.py")),
+    "daemon.core.pin_expiry": Target(PURE, (*REQUEST_STATES, CORE + "test_attempt_states.py", API + "test_start.py")),
+    "daemon.core.request_states": Target(PURE, (*REQUEST_STATES, CORE + "test_attempt_states.py")),
     "daemon.core.model": Target(
         PURE,
-        (CORE + "test_model.py", *MACHINE, CORE + "test_attempt_states.py", CORE + "test_delivery_records.py", REPR),
+        (
+            CORE + "test_model.py",
+            *REQUEST_STATES,
+            CORE + "test_attempt_states.py",
+            CORE + "test_delivery_records.py",
+            REPR,
+        ),
     ),
-    "daemon.core.outcomes": Target(PURE, MACHINE),
+    "daemon.core.outcomes": Target(PURE, REQUEST_STATES),
     "daemon.core.batch": Target(PURE, (CORE + "test_batch.py", CORE + "test_working_set.py", REPR)),
     "daemon.core.report_match": Target(PURE, (CORE + "test_report_match.py", CORE + "test_working_set.py")),
     "daemon.core.working_set": Target(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from daemon.core.call_plan import BETWEEN_DIGITS_MS, Clip, Plan, Silence, call_plan
 from daemon.core.phrases import DEFAULT_LOCALE
+from daemon.core.speech_plan import BETWEEN_DIGITS_MS, Clip, Plan, Silence, speech_plan
 from daemon.prompts.library import LEVEL_DBFS, PromptLibrary, joined
 from drivers import Audio
 from drivers.codecs.g711 import ulaw_decode
@@ -49,7 +49,7 @@ def _recordings(
 ) -> Iterator[Recording]:
     rng = np.random.default_rng(SEED)
     for pin in random_pins(count):
-        audio = joined(library.passages(DEFAULT_LOCALE, _with_gap(call_plan(pin), gap_ms), ""))
+        audio = joined(library.passages(DEFAULT_LOCALE, _with_gap(speech_plan(pin), gap_ms), ""))
         yield Recording(pin, write_wav(directory / "call.wav", _noisy(audio, noise_db, rng)))
 
 

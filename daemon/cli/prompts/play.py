@@ -9,8 +9,8 @@ from daemon.cli.context import Context, json_flag, pass_context, table
 from daemon.cli.output_files import not_written
 from daemon.cli.prompts.common import configured, directory_of, making
 from daemon.config import Config
-from daemon.core.call_plan import BYE_PLAN, QUESTION_PLAN, Silence, call_plan
 from daemon.core.phrases import QUESTION
+from daemon.core.speech_plan import BYE_PLAN, QUESTION_PLAN, Silence, speech_plan
 from daemon.prompts.library import OFFER, Passage, PromptLibrary, PromptsUnusable, joined, shipped_prompts
 from daemon.prompts.making.sets import active_dbfs, write_clip
 from drivers import KEY_S, RATE
@@ -76,7 +76,7 @@ def _call(locale: str, pin: str, brand: str, config: Config, directory: Path) ->
     offer = OFFER in clips and config.voice.repeats > 0
     asked = QUESTION in clips and config.voice.confirm == "press1"
     wait = Silence(round(KEY_S * 1000))
-    plans = [QUESTION_PLAN] * asked + [call_plan(pin, offer=offer)] + [(wait,), BYE_PLAN] * offer
+    plans = [QUESTION_PLAN] * asked + [speech_plan(pin, offer=offer)] + [(wait,), BYE_PLAN] * offer
     return spoken, [library.passages(spoken, plan, brand) for plan in plans]
 
 

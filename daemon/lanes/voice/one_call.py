@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.core.attempt_states import STATES
-from daemon.core.call_plan import speakable
 from daemon.core.commands import AddNote, Begin, Settle
 from daemon.core.histogram import Histogram
 from daemon.core.model import Attempt, Request, Verdict
+from daemon.core.speech_plan import speakable
 from daemon.engine import Engine, Job
 from daemon.lanes.snapshots import CallSnapshot
 from daemon.lanes.state_log import DEFECT

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.cli.output_files import not_written
-from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds
 from daemon.core.model import AttemptStarted, Note
+from daemon.core.request_states import advance
 from daemon.operations.exporting import Wanted, document, requests
 from daemon.store.store import Store
 from tests.daemon.core.story import request, started

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from daemon.core.machine import advance, pin_letter
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, Deliver, Event, Request, Requested, Status, Step, StepDue
 from daemon.core.pin_expiry import effective_expiry
+from daemon.core.request_states import advance, pin_letter
 from daemon.core.workflows import WORKFLOWS, with_wait
 
 ABROAD, NATIONAL, OTHER = "447700900123", "07700900123", "447700900199"

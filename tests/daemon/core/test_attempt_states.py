@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.attempt_states import INTERRUPTED, MAX_TRIES, STATES, TRANSITIONS
-from daemon.core.machine import advance
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
@@ -33,6 +32,7 @@ from daemon.core.model import (
     StepDue,
     Verdict,
 )
+from daemon.core.request_states import advance
 from tests.daemon.core.story import request, started
 from tests.examples import examples
 

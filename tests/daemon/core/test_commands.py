@@ -27,7 +27,6 @@ from daemon.core.commands import (
     Start,
     decide,
 )
-from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     AnsweredLate,
@@ -50,6 +49,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Accepted, Busy, EventHasRun, Outcome, TooEarly, Unknown
+from daemon.core.request_states import advance
 from tests.daemon.core.story import request, started
 
 POLICY = Policy(resend={"sim1": True}, on_refused="next", on_dropped="wait")

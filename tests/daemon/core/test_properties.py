@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from daemon.core.attempt_states import MAX_TRIES
 from daemon.core.batch import Changes, Needs
-from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
@@ -47,6 +46,7 @@ from daemon.core.model import (
     StepDue,
     Verdict,
 )
+from daemon.core.request_states import advance
 from daemon.core.workflows import WORKFLOWS
 from daemon.store.sqlite.library import connect
 from daemon.store.sqlite.loading import load

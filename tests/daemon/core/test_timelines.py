@@ -2,9 +2,9 @@
 
 import pytest
 
-from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Channel, NextRequested, Status, Step, StepDue
+from daemon.core.request_states import advance
 from tests.daemon.core.story import REFERENCE, due, request, started, timeline
 
 SEED = {

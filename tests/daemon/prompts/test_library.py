@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.call_plan import BETWEEN_DIGITS_MS, Silence, call_plan
+from daemon.core.speech_plan import BETWEEN_DIGITS_MS, Silence, speech_plan
 from daemon.prompts.library import (
     LEVEL_DBFS,
     NEEDED,
@@ -54,7 +54,7 @@ def test_a_call_is_the_same_length_in_both_laws_and_whole_frames() -> None:
 
 
 def test_a_call_is_its_clips_and_gaps_in_order() -> None:
-    plan = call_plan("07")
+    plan = speech_plan("07")
     passages = SHIPPED.passages("en-us", plan, "Acme")
     names = [passage.name for passage in passages if passage.name]
     assert names == ["welcome-acme", "digit_0", "digit_7", "again", "digit_0", "digit_7", "bye"]
@@ -65,7 +65,7 @@ def test_a_call_is_its_clips_and_gaps_in_order() -> None:
 
 
 def test_the_end_of_each_reading_is_known() -> None:
-    passages = SHIPPED.passages("en-us", call_plan("07"), "")
+    passages = SHIPPED.passages("en-us", speech_plan("07"), "")
     speech = SHIPPED.speech("en-us", "07", "")
     upto = joined(passages[: passages.index(passages[5]) + 1])
     assert [passage.name for passage in passages[:6]] == ["", "welcome", "", "digit_0", "", "digit_7"]
@@ -135,7 +135,7 @@ def test_putting_a_call_together_costs_next_to_nothing() -> None:
 
 
 def test_silence_is_the_law_s_own() -> None:
-    (silence, *_) = SHIPPED.passages("en-us", call_plan("1"), "")
+    (silence, *_) = SHIPPED.passages("en-us", speech_plan("1"), "")
     assert silence == Passage("", Audio(ulaw_encode(bytes(16000)), alaw_encode(bytes(16000))))
 
 

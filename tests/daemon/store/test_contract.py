@@ -14,7 +14,6 @@ from daemon.clock import zoned_text
 from daemon.config import Retention
 from daemon.core.callers import Caller
 from daemon.core.commands import Cancel, Command, Decision, Loaded, Start
-from daemon.core.machine import advance
 from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
@@ -36,6 +35,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.quota import MONTH
+from daemon.core.request_states import advance
 from daemon.operations.number_hash import number_hash
 from daemon.operations.retention import Retaining
 from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable

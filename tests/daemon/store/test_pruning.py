@@ -9,7 +9,6 @@ from typing import TypeVar
 import pytest
 
 from daemon.config import Retention
-from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
 from daemon.core.model import (
     Action,
@@ -22,6 +21,7 @@ from daemon.core.model import (
     Request,
     Requested,
 )
+from daemon.core.request_states import advance
 from daemon.operations.number_hash import number_hash
 from daemon.operations.retention import Retaining
 from daemon.store.contract import StoreUnusable

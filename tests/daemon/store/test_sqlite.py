@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from daemon.core.batch import Changes, Charged
-from daemon.core.machine import advance
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
@@ -20,6 +19,7 @@ from daemon.core.model import (
     Step,
     StepDue,
 )
+from daemon.core.request_states import advance
 from daemon.store.contract import FIRST, Check, Due, StoreUnusable
 from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase

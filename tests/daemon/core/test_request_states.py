@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.machine import advance
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
     AnsweredLate,
@@ -44,6 +43,7 @@ from daemon.core.outcomes import (
     WrongCode,
     WrongTooOften,
 )
+from daemon.core.request_states import advance
 from tests.daemon.core.story import due, request, started
 
 A = AttemptState

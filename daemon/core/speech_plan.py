@@ -1,4 +1,4 @@
-"""The plan of a call: which clips and which silences, in which order, and how long each silence is. Pure."""
+"""The plan of what a call says: which clips and which silences, in which order, and how long each silence is. Pure."""
 
 from daemon.core.phrases import QUESTION
 from daemon.core.values import value
@@ -32,7 +32,7 @@ def speakable(pin: str) -> bool:
 Plan = tuple[Clip | Silence, ...]
 
 
-def call_plan(pin: str, *, offer: bool = False) -> Plan:
+def speech_plan(pin: str, *, offer: bool = False) -> Plan:
     """The speech, in order: the PIN twice; at its end goodbye, or the offer to hear it again.
 
     Raises ValueError for a PIN with letters.
