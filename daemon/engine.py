@@ -13,7 +13,6 @@ from typing import Protocol, TypeVar, assert_never
 
 from daemon.clock import Clock
 from daemon.core import model
-from daemon.core.callers import Caller
 from daemon.core.commands import (
     Check,
     Command,
@@ -27,6 +26,7 @@ from daemon.core.commands import (
 from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Action, Channel, Request
+from daemon.core.ownership import Caller
 from daemon.core.quota import Quota
 from daemon.pins import Pins, SealBroken, same_code
 from daemon.store.contract import Check as CheckLine

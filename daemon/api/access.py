@@ -25,7 +25,7 @@ from starlette.requests import Request as HttpRequest
 from daemon.api import v1_statuses as v1
 from daemon.api.params import HttpError, Mistake, Parameters, header
 from daemon.config import Account, Api, Operator
-from daemon.core.callers import Caller, unnamed
+from daemon.core.ownership import Caller, unnamed
 from daemon.core.rate_limits import Guesses
 from drivers.checks import own_secret
 

@@ -22,7 +22,7 @@ from daemon.api.handler import ApiCall, Handler
 from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
 from daemon.api.verify import Verify, answered
 from daemon.config import Config, Security
-from daemon.core.callers import Caller
+from daemon.core.ownership import Caller
 from daemon.core.rate_limits import Buckets
 from daemon.engine import Engine
 from daemon.operations.alert_sender import AlertSender

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from daemon.api.access import PEER, Peer, origin_of, peer_of
 from daemon.api.connection_limits import ConnectionLimits, Guest
-from daemon.api.json_answers import AT_ONCE
+from daemon.api.json_response import AT_ONCE
 
 MAX_HEAD = 32 * 1024
 MESSAGE_S = 15.0  # from the first octet of a request to its last

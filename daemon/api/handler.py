@@ -7,7 +7,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp
 
 from daemon.api.params import Parameters
-from daemon.core.callers import Caller
+from daemon.core.ownership import Caller
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from daemon.api.access import on_socket
 from daemon.api.handler import ApiCall
-from daemon.api.json_answers import written
+from daemon.api.json_response import written
 from daemon.api.params import HttpError
 from daemon.clock import zoned_text
 from daemon.core.model import AttemptState, Request

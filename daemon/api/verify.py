@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.api import v1_statuses as v1
 from daemon.api.handler import ApiCall, Handler
-from daemon.api.json_answers import Answer, answer, written
+from daemon.api.json_response import Answer, answer, written
 from daemon.api.params import Mistake, Parameters, code_parameter, e164, invalid, missing, start_parameters
 from daemon.api.params import Start as StartParameters
 from daemon.clock import utc_text
 from daemon.config import Security
-from daemon.core.callers import Caller, account_id
 from daemon.core.commands import Cancel, Check, Next, Start
 from daemon.core.model import Channel, Request, Step
 from daemon.core.outcomes import Accepted, Busy, Outcome
+from daemon.core.ownership import Caller, account_id
 from daemon.core.pin_expiry import effective_expiry
 from daemon.core.rate_limits import Buckets
 from daemon.core.workflows import with_wait

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import ClassVar, assert_never
 
-from daemon.core.callers import Caller
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
     Action,
@@ -36,6 +35,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Busy, Outcome, Unknown
+from daemon.core.ownership import Caller
 from daemon.core.request_states import advance
 from daemon.core.values import value
 

@@ -18,7 +18,7 @@ from daemon.core.batch import Changes, Found, Needs, all_needs
 from daemon.core.commands import NOTHING, Command, Decision, Loaded
 from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import EPOCH, Ms
-from daemon.core.recent_requests import RecentRequests
+from daemon.core.request_cache import RequestCache
 from daemon.core.working_set import WorkingSet
 from daemon.store.between_batches import Chores
 from daemon.store.contract import Database, StoreUnusable
@@ -67,32 +67,32 @@ class _Measured:
         self.commits.observe(time.perf_counter() - began)
 
 
-def carry_out(database: Rows, recent: RecentRequests, batch: Sequence[Operation]) -> None:
+def carry_out(database: Rows, cache: RequestCache, batch: Sequence[Operation]) -> None:
     """Do all in one commit, in order. Sets `value` or `error` of each, and raises nothing.
 
     A command that fails leaves no trace and takes no other along: where nothing shows which one
     could not be saved, the halves are done by themselves.
     """
     try:
-        _carry_out(database, recent, batch)
+        _carry_out(database, cache, batch)
     except StoreUnusable as exc:
-        recent.clear()
+        cache.clear()
         for operation in batch:
             operation.error = exc
     except Exception as exc:  # the end of one batch: a defect belongs to whoever awaits the command that had it
-        recent.clear()
+        cache.clear()
         if len(batch) == 1:
             log.exception("store=command-failed command=%s", type(batch[0].command).__name__)
             batch[0].error = exc
         else:
             middle = len(batch) // 2
-            carry_out(database, recent, batch[:middle])
-            carry_out(database, recent, batch[middle:])
+            carry_out(database, cache, batch[:middle])
+            carry_out(database, cache, batch[middle:])
 
 
-def _carry_out(database: Rows, recent: RecentRequests, batch: Sequence[Operation]) -> None:
+def _carry_out(database: Rows, cache: RequestCache, batch: Sequence[Operation]) -> None:
     wanted = all_needs([operation.command for operation in batch if operation.command is not None])
-    working = WorkingSet(wanted, _found(database, recent, wanted))
+    working = WorkingSet(wanted, _found(database, cache, wanted))
     for operation in batch:
         if operation.command is None:
             continue
@@ -107,11 +107,11 @@ def _carry_out(database: Rows, recent: RecentRequests, batch: Sequence[Operation
     changes = working.changes()
     if not changes.empty:
         database.save(changes)
-    recent.keep(working.requests)
+    cache.keep(working.requests)
 
 
-def _found(database: Rows, recent: RecentRequests, wanted: Needs) -> Found:
-    known, rest = recent.known(wanted), recent.rest(wanted)
+def _found(database: Rows, cache: RequestCache, wanted: Needs) -> Found:
+    known, rest = cache.known(wanted), cache.rest(wanted)
     if rest.nothing:
         return Found(known)
     found = database.load(rest)
@@ -125,7 +125,7 @@ class Batches:
         self._database = database
         self.commits = Histogram(LATENESS_S)
         self._measured = _Measured(database.load, database.save, self.commits)
-        self._recent = RecentRequests()
+        self._cache = RequestCache()
         self._chores = Chores()
         self._turn: list[Operation] = []  # what the loop has submitted since it last woke the thread
         self._turns: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
@@ -178,10 +178,10 @@ class Batches:
                 continue
             if batch is None:
                 return
-            carry_out(self._measured, self._recent, batch)
+            carry_out(self._measured, self._cache, batch)
             _resolve(batch)
             if self._chores.run():
-                self._recent.clear()
+                self._cache.clear()
             self._database.tidy(busy=not self._turns.empty())
 
     def _next_batch(self) -> list[Operation] | None:

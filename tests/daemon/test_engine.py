@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from daemon.clock import Clock
-from daemon.core.callers import Caller
 from daemon.core.commands import Begin, Cancel, Check, Next, Policy, Settle, Start
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import AttemptState, Channel, Request, Verdict
 from daemon.core.outcomes import Accepted, Busy, Outcome, Unknown, WrongCode
+from daemon.core.ownership import Caller
 from daemon.core.request_states import pin_letter
 from daemon.engine import Engine, Job
 from daemon.ids import request_id

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from daemon.clock import Clock
-from daemon.core.callers import Caller
 from daemon.core.commands import (
     AddNote,
     Begin,
@@ -30,6 +29,7 @@ from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Verdict
 from daemon.core.outcomes import Accepted, Outcome, Unknown, WrongCode
+from daemon.core.ownership import Caller
 from daemon.core.quota import Limits, Quota
 from daemon.engine import Engine, Job, event_id
 from daemon.lanes.no_device import NoDevice

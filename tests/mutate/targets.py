@@ -56,7 +56,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.canary": Target(PURE, (CORE + "test_canary.py",)),
     "daemon.lanes.voice.lines": Target(PURE, ("tests/daemon/lanes/test_lines.py",)),
     "drivers.rtp.source": Target(PURE, ("tests/drivers/rtp/test_source.py",)),
-    "daemon.core.callers": Target(PURE, (CORE + "test_callers.py",)),
+    "daemon.core.ownership": Target(PURE, (CORE + "test_ownership.py",)),
     "daemon.core.held_recipients": Target(PURE, (CORE + "test_held_recipients.py", CORE + "test_next_delivery.py")),
     "daemon.core.rate_limits": Target(PURE, (CORE + "test_rate_limits.py",)),
     "daemon.core.milliseconds": Target(PURE, (CORE + "test_milliseconds.py", CORE + "test_timelines.py")),
@@ -66,7 +66,7 @@ TARGETS: dict[str, Target] = {
     "daemon.core.speech_plan": Target(PURE, (CORE + "test_speech_plan.py",)),
     "daemon.core.plurals": Target(PURE, (CORE + "test_plurals.py",)),
     "daemon.core.quota": Target(PURE, (CORE + "test_quota.py",)),
-    "daemon.core.recent_requests": Target(PURE, (CORE + "test_recent_requests.py",)),
+    "daemon.core.request_cache": Target(PURE, (CORE + "test_request_cache.py",)),
     "daemon.core.missing_reports": Target(PURE, (CORE + "test_missing_reports.py",)),
     "daemon.core.wheel": Target(PURE, (CORE + "test_wheel.py",)),
     "daemon.core.workflows": Target(

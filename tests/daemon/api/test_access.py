@@ -16,7 +16,7 @@ from starlette.requests import Request
 from daemon.api.access import PEER, Access, Peer, Role, on_socket, origin_of, peer_of
 from daemon.api.params import HttpError, Mistake, Parameters
 from daemon.config import Account, Api, Operator
-from daemon.core.callers import Caller
+from daemon.core.ownership import Caller
 
 ACME, BOLT, STRANGER, CLERK, GROUP = 64001, 64002, 64003, 64004, 64005  # users and a group that no machine has
 SECRETS = {"acme": "secret of acme", "bolt": "secret of bolt", "alice": "secret of alice"}

@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from daemon.api.connection import MAX_HEAD, Protocol
 from daemon.api.connection_limits import ConnectionLimits, Guest
-from daemon.api.json_answers import answer
+from daemon.api.json_response import answer
 from daemon.api.server import MAX_CONNECTIONS, OF_ONE_ADDRESS, OF_ONE_USER, Listener, tcp_socket
 from daemon.client.connection import Unreachable
 from tests.gateway import Gateway, until

@@ -18,7 +18,6 @@ from daemon.core.batch import (
     needs,
     standing,
 )
-from daemon.core.callers import Caller
 from daemon.core.commands import (
     AddNote,
     Begin,
@@ -40,6 +39,7 @@ from daemon.core.commands import (
 from daemon.core.milliseconds import EPOCH
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, AttemptState, Channel, Status, Verdict
+from daemon.core.ownership import Caller
 from tests.daemon.core.story import request
 
 CALLER = Caller("acme")

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.callers import Caller
 from daemon.core.commands import (
     NOTHING,
     AddNote,
@@ -49,6 +48,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Accepted, Busy, EventHasRun, Outcome, TooEarly, Unknown
+from daemon.core.ownership import Caller
 from daemon.core.request_states import advance
 from tests.daemon.core.story import request, started
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from daemon.core.batch import Changes, Charged, CheckedCode, Found, Line, Needs, Refunded, ReportKey
-from daemon.core.callers import Caller
 from daemon.core.commands import (
     NOTHING,
     AddNote,
@@ -50,6 +49,7 @@ from daemon.core.model import (
     Verdict,
 )
 from daemon.core.outcomes import Accepted
+from daemon.core.ownership import Caller
 from daemon.core.working_set import WorkingSet
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of, started
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from daemon.clock import Clock
-from daemon.core.callers import Caller
 from daemon.core.commands import Policy, Start
 from daemon.core.model import Attempt, AttemptState, Channel
+from daemon.core.ownership import Caller
 from daemon.engine import Engine
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.pins import Pins

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from daemon.clock import Clock
 from daemon.config import Modem
-from daemon.core.callers import Caller
 from daemon.core.commands import Policy, Start
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, AttemptState, Channel, Step
+from daemon.core.ownership import Caller
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.pins import Pins

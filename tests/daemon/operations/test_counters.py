@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.callers import Caller
 from daemon.core.commands import (
     Begin,
     Cancel,
@@ -26,6 +25,7 @@ from daemon.core.histogram import LATENESS_S, Histogram
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Verdict
+from daemon.core.ownership import Caller
 from daemon.core.workflows import WORKFLOWS
 from daemon.operations.counters import OTHER, Counts, Tally
 from daemon.operations.counters import WORKFLOWS as APART

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from daemon.core.batch import Changes
-from daemon.core.callers import Caller
 from daemon.core.commands import NOTHING, AddNote, Command, Decision, Fire, Loaded, Start
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Action, Note
+from daemon.core.ownership import Caller
 from daemon.store.batches import MAX_BATCH, Batches
 from daemon.store.contract import Database, StoreUnusable
 from tests.daemon.core.story import request

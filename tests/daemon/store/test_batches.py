@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from daemon.core.callers import Caller
 from daemon.core.commands import (
     AddNote,
     Begin,
@@ -37,7 +36,8 @@ from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Reply, Request, Status, Verdict
 from daemon.core.outcomes import Accepted, Busy, Gone, WrongCode, WrongTooOften
-from daemon.core.recent_requests import RecentRequests
+from daemon.core.ownership import Caller
+from daemon.core.request_cache import RequestCache
 from daemon.store.batches import Operation, carry_out
 from daemon.store.contract import Database, StoreUnusable
 from daemon.store.copying import TABLES
@@ -106,12 +106,12 @@ BEFORE = [Start(ACME, new(0)), Start(ACME, new(1, OTHER)), Start(BOLT, new(2, NA
 
 def carried_out(database: Any, story: Sequence[Timed], cuts: Sequence[int]) -> list[Operation]:
     """The commands in batches of these sizes, again and again."""
-    recent = RecentRequests(5)  # fewer than there are requests
-    carry_out(database, recent, [operation((s(1), command)) for command in BEFORE])
+    cache = RequestCache(5)  # fewer than there are requests
+    carry_out(database, cache, [operation((s(1), command)) for command in BEFORE])
     operations, place, turn = [operation(timed) for timed in story], 0, 0
     while place < len(operations):
         size = cuts[turn % len(cuts)]
-        carry_out(database, recent, operations[place : place + size])
+        carry_out(database, cache, operations[place : place + size])
         place, turn = place + size, turn + 1
     return operations
 
@@ -272,7 +272,7 @@ def test_a_database_that_is_away_fails_them_all_and_is_asked_once() -> None:
     carried_out(database, [], [1])
     database.away = True
     batch = [operation((s(60), Fire(row))) for row in (1, 2)]
-    carry_out(cast(Database, database), RecentRequests(), batch)
+    carry_out(cast(Database, database), RequestCache(), batch)
     assert [type(each.error) for each in batch] == [StoreUnusable, StoreUnusable]
 
 
@@ -295,10 +295,10 @@ class Counting(Dictionaries):
 
 def test_what_a_batch_has_left_is_not_read_again() -> None:
     """There used to be two queries for each command on a request that had just been written."""
-    database, recent = Counting(), RecentRequests()
+    database, cache = Counting(), RequestCache()
     for command in (BEFORE[0], Begin(IDS[0], 0, "sim1"), Cancel(ACME, IDS[0])):
         batch = [operation((s(60), command))]
-        carry_out(cast(Database, database), recent, batch)
+        carry_out(cast(Database, database), cache, batch)
         assert batch[0].value.changed
     assert database.reads == 1
     assert database.requests[1].status is Status.CANCELLED
@@ -306,10 +306,10 @@ def test_what_a_batch_has_left_is_not_read_again() -> None:
 
 @pytest.mark.parametrize("failing", [StoreUnusable("gone"), ValueError("a defect")])
 def test_after_a_save_that_failed_the_rows_are_read_again(failing: Exception) -> None:
-    database, recent = Counting(), RecentRequests()
-    carry_out(cast(Database, database), recent, [operation((s(1), BEFORE[0]))])
+    database, cache = Counting(), RequestCache()
+    carry_out(cast(Database, database), cache, [operation((s(1), BEFORE[0]))])
     database.failing = failing
-    carry_out(cast(Database, database), recent, [operation((s(60), Begin(IDS[0], 0, "sim1")))])
+    carry_out(cast(Database, database), cache, [operation((s(60), Begin(IDS[0], 0, "sim1")))])
     database.requests[1] = replace(database.requests[1], wrong=2)
-    carry_out(cast(Database, database), recent, [operation((s(60), Check(ACME, IDS[0], "wrong")))])
+    carry_out(cast(Database, database), cache, [operation((s(60), Check(ACME, IDS[0], "wrong")))])
     assert database.requests[1].status is Status.FAILED

@@ -12,7 +12,6 @@ import pytest
 
 from daemon.clock import zoned_text
 from daemon.config import Retention
-from daemon.core.callers import Caller
 from daemon.core.commands import Cancel, Command, Decision, Loaded, Start
 from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
@@ -34,6 +33,7 @@ from daemon.core.model import (
     StepDue,
     Verdict,
 )
+from daemon.core.ownership import Caller
 from daemon.core.quota import MONTH
 from daemon.core.request_states import advance
 from daemon.operations.number_hash import number_hash

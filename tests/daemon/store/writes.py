@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.batch import needs
-from daemon.core.callers import Caller
 from daemon.core.commands import NOTHING, AddNote, Command, Decision, Fire, Loaded, Report, Start
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Action, Request
+from daemon.core.ownership import Caller
 from daemon.core.working_set import WorkingSet
 from daemon.store.batches import Decide
 from daemon.store.sqlite.database import SqliteDatabase

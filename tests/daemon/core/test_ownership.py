@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.callers import Caller, account_id, unnamed
+from daemon.core.ownership import Caller, account_id, unnamed
 from tests.daemon.core.story import request
 
 

@@ -1,4 +1,4 @@
-"""Who asks: by which account, and whether as an operator."""
+"""Whose a request is: who asks, by which account, and whether as an operator."""
 
 from collections.abc import Iterable
 

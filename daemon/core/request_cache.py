@@ -8,7 +8,7 @@ from daemon.core.model import Request
 MOST = 1000  # requests: about 2 MB
 
 
-class RecentRequests:
+class RequestCache:
     """The requests that were needed last, as they are saved, by row.
 
     `clear` it whenever they may differ from their rows: after a batch that failed, and after rows were changed past it.
