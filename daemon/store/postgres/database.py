@@ -210,7 +210,7 @@ class _Looks:
         found = None
         try:
             found = look()
-        except Exception:
+        except Exception:  # the end of one look: the thread ends with an answer
             log.exception("store=look-failed")
         finally:
             self._found.put(found)

@@ -48,7 +48,7 @@ def begin(address: Address) -> Session:
                 raise StoreUnusable(f"cannot lock the database {address}: {OTHER}")
             migrate(connection)
             return _session(connection, "UPDATE gateway SET epoch = epoch + 1, batch = 0 RETURNING epoch")
-        except BaseException:
+        except BaseException:  # whatever it is: no session is left open
             connection.close()
             raise
     except psycopg.Error as exc:
@@ -66,7 +66,7 @@ def resume(address: Address, before: Session) -> Session:
         )  # which needs room on its disk
         if session.epoch != before.epoch:
             raise TakenOver(f"another pinwheeld has had the database {address} meanwhile")
-    except BaseException:
+    except BaseException:  # whatever it is: no session is left open
         connection.close()
         raise
     return session
