@@ -11,15 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon import config as configuration
-from daemon.api.server import (
-    Listener,
-    SocketUnusable,
-    inherited_sockets,
-)
+from daemon.api.server import Listener, SocketUnusable
 from daemon.assembly import assemble
 from daemon.config import Config, ConfigErrors
 from daemon.master_key_files import KeyUnusable
 from daemon.operations import journal, standby
+from daemon.operations.systemd import inherited_sockets
 from daemon.prompts.library import PromptsUnusable
 from daemon.serving import PartEnded
 from daemon.store.contract import StoreUnusable

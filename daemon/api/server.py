@@ -194,15 +194,3 @@ def tls_files(cert: str, key: str) -> tuple[str, str] | None:
     except (OSError, ssl.SSLError) as exc:
         raise SocketUnusable(f"cannot use [api] tls_cert {cert} with tls_key {key}: {exc}") from exc
     return cert, key
-
-
-def inherited_sockets() -> list[socket.socket]:
-    """The sockets that systemd passed (sd_listen_fds(3)); the variables are removed so that no child takes them."""
-    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "0")
-    os.environ.pop("LISTEN_FDNAMES", None)
-    if pid != str(os.getpid()) or not count.isdecimal():
-        return []
-    sockets = [socket.socket(fileno=fd) for fd in range(3, 3 + int(count))]
-    for sock in sockets:
-        sock.set_inheritable(False)
-    return sockets

@@ -1,4 +1,4 @@
-"""What the daemon sends to systemd: sd_notify(3) without the library, which is one datagram."""
+"""What systemd gives the daemon and hears of it: sd_listen_fds(3) and sd_notify(3), without the library."""
 
 import os
 import socket
@@ -24,3 +24,15 @@ def watchdog_interval_s() -> float | None:
     if not microseconds.isdecimal() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     return int(microseconds) / 2_000_000
+
+
+def inherited_sockets() -> list[socket.socket]:
+    """The sockets that systemd passed (sd_listen_fds(3)); the variables are removed so that no child takes them."""
+    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "0")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return []
+    sockets = [socket.socket(fileno=fd) for fd in range(3, 3 + int(count))]
+    for sock in sockets:
+        sock.set_inheritable(False)
+    return sockets
