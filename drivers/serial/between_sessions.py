@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from drivers import IncomingSms, SmsEvent, StatusReport
-from drivers.serial.balance import Credit
+from drivers.serial.balance_check import Credit
 from drivers.serial.message_storage import Storage
 from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options

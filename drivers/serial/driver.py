@@ -33,17 +33,17 @@ from drivers import (
     StatusReport,
 )
 from drivers.serial import at, ports, power_command, supervisor
-from drivers.serial.balance import Credit
+from drivers.serial.balance_check import Credit
 from drivers.serial.between_sessions import Lasting
 from drivers.serial.line import WRITE_S
 from drivers.serial.message_storage import Storage
 from drivers.serial.modem import READ_ONLY
 from drivers.serial.modem_status import Became, Condition
 from drivers.serial.options import Options
-from drivers.serial.orders import ModemRestarted, Reported, SessionBegan
 from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.requests import Job, Question, Requests
 from drivers.serial.sending import Exchange
+from drivers.serial.sending_interface import ModemRestarted, Reported, SessionBegan
 from drivers.serial.session import Session
 from drivers.serial.session_ends import Blocked, Interrupted, Lost, Restarted, Silent, Stuck, WrongPort
 from drivers.serial.supervisor import Cause, Opened, PortsFound, SessionEnded, Supervisor

@@ -11,8 +11,8 @@ from enum import Enum, auto
 from drivers import DriverError, Uncertain
 from drivers.serial import at
 from drivers.serial.mute_or_slow import Attention
-from drivers.serial.orders import Due, GiveUp, Mute, Query
 from drivers.serial.restart_signs import Settings
+from drivers.serial.sending_interface import Due, GiveUp, Mute, Query
 from drivers.serial.timing import Timing
 from drivers.serial.whose_answer import Answer
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drivers.checks import Unreadable, open_to_others, secret, user_name, whole_path
-from drivers.serial.amount import template_fault
+from drivers.serial.balance_text import template_fault
 from drivers.serial.imei import SAME_IMEI
 from drivers.serial.ussd import CODE
 from drivers.settings import Fault, FaultKind, Severity, setting

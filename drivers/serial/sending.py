@@ -11,13 +11,13 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers import DriverError, LeftBehind, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
-from drivers.serial import at, error_causes, orders, pdu
+from drivers.serial import at, error_causes, pdu, sending_interface
 from drivers.serial.error_results import Trouble
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
-from drivers.serial.orders import Due, Ended, Given, Output, Synchronise
 from drivers.serial.reports import Absence, Message, Reports
 from drivers.serial.restart_signs import Settings
+from drivers.serial.sending_interface import Due, Ended, Given, Output, Synchronise
 from drivers.serial.timing import Timing
 from drivers.serial.whose_answer import Answer
 
@@ -95,40 +95,40 @@ class Exchange:
 
     # --- events ---
 
-    def handle(self, event: orders.Event, now: float) -> list[Output]:
+    def handle(self, event: sending_interface.Event, now: float) -> list[Output]:
         """Raises at.Malformed of a notice that cannot be read; nothing has changed then."""
         match event:
             case Given():
                 return self._given(event, now)
             case at.Notice():
                 return self._notice(event, now)
-            case orders.Reported():
+            case sending_interface.Reported():
                 return self._reported(event.report, now)
             case LeftBehind():
                 _owe(event, self._late, self._reports, now - event.age_s + self._timing.listen)
-            case orders.SessionBegan():
+            case sending_interface.SessionBegan():
                 self.trouble.works()
                 self._answer.new_session()
-            case orders.SessionEnded():
+            case sending_interface.SessionEnded():
                 return self._session_ended(event.why, now)
-            case orders.ModemRestarted():
+            case sending_interface.ModemRestarted():
                 self._late.forget()
-            case orders.StorageEmptied():
+            case sending_interface.StorageEmptied():
                 self.trouble.storage_emptied(made_room=event.made_room)
             case _:
                 return self._step(event, now)
         return []
 
-    def _step(self, event: orders.Event, now: float) -> list[Output]:
+    def _step(self, event: sending_interface.Event, now: float) -> list[Output]:
         """An event of the message under way. What is not listed changes nothing."""
         match self._phase, event:
-            case Phase.OFFERING, orders.Offered():
+            case Phase.OFFERING, sending_interface.Offered():
                 self._phase, self._due = Phase.OFFERED, now + event.prompt_s
             case Phase.OFFERED, at.Prompt() | at.Answer() | at.Final() | Due():
                 return self._until_prompt(event, now)
-            case Phase.WRITING, orders.BodyWritten():
+            case Phase.WRITING, sending_interface.BodyWritten():
                 return self._submit(now)
-            case Phase.NOT_OFFERED, orders.Synchronised():
+            case Phase.NOT_OFFERED, sending_interface.Synchronised():
                 assert self._outgoing is not None
                 assert self._outgoing.failure is not None
                 return self._fail(self._outgoing.failure)
@@ -138,9 +138,9 @@ class Exchange:
                 return self._result(None, now)
             case Phase.LISTENING, Due():
                 return self._listen(now)
-            case Phase.PROBING, orders.Probed():
+            case Phase.PROBING, sending_interface.Probed():
                 return self._probed(event.in_step, now)
-            case Phase.FREE, orders.Synchronised():
+            case Phase.FREE, sending_interface.Synchronised():
                 self._phase = Phase.IDLE
         return []
 
@@ -181,7 +181,7 @@ class Exchange:
     def _offer(self, outgoing: Outgoing, now: float) -> list[Output]:
         outgoing.older = self._late.expected(now)
         self._phase = Phase.OFFERING
-        return [orders.Offer(outgoing.part.length)]
+        return [sending_interface.Offer(outgoing.part.length)]
 
     def _until_prompt(self, event: at.Prompt | at.Answer | at.Final | Due, now: float) -> list[Output]:
         """Nothing has been sent yet."""
@@ -190,14 +190,14 @@ class Exchange:
         match event:
             case at.Prompt():
                 self._phase = Phase.WRITING
-                return [orders.Body(outgoing.part.hex)]
+                return [sending_interface.Body(outgoing.part.hex)]
             case at.Answer():  # before the prompt it is an older message's
                 reference = _reference(event)
                 return [] if reference is None else [*self._late.late(reference, now)]
             case at.Final() if outgoing.older and (event.ok or _of_network(event)):
                 outgoing.older -= 1
                 settled = [] if event.ok else self._late.late(self.trouble.refusal(event), now)
-                return [*settled, orders.ExpectPrompt()]
+                return [*settled, sending_interface.ExpectPrompt()]
             case at.Final():
                 return self._not_offered(outgoing, self.trouble.not_offered(event, busy=self._late.expected(now) > 0))
             case Due():
@@ -218,7 +218,7 @@ class Exchange:
         self._late.submitted(outgoing.sms, outgoing.message, now + self._timing.listen)
         self._phase = Phase.ON_WIRE
         self._answer.begin(outgoing.settings, now)
-        return [orders.Submit()]
+        return [sending_interface.Submit()]
 
     def _on_wire(self, event: at.Event | Due, now: float) -> list[Output]:
         assert self._outgoing is not None
@@ -289,7 +289,7 @@ class Exchange:
         its answer could be taken for one of those that are owed. The modem may fall silent meanwhile, too.
         """
         self._phase = Phase.PROBING if self._late.expected(now) else Phase.FREE
-        return [orders.Probe() if self._phase is Phase.PROBING else Synchronise()]
+        return [sending_interface.Probe() if self._phase is Phase.PROBING else Synchronise()]
 
     def _probed(self, in_step: bool, now: float) -> list[Output]:
         attention = self._answer.attention
@@ -309,7 +309,7 @@ class Exchange:
             return []
         attention.asked(now)
         self._due = now + self._timing.busy
-        return [orders.Mute()] if attention.mute(now) else []
+        return [sending_interface.Mute()] if attention.mute(now) else []
 
     def _is_free(self, now: float) -> bool:
         """Of a modem that answers: whether the next message can go, or the modem is to be restarted.
@@ -368,7 +368,7 @@ def _older_result(outgoing: Outgoing, late: LateAnswers, event: at.Event | Due, 
             return [*late.late(reference, now)] if outgoing.older_ok else None
         case at.Final() if outgoing.older_ok:
             outgoing.older_ok = False
-            return [orders.ExpectResult()] if event.ok else None
+            return [sending_interface.ExpectResult()] if event.ok else None
     return None
 
 

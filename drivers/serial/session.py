@@ -14,7 +14,7 @@ import serial
 
 from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
 from drivers.checks import Unreadable
-from drivers.serial import at, orders, pdu, procedure, ussd
+from drivers.serial import at, pdu, procedure, sending_interface, ussd
 from drivers.serial.between_sessions import Lasting
 from drivers.serial.dialogue import NEVER_UNASKED
 from drivers.serial.initialisation import Wanted, initialise
@@ -23,9 +23,9 @@ from drivers.serial.liveness import Pulse
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became, Known
 from drivers.serial.options import sim_pin
-from drivers.serial.orders import Due, Ended, Event, Given, Output
 from drivers.serial.procedure import Came, HandedOver, Order, PinRead, Procedure, Talk
 from drivers.serial.requests import Job, Question
+from drivers.serial.sending_interface import Due, Ended, Event, Given, Output
 from drivers.serial.session_chores import SessionChores
 from drivers.serial.session_ends import Interrupted, Restarted, Silent, Stuck
 from drivers.wake import Wake
@@ -168,31 +168,31 @@ class Session:
     def _carry_out(self, output: Output) -> None:
         dialogue = self._modem.dialogue
         match output:
-            case orders.Offer():
+            case sending_interface.Offer():
                 self._talk(dialogue.offer(f"AT+CMGS={output.length}", at.MESSAGE_REFERENCE))
-                self._feed(orders.Offered(dialogue.prompt_s))
-            case orders.Body():
+                self._feed(sending_interface.Offered(dialogue.prompt_s))
+            case sending_interface.Body():
                 self._line.carry_out(procedure.Body(output.hex))
-                self._feed(orders.BodyWritten())
-            case orders.Submit():
+                self._feed(sending_interface.BodyWritten())
+            case sending_interface.Submit():
                 self._submitted = True
                 self._talk(dialogue.submit())
-            case orders.ExpectPrompt():
+            case sending_interface.ExpectPrompt():
                 self._line.carry_out(procedure.Expect(at.MESSAGE_REFERENCE, prompt=True))
-            case orders.ExpectResult():
+            case sending_interface.ExpectResult():
                 self._line.carry_out(procedure.Expect(at.MESSAGE_REFERENCE))
-            case orders.Query():
+            case sending_interface.Query():
                 self._talk(dialogue.ask_beside(output.command, output.answer))
-            case orders.GiveUp():
+            case sending_interface.GiveUp():
                 self._talk(dialogue.give_up(at.MESSAGE_REFERENCE))
-            case orders.Synchronise():
+            case sending_interface.Synchronise():
                 self._talk(dialogue.synchronise(always=output.always, no_prompt=output.no_prompt))
-                self._feed(orders.Synchronised())
-            case orders.Probe():
-                self._feed(orders.Probed(self._talk(dialogue.probe())))
-            case orders.Mute():
+                self._feed(sending_interface.Synchronised())
+            case sending_interface.Probe():
+                self._feed(sending_interface.Probed(self._talk(dialogue.probe())))
+            case sending_interface.Mute():
                 raise Silent("no answer to any query")
-            case orders.Ended():
+            case sending_interface.Ended():
                 self._ended(output)
             case LateAnswer() | StatusReport():
                 self._lasting.publish(output)
@@ -225,7 +225,7 @@ class Session:
         if self._job is not None:  # before the result: who gets it tries another modem
             self._lasting.condition.become(DeviceState.STARTING, why)
         try:
-            self._feed(orders.SessionEnded(why))
+            self._feed(sending_interface.SessionEnded(why))
         finally:
             if self._job is not None:  # a defect
                 self._job.future.set_exception(Uncertain(why) if self._submitted else Unavailable(why))
@@ -235,7 +235,7 @@ class Session:
         exchange = self._lasting.exchange
         self._run(self._chores.pulse.notice_restart())
         if exchange.trouble.storage_full:
-            self._feed(orders.StorageEmptied(self._run(self._lasting.storage.make_room(self._modem))))
+            self._feed(sending_interface.StorageEmptied(self._run(self._lasting.storage.make_room(self._modem))))
         self._run(self._chores.network.find())
         if exchange.trouble.stuck and self._chores.network.registrations.registered:
             raise Stuck
@@ -269,6 +269,6 @@ class Session:
 
     def _hand_on(self, news: StatusReport | IncomingSms) -> None:
         if isinstance(news, StatusReport):
-            self._feed(orders.Reported(news))
+            self._feed(sending_interface.Reported(news))
         else:
             self._lasting.publish(news)

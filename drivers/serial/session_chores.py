@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from drivers.serial import dialects
 from drivers.serial.acknowledgements import Acknowledgements
-from drivers.serial.balance import BalanceCheck, Credit
+from drivers.serial.balance_check import BalanceCheck, Credit
 from drivers.serial.chores import Chore, Chores
 from drivers.serial.liveness import Pulse
 from drivers.serial.message_storage import Storage

@@ -19,11 +19,13 @@ from drivers import (
     Unavailable,
     Uncertain,
 )
-from drivers.serial import at, error_causes, orders
+from drivers.serial import at, error_causes, sending_interface
 from drivers.serial.error_results import CRAMMED, STUCK_AFTER
 from drivers.serial.mute_or_slow import SLOWEST_ANSWER_S
 from drivers.serial.network_answer import QUIET_S
-from drivers.serial.orders import (
+from drivers.serial.restart_signs import Settings
+from drivers.serial.sending import HELD, Exchange
+from drivers.serial.sending_interface import (
     Body,
     BodyWritten,
     Due,
@@ -45,8 +47,6 @@ from drivers.serial.orders import (
     Synchronise,
     Synchronised,
 )
-from drivers.serial.restart_signs import Settings
-from drivers.serial.sending import HELD, Exchange
 from drivers.serial.timing import Timing
 
 TIMING = Timing()
@@ -404,7 +404,7 @@ def test_an_older_messages_result_before_the_prompt_is_not_the_new_ones(modem: M
     if final.ok:
         modem.says(reference("x"), reference(7))
         assert modem.settled() == [Receipt((7,))]
-    assert modem.says(final)[-1:] == [orders.ExpectPrompt()]
+    assert modem.says(final)[-1:] == [sending_interface.ExpectPrompt()]
     modem.says(PROMPT, BodyWritten(), reference(8), OK)
     assert modem.result() == Receipt((8,))
 
@@ -472,7 +472,7 @@ def test_a_reference_that_was_passed_over_is_the_older_messages(
     modem.given(SHORT, *ACCEPTED)
     modem.says(reference(5), *behind)
     assert modem.settled() == [Receipt((5,))]
-    assert (orders.ExpectResult() in modem.out) == bool(behind)
+    assert (sending_interface.ExpectResult() in modem.out) == bool(behind)
     modem.says(*result)
     assert modem.result() == Receipt((7,)) if len(result) > 1 else isinstance(modem.result(), Deferred)
 
@@ -586,7 +586,7 @@ def test_an_ambiguity_does_not_outlive_a_restart(modem: Modem) -> None:
     modem.given(SHORT, *ACCEPTED, reference(7), OK)
     modem.says(SessionEnded("the modem was lost"))
     assert isinstance(modem.result(), Uncertain)
-    modem.says(orders.ModemRestarted())
+    modem.says(sending_interface.ModemRestarted())
     modem.given(SHORT, *ACCEPTED, reference(9), OK)
     assert modem.result() == Receipt((9,))
 
@@ -688,7 +688,7 @@ def test_a_report_of_the_only_message_that_an_earlier_run_left_makes_way_for_the
 ) -> None:
     """It used to be uncertain, and the modem to be held for 180 s, if the next message had no report."""
     modem.says(LeftBehind(Sms(OTHER, text, 300), 5.0, alone))
-    modem.says(orders.Reported(StatusReport(7, OTHER, Delivery.DELIVERED, 0)))
+    modem.says(sending_interface.Reported(StatusReport(7, OTHER, Delivery.DELIVERED, 0)))
     modem.given(SHORT, *ACCEPTED, reference(8), OK)
     decided = alone and len(text) == 1
     assert modem.exchange.idle is decided
@@ -709,11 +709,11 @@ def test_a_storage_that_stays_full_of_what_is_not_ours_says_so(modem: Modem) -> 
     modem.given(SHORT, *ACCEPTED, cms(322))
     assert modem.exchange.trouble.storage_full
     assert CRAMMED not in str(modem.result())
-    modem.says(orders.StorageEmptied(made_room=False))
+    modem.says(sending_interface.StorageEmptied(made_room=False))
     assert not modem.exchange.trouble.storage_full
     modem.given(SHORT, *ACCEPTED, cms(322))
     assert CRAMMED in str(modem.result())
-    modem.says(orders.StorageEmptied(made_room=True))
+    modem.says(sending_interface.StorageEmptied(made_room=True))
     modem.given(SHORT, *ACCEPTED, cms(322))
     assert CRAMMED not in str(modem.result())
 

@@ -6,7 +6,7 @@ import pytest
 
 from drivers import DeviceState
 from drivers.serial.acknowledgements import Acknowledgements
-from drivers.serial.balance import Credit
+from drivers.serial.balance_check import Credit
 from drivers.serial.chores import Chore
 from drivers.serial.dialects import PHASE
 from drivers.serial.initialisation import Wanted, initialise

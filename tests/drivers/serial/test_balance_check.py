@@ -8,7 +8,7 @@ import pytest
 
 from drivers import Balance
 from drivers.serial import at
-from drivers.serial.balance import Credit
+from drivers.serial.balance_check import Credit
 from drivers.serial.chores import PATIENCE_S
 from drivers.serial.procedure import Warn
 from drivers.simulated.modem import SimulatedModem

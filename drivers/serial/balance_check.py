@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from drivers import Balance
-from drivers.serial import amount, at, ussd
+from drivers.serial import at, balance_text, ussd
 from drivers.serial.chores import Chore
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Known
@@ -30,7 +30,7 @@ WHY = {
 
 @dataclass(slots=True)
 class Credit:
-    """What outlives a session. dialled: the code, "" for never; template: of `amount.find`; due: monotonic."""
+    """What outlives a session. dialled: the code, "" for never; template: of `balance_text.find`; due: monotonic."""
 
     dialled: str = ""
     every_s: float = NEVER
@@ -127,7 +127,7 @@ class BalanceCheck:
         if answer is None:
             yield from self._fail(f"no answer to {self._credit.dialled}")
             return
-        found = amount.find(answer.text, self._credit.template)
+        found = balance_text.find(answer.text, self._credit.template)
         if answer.status in WHY:
             yield from self._fail(WHY[answer.status])
         elif found is None:

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers import Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Uncertain
-from drivers.serial import at, orders
-from drivers.serial.orders import Due, Ended, Event, Given, GiveUp, Output, Reported
+from drivers.serial import at, sending_interface
 from drivers.serial.restart_signs import Settings
 from drivers.serial.sending import HELD, Exchange
+from drivers.serial.sending_interface import Due, Ended, Event, Given, GiveUp, Output, Reported
 from drivers.serial.timing import Timing
 
 TIMING = Timing()
@@ -73,22 +73,22 @@ class Modem:
 
     def carry_out(self, output: Output) -> None:
         match output:
-            case orders.Offer():
-                self.feed(orders.Offered(5.0))
+            case sending_interface.Offer():
+                self.feed(sending_interface.Offered(5.0))
                 self.feed(at.Prompt())
-            case orders.Body():
-                self.feed(orders.BodyWritten())
-            case orders.Submit():
+            case sending_interface.Body():
+                self.feed(sending_interface.BodyWritten())
+            case sending_interface.Submit():
                 self.under_way = True
                 self.submit()
-            case orders.ExpectResult():
+            case sending_interface.ExpectResult():
                 self.under_way = True
             case GiveUp():
                 self.under_way = False
-            case orders.Probe():
-                self.feed(orders.Probed(in_step=True))
-            case orders.Synchronise():
-                self.feed(orders.Synchronised())
+            case sending_interface.Probe():
+                self.feed(sending_interface.Probed(in_step=True))
+            case sending_interface.Synchronise():
+                self.feed(sending_interface.Synchronised())
             case Ended():
                 self.under_way = False
                 self.said.append((self.message, output.result))
@@ -152,7 +152,11 @@ class Modem:
         if self.exchange.trouble.stuck:
             self.coming.clear()
             self.restarted = len(self.references)
-            for event in (orders.SessionEnded("it sends nothing"), orders.ModemRestarted(), orders.SessionBegan()):
+            for event in (
+                sending_interface.SessionEnded("it sends nothing"),
+                sending_interface.ModemRestarted(),
+                sending_interface.SessionBegan(),
+            ):
                 self.feed(event)
 
 

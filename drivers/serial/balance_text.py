@@ -1,4 +1,4 @@
-"""An amount of money in what a network writes of a SIM: "Your credit is $12.34, valid until 01.02.2027". Pure.
+"""The amount of money in what a network writes of a SIM: "Your credit is $12.34, valid until 01.02.2027". Pure.
 
 Without a template it is the first number with a currency beside it, else the first with one or two decimals. What is
 read is short, so every step is bounded.

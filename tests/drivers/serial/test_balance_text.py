@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.serial.amount import CODES, Amount, find, template_fault
+from drivers.serial.balance_text import CODES, Amount, find, template_fault
 from tests.steps import steps
 
 WRITTEN = {
