@@ -16,10 +16,10 @@ from drivers.sip.call_requests import CallRequests
 from drivers.sip.dialog import session_timer
 from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message, parse
-from drivers.sip.pending_request import Owner, Pending
+from drivers.sip.pending_request import Owner, PendingRequest
 from drivers.sip.registration import Registration
 from drivers.sip.request_builder import Identity, Requester
-from drivers.sip.request_table import Requests
+from drivers.sip.request_table import RequestTable
 from drivers.sip.server_transaction import ServerTransactions
 from drivers.sip.session_timers import SessionTimers
 from drivers.sip.uac import UserAgentClient
@@ -41,14 +41,14 @@ class UserAgent:
     calls: dict[str, OutgoingCall] = field(default_factory=dict)
     _ended: dict[str, float] = field(default_factory=dict)
     _sessions: SessionTimers = field(default_factory=SessionTimers)
-    _requests: Requests = field(init=False)
+    _requests: RequestTable = field(init=False)
     _client: UserAgentClient = field(init=False)
     _serving: ServerTransactions = field(init=False)
     _server: UserAgentServer = field(init=False)
 
     def __post_init__(self) -> None:
         kind = self.identity.kind
-        self._requests = Requests(kind, self.timers, self._send)
+        self._requests = RequestTable(kind, self.timers, self._send)
         self._client = UserAgentClient(self.servers, self._requests, self._sessions, self._suspect)
         self._serving = ServerTransactions(self.timers, kind.reliable, self._send)
         self._server = UserAgentServer(kind, self.calls, self._serving, self._client.refreshing)
@@ -170,7 +170,7 @@ class UserAgent:
         parts = (self._requests.deadline(), self._sessions.deadline(), self._serving.deadline())
         return min([registration, *parts, *self._ended.values()])
 
-    def _forget_transaction(self, pending: Pending, now: float) -> None:
+    def _forget_transaction(self, pending: PendingRequest, now: float) -> None:
         """An unexpected exception: its owner has failed, too."""
         self._requests.drop(pending)
         self.give_up(pending.owner, now)

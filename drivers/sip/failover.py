@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from drivers.sip.address import Address
-from drivers.sip.pending_request import Attempt, Pending
+from drivers.sip.pending_request import Attempt, PendingRequest
 
 
 @dataclass(slots=True)
@@ -38,24 +38,24 @@ class Servers:
 
     # --- what is next for an INVITE: the server to try, None for none ---
 
-    def on_silence(self, pending: Pending) -> Address | None:
+    def on_silence(self, pending: PendingRequest) -> Address | None:
         """No response has come for a while."""
         pending.attempt = Attempt.SILENT
         return self.on_failure(pending)
 
-    def on_failure(self, pending: Pending) -> Address | None:
+    def on_failure(self, pending: PendingRequest) -> Address | None:
         """It was not answered at all, or did not get through."""
         may_move = pending.begins_call and pending.transaction.status == 0 and self._are_left_for(pending)
         return self._pass_on(pending) if may_move else None
 
-    def on_unavailable(self, pending: Pending) -> Address | None:
+    def on_unavailable(self, pending: PendingRequest) -> Address | None:
         """The server cannot serve (503)."""
         return self._pass_on(pending) if pending.begins_call and self._are_left_for(pending) else None
 
-    def _are_left_for(self, pending: Pending) -> bool:
+    def _are_left_for(self, pending: PendingRequest) -> bool:
         return not pending.unwanted and pending.hop + 1 < len(self.addresses)
 
-    def _pass_on(self, pending: Pending) -> Address:
+    def _pass_on(self, pending: PendingRequest) -> Address:
         pending.attempt = Attempt.PASSED_ON
         pending.transaction.rest()
         return self.next_after(pending.transaction.destination)

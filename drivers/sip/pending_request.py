@@ -22,7 +22,7 @@ class Attempt(StrEnum):
 
 
 @dataclass(slots=True)
-class Pending:
+class PendingRequest:
     """owner: who sent it, and is given the responses; challengers: of the same request before.
 
     hop: how many servers were tried before this one; cancelled_at: when a CANCEL for it was sent.

@@ -14,9 +14,9 @@ from drivers.sip.call_requests import Outgoing
 from drivers.sip.client_transaction import acknowledge
 from drivers.sip.failover import Servers
 from drivers.sip.message import Malformed, Message
-from drivers.sip.pending_request import Attempt, Pending
+from drivers.sip.pending_request import Attempt, PendingRequest
 from drivers.sip.registration import Registration
-from drivers.sip.request_table import Requests
+from drivers.sip.request_table import RequestTable
 from drivers.sip.session_timers import SessionTimers
 from drivers.sip.uri import via_from
 
@@ -29,7 +29,7 @@ class UserAgentClient:
     """
 
     servers: Servers
-    requests: Requests
+    requests: RequestTable
     sessions: SessionTimers
     suspect: Callable[[float], None]
     answers: bool | None = None
@@ -81,14 +81,14 @@ class UserAgentClient:
 
     # --- no response ---
 
-    def advance(self, pending: Pending, now: float) -> None:
+    def advance(self, pending: PendingRequest, now: float) -> None:
         """Send again what is due, and end what has waited too long."""
         if self.requests.is_silent(pending, now) and not self._by_next(pending, self.servers.on_silence(pending), now):
             self.suspect(now)
         if not self.requests.advance(pending, now):
             self._fail(pending, "no response", now)
 
-    def _by_next(self, pending: Pending, server: Address | None, now: float) -> bool:
+    def _by_next(self, pending: PendingRequest, server: Address | None, now: float) -> bool:
         """Call by way of that server, if there is one; what still comes from the one before is turned down."""
         if server is None:
             return False
@@ -96,7 +96,7 @@ class UserAgentClient:
         self.requests.start(pending.owner.invite(), server, pending.owner, now).hop = pending.hop + 1
         return True
 
-    def _fail(self, pending: Pending, why: str, now: float) -> None:
+    def _fail(self, pending: PendingRequest, why: str, now: float) -> None:
         """A request that was not answered, or did not get through (8.1.3.1)."""
         owner, sent = pending.owner, pending.transaction
         if sent.status == 0:
@@ -111,7 +111,7 @@ class UserAgentClient:
         elif sent.request.method == "OPTIONS":
             self.answers = False
 
-    def on_lost(self, pending: Pending, why: str, now: float) -> None:
+    def on_lost(self, pending: PendingRequest, why: str, now: float) -> None:
         """The connection that carried a request is gone. What ends a call is sent again over the next one."""
         sent, call = pending.transaction, pending.owner
         if self._sent_another_way(pending, now):
@@ -130,7 +130,7 @@ class UserAgentClient:
             self.requests.drop(pending)
             self._fail(pending, why, now)
 
-    def _sent_another_way(self, pending: Pending, now: float) -> bool:
+    def _sent_another_way(self, pending: PendingRequest, now: float) -> bool:
         """Whether a request within a call goes where the INVITE went, as no connection can be made to its next hop."""
         call, sent = pending.owner, pending.transaction
         if not isinstance(call, OutgoingCall) or sent.destination not in call.requests.unreachable:
@@ -144,7 +144,7 @@ class UserAgentClient:
 
     # --- responses ---
 
-    def take(self, pending: Pending, response: Message, now: float) -> None:
+    def take(self, pending: PendingRequest, response: Message, now: float) -> None:
         """A response to a request of ours."""
         self.answers, self.seen_at = True, seen_at(response) or self.seen_at
         sent, owner = pending.transaction, pending.owner
@@ -163,7 +163,7 @@ class UserAgentClient:
                 self.servers.demote(sent.destination)
             owner.on_final(sent.request, response, now)
 
-    def _challenged(self, pending: Pending, response: Message, now: float) -> bool:
+    def _challenged(self, pending: PendingRequest, response: Message, now: float) -> bool:
         """Whether it goes out again, signed (22.2): any request of ours that somebody waits for."""
         if pending.requester is None or pending.unwanted:
             return False
@@ -175,7 +175,7 @@ class UserAgentClient:
         return bool(realms)
 
     def _on_invite_response(
-        self, call: OutgoingCall, pending: Pending, response: Message, now: float, *, news: bool
+        self, call: OutgoingCall, pending: PendingRequest, response: Message, now: float, *, news: bool
     ) -> None:
         sent, status = pending.transaction, response.status
         if pending.passed_on:
@@ -191,7 +191,7 @@ class UserAgentClient:
             self._on_dialog_refusal(call, pending, response, now)
 
     def _on_provisional(
-        self, call: OutgoingCall, pending: Pending, response: Message, now: float, *, news: bool
+        self, call: OutgoingCall, pending: PendingRequest, response: Message, now: float, *, news: bool
     ) -> None:
         if response.status > 100:  # also of one that is no other news
             self.send_all(call.on_early(response, pending.transaction.destination), call, now)
@@ -200,13 +200,13 @@ class UserAgentClient:
         if news and call.wants_end:
             self.requests.cancel(pending, now)
 
-    def _on_refusal(self, call: OutgoingCall, pending: Pending, response: Message, now: float) -> None:
+    def _on_refusal(self, call: OutgoingCall, pending: PendingRequest, response: Message, now: float) -> None:
         if response.status == 503 and self._by_next(pending, self.servers.on_unavailable(pending), now):
             return
         for invite in call.on_final(response):
             self.requests.start(invite, pending.transaction.destination, call, now).hop = pending.hop
 
-    def _on_late(self, call: OutgoingCall, pending: Pending, response: Message, now: float) -> None:
+    def _on_late(self, call: OutgoingCall, pending: PendingRequest, response: Message, now: float) -> None:
         """From a server whose place the next one has taken."""
         if response.status < 200:
             self.requests.cancel(pending, now)
@@ -214,7 +214,7 @@ class UserAgentClient:
             sent = pending.transaction
             self.send_all(call.decline(sent.request, response, sent.destination), call, now)
 
-    def _on_dialog_refusal(self, call: OutgoingCall, pending: Pending, response: Message, now: float) -> None:
+    def _on_dialog_refusal(self, call: OutgoingCall, pending: PendingRequest, response: Message, now: float) -> None:
         """300 and above to a request within the call (RFC 4028 10, RFC 3261 14.1)."""
         if not pending.refreshes:
             return
