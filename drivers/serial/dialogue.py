@@ -34,6 +34,7 @@ NEVER_UNASKED = frozenset({"+CMEE", "+CMGF"})
 """Of these names, those that no modem says by itself: the OK behind such a line belongs to it."""
 
 LISTING_S = 120.0  # for a full storage at 9600 baud
+MOST_LINES = 1000  # of one answer that are kept: more messages than a SIM holds; the next listing has the rest
 ALIVE_GROWTH = (1.0, 2.5, 1.0, 2.0, 2.0)  # for how much longer each try is waited for: some need 3 s for each answer
 ESCAPE_FROM = 2  # the try that is the first to leave a prompt, at which a killed daemon may have left the modem
 PROBES = 12  # at most, before a modem that answers anything but markers counts as silent
@@ -64,7 +65,8 @@ def ask(command: str, answer: str = "", *, free_text: bool = False, timeout_s: f
         if isinstance(came.event, at.Final):
             return Reply(came.event, answers)
         if isinstance(came.event, at.Answer):
-            answers.append(came.event.text)
+            if len(answers) < MOST_LINES:
+                answers.append(came.event.text)
             deadline = min(came.now + timeout_s, latest)
     yield Drop()
     if not answers:

@@ -6,6 +6,7 @@ no more, and with some modems sends no more. Every look is a chore, so that mess
 
 import contextlib
 from dataclasses import replace
+from typing import TypeVar
 
 from drivers import IncomingSms, StatusReport
 from drivers.serial import at, dialects, pdu
@@ -14,7 +15,11 @@ from drivers.serial.modem import Modem, Storages
 from drivers.serial.procedure import GIVE_WAY, Await, HandedOver, HandOver, Procedure, Talk, Time, Warn
 
 REPORTS = "SR"  # where status reports may lie by themselves (27.005 3.1)
-MOST_ANNOUNCED = 1000  # that wait to be read: more than a SIM holds; the next look finds what is left out
+MOST = 1000  # messages of which anything is remembered: more than a SIM holds; the next look finds what is left out
+MOST_STORAGES = 8  # besides those that the modem names: 27.005 3.1 has five
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class _NotKept(Exception):
@@ -38,12 +43,20 @@ def _make_safe(message: StatusReport | IncomingSms) -> Procedure[None]:
         raise _NotKept
 
 
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    """And forget the oldest for it, where there are too many: what a modem says does not fill the memory."""
+    memory.pop(key, None)
+    if len(memory) >= MOST:
+        del memory[next(iter(memory))]
+    memory[key] = value
+
+
 class Storage:
     """One modem's. `first_look` at each session's start; the other methods within one."""
 
     def __init__(self) -> None:
-        self._unreadable: set[int] = set()
-        self._safe: set[tuple[int, str]] = set()  # handed over, but the SIM did not delete it: index and answer
+        self._unreadable: dict[int, None] = {}
+        self._safe: dict[tuple[int, str], None] = {}  # handed over, but the SIM did not delete it: index and answer
         self.forget()
 
     def forget(self) -> None:
@@ -68,10 +81,12 @@ class Storage:
 
     def announced(self, storage: str, index: int) -> None:
         """A notice: there is something."""
-        if len(self._announced) < MOST_ANNOUNCED:
-            self._announced[storage, index] = None
-        if storage not in (REPORTS, self._there.receiving):
+        if storage not in (REPORTS, self._there.receiving, *self._elsewhere):
+            if len(self._elsewhere) >= MOST_STORAGES:
+                return
             self._elsewhere.add(storage)
+        if len(self._announced) < MOST:
+            self._announced[storage, index] = None
 
     def read_announced(self, modem: Modem) -> Procedure[None]:
         while self._announced:
@@ -82,7 +97,7 @@ class Storage:
                 continue
             yield GIVE_WAY
             for answer in (yield from self._say(modem, storage, dialects.READ, index=index)).answers:
-                self._lies[storage, index] = _pdu(answer)
+                _remember(self._lies, (storage, index), _pdu(answer))
                 with contextlib.suppress(_NotKept):  # the next look finds it
                     yield from self._hand_over(modem, storage, index, _pdu(answer))
 
@@ -118,7 +133,8 @@ class Storage:
             with contextlib.suppress(at.Malformed):
                 listed.append((at.integer(at.fields(answer)[0]), _pdu(answer)))
         self._lies = {place: what for place, what in self._lies.items() if place[0] != storage}
-        self._lies.update(((storage, index), what) for index, what in listed)
+        for index, what in listed:
+            _remember(self._lies, (storage, index), what)
         for index, what in listed:
             try:
                 deleted |= yield from self._hand_over(modem, storage, index, what)
@@ -163,16 +179,16 @@ class Storage:
             except pdu.PduError as exc:
                 if index not in self._unreadable:
                     yield Warn(f"stored={index} unreadable, left in the SIM: {exc}")
-                self._unreadable.add(index)
+                _remember(self._unreadable, index, None)
                 return False
             yield from _make_safe(replace(found, stored=True))
-            self._safe.add(message)
+            _remember(self._safe, message, None)
             yield GIVE_WAY
         if self._lies.get(place) != what:
             return False
         deleted = (yield from self._say(modem, storage, dialects.DELETE, index=index)).ok
         if deleted:
-            self._safe.discard(message)
+            self._safe.pop(message, None)
             del self._lies[place]
         yield GIVE_WAY
         return deleted

@@ -65,6 +65,8 @@ READ_ONLY = frozenset(
 """What an operator may ask (`pinwheel modems at`): it changes nothing and shows nobody's messages."""
 
 
+MOST_SHOWN = 64  # characters of a name that a modem gives: 27.007 7.3 has 16 for an operator
+
 IMSI = re.compile(r"[0-9]{6,15}")  # 23.003 2.2
 
 
@@ -88,6 +90,11 @@ class Identity:
     model: str = ""
     imei: str = ""
     imsi: str = ""
+
+
+def shown(name: str) -> str:
+    """A name that a modem gives, as people see it: of bounded length, and without what no screen shows."""
+    return "".join(each for each in name[: 2 * MOST_SHOWN] if each.isprintable())[:MOST_SHOWN].strip()
 
 
 class Modem:
@@ -114,7 +121,7 @@ class Modem:
     # --- who it is ---
 
     def identify(self) -> Talk[Identity]:
-        model = (yield from self._text("AT+CGMM")).strip('"')
+        model = shown((yield from self._text("AT+CGMM")).strip('"'))
         imei = IMEI.search((yield from self._text("AT+CGSN")))
         return Identity(model, imei[0] if imei else "")
 
@@ -159,7 +166,7 @@ class Modem:
     def _sim_state(self) -> Talk[str]:
         """ "READY", "SIM PIN", "SIM PUK" ...; "" of a modem without an answer (27.007 8.3)."""
         reply = yield from self.insist("AT+CPIN?", "+CPIN")
-        state = at.fields(reply.answers[0])[0] if reply.answers else ""
+        state = shown(at.fields(reply.answers[0])[0]) if reply.answers else ""
         if reply.final.code in NO_SIM or state in REMOVED:
             raise Blocked("no SIM card: insert one", Reason.NO_SIM)
         return state
@@ -237,7 +244,7 @@ class Modem:
         """To be asked of a registered modem: one that searches may answer after minutes only."""
         lines = yield from self.lines("AT+COPS?", "+COPS")
         with contextlib.suppress(IndexError):
-            return at.fields(lines[0])[2]
+            return shown(at.fields(lines[0])[2])
         return ""
 
     def storages(self) -> Talk[Storages]:

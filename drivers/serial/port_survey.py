@@ -12,7 +12,7 @@ from drivers.serial.at import Reply
 from drivers.serial.dialogue import ask
 from drivers.serial.imei import IMEI
 from drivers.serial.line import Line
-from drivers.serial.modem import NO_SIM, OF_SIM, OPEN, REMOVED
+from drivers.serial.modem import NO_SIM, OF_SIM, OPEN, REMOVED, shown
 from drivers.serial.ports import FAILURES, failure, opened
 from drivers.serial.procedure import Talk, run
 from drivers.serial.session_ends import Interrupted, Lost, Silent
@@ -52,7 +52,7 @@ def _asked() -> Talk[Survey]:
     takes = yield from _reply("AT+CMGS=?")
     return Survey(
         "",
-        (yield from _text("AT+CGMM")).strip('"'),
+        shown((yield from _text("AT+CGMM")).strip('"')),
         imei[0] if imei else "",
         _lock((yield from _reply("AT+CPIN?", "+CPIN"))),
         takes.ok or takes.final.code in OF_SIM,

@@ -114,7 +114,7 @@ class Hand:
             return False
         when, line = self._coming.popleft()
         self.now = self.received_at = max(self.now, when)
-        self._events += self._parser.feed(line.encode() + b"\r\n")
+        self._events += self._parser.feed(line.encode("latin-1") + b"\r\n")
         return True
 
     def _hand_on(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from drivers import Reason
-from drivers.serial.modem import TRIES_LEFT, Identity, Modem, Storages
+from drivers.serial.modem import MOST_SHOWN, TRIES_LEFT, Identity, Modem, Storages
 from drivers.serial.procedure import PinRead
 from drivers.serial.session_ends import Blocked
 from drivers.serial.timing import Timing
@@ -29,6 +29,21 @@ def test_a_modem_is_known_by_its_model_and_imei_with_or_without_their_names() ->
     hand, modem = met(CGMM=[["ERROR"]], CGSN=[["no number", "OK"]], CIMI=[["234150999999999", "OK"]])
     assert hand.run(modem.identify()) == Identity()
     assert hand.run(modem.imsi()) == "234150999999999"
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [("A" * 4000, "A" * MOST_SHOWN), ("Ac\x9b2Jme\x85", "Ac2Jme"), ("\x80" * 4000 + "x", ""), ("\xd8re", "\xd8re")],
+)
+def test_a_name_is_short_and_has_nothing_that_steers_a_terminal(said: str, seen: str) -> None:
+    """There used to be models and operators of 4,096 characters in every status."""
+    hand, modem = met(CGMM=[[said, "OK"]], CGSN=[[f"IMEI{'9' * 4000}", "OK"]])
+    assert hand.run(modem.identify()) == Identity(seen, "9" * 17)
+
+
+def test_the_name_of_a_network_is_short() -> None:
+    hand, modem = met(**{"COPS?": [[f'+COPS: 0,0,"{"A" * 4000}"', "OK"]]})
+    assert hand.run(modem.operator()) == "A" * MOST_SHOWN
 
 
 def test_who_it_is_is_asked_once_more_where_no_answer_came_in_time() -> None:

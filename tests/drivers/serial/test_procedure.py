@@ -4,10 +4,11 @@ import ast
 from pathlib import Path
 
 from drivers import DeviceState, Reason, serial
+from drivers.serial.dialogue import MOST_LINES, ask
 from drivers.serial.imei import same
 from drivers.serial.modem_status import Condition
 from drivers.serial.procedure import Begin, Came, Order, PinRead, Procedure, Time, run
-from tests.drivers.serial.hand import done
+from tests.drivers.serial.hand import Hand, done
 
 KINDS = {"Talk", "Procedure"}
 
@@ -73,3 +74,11 @@ def test_no_procedure_is_called_and_then_forgotten() -> None:
                 forgotten |= {(path.name, name), ("", name)}
     assert {"ask", "initialise", "step", "make_room"} <= {name for _, name in procedures}
     assert procedures & forgotten == set()
+
+
+def test_an_answer_without_end_is_no_memory_without_end() -> None:
+    """There used to be 120 s in which a listing's lines were all kept."""
+    hand = Hand({"AT+CMGL=4": [[*(f"+CMGR: {index}" for index in range(MOST_LINES + 5)), "OK"]]})
+    reply = hand.run(ask("AT+CMGL=4", "+CMGR", timeout_s=1.0))
+    assert reply.ok
+    assert len(reply.answers) == MOST_LINES

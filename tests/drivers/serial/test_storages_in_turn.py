@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from drivers.serial.message_storage import MOST_ANNOUNCED, Storage
+from drivers.serial import message_storage
+from drivers.serial.message_storage import MOST, MOST_STORAGES, Storage
 from drivers.serial.modem import Modem
-from drivers.serial.procedure import GiveWay, Order, Procedure
+from drivers.serial.procedure import GiveWay, HandOver, Order, Procedure, Warn
 from drivers.serial.timing import Timing
 from drivers.simulated.pdus import status_report
 from tests.drivers.serial.driving import NUMBER
@@ -139,8 +140,42 @@ def test_where_messages_are_is_asked_until_the_modem_says_it() -> None:
 
 def test_notices_without_end_are_no_memory_without_end() -> None:
     hand, modem, storage = opened(ONE_IN_EACH)
-    for index in range(MOST_ANNOUNCED + 5):
+    for index in range(MOST + 5):
         storage.announced("SM", index)
         storage.announced("SM", index)
     hand.run(storage.read_announced(modem))
-    assert sum(command.startswith("AT+CMGR=") for command in hand.wrote) == MOST_ANNOUNCED
+    assert sum(command.startswith("AT+CMGR=") for command in hand.wrote) == MOST
+
+
+def test_storages_without_end_are_not_looked_through_without_end() -> None:
+    """There used to be looks through each storage that a line of noise had named, until the session's end."""
+    hand, modem, storage = opened(ONE_IN_EACH)
+    for number in range(3 * MOST_STORAGES):
+        storage.announced("X" * 2 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number], 1)
+    hand.run(storage.look(modem))
+    assert len([command for command in hand.wrote if command.startswith('AT+CPMS="XX')]) == MOST_STORAGES
+
+
+def test_what_is_remembered_of_messages_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There used to be a set of all that a SIM had not deleted, and one of all that nobody could read."""
+    monkeypatch.setattr(message_storage, "MOST", 3)
+    hand, modem, storage = opened(ONE_IN_EACH)
+    hand.answers["AT+CMGD=0"] = hand.answers["AT+CMGD=0,0"] = [["ERROR"]]
+
+    def told(lines: Sequence[str], kind: type[Order]) -> int:
+        hand.answers["AT+CMGL=4"], hand.did = [[*lines, "OK"]], []
+        hand.run(storage.look(modem, always=True))
+        return sum(isinstance(order, kind) for order in hand.did)
+
+    readable = [f"00{status_report(reference, NUMBER, 0).hex().upper()}" for reference in range(5)]
+    first = ["+CMGL: 0,0,,20", readable[0]]
+    assert told(first, HandOver) == 1
+    assert told(first, HandOver) == 0
+    for other in readable[1:4]:
+        assert told(["+CMGL: 0,0,,20", other], HandOver) == 1
+    assert told(first, HandOver) == 1  # it was forgotten
+    assert told(["+CMGL: 1,0,,2", "00FF"], Warn) == 1
+    assert told(["+CMGL: 1,0,,2", "00FF"], Warn) == 0
+    for index in range(2, 5):
+        told([f"+CMGL: {index},0,,2", "00FF"], Warn)
+    assert told(["+CMGL: 1,0,,2", "00FF"], Warn) == 1
