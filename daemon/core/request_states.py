@@ -5,13 +5,14 @@ set for another step, or fired too early, is ignored. A request has at most one 
 about it. An event that comes late by no more than PUNCTUAL counts as on time, so that a schedule does not drift;
 one that comes later goes on from now, and one after the planned end only closes the request.
 What becomes of a delivery is decided by the table in `daemon.core.attempt_states`, how long a PIN is valid in
-`daemon.core.pin_expiry`.
+`daemon.core.pin_expiry`, what a submitted code leads to in `daemon.core.code_check`.
 """
 
 from collections.abc import Callable
 from typing import assert_never
 
 from daemon.core.attempt_states import fire
+from daemon.core.code_check import checked
 from daemon.core.fast_replace import replace
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
@@ -42,18 +43,8 @@ from daemon.core.model import (
     StopDelivery,
     Verdict,
 )
-from daemon.core.outcomes import (
-    Accepted,
-    CodeExpired,
-    EventHasRun,
-    Gone,
-    NothingMore,
-    TooEarly,
-    WrongCode,
-    WrongTooOften,
-)
-from daemon.core.pin_expiry import expired, own_code_expired, pin_and_timer
-from daemon.core.workflows import WRONG_CODES_ALLOWED
+from daemon.core.outcomes import Accepted, CodeExpired, EventHasRun, Gone, NothingMore, TooEarly
+from daemon.core.pin_expiry import own_code_expired, pin_and_timer
 
 PUNCTUAL = seconds(5)
 Advanced = tuple[Request, tuple[Action, ...]]
@@ -151,22 +142,13 @@ def _finish(request: Request, status: Status, at: Ms, *answer: Action) -> Advanc
 def _code_submitted(request: Request, event: CodeSubmitted) -> Advanced:
     if request.finished:
         return request, (Reply(Gone()),)
-    if expired(request, event.at):
-        return request, (
-            Reply(WrongCode()),
-            RecordCheck(False, event.ip_address),
-            Note("check", detail="no valid PIN at this time"),
-        )
-    if event.correct:
-        return _finish(request, Status.SUCCESS, event.at, Reply(Accepted()), RecordCheck(True, event.ip_address))
-    counted = replace(request, wrong=request.wrong + 1)
-    record = (
-        RecordCheck(False, event.ip_address),
-        Note("check", detail=f"wrong code {counted.wrong} of {WRONG_CODES_ALLOWED}"),
-    )
-    if counted.wrong < WRONG_CODES_ALLOWED:
-        return counted, (Reply(WrongCode()), *record)
-    return _finish(counted, Status.FAILED, event.at, Reply(WrongTooOften()), *record)
+    check = checked(request, event)
+    right = check.ends is Status.SUCCESS
+    notes = (Note("check", detail=check.detail),) if check.detail else ()
+    actions: tuple[Action, ...] = (Reply(check.outcome), RecordCheck(right, event.ip_address), *notes)
+    if check.ends is None:
+        return check.request, actions
+    return _finish(check.request, check.ends, event.at, *actions)
 
 
 # --- deliveries --------------------------------------------------------------------------------------------

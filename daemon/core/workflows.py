@@ -34,7 +34,6 @@ DEFAULT_CODE_LENGTH = 4
 OWN_PIN_LENGTHS = range(4, 11)
 BRAND_LENGTHS = range(1, 19)
 SENDER_ID_LENGTHS = range(1, 12)
-WRONG_CODES_ALLOWED = 3
 
 
 def with_wait(steps: tuple[Step, ...], next_event_wait: Ms | None) -> tuple[Step, ...]:
