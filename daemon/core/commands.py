@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import ClassVar, assert_never
 
+from daemon.core.active_per_number import too_many
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import (
     Action,
@@ -34,7 +35,7 @@ from daemon.core.model import (
     StepDue,
     Verdict,
 )
-from daemon.core.outcomes import Busy, Outcome, Unknown
+from daemon.core.outcomes import Outcome, Unknown
 from daemon.core.ownership import Caller
 from daemon.core.request_states import advance
 from daemon.core.values import value
@@ -325,10 +326,9 @@ def decide(command: Command, loaded: Loaded, at: Ms, policy: Policy) -> Decision
 
 
 def _start(command: Start, active: tuple[Request, ...], at: Ms, policy: Policy) -> Decision:
-    """Requests of all accounts count for the limit of a number; the answer names only the caller's own."""
-    if policy.max_active_per_number and len(active) >= policy.max_active_per_number:
-        own = next((running.id for running in reversed(active) if command.caller.owns(running)), None)
-        return Decision((Reply(Busy(own)),))
+    busy = too_many(active, policy.max_active_per_number, command.caller)
+    if busy is not None:
+        return Decision((Reply(busy),))
     request = command.request
     started = Note("started", None, f"workflow {request.workflow_id}, {request.locale}", logged=False)
     after, actions = advance(request, Requested(at))

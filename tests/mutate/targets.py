@@ -106,6 +106,7 @@ TARGETS: dict[str, Target] = {
         PURE, (CORE + "test_delivery_records.py", CORE + "test_attempt_states.py", *REQUEST_STATES)
     ),
     "daemon.core.pin_expiry": Target(PURE, (*REQUEST_STATES, CORE + "test_attempt_states.py", API + "test_start.py")),
+    "daemon.core.active_per_number": Target(PURE, (CORE + "test_commands.py",)),
     "daemon.core.code_check": Target(PURE, REQUEST_STATES),
     "daemon.core.request_states": Target(PURE, (*REQUEST_STATES, CORE + "test_attempt_states.py")),
     "daemon.core.model": Target(
