@@ -6,7 +6,8 @@ that in C.
 
 import json
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
@@ -19,6 +20,7 @@ CONNECT_S, ANSWER_S = 5, 5.0
 """The longest that a connection may take, and the answer to one statement; then the database counts as away."""
 
 LONG_S = 65.0  # the same for what operators look at, of which the server itself makes an end a little before
+PATIENCE_S = 3000.0  # the same for what has to look at all rows before a start; the unit's TimeoutStartSec is longer
 RECOVER_S = 2.0  # between two looks whether it is there again
 
 SETTINGS = {
@@ -78,6 +80,18 @@ def connect(address: Address, *, read_only: bool = False) -> Connection:
         opened.close()
         raise
     return opened
+
+
+@contextmanager
+def patience(connection: Connection) -> Iterator[None]:
+    """One transaction, whose statements may take as long as they need. Raises psycopg.Error."""
+    before, connection.answer_s = connection.answer_s, PATIENCE_S
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL statement_timeout = 0")
+            yield
+    finally:
+        connection.answer_s = before
 
 
 def away(address: Address, exc: Exception) -> StoreUnusable:

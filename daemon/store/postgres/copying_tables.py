@@ -7,11 +7,10 @@ import psycopg
 
 from daemon.store.copying import Row, Table
 from daemon.store.postgres.address import Address
-from daemon.store.postgres.connection import as_json, away, query
+from daemon.store.postgres.connection import PATIENCE_S, as_json, away, query
 from daemon.store.postgres.saving import upsert
 from daemon.store.postgres.session import begin
 
-PATIENCE_S = 600.0  # with one page, or with a count of all rows
 NUMBERED = {
     "request_id": ("request", "id"),
     "check_id_seq": ("check", "id"),

@@ -1,10 +1,13 @@
 """The tables, and every migration that led to them: those of SQLite, with its columns, in PostgreSQL's terms."""
 
+import logging
 from collections.abc import Sequence
 
 import psycopg
 
-from daemon.store.postgres.connection import Connection, query
+from daemon.store.postgres.connection import Connection, patience, query
+
+log = logging.getLogger("pinwheel.store")
 
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -74,22 +77,23 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Every migration there is, in order: a name that never changes, and its statements. Add, never edit."""
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, migrations: Sequence[tuple[str, tuple[str, ...]]] = MIGRATIONS) -> None:
     """Bring the schema up to date. Raises psycopg.Error, for one where the database is a newer Pinwheel's."""
     there = connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone()
     applied = {name for (name,) in connection.execute("SELECT name FROM migration")} if there == (True,) else set()
-    unknown = applied - {name for name, _ in MIGRATIONS}
+    unknown = applied - {name for name, _ in migrations}
     if unknown:
         raise psycopg.DatabaseError(f"it was made by a newer Pinwheel ({', '.join(sorted(unknown))}); upgrade this one")
-    missing = [migration for migration in MIGRATIONS if migration[0] not in applied]
+    missing = [migration for migration in migrations if migration[0] not in applied]
     if missing:
         _apply(missing, connection)
 
 
 def _apply(missing: Sequence[tuple[str, tuple[str, ...]]], connection: Connection) -> None:
-    """Each migration with its record in one transaction."""
+    """Each migration with its record in one transaction. It may look at every row, which takes its time."""
     for name, statements in missing:
-        with connection.transaction():
+        log.info("store=migrates name=%r", name)
+        with patience(connection):
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)"
             )

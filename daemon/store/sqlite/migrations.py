@@ -1,8 +1,11 @@
 """The tables, and every migration that led to them."""
 
+import logging
 from collections.abc import Sequence
 
 from daemon.store.sqlite.library import Connection, sqlite
+
+log = logging.getLogger("pinwheel.store")
 
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -218,6 +221,7 @@ def _apply(missing: Sequence[tuple[str, tuple[str, ...]]], connection: Connectio
     db = sqlite_utils.Database(connection)
     db.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
     for name, statements in missing:
+        log.info("store=migrates name=%r", name)
         db.execute("BEGIN IMMEDIATE")
         for statement in statements:
             db.execute(statement)

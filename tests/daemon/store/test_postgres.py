@@ -16,9 +16,9 @@ from daemon.core.batch import Line as HistoryLine
 from daemon.core.milliseconds import EPOCH
 from daemon.store.contract import StoreUnusable
 from daemon.store.postgres.address import Address
-from daemon.store.postgres.connection import ANSWER_S, RECOVER_S
+from daemon.store.postgres.connection import ANSWER_S, RECOVER_S, connect
 from daemon.store.postgres.database import PostgresDatabase
-from daemon.store.postgres.migrations import MIGRATIONS
+from daemon.store.postgres.migrations import MIGRATIONS, migrate
 from tests.gateway import until
 from tests.peers.postgres import PORT, Cluster
 
@@ -85,6 +85,17 @@ def test_a_database_of_a_newer_pinwheel_is_refused(postgres: Cluster, address: A
     again.open()
     again.close()
     assert postgres.execute("SELECT name FROM migration", name) == [(migration,) for migration, _ in MIGRATIONS]
+
+
+def test_a_migration_may_take_longer_than_a_commit(address: Address) -> None:
+    """There used to be a gateway that could not start with tables whose new index took more than 5 s."""
+    with contextlib.closing(connect(address)) as connection:
+        connection.execute("SET statement_timeout = '50ms'")
+        connection.answer_s = 0.05
+        migrate(connection, (("0001 slow", ("SELECT pg_sleep(0.2)", "CREATE TABLE slow (id INTEGER)")),))
+        assert connection.answer_s == 0.05
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("50ms",)
+        assert connection.execute("SELECT name FROM migration").fetchall() == [("0001 slow",)]
 
 
 @pytest.mark.parametrize(
