@@ -22,7 +22,7 @@ from daemon.lanes.sms.sending import SmsText
 from daemon.lanes.voice import Manner, VoiceLane
 from daemon.master_key_files import KeyPlace
 from daemon.operations.canary import Canarying
-from daemon.operations.forgotten_list import Forgetting
+from daemon.operations.forgetting import Forgetting
 from daemon.operations.number_hash import SEALED, number_hash, sealed_again
 from daemon.operations.old_key import OldKey
 from daemon.operations.prompts import loaded, log_prompts
@@ -55,8 +55,9 @@ def assemble(config: Config, path: Path) -> Daemon:
         log_prompts(config, prompts)
         engine.lanes[Channel.TTS] = calls = _voice_lane(config, engine, prompts)
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
-    retaining = Retaining(Upkeep(store), config.retention, hashed)
-    forgetting = Forgetting(engine, retaining, state / "forgotten", hashed)
+    upkeep = Upkeep(store)
+    retaining = Retaining(upkeep, config.retention, hashed)
+    forgetting = Forgetting(engine, upkeep, state / "forgotten", hashed)
     old_key = OldKey(engine, place, master_key.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)

@@ -24,7 +24,7 @@ from daemon.lanes.sms import SmsLane
 from daemon.lanes.voice import VoiceLane
 from daemon.operations.alert_sender import alert_sender_of
 from daemon.operations.canary import Canarying
-from daemon.operations.forgotten_list import Forgetting
+from daemon.operations.forgetting import Forgetting
 from daemon.operations.old_key import OldKey
 from daemon.operations.reloading import Prepare, Reloader
 from daemon.operations.retention import Retaining

@@ -45,7 +45,7 @@ OF_OPERATORS = (
     ),
 )
 """What reads only our own files and lines."""
-OF_NUMBERS = ("daemon/api/premium_numbers.py", "daemon/store/number_erasure.py")
+OF_NUMBERS = ("daemon/api/premium_numbers.py", "daemon/store/forgetting.py")
 """Whose patterns are those of phonenumbers, or made of the digits of a number, with a repeat between two."""
 READERS = [
     path

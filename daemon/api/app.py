@@ -26,7 +26,7 @@ from daemon.core.ownership import Caller
 from daemon.core.rate_limits import Buckets
 from daemon.engine import Engine
 from daemon.operations.alert_sender import AlertSender
-from daemon.operations.forgotten_list import Forgetting
+from daemon.operations.forgetting import Forgetting
 from daemon.operations.metrics import Metrics
 from daemon.operations.reloading import Reloader
 from daemon.operations.status import Health

@@ -6,9 +6,9 @@ from starlette.responses import JSONResponse, Response
 
 from daemon.api.handler import ApiCall
 from daemon.api.params import HttpError, phone_number
-from daemon.operations.forgotten_list import Forgetting
+from daemon.operations.forgetting import Forgetting
 from daemon.store.contract import StoreUnusable
-from daemon.store.deletions import StillRunning
+from daemon.store.forgetting import StillRunning
 
 
 async def forget(call: ApiCall) -> Response:

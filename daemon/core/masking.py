@@ -2,6 +2,7 @@
 
 import re
 
+HASHED = "h:"  # in front of the hash that is kept in place of a number
 NUMBER = re.compile(r"\d{7,32}")  # seven: as short as national numbers are; digits of any script
 
 

@@ -11,8 +11,10 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+from daemon.core.masking import HASHED
 from daemon.pins import Pins, SealBroken
-from daemon.store.deletions import HASHED, Forms, Hash
+from daemon.store.forgetting import Forms
+from daemon.store.retention import Hash
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber

@@ -6,7 +6,8 @@ from typing import NamedTuple, Protocol
 from daemon.core.batch import Changes, Found, Needs
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.deletions import Erased, Forms, Hash, Horizon, Mentions, Pruned
+from daemon.store.forgetting import ForgottenRows, Forms, Mentions
+from daemon.store.retention import Deleted, Hash, Horizon
 
 MAX_CHECKS = 500  # of a request that are shown
 COPY_OF = "copy of"  # a setting of a copy that is not complete: what its source is called
@@ -177,10 +178,10 @@ class Database(Protocol):
         Raises StoreUnusable for what is the database's fault; every other exception is the fault of a command.
         """
 
-    def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+    def delete_old(self, horizon: Horizon, hashed: Hash, limit: int) -> Deleted:
         """Delete at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
 
-    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
+    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> ForgottenRows:
         """Remove a number from every row. found: its `mentions`.
 
         Raises StillRunning or StoreUnusable.

@@ -25,12 +25,6 @@ CHANGING_ATTEMPT_COLUMNS = "step, state, tries, device, reference, detail, settl
 UNANSWERED_STATES = f"a.state IN ({', '.join(f'{state!r}' for state in map(str, UNANSWERED))})"
 """A condition; of SQLite's index attempt_unanswered, too."""
 
-LINES_OF = "substr(request_id, 1, 12) = substr(?, 1, 12) AND request_id = ?"
-"""The lines of history of a request, whose id is given twice.
-
-SQLite's index has only the time with which an id begins (48 bits): that saves 120 octets of each request.
-"""
-
 
 def columns(r: Request) -> tuple[Any, ...]:
     steps = ",".join(f"{step.channel}:{step.wait}" for step in r.steps)

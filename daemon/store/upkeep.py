@@ -2,7 +2,8 @@
 
 import asyncio
 
-from daemon.store.deletions import Forgotten, Forms, Hash, Horizon, Pruned
+from daemon.store.forgetting import Forgotten, Forms
+from daemon.store.retention import Deleted, Hash, Horizon
 from daemon.store.store import Store
 
 EMPTY_TRIES, EMPTY_AGAIN_S = 10, 0.2  # while somebody reads what was deleted
@@ -14,9 +15,9 @@ class Upkeep:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+    async def delete_old(self, horizon: Horizon, hashed: Hash, limit: int) -> Deleted:
         """Delete at most so many rows of each kind that are beyond the horizon. Raises StoreUnusable."""
-        return await self._store.between(lambda: self._store.database.prune(horizon, hashed, limit))
+        return await self._store.between(lambda: self._store.database.delete_old(horizon, hashed, limit))
 
     async def forget(self, forms: Forms, hashed: Hash) -> Forgotten:
         """Remove a number from every row, and from every file that is ours. Raises StillRunning or StoreUnusable."""

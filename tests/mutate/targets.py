@@ -132,9 +132,9 @@ TARGETS: dict[str, Target] = {
     "daemon.store.batches": Target(OTHERS, STORE),
     "daemon.store.readers": Target(OTHERS, STORE),
     "daemon.store.rows": Target(OTHERS, STORE),
-    "daemon.store.number_erasure": Target(OTHERS, (STORE_TESTS + "test_number_erasure.py",)),
-    "daemon.store.pruning": Target(
-        OTHERS, (STORE_TESTS + "test_pruning.py", STORE_TESTS + "test_number_erasure.py", *STORE)
+    "daemon.store.forgetting": Target(OTHERS, (STORE_TESTS + "test_forgetting.py",)),
+    "daemon.store.retention": Target(
+        OTHERS, (STORE_TESTS + "test_retention.py", STORE_TESTS + "test_forgetting.py", *STORE)
     ),
     "daemon.store.cached_figure": Target(OTHERS, (STORE_TESTS + "test_cached_figure.py",)),
     "daemon.store.sqlite.database": Target(OTHERS, STORE),

@@ -16,15 +16,17 @@ from typing import TypeVar
 import psycopg
 
 from daemon.core.batch import Changes, Found, Needs
-from daemon.store import number_erasure, pruning
+from daemon.store import forgetting, retention
 from daemon.store.contract import StoreUnusable
-from daemon.store.deletions import Erased, Forms, Hash, Horizon, Mentions, Pruned, Rows
+from daemon.store.forgetting import ForgottenRows, Forms, Mentions
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import RECOVER_S, Connection, PostgresRows, away
 from daemon.store.postgres.loading import load
 from daemon.store.postgres.reading import PostgresReading
 from daemon.store.postgres.saving import save
 from daemon.store.postgres.session import Session, TakenOver, batch_of, begin, resume
+from daemon.store.retention import Deleted, Hash, Horizon
+from daemon.store.statements import Rows
 
 log = logging.getLogger("pinwheel.store")
 
@@ -121,13 +123,13 @@ class PostgresDatabase:
         with contextlib.suppress(StoreUnusable):
             self._usable()
 
-    def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+    def delete_old(self, horizon: Horizon, hashed: Hash, limit: int) -> Deleted:
         """One step, in one transaction."""
-        return self._changed(lambda rows: pruning.prune(rows, horizon, hashed, limit))
+        return self._changed(lambda rows: retention.delete_old(rows, horizon, hashed, limit))
 
-    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
+    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> ForgottenRows:
         """All rows in one transaction."""
-        return self._changed(lambda rows: number_erasure.forget(rows, forms, hashed, found))
+        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found))
 
     def _changed(self, work: Callable[[Rows], T]) -> T:
         def change(connection: Connection) -> T:

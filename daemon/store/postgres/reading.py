@@ -10,8 +10,7 @@ import psycopg
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
-from daemon.store.deletions import Forms, Hash, Mentions
-from daemon.store.number_erasure import look
+from daemon.store.forgetting import Forms, Mentions, look
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import (
     ANSWER_S,
@@ -26,6 +25,7 @@ from daemon.store.postgres.connection import (
     query,
 )
 from daemon.store.postgres.listing import PostgresListing
+from daemon.store.retention import Hash
 from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, UNANSWERED_STATES, attempt_of, overdue_of, request_of
 
 OF_REQUEST = f"json_agg(json_build_array({ATTEMPT_COLUMNS}) ORDER BY step)"

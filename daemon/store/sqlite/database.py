@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.core.batch import Changes, Found, Needs
-from daemon.store import number_erasure, pruning
+from daemon.store import forgetting, retention
 from daemon.store.contract import StoreUnusable
-from daemon.store.deletions import Erased, Forms, Hash, Horizon, Mentions, Pruned, Rows
+from daemon.store.forgetting import ForgottenRows, Forms, Mentions
+from daemon.store.retention import Deleted, Hash, Horizon
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, SqliteRows, connect, empty_log, rewrite, sqlite, transaction
 from daemon.store.sqlite.loading import last_row, load
 from daemon.store.sqlite.migrations import migrate
 from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.sqlite.saving import save
+from daemon.store.statements import Rows
 
 log = logging.getLogger("pinwheel.store")
 
@@ -140,13 +142,13 @@ class SqliteDatabase:
         with contextlib.suppress(sqlite.Error):  # there is room for a commit, but not yet for the file: later
             self._log_is_long = not empty_log(self.connection)
 
-    def prune(self, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+    def delete_old(self, horizon: Horizon, hashed: Hash, limit: int) -> Deleted:
         """One step, in one transaction."""
-        return self._changed(lambda rows: pruning.prune(rows, horizon, hashed, limit))
+        return self._changed(lambda rows: retention.delete_old(rows, horizon, hashed, limit))
 
-    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
+    def forget(self, forms: Forms, hashed: Hash, found: Mentions) -> ForgottenRows:
         """All rows in one transaction."""
-        return self._changed(lambda rows: number_erasure.forget(rows, forms, hashed, found))
+        return self._changed(lambda rows: forgetting.forget(rows, forms, hashed, found))
 
     @property
     def remains(self) -> str:

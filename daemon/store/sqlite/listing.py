@@ -4,8 +4,8 @@ SQLite works without the interpreter's lock, and each query here gives one row, 
 a list that is written out. Numbers are masked as by `daemon.core.masking.masked`, times are written as by `zoned_text`.
 """
 
-from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.library import Connection
+from daemon.store.statements import LINES_OF
 
 MASKED = (
     "CASE WHEN length(number) > 6"

@@ -5,12 +5,13 @@ from typing import Any
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
-from daemon.store.deletions import Forms, Hash, Mentions
-from daemon.store.number_erasure import look
-from daemon.store.rows import LINES_OF, UNANSWERED_STATES, overdue_of
+from daemon.store.forgetting import Forms, Mentions, look
+from daemon.store.retention import Hash
+from daemon.store.rows import UNANSWERED_STATES, overdue_of
 from daemon.store.sqlite.library import Connection
 from daemon.store.sqlite.listing import SqliteListing
 from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
+from daemon.store.statements import LINES_OF
 
 WAITS = "state IN ('queued', 'requeued')"
 WAITING = (

@@ -14,7 +14,7 @@ from daemon.store.sqlite.migrations import migrate
 from daemon.store.store import Store
 from drivers.simulated.modem import SimulatedModem
 from tests.bench.backups import Starts
-from tests.daemon.store.test_pruning import add, day, named, verified
+from tests.daemon.store.test_retention import add, day, named, verified
 from tests.gateway import Gateway, modem_section, pin_in, until
 
 PROGRAM = "from daemon.cli import main; main()"

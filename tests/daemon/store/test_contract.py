@@ -36,11 +36,12 @@ from daemon.core.model import (
 from daemon.core.ownership import Caller
 from daemon.core.quota import MONTH
 from daemon.core.request_states import advance
-from daemon.operations.number_hash import number_hash
+from daemon.operations.number_hash import forms, number_hash
 from daemon.operations.retention import Retaining
 from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable
-from daemon.store.deletions import Forgotten, Pruned, StillRunning, horizon
+from daemon.store.forgetting import Forgotten, StillRunning
 from daemon.store.postgres.database import PostgresDatabase
+from daemon.store.retention import Deleted, horizon
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
@@ -198,7 +199,7 @@ def test_what_a_modem_sent_is_counted_for_its_quota(store: Store) -> None:
     assert store.reading.sent_by("sim1", s(3)) == [(s(3), "b"), (s(4), "a")]
     run(store, act(Refund("sim1", "a")), act(Refund("sim1", "c")))
     assert store.reading.sent_by("sim1", s(0)) == [(s(1), "a"), (s(3), "b")]
-    assert pruned(store, Retention(), MONTH + s(2)) == (0, 0, 0, 1)
+    assert deleted(store, Retention(), MONTH + s(2)) == (0, 0, 0, 1)
     assert store.reading.sent_by("sim1", s(0)) == [(s(3), "b")]
     assert store.reading.sent_by("sim2", s(0)) == [(s(2), "b")]
 
@@ -463,8 +464,8 @@ def with_rows(store: Store, new: Request) -> None:
     run(store, act(*lines, at=new.created_at, row=row, request_id=new.id))
 
 
-def pruned(store: Store, ages: Retention, at: Ms) -> tuple[int, ...]:
-    async def turn() -> Pruned:
+def deleted(store: Store, ages: Retention, at: Ms) -> tuple[int, ...]:
+    async def turn() -> Deleted:
         return await Retaining(Upkeep(store), ages, HASH).turn(at)
 
     return tuple(asyncio.run(turn()))
@@ -477,12 +478,12 @@ def test_what_is_too_old_goes_in_small_steps(store: Store) -> None:
         with_rows(store, ended(number, at))
     run(store, insert(replace(named(99), created_at=days[0])))
     upkeep, first = Upkeep(store), horizon(days[3], numbers=1, requests=0, history=0, incoming=0)
-    steps = [asyncio.run(upkeep.prune(first, HASH, 1)).numbers for _ in range(3)]
+    steps = [asyncio.run(upkeep.delete_old(first, HASH, 1)).numbers for _ in range(3)]
     assert steps == [1, 1, 0]
-    assert pruned(store, Retention(history=1), days[3]) == (0, 0, 2, 0)
+    assert deleted(store, Retention(history=1), days[3]) == (0, 0, 2, 0)
     found = [store.reading.request(f"{number:032x}") for number in range(3)]
     assert [request[1].number for request in found if request is not None] == [HASH(NUMBER), HASH(NUMBER), NUMBER]
-    assert pruned(store, Retention(requests=1), days[42]) == (0, 5, 0, 4)
+    assert deleted(store, Retention(requests=1), days[42]) == (0, 5, 0, 4)
     assert store.reading.counts() == {"IN PROGRESS": 1, "SUCCESS": 1}
     assert [line.request_id for line in store.reading.history(0, 99)] == [f"{5:032x}"]
     assert [at for at, _ in store.reading.sent_by("sim1", s(0))] == days[40:42]
@@ -490,9 +491,9 @@ def test_what_is_too_old_goes_in_small_steps(store: Store) -> None:
 
 def test_numbers_in_texts_become_hashes_too(store: Store) -> None:
     with_rows(store, ended(1, s(0)))
-    assert pruned(store, Retention(numbers=1), s(200_000)) == (1, 0, 0, 0)
+    assert deleted(store, Retention(numbers=1), s(200_000)) == (1, 0, 0, 0)
     assert store.reading.history(0, 9)[0].detail == f"sip:{HASH(NUMBER)}@pbx"
-    assert pruned(store, Retention(numbers=1), s(200_000)) == (0, 0, 0, 0)
+    assert deleted(store, Retention(numbers=1), s(200_000)) == (0, 0, 0, 0)
 
 
 def test_a_number_that_is_forgotten_is_in_no_row(store: Store) -> None:
@@ -504,7 +505,7 @@ def test_a_number_that_is_forgotten_is_in_no_row(store: Store) -> None:
     (row,) = run(store, insert(running))
 
     async def forget() -> Forgotten:
-        return await Retaining(Upkeep(store), Retention(), HASH).forget(phonenumbers.parse("+" + NUMBER))
+        return await Upkeep(store).forget(forms(phonenumbers.parse("+" + NUMBER)), HASH)
 
     with pytest.raises(StillRunning, match=running.id):
         asyncio.run(forget())

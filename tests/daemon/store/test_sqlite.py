@@ -21,12 +21,12 @@ from daemon.core.model import (
 )
 from daemon.core.request_states import advance
 from daemon.store.contract import FIRST, Check, Due, StoreUnusable
-from daemon.store.rows import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
 from daemon.store.sqlite.loading import NAMED, OF_REQUESTS, OF_ROWS, REPORTED, RUNNING
 from daemon.store.sqlite.migrations import MIGRATIONS
 from daemon.store.sqlite.reading import COUNT_WAITING, DUE, NOT_ANSWERED, OVERDUE, UNDER_WAY, WAITING
+from daemon.store.statements import LINES_OF
 from daemon.store.store import Store
 from tests.daemon.store.writes import act, connection, insert, named, run
 
@@ -228,7 +228,7 @@ import asyncio, os, sys
 from pathlib import Path
 from daemon.store.sqlite.library import sqlite
 from daemon.store.contract import Due, StoreUnusable
-from daemon.store.rows import LINES_OF
+from daemon.store.statements import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from tests.gateway import until
@@ -293,7 +293,7 @@ FULL_FROM_THE_START = """
 import sys
 from pathlib import Path
 from daemon.store.contract import Due, StoreUnusable
-from daemon.store.rows import LINES_OF
+from daemon.store.statements import LINES_OF
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 

@@ -6,11 +6,11 @@ Every statement here is for both databases.
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from daemon.store.deletions import NOWHERE, Erased, Forms, Hash, Mentions, Rows, StillRunning
-from daemon.store.pruning import OVER
-from daemon.store.rows import LINES_OF
+from daemon.store.retention import Hash
+from daemon.store.statements import LINES_OF, OVER, Rows
 
 GONE = "(forgotten)"
 SIGNS = " -./()"  # by which people divide numbers
@@ -19,6 +19,62 @@ for _sign in SIGNS:
     BARE = f"replace({BARE}, '{_sign}', '')"
 Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
 CANDIDATES = f"SELECT seq FROM history WHERE seq > ? AND {BARE} LIKE '%' || ? || '%' ORDER BY seq"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """A number as it may stand in a text.
+
+    digits: international; national: its significant digits; prefix: before them inside its country, such as "0", or "".
+    """
+
+    digits: str = field(repr=False)
+    national: str = field(repr=False)
+    prefix: str
+
+
+class StillRunning(Exception):
+    """The number cannot be forgotten: requests of it run, or a device has a message or a call for it."""
+
+    def __init__(self, request_ids: tuple[str, ...]) -> None:
+        super().__init__(
+            f"still in progress: {', '.join(request_ids)}; wait for the end, or cancel: pinwheel cancel ID"
+        )
+
+
+class Mentions(NamedTuple):
+    """Where a number may stand, up to the last rows that were looked at. requests: by row id; lines: of history."""
+
+    requests: tuple[int, ...] = ()
+    lines: tuple[int, ...] = ()
+    last_request: int = 0
+    last_line: int = 0
+
+
+NOWHERE = Mentions()
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenRows:
+    """How many rows had the number."""
+
+    requests: int
+    history: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was done. log_emptied: no file has the number any more; False: somebody was reading, so ask again.
+
+    remains: where it may still be, which the gateway can neither see nor empty; "" where that is nowhere.
+    """
+
+    requests: int
+    history: int
+    sent: int
+    log_emptied: bool
+    remains: str = ""
 
 
 def pattern(forms: Forms) -> re.Pattern[str]:
@@ -47,7 +103,7 @@ def look(ask: Ask, forms: Forms, hashed: Hash, since: Mentions = NOWHERE) -> Men
     return Mentions(tuple(id_ for (id_,) in requests), tuple(seq for (seq,) in lines), row, line)
 
 
-def forget(db: Rows, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
+def forget(db: Rows, forms: Forms, hashed: Hash, found: Mentions) -> ForgottenRows:
     """Inside a transaction. found: by `look`, before it. Raises StillRunning."""
     text, mark, more = pattern(forms), hashed(forms.digits), look(db.execute, forms, hashed, found)
     query = f"SELECT id, public_id, {OVER} FROM request WHERE id = ?"  # noqa: S608
@@ -59,7 +115,7 @@ def forget(db: Rows, forms: Forms, hashed: Hash, found: Mentions) -> Erased:
     changed = sum(_forget_line(db, seq, text) for seq in found.lines + more.lines)
     # It still counts for the quota: as somebody, and nobody can say who.
     sent = db.execute("UPDATE sent SET number = ? WHERE number IN (?, ?)", (_nobody(), forms.digits, mark))
-    return Erased(len(rows), changed, int(sent.rowcount))
+    return ForgottenRows(len(rows), changed, int(sent.rowcount))
 
 
 def _nobody() -> str:

@@ -1,4 +1,4 @@
-"""Deleting by age, a few rows in each transaction, so that no request waits long for one.
+"""Retention: what is deleted once it is too old, a few rows in each transaction, so that no request waits long for one.
 
 Row ids rise with the time of their rows, so the rows before a time are found by halving, without an index that every
 request would have to keep up. Each row is then asked for its own time: a clock that was set back makes a row stay
@@ -7,21 +7,61 @@ longer, never shorter.
 Every statement here is for both databases.
 """
 
-from daemon.core.milliseconds import Ms
-from daemon.store.deletions import HASHED, Hash, Horizon, Pruned, Rows
-from daemon.store.rows import LINES_OF
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from daemon.core.masking import HASHED
+from daemon.core.milliseconds import Ms
+from daemon.core.quota import MONTH
+from daemon.store.statements import LINES_OF, OVER, Rows
+
+DAY = 86_400_000  # ms
 CURSOR = "numbers hashed below row"  # of meta
-UNSETTLED = "SELECT 1 FROM attempt WHERE attempt.request = request.id AND state IN ('queued', 'requeued', 'sending')"
-OVER = f"status <> 'IN PROGRESS' AND NOT EXISTS ({UNSETTLED})"  # nothing will happen to it any more
 SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 REPLACED, THERE = "detail = replace(detail, ?, ?)", "detail LIKE '%' || ? || '%'"
 RUNNING = "SELECT 1 FROM request WHERE public_id = history.request_id AND status = 'IN PROGRESS'"
 
+Hash = Callable[[str], str]
+"""A number as it is kept once it must no longer be read: HASHED and hex digits, the same for the same number."""
 
-def prune(db: Rows, horizon: Horizon, hashed: Hash, limit: int) -> Pruned:
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """What ended before these times is deleted; None: it stays.
+
+    numbers: of finished requests become hashes. requests: finished ones go, with their deliveries, checks and history.
+    history, incoming: lines of what happened, and incoming messages. sent: rows that count for no quota any more.
+    """
+
+    numbers: Ms | None
+    requests: Ms | None
+    history: Ms | None
+    incoming: Ms | None
+    sent: Ms
+
+
+def horizon(at: Ms, *, numbers: int, requests: int, history: int, incoming: int) -> Horizon:
+    """Ages in days, 0: for ever."""
+
+    def before(days: int) -> Ms | None:
+        return at - Ms(days * DAY) if days else None
+
+    return Horizon(before(numbers), before(requests), before(history), before(incoming), at - MONTH)
+
+
+class Deleted(NamedTuple):
+    """How many rows one step changed or deleted."""
+
+    numbers: int = 0
+    requests: int = 0
+    history: int = 0
+    sent: int = 0
+
+
+def delete_old(db: Rows, horizon: Horizon, hashed: Hash, limit: int) -> Deleted:
     """One step: at most so many rows of each kind. Inside a transaction."""
-    return Pruned(
+    return Deleted(
         0 if horizon.numbers is None else _hash_numbers(db, horizon.numbers, hashed, limit),
         0 if horizon.requests is None else _delete_requests(db, horizon.requests, limit),
         (0 if horizon.history is None else _delete_history(db, "<>", horizon.history, limit))

@@ -11,19 +11,17 @@ import phonenumbers
 import pytest
 
 from daemon.clock import Clock
-from daemon.config import Retention
 from daemon.core.commands import Policy
 from daemon.core.model import Charge, Status
 from daemon.engine import Engine
-from daemon.operations.forgotten_list import OBEYED, Forgetting
-from daemon.operations.retention import Retaining
+from daemon.operations.forgetting import OBEYED, Forgetting
 from daemon.pins import Pins
-from daemon.store.deletions import Forgotten
+from daemon.store.forgetting import Forgotten
 from daemon.store.sqlite.backup import back_up
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
-from tests.daemon.store.test_pruning import HASH, NUMBER, add, day, incoming, named, verified
+from tests.daemon.store.test_retention import HASH, NUMBER, add, day, incoming, named, verified
 from tests.daemon.store.writes import act, insert, run, update
 
 T = TypeVar("T")
@@ -41,8 +39,7 @@ class Host:
     def do(self, work: Callable[[Forgetting], Awaitable[T]]) -> T:
         async def main() -> T:
             engine = Engine(self.store, Clock(), Pins(b"k" * 32), Policy())
-            retaining = Retaining(Upkeep(self.store), Retention(), HASH)
-            return await work(Forgetting(engine, retaining, self.folder / "forgotten", HASH))
+            return await work(Forgetting(engine, Upkeep(self.store), self.folder / "forgotten", HASH))
 
         return asyncio.run(main())
 

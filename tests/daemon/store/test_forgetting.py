@@ -14,15 +14,13 @@ from daemon.cli import main
 from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.operations.number_hash import forms
-from daemon.operations.retention import Retaining
-from daemon.store.deletions import Erased, Forgotten, Forms, StillRunning
-from daemon.store.number_erasure import look, pattern
+from daemon.store.forgetting import Forgotten, ForgottenRows, Forms, StillRunning, look, pattern
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import sqlite, wiped
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
 from drivers.simulated.modem import SimulatedModem
-from tests.daemon.store.test_pruning import HASH, NUMBER, add, count, day, incoming, named, run, turn, verified
+from tests.daemon.store.test_retention import HASH, NUMBER, add, count, day, incoming, named, run, turn, verified
 from tests.daemon.store.writes import connection
 from tests.gateway import Gateway, modem_section, pin_in, until
 
@@ -34,7 +32,7 @@ def parsed(number: str) -> phonenumbers.PhoneNumber:
 
 
 def forget(store: Store, number: str = NUMBER) -> Forgotten:
-    return run(lambda: Retaining(Upkeep(store), Retention(), HASH).forget(parsed(number)))
+    return run(lambda: Upkeep(store).forget(forms(parsed(number)), HASH))
 
 
 def octets(folder: Path) -> bytes:
@@ -100,7 +98,7 @@ def test_what_came_since_it_was_looked_for_is_forgotten_too(store: Store) -> Non
     incoming(store, day(0), f"sim1 from +{NUMBER}: it is me")
     more = look(ask, number, HASH, found)
     assert (found.requests, len(found.lines), more.requests, len(more.lines)) == ((1,), 1, (2,), 2)
-    assert store.database.forget(number, HASH, found) == Erased(2, 3, 2)
+    assert store.database.forget(number, HASH, found) == ForgottenRows(2, 3, 2)
     assert look(ask, number, HASH)[:2] == ((), ())
 
 

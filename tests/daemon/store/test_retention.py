@@ -25,7 +25,7 @@ from daemon.core.request_states import advance
 from daemon.operations.number_hash import number_hash
 from daemon.operations.retention import Retaining
 from daemon.store.contract import StoreUnusable
-from daemon.store.deletions import DAY, horizon
+from daemon.store.retention import DAY, horizon
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
 from tests.daemon.core.story import request
@@ -164,7 +164,7 @@ def test_steps_are_small(store: Store) -> None:
     for number in range(7):
         add(store, verified(named(number, day(0))))
     beyond = horizon(day(9), numbers=0, requests=1, history=0, incoming=0)
-    steps = [run(lambda: Upkeep(store).prune(beyond, HASH, 3)).requests for _ in range(4)]
+    steps = [run(lambda: Upkeep(store).delete_old(beyond, HASH, 3)).requests for _ in range(4)]
     assert steps == [3, 3, 1, 0]
 
 

@@ -9,17 +9,20 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.core.commands import SetMeta
+from daemon.core.masking import HASHED
 from daemon.durable import sync
 from daemon.engine import Engine
 from daemon.operations.number_hash import HEX_DIGITS, forms
-from daemon.operations.retention import Retaining
 from daemon.store.contract import Reading, StoreUnusable
-from daemon.store.deletions import HASHED, Forgotten, Hash, StillRunning
+from daemon.store.forgetting import Forgotten, StillRunning
+from daemon.store.retention import Hash
+from daemon.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -35,20 +38,25 @@ SENDER = re.compile(r" from \+?([0-9]{7,15}):")  # of an incoming message
 class Forgetting:
     """Of one daemon. hashed: as the list has the numbers."""
 
-    def __init__(self, engine: Engine, retaining: Retaining, file: Path, hashed: Hash) -> None:
+    def __init__(self, engine: Engine, upkeep: Upkeep, file: Path, hashed: Hash) -> None:
         self._engine = engine
-        self._retaining = retaining
+        self._upkeep = upkeep
         self._file = file
         self._hashed = hashed
         self._turn = asyncio.Lock()
 
     async def forget(self, number: "PhoneNumber") -> Forgotten:
-        """As `Retaining.forget`, and for good. Raises StillRunning, StoreUnusable or OSError."""
+        """Remove a number from every file, for good. Raises StillRunning, StoreUnusable or OSError."""
         async with self._turn:
-            done = await self._retaining.forget(number)
+            done = await self._remove(number)
             count = await asyncio.to_thread(self._add, self._hashed(forms(number).digits))
             if await self._obeyed() >= count - 1:  # else it has more to obey than this
                 await self._engine.do(SetMeta(OBEYED, str(count)))
+        return done
+
+    async def _remove(self, number: "PhoneNumber") -> Forgotten:
+        done = await self._upkeep.forget(forms(number), self._hashed)
+        log.info("forget=done requests=%s history=%s sent=%s log_emptied=%s remains=%r", *astuple(done))
         return done
 
     async def _obeyed(self) -> int:
@@ -81,7 +89,7 @@ class Forgetting:
         import phonenumbers  # late: few daemons ever forget
 
         try:
-            await self._retaining.forget(phonenumbers.parse(f"+{digits}"))
+            await self._remove(phonenumbers.parse(f"+{digits}"))
         except StillRunning:
             return False
         except phonenumbers.NumberParseException:
