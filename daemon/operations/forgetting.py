@@ -1,4 +1,4 @@
-"""What was forgotten stays forgotten, also in a database that comes from an older backup.
+"""Forgetting a number, for good: also in a database that comes from an older backup.
 
 A list beside the database has a keyed hash of each number that was forgotten; the database knows how much of the list
 it has obeyed. One that was restored knows less, and obeys the rest when the daemon runs.

@@ -115,7 +115,7 @@ def query(text: str) -> sql.SQL:
 
 
 class PostgresRows:
-    """A connection that changes rows, or reads them for that (see `store.deletions.Rows`)."""
+    """A connection that changes rows, or reads them for that (see `store.statements.Rows`)."""
 
     row_of_sent = "id"
 

@@ -76,7 +76,7 @@ def transaction(db: Connection) -> Iterator[None]:
 
 
 class SqliteRows:
-    """A connection that changes rows (see `store.deletions.Rows`)."""
+    """A connection that changes rows (see `store.statements.Rows`)."""
 
     row_of_sent = "rowid"
 
