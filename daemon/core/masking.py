@@ -7,7 +7,9 @@ NUMBER = re.compile(r"\d{7,32}")  # seven: as short as national numbers are; dig
 
 
 def masked(number: str) -> str:
-    """447700900123 -> 4477******23."""
+    """447700900123 -> 4477******23; the hash of a number stays as it is."""
+    if number.startswith(HASHED):
+        return number
     return number[:4] + "*" * (len(number) - 6) + number[-2:] if len(number) > 6 else "*" * len(number)
 
 

@@ -63,7 +63,7 @@ def document(reading: Reading, request: Request, wanted: Wanted) -> dict[str, An
 
 
 def _request(r: Request, wanted: Wanted) -> dict[str, Any]:
-    number = r.number if wanted.in_full or r.number.startswith("h:") else masked(r.number)
+    number = r.number if wanted.in_full else masked(r.number)
     known = (r.id, number, r.brand, r.locale, r.account, r.workflow_id, str(r.status), r.wrong)
     times = map(zoned_text, (r.created_at, r.first_event_at, r.last_event_at, r.finalized_at))
     return dict(zip(REQUEST_FIELDS, (*known, *times), strict=True))

@@ -82,10 +82,9 @@ def _event(line: Mapping[str, Any]) -> dict[str, str]:
 def request(found: Mapping[str, Any]) -> dict[str, Any]:
     """One request, as /v1/requests/ID has it."""
     attempts = [{**attempt, "detail": without_numbers(attempt["detail"])} for attempt in found["attempts"]]
-    number = found["number"]
     return {
         **found,
-        "number": number if number.startswith("h:") else masked(number),
+        "number": masked(found["number"]),
         "attempts": attempts,
         "history": [_event({"request_id": found["request_id"], **line}) for line in found["history"]],
     }

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from daemon.core.masking import HASHED
 from daemon.store.postgres.connection import plain
 
 MASKED = (
-    "CASE WHEN length(number) > 6 THEN left(number, 4) || repeat('*', length(number) - 6) || right(number, 2)"
+    f"CASE WHEN left(number, {len(HASHED)}) = '{HASHED}' THEN number"
+    " WHEN length(number) > 6 THEN left(number, 4) || repeat('*', length(number) - 6) || right(number, 2)"
     " ELSE repeat('*', length(number)) END"
 )
 

@@ -4,11 +4,12 @@ SQLite works without the interpreter's lock, and each query here gives one row, 
 a list that is written out. Numbers are masked as by `daemon.core.masking.masked`, times are written as by `zoned_text`.
 """
 
+from daemon.core.masking import HASHED
 from daemon.store.sqlite.library import Connection
 from daemon.store.statements import LINES_OF
 
 MASKED = (
-    "CASE WHEN length(number) > 6"
+    f"CASE WHEN substr(number, 1, {len(HASHED)}) = '{HASHED}' THEN number WHEN length(number) > 6"
     " THEN substr(number, 1, 4) || replace(hex(zeroblob(length(number) - 6)), '00', '*') || substr(number, -2)"
     " ELSE replace(hex(zeroblob(length(number))), '00', '*') END"
 )

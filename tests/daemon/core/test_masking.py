@@ -14,6 +14,7 @@ from daemon.core.masking import masked, without_numbers
         ("447700", "******"),
         ("110", "***"),
         ("", ""),
+        ("h:00112233445566778899aabbccddeeff", "h:00112233445566778899aabbccddeeff"),
     ],
 )
 def test_four_digits_and_the_last_two_of_a_long_number_are_shown_and_none_of_a_short_one(

@@ -380,6 +380,13 @@ def test_what_follows_a_commit_happens_also_when_nobody_waits_any_more(store: St
     assert asyncio.run(main()).row == 1
 
 
+def test_a_list_has_the_hash_of_a_number_as_it_is(store: Store) -> None:
+    """There used to be stars in it, which the export and the console did not have."""
+    run(store, insert(replace(named(1), number=HASH(NUMBER))))
+    (summary,) = json.loads(store.reading.listing.requests(active_only=False, limit=9))
+    assert summary["number"] == HASH(NUMBER) == masked(HASH(NUMBER))
+
+
 TEXTS = ["", "größer", 'quoted " and \\', "two\nlines\r\t", "\u2028 \U0001f4f1", "\x01"]
 
 

@@ -28,7 +28,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     database.close()
 
 
-@given(st.text("0123456789", max_size=20))
+@given(st.text("0123456789", max_size=20) | st.text("0123456789abcdef", max_size=32).map("h:".__add__))
 def test_sqlite_masks_a_number_as_the_log_does(database: Connection, number: str) -> None:
     query = f"SELECT {MASKED} FROM (SELECT ? AS number)"  # noqa: S608
     assert database.execute(query, (number,)).fetchone()[0] == masked(number)
