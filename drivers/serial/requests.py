@@ -5,6 +5,7 @@ import queue
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 from drivers import Receipt, Sms, Unavailable
 
@@ -25,6 +26,9 @@ class Question:
     future: Future[tuple[str, ...]]
 
 
+R = TypeVar("R", Job, Question)
+
+
 class Requests:
     """Any thread may add; the driver's takes. why: the reason to give where they are declined."""
 
@@ -41,27 +45,30 @@ class Requests:
 
     def next_job(self) -> Job | None:
         """The next that was not cancelled, and cannot be any more."""
-        with contextlib.suppress(queue.Empty):
-            while not (job := self._jobs.get_nowait()).future.set_running_or_notify_cancel():
-                pass
-            return job
-        return None
+        return _next(self._jobs)
 
     def next_question(self) -> Question | None:
-        with contextlib.suppress(queue.Empty):
-            while not (question := self._questions.get_nowait()).future.set_running_or_notify_cancel():
-                pass
-            return question
-        return None
+        """As `next_job`."""
+        return _next(self._questions)
 
     def decline_jobs(self) -> None:
-        while (job := self.next_job()) is not None:
-            job.future.set_exception(Unavailable(self._why() or "the modem is not ready"))
+        self._decline(self._jobs)
 
     def decline_questions(self) -> None:
-        while (question := self.next_question()) is not None:
-            question.future.set_exception(Unavailable(self._why() or "the modem is not ready"))
+        self._decline(self._questions)
 
     def decline(self) -> None:
         self.decline_jobs()
         self.decline_questions()
+
+    def _decline(self, waiting: queue.SimpleQueue[R]) -> None:
+        while (request := _next(waiting)) is not None:
+            request.future.set_exception(Unavailable(self._why() or "the modem is not ready"))
+
+
+def _next(waiting: queue.SimpleQueue[R]) -> R | None:
+    with contextlib.suppress(queue.Empty):
+        while not (request := waiting.get_nowait()).future.set_running_or_notify_cancel():
+            pass
+        return request
+    return None
