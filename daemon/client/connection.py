@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from daemon.client.unreachable import explained
 
 TIMEOUT_S = 10.0  # for an answer: a restart takes less, and a commit much less
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 FOLLOW_S = 45.0  # of silence on an event stream, which says every 15 s that it is still there
 AGAIN_S = 1.0  # after which a daemon that is away is tried again
 NOT_STARTED = "pinwheel-not-started"  # a header of what answers in place of a daemon that does not start
@@ -60,8 +61,7 @@ class Client:
         """A Verify call: "", "check", "search" or "control"; parameters that are None are left out."""
         given = {name: value for name, value in parameters.items() if value is not None}
         path = "/verify/" + (f"{call}/" if call else "") + "json"
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._read("POST", path, urlencode(given), headers)
+        return self._read("POST", path, urlencode(given), FORM)
 
     def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """An operator's route, e.g. get("/v1/requests", limit=10)."""
@@ -69,13 +69,11 @@ class Client:
 
     def post(self, path: str, *, timeout_s: float = TIMEOUT_S, **form: str | int) -> dict[str, Any]:
         """An operator's order, e.g. post("/v1/modems/sim1/pause")."""
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._read("POST", quote(path), urlencode(form), headers, timeout_s)
+        return self._read("POST", quote(path), urlencode(form), FORM, timeout_s)
 
     def lines(self, path: str, *, timeout_s: float, **form: str | int) -> Generator[dict[str, Any], None, None]:
         """An operator's order that is answered line by line, as things happen; timeout_s: between two of them."""
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        connection, response = self._send("POST", quote(path), urlencode(form), headers, timeout_s)
+        connection, response = self._send("POST", quote(path), urlencode(form), FORM, timeout_s)
         try:
             if response.status >= 400:
                 raise _problem(response)
