@@ -14,14 +14,13 @@ from daemon.prompts.making.sets import (
     MANIFEST,
     Made,
     Sound,
-    active_dbfs,
     digest,
+    measured,
     read_manifest,
     replacing,
     write_clip,
     write_manifest,
 )
-from drivers import RATE
 
 KINDS = (".wav", ".flac", ".mp3", ".ogg")
 BRAND = "welcome-"
@@ -93,15 +92,7 @@ def _recording(locale: str, path: Path, directory: Path, sound: Sound) -> Record
     data = path.read_bytes()
     samples, rate = decoded(data)
     pcm = pcm16(telephone(samples, rate, sound))
-    made = Made(
-        IMPORT,
-        seconds=round(len(pcm) / 2 / RATE, 3),
-        dbfs=round(active_dbfs(pcm), 1),
-        emphasis_db=sound.emphasis_db,
-        sha256=digest(pcm),
-        source=path.name,
-        source_sha256=digest(data),
-    )
+    made = measured(Made(IMPORT, source=path.name, source_sha256=digest(data)), pcm, sound)
     return Recording(locale, path.stem, path, pcm, made, (directory / locale / f"{path.stem}.wav").exists())
 
 

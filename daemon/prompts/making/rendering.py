@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
@@ -19,8 +19,8 @@ from daemon.prompts.making.sets import (
     Made,
     SetUnusable,
     Sound,
-    active_dbfs,
     digest,
+    measured,
     read_clip,
     read_manifest,
     replacing,
@@ -108,17 +108,7 @@ def _sounding(path: Path, made: Made, sound: Sound) -> tuple[bytes, Made]:
     """A clip that is there, with the level and the emphasis that are wanted now."""
     was = read_clip(path)
     pcm = sounding(was, made.emphasis_db, sound)
-    return pcm, made if pcm == was else _measured(made, pcm, sound)
-
-
-def _measured(made: Made, pcm: bytes, sound: Sound) -> Made:
-    return replace(
-        made,
-        seconds=round(len(pcm) / 2 / RATE, 3),
-        dbfs=round(active_dbfs(pcm), 1),
-        emphasis_db=sound.emphasis_db,
-        sha256=digest(pcm),
-    )
+    return pcm, made if pcm == was else measured(made, pcm, sound)
 
 
 def _clip(line: Line, order: Order, directory: Path) -> tuple[bytes, Made, str]:
@@ -142,7 +132,7 @@ def _clip(line: Line, order: Order, directory: Path) -> tuple[bytes, Made, str]:
         raise type(exc)(f"clip {line.clip} ({line.text!r}): {exc}") from exc
     if not spoken:
         _cache(path, samples, rate)
-    return pcm, _measured(made, pcm, order.sound), how
+    return pcm, measured(made, pcm, order.sound), how
 
 
 def _spoken_before(folder: Path, clip: str, made: Made) -> tuple[Path, Made] | None:

@@ -15,7 +15,7 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from operator import mul
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,17 @@ class Made:
     source: str = ""
     source_sha256: str = ""
     note: str = ""
+
+
+def measured(made: Made, pcm: bytes, sound: Sound) -> Made:
+    """The same, of a clip with these samples, which are as `sound` says (16 bits, little-endian)."""
+    return replace(
+        made,
+        seconds=round(len(pcm) / 2 / RATE, 3),
+        dbfs=round(active_dbfs(pcm), 1),
+        emphasis_db=sound.emphasis_db,
+        sha256=digest(pcm),
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Made]:
