@@ -68,8 +68,7 @@ class NetworkAnswer:
     @property
     def due(self) -> float:
         """When `Due` is to come next."""
-        asks = self._waits is _Waits.RESULT and self._query is not None
-        return min(self._deadline, self.attention.due) if asks else self._deadline
+        return self._deadline if self._query is None else min(self._deadline, self.attention.due)
 
     def handle(self, event: at.Event | Due, now: float) -> list[Query | GiveUp | Mute | Result]:
         """What is to be done, and at the end the result."""
@@ -128,6 +127,6 @@ class NetworkAnswer:
         """+CMGS to no command under way: whether it is the last message's, which had OK without a reference."""
         mine, self._ok_alone = self._ok_alone, False
         self._ok_first |= mine
-        if mine and self._waits is _Waits.REFERENCE:
+        if self._waits is _Waits.REFERENCE:  # then it is its
             self.reference, self._waits, self._deadline = reference, _Waits.SECOND_OK, now + QUIET_S
         return mine

@@ -87,7 +87,7 @@ TARGETS: dict[str, Target] = {
     "drivers.serial.chores": Target(OTHERS, (SERIAL + "test_chores.py",)),
     "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_parser.py", REPR)),
     "drivers.serial.balance_check": Target(OTHERS, (SERIAL + "test_balance_check.py",)),
-    "drivers.serial.network_answer": Target(OTHERS, (SERIAL + "test_sending.py",)),
+    "drivers.serial.network_answer": Target(OTHERS, (SERIAL + "test_network_answer.py", SERIAL + "test_sending.py")),
     "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),
     "drivers.serial.late_answers": Target(OTHERS, (SERIAL + "test_late_answers.py", SERIAL + "test_sending.py", REPR)),
     "drivers.serial.reports": Target(OTHERS, (SERIAL + "test_reports.py", SERIAL + "test_sending.py")),
