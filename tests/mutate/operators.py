@@ -52,7 +52,7 @@ SQL_CHANGES = {
     "DISTINCT ": "",
 }
 SQL_TOKEN = re.compile("|".join(map(re.escape, SQL_CHANGES)))
-SYMMETRIC = frozenset({"max", "min", "compare_digest"})  # the order of their arguments changes nothing
+SYMMETRIC = frozenset({"max", "min", "compare_digest", "suppress"})  # the order of their arguments changes nothing
 UNTOUCHED_CALLS = frozenset({"TypeVar", "assert_never", "getLogger"})
 UNTOUCHED_FIELDS = frozenset({"annotation", "returns", "decorator_list", "type_comment", "type_params", "format_spec"})
 UNTOUCHED = (ast.Import, ast.ImportFrom, ast.Assert, ast.Global, ast.Nonlocal)

@@ -93,7 +93,7 @@ def test_a_place_is_changed(
     assert (operator, after) in {(found[0], found[2]) for found in changes(tmp_path, monkeypatch, source)}
 
 
-@pytest.mark.parametrize("source", ["max(a, b)", "f(a, a)", "f(*a, b)"])
+@pytest.mark.parametrize("source", ["max(a, b)", "suppress(a, b)", "f(a, a)", "f(*a, b)"])
 def test_arguments_that_may_change_places_are_left(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
