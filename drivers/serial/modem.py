@@ -107,7 +107,7 @@ class Modem:
         self.dialect = Dialect(self.reply)
         self.settings = Settings()
 
-    def insist(self, command: str, answer: str = "") -> Talk[Reply]:
+    def insist(self, command: str, answer: str) -> Talk[Reply]:
         """Ask again while the SIM is busy, as it is for seconds after it was started."""
         end = (yield Time()).now + self.timing.starting
         while True:

@@ -1,11 +1,13 @@
 """What a modem is asked, and how its answers are read: the modem and the clock in the hand."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import pytest
 
 from drivers import Reason
-from drivers.serial.modem import MOST_SHOWN, TRIES_LEFT, Identity, Modem, Storages
+from drivers.serial.modem import MOST_SHOWN, READ_ONLY, TRIES_LEFT, Identity, Modem
 from drivers.serial.procedure import PinRead
 from drivers.serial.session_ends import Blocked
 from drivers.serial.timing import Timing
@@ -27,8 +29,13 @@ def test_a_modem_is_known_by_its_model_and_imei_with_or_without_their_names() ->
     hand, modem = met(CGMM=[['+CGMM: "A modem"', "OK"]], CGSN=[["+CGSN: 35693803564380901", "OK"]])
     assert hand.run(modem.identify()) == Identity("A modem", "35693803564380901")
     hand, modem = met(CGMM=[["ERROR"]], CGSN=[["no number", "OK"]], CIMI=[["234150999999999", "OK"]])
-    assert hand.run(modem.identify()) == Identity()
+    assert astuple(hand.run(modem.identify())) == ("", "", "")
     assert hand.run(modem.imsi()) == "234150999999999"
+
+
+def test_a_name_loses_its_quotes_and_no_letter() -> None:
+    hand, modem = met(CGMM=[['"XMM7360X"', "OK"]])
+    assert hand.run(modem.identify()).model == "XMM7360X"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +98,7 @@ def test_a_sim_that_is_busy_is_asked_every_second_for_a_minute() -> None:
         ("+CME ERROR: 10", Reason.NO_SIM),
         ("+CMS ERROR: 310", Reason.NO_SIM),
         ("+CPIN: NOT INSERTED", Reason.NO_SIM),
+        ("+CPIN: SIM REMOVED", Reason.NO_SIM),
         ("+CPIN: SIM PUK", Reason.SIM_PUK),
         ("+CPIN: PH-SIM PIN", Reason.SIM_PIN),
         ("+CPIN: SIM PIN", Reason.SIM_PIN),
@@ -101,6 +109,13 @@ def test_what_only_a_person_can_unlock_blocks(answer: str, reason: Reason) -> No
     with pytest.raises(Blocked) as blocked:
         hand.run(modem.unlock(has_pin=False))
     assert blocked.value.reason is reason
+
+
+def test_without_a_pin_file_the_operator_is_told_to_set_it_and_no_try_is_asked_for() -> None:
+    hand, modem = met(**{"CPIN?": [ASKS]})
+    with pytest.raises(Blocked, match="set pin_file"):
+        hand.run(modem.unlock(has_pin=False))
+    assert hand.wrote == ["AT+CPIN?"]
 
 
 ASKS = ["+CPIN: SIM PIN", "OK"]
@@ -193,14 +208,31 @@ def test_what_is_asked_for_operators_may_be_missing() -> None:
 @pytest.mark.parametrize(
     ("answers", "storages"),
     [
-        (['+CPMS: "SM",2,30,"ME",0,99,"MT",5,129', "OK"], Storages(True, "ME", "MT", 5)),
-        (['+CPMS: "SM",2,30', "OK"], Storages(True, "SM", "SM", 2)),
-        (['+CPMS: "SM",2,30,"ME",0,99,"MT"', "OK"], Storages(True, "SM", "SM", 2)),
-        (['+CPMS: "SM"', "OK"], Storages(True)),
-        ([], Storages(True)),
-        (["ERROR"], Storages()),
+        (['+CPMS: "SM",2,30,"ME",0,99,"MT",5,129', "OK"], (True, "ME", "MT", 5)),
+        (['+CPMS: "SM",2,30,"ME",0,99,"MT",5', "OK"], (True, "ME", "MT", 5)),
+        (['+CPMS: "SM",2,30', "OK"], (True, "SM", "SM", 2)),
+        (['+CPMS: "SM",2,30,"ME",0,99,"MT"', "OK"], (True, "SM", "SM", 2)),
+        (['+CPMS: "SM"', "OK"], (True, "", "", None)),
+        ([], (True, "", "", None)),
+        (["ERROR"], (False, "", "", None)),
     ],
 )
-def test_storages_are_read_as_far_as_the_modem_tells_them(answers: Answers, storages: Storages) -> None:
+def test_storages_are_read_as_far_as_the_modem_tells_them(
+    answers: Answers, storages: tuple[bool, str, str, int | None]
+) -> None:
     hand, modem = met(**{"CPMS?": [answers]})
-    assert hand.run(modem.storages()) == storages
+    assert astuple(hand.run(modem.storages())) == storages
+
+
+# --- what an operator may ask --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["AT", "ATI", "AT+CSQ", "AT+CGMI", "AT+CPIN?", "AT+CMGF?", "AT^SMONI"])
+def test_an_operator_may_ask_who_a_modem_is_and_how_it_is(command: str) -> None:
+    assert command in READ_ONLY
+
+
+def test_whatever_an_operator_may_ask_sets_nothing_and_lists_no_messages() -> None:
+    """A command with a misspelt head could not be asked at all; one with a value would change the modem."""
+    question = re.compile(r"ATI?|AT[+^#](?!CMG[LRDW]|CPB|CLIP)[A-Z]+(=?\?)?")
+    assert [command for command in READ_ONLY if not question.fullmatch(command)] == []
