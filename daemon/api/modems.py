@@ -34,7 +34,7 @@ async def modems(call: ApiCall) -> Response:
 
 async def _set_duty(http: HttpRequest, lane: SmsLane, slot: ModemSlot, _: Parameters) -> Answer:
     duty = {"pause": Duty.PAUSED, "drain": Duty.DRAINED, "resume": Duty.WORKING}[http.path_params["action"]]
-    await lane.pool.set_duty(slot, duty)
+    await lane.pool.set_duty(slot.name, duty)
     return {"name": slot.name, "state": str(duty)}
 
 

@@ -52,6 +52,7 @@ class Pool:
         self._listener = listener
         self._look = look
         self._left = left
+        self._unopened: set[str] = set()  # modems whose drivers have not got yet what an earlier one left
         self._orders: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by modem: one at a time
 
     def open(self) -> None:
@@ -70,7 +71,10 @@ class Pool:
         for at, number in known.sent:
             slot.quota.charge(min(at, now), number)  # a clock may have been ahead
         slot.duty = known.duty
-        if slot.duty is not Duty.DRAINED:
+        if slot.duty is Duty.DRAINED:
+            self._unopened.add(slot.name)
+        else:
+            self._unopened.discard(slot.name)
             slot.driver.open(self._listener(slot), self._left(slot, known.unanswered))
 
     async def close(self) -> None:
@@ -90,22 +94,26 @@ class Pool:
             return found
         raise NoSuchModem(f"there is no modem {name!r}; there are: {', '.join(s.name for s in self.slots)}")
 
-    async def set_duty(self, slot: ModemSlot, duty: Duty) -> None:
+    async def set_duty(self, name: str, duty: Duty) -> None:
         """Pause, drain or resume; it lasts over a restart. Ends once a drained modem has closed its port.
 
-        Raises NoSuchModem where a reload has removed it meanwhile.
+        name: not the slot, since a reload that goes first puts another in its place. Raises NoSuchModem, StoreUnusable.
         """
-        async with self._orders[slot.name]:
-            self.slot(slot.name)
-            await self._engine.do(SetMeta(duty_key(slot.name), duty))
+        async with self._orders[name]:
+            slot, left = self.slot(name), list[LeftBehind]()
+            if name in self._unopened and duty is not Duty.DRAINED:
+                known = await self._engine.store.browse(partial(self._known, name))
+                left = [*self._left(slot, known.unanswered)]
+            await self._engine.do(SetMeta(duty_key(name), duty))
             before, slot.duty = slot.duty, duty
-            log.info("modem=%s duty=%s", slot.name, duty)
+            log.info("modem=%s duty=%s", name, duty)
             if duty is Duty.DRAINED and before is not Duty.DRAINED:
                 await self._retire(slot)
             elif duty is not Duty.DRAINED and (
                 before is Duty.DRAINED or slot.driver.status().state is DeviceState.CLOSED
             ):
-                slot.driver.open(self._listener(slot))
+                self._unopened.discard(name)
+                slot.driver.open(self._listener(slot), left)
         self._look()
 
     def prepare(self, wanted: Sequence[Modem], make: Callable[[Modem], SmsDriver]) -> Callable[[], None]:

@@ -65,7 +65,7 @@ async def running(
     lane = engine.lanes[Channel.SMS] = SmsLane(engine, [(driver, Modem("sim1", monthly_recipients=99))], text)
     lane.open()
     try:
-        await until(lambda: lane.pool.slots[0].ready)
+        await until(lambda: lane.pool.slots[0].ready or lane.pool.slots[0].duty is Duty.DRAINED)
         yield engine
     finally:
         await lane.close()
@@ -263,6 +263,56 @@ def test_a_driver_that_a_reload_has_made_knows_what_its_modem_has_not_answered(t
             other = Driver("sim1", options, replace(FAST, listen=30.0))
             lane.pool.prepare([Modem("sim1", options=options)], lambda _: other)()
             await until(lambda: lane.pool.slots and lane.pool.slots[0] is not old and lane.pool.slots[0].ready)
+            modem.stall(False)
+            await until(lambda: state(engine, left) == "sent")
+
+    eager = Dialect(multitasking=True)
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=60.0, dialect=eager) as modem:
+        asyncio.run(story(modem))
+
+
+def test_an_order_that_waited_for_a_reload_is_for_the_modem_that_is_there_then(tmp_path: Path, store: Store) -> None:
+    """It used to open the replaced driver again, which kept the port from the new one until the daemon's end."""
+
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, old = lane_of(engine)
+            modem.stall(True)
+            await start(engine, NUMBER)
+            await until(lambda: modem.sending)
+            options = Options(port=modem.port, baudrate=9600)
+            lane.pool.prepare([Modem("sim1", options=options)], lambda _: Driver("sim1", options, FAST))()
+            await asyncio.sleep(0)  # the reload waits for the message, and the order for the reload
+            paused = asyncio.ensure_future(lane.pool.set_duty("sim1", Duty.PAUSED))
+            modem.stall(False)
+            await paused
+            slot = lane.pool.slot("sim1")
+            assert slot is not old
+            assert slot.duty is Duty.PAUSED
+            await until(lambda: slot.driver.status().state is DeviceState.READY)
+            assert old.driver.status().state is DeviceState.CLOSED
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05, report_s=60.0) as modem:
+        asyncio.run(story(modem))
+
+
+def test_what_a_modem_that_was_drained_at_the_start_owes_is_known_once_it_is_resumed(
+    tmp_path: Path, store: Store
+) -> None:
+    unreported = "447700900186"
+
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem, listen_s=30.0) as engine:
+            lane, _ = lane_of(engine)
+            modem.stall(True)
+            left = await start(engine, unreported)
+            await until(lambda: state(engine, left) == "uncertain")
+            await lane.pool.set_duty("sim1", Duty.DRAINED)
+        async with running(store, modem, listen_s=30.0) as engine:
+            lane, slot = lane_of(engine)
+            await until(lambda: slot.duty is Duty.DRAINED)
+            await lane.pool.set_duty("sim1", Duty.WORKING)
+            await until(lambda: slot.ready)
             modem.stall(False)
             await until(lambda: state(engine, left) == "sent")
 
@@ -542,9 +592,9 @@ def test_what_a_slow_disk_held_up_until_its_pin_was_dead_is_not_sent(store: Stor
     async def main() -> None:
         lane = TimedLane(store, hand, modem)
         pool = lane.lane.pool
-        await pool.set_duty(pool.slot("sim1"), Duty.PAUSED)
+        await pool.set_duty("sim1", Duty.PAUSED)
         request_id = await lane.start(NUMBER, 60)
-        await pool.set_duty(pool.slot("sim1"), Duty.WORKING)  # which begins the message,
+        await pool.set_duty("sim1", Duty.WORKING)  # which begins the message,
         slow = hold(store, disk, held)  # in one commit with this
         await asyncio.to_thread(held.wait, 20)
         hand.at += 60
@@ -607,11 +657,11 @@ def test_a_drained_modem_is_resumed_also_if_it_was_away(tmp_path: Path, store: S
             if away:
                 modem.unplug()
                 await until(lambda: slot.driver.status().state is DeviceState.ABSENT)
-            await lane.pool.set_duty(slot, Duty.DRAINED)
+            await lane.pool.set_duty("sim1", Duty.DRAINED)
             if away:
                 modem.replug()
             assert slot.driver.status().state is DeviceState.CLOSED
-            await lane.pool.set_duty(slot, Duty.WORKING)
+            await lane.pool.set_duty("sim1", Duty.WORKING)
             await until(lambda: slot.ready)
 
     with SimulatedModem(tmp_path / "modem") as modem:
@@ -623,7 +673,7 @@ def test_a_modem_that_did_not_let_go_of_its_port_is_resumed_once_it_has(tmp_path
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)
             slot.driver.close()  # and what was resumed before that changed nothing
-            await lane.pool.set_duty(slot, Duty.WORKING)
+            await lane.pool.set_duty("sim1", Duty.WORKING)
             await until(lambda: slot.ready)
 
     with SimulatedModem(tmp_path / "modem") as modem:
