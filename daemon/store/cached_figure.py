@@ -26,7 +26,6 @@ class CachedFigure(Generic[T]):
 
     async def _search(self) -> T:
         began = self._now()
-        self._good_until = began  # should it fail
         found = await self._find()
         ended = self._now()
         self._good_until = ended + (ended - began) * TIMES

@@ -1,19 +1,23 @@
 """The timers on a store: none is lost, and those that became due during an outage do not fire all at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import pytest
 
-from daemon.core.commands import Fire
-from daemon.core.milliseconds import in_seconds, seconds
+from daemon.clock import Clock
+from daemon.core.commands import Decision, Fire
+from daemon.core.milliseconds import Ms, in_seconds, seconds
 from daemon.core.model import Channel
-from daemon.overdue_timers import CROWD
 from daemon.store.store import Store
 from daemon.timers import Timers
 from tests.daemon.conftest import Hand
 from tests.daemon.test_engine_acting import World, left
 
+CROWD = 10
 MANY = 3 * CROWD
 TWO_EVENTS, ONE_EVENT = 5, 6  # workflows: SMS, then a call; an SMS
 
@@ -147,3 +151,109 @@ def test_more_timers_than_are_read_at_a_time_all_fire(
         assert store.reading.live() == 0
 
     asyncio.run(main())
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedClock(Clock):
+    """It keeps the spans for which the timers sleep, and by which they are late."""
+
+    sleeps: list[Ms] = field(default_factory=list)
+
+    def real_s(self, span: Ms) -> float:
+        if span > Ms(0):
+            self.sleeps.append(span)
+        return Clock.real_s(self, span)
+
+
+@dataclass
+class Alone:
+    """Timers of no engine."""
+
+    timers: Timers
+    clock: WatchedClock
+    fired: list[int]
+
+
+def alone(store: Store, hand: Hand, story: Callable[[Alone], Awaitable[None]], speed: float = 1.0) -> None:
+    async def main() -> None:
+        clock = WatchedClock(speed, hand.at, hand.at, hand.at)
+        fired: list[int] = []
+
+        def fire(row: int) -> "asyncio.Future[Decision]":
+            fired.append(row)
+            done: asyncio.Future[Decision] = asyncio.Future()
+            done.set_result(Decision())
+            return done
+
+        timers = Timers(store, clock, fire, lambda _: 0)
+        running = asyncio.create_task(timers.run())
+        await until(lambda: bool(clock.sleeps))
+        await story(Alone(timers, clock, fired))
+        assert not running.done()
+        running.cancel()
+
+    asyncio.run(main())
+
+
+async def a_while() -> None:
+    """As long as a few turns of the loop take."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def test_they_sleep_a_minute_or_until_the_next_timer_and_no_turn_more(store: Store, hand: Hand) -> None:
+    async def story(world: Alone) -> None:
+        soon = world.clock.now() + Ms(500)
+        world.timers.set(world.clock.now() + seconds(90), 1)
+        await a_while()
+        assert world.clock.sleeps == [seconds(60)]
+        world.timers.set(soon, 2)
+        await a_while()
+        assert world.clock.sleeps == [seconds(60), Ms(500)]
+        hand.at += 0.5
+        world.timers.set(soon - Ms(100), 3)
+        await until(lambda: world.clock.sleeps[-1] == seconds(60))
+        assert world.fired == [3, 2]
+
+    alone(store, hand, story)
+
+
+def test_they_turn_again_after_their_sleep(store: Store, hand: Hand) -> None:
+    async def story(world: Alone) -> None:
+        await until(lambda: len(world.clock.sleeps) > 3)
+
+    alone(store, hand, story, speed=1e5)
+
+
+def test_two_seconds_late_is_in_time_and_more_is_a_standstill(store: Store, hand: Hand) -> None:
+    async def story(world: Alone) -> None:
+        world.timers.set(world.clock.now() + seconds(40), 1)
+        hand.at += 42
+        await world.timers.turn()
+        assert world.fired == [1]
+        world.timers.set(world.clock.now() + seconds(40), 2)
+        hand.at += 42.1
+        await world.timers.turn()
+        assert world.fired == [1]  # its row is looked for among what is overdue
+
+    alone(store, hand, story)
+
+
+def test_what_is_overdue_is_looked_for_once(store: Store, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Any] = []
+    read = store.read_patiently
+
+    def spy(query: "partial[Any]") -> Awaitable[Any]:
+        looks.append(query)
+        return read(query)
+
+    async def story(world: Alone) -> None:
+        loaded = len(looks)
+        world.timers.recover()
+        await until(lambda: len(looks) == loaded + 3)
+        await read(lambda _: None)
+        await a_while()
+        assert len(looks) == loaded + 3  # for what ends requests, for messages and for calls
+
+    monkeypatch.setattr(store, "read_patiently", spy)
+    alone(store, hand, story)

@@ -10,7 +10,17 @@ ENGINE = ("tests/daemon/test_engine_acting.py", "tests/daemon/test_engine.py")
 STORE_TESTS = "tests/daemon/store/"
 STORED = (
     f"{STORE_TESTS}test_{name}.py"
-    for name in ("sqlite", "sqlite_disk", "sqlite_loading", "listing", "batch_thread", "batches", "contract")
+    for name in (
+        "sqlite",
+        "sqlite_disk",
+        "sqlite_loading",
+        "listing",
+        "batch_thread",
+        "batches",
+        "contract",
+        "readers",
+        "store",
+    )
 )
 STORE = (*STORED, "-k", "not postgres")
 AGENT = tuple(

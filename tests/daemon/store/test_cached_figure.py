@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from daemon.store.cached_figure import TIMES, CachedFigure
+from daemon.store.cached_figure import CachedFigure
 
 
 class Searches:
@@ -45,9 +45,9 @@ def test_whoever_asks_meanwhile_gets_the_same_figure() -> None:
 def test_a_figure_is_used_again_in_proportion_to_its_cost() -> None:
     async def story(searches: Searches, costly: "CachedFigure[int]") -> None:
         await costly.get()
-        searches.clock += 2 * TIMES - 0.1
+        searches.clock += 19.5
         assert await costly.get() == 1
-        searches.clock += 0.2
+        searches.clock += 0.5
         assert await costly.get() == 2
 
     run(story)
