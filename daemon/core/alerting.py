@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
-from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import DAY, Ms
 from daemon.core.values import value
 
-DAY = Ms(86_400_000)
 TIME = re.compile(r"[0-9]{1,15}")
 MOST_LETTERS = 125  # with the gateway's name before it and a count behind it, one SMS
 TRY_AGAIN, MOST_TRIES = Ms(60_000), 8  # the pause after the first try doubles with each

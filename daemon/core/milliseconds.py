@@ -32,6 +32,9 @@ def seconds(count: float) -> Ms:
     return Ms(round(count * 1000))
 
 
+DAY = seconds(86_400)
+
+
 def in_seconds(span: Ms) -> float:
     """For devices, sleeps and people."""
     return int(span) / 1000

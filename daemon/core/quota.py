@@ -5,10 +5,10 @@ Pure: times are arguments. The windows slide. A recipient who had a message this
 
 from collections import Counter, deque
 
-from daemon.core.milliseconds import Ms, seconds
+from daemon.core.milliseconds import DAY, Ms, seconds
 from daemon.core.values import value
 
-HOUR, DAY, MONTH = seconds(3600), seconds(86_400), seconds(30 * 86_400)
+HOUR, MONTH = seconds(3600), seconds(30 * 86_400)
 RECIPIENTS = "the monthly limit of new recipients"
 
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from daemon.core.masking import HASHED
-from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import DAY, Ms
 from daemon.core.quota import MONTH
 from daemon.store.statements import LINES_OF, OVER, Rows
 
-DAY = 86_400_000  # ms
 CURSOR = "numbers hashed below row"  # of meta
 SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 REPLACED, THERE = "detail = replace(detail, ?, ?)", "detail LIKE '%' || ? || '%'"
@@ -45,7 +44,7 @@ def horizon(at: Ms, *, numbers: int, requests: int, history: int, incoming: int)
     """Ages in days, 0: for ever."""
 
     def before(days: int) -> Ms | None:
-        return at - Ms(days * DAY) if days else None
+        return at - Ms(days * int(DAY)) if days else None
 
     return Horizon(before(numbers), before(requests), before(history), before(incoming), at - MONTH)
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import DAY, Ms
 from daemon.core.milliseconds import seconds as s
-from daemon.core.quota import DAY, HOUR, MONTH, Limits, Quota, Used
+from daemon.core.quota import HOUR, MONTH, Limits, Quota, Used
 
 AT = s(1_800_000_000)
 

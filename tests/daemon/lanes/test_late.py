@@ -19,11 +19,11 @@ import pytest
 from daemon.clock import Clock
 from daemon.config import Modem
 from daemon.core.commands import Begin, Policy, Start
+from daemon.core.milliseconds import DAY
 from daemon.core.milliseconds import seconds as s
 from daemon.core.missing_reports import Reporting
 from daemon.core.model import AttemptState, Channel, Request, Step
 from daemon.core.ownership import Caller
-from daemon.core.quota import DAY
 from daemon.engine import Engine
 from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
 from daemon.lanes.snapshots import Duty

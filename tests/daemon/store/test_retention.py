@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from daemon.config import Retention
-from daemon.core.milliseconds import Ms
+from daemon.core.milliseconds import DAY, Ms
 from daemon.core.model import (
     Action,
     AttemptStarted,
@@ -25,7 +25,7 @@ from daemon.core.request_states import advance
 from daemon.operations.number_hash import number_hash
 from daemon.operations.retention import Retaining
 from daemon.store.contract import StoreUnusable
-from daemon.store.retention import DAY, horizon
+from daemon.store.retention import horizon
 from daemon.store.store import Store
 from daemon.store.upkeep import Upkeep
 from tests.daemon.core.story import request
@@ -38,7 +38,7 @@ NUMBER = "447700900123"
 
 
 def day(count: float) -> Ms:
-    return Ms(int(count * DAY))
+    return Ms(int(count * int(DAY)))
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
