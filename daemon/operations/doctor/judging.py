@@ -54,12 +54,18 @@ class Result:
 
 
 def judged(checks: Iterable[Check], facts: Facts) -> list[Result]:
-    """In the order of the checks, causes first: a check stands behind those that it needs."""
+    """In the order of the checks, causes first: a check stands behind those that it needs.
+
+    A cause is as grave as the worst that follows from it, which is not shown.
+    """
     known: dict[str, list[Result]] = {}
+    errors: list[tuple[str, str]] = []  # that follow: the code of the cause, and the subject
     for check in checks:
         found = [Result(check, verdict) for verdict in _verdicts(check, facts)]
         known[check.name] = [_unless_it_follows(result, known) for result in found]
-    return [result for results in known.values() for result in results]
+        pairs = zip(found, known[check.name], strict=True)
+        errors += [(now.because, now.verdict.subject) for was, now in pairs if now.because and was.state is State.ERROR]
+    return [_as_grave(result, errors) for results in known.values() for result in results]
 
 
 def _verdicts(check: Check, facts: Facts) -> Iterator[Verdict]:
@@ -85,6 +91,15 @@ def _unless_it_follows(result: Result, known: Mapping[str, list[Result]]) -> Res
             if hidden and _meet(cause.verdict.subject, result.verdict.subject):
                 verdict = replace(skipped(f"because {hidden}"), subject=result.verdict.subject)
                 return Result(result.check, verdict, hidden)
+    return result
+
+
+def _as_grave(result: Result, errors: Iterable[tuple[str, str]]) -> Result:
+    """A warning from which an error follows is one, too: a modem without its port sends nothing."""
+    if result.state is State.WARNING and any(
+        code == result.check.name and _meet(result.verdict.subject, subject) for code, subject in errors
+    ):
+        return replace(result, verdict=replace(result.verdict, state=State.ERROR))
     return result
 
 

@@ -13,6 +13,8 @@ from daemon.operations.doctor.facts import Asker, Facts, Missing, Socket
 from daemon.operations.doctor.judging import Check, Place
 
 FILE = ("config-file",)
+SET_UP = ("devices-configured",)
+"""Before `pinwheel setup`, which enables the units, they are disabled."""
 STARTS = (
     *("config-file", "config-keys", "devices-configured", "master-key"),
     *("api-certificate", "api-listener", "socket-path"),
@@ -114,14 +116,16 @@ SERVICE: tuple[Check, ...] = (
     Check("service-installed", "the units are installed", _part("service"), machine.installed),
     Check("service-user", "the user and the group of the service exist", _part("service"), machine.user, fixes=True),
     Check("service-reload", "systemd knows the units as they are", _part("service"), machine.reload_due, fixes=True),
-    Check("service-enabled", "the daemon starts with the machine", _part("service"), machine.enabled, fixes=True),
+    Check(
+        "service-enabled", "the daemon starts with the machine", _part("service"), machine.enabled, SET_UP, fixes=True
+    ),
     Check("watchdog", "systemd watches the daemon", _part("service"), machine.watchdog),
     Check(
         "socket-active",
         "systemd listens for clients",
         _part("service"),
         machine.socket_active,
-        ("service-user",),
+        (*SET_UP, "service-user"),
         fixes=True,
     ),
     Check("service-active", "the service runs", _part("service"), machine.active, STARTS, fixes=True),

@@ -70,6 +70,7 @@ KEY = "cannot find the master key /var/lib/pinwheel/key, which 2 live request(s)
 BASE = Database("/var/lib/pinwheel/pinwheel.db", owner="pinwheel", user="pinwheel")
 MACHINE = Machine(4_000_000_000, 8_000_000_000)
 DUMB = Standing(failures=2, why="its text")
+OFF = [replace(each, active="inactive", enabled="disabled") for each in (SERVICE, SOCKET)]
 AN_SMSC = '+CSCA: "+447785016005",145'
 
 
@@ -83,6 +84,16 @@ def no_trunk(reason: Reason, detail: str) -> dict[str, Any]:
 
 
 WORLDS: dict[str, tuple[dict[str, Any], str, State, str]] = {
+    "installed, and never set up": (
+        {
+            **DOWN,
+            **config(("[[modem]] and [voice] driver", "nothing can be sent; run pinwheel setup")),
+            "service": Service(OFF[0], OFF[1], TIMER),
+        },
+        "devices-configured",
+        E,
+        "nothing can be sent: run pinwheel setup",
+    ),
     "port held by another program": (
         {**ports(PORT, holders=Holders((MANAGER,)), rivals=(MANAGER,)), **daemon(HELD)},
         "port-held",
@@ -95,7 +106,7 @@ WORLDS: dict[str, tuple[dict[str, Any], str, State, str]] = {
             **daemon(idle(Reason.SILENT, "the modem does not a")),
         },
         "modemmanager",
-        W,
+        E,
         "ModemManager runs and does not leave ttyUSB2 of modem sim1 alone: sudo pinwheel doctor modemmanager --fix",
     ),
     "wrong tty": (
@@ -350,7 +361,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
                 ),
                 **daemon(GONE),
             },
-            W,
+            E,
             "there is no port /p now",
         )
     ],

@@ -15,7 +15,7 @@ from daemon.operations.doctor.facts import (
 )
 from daemon.operations.doctor.judging import Check, Place, Result, chosen, judged, problems
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
-from daemon.operations.doctor.verdicts import State, error, ok
+from daemon.operations.doctor.verdicts import State, error, ok, warning
 from daemon.operations.host.values import Holders
 from tests.daemon.operations.test_doctor import ALICE, BASE, GONE, HELD, MACHINE, WORLDS, E, W
 from tests.daemon.operations.worlds import (
@@ -72,6 +72,17 @@ def test_what_follows_from_what_follows_names_the_first_cause_and_keeps_its_devi
     ]
     results = judged([row("file", ""), row("modem", "sim1", needs=("file",))], Facts())
     assert [each.because for each in results] == ["", "file"]
+
+
+def test_a_cause_is_as_grave_as_what_follows_from_it() -> None:
+    """There used to be a warning, and exit 0, where the only modem was unplugged: the error was hidden behind it."""
+    rows = [
+        Check("port", "", lambda _: (), lambda _: [warning("x", subject="sim1"), warning("y", subject="sim2")]),
+        Check("modem", "", lambda _: (), lambda _: [error("z", subject="sim1")], ("port",)),
+        Check("slow", "", lambda _: (), lambda _: [warning("z", subject="sim2")], ("port",)),
+    ]
+    shown = [(each.verdict.text, each.state) for each in problems(judged(rows, Facts()))]
+    assert shown == [("x", E), ("y", W)]
 
 
 def test_a_daemon_that_says_nothing_of_a_check_finds_nothing_wrong() -> None:
