@@ -111,6 +111,7 @@ def expected(database: Path) -> Known:
 
     Nothing where there is no database yet, or where it cannot be read: the store and its checks say so.
     """
+    from daemon.store.contract import StoreUnusable
     from daemon.store.sqlite.library import look_into, sqlite  # late: who has no database needs no SQLite
     from daemon.store.sqlite.reading import SqliteReading
 
@@ -120,7 +121,7 @@ def expected(database: Path) -> Known:
     try:
         with closing(look_into(database, at_rest=at_rest)) as db:
             return known_by(SqliteReading(db))
-    except sqlite.Error:
+    except (sqlite.Error, StoreUnusable):
         return Known()
 
 

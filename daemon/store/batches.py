@@ -21,7 +21,7 @@ from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.request_cache import RequestCache
 from daemon.core.working_set import WorkingSet
 from daemon.store.between_batches import Chores
-from daemon.store.contract import Database, StoreUnusable
+from daemon.store.contract import Damaged, Database, StoreUnusable
 
 log = logging.getLogger("pinwheel.store")
 
@@ -75,19 +75,18 @@ def carry_out(database: Rows, cache: RequestCache, batch: Sequence[Operation]) -
     """
     try:
         _carry_out(database, cache, batch)
-    except StoreUnusable as exc:
-        cache.clear()
-        for operation in batch:
-            operation.error = exc
     except Exception as exc:  # the end of one batch: a defect belongs to whoever awaits the command that had it
         cache.clear()
-        if len(batch) == 1:
-            log.exception("store=command-failed command=%s", type(batch[0].command).__name__)
-            batch[0].error = exc
-        else:
+        of_all = isinstance(exc, StoreUnusable) and not isinstance(exc, Damaged)
+        if len(batch) > 1 and not of_all:
             middle = len(batch) // 2
             carry_out(database, cache, batch[:middle])
             carry_out(database, cache, batch[middle:])
+            return
+        if not isinstance(exc, StoreUnusable):
+            log.exception("store=command-failed command=%s", type(batch[0].command).__name__)
+        for operation in batch:
+            operation.error = exc
 
 
 def _carry_out(database: Rows, cache: RequestCache, batch: Sequence[Operation]) -> None:

@@ -17,6 +17,10 @@ class StoreUnusable(Exception):
     """The database cannot be used; the text names it and the remedy."""
 
 
+class Damaged(StoreUnusable):
+    """A part of the database is not what was written, so a backup must be restored; other parts can still be used."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A code that was checked. The code itself is not kept."""

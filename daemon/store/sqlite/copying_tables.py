@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import Row, Table
+from daemon.store.sqlite.faults import unusable
 from daemon.store.sqlite.files import lock, private_files
 from daemon.store.sqlite.library import connect, empty_log, sqlite
 from daemon.store.sqlite.migrations import migrate
@@ -32,7 +33,7 @@ class SqliteTables:
         try:
             yield
         except (sqlite.Error, OSError) as exc:
-            raise StoreUnusable(f"cannot use the database {self._path}: {exc}") from exc
+            raise unusable(f"cannot use the database {self._path}", exc) from exc
 
     def count(self, table: Table) -> int:
         with self._translated():

@@ -17,6 +17,7 @@ from daemon.store import forgetting, retention
 from daemon.store.contract import StoreUnusable
 from daemon.store.forgetting import ForgottenRows, Forms, Mentions
 from daemon.store.retention import Deleted, Hash, Horizon
+from daemon.store.sqlite.faults import is_damage, of_the_database, unusable
 from daemon.store.sqlite.files import SIDE_FILES, lock, private
 from daemon.store.sqlite.library import Connection, SqliteRows, connect, empty_log, rewrite, sqlite, transaction
 from daemon.store.sqlite.loading import last_row, load
@@ -36,7 +37,10 @@ RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit
 
 
 class SqliteDatabase:
-    """A `Database` in one file. connection: the one that writes; broken: the last save failed."""
+    """A `Database` in one file. connection: the one that writes.
+
+    broken: the last save failed, or the file is damaged, and stays so; what needs no damaged page is done all the same.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,7 +49,7 @@ class SqliteDatabase:
         self._next_row = 1
         self._written = 0  # pages since the last checkpoint, about
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
-        self.broken = False
+        self.broken = self._damaged = False
         self.stale = ""  # nobody else writes, and no answer is lost
 
     def open(self) -> None:
@@ -56,7 +60,7 @@ class SqliteDatabase:
             self._next_row = last_row(self.connection) + 1
         except (sqlite.Error, OSError) as exc:
             self._lock.close()
-            raise StoreUnusable(f"cannot open the database {self._path}: {exc}") from exc
+            raise unusable(f"cannot open the database {self._path}", exc) from exc
 
     def _connected(self) -> Connection:
         for path in (self._path, *(Path(f"{self._path}{more}") for more in SIDE_FILES)):
@@ -76,7 +80,10 @@ class SqliteDatabase:
     def close(self) -> None:
         """Fold the log back into the file, release the lock."""
         if self.connection is not None:
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            try:
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite.Error as exc:  # the log stays beside the file, and the next daemon reads it
+                log.warning("store=checkpoint-failed error=%s", exc)
             self.connection.close()
         if self._lock is not None:
             self._lock.close()
@@ -84,13 +91,13 @@ class SqliteDatabase:
     def reader(self) -> SqliteReading:
         """A connection that only reads. Raises StoreUnusable."""
         try:
-            return SqliteReading(connect(self._path, read_only=True))
+            return SqliteReading(connect(self._path, read_only=True), self._unreadable)
         except sqlite.Error as exc:
             raise StoreUnusable(f"cannot read {self._path}: {exc}") from exc
 
     @property
     def pause_s(self) -> float | None:
-        return RECOVER_S if self.broken or self._log_is_long else None
+        return RECOVER_S if (self.broken and not self._damaged) or self._log_is_long else None
 
     def load(self, needs: Needs) -> Found:
         """Row ids are counted in memory: this connection is the only one that writes."""
@@ -98,8 +105,14 @@ class SqliteDatabase:
         self._next_row = rows.stop
         try:
             return Found(load(self.connection, needs), rows)
-        except sqlite.OperationalError as exc:
-            raise StoreUnusable(f"cannot read {self._path}: {exc}") from exc
+        except sqlite.Error as exc:
+            if not of_the_database(exc):
+                raise
+            raise self._unreadable(exc) from exc
+
+    def _unreadable(self, exc: Exception) -> StoreUnusable:
+        """On whatever thread it was read."""
+        return self._noted(exc, unusable(f"cannot read {self._path}", exc))
 
     def save(self, changes: Changes) -> None:
         """One transaction, on the disk once it returns."""
@@ -108,20 +121,28 @@ class SqliteDatabase:
             self.connection.execute("BEGIN IMMEDIATE")
             save(self.connection, changes)
             self.connection.execute("COMMIT")
-        except sqlite.OperationalError as exc:  # of the disk, not of one command
-            self._fail(exc)
-            raise StoreUnusable(f"cannot write to {self._path}: {exc}; is the disk full?") from exc
-        except Exception:  # the fault of one command: the next batch has a transaction of its own
+        except Exception as exc:  # whoever asked gets it: here the transaction only ends
             self._roll_back()
-            raise
+            if not of_the_database(exc):  # the fault of one command: the next batch has a transaction of its own
+                raise
+            raise self._fail(exc) from exc
         self._written += PAGES_OF_A_COMMIT + self.connection.total_changes - before
-        if self.broken:
+        if self.broken and not self._damaged:
             self._works_again()
 
-    def _fail(self, exc: Exception) -> None:
-        self.broken = self._log_is_long = True
-        log.error("store=failed path=%s error=%s", self._path, exc)
-        self._roll_back()
+    def _fail(self, exc: Exception) -> StoreUnusable:
+        if not is_damage(exc):
+            self.broken = self._log_is_long = True
+            log.error("store=failed path=%s error=%s", self._path, exc)
+        return self._noted(exc, unusable(f"cannot write to {self._path}", exc, "; is the disk full?"))
+
+    def _noted(self, exc: Exception, refused: StoreUnusable) -> StoreUnusable:
+        """Damage stays until a backup is restored. It is logged once, as every command may meet it."""
+        if is_damage(exc):
+            if not self._damaged:
+                log.critical("store=damaged %s", refused)
+            self.broken = self._damaged = True
+        return refused
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite.Error):
@@ -129,16 +150,16 @@ class SqliteDatabase:
 
     def recover(self) -> None:
         """Try whether the disk takes a commit again, and give back the room of a long log."""
-        if self.broken:
+        if self.broken and not self._damaged:
             with contextlib.suppress(StoreUnusable):
                 self.save(Changes(meta={"last recovery": str(time.time_ns())}))
         else:
             self._works_again()
 
     def _works_again(self) -> None:
-        if self.broken:
+        if self.broken and not self._damaged:
             log.info("store=recovered path=%s", self._path)
-        self.broken = False
+        self.broken = self._damaged
         with contextlib.suppress(sqlite.Error):  # there is room for a commit, but not yet for the file: later
             self._log_is_long = not empty_log(self.connection)
 
@@ -175,7 +196,7 @@ class SqliteDatabase:
         try:
             return work()
         except sqlite.Error as exc:
-            raise StoreUnusable(f"cannot change the database: {exc}") from exc
+            raise self._noted(exc, unusable("cannot change the database", exc)) from exc
         finally:
             self._written += self.connection.total_changes - before
 

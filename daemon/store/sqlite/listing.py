@@ -5,6 +5,7 @@ a list that is written out. Numbers are masked as by `daemon.core.masking.masked
 """
 
 from daemon.core.masking import HASHED
+from daemon.store.sqlite.faults import Failed, reading, unreadable
 from daemon.store.sqlite.library import Connection
 from daemon.store.statements import LINES_OF
 
@@ -33,11 +34,13 @@ CHECK = f"json_object('at', {_time('at_ms')}, 'valid', json(iif(valid, 'true', '
 RUNNING = "SELECT id FROM request INDEXED BY request_active WHERE status='IN PROGRESS' ORDER BY id DESC LIMIT ?"
 
 
+@reading
 class SqliteListing:
     """A `Listing`, of one connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, failed: Failed = unreadable) -> None:
         self._db = connection
+        self.failed = failed
 
     def requests(self, *, active_only: bool, limit: int) -> str:
         """A JSON array, the newest first, with masked numbers and no deliveries."""

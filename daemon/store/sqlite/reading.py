@@ -8,6 +8,7 @@ from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, 
 from daemon.store.forgetting import Forms, Mentions, look
 from daemon.store.retention import Hash
 from daemon.store.rows import UNANSWERED_STATES, overdue_of
+from daemon.store.sqlite.faults import Failed, reading, unreadable
 from daemon.store.sqlite.library import Connection
 from daemon.store.sqlite.listing import SqliteListing
 from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
@@ -32,12 +33,14 @@ NOT_ANSWERED = (
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
 
 
+@reading
 class SqliteReading:
     """A `Reading`, on a connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, failed: Failed = unreadable) -> None:
         self.connection = connection
-        self.listing = SqliteListing(connection)
+        self.failed = failed
+        self.listing = SqliteListing(connection, failed)
 
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""

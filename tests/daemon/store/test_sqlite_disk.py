@@ -1,15 +1,22 @@
 """SQLite when its disk is full, when it takes a commit again, and how long its log gets."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from daemon.core.batch import Changes, Line, Needs
-from daemon.core.milliseconds import EPOCH
-from daemon.store.contract import StoreUnusable
+from daemon.core.commands import AddNote, Command, Decision, Policy, SetMeta, decide
+from daemon.core.milliseconds import EPOCH, Ms
+from daemon.core.model import Channel
+from daemon.core.request_cache import RequestCache
+from daemon.store.batches import Operation, carry_out
+from daemon.store.contract import Damaged, StoreUnusable
+from daemon.store.retention import Horizon
 from daemon.store.sqlite.database import CHECKPOINT, CHECKPOINT_AT_LATEST, PAGES_OF_A_COMMIT, RECOVER_S, SqliteDatabase
-from daemon.store.sqlite.library import sqlite
+from daemon.store.sqlite.library import PAGE_SIZE, sqlite
 from tests.daemon.store.writes import named
 
 
@@ -40,6 +47,12 @@ def fill(database: SqliteDatabase) -> None:
     database.connection.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StoreUnusable, match=r"cannot write to .*p\.db: .*full"):
         database.save(LARGE)
+
+
+def operation(command: Command) -> Operation:
+    policy = Policy(cancel_after=Ms(0), cancel_before_event=0, on_refused="next", resend={})
+    nobody = cast("asyncio.Future[Decision]", None)
+    return Operation(command, lambda c, loaded: (EPOCH, decide(c, loaded, EPOCH, policy)), lambda _: None, nobody)
 
 
 def make_room(database: SqliteDatabase) -> None:
@@ -162,6 +175,57 @@ def test_a_file_that_could_not_be_opened_is_not_locked_any_more(path: Path) -> N
     other = SqliteDatabase(path)
     other.open()
     other.close()
+
+
+# --- a file that is damaged ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def damaged(path: Path, request: pytest.FixtureRequest) -> Iterator[SqliteDatabase]:
+    """The first page of a table or index is not what SQLite wrote."""
+    whole = SqliteDatabase(path)
+    whole.open()
+    whole.save(Changes(inserted=[(1, named(1))], history=lines(1)))
+    (page,) = whole.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name=?", (request.param,)).fetchone()
+    whole.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE_SIZE)
+        file.write(b"\xff" * PAGE_SIZE)
+    database = SqliteDatabase(path)
+    database.open()
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("damaged", "use"),
+    [
+        ("history", lambda database: database.save(LARGE)),
+        ("history", lambda database: database.reader().history(0, 1)),
+        ("history", lambda database: database.reader().listing.events(0, 1)),
+        ("attempt", lambda database: database.load(Needs(rows=frozenset((1,))))),
+        ("attempt_waiting", lambda database: database.reader().count_waiting(Channel.SMS)),
+        ("history", lambda database: database.delete_old(Horizon(None, None, EPOCH, None, EPOCH), str, 1)),
+    ],
+    indirect=["damaged"],
+)
+def test_damage_is_the_databases_fault_whoever_meets_it_and_stays(
+    damaged: SqliteDatabase, use: Callable[[SqliteDatabase], object]
+) -> None:
+    """There used to be an error of SQLite: a lane ended by it, and the gateway called itself well."""
+    with pytest.raises(Damaged, match=r"malformed; the file is damaged: .*pinwheel restore BACKUP"):
+        use(damaged)
+    damaged.recover()
+    damaged.save(SMALL)
+    assert (damaged.broken, damaged.pause_s) == (True, None)
+
+
+@pytest.mark.parametrize("damaged", ["history"], indirect=True)
+def test_of_a_batch_only_what_needs_the_damaged_part_is_refused(damaged: SqliteDatabase) -> None:
+    batch = [operation(SetMeta("small", "yes")), operation(AddNote("", None, "note"))]
+    carry_out(damaged, RequestCache(), batch)
+    assert [type(each.error) for each in batch] == [type(None), Damaged]
+    assert meta(damaged, "small") == "yes"
 
 
 # --- the log -------------------------------------------------------------------------------------------------
