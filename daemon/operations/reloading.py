@@ -66,16 +66,15 @@ class Reloader:
     async def _reload(self) -> Reloaded:
         on_disk = await asyncio.to_thread(inspect, self._path)
         config = on_disk.config
-        restart = self._differing(config, Effect.RESTART) if on_disk.readable else ()
         mistakes = [f"{self._path}: {mistake}" for mistake in on_disk.mistakes]
         if mistakes:
-            return Reloaded(self._locales, (), restart, tuple(mistakes))
+            return Reloaded(self._locales, (), (), tuple(mistakes))  # a restart would fail, too: none is advised
         try:
             ready = [prepare(config) for prepare in self.owners]
         except OSError as exc:
-            return Reloaded(self._locales, (), restart, (f"{self._path}: {exc}; nothing was changed",))
+            return Reloaded(self._locales, (), (), (f"{self._path}: {exc}; nothing was changed",))
         prompts = await asyncio.to_thread(loaded, config) if self._calls is not None else None
-        applied = self._differing(config, Effect.LIVE)
+        applied, restart = self._differing(config, Effect.LIVE), self._differing(config, Effect.RESTART)
         for apply in ready:
             apply()
         self._current = config
