@@ -253,7 +253,6 @@ class Supervisor:
             assert self._at is not None
             silent = self._search.missed(self._at, self._fitting, silent=end.silent)
             end = replace(self._of_scan(self._at, end), silent=silent)
-        self._serving = False
         return [*outputs, *self._after(end, event.ports, now)]
 
     def _meaning(self, event: SessionEnded, now: float) -> _End:
@@ -298,7 +297,7 @@ class Supervisor:
         if end.state in (DeviceState.FAILED, DeviceState.CLOSED):
             return end
         if not self._scan.keys() >= set(self._fitting):
-            return replace(end, sure=False, away=None, news=False)
+            return replace(end, away=None, news=False)
         ends = [self._scan[each] for each in self._fitting]
         self._scan.clear()
         most = max(ends, key=lambda each: (each.silent, bool(each.away)))
