@@ -16,7 +16,7 @@ from drivers.serial.procedure import Await, Procedure, Talk, Time, Warn
 from drivers.serial.ussd import Answer, Reader, Status
 
 ANSWER_S = 60.0  # that the network has for its answer; networks end what takes them longer
-QUIET_S = 2.0  # of silence behind a message: the next one may follow
+QUIET_S = 2.0  # of silence behind the set-up or a message: the next one may follow
 NO_NETWORK_S, AGAIN_S = 60.0, 900.0  # before the next try, where there is no network, and after the first failures
 MOST_FAILURES = 3  # in a row, after which what was known is too old
 NEVER = float("inf")
@@ -84,7 +84,7 @@ class BalanceCheck:
             return
         if self._credit.put_in(imsi):
             yield Known({"balance": None})
-        self.chore.want(max(now, self._credit.due))
+        self.chore.want(max(now + QUIET_S, self._credit.due))  # messages may have waited for the modem
 
     def give_way(self, now: float) -> None:
         """A message has ended."""

@@ -8,7 +8,7 @@ import pytest
 
 from drivers import Balance
 from drivers.serial import at
-from drivers.serial.balance_check import Credit
+from drivers.serial.balance_check import QUIET_S, Credit
 from drivers.serial.chores import PATIENCE_S
 from drivers.serial.procedure import Warn
 from drivers.simulated.modem import SimulatedModem
@@ -27,6 +27,7 @@ def modem_due(answers: Mapping[str, Sequence[Answers]] | None = None, credit: Cr
     """A modem that is set up, and whose balance is due."""
     session = Session({**CSCS, **(answers or {})}, credit=credit or Credit("*100#", EVERY_S))
     session.initialise(ANY)
+    session.hand.now += QUIET_S
     return session
 
 
@@ -42,6 +43,13 @@ def asks(session: Session, *said: str, silent_s: float = 0.0) -> list[str]:
 
 def warnings(session: Session) -> list[str]:
     return [order.text for order in session.hand.did if isinstance(order, Warn)]
+
+
+def test_messages_that_waited_for_the_modem_come_before_the_question() -> None:
+    """It used to be asked behind the set-up, at once: a slow answer held up the first PIN of each start."""
+    session = Session(CSCS, credit=Credit("*100#", EVERY_S))
+    session.initialise(ANY)
+    assert session.chores.balance.chore.ready_at(session.hand.now) == session.hand.now + QUIET_S
 
 
 def test_what_the_network_says_is_known_and_asked_again_in_time() -> None:
