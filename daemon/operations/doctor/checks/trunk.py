@@ -111,8 +111,8 @@ def service_centre(answers: tuple[Answers, ...]) -> Iterator[Verdict]:
 def store(answers: tuple[Answers, ...]) -> Iterator[Verdict]:
     """+CPMS: <mem1>,<used1>,<total1>,... (27.005 3.2.2)."""
     for modem in answers:
-        used, total = (_field(modem, "AT+CPMS?", "+CPMS:", place) for place in (1, 2))
-        if used and total and used.isdecimal() and total.isdecimal() and int(used) >= int(total) > 0:
+        used, total = (_number(_field(modem, "AT+CPMS?", "+CPMS:", place)) for place in (1, 2))
+        if used >= total > 0:
             text = f"the SIM of modem {modem.modem} is full: {used} of {total} messages"
             yield warning(text, "delete its messages and drafts in a phone", modem.modem)
 
@@ -129,3 +129,8 @@ def _field(answers: Answers, command: str, name: str, place: int) -> str | None:
     line = next((each for each in answers.lines.get(command, ()) if each.startswith(name)), None)
     fields = line.removeprefix(name).split(",") if line is not None else []
     return fields[place].strip().strip('"') if len(fields) > place else None
+
+
+def _number(field: str | None) -> int:
+    """0 where the modem does not say, or says no number of at most nine digits."""
+    return int(field) if field is not None and field.isdecimal() and len(field) < 10 else 0
