@@ -27,6 +27,7 @@ MANY_RESTARTS = 3
 LARGE_LOG = 256 * MB
 OLD_BACKUP_S = 8 * 86_400.0
 WAL_RESET_FIXED = (3, 51, 3)
+WAL_RESET_FIXED_IN_SERIES = ((3, 44, 6), (3, 50, 7))  # the first release with the mend of an older series
 MOST_FILES = 0.8  # of the system's descriptors
 SIP_HELPERS = ("nf_nat_sip", "nf_conntrack_sip")
 GROUP = "pinwheel"
@@ -114,7 +115,7 @@ def socket_there(socket: Socket) -> Iterator[Verdict]:
 
 
 def socket_mode(socket: Socket) -> Iterator[Verdict]:
-    if socket.there and socket.mode & 0o002:
+    if socket.mode & 0o002:
         yield warning(f"every user may use {socket.path}", 'SocketMode=0660, or [api] socket_mode = "0660"')
     elif socket.there and not socket.mode & 0o020:
         yield warning(f"only root may use {socket.path}", 'SocketMode=0660, or [api] socket_mode = "0660"')
@@ -124,7 +125,7 @@ def in_group(parts: tuple[Asker, Socket]) -> Iterator[Verdict]:
     """A new member of a group must log in again."""
     asker, socket = parts
     group = socket.group or GROUP
-    if asker.is_root or group in asker.groups or (socket.there and socket.mode & 0o002):
+    if asker.is_root or group in asker.groups or socket.mode & 0o002:
         return
     if group in asker.member_of:
         yield error(f"you are in the group {group}, but not in this session", "log out and in again")
@@ -248,9 +249,10 @@ def log_size(database: Database) -> Iterator[Verdict]:
 
 
 def library(database: Database) -> Iterator[Verdict]:
-    if database.library < WAL_RESET_FIXED:
+    series = (each for each in WAL_RESET_FIXED_IN_SERIES if each[:2] == database.library[:2])
+    if database.library < next(series, WAL_RESET_FIXED):
         version = ".".join(map(str, database.library))
-        text = f"SQLite {version} can lose its log after a power cut (fixed in 3.51.3)"
+        text = f"SQLite {version} can damage a database that two connections use (fixed in 3.51.3)"
         yield warning(text, "use a newer SQLite, or PostgreSQL (docs/postgresql.md)")
 
 
