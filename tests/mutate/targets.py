@@ -39,7 +39,7 @@ AGENT = tuple(
 CONFIG = "tests/daemon/config/test_config.py"
 REPR = "tests/daemon/test_repr.py"
 DOCTOR = (
-    *(f"tests/daemon/operations/test_{name}.py" for name in ("doctor", "judging", "bundle_masking")),
+    *(f"tests/daemon/operations/test_{name}.py" for name in ("doctor", "doctor_limits", "judging", "bundle_masking")),
     "-k",
     "not start_of_the_daemon",
 )

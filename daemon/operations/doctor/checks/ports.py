@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from daemon.operations.doctor.facts import ModemPort, Ports
 from daemon.operations.doctor.verdicts import Verdict, Words, error, info, warning
-from daemon.operations.host.port_rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS, is_modem
+from daemon.operations.host.port_rivals import CD_ROM, HILINK, MAKERS, MODEM_MANAGER, RIVALS
 from daemon.operations.host.values import Process, SerialPort
 from daemon.operations.setup import udev
 from daemon.operations.setup.model import Stick
@@ -64,8 +64,9 @@ def elsewhere(ports: Ports) -> Iterator[Verdict]:
     for port in ports.modems:
         for other in ports.others if not port.found else ():
             name = other.by_id[0] if other.by_id else other.name
-            maker = f" of {MAKERS[other.usb.vendor]}" if is_modem(other.usb) and other.usb is not None else ""
-            text = f"modem {port.modem}: {port.pattern} is gone, and a modem{maker} is at {other.device}"
+            maker = MAKERS.get(other.usb.vendor, "") if other.usb is not None else ""
+            what = f"a modem of {maker}" if maker else "a modem"
+            text = f"modem {port.modem}: {port.pattern} is gone, and {what} is at {other.device}"
             yield error(text, f'set port = "{name}", or: pinwheel setup', port.modem)
             break
 
