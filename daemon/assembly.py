@@ -57,7 +57,7 @@ def assemble(config: Config, path: Path) -> Daemon:
     hashed = number_hash(keys.current, store.reading.meta(SEALED) or "")
     upkeep = Upkeep(store)
     retaining = Retaining(upkeep, config.retention, hashed)
-    forgetting = Forgetting(engine, upkeep, state / "forgotten", hashed)
+    forgetting = Forgetting(engine, upkeep, state / "forgotten", hashed, config.store.path)
     old_key = OldKey(engine, place, master_key.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)

@@ -1,5 +1,6 @@
 """The operator's route /v1/forget."""
 
+import asyncio
 from dataclasses import asdict
 
 from starlette.responses import JSONResponse, Response
@@ -16,7 +17,8 @@ async def forget(call: ApiCall) -> Response:
     forgetting: Forgetting = call.http.app.state.forgetting
     number = phone_number(call.given.required("number"), None)
     try:
-        return JSONResponse(asdict(await forgetting.forget(number)))
+        done = await forgetting.forget(number)
+        return JSONResponse({**asdict(done), "copies": await asyncio.to_thread(forgetting.copies)})
     except StillRunning as exc:
         raise HttpError(409, "Still in progress", str(exc)) from None
     except (StoreUnusable, OSError) as exc:

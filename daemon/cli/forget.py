@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from daemon.cli.commands import SAID_NO
-from daemon.cli.context import SCREEN, Context, json_flag, pass_context
+from daemon.cli.context import SCREEN, Context, json_flag, pass_context, tell
 
 FORGET_S = 600.0  # of a large database
 
@@ -19,9 +19,9 @@ def forget(context: Context, number: str, yes: bool) -> None:
     """Remove NUMBER (international, such as +447700900123) from every file of the gateway; this cannot be undone.
 
     Its requests stay for the statistics, without the number and without IP addresses; its incoming messages are
-    deleted. Refuses while a request of it is in progress. Backups that were made before still have it; on PostgreSQL
-    the answer says what else may. Exits 1 if the gateway refused, or if the number may still be in the write-ahead log
-    of a SQLite file because somebody was reading: run it again.
+    deleted. Refuses while a request of it is in progress. Backups that were made before still have it; those in the
+    folder of the database are named. On PostgreSQL the answer says what else may. Exits 1 if the gateway refused, or
+    if the number may still be in the write-ahead log of a SQLite file because somebody was reading: run it again.
     """
     if not yes:
         click.confirm("This cannot be undone. Forget the number?", abort=True, err=True)
@@ -33,7 +33,10 @@ def forget(context: Context, number: str, yes: bool) -> None:
 def _forgotten(done: dict[str, Any]) -> None:
     lines = f"{done['history']} line(s) of history, {done['sent']} of the quota"
     click.echo(f"forgotten in {done['requests']} request(s), {lines}")
-    click.echo("backups that were made before still have the number")
+    copies = done.get("copies", ())  # none of a daemon that is older than this command
+    tell(f"backups that were made before still have the number{'; in the folder of the database:' if copies else ''}")
+    for copy in copies:
+        tell(f"  {copy}")
     if done["remains"]:
         click.echo(click.wrap_text(f"it may still be elsewhere: {done['remains']}", SCREEN - 1))
     elif not done["log_emptied"]:

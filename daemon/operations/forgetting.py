@@ -18,6 +18,7 @@ from daemon.core.commands import SetMeta
 from daemon.core.masking import HASHED
 from daemon.durable import sync
 from daemon.engine import Engine
+from daemon.operations.host.files import copies
 from daemon.operations.number_hash import HEX_DIGITS, forms
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.forgetting import Forgotten, StillRunning
@@ -36,13 +37,14 @@ SENDER = re.compile(r" from \+?([0-9]{7,15}):")  # of an incoming message
 
 
 class Forgetting:
-    """Of one daemon. hashed: as the list has the numbers."""
+    """Of one daemon. hashed: as the list has the numbers; database: None where it is no file."""
 
-    def __init__(self, engine: Engine, upkeep: Upkeep, file: Path, hashed: Hash) -> None:
+    def __init__(self, engine: Engine, upkeep: Upkeep, file: Path, hashed: Hash, database: Path | None) -> None:
         self._engine = engine
         self._upkeep = upkeep
         self._file = file
         self._hashed = hashed
+        self._database = database
         self._turn = asyncio.Lock()
 
     async def forget(self, number: "PhoneNumber") -> Forgotten:
@@ -53,6 +55,10 @@ class Forgetting:
             if await self._obeyed() >= count - 1:  # else it has more to obey than this
                 await self._engine.do(SetMeta(OBEYED, str(count)))
         return done
+
+    def copies(self) -> list[str]:
+        """Files that were made before, beside the database, which still have what was in it then."""
+        return copies(self._database) if self._database is not None else []
 
     async def _remove(self, number: "PhoneNumber") -> Forgotten:
         done = await self._upkeep.forget(forms(number), self._hashed)

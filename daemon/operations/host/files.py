@@ -1,5 +1,6 @@
 """Disks, backups and certificates: what daemon and commands can both see."""
 
+import glob
 import os
 import time
 from contextlib import suppress
@@ -33,6 +34,12 @@ def backups(folder: Path) -> Backups | Missing:
     except OSError:
         return Missing(f"{folder} may not be read")
     return Backups(min(ages, default=None))
+
+
+def copies(database: Path) -> list[str]:
+    """Of a SQLite file, in its folder: what `pinwheel restore` has put aside, and what the timer has made."""
+    aside = database.parent.glob(f"{glob.escape(database.name)}.*T*")
+    return sorted(map(str, (*aside, *(database.parent / BACKUPS).glob("*.db"))))
 
 
 def certificate(path: Path) -> Certificate | Missing:

@@ -39,7 +39,9 @@ class Host:
     def do(self, work: Callable[[Forgetting], Awaitable[T]]) -> T:
         async def main() -> T:
             engine = Engine(self.store, Clock(), Pins(b"k" * 32), Policy())
-            return await work(Forgetting(engine, Upkeep(self.store), self.folder / "forgotten", HASH))
+            return await work(
+                Forgetting(engine, Upkeep(self.store), self.folder / "forgotten", HASH, self.folder / "pinwheel.db")
+            )
 
         return asyncio.run(main())
 
@@ -80,6 +82,21 @@ def test_a_restored_database_forgets_what_was_forgotten_after_the_backup(host: H
     assert OTHER.encode() in host.octets()
     assert host.store.reading.meta(OBEYED) == "1"
     host.store.close()
+
+
+def test_what_restore_and_the_timer_left_beside_the_database_is_named(host: Host) -> None:
+    """The database that a restore had put aside used to keep the number, and nobody was told."""
+    assert host.do(copies) == []
+    (host.folder / "backups").mkdir()
+    kept = ["backups/pinwheel-Sun.db", "pinwheel.db.20261129T083624", "pinwheel.db.20261129T083624-wal"]
+    for name in (*kept, "key.20261129T083624", "backups/note.txt"):
+        (host.folder / name).touch()
+    assert host.do(copies) == [str(host.folder / name) for name in kept]
+    host.store.close()
+
+
+async def copies(it: Forgetting) -> list[str]:
+    return it.copies()
 
 
 def texted_us(store: Store) -> None:
