@@ -134,15 +134,15 @@ QUIET: list[tuple[str, dict[str, Any]]] = [
     ("nat", trunk(seen_at="203.0.113.9:31000", external="auto")),
     *(
         ("sim-full", stored(f'+CPMS: "SM",{numbers}'))
-        for numbers in ("9,10", "3", "3,x", "x,3", ",", "0,0", f"{'9' * 5000},10", f"10,{'9' * 5000}")
+        for numbers in ("9,10", "3", "3,x", "x,3", ",", "0,0", "1000000000,10", f"{'9' * 5000},10", f"10,{'9' * 5000}")
     ),
 ]
 
 
 @pytest.mark.parametrize(("code", "parts"), QUIET)
 def test_up_to_its_limit_a_check_says_nothing(code: str, parts: dict[str, Any]) -> None:
-    """There used to be a ValueError where a modem answered +CPMS with a number of thousands of digits, and a warning of
-    SQLite 3.44.6 and 3.50.7, which have the mend.
+    """There used to be a warning of SQLite 3.44.6 and 3.50.7, where the bug is fixed, and a ValueError for a number of
+    thousands of digits, which only the limit of a modem's line kept away.
     """
     assert found(code, parts) == []
 
@@ -199,6 +199,7 @@ SAID: list[tuple[str, dict[str, Any], State, str]] = [
         State.WARNING,
         "calls in de-de, fr-fr are",
     ),
+    ("sim-full", stored('+CPMS: "SM",999999999,10'), State.WARNING, "the SIM of modem sim1 is full: 999999999 of 10"),
     ("sim-full", stored('+CPMS: "SM",1,1'), State.WARNING, "the SIM of modem sim1 is full: 1 of 1 messages"),
     ("sim-full", stored("+CREG: 1", '+CPMS: "SM", 11 ,10'), State.WARNING, "the SIM of modem sim1 is full: 11 of 10"),
 ]
