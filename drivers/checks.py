@@ -270,7 +270,7 @@ def bindable(address: str, port: int, kind: socket.SocketKind, severity: Severit
 def _not_bound(address: str, port: int, exc: OSError, severity: Severity) -> Fault:
     match exc.errno:
         case errno.EADDRINUSE:
-            text = f"port {port} of {address} is in use now; by another program? (ss -lnptu)"
+            text = f"port {port} of {address} is in use now, by pinwheeld if it runs; else look who has it: ss -lnptu"
             return Fault(text, Severity.WARNING, kind=FaultKind.ADDRESS_IN_USE)
         case errno.EADDRNOTAVAIL:
             return Fault(f"{address} is no address of this machine; `ip addr` lists them", severity)

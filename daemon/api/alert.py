@@ -21,7 +21,7 @@ async def act(call: ApiCall) -> Response:
             sender.acknowledge()
         case "test":
             if not sender.numbers:
-                raise HttpError(409, "No recipient", "[alert] numbers is empty.")
+                raise HttpError(409, "No recipient", "[alert] numbers is empty: set it, then run: pinwheel reload")
             if not await sender.test():
                 raise HttpError(409, "Not sent", "No modem and no trunk took the message; the daemon's log says why.")
         case _:
