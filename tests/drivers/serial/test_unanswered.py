@@ -22,6 +22,7 @@ from drivers import (
     Uncertain,
 )
 from drivers.serial.driver import Driver
+from drivers.serial.mute_or_slow import Patience
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import status_report
@@ -47,18 +48,26 @@ def lost(driver: Driver, message: Sms) -> None:
     ready(driver)
 
 
-def owed(driver: Driver, modem: SimulatedModem, message: Sms, answer_s: float) -> None:
-    """A message whose answer comes only so long after it was sent; those of later messages are quick."""
-    modem.network_s = answer_s
+def owed(driver: Driver, modem: SimulatedModem, message: Sms) -> None:
+    """A message that the network keeps until it is no longer stalled."""
+    modem.stall(True)
     lost(ready(driver), message)
-    modem.network_s = 0.05
+
+
+def send_behind(driver: Driver, modem: SimulatedModem, message: Sms) -> Receipt:
+    """The network answers the older ones once this one is on the wire, too."""
+    older = modem.sending
+    future = driver.send(message)
+    until(lambda: modem.sending > older, "it is on the wire", BOUND_S)
+    modem.stall(False)
+    return future.result(BOUND_S)
 
 
 def test_a_late_answer_is_not_taken_for_the_next_messages(eager: SimulatedModem) -> None:
     news, older = News(), sms()
-    with opened(eager.port, news, PATIENT) as driver:
-        owed(driver, eager, older, 1.5)
-        assert send(driver, sms(OTHER)) == Receipt((1,))
+    with opened(eager.port, news) as driver:
+        owed(driver, eager, older)
+        assert send_behind(driver, eager, sms(OTHER)) == Receipt((1,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((0,)))
     assert [number for number, _ in eager.accepted] == [NUMBER, OTHER]
 
@@ -66,9 +75,9 @@ def test_a_late_answer_is_not_taken_for_the_next_messages(eager: SimulatedModem)
 def test_a_late_refusal_is_not_taken_for_the_next_messages(eager: SimulatedModem) -> None:
     eager.refuse(350)
     news, older = News(), sms()
-    with opened(eager.port, news, PATIENT) as driver:
-        owed(driver, eager, older, 1.5)
-        assert send(driver, sms(OTHER)) == Receipt((1,))
+    with opened(eager.port, news) as driver:
+        owed(driver, eager, older)
+        assert send_behind(driver, eager, sms(OTHER)) == Receipt((1,))
         late = news.first(LateAnswer)
     assert late.sms is older
     assert isinstance(late.answer, Unavailable)
@@ -98,13 +107,11 @@ def of(message: Sms, late: LateAnswer) -> bool:
 def test_of_two_messages_in_a_row_without_an_answer_each_gets_its_own(eager: SimulatedModem) -> None:
     """The first one used to be forgotten: its answer was the second one's, and so on."""
     news, messages = News(), [sms(text="the first"), sms(OTHER, "the second"), sms(SILENT_HANDSET, "the third")]
-    with opened(eager.port, news, PATIENT) as driver:
+    with opened(eager.port, news) as driver:
         send(ready(driver), sms())  # 0
-        eager.network_s = 2.3
         for message in messages[:2]:
-            lost(driver, message)
-        eager.network_s = 0.05
-        assert send(driver, messages[2]) == Receipt((3,))
+            owed(driver, eager, message)
+        assert send_behind(driver, eager, messages[2]) == Receipt((3,))
         answers = [news.first(LateAnswer, partial(of, each)) for each in messages[:2]]
         assert [late.answer for late in answers] == [Receipt((1,)), Receipt((2,))]
 
@@ -124,7 +131,7 @@ def test_a_slow_network_that_is_slow_again_answers_both_in_order(eager: Simulate
 @pytest.mark.parametrize("error", [None, 21])
 def test_an_answer_that_no_other_follows_proves_nothing(eager: SimulatedModem, error: int | None) -> None:
     news = News()
-    with opened(eager.port, news, PATIENT) as driver:
+    with opened(eager.port, news, replace(FAST, listen=2.4)) as driver:
         eager.lose_answer(True)
         lost(ready(driver), sms(SILENT_HANDSET))
         if error is not None:
@@ -158,13 +165,13 @@ def test_of_a_modem_that_was_without_power_no_older_answer_is_waited_for(
 
 def test_a_refused_message_may_have_taken_a_reference(eager: SimulatedModem) -> None:
     news, older = News(), sms(SILENT_HANDSET)
-    with opened(eager.port, news, PATIENT) as driver:
+    with opened(eager.port, news) as driver:
         for _ in range(2):  # it counts: 0, 1
             send(ready(driver), sms())
         with pytest.raises(Refused):
             send(driver, sms("447700900180"))
-        owed(driver, eager, older, 1.5)
-        assert send(driver, sms(OTHER)) == Receipt((4,))
+        owed(driver, eager, older)
+        assert send_behind(driver, eager, sms(OTHER)) == Receipt((4,))
         assert news.first(LateAnswer) == LateAnswer(older, Receipt((3,)))
 
 
@@ -173,12 +180,15 @@ def test_an_older_messages_answer_before_the_prompt_does_not_stop_the_new_one(
     eager: SimulatedModem, code: int | None
 ) -> None:
     news, older = News(), sms()
-    with opened(eager.port, news, replace(PATIENT, prompt=2.0)) as driver:
+    with opened(eager.port, news, replace(FAST, prompt=2.0)) as driver:
         if code is not None:
             eager.refuse(code)
-        owed(driver, eager, older, 1.5)  # its answer comes 0.5 s later
-        eager.delay_prompt(1.0)
-        assert send(driver, sms(OTHER)) == Receipt((1,))
+        owed(driver, eager, older)
+        eager.delay_prompt(0.5)
+        future = driver.send(sms(OTHER))
+        until(lambda: eager.commands["+CMGS"] == 2, "it is offered", BOUND_S)
+        eager.stall(False)
+        assert future.result(BOUND_S) == Receipt((1,))
         late = news.first(LateAnswer)
     assert late.sms is older
     assert isinstance(late.answer, Receipt if code is None else DriverError)
@@ -186,13 +196,14 @@ def test_an_older_messages_answer_before_the_prompt_does_not_stop_the_new_one(
 
 def test_a_modem_that_refuses_the_next_command_says_nothing_of_the_older_message(eager: SimulatedModem) -> None:
     news, older = News(), sms(SILENT_HANDSET)
-    with opened(eager.port, news, PATIENT) as driver:
-        owed(driver, eager, older, 2.5)
+    with opened(eager.port, news) as driver:
+        owed(driver, eager, older)
         eager.delay_prompt(None)
         future = driver.send(sms(OTHER))
         until(lambda: eager.commands["+CMGS"] == 2, "it is offered", BOUND_S)
         eager.say("+CMS ERROR: 500")
         assert type(future.exception(BOUND_S)) is Unavailable  # and the recipient is not held
+        eager.stall(False)
         assert news.first(LateAnswer).answer == Receipt((0,))
 
 
@@ -209,7 +220,8 @@ def test_a_modem_that_refuses_the_command_itself_tells_nothing_of_the_recipient(
 
 
 def test_a_modem_that_was_restarted_by_us_owes_nothing(modem: SimulatedModem) -> None:
-    with opened(modem.port, timing=replace(PATIENT, listen=60.0)) as driver:
+    hurried = replace(FAST, answer=0.3, listen=60.0, attention=Patience(every=0.3))
+    with opened(modem.port, timing=hurried) as driver:
         for _ in range(2):  # its references tell nothing, so it gets no third one
             modem.lose_answer(False)
             with pytest.raises(Uncertain):
@@ -282,11 +294,13 @@ def test_two_answers_in_one_read_go_to_their_messages(glued: SimulatedModem) -> 
 
 def test_a_prompt_in_one_read_with_an_older_answer_is_seen(glued: SimulatedModem) -> None:
     news, older = News(), sms(SILENT_HANDSET)
-    with opened(glued.port, news, replace(PATIENT, prompt=3.0, health=60.0)) as driver:  # no chore meets the silence
-        owed(driver, glued, older, 2.0)
+    with opened(glued.port, news, replace(FAST, prompt=3.0, health=60.0)) as driver:  # no chore meets the silence
+        owed(driver, glued, older)
         glued.gather(True)
-        glued.delay_prompt(1.2)
+        glued.delay_prompt(0.5)
         future = driver.send(sms(OTHER))
+        until(lambda: glued.commands["+CMGS"] == 2, "it is offered", BOUND_S)
+        glued.stall(False)
         until(lambda: b">" in glued.gathered and b"+CMGS" in glued.gathered, "the answer and the prompt", BOUND_S)
         glued.gather(False)
         assert future.result(BOUND_S) == Receipt((1,))
@@ -307,12 +321,13 @@ def test_an_answer_just_before_a_restart_counts(glued: SimulatedModem) -> None:
 
 def test_a_modem_that_is_busy_with_an_older_message_is_not_taken_for_stuck(eager: SimulatedModem) -> None:
     news, older = News(), sms(SILENT_HANDSET)
-    with opened(eager.port, news, PATIENT) as driver:
-        owed(driver, eager, older, 2.8)
+    with opened(eager.port, news, replace(FAST, prompt=0.2, listen=60.0)) as driver:
+        owed(driver, eager, older)
         for _ in range(3):
             eager.delay_prompt(None)
             with pytest.raises(Unavailable, match="no prompt"):
                 send(ready(driver), sms())
+        eager.stall(False)
         assert news.first(LateAnswer).sms is older
         send(ready(driver), sms())
     assert eager.commands["+CFUN"] == 0
