@@ -377,13 +377,15 @@ def test_a_drained_modem_lets_go_of_its_port(shared: Pool) -> None:
 
 
 def test_a_modem_that_is_resumed_while_it_drains_is_used_again(tmp_path: Path) -> None:
-    with Pool(tmp_path, "", network_s=1.5) as pool, ThreadPoolExecutor() as threads:
+    with Pool(tmp_path, "") as pool, ThreadPoolExecutor() as threads:
+        pool.modems[0].stall(True)
         pool.verify("00")
         until(lambda: pool.seen("sim1")["busy"], "it is on the wire")
         drained = threads.submit(pool.gateway.client.post, "/v1/modems/sim1/drain", timeout_s=30)
         until(lambda: pool.seen("sim1")["state"] == "drained", "it drains")
-        assert pool.gateway.client.post("/v1/modems/sim1/resume", timeout_s=30)["state"] == "working"
-        assert drained.result(10)["state"] == "drained"
+        resumed = threads.submit(pool.gateway.client.post, "/v1/modems/sim1/resume", timeout_s=30)
+        pool.modems[0].stall(False)
+        assert [order.result(30)["state"] for order in (drained, resumed)] == ["drained", "working"]
         (second,) = pool.verify("01")
         until(lambda: pool.state(second) == "delivered", "it is sent")
         assert pool.sent(0) == ["00", "01"]
@@ -422,12 +424,16 @@ def test_a_test_message_waits_for_the_last_report(shared: Pool, ending: str, tol
 
 
 def test_a_drained_modem_finishes_a_test_message(tmp_path: Path) -> None:
-    with Pool(tmp_path, "", network_s=2.0) as pool, ThreadPoolExecutor() as threads:
+    with Pool(tmp_path, "") as pool, ThreadPoolExecutor() as threads:
+        pool.modems[0].stall(True)
         path = "/v1/modems/sim1/test"
         test = threads.submit(pool.gateway.client.post, path, timeout_s=30, to=f"+{NUMBER}", wait=0)
         until(lambda: pool.seen("sim1")["sent"]["day"], "it has begun")
-        assert pool.pinwheel("drain", "sim1").exit_code == 0
+        drained = threads.submit(pool.pinwheel, "drain", "sim1")
+        until(lambda: pool.seen("sim1")["state"] == "drained", "it drains")
+        pool.modems[0].stall(False)
         assert test.result(10)["parts"] == 1
+        assert drained.result(10).exit_code == 0
 
 
 @pytest.mark.parametrize(("wait", "told"), [("30", "delivered after"), ("0", "no delivery report")])
