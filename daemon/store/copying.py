@@ -60,8 +60,8 @@ class Side(Protocol):
     def forget(self, name: str) -> None:
         """Remove a setting."""
 
-    def count_on(self) -> None:
-        """What is added from now on is numbered behind what is there."""
+    def make_ready(self) -> None:
+        """For a daemon: what is added from now on is numbered behind what is there."""
 
     def close(self) -> None: ...
 
@@ -81,7 +81,7 @@ def copy(source: Side, target: Side, progress: Callable[[str, int, int], None]) 
             done += len(rows)
             progress(table.name, min(done, total), total)
     counts = {table.name: _same(source, target, table) for table in TABLES}
-    target.count_on()
+    target.make_ready()
     target.forget(COPY_OF)
     return counts
 

@@ -65,8 +65,10 @@ class PostgresTables:
         with self._translated():
             self._db.execute("DELETE FROM meta WHERE name=%s", (name,))
 
-    def count_on(self) -> None:
+    def make_ready(self) -> None:
+        """Its planner would guess, until it has looked at so many new rows by itself."""
         with self._translated():
+            self._db.execute("ANALYZE")
             for sequence, (table, column) in NUMBERED.items():
                 behind = f'SELECT setval(%s, coalesce(max({column}), 0) + 1, false) FROM "{table}"'  # noqa: S608
                 self._db.execute(query(behind), (sequence,))

@@ -67,7 +67,7 @@ class SqliteTables:
         with self._translated():
             self._db.execute("DELETE FROM meta WHERE name=?", (name,))
 
-    def count_on(self) -> None:
+    def make_ready(self) -> None:
         """SQLite does that by itself: it takes the number behind the highest."""
 
     def close(self) -> None:

@@ -137,6 +137,16 @@ def test_what_comes_after_a_copy_is_numbered_behind_it(
         assert asked(postgres, address, f"SELECT nextval('{sequence}')") == [(last + 1,)]
 
 
+def test_postgresql_knows_how_large_a_copy_is_before_a_daemon_asks_it(
+    sqlite: SqliteTables, remote: PostgresTables, postgres: Cluster, address: Address
+) -> None:
+    """The history of a request used to take four times as long to find until PostgreSQL had looked by itself."""
+    filled(sqlite)
+    copy(sqlite, remote, silent)
+    known = "SELECT reltuples::int FROM pg_class WHERE oid = 'request'::regclass"
+    assert asked(postgres, address, known) == [(REQUESTS,)]
+
+
 def test_the_daemon_does_not_start_on_a_copy_that_is_not_complete(tmp_path: Path) -> None:
     part = SqliteTables(tmp_path / "p.db")
     part.put(META, [("copy of", "another one")])
