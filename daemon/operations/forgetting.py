@@ -57,7 +57,7 @@ class Forgetting:
         return done
 
     def copies(self) -> list[str]:
-        """Files that were made before, beside the database, which still have what was in it then."""
+        """Files that were made before, beside the database, which have what was in it then."""
         return copies(self._database) if self._database is not None else []
 
     async def _remove(self, number: "PhoneNumber") -> Forgotten:
