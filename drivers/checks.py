@@ -207,7 +207,7 @@ def writable_file(path: Path, severity: Severity) -> Iterator[Fault]:
     if os.path.isdir(path):
         yield Fault(f"{path} is a directory; name a file", severity)
     elif os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
-        yield _refusal(path, f"the user {user_name()} may not write {path}; {_chown(path)}", severity)
+        yield _refusal(path, f"the user {user_name()} may not write {path}; {_remedy(path)}", severity)
 
 
 def writable_directory(path: Path, severity: Severity) -> Iterator[Fault]:
@@ -230,7 +230,10 @@ def _refusal(path: Path, text: str, severity: Severity) -> Fault:
     return Fault(text, severity)
 
 
-def _chown(path: Path) -> str:
+def _remedy(path: Path) -> str:
+    """For one that is there. Where the user owns it already, only its mode is wrong."""
+    if os.stat(path).st_uid == os.geteuid():
+        return f"run: chmod u+rw{'x' * os.path.isdir(path)} {path}"
     return f"run: chown {user_name()} {path}"
 
 
@@ -245,7 +248,7 @@ def _refused(path: Path, there: Path) -> str:
     if there != path:
         return f"make {path}; run: {own} {path}"
     if path == STATE_DIRECTORY:
-        return f"write in {path}; {_chown(path)}"
+        return f"write in {path}; {_remedy(path)}"
     return f"write in {path}; name a path in a directory of its own, made by: {own} {path / 'pinwheel'}"
 
 

@@ -2,6 +2,7 @@
 
 import grp
 import os
+import pwd
 import stat
 import sys
 from collections.abc import Callable
@@ -52,6 +53,8 @@ ROOTS = (
     # There used to be "restore it, or correct the path" for a key that a restore had left to root.
     ('[security]\nkey_file = "{dir}/secret"\n', "run: chown nobody {dir}/secret && chmod 600 {dir}/secret"),
     ('[store]\nurl = "sqlite:///{dir}/theirs/p.db"\n', "run: chown nobody {dir}/theirs/key && chmod 600"),
+    # There used to be a chown to the user whose file it is already.
+    ('[store]\nurl = "sqlite:///{dir}/theirs/own.db"\n', "{dir}/theirs/own.db; run: chmod u+rw {dir}/theirs/own.db"),
     (
         '[prompts]\ndirectory = "{dir}/closed"\n',
         "[prompts] directory: the user nobody may not read {dir}/closed; run: chmod -R",
@@ -76,6 +79,8 @@ def test_root_checks_with_the_rights_of_the_daemons_user(
     (public_path / "theirs").mkdir()
     (public_path / "theirs").chmod(0o777)
     (public_path / "theirs" / "key").touch(mode=0o600)
+    (public_path / "theirs" / "own.db").touch(mode=0o400)
+    os.chown(public_path / "theirs" / "own.db", pwd.getpwnam("nobody").pw_uid, -1)
     for name, mode, group in (("tty", 0o600, 0), ("tty2", 0o660, 54321)):
         os.mknod(public_path / name, stat.S_IFCHR | mode, os.makedev(1, 3))
         os.chown(public_path / name, 0, group)
