@@ -20,6 +20,7 @@ STORED = (
         "contract",
         "readers",
         "store",
+        "files",
     )
 )
 STORE = (*STORED, "-k", "not postgres")
