@@ -34,7 +34,9 @@ def _forgotten(done: dict[str, Any]) -> None:
     lines = f"{done['history']} line(s) of history, {done['sent']} of the quota"
     click.echo(f"forgotten in {done['requests']} request(s), {lines}")
     copies = done.get("copies", ())  # none of a daemon that is older than this command
-    tell(f"backups that were made before may still have the number{'; in the folder of the database:' if copies else ''}")
+    tell(
+        f"backups that were made before may still have the number{'; in the folder of the database:' if copies else ''}"
+    )
     for copy in copies:
         tell(f"  {copy}")
     if done["remains"]:

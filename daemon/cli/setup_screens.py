@@ -62,7 +62,7 @@ class Screen:
         text = f"  {question.text}{' (yes/no)' * short}"
         shown = bool(default) and not question.hidden
         typed = click.prompt(text, default=default, show_default=shown, hide_input=question.hidden, type=str).strip()
-        return values[int(typed) - 1] if typed.isdecimal() and 0 < int(typed) <= len(values) else typed
+        return values[int(typed) - 1] if typed in map(str, range(1, len(values) + 1)) else typed
 
     def _from_file(self, question: "Question", answer: str) -> str:
         if answer == "auto" and question.choices and question.default is not None:

@@ -212,7 +212,7 @@ def _number(answer: str) -> str:
 
 
 def _of_voice(key: str, answer: str) -> str:
-    value = int(answer) if answer.isdecimal() and key.endswith("_seconds") else answer
+    value = int(answer) if answer.isdecimal() and len(answer) < 10 and key.endswith("_seconds") else answer
     text = changed("", {"driver": plan.VOICE_DRIVER, "server": "pbx.example", key: value}, {})
     try:
         parse(text, Path("answers"))

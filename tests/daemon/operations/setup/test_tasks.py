@@ -351,6 +351,7 @@ def test_where_one_file_cannot_be_written_none_is(machine: Machine) -> None:
         ("dial", "9{national}", "{nobody}"),
         ("keepalive_seconds", "25", "often"),
         ("keepalive_seconds", "0", "99999"),
+        ("keepalive_seconds", "5", "9" * 5000),  # it used to end setup with an error of Python
         ("bind", "0.0.0.0:5060", "eth0"),
         ("caller_id", "+442079460123", 'a"b'),
     ],
