@@ -21,6 +21,7 @@ class Lasting:
 
     publish: hands news of the modem to the listener; keep: what the SIM has stored, and when it is safe with the
     listener; None: there is nothing to keep. works: is called when a message was sent.
+    signs: of a restart without a banner that were believed; warnings: of the modem that are in the log.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Lasting:
     storage: Storage
     exchange: Exchange
     signs: Hourly
+    warnings: Hourly
     credit: Credit
     publish: Callable[[SmsEvent], Future[bool]]
     keep: Callable[[StatusReport | IncomingSms], Future[bool] | None]

@@ -53,6 +53,7 @@ from drivers.wake import Wake
 log = logging.getLogger("pinwheel.modem")
 
 SIGNS_AN_HOUR = 6  # of a restart without a banner that are believed: some modems change settings by themselves
+WARNINGS_AN_HOUR = 60  # of what a modem says, in the log: noise on the line does not fill the disk
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
 
 __all__ = ["SIGNS_AN_HOUR", "Driver", "Options"]
@@ -104,6 +105,7 @@ class Driver:
             Storage(),
             self._exchange,
             Hourly(SIGNS_AN_HOUR),
+            Hourly(WARNINGS_AN_HOUR),
             Credit(options.balance_ussd, options.balance_every, options.balance_pattern),
             publish=lambda news: self._listener(news),
             keep=self._keep,

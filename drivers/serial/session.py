@@ -32,6 +32,8 @@ from drivers.wake import Wake
 
 log = logging.getLogger("pinwheel.modem")
 
+NO_MORE = "; no more such warnings of this modem for an hour"
+
 T = TypeVar("T")
 
 
@@ -81,7 +83,7 @@ class Session:
             case procedure.GiveWay():  # to nothing: this is no chore
                 pass
             case procedure.Warn():
-                log.warning("modem=%s %s", self._lasting.name, order.text)
+                self._warn(order.text)
             case Known():
                 self._lasting.condition.know(**order.facts)
             case Became():
@@ -100,6 +102,13 @@ class Session:
         end = time.monotonic() + self._lasting.timing.keep
         while not (kept.done() or self._lasting.closing() or time.monotonic() >= end):
             self._line.idle(end)
+
+    def _warn(self, text: str) -> None:
+        """At most so many an hour."""
+        warnings, now = self._lasting.warnings, time.monotonic()
+        if warnings.allows(now):
+            warnings.add(now)
+            log.warning("modem=%s %s%s", self._lasting.name, text, "" if warnings.allows(now) else NO_MORE)
 
     # --- serving ---
 
@@ -246,7 +255,7 @@ class Session:
         try:
             self._sort(notice)
         except (at.Malformed, pdu.PduError) as exc:
-            log.warning("modem=%s notice=%s unreadable: %s", self._lasting.name, notice.name or "unknown", exc)
+            self._warn(f"notice={notice.name or 'unknown'} unreadable: {exc}")
 
     def _sort(self, notice: at.Notice) -> None:
         match notice.name:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from drivers import DeviceState, IncomingSms, Reason, SmsEvent, StatusReport, Unavailable, Uncertain
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import WARNINGS_AN_HOUR, Driver, Options
+from drivers.serial.session import NO_MORE
 from drivers.serial.timing import Timing
 from drivers.simulated.modem import SimulatedModem
 from tests.drivers.serial.driving import (
@@ -193,3 +194,14 @@ def test_whatever_a_modem_said_it_is_used_again_once_it_is_well(modem: Simulated
         modem.accepted.clear()
         until(lambda: ready(driver).send(sms(text="at last")).exception(BOUND_S) is None, "it sends", BOUND_S)
     assert (NUMBER, "at last") in modem.accepted
+
+
+def test_noise_on_the_line_does_not_fill_the_log(modem: SimulatedModem, caplog: pytest.LogCaptureFixture) -> None:
+    """There used to be a line in the log for each line of a modem that nobody could read."""
+    with opened(modem.port) as driver:
+        ready(driver)
+        for _ in range(3 * WARNINGS_AN_HOUR):
+            modem.say("+CMTI: x")
+        until(lambda: NO_MORE in caplog.text, "the last warning", BOUND_S)
+        send(driver, sms())  # by then all was read
+    assert caplog.text.count("notice=+CMTI unreadable") == WARNINGS_AN_HOUR
