@@ -280,17 +280,20 @@ def a_sim_without_credit(directory: Path) -> Course:
                 standing = gateway.client.get("/v1/status")["canary"][0]
                 return bool(standing["last_success"]) and not standing["failures"]
 
+            def carried_until(line: str) -> str:
+                """The network carries its texts, also while its balance is not known yet: none is missed meanwhile."""
+                until(lambda: delivered() and f"pinwheel_{line}" in scraped(gateway), f"its text arrives, and {line}")
+                return line
+
             back_up(gateway, days_ago=0)
             until(lambda: "pinwheel_audio_process_open_fds" in scraped(gateway), "the audio process reports")
-            until(delivered, "its text arrives")
-            course.hold(30, scrape(gateway, 'sim_balance{currency="EUR",modem="sim1"} 12.34'), ())
-            low = the_network_says(gateway, modem, "0.05")
+            course.hold(30, scrape(gateway, carried_until('sim_balance{currency="EUR",modem="sim1"} 12.34')), ())
+            low = carried_until(the_network_says(gateway, modem, "0.05"))
             modem.refuse(38, times=1000)
             fails = scrape(gateway, low, 'canary_failures{device="sim1"} 2.0')
             course.hold(30, fails, ("Balance", "CanaryFails"))
             modem.accept()
-            paid = the_network_says(gateway, modem, "20")
-            until(delivered, "its text arrives again")
+            paid = carried_until(the_network_says(gateway, modem, "20"))
             course.hold(30, scrape(gateway, paid), ())
     return course
 
