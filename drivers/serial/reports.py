@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from drivers import NATIONAL_DIGITS, REFERENCES, Delivery, StatusReport
 
+COUNTRY_CODE_DIGITS = 3  # at most (E.164 6.2.1)
 UNREPORTED, UNREPORTED_S = 10, 60.0  # messages, and since the first of them, without any report
 
 
@@ -45,6 +46,13 @@ class Absence:
         return f"delivery reports: none came for the last {self._messages} messages; does another port of it get them?"
 
 
+def _differ_in_prefix(written: str, number: str) -> bool:
+    """Whether only a country code (E.164 6.2.1) differs from what stands for it, such as 0, 00, 06 or 8."""
+    least = len(number) - COUNTRY_CODE_DIGITS
+    ends = (written[prefix:] for prefix in range(COUNTRY_CODE_DIGITS + 1))
+    return any(number.endswith(end) and len(end) >= least for end in ends)
+
+
 class Reports:
     """Gets each message, and each report; of messages before its time it knows nothing."""
 
@@ -73,14 +81,17 @@ class Reports:
         return any(report.reference in message.references for message in self._to.get(report.number, ()))
 
     def in_full(self, report: StatusReport) -> StatusReport:
-        """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916..."""
+        """With the recipient as it was written to: "07700 900123" is +44 7700 900123, "8 916..." is +7 916...
+
+        Where no reference is the report's, numbers that are alike at the end only are those of two people.
+        """
         number = report.number
         if len(number) < NATIONAL_DIGITS or number in self._to:
             return report
         tail = number[-NATIONAL_DIGITS:]
         alike = [message for message in reversed(self._messages) if message.number.endswith(tail)]
         meant = next((message for message in alike if report.reference in message.references), None)
-        meant = meant or next(iter(alike), None)
+        meant = meant or next((message for message in alike if _differ_in_prefix(number, message.number)), None)
         return report if meant is None else replace(report, number=meant.number)
 
     def whole(self, report: StatusReport) -> StatusReport | None:

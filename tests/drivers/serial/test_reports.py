@@ -92,8 +92,26 @@ def test_of_two_numbers_that_end_alike_the_one_with_the_reference_is_meant() -> 
     for number, reference in (("3545551234", 5), ("12125551234", 6)):
         reports.begin(number, 1).references.append(reference)
     assert reports.in_full(report(5, number="5551234")).number == "3545551234"
-    assert reports.in_full(report(9, number="5551234")).number == "12125551234"
+    assert reports.in_full(report(6, number="5551234")).number == "12125551234"
+    assert (
+        reports.in_full(report(9, number="5551234")).number == "3545551234"
+    )  # a number whose country code is left out
     assert reports.in_full(report(6, number="3545551234")).number == "3545551234"  # written in full
+
+
+@pytest.mark.parametrize("written", ["447701900123", "447100900123", "18005900123"])
+def test_without_a_reference_a_number_that_is_alike_at_the_end_is_another_one(written: str) -> None:
+    """A message that was never sent used to be delivered by the report of another recipient."""
+    reports = Reports()
+    reports.begin(NUMBER, 1)
+    assert reports.in_full(report(7, number=written)).number == written
+
+
+@pytest.mark.parametrize("written", ["07700900123", "7700900123", "00447700900123", "87700900123"])
+def test_without_a_reference_a_recipient_in_national_form_is_known(written: str) -> None:
+    reports = Reports()
+    reports.begin(NUMBER, 1)
+    assert reports.in_full(report(7, number=written)).number == NUMBER
 
 
 def test_a_report_with_an_unknown_reference_says_nothing_of_a_message_that_was_not_sent_whole() -> None:
