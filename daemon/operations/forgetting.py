@@ -18,7 +18,6 @@ from daemon.core.commands import SetMeta
 from daemon.core.masking import HASHED
 from daemon.durable import sync
 from daemon.engine import Engine
-from daemon.operations.host.files import copies
 from daemon.operations.number_hash import HEX_DIGITS, forms
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.forgetting import Forgotten, StillRunning
@@ -58,6 +57,8 @@ class Forgetting:
 
     def copies(self) -> list[str]:
         """Files that were made before, beside the database, which have what was in it then."""
+        from daemon.operations.host.files import copies  # late: no start needs it
+
         return copies(self._database) if self._database is not None else []
 
     async def _remove(self, number: "PhoneNumber") -> Forgotten:
