@@ -149,12 +149,13 @@ class Reading(Protocol):
 class Database(Protocol):
     """What is particular to one kind of database. All but `open`, `close` and `reader` are for one thread, the batch's.
 
-    What the database itself is to blame for is a StoreUnusable, and `broken` until a save or `recover` succeeds.
+    What the database itself is to blame for is a StoreUnusable, and `broken` until a save or `recover`
+    succeeds; after Damaged it stays.
     """
 
     @property
     def broken(self) -> bool:
-        """The last save failed."""
+        """The last save failed, or a part is damaged."""
 
     @property
     def stale(self) -> str:

@@ -39,7 +39,7 @@ RECOVER_S = 2.0  # between two looks whether a disk that was full takes a commit
 class SqliteDatabase:
     """A `Database` in one file. connection: the one that writes.
 
-    broken: the last save failed, or the file is damaged, and stays so; what needs no damaged page is done all the same.
+    A damaged file stays so; what needs no damaged page is done all the same.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class SqliteDatabase:
         self._next_row = 1
         self._written = 0  # pages since the last checkpoint, about
         self._log_is_long = False  # it grew while nothing could be written, and has not been emptied since
-        self.broken = self._damaged = False
+        self._failed = self._damaged = False  # the last save, while the file is not damaged; the file
         self.stale = ""  # nobody else writes, and no answer is lost
 
     def open(self) -> None:
@@ -96,8 +96,12 @@ class SqliteDatabase:
             raise StoreUnusable(f"cannot read {self._path}: {exc}") from exc
 
     @property
+    def broken(self) -> bool:
+        return self._failed or self._damaged
+
+    @property
     def pause_s(self) -> float | None:
-        return RECOVER_S if (self.broken and not self._damaged) or self._log_is_long else None
+        return RECOVER_S if self._failed or self._log_is_long else None
 
     def load(self, needs: Needs) -> Found:
         """Row ids are counted in memory: this connection is the only one that writes."""
@@ -127,12 +131,12 @@ class SqliteDatabase:
                 raise
             raise self._fail(exc) from exc
         self._written += PAGES_OF_A_COMMIT + self.connection.total_changes - before
-        if self.broken and not self._damaged:
+        if self._failed:
             self._works_again()
 
     def _fail(self, exc: Exception) -> StoreUnusable:
         if not is_damage(exc):
-            self.broken = self._log_is_long = True
+            self._failed, self._log_is_long = not self._damaged, True
             log.error("store=failed path=%s error=%s", self._path, exc)
         return self._noted(exc, unusable(f"cannot write to {self._path}", exc, "; is the disk full?"))
 
@@ -141,7 +145,7 @@ class SqliteDatabase:
         if is_damage(exc):
             if not self._damaged:
                 log.critical("store=damaged %s", refused)
-            self.broken = self._damaged = True
+            self._failed, self._damaged = False, True
         return refused
 
     def _roll_back(self) -> None:
@@ -150,16 +154,16 @@ class SqliteDatabase:
 
     def recover(self) -> None:
         """Try whether the disk takes a commit again, and give back the room of a long log."""
-        if self.broken and not self._damaged:
+        if self._failed:
             with contextlib.suppress(StoreUnusable):
                 self.save(Changes(meta={"last recovery": str(time.time_ns())}))
         else:
             self._works_again()
 
     def _works_again(self) -> None:
-        if self.broken and not self._damaged:
+        if self._failed:
             log.info("store=recovered path=%s", self._path)
-        self.broken = self._damaged
+        self._failed = False
         with contextlib.suppress(sqlite.Error):  # there is room for a commit, but not yet for the file: later
             self._log_is_long = not empty_log(self.connection)
 
