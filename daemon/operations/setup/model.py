@@ -46,6 +46,11 @@ class Blank:
     optional: bool = False
 
 
+def key_value(key: str, answer: str) -> int | str:
+    """An answer as the value of a key of [voice]; one of many digits stays a text, which the key refuses."""
+    return int(answer) if key.endswith("_seconds") and answer.isdecimal() and len(answer) < 10 else answer
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A kind of trunk. source: of its facts; tested: what was tried, on what; first: what to do at the far end before.
@@ -65,7 +70,7 @@ class Profile:
     def keys(self, answers: Mapping[str, str]) -> dict[str, object]:
         """The keys of [voice] that the answers make; without the password's file."""
         given = {blank.key: answers.get(blank.key, "") for blank in self.blanks if blank.key != "password"}
-        typed = {key: int(text) if key.endswith("_seconds") else text for key, text in given.items() if text}
+        typed = {key: key_value(key, text) for key, text in given.items() if text}
         more: dict[str, object] = {}
         for key, table in self.when.items():
             more |= table.get(answers.get(key, ""), {})

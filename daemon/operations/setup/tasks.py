@@ -10,7 +10,7 @@ import phonenumbers
 from daemon.config import Config, ConfigErrors, Modem, parse
 from daemon.operations.setup import modems, plan, trial
 from daemon.operations.setup.document import changed, difference
-from daemon.operations.setup.model import NONE, Known, Outcome, Stick, Task
+from daemon.operations.setup.model import NONE, Known, Outcome, Stick, Task, key_value
 from daemon.operations.setup.modems import Owned
 from daemon.operations.setup.plan import Draft
 from daemon.operations.setup.service import Service
@@ -212,8 +212,7 @@ def _number(answer: str) -> str:
 
 
 def _of_voice(key: str, answer: str) -> str:
-    value = int(answer) if answer.isdecimal() and len(answer) < 10 and key.endswith("_seconds") else answer
-    text = changed("", {"driver": plan.VOICE_DRIVER, "server": "pbx.example", key: value}, {})
+    text = changed("", {"driver": plan.VOICE_DRIVER, "server": "pbx.example", key: key_value(key, answer)}, {})
     try:
         parse(text, Path("answers"))
     except ConfigErrors as exc:
