@@ -10,6 +10,7 @@ import pyVoIP.VoIP  # noqa: F401  before pyVoIP.SIP, which it imports in a circl
 from pyVoIP.SIP import SIPStatus
 
 from drivers import CallOutcome, CallResult
+from drivers.printable import printable
 from drivers.pyvoip.speech import Speech
 from drivers.sip.call_events import Ended
 
@@ -115,8 +116,7 @@ class Course:
 
 def presentable(reason: str) -> str:
     """A far end's reason phrase as it may stand in logs: short, printable, and without the number that it may name."""
-    printable = "".join(char for char in reason if char.isprintable())[:REASON_KEPT]
-    return re.sub(r"\+?\d(?:[ ().-]?\d){4,80}", "(number)", printable).strip()
+    return re.sub(r"\+?\d(?:[ ().-]?\d){4,80}", "(number)", printable(reason, REASON_KEPT)).strip()
 
 
 def _phrase(status: int) -> str:

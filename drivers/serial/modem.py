@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from drivers import Reason
+from drivers.printable import printable
 from drivers.serial import at
 from drivers.serial.at import Reply
 from drivers.serial.dialects import STILL_BUSY, Dialect
@@ -94,7 +95,7 @@ class Identity:
 
 def shown(name: str) -> str:
     """A name that a modem gives, as people see it: of bounded length, and without what no screen shows."""
-    return "".join(each for each in name[: 2 * MOST_SHOWN] if each.isprintable())[:MOST_SHOWN].strip()
+    return printable(name[: 2 * MOST_SHOWN], MOST_SHOWN).strip()
 
 
 class Modem:
