@@ -8,7 +8,7 @@ import pytest
 
 from daemon.store.contract import StoreUnusable
 from daemon.store.sqlite.files import lock, private, private_files
-from tests.daemon.store.test_readers import opened
+from tests.daemon.store.open_files import opened
 
 EVERYBODY, ITS_GROUP = 0o644, 0o640
 

@@ -1,16 +1,15 @@
 """The threads that read: each has one connection of its own, and gives it back."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from daemon.store.readers import Readers
 from daemon.store.sqlite.database import SqliteDatabase
+from tests.daemon.store.open_files import opened
 
 
 @pytest.fixture
@@ -19,15 +18,6 @@ def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     opened.open()
     yield opened
     opened.close()
-
-
-def opened(directory: Path) -> int:
-    """How often this process has the database open."""
-    found = 0
-    for descriptor in os.listdir("/proc/self/fd"):
-        with suppress(OSError):  # closed meanwhile
-            found += os.readlink(f"/proc/self/fd/{descriptor}") == str(directory / "pinwheel.db")
-    return found
 
 
 def test_a_thread_opens_the_database_once_and_closes_it(tmp_path: Path) -> None:

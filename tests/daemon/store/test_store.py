@@ -2,8 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,33 +9,28 @@ import pytest
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.store import Store
-from tests.daemon.store.test_readers import opened
+from tests.daemon.store.open_files import opened
 from tests.daemon.store.writes import connection, insert, locked, named, run
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(SqliteDatabase(tmp_path / "pinwheel.db"))
-    made.open()
-    yield made
-    with suppress(Exception):
-        made.close()
-
-
 def test_a_store_that_is_closed_has_saved_what_was_submitted_and_leaves_no_thread_and_no_file(
-    store: Store, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
+    before = set(threading.enumerate())
+    store = Store(SqliteDatabase(tmp_path / "pinwheel.db"))
+    store.open()
+
     async def main() -> None:
         submitted = store.submit(*insert(named(1)))
         await store.read(lambda reading: reading.live())
         await store.browse(lambda reading: reading.live())
-        names = {thread.name for thread in threading.enumerate()}
-        assert {"store-reader_0", "store-operators_0"} <= names
+        ours = set(threading.enumerate()) - before
+        assert {thread.name for thread in ours} >= {"store-reader_0", "store-operators_0"}
         store.close()
         await submitted
 
     asyncio.run(main())
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("store")]
+    assert {thread.name for thread in set(threading.enumerate()) - before} == set()
     assert opened(tmp_path) == 0
     again = Store(SqliteDatabase(tmp_path / "pinwheel.db"))
     again.open()
