@@ -1,6 +1,5 @@
 """Disks, backups and certificates: what daemon and commands can both see."""
 
-import glob
 import os
 import time
 from contextlib import suppress
@@ -38,8 +37,9 @@ def backups(folder: Path) -> Backups | Missing:
 
 def copies(database: Path) -> list[str]:
     """Of a SQLite file, in its folder: what `pinwheel restore` has put aside, and what the timer has made."""
-    aside = database.parent.glob(f"{glob.escape(database.name)}.*T*")
-    return sorted(map(str, (*aside, *(database.parent / BACKUPS).glob("*.db"))))
+    from daemon.store.sqlite.backup import put_aside  # late: it needs SQLite
+
+    return sorted(map(str, (*put_aside(database), *(database.parent / BACKUPS).glob("*.db"))))
 
 
 def certificate(path: Path) -> Certificate | Missing:

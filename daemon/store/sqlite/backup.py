@@ -6,6 +6,7 @@ that was deleted. A file counts as a backup only once it has been checked and is
 
 import contextlib
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -115,6 +116,11 @@ def put_in_place(copy: Path, database: Path) -> Path | None:
         Path(f"{database}{more}").unlink(missing_ok=True)
     _rename(copy, database)
     return aside if there else None
+
+
+def put_aside(database: Path) -> list[Path]:
+    """The databases that `put_in_place` has replaced so far, with their logs."""
+    return [*database.parent.glob(f"{glob.escape(database.name)}.*T*")]
 
 
 @contextmanager

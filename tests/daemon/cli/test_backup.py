@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.backup import back_up, check
+from daemon.store.sqlite.backup import back_up, check, put_aside
 from daemon.store.sqlite.library import sqlite
 from daemon.store.sqlite.migrations import migrate
 from daemon.store.store import Store
@@ -83,6 +83,7 @@ def test_on_another_host_live_requests_go_on_with_their_key(tmp_path: Path) -> N
         done = pinwheel(other, "restore", backup, "--key", key)
         assert done.returncode == 0, done.stderr
         assert len(list(there.glob("pinwheel.db.2*"))) == 1
+        assert put_aside(there / "pinwheel.db") == list(there.glob("pinwheel.db.2*"))
         assert len(list(there.glob("key.2*"))) == 1
         assert (there / "key").stat().st_mode & 0o777 == 0o600
         other.start()
