@@ -29,7 +29,8 @@ from daemon.core.ownership import Caller, unnamed
 from daemon.core.rate_limits import Guesses
 from drivers.checks import own_secret
 
-WRONG_S = 0.5  # how long a wrong secret waits for its answer
+WRONG_S = 0.5  # how long a wrong secret waits for its answer, at least
+TICK_S = 0.001  # by which uvloop may end a sleep too early: it counts whole milliseconds
 NEEDED = "Give name and secret of an [[operator]] as HTTP Basic."
 PEER = "pinwheel.peer"
 SO_PEERGROUPS, MOST_OCTETS = 59, 1024  # socket(7), asm-generic/socket.h; what Python reads at most: 256 groups
@@ -136,7 +137,7 @@ class Access:
             caller = self._caller(peer, origin_of(peer, _host(http)), key, secret)
         except _Rejected:
             if secret:
-                await asyncio.sleep(WRONG_S)
+                await asyncio.sleep(WRONG_S + TICK_S)
             if role is Role.VERIFY:
                 raise Mistake(v1.WRONG_CREDENTIALS) from None
             raise HttpError(401, "Credentials needed", NEEDED) from None
