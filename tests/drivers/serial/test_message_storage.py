@@ -190,6 +190,7 @@ def test_a_report_that_was_stored_while_nobody_listened_is_found(tmp_path: Path)
             assert news.first(IncomingSms).text == "hello"
             modem.receive("447700900999", "again")
             news.first(IncomingSms, lambda message: message.text == "again")
+            until(lambda: not modem.stored, "the SIM is empty", BOUND_S)  # that follows the message
         assert modem.stored == {}
 
 
@@ -202,6 +203,7 @@ def test_a_report_that_a_restarted_modem_keeps_as_its_profile_says_is_found(tmp_
         until(lambda: modem.stored, "the report", BOUND_S)
         with opened(modem.port, news):
             assert news.first(StatusReport).reference == reference
+            until(lambda: not modem.stored, "the SIM is empty", BOUND_S)  # that follows the report
         assert modem.stored == {}
 
 
