@@ -6,6 +6,7 @@ an Authorization header, since some clients send a stale one along.
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -30,7 +31,7 @@ from daemon.core.rate_limits import Guesses
 from drivers.checks import own_secret
 
 WRONG_S = 0.5  # how long a wrong secret waits for its answer, at least
-TICK_S = 0.001  # by which uvloop may end a sleep too early: it counts whole milliseconds
+TICK_S = 0.001  # of uvloop's clock
 NEEDED = "Give name and secret of an [[operator]] as HTTP Basic."
 PEER = "pinwheel.peer"
 SO_PEERGROUPS, MOST_OCTETS = 59, 1024  # socket(7), asm-generic/socket.h; what Python reads at most: 256 groups
@@ -137,7 +138,7 @@ class Access:
             caller = self._caller(peer, origin_of(peer, _host(http)), key, secret)
         except _Rejected:
             if secret:
-                await asyncio.sleep(WRONG_S + TICK_S)
+                await _at_least(WRONG_S)
             if role is Role.VERIFY:
                 raise Mistake(v1.WRONG_CREDENTIALS) from None
             raise HttpError(401, "Credentials needed", NEEDED) from None
@@ -229,6 +230,13 @@ def _hash(secret: str) -> bytes:
 def _host(http: HttpRequest) -> str:
     client = http.scope.get("client")
     return client[0] if client else "0.0.0.0"
+
+
+async def _at_least(seconds: float) -> None:
+    """Asleep for so long and a tick more: uvloop counts whole milliseconds, so a sleep may end one too early."""
+    await asyncio.sleep(seconds)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), TICK_S)
 
 
 def _credentials(http: HttpRequest, given: Parameters) -> tuple[str, str]:
