@@ -48,11 +48,15 @@ PARTS = (
 
 
 def parts(folded: str) -> Counter[str]:
-    """Samples by part, of py-spy's lines `frame;frame;... samples`, the innermost frame last."""
+    """Samples by part, of py-spy's lines `frame;frame;... samples`, the innermost frame last.
+
+    py-spy does not halt the daemon, so it may read a name while that changes: such a line is left out.
+    """
     found: Counter[str] = Counter()
     for line in folded.splitlines():
         stack, _, samples = line.rpartition(" ")
-        found[_part(stack.split(";"))] += int(samples)
+        if samples.isdecimal():
+            found[_part(stack.split(";"))] += int(samples)
     return found
 
 
