@@ -78,7 +78,7 @@ class Daemon:
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         sender = alert_sender_of(self.config.alert, health.snapshots)
         reloader.owners.append(sender.prepare)
-        app = application(self.config, self.engine, health, stopping, reloader, self.forgetting, sender)
+        app = application(self.config, self.engine, health, reloader, self.forgetting, sender)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
         looks = (_reloads(reloader, hangup), _look_after(inherited), sender.run())
         duties = [*self._duties(), *map(asyncio.create_task, looks)]
@@ -90,7 +90,7 @@ class Daemon:
         ended = await _first_end(duties + serving, stopping)
         log.info("state=stopping")
         notify("STOPPING=1")
-        stopping.set()
+        app.stop()
         if not inherited:
             Path(self.config.api.socket).unlink(missing_ok=True)  # while it is still ours
         for listener in listeners:

@@ -1,6 +1,5 @@
 """The application: one table of routes, and what happens to a request that none of them takes."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from daemon.api.access import Access, Role
 from daemon.api.direct_routes import DirectRoutes, Endpoint, ErrorAnswer
 from daemon.api.handler import ApiCall, Handler
 from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
+from daemon.api.under_way import UnderWay
 from daemon.api.verify import Verify, answered
 from daemon.config import Config, Security
 from daemon.core.ownership import Caller
@@ -101,12 +101,11 @@ def application(
     config: Config,
     engine: Engine,
     health: Health,
-    stopping: asyncio.Event,
     reloader: Reloader,
     forgetting: Forgetting,
     alert_sender: AlertSender,
-) -> DirectRoutes:
-    """The ASGI application. Raises OSError if an account's secret file cannot be read."""
+) -> UnderWay:
+    """The ASGI application, which ends at a stop. Raises OSError if an account's secret file cannot be read."""
     errors: dict[type[Exception], ErrorAnswer]
     errors = {HTTPException: _http_exception, HttpError: _http_error, Mistake: _mistake, StoreUnusable: _away}
     endpoints = [(path, methods, guarded(role, handler)) for path, methods, role, handler in ROUTES]
@@ -121,7 +120,6 @@ def application(
     app.router.redirect_slashes = False  # clients do not follow a redirect with body and credentials
     app.state.engine = engine
     app.state.health = health
-    app.state.stopping = stopping
     app.state.reloader = reloader
     app.state.forgetting = forgetting
     app.state.alert_sender = alert_sender
@@ -131,9 +129,10 @@ def application(
     app.state.access = Access(config.api, config.account, config.operator)
     app.state.verify = Verify(engine, config.security, config.workflows, config.channels, _starts(config.security))
     reloader.owners.append(partial(_prepared, app.state))
-    return DirectRoutes(
+    direct = DirectRoutes(
         app, (each for each in endpoints if "{" not in each[0]), errors, _crash, app.state.metrics.observe
     )
+    return UnderWay(direct, VERIFY_ROUTES, _stopped)
 
 
 def _prepared(state: State, config: Config) -> Callable[[], None]:
@@ -146,7 +145,7 @@ def _prepared(state: State, config: Config) -> Callable[[], None]:
     def apply() -> None:
         state.access = access
         state.verify = replace(verify, security=config.security, workflows=config.workflows, starts=starts)
-        state.metrics.watch(modem.name for modem in config.modem)
+        state.metrics.watch((modem.name for modem in config.modem), config.workflows)
 
     return apply
 
@@ -187,3 +186,10 @@ def _crash(http: HttpRequest, exc: Exception) -> Response:
     if http.url.path.startswith("/verify/"):
         return JSONResponse(v1.body(v1.INTERNAL))
     return problem(500, "Internal error", "The daemon's log says more.")
+
+
+def _stopped(path: str) -> Response:
+    """In place of an answer that the daemon, which stops, does not wait for."""
+    if path in VERIFY_ROUTES:
+        return JSONResponse(v1.body(v1.INTERNAL))
+    return problem(503, "Stopping", "The daemon stops, so nobody waits for the end of this; it may still be done.")

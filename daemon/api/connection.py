@@ -19,11 +19,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from daemon.api.access import PEER, Peer, origin_of, peer_of
 from daemon.api.connection_limits import ConnectionLimits, Guest
 from daemon.api.json_response import AT_ONCE
+from daemon.api.under_way import END
 
 MAX_HEAD = 32 * 1024
 MESSAGE_S = 15.0  # from the first octet of a request to its last
 IDLE_S = 75
-LAST_REQUEST_S = 0.5  # how long a connection that has asked nothing yet may live on when we stop
+LAST_REQUEST_S = 0.5  # how long, when we stop, one may live on whose request is not whole yet
+FLUSH_S = 1.0  # how long, when we stop, a client may take to read an answer that is whole
 LINE_OCTETS = 4  # of a header line beside its name and value
 
 
@@ -54,7 +56,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._peer = peer_of(transport.get_extra_info("socket"))
-        self._extensions = {PEER: self._peer, AT_ONCE: _sent_at_once}
+        self._extensions = {PEER: self._peer, AT_ONCE: _sent_at_once, END: _ended}
         self._expect_message()
         if self._peer is None and self.client is None:  # it has left already
             transport.abort()
@@ -129,15 +131,23 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """We stop. Who was accepted a moment ago may have its first request under way, and is answered, too."""
-        if self.cycle is None:
-            self._leaving = True
-            self.loop.call_later(LAST_REQUEST_S, self._leave)
-        else:
+        self._leaving = True
+        self.loop.call_later(LAST_REQUEST_S, self._leave)
+        self.loop.call_later(FLUSH_S, self._cut_off)
+        if self.cycle is not None:
             super().shutdown()
 
     def _leave(self) -> None:
+        """A request that is still not whole is waited for no longer."""
         if self.cycle is None:
             self.transport.close()
+        elif self._answering and self.cycle.more_body:
+            self._refuse(503, "The daemon stops.")
+
+    def _cut_off(self) -> None:
+        """Whoever does not read an answer that is whole holds nobody up."""
+        if not self._answering:
+            self.transport.abort()
 
     def _expect_message(self) -> None:
         self._deadline = self.loop.call_later(MESSAGE_S, self._refuse, 408, "The request did not come in time.")
@@ -178,6 +188,23 @@ def _sent_at_once(send: Send, headers: bytes, body: bytes) -> bool:
         cycle.transport.close()
     cycle.on_response()
     return True
+
+
+def _ended(send: Send) -> bool:
+    """End an answer in its midst: what was sent of a stream is all of it. False where none has begun.
+
+    send: as for `_sent_at_once`.
+    """
+    cycle = getattr(send, "__self__", None)
+    assert isinstance(cycle, RequestResponseCycle)
+    if cycle.response_started and not cycle.response_complete:
+        cycle.response_complete = True
+        if cycle.chunked_encoding and not cycle.flow.write_paused:
+            cycle.transport.write(b"0\r\n\r\n")
+            cycle.transport.close()
+        else:  # the client knows the length, or does not read
+            cycle.transport.abort()
+    return cycle.response_started
 
 
 @lru_cache(maxsize=1)

@@ -147,7 +147,7 @@ class EventStream(StreamingResponse):
 async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterator[str]:
     engine = http.app.state.engine
     yield f": pinwheel events\nid: {after}\n\n"  # whoever is cut off now comes again with it
-    while not http.app.state.stopping.is_set():
+    while True:
         news = engine.news
         try:
             after, text = await engine.store.browse(partial(_page, after))

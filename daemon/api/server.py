@@ -24,7 +24,7 @@ OF_ONE_USER, OF_ONE_ADDRESS = 512, 256
 HANDSHAKE_S, SHUTDOWN_S = 10.0, 3.0  # of TLS
 ACCEPT_AGAIN_S = 0.2  # when no more files can be opened
 BACKLOG = 512
-GRACE_S = 15  # for the answers under way when we stop; a busy disk takes its time for a commit
+GRACE_S = 15  # for what is under way when we stop, which ends before (under_way.py)
 
 
 class _Server(uvicorn.Server):

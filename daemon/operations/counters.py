@@ -18,6 +18,7 @@ SETTLED = (
     AttemptState.FAILED,
     AttemptState.DROPPED,
 )
+ENDED = [status.name.lower() for status in Status if status is not Status.IN_PROGRESS]
 WORKFLOWS = 20  # that are counted apart; further ones are OTHER
 OTHER = "other"
 
@@ -43,22 +44,25 @@ class Tally:
     """
 
     def __init__(self, workflows: Sequence[int], devices: Sequence[str], speed: float = 1.0) -> None:
-        self._workflows = {number: str(number) for number in sorted(workflows)[:WORKFLOWS]}
+        self._workflows: dict[int, str] = {}
         self._speed = speed
-        names = {*self._workflows.values(), OTHER}
-        ended = [status.name.lower() for status in Status if status is not Status.IN_PROGRESS]
-        self._started = Counter(dict.fromkeys(names, 0))
-        self._finished = Counter({(status, name): 0 for status in ended for name in names})
+        self._started = Counter({OTHER: 0})
+        self._finished = Counter({(status, OTHER): 0 for status in ENDED})
         self._attempts = Counter({(str(channel), str(state)): 0 for channel in Channel for state in SETTLED})
         self._conversions = Counter({str(channel): 0 for channel in Channel})
         self._parts: Counter[str] = Counter()
         self._refunded: Counter[str] = Counter()
-        self.watch(devices)
+        self.watch(devices, workflows)
         self._durations = {str(channel): Histogram(VERIFY_S) for channel in Channel}
         self._lateness = Histogram(LATENESS_S)
 
-    def watch(self, devices: Iterable[str]) -> None:
-        """Count what these send, too; what others have sent so far stays."""
+    def watch(self, devices: Iterable[str], workflows: Iterable[int] = ()) -> None:
+        """Count what these send, and these workflows apart, too; what was counted of others so far stays."""
+        room = WORKFLOWS - len(self._workflows)
+        for number in sorted(set(workflows) - self._workflows.keys())[:room]:
+            name = self._workflows[number] = str(number)
+            self._started[name] = 0
+            self._finished.update({(status, name): 0 for status in ENDED})
         for device in devices:
             self._parts.setdefault(device, 0)
             self._refunded.setdefault(device, 0)

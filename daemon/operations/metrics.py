@@ -33,9 +33,9 @@ class Metrics:
         self._times = HttpTimes(routes)
         self.observe = self._times.observe
 
-    def watch(self, modems: Iterable[str]) -> None:
-        """Count what these send, too."""
-        self._tally.watch(modems)
+    def watch(self, modems: Iterable[str], workflows: Iterable[int]) -> None:
+        """Count what these send, and these workflows, too."""
+        self._tally.watch(modems, workflows)
 
     async def text(self) -> bytes:
         snapshots = self._health.snapshots

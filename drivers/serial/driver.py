@@ -155,7 +155,7 @@ class Driver:
         thread, wake = self._thread, self._wake
         if thread is None or wake is None:
             return
-        self._closing_at = time.monotonic()
+        self._closing_at = min(self._closing_at, time.monotonic())  # a second order gives no more time
         self._rouse()
         thread.join(self._timing.close + WRITE_S + 1)  # it may be writing
         if thread.is_alive():

@@ -159,8 +159,8 @@ async def live(visit: Visit) -> Response:
 
 
 async def _ticks(visit: Visit) -> AsyncIterator[str]:
-    engine, stopping = visit.http.app.state.engine, visit.http.app.state.stopping
-    while not stopping.is_set() and _console(visit.http).gate.session(visit.http) is not None:
+    engine = visit.http.app.state.engine
+    while _console(visit.http).gate.session(visit.http) is not None:
         yield "data:\n\n"
         await engine.wait_for_news(LIVE_S)
         await asyncio.sleep(CALM_S)

@@ -134,6 +134,15 @@ def test_a_modem_that_is_added_is_counted_from_then_on() -> None:
     assert found.counts().parts == {"sim1": 1, "sim2": 0}
 
 
+def test_a_workflow_that_a_reload_brings_is_counted_apart_from_then_on() -> None:
+    """It used to be "other" until the next restart."""
+    found = tally()
+    assert seen(found, new=100).started[OTHER] == 1
+    found.watch([], [*WORKFLOWS, 100])
+    counts = seen(found, new=100)
+    assert (counts.started["100"], counts.started[OTHER], counts.finished["success", "100"]) == (1, 1, 0)
+
+
 def test_counts_that_were_taken_stay_as_they_are() -> None:
     found = tally()
     before = seen(found)
