@@ -29,7 +29,7 @@ class ModemEvents:
     def listener(self, slot: ModemSlot) -> SmsListener:
         """What a driver's thread calls: the news is handled in the loop."""
         loop = asyncio.get_running_loop()
-        states = StateLog("modem", slot.name)
+        states = StateLog("modem", slot.name, self._engine.clock)
 
         def listen(event: SmsEvent) -> Future[bool]:
             safe: Future[bool] = Future()

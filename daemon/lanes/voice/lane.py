@@ -50,7 +50,7 @@ class VoiceLane:
         self.lines = Lines(max_calls, a_second)
         self.tests = Tests(self.speaker, self.lines, engine.clock, self._obstacle, self._dispatch)
         self._engine = engine
-        self._states = StateLog("voice", driver.name)
+        self._states = StateLog("voice", driver.name, engine.clock)
         self._ready = False
         self._backlog: Backlog[Job] = Backlog(0.0, Holds())
         self._window = Window(engine, Channel.TTS, self._backlog, self._insert, self._dispatch)
