@@ -61,7 +61,8 @@ def assemble(config: Config, path: Path) -> Daemon:
     old_key = OldKey(engine, place, master_key.identity(keys.current))
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)
-    return Daemon(config, path, store, engine, sms, calls, retaining, forgetting, old_key, canary, (prepare,))
+    owners = (prepare, canary.prepare)
+    return Daemon(config, path, store, engine, sms, calls, retaining, forgetting, old_key, canary, owners)
 
 
 def _prepared(

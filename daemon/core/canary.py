@@ -5,7 +5,7 @@ arrives shows that it works. A trial that failed is repeated soon, so that a sec
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -107,13 +107,26 @@ class Canary:
         share = int(self.every) * (self.devices.index(device) + 1) // len(self.devices)
         return self.standing(device).due_at(self.began + Ms(share), self.every)
 
-    def recipient(self, device: str, at: Ms) -> str:
-        """Whom it texts or calls: each other SIM in turn, so that one that receives nothing is not held against it."""
+    def recipient(self, device: str, at: Ms, able: Container[str] = ()) -> str:
+        """Whom it texts or calls. able: the modems that can receive.
+
+        A SIM texts each other one in turn; itself where there is none, and after a failure: one that receives nothing
+        must not be held against those that text it, also where there are only two.
+        """
         if device == self.caller:
             return self.calls
-        others = [number for name, number in self.numbers.items() if name != device] or list(self.numbers.values())
+        others = [number for name, number in self.numbers.items() if name != device and name in able]
+        own = self.numbers.get(device, "")
+        if own and (not others or self.standing(device).failures % 2):
+            return own
+        others = others or list(self.numbers.values())
         turn = int(at) // int(self.every) + self.devices.index(device)
         return others[turn % len(others)]
+
+    def follow(self, before: "Canary") -> None:
+        """Take the place of another plan: what that knew of devices that still take part."""
+        self.standings = {name: known for name, known in before.standings.items() if name in self.devices}
+        self.began = before.began if before.devices else self.began
 
     def arrived(self, token: str, at: Ms) -> str:
         """A text with this token came: the modem that sent it, also where it comes late; "" for none."""

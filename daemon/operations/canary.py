@@ -5,9 +5,12 @@ It takes nothing from PINs: while one waits, or a device is busy, its trials wai
 
 import asyncio
 import base64
+import contextlib
 import logging
 import secrets
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from daemon.config import CanarySection, Config
 from daemon.core.canary import Canary, Standing, standing_from, text_of, token_in
@@ -18,12 +21,12 @@ from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
 from daemon.lanes.snapshots import VOICE
 from daemon.lanes.voice import TrialEnd, VoiceLane
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import Reading, StoreUnusable
 from drivers import CallOutcome, DriverError, Unavailable, Uncertain
 
 log = logging.getLogger("pinwheel.canary")
 
-LOOK_S, IDLE_S = 2.0, 3600.0  # how often it is looked at what is due; where no device takes part
+LOOK_S = 2.0  # how often it is looked at what is due
 DIGITS = "1234"  # what its calls say; nobody needs to hear it
 REACHED = frozenset({CallOutcome.ANSWERED, CallOutcome.BUSY, CallOutcome.DECLINED})
 """A telephone has answered or refused. Our own number is busy: the gateway takes no calls."""
@@ -37,8 +40,9 @@ class Canarying:
         self._engine = engine
         self._sms = sms
         self._calls = calls
-        self._plan = _plan(engine, config)
+        self._plan = self._planned(config)
         self._known: dict[str, Standing] = {}  # as they are stored
+        self._changed = asyncio.Event()  # by a reload
 
     @property
     def standings(self) -> dict[str, Standing]:
@@ -47,12 +51,35 @@ class Canarying:
 
     def open(self) -> None:
         """Take up what the last run knew, and hear the texts that arrive."""
-        for device in self._plan.devices:
-            written = self._engine.store.reading.meta(_key(device))
-            self._plan.standings[device] = standing_from(written or "")
-        self._known = self.standings
+        self._learn(_stored(self._plan.devices, self._engine.store.reading))
         if self._sms is not None:
             self._sms.tests.take_text = self._arrived
+
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """For a reload; what is known of a device that stays is kept."""
+        plan = self._planned(config)
+
+        def apply() -> None:
+            plan.follow(self._plan)
+            self._plan = plan
+            self._changed.set()
+
+        return apply
+
+    def _planned(self, config: Config) -> Canary:
+        """Of the devices that there are: the first modem, or a trunk, comes with a restart only."""
+        section: CanarySection = config.canary
+        modems = config.modem if self._sms is not None else ()
+        numbers = {modem.name: modem.number.lstrip("+") for modem in modems if modem.number}
+        devices = [modem.name for modem in modems] if numbers else []
+        devices += [VOICE] if section.number and self._calls is not None else []
+        began, every = self._engine.clock.now(), seconds(section.every)
+        return Canary(devices if section.every else [], numbers, every, began, VOICE, section.number.lstrip("+"))
+
+    def _learn(self, stored: dict[str, Standing]) -> None:
+        """What the database has of devices."""
+        self._plan.standings |= stored
+        self._known |= stored
 
     async def run(self) -> None:
         """Until cancelled; does nothing where no device takes part."""
@@ -63,13 +90,19 @@ class Canarying:
                 pass  # logged by the store; nothing was sent
             except Exception:  # the end of one turn: PINs go on without a canary
                 log.exception("canary=failed")
-            await asyncio.sleep(LOOK_S if self._plan.devices else IDLE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LOOK_S if self._plan.devices else None)
+            self._changed.clear()
 
     async def turn(self) -> None:
         """Whatever is due now, one device after the other."""
+        if new := [device for device in self._plan.devices if device not in self._plan.standings]:
+            self._learn(await self._engine.store.browse(partial(_stored, new)))
         for device in self._plan.give_up(self._engine.clock.now()):
             self._tell(device)
         for device in self._plan.due(self._engine.clock.now()):
+            if device not in self._plan.devices:
+                continue  # a reload has removed it meanwhile
             if device == VOICE:
                 await self._call()
             else:
@@ -82,7 +115,7 @@ class Canarying:
         assert self._sms is not None
         slot = self._sms.pool.find(device)
         at = self._engine.clock.now()
-        number = self._plan.recipient(device, at)
+        number = self._plan.recipient(device, at, {each.name for each in self._sms.pool.slots if each.ready})
         if slot is None or not self._sms.spares(slot, number):
             return
         token = base64.b32encode(secrets.token_bytes(TOKEN_OCTETS)).decode().lower()
@@ -153,19 +186,15 @@ class Canarying:
 
     async def _keep(self) -> None:
         """Store what has changed. Raises StoreUnusable."""
-        for device, standing in self.standings.items():
+        for device, standing in [*self._plan.standings.items()]:
             if standing != self._known.get(device):
                 await self._engine.do(SetMeta(_key(device), standing.written()))
                 self._known[device] = standing
 
 
-def _plan(engine: Engine, config: Config) -> Canary:
-    section: CanarySection = config.canary
-    numbers = {modem.name: modem.number.lstrip("+") for modem in config.modem if modem.number}
-    devices = [modem.name for modem in config.modem] if numbers else []
-    devices += [VOICE] if section.number and config.voice.driver != "none" else []
-    began, every = engine.clock.now(), seconds(section.every)
-    return Canary(devices if section.every else [], numbers, every, began, VOICE, section.number.lstrip("+"))
+def _stored(devices: Sequence[str], reading: Reading) -> dict[str, Standing]:
+    """What the last run knew."""
+    return {device: standing_from(reading.meta(_key(device)) or "") for device in devices}
 
 
 def _key(device: str) -> str:

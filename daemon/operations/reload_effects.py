@@ -53,10 +53,10 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "monthly_recipients": R,  # without a limit, the recipients of the month are not kept
         "on_uncertain": L,
         "balance_low": L,
-        "number": R,
+        "number": L,
     },
     "alert": {"numbers": L, "name": L, "after": L, "again": L, "a_day": L},
-    "canary": {"every": R, "number": R},
+    "canary": {"every": L, "number": L},
     "sms": {"flash": L, "least_life": R, "on_dropped": L, "origin": L},
     "voice": {
         "driver": R,

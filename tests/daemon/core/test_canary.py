@@ -36,17 +36,40 @@ def test_a_trial_that_is_under_way_is_not_begun_again() -> None:
 
 def test_each_sim_texts_all_others_in_turn_and_never_itself() -> None:
     made = canary("sim1", "sim2", "sim3", "[voice]")
-    texted = [made.recipient("sim1", BEGAN + Ms(int(EVERY) * turn)) for turn in range(4)]
+    texted = [made.recipient("sim1", BEGAN + Ms(int(EVERY) * turn), NUMBERS) for turn in range(4)]
     assert set(texted) == {NUMBERS["sim2"], NUMBERS["sim3"]}
     assert texted[0] == texted[2] != texted[1]
-    received = {made.recipient(name, BEGAN) for name in NUMBERS}
+    received = {made.recipient(name, BEGAN, NUMBERS) for name in NUMBERS}
     assert received == set(NUMBERS.values())  # in each turn, each SIM gets a text
     assert made.recipient("[voice]", BEGAN) == "447700900009"
 
 
 def test_a_sim_that_is_alone_texts_itself_and_one_without_a_number_texts_others() -> None:
     assert canary("sim1", numbers={"sim1": "1"}).recipient("sim1", BEGAN) == "1"
-    assert canary("sim1", "bare", numbers={"sim1": "1"}).recipient("bare", BEGAN) == "1"
+    assert canary("sim1", "bare", numbers={"sim1": "1"}).recipient("bare", BEGAN, {"sim1"}) == "1"
+    assert canary("sim1", "bare", numbers={"sim1": "1"}).recipient("bare", BEGAN) == "1"  # it may be back by then
+
+
+def test_a_sim_whose_only_neighbour_receives_nothing_is_not_held_responsible() -> None:
+    """Of two SIMs, a dead one used to make the other look dead: it had nobody else to text."""
+    made = canary("sim1", "sim2", numbers={name: NUMBERS[name] for name in ("sim1", "sim2")})
+    assert made.recipient("sim1", BEGAN, {"sim1"}) == NUMBERS["sim1"]
+    assert made.recipient("sim1", BEGAN, {"sim1", "sim2"}) == NUMBERS["sim2"]
+    made.standings["sim1"] = Standing().begun(BEGAN, TOKEN).failed("its text has not arrived")
+    assert made.recipient("sim1", BEGAN, {"sim1", "sim2"}) == NUMBERS["sim1"]
+    made.standings["sim1"] = made.standing("sim1").begun(BEGAN, TOKEN).failed("its text has not arrived")
+    assert made.recipient("sim1", BEGAN, {"sim1", "sim2"}) == NUMBERS["sim2"]
+
+
+def test_a_plan_that_takes_the_place_of_another_knows_what_that_knew() -> None:
+    before, after = canary("sim1", "sim2"), Canary(["sim2", "sim3"], NUMBERS, EVERY, BEGAN + EVERY)
+    before.standings |= {name: Standing(failures=1) for name in before.devices}
+    after.follow(before)
+    assert after.standings == {"sim2": Standing(failures=1)}
+    assert after.due(BEGAN + EVERY) == ["sim2", "sim3"]
+    new = canary("sim1")
+    new.follow(Canary([], {}, EVERY, BEGAN - EVERY))
+    assert new.began == BEGAN
 
 
 def test_what_arrives_in_time_is_a_success_of_its_sender_and_is_known_as_the_canarys() -> None:

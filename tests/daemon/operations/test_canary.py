@@ -61,7 +61,10 @@ def test_a_text_between_two_sims_is_a_success_and_no_incoming_message(tmp_path: 
 def test_a_modem_that_looks_well_and_sends_nothing_becomes_a_warning_and_no_503(tmp_path: Path) -> None:
     """There used to be no sign of it until people complained: registered, good signal, and nothing leaves."""
     with SimulatedModem() as modem:
-        with Gateway(tmp_path, sim(modem, ONE, "sim1") + EVERY, speed=FAST) as gateway:
+        with Gateway(tmp_path, sim(modem, ONE, "sim1"), speed=FAST) as gateway:
+            gateway.config.write_text(gateway.config.read_text() + EVERY)
+            done = gateway.client.post("/v1/reload")  # it used to need a restart, also for a modem that was added
+            assert (done["applied"], done["restart"]) == (["[canary] every"], [])
             until(lambda: known(gateway, "sim1")["failures"] >= 2, "its texts do not arrive")
             assert health(gateway.client)["code"] == 200
             told = "the canary of sim1 has failed"
