@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 import socket
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from daemon.assembly import assemble
 from daemon.config import Config, ConfigErrors
 from daemon.master_key_files import KeyUnusable
 from daemon.operations import journal, standby
-from daemon.operations.systemd import inherited_sockets
+from daemon.operations.systemd import inherited_sockets, runtime_directory
 from daemon.prompts.library import PromptsUnusable
 from daemon.serving import PartEnded
 from daemon.store.contract import StoreUnusable
@@ -46,7 +45,7 @@ def start(path: Path, log_level: str | None) -> int:
     """Run the daemon until it ends; the exit status. log_level: in place of the configuration's."""
     journal.log_to(log_level or "info")
     _allow_open_files()
-    failed = standby.FailedStarts(os.environ.get("RUNTIME_DIRECTORY", ""))
+    failed = standby.FailedStarts(runtime_directory())
     return serve(path, inherited_sockets(), failed, log_level=log_level is None)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
 from daemon.core.milliseconds import DAY, Ms
+from daemon.core.phrases import Announcement
 from daemon.core.values import value
 
 TIME = re.compile(r"[0-9]{1,15}")
@@ -70,14 +71,19 @@ class Alerts:
 
 @value
 class AlertMessage:
-    """An alert. about: troubles, by name and subject; none: all is over."""
+    """An alert. says: what a call says of it. about: troubles, by name and subject; none: all is over."""
 
     text: str
+    says: Announcement
     about: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def subjects(self) -> frozenset[str]:
         return frozenset(subject for _, subject in self.about)
+
+
+OVER = AlertMessage("all is well again", Announcement.OVER)
+TEST = AlertMessage("this is a test of [alert]", Announcement.TEST)
 
 
 def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -> tuple[Alerts, AlertMessage | None]:
@@ -93,8 +99,9 @@ def looked(alerts: Alerts, troubles: Iterable[Trouble], now: Ms, rules: Rules) -
         return known, None
     due = [each for each in seen.values() if _due(each, now, rules)]
     if due:
-        return known, AlertMessage(_text(due), frozenset(key for key, each in seen.items() if each in due))
-    return known, AlertMessage("all is well again") if alerts.alerted and not known.alerted else None
+        about = frozenset(key for key, each in seen.items() if each in due)
+        return known, AlertMessage(_text(due), Announcement.TROUBLE, about)
+    return known, OVER if alerts.alerted and not known.alerted else None
 
 
 def _over(seen: Seen, now: Ms, rules: Rules) -> bool:

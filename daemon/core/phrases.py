@@ -80,6 +80,14 @@ WELCOME_BRAND = "welcome_brand"
 DIGITS = tuple(f"digit_{digit}" for digit in range(10))
 
 
+class Announcement(StrEnum):
+    """What a call says to an operator, by its clip; a set that was rendered long ago lacks it."""
+
+    TROUBLE = "alert"
+    OVER = "alert_over"
+    TEST = "alert_test"
+
+
 class BadPhrases(Exception):
     """A phrase file cannot be used; the text says what is wrong with it."""
 
@@ -136,7 +144,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "direction": tuple(Direction),
     "digits": tuple(DIGIT_STYLES),
 }
-CLIPS = (*SENTENCES, WELCOME_BRAND, QUESTION, *DIGITS)
+CLIPS = (*SENTENCES, WELCOME_BRAND, QUESTION, *Announcement, *DIGITS)
 
 
 def _complaints(table: Mapping[str, Any]) -> Iterator[str]:

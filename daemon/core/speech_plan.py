@@ -1,6 +1,6 @@
 """The plan of what a call says: which clips and which silences, in which order, and how long each silence is. Pure."""
 
-from daemon.core.phrases import QUESTION
+from daemon.core.phrases import QUESTION, Announcement
 from daemon.core.values import value
 
 BEFORE_SPEECH_MS = 1000  # the callee needs to bring the phone to the ear, and early audio is clipped
@@ -18,10 +18,10 @@ class Silence:
 
 @value
 class Clip:
-    """A recording by its name, e.g. "digit_4"; pin_ends: the last digit of a reading."""
+    """A recording by its name, e.g. "digit_4"; reading_ends: the last of a reading."""
 
     name: str
-    pin_ends: bool = False
+    reading_ends: bool = False
 
 
 def speakable(pin: str) -> bool:
@@ -65,6 +65,19 @@ def again_plan(pin: str) -> Plan:
     )
 
 
+def announcement_plan(says: Announcement) -> Plan:
+    """The speech to an operator, in order: the sentence twice, since the first is easily missed."""
+    said = Clip(says, reading_ends=True)
+    return (
+        Silence(BEFORE_SPEECH_MS),
+        said,
+        Silence(BETWEEN_READINGS_MS),
+        said,
+        Silence(BETWEEN_READINGS_MS),
+        Clip("bye"),
+    )
+
+
 BYE_PLAN: Plan = (Silence(AFTER_SENTENCE_MS), Clip("bye"))
 QUESTION_PLAN: Plan = (Silence(BEFORE_SPEECH_MS), Clip(QUESTION))
 
@@ -73,5 +86,5 @@ def _reading(pin: str) -> tuple[Clip | Silence, ...]:
     """The digits one by one, with gaps between them."""
     parts: list[Clip | Silence] = []
     for position, digit in enumerate(pin, 1):
-        parts += [Clip(f"digit_{digit}", pin_ends=position == len(pin)), Silence(BETWEEN_DIGITS_MS)]
+        parts += [Clip(f"digit_{digit}", reading_ends=position == len(pin)), Silence(BETWEEN_DIGITS_MS)]
     return tuple(parts[:-1])

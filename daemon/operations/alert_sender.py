@@ -1,8 +1,9 @@
 """Sends alerts by the gateway's own devices: an SMS by a modem that works, else a call.
 
-The call says 9 9 9, as there are no clips for all that may be wrong. What was sent about which trouble is kept in
-memory: after a restart, a trouble that is still there makes one more alert when it has lasted. How many messages went
-out in the last day is kept in the database, so that restarts do not add up.
+The call says that something is wrong, not what: clips are made ahead of time. What was sent about which trouble is kept
+in memory: after a restart, a trouble that is still there makes one more alert when it has lasted. How many messages
+went out in the last day is kept in the database, and in the runtime directory, which takes it also while the database
+takes nothing: so restarts do not add up.
 """
 
 import asyncio
@@ -11,11 +12,13 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from daemon.clock import zoned_text
 from daemon.config import Alert, Config
 from daemon.core.alerting import (
+    TEST,
     AlertMessage,
     Alerts,
     Missed,
@@ -32,9 +35,11 @@ from daemon.core.alerting import (
 from daemon.core.commands import SetMeta
 from daemon.core.masking import masked, without_numbers
 from daemon.core.milliseconds import Ms, seconds
+from daemon.core.phrases import locale_for_region
 from daemon.lanes.snapshots import Duty
 from daemon.lanes.voice import TrialEnd
 from daemon.operations.snapshots import Snapshot, Snapshots
+from daemon.operations.systemd import runtime_directory
 from daemon.store.contract import StoreUnusable
 from drivers import DeviceState, DriverError
 from drivers.codecs import gsm7
@@ -44,7 +49,7 @@ log = logging.getLogger("pinwheel.alerts")
 LOOK_S = 10.0
 STORE_S = 10.0  # that an alert waits for the database, which may be the trouble
 SENT = "alerts sent"
-DIGITS, LOCALE = "999", "en-us"
+SENT_FILE = "alerts-sent"
 
 
 @dataclass(slots=True)
@@ -55,6 +60,8 @@ class AlertSender:
     name: str
     numbers: Sequence[str] = field(repr=False)
     rules: Rules
+    runtime: Path | None = None
+    """The service's runtime directory, which outlives the process."""
     _alerts: Alerts = field(default_factory=Alerts)
     _missed: Missed | None = None
     _helpless: bool = False
@@ -71,7 +78,10 @@ class AlertSender:
 
     def open(self) -> None:
         """Take up how much the last runs have sent."""
-        self._alerts = Alerts(sent=read(self.snapshots.engine.store.reading.meta(SENT) or ""))
+        sent = read(self.snapshots.engine.store.reading.meta(SENT) or "")
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            sent += read((self.runtime / SENT_FILE).read_text()) if self.runtime is not None else ()
+        self._alerts = Alerts(sent=tuple(sorted(set(sent))))
 
     async def run(self) -> None:
         """Look now and then, until cancelled; does nothing where nobody is to get an alert."""
@@ -100,7 +110,7 @@ class AlertSender:
 
     async def test(self) -> bool:
         """Send a message to each number now; whether all were reached."""
-        return not await self._tell(self.snapshots.take(), AlertMessage("this is a test of [alert]"), self.numbers)
+        return not await self._tell(self.snapshots.take(), TEST, self.numbers)
 
     def acknowledge(self) -> None:
         self._alerts, self._missed = acknowledged(self._alerts), None
@@ -123,6 +133,9 @@ class AlertSender:
         return {"numbers": numbers, "troubles": known, "sent": len(self._alerts.sent)}
 
     async def _keep(self, sent: Iterable[Ms]) -> None:
+        with contextlib.suppress(OSError):
+            if self.runtime is not None:
+                (self.runtime / SENT_FILE).write_text(written(sent))
         with contextlib.suppress(StoreUnusable, TimeoutError):
             await asyncio.wait_for(self.snapshots.engine.do(SetMeta(SENT, written(sent))), STORE_S)
 
@@ -139,7 +152,7 @@ class AlertSender:
         """By one way for each number; those that got nothing."""
         self._helpless, missed = False, []
         for number in numbers:
-            way = await self._by_sms(now, message, number) or await self._by_call(now, number)
+            way = await self._by_sms(now, message, number) or await self._by_call(now, message, number)
             if way:
                 log.warning("alert=sent by=%s text=%r", way, message.text)
             else:
@@ -164,12 +177,12 @@ class AlertSender:
                 return name
         return ""
 
-    async def _by_call(self, now: Snapshot, number: str) -> str:
+    async def _by_call(self, now: Snapshot, message: AlertMessage, number: str) -> str:
         """The name of the voice driver, if somebody answered; or ""."""
         if self.snapshots.calls is None or now.voice is None or not _calls(now):
             return ""
         try:
-            async with aclosing(self.snapshots.calls.tests.call(number, DIGITS, LOCALE)) as steps:
+            async with aclosing(self.snapshots.calls.tests.alert(number, message.says, locale_of(number))) as steps:
                 async for step in steps:
                     if isinstance(step, TrialEnd) and step.spoken:
                         return now.voice.driver
@@ -180,7 +193,8 @@ class AlertSender:
 
 def alert_sender_of(keys: Alert, snapshots: Snapshots) -> AlertSender:
     rules = Rules(seconds(keys.after), seconds(keys.again), keys.a_day)
-    return AlertSender(snapshots, keys.name, [number.removeprefix("+") for number in keys.numbers], rules)
+    numbers = [number.removeprefix("+") for number in keys.numbers]
+    return AlertSender(snapshots, keys.name, numbers, rules, runtime_directory())
 
 
 def troubles(now: Snapshot) -> list[Trouble]:
@@ -206,6 +220,15 @@ def working(now: Snapshot, but: frozenset[str]) -> list[str]:
 def _calls(now: Snapshot) -> bool:
     """Whether the trunk can carry a call."""
     return now.voice is not None and now.voice.status.state is DeviceState.READY
+
+
+def locale_of(number: str) -> str:
+    """The main locale of the country code of a number; the default where there is no such code."""
+    import phonenumbers  # late: few daemons ever call an operator
+
+    codes = (int(number[:digits]) for digits in (1, 2, 3))  # none begins with another (ITU-T E.164)
+    regions = (phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ()) for code in codes)
+    return locale_for_region(next((each[0] for each in regions if each), ""))
 
 
 def one_sms(text: str) -> str:

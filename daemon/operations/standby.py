@@ -40,8 +40,8 @@ class FailedStarts:
     Without a directory, or where it cannot be written, each failure is the first.
     """
 
-    def __init__(self, directory: str) -> None:
-        self._path = Path(directory.partition(":")[0], COUNT) if directory else None
+    def __init__(self, directory: Path | None) -> None:
+        self._path = directory / COUNT if directory is not None else None
 
     def count(self) -> int:
         """One more; how many there are now."""

@@ -1,7 +1,8 @@
-"""What systemd gives the daemon and hears of it: sd_listen_fds(3) and sd_notify(3), without the library."""
+"""What systemd gives the daemon and hears of it: sd_listen_fds(3), sd_notify(3), directories (systemd.exec(5))."""
 
 import os
 import socket
+from pathlib import Path
 
 
 def notify(*assignments: str) -> None:
@@ -24,6 +25,12 @@ def watchdog_interval_s() -> float | None:
     if not microseconds.isdecimal() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     return int(microseconds) / 2_000_000
+
+
+def runtime_directory() -> Path | None:
+    """In memory, and kept over a restart, but not over a stop; None without systemd."""
+    directory = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(directory) if directory else None
 
 
 def inherited_sockets() -> list[socket.socket]:

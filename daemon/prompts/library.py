@@ -13,8 +13,26 @@ from functools import cache
 from itertools import accumulate, chain
 from pathlib import Path
 
-from daemon.core.phrases import DEFAULT_LOCALE, DIGITS, QUESTION, BadPhrases, Phrases, fallback_chain, phrases_from
-from daemon.core.speech_plan import BYE_PLAN, QUESTION_PLAN, Clip, Plan, Silence, again_plan, speech_plan
+from daemon.core.phrases import (
+    DEFAULT_LOCALE,
+    DIGITS,
+    QUESTION,
+    Announcement,
+    BadPhrases,
+    Phrases,
+    fallback_chain,
+    phrases_from,
+)
+from daemon.core.speech_plan import (
+    BYE_PLAN,
+    QUESTION_PLAN,
+    Clip,
+    Plan,
+    Silence,
+    again_plan,
+    announcement_plan,
+    speech_plan,
+)
 from daemon.resources import config_path
 from drivers import RATE, Audio
 from drivers.codecs.g711 import A_SILENCE, MU_SILENCE, alaw_encode, ulaw_encode
@@ -64,8 +82,9 @@ def load_phrases(directory: Path | None = None) -> PhraseBook:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What a call says, in which locale. first_end_s, second_end_s: when the PIN has been said once and twice.
+    """What a call says, in which locale.
 
+    first_end_s, second_end_s: when the PIN, or an announcement, has been said once and twice.
     again and bye are there where the speech ends with the offer to repeat it; question where the locale has the clip.
     """
 
@@ -84,7 +103,7 @@ class Passage:
 
     name: str
     audio: Audio
-    pin_ends: bool = False
+    reading_ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +166,22 @@ class PromptLibrary:
         clips = self.clips[spoken]
         offer = offer and OFFER in clips
         passages = self.passages(spoken, speech_plan(pin, offer=offer), brand)
-        first_end_s, second_end_s = _pin_ends_s(passages)
+        first_end_s, second_end_s = _reading_ends_s(passages)
         again = joined(self.passages(spoken, again_plan(pin), brand)) if offer else None
         bye = joined(self.passages(spoken, BYE_PLAN, brand)) if offer else None
         question = joined(self.passages(spoken, QUESTION_PLAN, brand)) if QUESTION in clips else None
         return Speech(spoken, joined(passages), first_end_s, second_end_s, again, bye, question)
+
+    def announcement(self, locale: str, says: Announcement) -> Speech:
+        """The speech of a call to an operator, in the nearest locale that has it. Raises PromptsUnusable."""
+        plan = announcement_plan(says)
+        needed = {part.name for part in plan if isinstance(part, Clip)}
+        spoken = next((name for name in fallback_chain(locale) if needed <= self.clips.get(name, {}).keys()), None)
+        if spoken is None:
+            raise PromptsUnusable(f"no clip {says} for {locale}; run: pinwheel prompts render {locale}")
+        passages = self.passages(spoken, plan, "")
+        first_end_s, second_end_s = _reading_ends_s(passages)
+        return Speech(spoken, joined(passages), first_end_s, second_end_s)
 
     def passages(self, spoken: str, plan: Plan, brand: str) -> list[Passage]:
         """The plan with the clips of a locale that has them."""
@@ -179,7 +209,7 @@ def _listed(directory: Path, broken: dict[str, list[str]]) -> list[Path]:
 def _passage(part: Clip, brand: str, clips: Mapping[str, Audio]) -> Passage:
     """A clip; the welcome is the brand's own, if it has one."""
     name = welcome_of(brand) if part.name == "welcome" and welcome_of(brand) in clips else part.name
-    return Passage(name, clips[name], part.pin_ends)
+    return Passage(name, clips[name], part.reading_ends)
 
 
 def joined(passages: Sequence[Passage]) -> Audio:
@@ -190,10 +220,10 @@ def joined(passages: Sequence[Passage]) -> Audio:
     return Audio(pcmu + MU_SILENCE * short, pcma + A_SILENCE * short)
 
 
-def _pin_ends_s(passages: Sequence[Passage]) -> list[float]:
-    """When each reading of the PIN ends."""
+def _reading_ends_s(passages: Sequence[Passage]) -> list[float]:
+    """When each reading ends."""
     ends = accumulate(passage.audio.seconds for passage in passages)
-    return [end for passage, end in zip(passages, ends, strict=True) if passage.pin_ends]
+    return [end for passage, end in zip(passages, ends, strict=True) if passage.reading_ends]
 
 
 def shipped_prompts() -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.core.phrases import DEFAULT_LOCALE, DIGITS, QUESTION, SENTENCES
+from daemon.core.phrases import DEFAULT_LOCALE, DIGITS, QUESTION, SENTENCES, Announcement
 from daemon.prompts.library import load_phrases, shipped_prompts
 from daemon.prompts.making.chain import decoded, pcm16, sounding, telephone
 from daemon.prompts.making.sets import Sound, active_dbfs, digest
@@ -45,7 +45,7 @@ def spoken(name: str, text: str) -> str:
 
 def _texts() -> Iterator[tuple[str, str]]:
     meant = load_phrases().for_locale(DEFAULT_LOCALE).spoken
-    yield from ((name, meant[name]) for name in (*SENTENCES, *DIGITS, QUESTION))
+    yield from ((name, meant[name]) for name in (*SENTENCES, *DIGITS, QUESTION, *Announcement))
     yield from ((f"welcome-{brand.lower()}", meant["welcome_brand"].replace("{brand}", brand)) for brand in BRANDS)
 
 

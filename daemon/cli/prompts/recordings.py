@@ -28,7 +28,8 @@ def import_recordings(
 ) -> None:
     """Make clips of your own recordings in DIR: WAV, FLAC, MP3 or OGG, any rate, mono or stereo.
 
-    Files are named after their clips: welcome, again, bye, press_1, question, digit_0 ... digit_9, and welcome-BRAND.
+    Files are named after their clips: welcome, again, bye, press_1, question, alert, alert_over, alert_test,
+    digit_0 ... digit_9, and welcome-BRAND.
     They are levelled, trimmed and brought to 8 kHz like rendered ones, replace the clips of the same name, and stay
     when you render. If one of them cannot be used, nothing is imported.
     """

@@ -1,4 +1,4 @@
-"""Calls that an operator makes to try the trunk. They belong to no request, and say digits that are no PIN."""
+"""Calls to operators: to try the trunk, with digits that are no PIN, and alerts. They belong to no request."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from daemon.clock import Clock
+from daemon.core.phrases import Announcement
 from daemon.lanes.voice.call_record import times_spoken
 from daemon.lanes.voice.lines import Lines
 from daemon.lanes.voice.one_call import Speaker
@@ -20,11 +21,14 @@ UNDER_WAY = "a test call is under way: wait for its end"
 
 @dataclass(frozen=True, slots=True)
 class TrialEnd:
-    """What became of a test call. locale: it was spoken in; spoken: how often the digits were said, 0 to 2."""
+    """What became of a test call. locale: it was spoken in; spoken: how often what it had to say was said, 0 to 2."""
 
     result: CallResult
     locale: str
     spoken: int
+
+
+Steps = AsyncGenerator[CallPhase | TrialEnd, None]
 
 
 class Tests:
@@ -43,14 +47,24 @@ class Tests:
         self._freed = freed
         self._under_way = False
 
-    async def call(self, number: str, digits: str, locale: str) -> AsyncGenerator[CallPhase | TrialEnd, None]:
-        """Each phase as it is reached, then the end; whoever stops listening hangs up.
+    def call(self, number: str, digits: str, locale: str) -> Steps:
+        """A call that says digits: each phase as it is reached, then the end; whoever stops listening hangs up.
 
         Raises Unavailable or Refused before the first phase.
         """
+        return self._made(number, lambda: self._speaker.speech(locale, digits, BRAND))
+
+    def alert(self, number: str, says: Announcement, locale: str) -> Steps:
+        """As `call`; it says a sentence, and asks for no key."""
+        return self._made(number, lambda: self._speaker.prompts.announcement(locale, says))
+
+    async def _made(self, number: str, said: Callable[[], Speech]) -> Steps:
         if self._under_way:
             raise Unavailable(UNDER_WAY)
-        speech = self._speech(digits, locale)
+        try:
+            speech = said()
+        except PromptsUnusable as exc:
+            raise Refused(str(exc)) from None
         self._under_way = True
         try:
             await self._line()
@@ -64,12 +78,6 @@ class Tests:
             self._under_way = False
             self._freed()
 
-    def _speech(self, digits: str, locale: str) -> Speech:
-        try:
-            return self._speaker.speech(locale, digits, BRAND)
-        except PromptsUnusable as exc:
-            raise Refused(str(exc)) from None
-
     async def _line(self) -> None:
         """Take a line, at the pace of all calls. Raises Unavailable."""
         while True:
@@ -82,7 +90,7 @@ class Tests:
             await asyncio.sleep(wait_s)
         self._lines.take(self._clock.monotonic())
 
-    async def _called(self, number: str, speech: Speech) -> AsyncGenerator[CallPhase | TrialEnd, None]:
+    async def _called(self, number: str, speech: Speech) -> Steps:
         loop = asyncio.get_running_loop()
         phases: asyncio.Queue[CallPhase | None] = asyncio.Queue()
 

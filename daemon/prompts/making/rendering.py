@@ -9,7 +9,7 @@ from pathlib import Path
 
 import soundfile
 
-from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Phrases
+from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Announcement, Phrases
 from daemon.prompts.library import shipped_prompts, welcome_of
 from daemon.prompts.making.chain import NoSpeech, Samples, decoded, pcm16, sounding, telephone
 from daemon.prompts.making.engines.contract import Engine, EngineFailed, Line
@@ -62,7 +62,7 @@ class Rendered:
 
 def lines(phrases: Phrases, order: Order) -> Iterator[Line]:
     """Every clip of a locale."""
-    for name in (*DIGITS, *SENTENCES, QUESTION):
+    for name in (*DIGITS, *SENTENCES, QUESTION, *Announcement):
         if name in phrases.spoken:
             yield Line(name, phrases.spoken[name], phrases.locale, order.rate if name in DIGITS else 1.0)
     for brand in order.brands:

@@ -20,7 +20,7 @@ from operator import mul
 from pathlib import Path
 from typing import Any
 
-from daemon.core.phrases import DIGITS, QUESTION, SENTENCES
+from daemon.core.phrases import DIGITS, QUESTION, SENTENCES, Announcement
 from daemon.prompts.library import LEVEL_DBFS
 from drivers import RATE
 from drivers.codecs.wav import read_wav, write_wav
@@ -34,7 +34,7 @@ FAR_DB = 3.0  # from the level that is wanted: no longer one level; Pinwheel 0.1
 QUIETEST_DBFS = -45.0  # less is no speech
 SHORTEST_S, LONGEST_S = 0.15, 20.0
 NOTHING_DBFS = -120.0
-CLIPS = (*SENTENCES, QUESTION, *DIGITS)
+CLIPS = (*SENTENCES, QUESTION, *Announcement, *DIGITS)
 """Of every locale; welcomes of brands come to them."""
 IMPORT = "import"  # in place of an engine: a recording of the operator's own
 

@@ -53,14 +53,14 @@ def test_render_takes_its_defaults_from_the_configuration(tmp_path: Path) -> Non
     done = CliRunner().invoke(main, ["prompts", "render", "en-us", "--config", str(file)])
     assert done.exit_code == 0, done.output
     assert "espeak: last resort: hardly understood" in done.output
-    assert "16/16  en-us  welcome-globex" in done.output
+    assert "19/19  en-us  welcome-globex" in done.output
     assert "1 locale(s) ready" in done.output
     made = read_manifest(tmp_path / "own" / "en-us")
     assert {clip.engine for clip in made.values()} == {"espeak"}
     assert all("last resort" in clip.note for clip in made.values())
     listed = CliRunner().invoke(main, ["prompts", "check", "en-us", "--config", str(file)])
     assert listed.exit_code == 0
-    assert listed.output.splitlines()[1].startswith("en-us   15/15  acme, globex, pinwheel  espeak (last resort)")
+    assert listed.output.splitlines()[1].startswith("en-us   18/18  acme, globex, pinwheel  espeak (last resort)")
 
 
 def test_all_is_every_locale_of_the_voice_and_one_that_fails_does_not_keep_others_from_it(
@@ -131,7 +131,7 @@ def test_google_is_asked_only_for_what_is_new_and_told_apart_when_it_refuses(
         done = prompts(*order)
     for failed in (refused, again):
         assert failed.exit_code == 1
-        assert "15/16  en-us  question" in failed.output
+        assert "15/19  en-us  question" in failed.output
         assert "go on at" in failed.output
     assert done.exit_code == 0, done.output
     assert "cached" in done.output
@@ -146,8 +146,8 @@ def test_check_lists_every_locale_and_is_content_with_english(prompts: Prompts) 
     assert done.exit_code == 0
     rows = {line.split()[0]: line for line in done.output.splitlines()[1:] if not line.startswith(" ")}
     assert set(rows) == LOCALES
-    assert rows["en-us"].split()[1] == "15/15"
-    assert "0/15" in rows["de-de"]
+    assert rows["en-us"].split()[1] == "18/18"
+    assert "0/18" in rows["de-de"]
     assert "spoken in en-us" in rows["de-de"]
 
 
@@ -164,8 +164,8 @@ def test_a_set_that_was_begun_must_be_complete(prompts: Prompts, tmp_path: Path)
     done = prompts("check")
     assert done.exit_code == 1
     (row,) = (line for line in done.output.splitlines() if line.startswith("de-de"))
-    assert "1/15" in row
-    assert "no welcome, again, press_1 and 11 more" in row
+    assert "1/18" in row
+    assert "no welcome, again, press_1 and 14 more" in row
     assert prompts("check", "fr-fr").exit_code == 1
     assert prompts("check", "en-us").exit_code == 0
 

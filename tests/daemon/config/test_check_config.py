@@ -246,7 +246,7 @@ def test_a_start_refuses_what_the_check_calls_fatal(place: Path, toml: str, capl
     inspection = inspect(path)
     assert inspection.mistakes
     if any(finding.severity is Severity.FATAL for finding in inspection.findings):
-        assert serve(path, [], FailedStarts("")) == EX_CONFIG
+        assert serve(path, [], FailedStarts(None)) == EX_CONFIG
         assert all(str(mistake) in caplog.text for mistake in inspection.mistakes)
 
 

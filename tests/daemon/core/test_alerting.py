@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from daemon.core.alerting import (
     MOST_LETTERS,
     MOST_TRIES,
+    OVER,
     AlertMessage,
     Alerts,
     Missed,
@@ -23,6 +24,7 @@ from daemon.core.alerting import (
     written,
 )
 from daemon.core.milliseconds import Ms, seconds
+from daemon.core.phrases import Announcement
 
 RULES = Rules(seconds(300), seconds(3600), 5)
 MODEM = Trouble("modem-absent", "sim1", "modem sim1 is absent: no such port")
@@ -99,7 +101,7 @@ def test_the_end_of_trouble_makes_one_alert() -> None:
 def test_an_alert_is_about_what_has_lasted_and_no_other_trouble() -> None:
     before, _ = looked(Alerts(), [MODEM], seconds(0), RULES)
     alerts, message = looked(before, [MODEM, TRUNK], seconds(300), RULES)
-    assert message == AlertMessage(MODEM.text, frozenset({(MODEM.name, MODEM.subject)}))
+    assert message == AlertMessage(MODEM.text, Announcement.TROUBLE, frozenset({(MODEM.name, MODEM.subject)}))
     after = went_out(alerts, message, seconds(300))
     assert [(each.trouble, each.alerted) for each in after.alerted] == [(MODEM, seconds(300))]
 
@@ -144,7 +146,7 @@ def test_two_troubles_fill_a_message_to_its_last_letter(second: str, shown: str)
 
 
 def test_a_message_knows_its_devices() -> None:
-    assert AlertMessage("x", frozenset({("a", "sim1"), ("b", "")})).subjects == {"sim1", ""}
+    assert AlertMessage("x", Announcement.TROUBLE, frozenset({("a", "sim1"), ("b", "")})).subjects == {"sim1", ""}
 
 
 @given(st.lists(st.tuples(st.integers(1, 4000), st.sets(st.sampled_from([MODEM, TRUNK]))), max_size=120))
@@ -171,9 +173,9 @@ def test_messages_of_more_than_a_day_ago_count_no_more(after: int) -> None:
 
 
 ONE, TWO, WELL = (
-    AlertMessage("x", frozenset({("a", "")})),
-    AlertMessage("y", frozenset({("a", ""), ("b", "")})),
-    AlertMessage("z"),
+    AlertMessage("x", Announcement.TROUBLE, frozenset({("a", "")})),
+    AlertMessage("y", Announcement.TROUBLE, frozenset({("a", ""), ("b", "")})),
+    OVER,
 )
 
 

@@ -27,7 +27,7 @@ def test_a_call_begins_with_a_second_of_silence() -> None:
 
 def test_gaps_are_between_digits_and_not_after_the_last() -> None:
     plan = speech_plan("12")
-    assert plan[3:6] == (Clip("digit_1"), Silence(250), Clip("digit_2", pin_ends=True))
+    assert plan[3:6] == (Clip("digit_1"), Silence(250), Clip("digit_2", reading_ends=True))
 
 
 @pytest.mark.parametrize("pin", ["", "12a4", "٣٤", "1 2"])

@@ -79,8 +79,8 @@ class Course:
         self._expected[sum(minutes for minutes, _ in self._phases) - self.step] = firing
 
     @property
-    def first(self) -> Scrape:
-        return self._phases[0][1]
+    def last(self) -> Scrape:
+        return self._phases[-1][1]
 
     def judge(self, directory: Path) -> set[str]:
         """Assert what fires when; gives the alerts that have fired, and cleared afterwards."""

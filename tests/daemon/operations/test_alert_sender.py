@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,19 +19,22 @@ from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
 from daemon.engine import Engine
 from daemon.lanes.sms import SmsLane
-from daemon.operations.alert_sender import AlertSender, one_sms
+from daemon.operations.alert_sender import AlertSender, locale_of, one_sms
 from daemon.operations.snapshots import Snapshots
 from daemon.pins import Pins
+from daemon.prompts.library import PromptLibrary, shipped_prompts
 from daemon.store.store import Store
 from drivers import DeviceState
 from drivers.codecs import gsm7
 from drivers.serial.driver import Driver
 from drivers.serial.options import Options
+from drivers.simulated.listening import clips_in
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
 from tests.daemon.lanes.waiting import until
 from tests.daemon.store.writes import locked
 from tests.gateway import Gateway, voice_section
+from tests.gateway import until as eventually
 
 NUMBER, MASKED = "447700900123", "4477******23"
 AT_ONCE = Rules(Ms(0), Ms(3_600_000), 3)
@@ -111,6 +115,21 @@ def test_restarts_send_no_more_messages_than_a_day_may_have(store: Store, tmp_pa
     asyncio.run(story())
 
 
+def test_restarts_send_no_more_than_that_while_the_database_takes_nothing_either(store: Store, tmp_path: Path) -> None:
+    """What had been sent used to be known to the process alone then."""
+
+    async def story() -> None:
+        with SimulatedModem(network_s=0.01) as well, locked(tmp_path, store):
+            for sent in (1, 2, 3, 3):
+                async with watching(store, well.port, "/dev/nowhere") as (sender, _):
+                    sender.runtime = tmp_path
+                    sender.open()
+                    await sender.look()
+                    assert len(well.accepted) == sent
+
+    asyncio.run(story())
+
+
 def test_who_was_not_reached_is_tried_again_until_somebody_says_that_he_knows(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,9 +186,14 @@ def test_an_alert_that_no_device_takes_is_tried_again(
     assert NUMBER not in caplog.text
 
 
-def test_without_a_modem_the_trunk_calls(tmp_path: Path) -> None:
-    with SimulatedPhone(ring_s=0.1) as phone:
-        toml = f'[alert]\nnumbers = ["+{NUMBER}"]\n' + voice_section(phone.address)
+def test_without_a_modem_the_trunk_calls_and_says_what_it_is(tmp_path: Path) -> None:
+    """It used to say that the operator's verification code was 9 9 9."""
+    clip, heard = tmp_path / "prompts" / "en-us" / "alert_test.wav", tmp_path / "heard"
+    clip.parent.mkdir(parents=True)
+    shutil.copy(shipped_prompts() / "en-us" / "digit_1.wav", clip)  # it takes less time than the sentence
+    with SimulatedPhone(ring_s=0.1, recordings=heard) as phone:
+        alert_section = f'[alert]\nnumbers = ["+{NUMBER}"]\n[prompts]\ndirectory = "{clip.parents[1]}"\n'
+        toml = alert_section + voice_section(phone.address, 'register = false\nconfirm = "press1"')
         with Gateway(tmp_path, toml) as gateway:
 
             def alert(*words: str) -> Result:
@@ -177,9 +201,17 @@ def test_without_a_modem_the_trunk_calls(tmp_path: Path) -> None:
 
             assert alert("test").output == f"sent to {MASKED}\n"
             assert [call.number for call in phone.calls] == [NUMBER]
+            recording = eventually(lambda: next(heard.glob("*.wav"), None), "what was heard")
+            found = clips_in(recording, PromptLibrary.open([shipped_prompts()]).clips["en-us"])
+            assert [each.name for each in found] == ["digit_1", "digit_1", "bye"]
             assert json.loads(alert("--json").output)["numbers"] == [MASKED]
             assert alert("ack").output == "acknowledged 0 trouble(s)\n"
             assert alert().output == f"numbers   {MASKED}\ntrouble   none\n"
+
+
+@pytest.mark.parametrize(("number", "locale"), [(NUMBER, "en-gb"), ("4915112345678", "de-de"), ("999", "en-us")])
+def test_an_operator_is_called_in_the_language_of_the_number(number: str, locale: str) -> None:
+    assert locale_of(number) == locale
 
 
 @pytest.mark.parametrize("number", ["+0447700900123", "+44 7700 900123", "+1", ""])

@@ -33,8 +33,8 @@ def test_each_failed_start_in_a_row_waits_longer_and_no_wait_is_longer_than_a_me
 
 
 def test_failed_starts_are_counted_until_one_succeeds(tmp_path: Path) -> None:
-    starts = FailedStarts(str(tmp_path))
-    assert [starts.count(), starts.count(), FailedStarts(str(tmp_path)).count()] == [1, 2, 3]
+    starts = FailedStarts(tmp_path)
+    assert [starts.count(), starts.count(), FailedStarts(tmp_path).count()] == [1, 2, 3]
     starts.clear()
     assert starts.count() == 1
 
@@ -42,11 +42,11 @@ def test_failed_starts_are_counted_until_one_succeeds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "many", "-1", "9" * 5000, "٣"])
 def test_a_count_that_somebody_spoiled_begins_again(tmp_path: Path, content: str) -> None:
     (tmp_path / "failed-starts").write_text(content)
-    assert FailedStarts(str(tmp_path)).count() == 1
+    assert FailedStarts(tmp_path).count() == 1
 
 
 def test_without_a_runtime_directory_every_failure_is_the_first(tmp_path: Path) -> None:
-    assert FailedStarts("").count() == FailedStarts(str(tmp_path / "gone")).count() == 1
+    assert FailedStarts(None).count() == FailedStarts(tmp_path / "gone").count() == 1
 
 
 class Service:

@@ -79,7 +79,11 @@ def test_a_dry_run_tells_all_and_does_nothing(mine: Path, bring: Bring, tmp_path
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("digit_10.wav", b"", "no such clip; there are welcome, again, bye, press_1, question, digit_0"),
+        (
+            "digit_10.wav",
+            b"",
+            "no such clip; there are welcome, again, bye, press_1, question, alert, alert_over, alert_test, digit_0",
+        ),
         ("welcome-Acme.wav", b"", "no such clip"),
         ("welcome-.wav", b"", "no such clip"),
         ("welcome.flac", audio_file(hum(), 22050, "FLAC"), "is the same clip; leave one of them out"),

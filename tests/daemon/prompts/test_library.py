@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.core.phrases import Announcement
 from daemon.core.speech_plan import BETWEEN_DIGITS_MS, Silence, speech_plan
 from daemon.prompts.library import (
     LEVEL_DBFS,
@@ -62,6 +63,19 @@ def test_a_call_is_its_clips_and_gaps_in_order() -> None:
     assert gaps == [part.ms for part in plan if isinstance(part, Silence)]
     assert gaps[2] == BETWEEN_DIGITS_MS
     assert SHIPPED.speech("en-us", "07", "Acme").audio == joined(passages)
+
+
+@pytest.mark.parametrize("says", Announcement)
+def test_an_operator_hears_a_sentence_twice_in_the_nearest_language_that_has_it(says: Announcement) -> None:
+    """A call used to say that the verification code of an operator was 9 9 9."""
+    clip = SHIPPED.clips["en-us"][says].seconds
+    speech = SHIPPED.announcement("de-de", says)
+    assert (speech.locale, speech.question, speech.again) == ("en-us", None, None)
+    assert (speech.first_end_s, speech.second_end_s) == pytest.approx((1 + clip, 1 + clip + 0.4 + clip))
+    german = PromptLibrary({**SHIPPED.clips, "de-de": dict.fromkeys((says, "bye"), SHIPPED.clips["en-us"]["bye"])})
+    assert german.announcement("de-de", says).locale == "de-de"
+    with pytest.raises(PromptsUnusable, match=f"no clip {says} for de-de"):
+        PromptLibrary({"de-de": dict.fromkeys(NEEDED, SHIPPED.clips["en-us"]["bye"])}).announcement("de-de", says)
 
 
 def test_the_end_of_each_reading_is_known() -> None:
