@@ -14,6 +14,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -265,10 +266,11 @@ def a_sim_without_credit(directory: Path) -> Course:
     course = Course()
 
     def carry(number: str, text: str) -> None:
-        """The network carries its texts to itself."""
-        modem.receive(number, text)
+        """The network carries its texts to itself; not on the thread of the modem, which would wait for itself."""
+        network.submit(modem.receive, number, text)
 
-    with SimulatedModem(network_s=0.001, handset=carry) as modem, SimulatedPhone() as phone:
+    modem = SimulatedModem(network_s=0.001, handset=carry)
+    with ThreadPoolExecutor(1) as network, modem, SimulatedPhone() as phone:
         asked = f'number = "+{OWN}"\nbalance_ussd = "*100#"\nbalance_low = 5\n'
         sim = modem_section(modem.port, "sim1", f"{asked}hourly_limit = 50\ndaily_limit = 50")
         devices = sim + voice_section(phone.address) + "[canary]\nevery = 300\n"
