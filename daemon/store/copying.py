@@ -5,7 +5,7 @@ Neither has a daemon meanwhile: whoever opens a `Side` holds its lock.
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,8 +60,11 @@ class Side(Protocol):
     def forget(self, name: str) -> None:
         """Remove a setting."""
 
-    def make_ready(self) -> None:
-        """For a daemon: what is added from now on is numbered behind what is there."""
+    def last_numbers(self) -> Mapping[str, int]:
+        """By table, the highest number that was ever given, also to a row that was deleted since; history has one."""
+
+    def make_ready(self, last_numbers: Mapping[str, int]) -> None:
+        """For a daemon: what is added from now on is numbered behind these, and behind what is there."""
 
     def close(self) -> None: ...
 
@@ -81,7 +84,7 @@ def copy(source: Side, target: Side, progress: Callable[[str, int, int], None]) 
             done += len(rows)
             progress(table.name, min(done, total), total)
     counts = {table.name: _same(source, target, table) for table in TABLES}
-    target.make_ready()
+    target.make_ready(source.last_numbers())
     target.forget(COPY_OF)
     return counts
 

@@ -1,16 +1,18 @@
 """The tables of a PostgreSQL database as they are, for a copy (see `store.copying`)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psycopg
 
 from daemon.store.copying import Row, Table
 from daemon.store.postgres.address import Address
-from daemon.store.postgres.connection import PATIENCE_S, as_json, away, query
+from daemon.store.postgres.connection import as_json, away, query
 from daemon.store.postgres.saving import upsert
 from daemon.store.postgres.session import begin
 
+COPY_S = 600.0
+"""The longest for one page, count or ANALYZE of a copy; then the server hangs. No unit of systemd waits for it."""
 NUMBERED = {
     "request_id": ("request", "id"),
     "check_id_seq": ("check", "id"),
@@ -25,7 +27,7 @@ class PostgresTables:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._db = begin(address).connection
-        self._db.answer_s = PATIENCE_S
+        self._db.answer_s = COPY_S
         with self._translated():
             self._db.execute("SET statement_timeout = 0")
 
@@ -65,13 +67,23 @@ class PostgresTables:
         with self._translated():
             self._db.execute("DELETE FROM meta WHERE name=%s", (name,))
 
-    def make_ready(self) -> None:
+    def last_numbers(self) -> Mapping[str, int]:
+        with self._translated():
+            return {table: self._last_number(sequence) for sequence, (table, _) in NUMBERED.items()}
+
+    def _last_number(self, sequence: str) -> int:
+        text = f"SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {sequence}"  # noqa: S608
+        found = self._db.execute(query(text)).fetchone()
+        assert found is not None, "a sequence has a row"
+        return int(found[0])
+
+    def make_ready(self, last_numbers: Mapping[str, int]) -> None:
         """Its planner would guess, until it has looked at so many new rows by itself."""
         with self._translated():
             self._db.execute("ANALYZE")
             for sequence, (table, column) in NUMBERED.items():
-                behind = f'SELECT setval(%s, coalesce(max({column}), 0) + 1, false) FROM "{table}"'  # noqa: S608
-                self._db.execute(query(behind), (sequence,))
+                behind = f'SELECT setval(%s, greatest(max({column}), %s) + 1, false) FROM "{table}"'  # noqa: S608
+                self._db.execute(query(behind), (sequence, last_numbers.get(table, 0)))
 
     def close(self) -> None:
         self._db.close()

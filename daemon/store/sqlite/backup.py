@@ -10,17 +10,17 @@ import glob
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from daemon.durable import sync
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.files import SIDE_FILES, lock
+from daemon.store.sqlite.files import SIDE_FILES, aside, lock, lock_of
 from daemon.store.sqlite.library import PAGE_SIZE, PATIENCE_MS, Connection, look_into, sqlite
 from daemon.store.sqlite.migrations import MIGRATIONS
+from daemon.store.sqlite.numbering import go_on_behind, last_seq
 from daemon.store.sqlite.reading import SqliteReading
 
 
@@ -46,17 +46,23 @@ def as_it_is(database: Path) -> Iterator[Connection]:
 
     Raises StoreUnusable or OSError.
     """
+    with _not_started_meanwhile(database) as stopped, _read(database, stopped=stopped) as db:
+        yield db
+
+
+@contextmanager
+def _read(database: Path, *, stopped: bool) -> Iterator[Connection]:
+    """stopped: no daemon has it, and none begins meanwhile. Raises StoreUnusable or OSError."""
     if not database.exists():
         raise StoreUnusable(f"there is no database {database}")
-    with _not_started_meanwhile(database) as stopped:
-        log = Path(f"{database}-wal")
-        at_rest = stopped and not (log.exists() and log.stat().st_size)
-        try:
-            with closing(look_into(database, at_rest=at_rest)) as db:
-                db.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
-                yield db
-        except sqlite.Error as exc:
-            raise StoreUnusable(f"cannot read the database {database}: {exc}") from exc
+    log = Path(f"{database}-wal")
+    at_rest = stopped and not (log.exists() and log.stat().st_size)
+    try:
+        with closing(look_into(database, at_rest=at_rest)) as db:
+            db.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
+            yield db
+    except sqlite.Error as exc:
+        raise StoreUnusable(f"cannot read the database {database}: {exc}") from exc
 
 
 def check(copy: Path) -> None:
@@ -79,43 +85,64 @@ def taking_over(database: Path, source: BinaryIO) -> Iterator[Path]:
 
     Raises StoreUnusable or OSError.
     """
-    held = lock(database.with_suffix(".lock"))
+    held = lock(lock_of(database))
     try:
         with _beside(database) as copy:
             with copy.open("wb") as new:
                 shutil.copyfileobj(source, new)
             check(copy)
+            _go_on_behind(database, copy)
             yield copy
     finally:
         held.close()
 
 
+def _go_on_behind(database: Path, copy: Path) -> None:
+    """Readers of events know numbers of the database that is replaced: none of them is given again."""
+    seq = 0
+    with contextlib.suppress(StoreUnusable), _read(database, stopped=True) as db:  # it is damaged, or there is none
+        seq = last_seq(db)
+    _change(copy, lambda changed: go_on_behind(changed, seq))
+
+
 def take_setting(name: str, database: Path, copy: Path) -> None:
-    """Give the copy what the database that it replaces knows under this name. Raises StoreUnusable or OSError."""
-    with as_it_is(database) as db:
+    """Give the copy of `taking_over` what the database that it replaces knows under this name.
+
+    Raises StoreUnusable or OSError.
+    """
+    with _read(database, stopped=True) as db:
         found = SqliteReading(db).meta(name)
+
+    def take(changed: Connection) -> None:
+        changed.execute("DELETE FROM meta WHERE name = ?", (name,))
+        if found is not None:
+            changed.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, found))
+
+    _change(copy, take)
+
+
+def _change(copy: Path, change: Callable[[Connection], None]) -> None:
+    """Raises StoreUnusable."""
     try:
         with closing(sqlite.connect(str(copy))) as changed, changed:
-            changed.execute("DELETE FROM meta WHERE name = ?", (name,))
-            if found is not None:
-                changed.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, found))
+            change(changed)
     except sqlite.Error as exc:
         raise StoreUnusable(f"cannot write {copy}: {exc}") from exc
 
 
 def put_in_place(copy: Path, database: Path) -> Path | None:
     """Make it the database; returns where the one that was there is now. Raises OSError."""
-    aside = database.with_name(f"{database.name}.{time.strftime('%Y%m%dT%H%M%S')}")
+    kept = aside(database)
     there = database.exists()
     if there:  # both names stay until the end: a power cut leaves the old database or the new one
         for more in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
-                os.link(f"{database}{more}", f"{aside}{more}")
+                os.link(f"{database}{more}", f"{kept}{more}")
         sync(database.parent)
     for more in SIDE_FILES:
         Path(f"{database}{more}").unlink(missing_ok=True)
     _rename(copy, database)
-    return aside if there else None
+    return kept if there else None
 
 
 def put_aside(database: Path) -> list[Path]:
@@ -127,7 +154,7 @@ def put_aside(database: Path) -> list[Path]:
 def _not_started_meanwhile(database: Path) -> Iterator[bool]:
     """Whether no daemon has the database; then none can begin to use it before the end. It makes no file."""
     try:
-        descriptor = os.open(database.with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(lock_of(database), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         yield True
         return

@@ -1,6 +1,6 @@
 """The tables of a SQLite file as they are, for a copy (see `store.copying`)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,10 @@ from typing import Any
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import Row, Table
 from daemon.store.sqlite.faults import unusable
-from daemon.store.sqlite.files import lock, private_files
-from daemon.store.sqlite.library import connect, empty_log, sqlite
+from daemon.store.sqlite.files import lock, lock_of, private_files
+from daemon.store.sqlite.library import connect, empty_log, sqlite, transaction
 from daemon.store.sqlite.migrations import migrate
+from daemon.store.sqlite.numbering import go_on_behind, last_numbers
 
 
 class SqliteTables:
@@ -18,7 +19,7 @@ class SqliteTables:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock: Any = lock(path.with_suffix(".lock"))
+        self._lock: Any = lock(lock_of(path))
         try:
             with self._translated():
                 private_files(path)
@@ -67,8 +68,14 @@ class SqliteTables:
         with self._translated():
             self._db.execute("DELETE FROM meta WHERE name=?", (name,))
 
-    def make_ready(self) -> None:
-        """SQLite does that by itself: it takes the number behind the highest."""
+    def last_numbers(self) -> Mapping[str, int]:
+        with self._translated():
+            return last_numbers(self._db)
+
+    def make_ready(self, last_numbers: Mapping[str, int]) -> None:
+        """SQLite takes the numbers of requests and others behind the highest by itself."""
+        with self._translated(), transaction(self._db):
+            go_on_behind(self._db, last_numbers["history"])
 
     def close(self) -> None:
         with self._translated():

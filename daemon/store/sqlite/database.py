@@ -18,10 +18,11 @@ from daemon.store.contract import StoreUnusable
 from daemon.store.forgetting import ForgottenRows, Forms, Mentions
 from daemon.store.retention import Deleted, Hash, Horizon
 from daemon.store.sqlite.faults import is_damage, of_the_database, unusable
-from daemon.store.sqlite.files import SIDE_FILES, lock, private
+from daemon.store.sqlite.files import SIDE_FILES, lock, lock_of, private
 from daemon.store.sqlite.library import Connection, SqliteRows, connect, empty_log, rewrite, sqlite, transaction
-from daemon.store.sqlite.loading import last_row, load
+from daemon.store.sqlite.loading import load
 from daemon.store.sqlite.migrations import migrate
+from daemon.store.sqlite.numbering import last_row
 from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.sqlite.saving import save
 from daemon.store.statements import Rows
@@ -54,7 +55,7 @@ class SqliteDatabase:
 
     def open(self) -> None:
         """Take the lock, and bring the schema up to date. Raises StoreUnusable."""
-        self._lock = lock(self._path.with_suffix(".lock"))
+        self._lock = lock(lock_of(self._path))
         try:
             self.connection = self._connected()
             self._next_row = last_row(self.connection) + 1

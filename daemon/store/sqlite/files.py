@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,16 @@ from daemon.store.contract import StoreUnusable
 
 PRIVATE = 0o600
 SIDE_FILES = ("-wal", "-shm")
+
+
+def lock_of(database: Path) -> Path:
+    """The file whose lock keeps a second daemon out."""
+    return database.with_suffix(".lock")
+
+
+def aside(database: Path) -> Path:
+    """A name for what was at its path, by the time; `backup.put_aside` finds it again."""
+    return database.with_name(f"{database.name}.{time.strftime('%Y%m%dT%H%M%S')}")
 
 
 def private(path: Path) -> int:

@@ -43,10 +43,6 @@ REPORTED = (  # as `report_match.may_mean`; ?1 to ?5: the fields of a ReportKey
 )
 
 
-def last_row(connection: Connection) -> int:
-    return int(connection.execute("SELECT coalesce(max(id), 0) FROM request").fetchone()[0])
-
-
 def load(connection: Connection, needs: Needs) -> dict[int, Request]:
     """The requests that are needed, by row id."""
     rows = NAMED(connection, needs.ids) if needs.ids else []

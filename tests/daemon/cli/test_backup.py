@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from daemon.core.batch import Changes, Line
+from daemon.core.milliseconds import EPOCH
 from daemon.store.contract import StoreUnusable
-from daemon.store.sqlite.backup import back_up, check, put_aside
+from daemon.store.sqlite.backup import back_up, check, put_aside, put_in_place, taking_over
+from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import sqlite
 from daemon.store.sqlite.migrations import migrate
 from daemon.store.store import Store
@@ -108,6 +112,26 @@ def test_a_backup_while_the_daemon_is_stopped_or_was_killed_is_whole(filled: Sto
     finally:
         filled.database.open()
     assert len(ids(target)) == 30
+
+
+def test_after_a_restore_events_are_numbered_behind_all_that_there_were(tmp_path: Path) -> None:
+    """There used to be new ones below the last that a reader knew: he never got them."""
+    path, backup = tmp_path / "p.db", tmp_path / "backup.db"
+
+    def add_line(then: Callable[[], object]) -> list[int]:
+        database = SqliteDatabase(path)
+        database.open()
+        database.save(Changes(history=[Line(EPOCH, "", "note", None, "")]))
+        then()
+        found = [seq for (seq,) in database.connection.execute("SELECT seq FROM history")]
+        database.close()
+        return found
+
+    add_line(lambda: back_up(path, backup))
+    assert add_line(lambda: None) == [1, 2]
+    with backup.open("rb") as source, taking_over(path, source) as copy:
+        put_in_place(copy, path)
+    assert add_line(lambda: None) == [1, 3]
 
 
 def test_the_copy_of_an_older_database_has_the_small_pages_of_a_new_one(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ import pytest
 
 from daemon.assembly import assemble
 from daemon.config import parse
+from daemon.core.batch import Changes, Line, Needs
+from daemon.core.milliseconds import EPOCH
 from daemon.store.contract import StoreUnusable
 from daemon.store.copying import META, TABLES, Row, Side, Table, copy
 from daemon.store.postgres.address import NO_LIBRARY, Address
 from daemon.store.postgres.copying_tables import PostgresTables
 from daemon.store.sqlite import library
 from daemon.store.sqlite.copying_tables import SqliteTables
+from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import Connection
 from tests.peers.postgres import Cluster
 
@@ -135,6 +138,25 @@ def test_what_comes_after_a_copy_is_numbered_behind_it(
     copy(sqlite, remote, silent)
     for sequence, last in (("request_id", REQUESTS), ("check_id_seq", 9), ("history_seq_seq", 29), ("sent_id_seq", 7)):
         assert asked(postgres, address, f"SELECT nextval('{sequence}')") == [(last + 1,)]
+
+
+def test_numbers_that_were_given_are_never_given_again(
+    sqlite: SqliteTables, beside: Connection, remote: PostgresTables, tmp_path: Path
+) -> None:
+    """There used to be lines of history behind which a reader of events was already: he never got them."""
+    filled(sqlite)
+    beside.execute("DELETE FROM history WHERE seq > 20")
+    beside.execute("INSERT INTO meta VALUES ('numbers hashed below row', '5001')")
+    copy(sqlite, remote, silent)
+    assert remote.last_numbers() == {"request": 5000, "check": 9, "history": 29, "sent": 7}
+    with closing(SqliteTables(tmp_path / "back.db")) as back:
+        copy(remote, back, silent)
+        assert back.last_numbers() == {"request": 5000, "history": 29}
+    with closing(SqliteDatabase(tmp_path / "back.db")) as used:
+        used.open()
+        assert list(used.load(Needs(new=1)).rows) == [5001]
+        used.save(Changes(history=[Line(EPOCH, "", "note", None, "x")]))
+        assert used.connection.execute("SELECT max(seq) FROM history").fetchone() == (30,)
 
 
 def test_postgresql_knows_how_large_a_copy_is_before_a_daemon_asks_it(
