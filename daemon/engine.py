@@ -30,13 +30,14 @@ from daemon.core.ownership import Caller
 from daemon.core.quota import Quota
 from daemon.pins import Pins, SealBroken, same_code
 from daemon.store.contract import Check as CheckLine
-from daemon.store.contract import Reading, StoreUnusable
+from daemon.store.contract import Damaged, Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S, Store
 from daemon.timers import Timers
 
 log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
+DAMAGED_AGAIN_S = 60.0  # after which a device's result is tried again that meets damage: it may have been misread
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,14 @@ class Engine:
         """Apply a command. The future ends once what was decided is durable, or in StoreUnusable.
 
         What time or a device has done must not be forgotten: such a command insists, and is given again while the
-        store cannot be used.
+        store cannot be used. A damaged part stays as it is: a timer of it stays in its row, and is no more given.
         """
 
         def again(done: "asyncio.Future[Decision]") -> None:
-            if not done.cancelled() and isinstance(done.exception(), StoreUnusable):
+            failed = None if done.cancelled() else done.exception()
+            if isinstance(failed, Damaged) and not isinstance(command, Fire):
+                asyncio.get_running_loop().call_later(DAMAGED_AGAIN_S, self.do, command)
+            elif isinstance(failed, StoreUnusable) and not isinstance(failed, Damaged):
                 asyncio.get_running_loop().call_later(STORE_AGAIN_S, self.do, command)
 
         future = self.store.submit(command, self._decide, self._committed)

@@ -5,6 +5,7 @@ sends them.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection
 from functools import partial
 
@@ -12,7 +13,7 @@ from daemon.clock import Clock
 from daemon.core.commands import Decision
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel
-from daemon.store.contract import Due, Overdue, Reading
+from daemon.store.contract import Damaged, Due, Overdue, Reading
 from daemon.store.store import STORE_AGAIN_S, Store
 
 STEP, PAUSE_S = 25, 0.02  # of what is overdue, beside the traffic
@@ -86,4 +87,9 @@ class OverdueTimers:
 
 
 def _overdue(reading: Reading, after: Due, until: Ms) -> list[Overdue]:
-    return reading.overdue(after, until, STEP)
+    """The next ones. Of a request that is damaged only the timer is known: it counts as one that ends its request."""
+    with contextlib.suppress(Damaged):
+        return reading.overdue(after, until, STEP)
+    with contextlib.suppress(Damaged):
+        return reading.overdue(after, until, 1)
+    return [Overdue(due, None, due.at) for due in reading.due(after, until, 1)]

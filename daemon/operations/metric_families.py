@@ -17,6 +17,7 @@ from daemon.operations import processes
 from daemon.operations.doctor.facts import Backups, Certificate, Facts
 from daemon.operations.host.files import DAY_S
 from daemon.operations.metric_figures import Figures
+from daemon.store.condition import WELL
 from daemon.version import VERSION
 from drivers import CallOutcome, DeviceState
 
@@ -51,7 +52,7 @@ def exposition(figures: Figures) -> bytes:
 
 def _of_requests(figures: Figures) -> Iterator[Metric]:
     counts = figures.counts
-    if figures.requests or not figures.now.broken:
+    if figures.requests or figures.now.store == WELL:
         states = [((status.name.lower(),), figures.requests.get(status, 0)) for status in Status]
         yield _gauge("requests", "Requests in the database by status.", ["state"], states)
     yield _counter("requests_started", "Requests that were started.", ["workflow"], _one(counts.started))
@@ -142,7 +143,8 @@ def _of_the_canary(standings: Mapping[str, Standing]) -> Iterator[Metric]:
 def _of_the_daemon(figures: Figures) -> Iterator[Metric]:
     problems = _one(figures.problems)
     yield _gauge("health_problems", "What does not work: pinwheel doctor says what.", ["severity"], problems)
-    yield _gauge("store_broken", "Whether the last write to the database failed.", [], [((), figures.now.broken)])
+    broken = figures.now.store.broken or figures.now.store.damaged
+    yield _gauge("store_broken", "Whether the last write failed, or the database is damaged.", [], [((), broken)])
     yield _histogram(
         "http_request_duration_seconds", "Until the answer begins.", ["route", "status"], figures.answers.items()
     )

@@ -10,6 +10,7 @@ from daemon.lanes.sms import SmsLane
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.lanes.voice import VoiceLane
 from daemon.operations.canary import Canarying
+from daemon.store.condition import Condition
 from daemon.store.contract import StoreUnusable
 
 
@@ -18,8 +19,7 @@ class Snapshot:
     """The daemon at one moment. sms, voice: None where it has no modem, or no voice driver."""
 
     at: Ms
-    broken: bool
-    """The last write to the database failed."""
+    store: Condition
     sms: SmsSnapshot | None
     voice: VoiceSnapshot | None
     canary: Mapping[str, Standing] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Snapshots:
     def take(self) -> Snapshot:
         return Snapshot(
             self.engine.clock.now(),
-            self.engine.store.broken,
+            self.engine.store.condition,
             self.sms.snapshot() if self.sms is not None else None,
             self.calls.snapshot() if self.calls is not None else None,
             self.canary.standings if self.canary is not None else {},

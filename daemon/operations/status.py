@@ -46,7 +46,7 @@ class Health:
             "health": found.health or "ok",
             "reasons": found.reasons,
             "problems": found.problems(),
-            "store": "the last write failed" if now.broken else "ok",
+            "store": str(now.store),
             "requests": requests,
             "per_minute": self.recent.per_minute(now.at)._asdict(),
             "queues": queues(now),

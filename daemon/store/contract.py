@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from daemon.core.batch import Changes, Found, Needs
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
+from daemon.store.condition import Misplaced
 from daemon.store.forgetting import ForgottenRows, Forms, Mentions
 from daemon.store.retention import Deleted, Hash, Horizon
 
@@ -149,13 +150,19 @@ class Reading(Protocol):
 class Database(Protocol):
     """What is particular to one kind of database. All but `open`, `close` and `reader` are for one thread, the batch's.
 
-    What the database itself is to blame for is a StoreUnusable, and `broken` until a save or `recover`
-    succeeds; after Damaged it stays.
+    What the database itself is to blame for is a StoreUnusable. One that is no Damaged makes it broken until a save or
+    `recover` succeeds; Damaged makes it damaged for good, and not broken.
     """
 
     @property
     def broken(self) -> bool:
-        """The last save failed, or a part is damaged."""
+        """As in `Condition`, like the next two."""
+
+    @property
+    def damaged(self) -> bool: ...
+
+    @property
+    def misplaced(self) -> Misplaced | None: ...
 
     @property
     def stale(self) -> str:
@@ -203,7 +210,7 @@ class Database(Protocol):
         """Whether no file has any more what was deleted; a reader keeps it there for a while. Raises StoreUnusable."""
 
     def recover(self) -> None:
-        """Nothing came for `pause_s`: see whether the database can be used again."""
+        """Nothing came for `pause_s`: see whether the database can still be used, or can be used again."""
 
     def tidy(self, *, busy: bool) -> None:
         """After each batch. busy: more is waiting."""

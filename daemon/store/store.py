@@ -14,6 +14,7 @@ from daemon.core.commands import Command, Decision
 from daemon.core.histogram import Histogram
 from daemon.store.batches import Batches, Decide, Then
 from daemon.store.cached_figure import CachedFigure
+from daemon.store.condition import Condition
 from daemon.store.contract import Database, Reading, StoreUnusable
 from daemon.store.readers import Readers
 
@@ -53,6 +54,10 @@ class Store:
     def broken(self) -> bool:
         """The last commit failed."""
         return self.database.broken
+
+    @property
+    def condition(self) -> Condition:
+        return Condition(self.database.broken, self.database.damaged, self.database.misplaced)
 
     def commits(self) -> Histogram:
         """How long commits have taken so far, in seconds."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +13,19 @@ from daemon.clock import Clock
 from daemon.core.commands import Decision, Fire
 from daemon.core.milliseconds import Ms, in_seconds, seconds
 from daemon.core.model import Channel
+from daemon.store.condition import Condition
+from daemon.store.contract import Damaged
+from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.sqlite.reading import SqliteReading
 from daemon.store.store import Store
 from daemon.timers import Timers
 from tests.daemon.conftest import Hand
+from tests.daemon.store.damage import spoil
 from tests.daemon.test_engine_acting import World, left
 
 CROWD = 10
 MANY = 3 * CROWD
+Asked = Callable[[Any, str], object]
 TWO_EVENTS, ONE_EVENT = 5, 6  # workflows: SMS, then a call; an SMS
 
 
@@ -98,6 +105,32 @@ def test_a_request_that_is_over_while_it_waits_for_room_in_a_lane_ends(store: St
         assert world.engine.lanes[Channel.TTS].waiting == CROWD
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("part", "asked"), [("check_request", SqliteReading.checks), ("request", SqliteReading.request)]
+)
+def test_what_is_overdue_goes_on_beside_what_is_damaged(tmp_path: Path, hand: Hand, part: str, asked: Asked) -> None:
+    """There used to be one word for a full disk and a damaged file: after one damaged page nothing overdue fired."""
+    store, again = (Store(SqliteDatabase(tmp_path / "p.db")) for _ in range(2))
+
+    async def main() -> None:
+        store.open()
+        await outage(store, hand, ONE_EVENT, 3600)
+        store.close()
+        spoil(tmp_path / "p.db", part)
+        again.open()
+        after = World(again, hand)
+        after.engine.timers.recover()
+        with pytest.raises(Damaged):
+            asked(again.reading, f"{0:032x}")
+        async with asyncio.timeout(20):
+            await after.engine.timers.overdue.catch_up(None)
+        assert again.condition == Condition(damaged=True)
+        assert again.reading.live() in (range(1, MANY) if part == "request" else [0])
+
+    asyncio.run(main())
+    again.close()
 
 
 def test_after_a_standstill_what_is_due_is_overdue(store: Store, hand: Hand) -> None:

@@ -10,6 +10,7 @@ from daemon.core.canary import Standing
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.operations.doctor.verdicts import Verdict
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
+from daemon.store.condition import Condition
 from drivers import TrunkSurvey
 from drivers.settings import FaultKind
 
@@ -224,9 +225,9 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What the daemon has itself, at one moment. broken: the last write failed."""
+    """What the daemon has itself, at one moment."""
 
-    broken: bool
+    store: Condition
     sms: SmsSnapshot | None
     voice: VoiceSnapshot | None
     canary: Mapping[str, Standing] = field(default_factory=dict)

@@ -150,10 +150,24 @@ SERVICE: tuple[Check, ...] = (
     Check("version", "the installed version is the one that runs", _part("running"), machine.version, fixes=True),
     Check("clock-stepped", "the clock was not set meanwhile", _part("running"), machine.stepped, ("clock",)),
     DAEMON(
+        "store-in-place",
+        "the database is in its place",
+        judge=devices.in_place,
+        health="the database is not in its place",
+        is_reason=True,
+    ),
+    DAEMON(
+        "store-whole",
+        "the daemon has met no damage in the database",
+        judge=devices.whole,
+        needs=("database-whole", "store-in-place"),
+        health="the database is damaged",
+    ),
+    DAEMON(
         "store-writes",
         "the daemon can write its database",
         judge=devices.writes,
-        needs=("disk-read-only", "disk-room", "disk-inodes", "database-whole", "database-owner"),
+        needs=("disk-read-only", "disk-room", "disk-inodes", "database-whole", "database-owner", "store-in-place"),
         health="the database cannot be written",
     ),
 )

@@ -65,7 +65,7 @@ def listed(results: Iterable[Result]) -> list[dict[str, Any]]:
 
 
 def _examined(now: Snapshot, around: Facts) -> Examination:
-    facts = replace(around, inside=Inside(now.broken, now.sms, now.voice, now.canary))
+    facts = replace(around, inside=Inside(now.store, now.sms, now.voice, now.canary))
     results = tuple(judged(OF_DAEMON, facts))
     devices = [modem.name for modem in now.sms.modems] if now.sms is not None else []
     return Examination(results, health(results, devices + [VOICE] * (now.voice is not None)), around)

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import Damaged, StoreUnusable
 from daemon.store.postgres.address import Address
 
 CONNECT_S, ANSWER_S = 5, 5.0
@@ -40,6 +40,10 @@ SESSION: LiteralString = (
 )
 WRITER: LiteralString = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'"
 READER: LiteralString = "SET statement_timeout = '60s'; SET default_transaction_read_only = on"
+
+
+DAMAGE = (errors.DataCorrupted, errors.IndexCorrupted)
+"""XX001, XX002: a page of a table or an index is not what was written. The session goes on."""
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -102,6 +106,11 @@ def away(address: Address, exc: Exception) -> StoreUnusable:
     cause = first if isinstance(first, NoAnswer) else exc
     why = " ".join(str(cause).split()) or type(exc).__name__
     return StoreUnusable(f"cannot use the database {address}: {why}")
+
+
+def damage(address: Address, exc: Exception) -> Damaged:
+    """exc: one of DAMAGE."""
+    return Damaged(f"{away(address, exc)}; a part of it is damaged: restore a backup")
 
 
 def of_both(statement: str) -> str:

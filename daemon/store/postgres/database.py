@@ -17,10 +17,11 @@ import psycopg
 
 from daemon.core.batch import Changes, Found, Needs
 from daemon.store import forgetting, retention
-from daemon.store.contract import StoreUnusable
+from daemon.store.condition import Misplaced
+from daemon.store.contract import Damaged, StoreUnusable
 from daemon.store.forgetting import ForgottenRows, Forms, Mentions
 from daemon.store.postgres.address import Address
-from daemon.store.postgres.connection import RECOVER_S, Connection, PostgresRows, away
+from daemon.store.postgres.connection import DAMAGE, RECOVER_S, Connection, PostgresRows, away, damage
 from daemon.store.postgres.loading import load
 from daemon.store.postgres.reading import PostgresReading
 from daemon.store.postgres.saving import save
@@ -41,7 +42,7 @@ OF_COMMANDS = (psycopg.DataError, psycopg.IntegrityError)
 
 
 class PostgresDatabase:
-    """A `Database` on a PostgreSQL server. broken: it does not answer, or refuses."""
+    """A `Database` on a PostgreSQL server. It is broken while it does not answer, or refuses."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -50,7 +51,8 @@ class PostgresDatabase:
         self._in_doubt = 0  # that of one that was refused, although it may be durable; 0: none
         self._why = ""
         self._looks = _Looks()
-        self.broken = False
+        self.broken = self.damaged = False
+        self.misplaced: Misplaced | None = None  # a server keeps its files itself
         self.stale = ""
 
     def open(self) -> None:
@@ -63,7 +65,7 @@ class PostgresDatabase:
             self._session.connection.close()
 
     def reader(self) -> PostgresReading:
-        return PostgresReading(self.address)
+        return PostgresReading(self.address, self._met)
 
     @property
     def pause_s(self) -> float | None:
@@ -91,6 +93,9 @@ class PostgresDatabase:
         except OF_COMMANDS:
             self._in_doubt = 0
             raise
+        except DAMAGE as exc:
+            self._in_doubt = 0
+            raise self._met(exc) from exc
         except psycopg.Error as exc:
             session.connection.close()
             if time.monotonic() - began > SOON_S:
@@ -106,6 +111,14 @@ class PostgresDatabase:
         except (psycopg.Error, StoreUnusable, TakenOver) as exc:
             session.connection.close()
             raise self._fail(exc) from exc
+
+    def _met(self, exc: Exception) -> Damaged:
+        """Damage, on whatever thread: it stays, and only what needs that part is refused."""
+        refused = damage(self.address, exc)
+        if not self.damaged:
+            log.critical("store=damaged %s", refused)
+        self.damaged = True
+        return refused
 
     # --- while it is away ---
 

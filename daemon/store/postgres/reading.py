@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,17 +10,19 @@ import psycopg
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
+from daemon.store.contract import MAX_CHECKS, Check, Damaged, Due, HistoryLine, Overdue, Place
 from daemon.store.forgetting import Forms, Mentions, look
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import (
     ANSWER_S,
+    DAMAGE,
     LONG_S,
     RECOVER_S,
     Connection,
     NoAnswer,
     away,
     connect,
+    damage,
     of_both,
     plain,
     query,
@@ -51,8 +54,10 @@ SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history
 class PostgresReading:
     """A `Reading`, on a connection of its own, which is opened again where it was lost."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, met: Callable[[Exception], Damaged] | None = None) -> None:
+        """met: gets the error, where a part is damaged."""
         self._address = address
+        self._met = met or partial(damage, address)
         self._db: Connection | None = None
         self._not_before = 0.0  # when the next connection may be tried
         self.listing = PostgresListing(partial(self._asked, LONG_S))  # many rows may be read for what operators look at
@@ -157,6 +162,8 @@ class PostgresReading:
             connection = self._connected()
             connection.answer_s = answer_s
             return connection.execute(query(text), values).fetchall()
+        except DAMAGE as exc:
+            raise self._met(exc) from exc
         except psycopg.Error as exc:
             self.close()
             if kept and isinstance(exc, psycopg.OperationalError) and not isinstance(exc, NoAnswer):

@@ -1,5 +1,6 @@
 """What can be asked of a SQLite database."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from daemon.core.milliseconds import Ms
@@ -8,8 +9,8 @@ from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, 
 from daemon.store.forgetting import Forms, Mentions, look
 from daemon.store.retention import Hash
 from daemon.store.rows import UNANSWERED_STATES, overdue_of
-from daemon.store.sqlite.faults import Failed, reading, unreadable
-from daemon.store.sqlite.library import Connection
+from daemon.store.sqlite.faults import Failed, is_damage, reading, unreadable
+from daemon.store.sqlite.library import Connection, sqlite
 from daemon.store.sqlite.listing import SqliteListing
 from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
 from daemon.store.statements import LINES_OF
@@ -69,11 +70,34 @@ class SqliteReading:
         return list(self.connection.execute(NOT_ANSWERED, (device, since)))
 
     def waiting(self, channel: Channel, after: Place, limit: int) -> list[tuple[Place, Request]]:
-        """The next deliveries of a channel that wait for a device, in the order of their places."""
-        places = [Place(*row) for row in self.connection.execute(WAITING, (channel, *after, limit))]
-        found = OF_ROWS(self.connection, {place.row for place in places}) if places else []
-        requests = assembled(self.connection, found)
-        return [(place, requests[place.row]) for place in places if place.row in requests]
+        """The next deliveries of a channel that wait for a device, in the order of their places.
+
+        Those of a damaged request are left out: they hold up none behind them.
+        """
+        found: list[tuple[Place, Request]] = []
+        while (wanted := limit - len(found)) > 0:
+            places = [Place(*row) for row in self.connection.execute(WAITING, (channel, *after, wanted))]
+            requests = self._whole([place.row for place in places])
+            found += [(place, requests[place.row]) for place in places if place.row in requests]
+            if len(places) < wanted:
+                break
+            after = places[-1]
+        return found
+
+    def _whole(self, rows: Sequence[int]) -> dict[int, Request]:
+        """Those of these requests that can be read. Raises sqlite.Error, where that is not for damage."""
+        if not rows:
+            return {}
+        try:
+            return assembled(self.connection, OF_ROWS(self.connection, set(rows)))
+        except sqlite.Error as exc:
+            if not is_damage(exc):
+                raise
+            self.failed(exc)
+        if len(rows) == 1:
+            return {}
+        middle = len(rows) // 2
+        return self._whole(rows[:middle]) | self._whole(rows[middle:])
 
     def count_waiting(self, channel: Channel) -> int:
         return int(self.connection.execute(COUNT_WAITING, (channel,)).fetchone()[0])

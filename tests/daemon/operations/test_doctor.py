@@ -29,6 +29,7 @@ from daemon.operations.doctor.judging import Result, health, judged, problems, s
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State
 from daemon.operations.host.values import Holders
+from daemon.store.condition import Condition, Misplaced
 from drivers import Balance, DeviceState, Reason
 from drivers.settings import FaultKind
 from tests.daemon.operations.worlds import (
@@ -66,6 +67,7 @@ MEMBER = replace(ALICE, member_of=frozenset({"pinwheel"}))
 HELD = idle(Reason.PORT_HELD, "the port is in use by another program (ModemManager, gammu-smsd?): stop it there")
 GONE = idle(Reason.NO_PORT, "no such port: plug the modem in, or correct port")
 FAILED, WAITING = DeviceState.FAILED, DeviceState.WAITING
+MOVED = Condition(broken=True, misplaced=Misplaced("/p.db was moved", "put it back"))
 KEY = "cannot find the master key /var/lib/pinwheel/key, which 2 live request(s) need; restore it from your backup"
 BASE = Database("/var/lib/pinwheel/pinwheel.db", owner="pinwheel", user="pinwheel")
 MACHINE = Machine(4_000_000_000, 8_000_000_000)
@@ -167,7 +169,7 @@ WORLDS: dict[str, tuple[dict[str, Any], str, State, str]] = {
         "the trunk sees us at 203.0.113.9, we write 192.0.2.1 into our messages: set [voice] external_address",
     ),
     "disk full": (
-        {**disk(free=1_000_000), **daemon(broken=True)},
+        {**disk(free=1_000_000), **daemon(store=Condition(broken=True))},
         "disk-room",
         E,
         "the database has 1 MB left on the disk of /var/lib/pinwheel: make room",
@@ -345,7 +347,9 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     ],
     "version": [({"running": Running("0.9", "1.0")}, W, "version 0.9 runs, 1.0 is installed")],
     "clock-stepped": [({"running": Running("1.0", "1.0", -60.0)}, W, "set by -60 s")],
-    "store-writes": [(daemon(broken=True), E, "the last write")],
+    "store-in-place": [(daemon(store=MOVED), E, "/p.db was moved: put it back")],
+    "store-whole": [(daemon(store=Condition(damaged=True)), E, "restore your newest backup")],
+    "store-writes": [(daemon(store=Condition(broken=True)), E, "the last write")],
     "usb-cd-rom": [(ports(PORT, sticks=(replace(STICK, vendor="12d1", product="1f01"),)), E, "usb-modeswitch")],
     "usb-hilink": [(ports(PORT, sticks=(replace(STICK, vendor="12d1", product="14dc"),)), E, "HiLink")],
     "port-elsewhere": [
@@ -603,7 +607,9 @@ def test_every_sentence_is_as_it_was_read_and_approved() -> None:
         (inside(GONE, calls=voice(state=WAITING, detail="x")), "nothing can be sent", 2),
         (inside(GONE, voice=None), "nothing can be sent", 1),
         (inside(modem(full="the daily limit"), voice=None), "nothing can be sent", 1),
-        (inside(broken=True), "the database cannot be written", 0),
+        (inside(store=Condition(broken=True)), "the database cannot be written", 0),
+        (inside(store=Condition(damaged=True)), "the database is damaged", 0),
+        (inside(store=MOVED), "the database is not in its place", 0),
         (inside(calls=voice(alive=False, detail="signalling died", state=FAILED)), "voice is dead", 1),
         (inside(calls=voice(locales=())), "", 1),
         (inside(sms=None, voice=None), "nothing can be sent", 1),

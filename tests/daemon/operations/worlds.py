@@ -36,6 +36,7 @@ from daemon.operations.doctor.facts import (
 from daemon.operations.doctor.judging import judged
 from daemon.operations.doctor.registry import OF_DAEMON
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
+from daemon.store.condition import Condition
 from drivers import DeviceState, ModemStatus, Reason, TrunkStatus, TrunkSurvey
 from drivers.settings import FaultKind
 
@@ -92,7 +93,7 @@ def inside(*modems: ModemSnapshot, calls: VoiceSnapshot | None = None, **more: A
     lane = SmsSnapshot(
         modems or (modem(),), more.pop("waiting", 0), more.pop("oldest_s", 0.0), more.pop("overload", None)
     )
-    return replace(Inside(False, lane, calls or voice()), **more)
+    return replace(Inside(Condition(), lane, calls or voice()), **more)
 
 
 def given(found: Inside) -> tuple[Given, ...]:

@@ -14,7 +14,7 @@ import pytest
 from daemon.core.batch import Changes, Needs
 from daemon.core.batch import Line as HistoryLine
 from daemon.core.milliseconds import EPOCH
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import Damaged, StoreUnusable
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import ANSWER_S, RECOVER_S, connect
 from daemon.store.postgres.database import PostgresDatabase
@@ -208,6 +208,20 @@ def test_a_row_that_somebody_deleted_is_named_and_the_database_is_tried_again(
     assert not works_again(database)
     postgres.execute(f"INSERT INTO gateway (epoch, batch) SELECT {epoch}, 0", name)
     until(lambda: works_again(database), "the database is used again")
+
+
+def test_only_what_needs_a_damaged_page_is_refused(postgres: Cluster, database: PostgresDatabase) -> None:
+    """There used to be a session less each time, and a batch that was refused as a whole."""
+    postgres.execute(
+        "CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'invalid page in block 7' USING ERRCODE = 'data_corrupted'; END $$;"
+        " CREATE TRIGGER damage BEFORE INSERT ON history FOR EACH ROW EXECUTE FUNCTION damage()",
+        database.address.parameters["dbname"],
+    )
+    with pytest.raises(Damaged, match=r"invalid page in block 7.*restore a backup"):
+        database.save(NOTE)
+    database.save(Changes(meta={"whole": "yes"}))
+    assert (database.broken, database.damaged) == (False, True)
 
 
 class Line:

@@ -13,10 +13,12 @@ from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Channel
 from daemon.core.request_cache import RequestCache
 from daemon.store.batches import Operation, carry_out
-from daemon.store.contract import Damaged, StoreUnusable
+from daemon.store.contract import FIRST, Damaged, StoreUnusable
 from daemon.store.retention import Horizon
-from daemon.store.sqlite.database import CHECKPOINT, CHECKPOINT_AT_LATEST, PAGES_OF_A_COMMIT, RECOVER_S, SqliteDatabase
+from daemon.store.sqlite.database import LOOK_S, PAGES_OF_A_COMMIT, RECOVER_S, SqliteDatabase
 from daemon.store.sqlite.library import PAGE_SIZE, sqlite
+from daemon.store.sqlite.open_database import CHECKPOINT, CHECKPOINT_AT_LATEST
+from tests.daemon.store.damage import spoil
 from tests.daemon.store.writes import named
 
 
@@ -67,9 +69,9 @@ def meta(database: SqliteDatabase, name: str) -> str | None:
         reading.close()
 
 
-def test_a_database_that_works_waits_for_work_without_an_end(database: SqliteDatabase) -> None:
+def test_a_database_that_works_looks_now_and_then_where_its_file_is(database: SqliteDatabase) -> None:
     database.save(SMALL)
-    assert (database.broken, database.pause_s, database.stale) == (False, None, "")
+    assert (database.broken, database.pause_s, database.stale) == (False, LOOK_S, "")
 
 
 def test_a_full_disk_breaks_it_and_nothing_of_the_commit_is_left(database: SqliteDatabase) -> None:
@@ -83,7 +85,7 @@ def test_a_commit_that_is_taken_ends_it(database: SqliteDatabase) -> None:
     fill(database)
     make_room(database)
     database.save(LARGE)
-    assert (database.broken, database.pause_s) == (False, None)
+    assert (database.broken, database.pause_s) == (False, LOOK_S)
     assert meta(database, "large") == "yes"
 
 
@@ -98,7 +100,7 @@ def test_it_recovers_without_anybodys_commit_by_one_that_writes(database: Sqlite
     fill(database)
     make_room(database)
     database.recover()
-    assert (database.broken, database.pause_s) == (False, None)
+    assert (database.broken, database.pause_s) == (False, LOOK_S)
     assert int(meta(database, "last recovery") or "") > 0
 
 
@@ -114,7 +116,7 @@ def test_it_looks_again_until_a_log_that_grew_is_empty(database: SqliteDatabase,
     reader.execute("COMMIT")
     reader.close()
     database.recover()
-    assert database.pause_s is None
+    assert database.pause_s == LOOK_S
     assert path.with_name("p.db-wal").stat().st_size == 0
 
 
@@ -122,7 +124,7 @@ def test_a_commit_with_a_defect_does_not_break_it_and_leaves_nothing(database: S
     database.save(Changes(inserted=[(1, named(1))]))
     with pytest.raises(sqlite.IntegrityError):
         database.save(Changes(inserted=[(2, named(1))], meta={"half": "yes"}))
-    assert (database.broken, database.pause_s) == (False, None)
+    assert (database.broken, database.pause_s) == (False, LOOK_S)
     assert meta(database, "half") is None
     database.save(SMALL)
     assert meta(database, "small") == "yes"
@@ -217,7 +219,23 @@ def test_damage_is_the_databases_fault_whoever_meets_it_and_stays(
         use(damaged)
     damaged.recover()
     damaged.save(SMALL)
-    assert (damaged.broken, damaged.pause_s) == (True, None)
+    assert (damaged.broken, damaged.damaged, damaged.pause_s) == (False, True, LOOK_S)
+
+
+@pytest.mark.parametrize("damaged", ["history"], indirect=True)
+def test_a_damaged_file_can_be_on_a_full_disk_and_only_that_ends(damaged: SqliteDatabase) -> None:
+    """There used to be one word for both: whoever waited for the disk waited for ever."""
+    with pytest.raises(Damaged):
+        damaged.reader().history(0, 1)
+    for _ in range(2):
+        (pages,) = damaged.connection.execute("PRAGMA page_count").fetchone()
+        damaged.connection.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(StoreUnusable, match="full"):
+            damaged.save(Changes(meta={"large": "x" * 1_000_000}))
+        assert (damaged.broken, damaged.damaged, damaged.pause_s) == (True, True, RECOVER_S)
+        make_room(damaged)
+        damaged.recover()
+        assert (damaged.broken, damaged.damaged) == (False, True)
 
 
 @pytest.mark.parametrize("damaged", ["history"], indirect=True)
@@ -226,6 +244,28 @@ def test_of_a_batch_only_what_needs_the_damaged_part_is_refused(damaged: SqliteD
     carry_out(damaged, RequestCache(), batch)
     assert [type(each.error) for each in batch] == [type(None), Damaged]
     assert meta(damaged, "small") == "yes"
+
+
+def test_what_waits_behind_a_damaged_request_is_found(path: Path) -> None:
+    """There used to be an end of the line there: its lane asked for the same page again and again."""
+    database = SqliteDatabase(path)
+    database.open()
+    many = [(row, named(row)) for row in range(1, 31)]
+    waiting = [(row, request.attempts[0]) for row, request in many]
+    database.save(Changes(inserted=many, attempts=waiting))
+    database.close()
+    spoil(path, "request")
+    again = SqliteDatabase(path)
+    again.open()
+    reading = again.reader()
+    whole = [place.row for place, _ in reading.waiting(Channel.SMS, FIRST, 30)]
+    assert 0 < len(whole) < 30
+    assert whole == list(range(whole[0], 31))
+    assert [place.row for place, _ in reading.waiting(Channel.SMS, FIRST, 3)] == whole[:3]
+    assert again.damaged
+    assert not again.broken
+    reading.close()
+    again.close()
 
 
 # --- the log -------------------------------------------------------------------------------------------------

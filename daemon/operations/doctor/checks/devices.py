@@ -29,8 +29,21 @@ SEVERAL = 3  # failures in a row that are no accident
 OLD_S = 60.0  # as the alert QueueOld has it
 
 
+def in_place(inside: Inside) -> Iterator[Verdict]:
+    if inside.store.misplaced is not None:
+        yield error(*inside.store.misplaced)
+
+
+def whole(inside: Inside) -> Iterator[Verdict]:
+    if inside.store.damaged:
+        yield error(
+            "the daemon has met a damaged part of the database",
+            "restore your newest backup; journalctl -u pinwheel -p crit names the file",
+        )
+
+
 def writes(inside: Inside) -> Iterator[Verdict]:
-    if inside.broken:
+    if inside.store.broken:
         yield error("the last write to the database failed", "df -h; journalctl -u pinwheel -p err")
 
 

@@ -1,0 +1,68 @@
+"""The files of a database that is open: a look at their paths, and what was last known of them."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from daemon.store.sqlite.files import SIDE_FILES, lock_of
+from daemon.store.sqlite.in_place import File, Files, Judgement, judged
+from daemon.store.sqlite.library import LOG_LIMIT
+
+HEAD = 100  # octets: SQLite's header of a database, with its size and the number of its free pages
+DESCRIPTORS = Path("/proc/self/fd")
+
+
+class OpenFiles:
+    """Made once SQLite has the database open, and closed when it has it no more. For one thread.
+
+    The database itself is not opened: POSIX locks, which SQLite has on it, die with any close().
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self._path = str(path)
+        self._beside = (*(f"{path}{more}" for more in SIDE_FILES), str(lock_of(path)))
+        self._descriptor = _duplicate(path)
+        self._ours = Files(self._open(), *map(_at, self._beside))
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def changed(self) -> None:
+        """The daemon has changed the database itself, and may have cut its log."""
+        log = self._ours.wal
+        self._ours = self._ours._replace(database=self._open(), wal=log and log._replace(size=0))
+
+    def look(self) -> Judgement | None:
+        """What is not in its place; it is the same as long as nothing changes."""
+        there, ours = _at(self._path), self._open()
+        if there is not None and there[:2] == ours[:2]:
+            there = ours
+        found = Files(there, *map(_at, self._beside))
+        wrong = judged(self._path, self._ours, found, LOG_LIMIT)
+        if wrong is None:
+            self._ours = found
+        return wrong
+
+    def _open(self) -> File:
+        """What SQLite has open, wherever it is now."""
+        found = os.fstat(self._descriptor)
+        return File(found.st_dev, found.st_ino, found.st_size, os.pread(self._descriptor, HEAD, 0))
+
+
+def _at(path: str) -> File | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return File(found.st_dev, found.st_ino, found.st_size)
+
+
+def _duplicate(path: Path) -> int:
+    """Of the descriptor under which SQLite has the database open. Raises OSError."""
+    wanted = os.stat(path)
+    for name in os.listdir(DESCRIPTORS):
+        with contextlib.suppress(OSError):  # the one by which the directory itself was read is closed
+            if os.path.samestat(os.fstat(int(name)), wanted):
+                return os.dup(int(name))
+    raise FileNotFoundError(f"no open file of this process is {path}")

@@ -1,0 +1,169 @@
+"""A database whose files are moved, deleted, replaced or written over while the daemon has them open."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.core.batch import Changes
+from daemon.store.condition import WELL, Condition, Misplaced
+from daemon.store.contract import StoreUnusable
+from daemon.store.sqlite.backup import back_up
+from daemon.store.sqlite.database import RECOVER_S, SqliteDatabase
+from daemon.store.sqlite.in_place import File, Files, Kind, judged
+from daemon.store.sqlite.library import connect
+
+OURS = Files(File(1, 10, 4096, b"head"), File(1, 11, 500), File(1, 12, 32), File(1, 13))
+KEPT = 300  # octets of a log
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "said"),
+    [
+        (OURS, None, ""),
+        (OURS._replace(wal=File(1, 11, 900), shm=File(1, 12, 64)), None, ""),
+        (OURS._replace(wal=File(1, 11, KEPT)), None, ""),
+        (OURS._replace(database=None), Kind.AWAY, "is not there any more"),
+        (Files(None, None, None, None), Kind.AWAY, "put it back"),
+        (OURS._replace(database=File(1, 99, 4096, b"head")), Kind.AWAY, "was replaced"),
+        (OURS._replace(database=File(2, 10, 4096, b"head")), Kind.AWAY, "was replaced"),
+        (OURS._replace(database=File(1, 10, 4096, b"other")), Kind.OVERWRITTEN, "written over /p.db"),
+        (OURS._replace(database=File(1, 10, 0, b"")), Kind.OVERWRITTEN, "pinwheel restore BACKUP"),
+        (OURS._replace(wal=File(1, 11, KEPT - 1)), Kind.OVERWRITTEN, "cut /p.db-wal"),
+        (OURS._replace(wal=None), Kind.BESIDE, "its log beside /p.db was deleted"),
+        (OURS._replace(wal=File(1, 99, 500)), Kind.BESIDE, "its log"),
+        (OURS._replace(shm=None), Kind.BESIDE, "its index"),
+        (OURS._replace(lock=None), Kind.BESIDE, "its lock"),
+        (OURS._replace(lock=File(1, 99)), Kind.BESIDE, "its lock"),
+    ],
+)
+def test_what_is_not_in_its_place_is_named_with_the_remedy(found: Files, kind: Kind | None, said: str) -> None:
+    wrong = judged("/p.db", OURS, found, KEPT)
+    assert (wrong.kind if wrong is not None else None) is kind
+    assert said in (f"{wrong.said.text}; {wrong.said.remedy}" if wrong is not None else "")
+
+
+def test_a_log_that_was_not_there_is_not_cut() -> None:
+    before = OURS._replace(wal=None)
+    wrong = judged("/p.db", before, OURS, KEPT)
+    assert wrong is not None
+    assert wrong.kind is Kind.BESIDE
+
+
+def test_each_fact_is_said_by_itself() -> None:
+    assert str(WELL) == "ok"
+    assert str(Condition(damaged=True)) == "a part of the database is damaged"
+    assert str(Condition(True, False, Misplaced("it was moved", "."))) == "it was moved; the last write failed"
+
+
+# --- real files -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "p.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[SqliteDatabase]:
+    opened = SqliteDatabase(path)
+    opened.open()
+    opened.save(Changes(meta={"before": "yes"}))
+    yield opened
+    opened.close()
+
+
+def meta(path: Path) -> list[str]:
+    """The names, as a daemon that starts now finds them."""
+    again = connect(path)
+    try:
+        return [name for (name,) in again.execute("SELECT name FROM meta ORDER BY name")]
+    finally:
+        again.close()
+
+
+def refused(database: SqliteDatabase, words: str) -> None:
+    with pytest.raises(StoreUnusable, match=words):
+        database.save(Changes(meta={"lost": "yes"}))
+    assert database.broken
+    assert database.misplaced is not None
+    assert database.pause_s == RECOVER_S
+
+
+@pytest.mark.parametrize("put", [None, "a new file", "another database"])
+def test_nothing_is_written_into_a_file_that_nobody_would_find_until_it_is_put_back(
+    database: SqliteDatabase, path: Path, tmp_path: Path, put: str | None
+) -> None:
+    """There used to be answers from an unlinked file: all of it was lost at the next start."""
+    back_up(path, tmp_path / "b.db")
+    path.rename(tmp_path / "moved.db")
+    if put == "a new file":
+        path.touch()
+    elif put is not None:
+        (tmp_path / "b.db").rename(path)
+    refused(database, "put it back" if put is None else "was replaced by another file")
+    database.recover()
+    assert database.misplaced is not None
+    assert not database.stale
+    (tmp_path / "moved.db").rename(path)
+    database.recover()
+    assert not database.broken
+    database.save(Changes(meta={"after": "yes"}))
+    database.close()
+    assert meta(path) == ["after", "before", "last recovery"]
+
+
+def test_a_file_that_is_moved_is_whole_and_its_log_does_not_spoil_the_one_that_takes_its_place(
+    database: SqliteDatabase, path: Path, tmp_path: Path
+) -> None:
+    back_up(path, tmp_path / "b.db")
+    database.save(Changes(meta={"in the log": "x" * 50_000}))
+    path.rename(tmp_path / "moved.db")
+    database.recover()
+    shutil.copy(tmp_path / "b.db", path)
+    assert meta(path) == ["before"]
+    assert meta(tmp_path / "moved.db") == ["before", "in the log"]
+
+
+@pytest.mark.parametrize("how", [shutil.copyfile, lambda _, path: os.truncate(path, 0)])
+def test_a_file_that_is_written_over_is_left_as_it_is_also_at_the_end(
+    database: SqliteDatabase, path: Path, tmp_path: Path, how: Callable[[Path, Path], object]
+) -> None:
+    """Its log would be folded into what is there now."""
+    back_up(path, tmp_path / "b.db")
+    database.save(Changes(meta={"in the log": "x" * 50_000}))
+    how(tmp_path / "b.db", path)
+    there = path.read_bytes()
+    refused(database, "something has written over .*pinwheel restore BACKUP")
+    database.tidy(busy=False)
+    database.close()
+    assert path.read_bytes() == there
+    assert not Path(f"{path}-wal").exists()
+    (log,) = path.parent.glob("p.db.*T*-wal")
+    assert log.stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("more", ["-wal", "-shm", "lock"])
+def test_where_a_file_beside_it_is_gone_the_daemon_begins_anew_with_all_that_was_written(
+    database: SqliteDatabase, path: Path, more: str
+) -> None:
+    """There used to be commits in a log that nobody found."""
+    (path.with_suffix(".lock") if more == "lock" else Path(f"{path}{more}")).unlink()
+    database.recover()
+    assert "was deleted or replaced" in database.stale
+    refused(database, "the daemon starts again by itself")
+    database.close()
+    assert meta(path) == ["before"]
+
+
+def test_what_the_daemon_itself_does_to_its_files_is_no_news(database: SqliteDatabase, path: Path) -> None:
+    for work in (database.empty_log, database.rewrite, database.empty_log, lambda: database.tidy(busy=False)):
+        database.save(Changes(meta={"large": "x" * 12_000_000}))
+        work()
+        database.recover()
+        assert database.misplaced is None
+    os.utime(path)
+    database.recover()
+    assert database.misplaced is None
