@@ -29,6 +29,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from drivers.figures import Lateness
 from drivers.loading import load as load
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ class CallResult:
     cause: of ITU-T Q.850, where the telephone network gave one (16 normal, 17 busy, 19 no answer, 31 unspecified).
     keys: what the callee pressed. machine: an answering machine seemed to answer, so that we hung up. one_way: no audio
     came from the callee, so that ours may not have arrived either. codec: of our audio, such as PCMA, "" where none was
-    sent; sent: its RTP packets.
+    sent; sent: its RTP packets; late: those of speech against their schedule.
     """
 
     outcome: CallOutcome
@@ -328,6 +329,7 @@ class CallResult:
     one_way: bool = False
     codec: str = ""
     sent: int = 0
+    late: Lateness = field(default_factory=Lateness, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,5 +22,10 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """What somebody else has observed, counted by the same bounds."""
+        self.counts = [ours + theirs for ours, theirs in zip(self.counts, counts, strict=True)]
+        self.total += total
+
     def copy(self) -> "Histogram":
         return Histogram(self.bounds, list(self.counts), self.total)

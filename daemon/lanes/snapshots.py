@@ -12,7 +12,7 @@ from daemon.core.histogram import Histogram
 from daemon.core.milliseconds import Ms
 from daemon.core.overload import Overload
 from daemon.core.quota import Limits, Used
-from drivers import CallOutcome, CallPhase, ModemStatus, TrunkStatus
+from drivers import CallPhase, ModemStatus, TrunkStatus
 
 VOICE = "[voice]"
 """The trunk, where a device is named: as a modem has its name."""
@@ -72,8 +72,9 @@ class CallSnapshot:
 class VoiceSnapshot:
     """The lane of calls. waiting, oldest_s: as of messages; locales: spoken.
 
-    Since the start: outcomes, of deliveries; results, of calls, by the driver; setups: seconds from dialling until the
-    phone rings, or somebody answers.
+    Since the start: outcomes, of deliveries; results, of calls, by outcome and class of the last response, as of
+    `daemon.lanes.voice.call_record`; setups: seconds from dialling until the phone rings, or somebody answers;
+    lateness: seconds by which packets of speech went out late.
     """
 
     driver: str
@@ -82,6 +83,7 @@ class VoiceSnapshot:
     waiting: int
     oldest_s: float
     outcomes: Mapping[str, int]
-    results: Mapping[CallOutcome, int]
+    results: Mapping[tuple[str, str], int]
     locales: tuple[str, ...]
     setups: Histogram
+    lateness: Histogram

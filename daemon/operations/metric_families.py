@@ -19,7 +19,7 @@ from daemon.operations.host.files import DAY_S
 from daemon.operations.metric_figures import Figures
 from daemon.store.condition import WELL
 from daemon.version import VERSION
-from drivers import CallOutcome, DeviceState
+from drivers import DeviceState
 
 Labelled = Iterable[tuple[tuple[str, ...], float]]
 
@@ -124,8 +124,10 @@ def _of_the_trunk(voice: VoiceSnapshot) -> Iterator[Metric]:
     yield _histogram(
         "call_setup_duration_seconds", "From dialling until the phone rings, or is answered.", [], [((), voice.setups)]
     )
-    ended = [((str(outcome),), float(voice.results.get(outcome, 0))) for outcome in CallOutcome]
-    yield _counter("calls", "Calls by how they ended.", ["outcome"], ended)
+    text = "How late packets of speech went out against their schedule."
+    yield _histogram("rtp_lateness_seconds", text, [], [((), voice.lateness)])
+    text = "Calls by how they ended, and by the class of the last SIP response."
+    yield _counter("calls", text, ["outcome", "sip_class"], voice.results.items())
 
 
 def _of_the_canary(standings: Mapping[str, Standing]) -> Iterator[Metric]:

@@ -98,7 +98,7 @@ class Course:
         reason += LATCHED if speech.latched else ""
         played = (speech.played_s, self.ended.cause, speech.talk.keys, speech.talk.machine)
         one_way = talk_s >= ONE_WAY_S and not speech.received
-        audio = (one_way, speech.codec, speech.sent)
+        audio = (one_way, speech.codec, speech.sent, speech.late)
         return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *played, *audio)
 
     def _outcome(self) -> CallOutcome:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from drivers import Call, CallOutcome, CallResult
+from drivers.figures import Lateness
 from drivers.pyvoip.conversation import Conversation, Say
 from drivers.rtp.messages import Finished, Stopped
 
@@ -15,10 +16,10 @@ def conversation(call: Call) -> Conversation:
 
 @dataclass(slots=True)
 class Speech:
-    """law: "pcmu" or "pcma", by the first answer; said: the last is utterance number len(said); sent: packets.
+    """law: "pcmu" or "pcma", by the first answer; said: the last is utterance number len(said).
 
-    streaming: an audio process plays it; received: a packet of the callee has come; latched: the audio goes to a host
-    that the signalling does not name.
+    sent: packets; late: how late those of speech were. streaming: an audio process plays it; received: a packet of the
+    callee has come; latched: the audio goes to a host that the signalling does not name.
     """
 
     call: Call
@@ -27,6 +28,7 @@ class Speech:
     said: list[Say] = field(default_factory=list)
     played_s: float = 0.0
     sent: int = 0
+    late: Lateness = field(default_factory=Lateness)
     streaming: bool = False
     received: bool = False
     latched: bool = False
@@ -50,11 +52,11 @@ class Speech:
 
     def played(self, event: Finished | Stopped) -> bool:
         """Note how much was played; whether the pacer has come to the end of what was said last."""
-        self.sent = event.sent
+        self.sent, self.late = event.sent, Lateness(event.late, event.late_s)
         if self.said[event.utterance - 1] is Say.SPEECH:
             self.played_s = event.played_s
         return isinstance(event, Finished) and event.utterance == len(self.said)
 
     def failed(self, why: str) -> CallResult:
         """Our side failed, at whatever point of the call."""
-        return CallResult(CallOutcome.FAILED, reason=why, played_s=self.played_s, keys=self.talk.keys)
+        return CallResult(CallOutcome.FAILED, reason=why, played_s=self.played_s, keys=self.talk.keys, late=self.late)

@@ -10,6 +10,7 @@ import zlib
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_args
 
+from drivers.figures import NO_PACKETS
 from drivers.rtp.keys import Keys
 
 FRAME_MS = 20  # RFC 3551 4.2: the default packet time
@@ -60,22 +61,29 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """All of an utterance was sent. played_s: how long it was; sent: packets of the call so far."""
+    """All of an utterance was sent. played_s: how long it was.
+
+    Of the call so far: sent: packets; late, late_s: counts and sum of a `drivers.figures.Lateness`.
+    """
 
     call: int
     utterance: int
     played_s: float
     sent: int = field(default=0, compare=False)
+    late: tuple[int, ...] = field(default=NO_PACKETS, compare=False)
+    late_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The call was stopped within this utterance or after it. sent: packets of the call."""
+    """The call was stopped within this utterance or after it. sent, late, late_s: as of `Finished`."""
 
     call: int
     utterance: int
     played_s: float
     sent: int = field(default=0, compare=False)
+    late: tuple[int, ...] = field(default=NO_PACKETS, compare=False)
+    late_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 import contextlib
 import socket
 import time
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from drivers import RATE
+from drivers.figures import LATE_S, NO_PACKETS
 from drivers.rtp.messages import Finished, Media, Stopped
 from drivers.rtp.packet import MARKER, Packetizer
 from drivers.rtp.receiver import Receiver
@@ -45,7 +47,10 @@ class Utterance:
 
 @dataclass(slots=True)
 class Stream:
-    """hold: after an utterance, silence until the next one. due: when the next frame is (monotonic)."""
+    """hold: after an utterance, silence until the next one. due: when the next frame is (monotonic).
+
+    late: packets of speech by LATE_S, each against its time of the schedule; late_s: the sum.
+    """
 
     call: int
     sock: socket.socket
@@ -58,18 +63,24 @@ class Stream:
     rtcp: socket.socket | None = None
     rtcp_due: float = float("inf")
     packets: Packetizer = field(default_factory=Packetizer)
+    late: list[int] = field(default_factory=lambda: [*NO_PACKETS])
+    late_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.far = Receiver(self.call, self.sock, self.media, asked_at=self.due)
 
     def send_frame(self, now: float) -> None:
         """The next frame, and when the one after it is due."""
-        if now - self.due > STALL_S:
+        late_s = now - self.due
+        if late_s > STALL_S:
             self._resume(now)
         octets = self.media.frame_ms * OCTETS_A_MS
         if self.media.held:
             self.packets.marker = MARKER
         else:
+            if not self.utterance.finished:
+                self.late[bisect_left(LATE_S, late_s)] += 1
+                self.late_s += late_s
             self._send(octets)
         self.packets.pass_over(octets)
         self.due += self.media.frame_ms / 1000
@@ -92,7 +103,8 @@ class Stream:
 
     def played(self, how: type[Finished | Stopped]) -> Finished | Stopped:
         """What there is to report of the utterance."""
-        return how(self.call, self.utterance.number, self.utterance.played_s, self.packets.count)
+        so_far = (self.packets.count, tuple(self.late), round(self.late_s, 6))
+        return how(self.call, self.utterance.number, self.utterance.played_s, *so_far)
 
     def aim(self, media: Media, now: float) -> None:
         """Send like this from now on. Raises OSError where there is no way, CannotProtect for bad keys."""

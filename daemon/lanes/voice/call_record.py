@@ -16,6 +16,25 @@ CALL_VERDICTS: dict[CallOutcome, Verdict] = {
     CallOutcome.FAILED: Verdict.FAILED,
 }
 
+NO_RESPONSE = "none"
+SIP_CLASSES: dict[CallOutcome, tuple[str, ...]] = {
+    CallOutcome.ANSWERED: ("2xx",),
+    CallOutcome.BUSY: ("4xx", "6xx"),
+    CallOutcome.DECLINED: ("6xx",),
+    CallOutcome.NO_ANSWER: (NO_RESPONSE, "4xx"),
+    CallOutcome.NOT_FOUND: ("4xx", "6xx"),
+    CallOutcome.UNREACHABLE: (NO_RESPONSE, "4xx", "5xx"),
+    CallOutcome.REJECTED: ("3xx", "4xx", "6xx"),
+    CallOutcome.CANCELLED: (NO_RESPONSE, "4xx"),
+    CallOutcome.FAILED: (NO_RESPONSE,),
+}
+"""The classes of responses (RFC 3261 7.2) that usually go with an outcome: monitoring has these from the start."""
+
+
+def sip_class(code: int | None) -> str:
+    """Of a final response, such as "4xx"; "none" where there was none."""
+    return f"{code // 100}xx" if code is not None and 100 <= code < 700 else NO_RESPONSE
+
 
 def judged(result: CallResult, speech: Speech, wanted: str, *, asked: bool) -> tuple[Verdict, str]:
     """The verdict and the record of the call; a call counts once the PIN was spoken."""

@@ -118,6 +118,7 @@ class VoiceLane:
             dict(counts.results),
             tuple(self.speaker.prompts.locales),
             counts.setups.copy(),
+            counts.lateness.copy(),
         )
 
     def _obstacle(self) -> str:

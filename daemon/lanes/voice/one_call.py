@@ -14,14 +14,16 @@ from daemon.core.speech_plan import speakable
 from daemon.engine import Engine, Job
 from daemon.lanes.snapshots import CallSnapshot
 from daemon.lanes.state_log import DEFECT
-from daemon.lanes.voice.call_record import judged
+from daemon.lanes.voice.call_record import SIP_CLASSES, judged, sip_class
 from daemon.prompts.library import PromptLibrary, PromptsUnusable, Speech
-from drivers import Call, CallHandle, CallOutcome, CallPhase, Unavailable, VoiceDriver
+from drivers import Call, CallHandle, CallPhase, CallResult, Unavailable, VoiceDriver
+from drivers.figures import LATE_S
 
 log = logging.getLogger("pinwheel.lanes")
 
 REDIAL_PAUSE_S = 1.0
 SETUP_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # bounds; a call that rings after 32 s is rare (RFC 3261 17.1)
+RESULTS = [(str(outcome), each) for outcome, classes in SIP_CLASSES.items() for each in classes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,17 @@ class CallUnderWay:
 
 @dataclass(slots=True)
 class Counts:
-    """Since the start: of deliveries by what they became, of calls by how they ended; how soon phones rang."""
+    """Since the start, as a VoiceSnapshot has it."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    results: Counter[CallOutcome] = field(default_factory=Counter)
+    results: Counter[tuple[str, str]] = field(default_factory=lambda: Counter(dict.fromkeys(RESULTS, 0)))
     setups: Histogram = field(default_factory=lambda: Histogram(SETUP_S))
+    lateness: Histogram = field(default_factory=lambda: Histogram(LATE_S))
+
+    def ended(self, result: CallResult) -> None:
+        """A call, of a delivery or a test."""
+        self.results[str(result.outcome), sip_class(result.sip_code)] += 1
+        self.lateness.add(result.late.counts, result.late.total_s)
 
 
 class Speaker:
@@ -149,7 +157,7 @@ class Speaker:
             return Verdict.NOT_SENT, str(exc)
         finally:
             self._under_way.pop(job.request_id, None)
-        self.counts.results[result.outcome] += 1
+        self.counts.ended(result)
         self.counts.outcomes["one-way"] += result.one_way
         return judged(result, speech, request.locale, asked=self.manner.confirm)
 

@@ -105,5 +105,5 @@ class Tests:
         finally:
             handle.hang_up()
         result = handle.result.result()
-        self._speaker.counts.results[result.outcome] += 1
+        self._speaker.counts.ended(result)
         yield TrialEnd(result, speech.locale, times_spoken(result, speech))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.core.model import Verdict
-from daemon.lanes.voice.call_record import judged
+from daemon.lanes.voice.call_record import judged, sip_class
 from daemon.prompts.library import Speech
 from drivers import Audio, CallOutcome, CallResult
 from drivers.pyvoip.call_outcome import presentable
@@ -56,6 +56,14 @@ def test_a_call_in_which_the_callee_was_never_heard_says_so() -> None:
 def test_a_call_in_another_language_says_so() -> None:
     _, story = judged(answered(9.0), SPEECH, "fr-fr", asked=False)
     assert story.endswith("in en-us, as there are no prompts for fr-fr")
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [(None, "none"), (0, "none"), (99, "none"), (100, "1xx"), (486, "4xx"), (699, "6xx"), (700, "none")],
+)
+def test_a_response_is_counted_by_its_class_and_by_none_that_does_not_exist(code: int | None, found: str) -> None:
+    assert sip_class(code) == found
 
 
 @pytest.mark.parametrize("outcome", CallOutcome)

@@ -11,6 +11,7 @@ import re
 import resource
 import secrets
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ from tests.daemon.operations.course import (
     scrape,
 )
 from tests.daemon.operations.test_metrics import scraped
+from tests.drivers.pyvoip.calling import pacer_pid
 from tests.gateway import UNLIMITED, Gateway, modem_section, pin_in, until, voice_section
 from tests.peers.tls import certificate
 from tests.test_docs import anchors
@@ -47,7 +49,7 @@ from tests.test_docs import anchors
 DASHBOARD = ROOT / "config" / "monitoring" / "pinwheel-dashboard.json"
 DAY_S = 86_400
 NUMBER, OTHER, OWN = "447700900123", "447700900124", "447700900001"
-FORBIDDEN, HANGS_UP = "99", "95"  # drivers/simulated/phone/handsets.py
+FORBIDDEN, HANGS_UP, TALKS_2_S = "99", "95", "94"  # drivers/simulated/phone/handsets.py
 SMS_ONLY, CALL_ONLY = 6, 7  # daemon/core/workflows.py
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is of Debian's prometheus")
 
@@ -89,7 +91,8 @@ AN_ERROR = 'health_problems{severity="error"} 1.0'
 
 
 def faults_of_devices(directory: Path) -> Course:
-    """A trunk that refuses to register us and forbids calls; a modem unplugged, out of the network, badly received."""
+    """A trunk that refuses to register us and forbids calls; an audio process that stutters; a modem unplugged, out of
+    the network, badly received."""
     course = Course()
     password = directory / "password"
     password.write_text("wrong")
@@ -112,9 +115,25 @@ def faults_of_devices(directory: Path) -> Course:
 def faults_of_calls(course: Course, gateway: Gateway) -> None:
     for n in range(6):
         gateway.verify(f"4477009{n:03d}{FORBIDDEN}", workflow_id=CALL_ONLY)
-    course.hold(20, scrape(gateway, 'calls_total{outcome="rejected"} 6.0'), ("CallRefusals",))
+    course.hold(20, scrape(gateway, 'calls_total{outcome="rejected",sip_class="4xx"} 6.0'), ("CallRefusals",))
     gateway.verify(f"4477009000{HANGS_UP}", workflow_id=CALL_ONLY)
-    course.hold(60, scrape(gateway, 'calls_total{outcome="answered"} 1.0'), ())
+    course.hold(60, scrape(gateway, 'calls_total{outcome="answered",sip_class="2xx"} 1.0'), ())
+    stutters(gateway)
+    course.hold(20, scrape(gateway, 'calls_total{outcome="answered",sip_class="2xx"} 2.0'), ("AudioLate",))
+    course.hold(40, scrape(gateway), ())
+
+
+def stutters(gateway: Gateway) -> None:
+    """A call whose audio process gets no CPU for 150 ms, again and again."""
+    assert gateway.process is not None
+    request = gateway.verify(f"4477009000{TALKS_2_S}", workflow_id=CALL_ONLY)
+    gateway.wait_for(request, "answered")
+    audio = pacer_pid(gateway.process.pid)
+    for _ in range(6):
+        os.kill(audio, signal.SIGSTOP)
+        time.sleep(0.15)
+        os.kill(audio, signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def faults_of_a_modem(course: Course, gateway: Gateway, modem: SimulatedModem) -> None:
@@ -293,8 +312,8 @@ def a_sim_without_credit(directory: Path) -> Course:
 
 STORIES: dict[Callable[[Path], Course], set[str]] = {
     faults_of_devices: {
-        *("TrunkUnregistered", "CallRefusals", "ModemDown", "OffNetwork", "QueueOld", "SignalLow", "UncertainRate"),
-        "HealthProblem",
+        *("TrunkUnregistered", "CallRefusals", "AudioLate", "ModemDown", "OffNetwork", "QueueOld", "SignalLow"),
+        *("UncertainRate", "HealthProblem"),
     },
     faults_of_traffic: {"PumpingSuspect", "ConversionDrop", "QuotaSoon"},
     faults_of_the_machine: {

@@ -85,7 +85,7 @@ def voice(**more: Any) -> VoiceSnapshot:
     names = ("state", "detail", "reason", "alive")
     status = {"state": DeviceState.READY, **{name: more.pop(name) for name in names if name in more}}
     good: dict[str, Any] = {"calls": (), "waiting": 0, "oldest_s": 0.0, "outcomes": {}, "results": {}}
-    good["setups"] = Histogram((1.0,))
+    good["setups"] = good["lateness"] = Histogram((1.0,))
     return VoiceSnapshot(**{"driver": "pyvoip", "status": TrunkStatus(**status), "locales": ("en-us",), **good, **more})
 
 

@@ -117,9 +117,10 @@ def wait_for_end(pid: int) -> None:
         os.close(descriptor)
 
 
-def pacer_pid() -> int:
-    """The pid of the one audio process that this process has."""
-    children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+def pacer_pid(process: int | str = "self") -> int:
+    """The pid of the one audio process that this process has, or another."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    children = [pid for task in tasks for pid in (task / "children").read_text().split()]
     (pid,) = (pid for pid in children if b"drivers.rtp" in Path(f"/proc/{pid}/cmdline").read_bytes())
     return int(pid)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from drivers import Audio, Call, CallOutcome, CallResult
+from drivers.figures import NO_PACKETS, Lateness
 from drivers.pyvoip.call_outcome import PLAYED_S, Course
 from drivers.pyvoip.conversation import Say
 from drivers.pyvoip.speech import Speech, conversation
@@ -99,6 +100,15 @@ def test_speech_is_said_in_the_law_of_the_answer_and_only_the_pin_counts_as_play
     assert speech.played(Finished(1, 4, 9.0))
     assert speech.played_s == 2.0
     assert (speech.failed("why").outcome, speech.failed("why").played_s) == (CallOutcome.FAILED, 2.0)
+
+
+def test_the_last_that_the_audio_process_says_of_late_packets_counts_for_the_call() -> None:
+    speech = Speech(ORDER, conversation(ORDER), said=[Say.QUESTION, Say.SPEECH])
+    for packets in (3, 5):
+        speech.played(Finished(1, 2, 1.0, late=(packets, *NO_PACKETS[1:]), late_s=packets / 1000))
+    late = Lateness((5, *NO_PACKETS[1:]), 0.005)
+    for made in (speech.failed("why"), course(ended=BYE).result(speech)):
+        assert made.late == late
 
 
 @pytest.mark.parametrize(("again", "repeats"), [(None, 0), (Audio(b"g", b"g"), 2)])

@@ -13,6 +13,7 @@ from itertools import pairwise
 import pytest
 
 from drivers.codecs.g711 import ulaw_encode
+from drivers.figures import LATE_S
 from drivers.rtp.messages import Failed, Finished, FirstPacket, Judged, Key, Media, PacerEvent, Stopped
 from drivers.rtp.process_handle import Pacer, PacerGone
 from tests.drivers.pyvoip.calling import wait_for_end
@@ -80,12 +81,16 @@ def test_a_stall_is_heard_as_a_gap_and_not_as_a_burst(pacer: Pacer, line: Line) 
     os.kill(pacer.pid, signal.SIGSTOP)
     time.sleep(0.5)  # the stall
     os.kill(pacer.pid, signal.SIGCONT)
-    event(pacer, line)
+    finished = event(pacer, line)
     times = [timestamp for _, _, _, timestamp, _ in line.headers()]
     steps = [(after - before) & 0xFFFFFFFF for before, after in pairwise(times)]
     assert len(times) == 40
     assert max(steps) >= 15 * FRAME
     assert all(step % FRAME == 0 for step in steps)
+    assert isinstance(finished, Finished)
+    assert sum(finished.late) == 40
+    assert sum(finished.late[LATE_S.index(0.25) + 1 :]) > 0
+    assert finished.late_s > 0.4
 
 
 def test_the_driver_hears_that_the_process_died(pacer: Pacer, line: Line) -> None:
@@ -154,7 +159,10 @@ def test_between_utterances_the_stream_goes_on_in_silence(pacer: Pacer, line: Li
     pacer.say(1, b"\x02" * FRAME * 5, utterance=2)
     assert event(pacer, line) == Finished(1, 2, 0.1)
     pacer.stop(1)
-    assert event(pacer, line) == Stopped(1, 2, 0.1)
+    stopped = event(pacer, line)
+    assert stopped == Stopped(1, 2, 0.1)
+    assert isinstance(stopped, Stopped)
+    assert sum(stopped.late) == 10  # the silence is no speech
     payload = [data[12] for _, data in line.packets]
     assert payload[:6] == [1] * 5 + [0xFF]
     assert payload.count(2) == 5
