@@ -29,7 +29,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from drivers.figures import Lateness
+from drivers.figures import Lateness, ModemCounts
 from drivers.loading import load as load
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class ModemStatus:
     """A snapshot for operators. signal_dbm: -113..-51 or None; detail: what is wrong and what to do, or "".
 
     remarks: what this device does not do, though it works. reason: of the state, where the driver can say it.
-    balance: None where nobody asks the network, or it does not say.
+    balance: None where nobody asks the network, or it does not say. counts: for monitoring.
     """
 
     state: DeviceState
@@ -182,6 +182,7 @@ class ModemStatus:
     remarks: tuple[str, ...] = ()
     reason: Reason = Reason.NONE
     balance: Balance | None = None
+    counts: ModemCounts = field(default_factory=ModemCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,6 @@ class SmsDriver(Protocol):
 
 KEY_S = 4.0
 """How long a driver waits for a key after an utterance."""
-
 
 RATE = 8000
 """Samples of speech a second; G.711 has one octet for each."""

@@ -13,6 +13,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.overload import Overload
 from daemon.core.quota import Limits, Used
 from drivers import CallPhase, ModemStatus, TrunkStatus
+from drivers.figures import ModemCounts
 
 VOICE = "[voice]"
 """The trunk, where a device is named: as a modem has its name."""
@@ -32,6 +33,7 @@ class ModemSnapshot:
 
     outcomes: messages since the start, by how they ended; last_error: when and what.
     remarks: what works, and yet lacks something. balance_low: below which the balance of the SIM is low.
+    counts: since the start of the daemon, by all its drivers; durations: seconds that it took for a message.
     """
 
     name: str
@@ -47,6 +49,8 @@ class ModemSnapshot:
     last_error: tuple[Ms, str] | None
     remarks: tuple[str, ...]
     balance_low: float
+    counts: ModemCounts
+    durations: Histogram
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
+from operator import attrgetter
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -89,13 +90,14 @@ def _of_modems(modems: tuple[ModemSnapshot, ...]) -> Iterator[Metric]:
     paused = [((modem.name,), float(modem.duty is not Duty.WORKING)) for modem in modems]
     signals = [((modem.name,), float(dbm)) for modem in modems if (dbm := modem.status.signal_dbm) is not None]
     failures = [((modem.name,), float(modem.failures)) for modem in modems]
-    pace = [((modem.name,), modem.usual_s) for modem in modems]
     yield _gauge("modem_up", "Whether the modem answers.", ["modem"], up)
     yield _gauge("modem_registered", "Whether it can send: it is in a network.", ["modem"], registered)
     yield _gauge("modem_paused", "Whether the operator paused or drained it.", ["modem"], paused)
     yield _gauge("modem_signal_dbm", "Received signal strength; no series while unknown.", ["modem"], signals)
     yield _gauge("modem_failures", "Failures in a row.", ["modem"], failures)
-    yield _gauge("modem_send_seconds", "What it usually takes for an SMS; 0 while unknown.", ["modem"], pace)
+    durations = [((modem.name,), modem.durations) for modem in modems]
+    text = "From when a modem gets a message until the network has taken it."
+    yield _histogram("modem_send_duration_seconds", text, ["modem"], durations)
     balances = [
         ((modem.name, known.currency), float(known.amount)) for modem in modems if (known := modem.status.balance)
     ]
@@ -104,6 +106,13 @@ def _of_modems(modems: tuple[ModemSnapshot, ...]) -> Iterator[Metric]:
     yield _gauge("sim_balance_low", "Below which that is low; no series where nobody says.", ["modem"], low)
     left = [quota for modem in modems for quota in _left(modem)]
     yield _gauge("modem_quota_remaining_messages", "SMS until the limit of the SIM.", ["modem", "window"], left)
+    for name, text, of in (
+        ("errors", "How often the modem stopped working.", attrgetter("errors")),
+        ("restarts", "Restarts of the modem, by us and by itself.", attrgetter("restarts")),
+        ("power_cycles", "How often its power was cut.", attrgetter("power_cycles")),
+    ):
+        series = [((modem.name, str(why)), count) for modem in modems for why, count in of(modem.counts).items()]
+        yield _counter(f"modem_{name}", text, ["modem", "cause"], series)
 
 
 def _left(modem: ModemSnapshot) -> Iterator[tuple[tuple[str, str], float]]:

@@ -93,6 +93,7 @@ class Driver:
             power=bool(options.power_cycle),
         )
         self._condition = Condition(lambda: self._listener(StateChanged()))
+        self._condition.know(counts=self._supervisor.counts)
         self._requests = Requests(lambda: self._condition.now.detail)
         self._exchange = Exchange(self._timing)
         self._lasting = Lasting(
@@ -122,7 +123,7 @@ class Driver:
         self._listener = listener
         self._closing_at = float("inf")
         self._wake = Wake()
-        self._condition.now = ModemStatus(DeviceState.STARTING)
+        self._condition.now = ModemStatus(DeviceState.STARTING, counts=self._supervisor.counts)
         self._lasting.credit.want()
         for each in left:
             self._exchange.handle(each, time.monotonic())
@@ -190,7 +191,9 @@ class Driver:
     def _supervise(self, event: supervisor.Event) -> supervisor.Event | None:
         """An event into the supervisor; the event that comes of its last order, if any does."""
         following = None
-        for output in self._supervisor.handle(event, time.monotonic()):
+        outputs = self._supervisor.handle(event, time.monotonic())
+        self._condition.know(counts=self._supervisor.counts)
+        for output in outputs:
             following = self._carry_out(output)
         return following
 

@@ -10,10 +10,12 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers import DeviceState, Reason
+from drivers.figures import ModemCounts, Trouble
 from drivers.serial.modem_status import Became
 from drivers.serial.port_search import Port, Search
 from drivers.serial.recovery_ladder import Ladder, RecoveryStep
 from drivers.serial.timing import Timing
+from drivers.serial.troubles import Troubles
 
 RATES = (115200, 9600, 460800, 57600, 38400, 19200, 230400, 921600)
 """For baudrate = "auto", the likely first."""
@@ -36,6 +38,20 @@ class Cause(Enum):
     NOT_THERE = auto()  # the port did not open: the device is not there, or does not work
     NOT_OPENED = auto()  # the device is there, but cannot be opened
     TAKEN = auto()  # another driver of this process has it
+
+
+TROUBLES: dict[Cause, Trouble] = {
+    Cause.LOST: Trouble.ABSENT,
+    Cause.SILENT: Trouble.SILENT,
+    Cause.STUCK: Trouble.STUCK,
+    Cause.WRONG_PORT: Trouble.WRONG_PORT,
+    Cause.BLOCKED: Trouble.BLOCKED,
+    Cause.UNREADABLE: Trouble.UNREADABLE,
+    Cause.NOT_THERE: Trouble.ABSENT,
+    Cause.NOT_OPENED: Trouble.NOT_OPENED,
+    Cause.TAKEN: Trouble.NOT_OPENED,
+}
+"""The ends that are errors, as they are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +162,7 @@ class _End:
     """What the end of a session means. pause_s: before the next; None: by the back-off.
 
     silent: a recovery step may be due; sure: at once. away: the modem is not there, so that cutting its power may help;
-    None: what is there proves nothing. news: operators are to see it.
+    None: what is there proves nothing. news: operators are to see it. trouble: as it is counted.
     """
 
     state: DeviceState
@@ -157,6 +173,14 @@ class _End:
     away: bool | None = False
     news: bool = True
     reason: Reason = Reason.NONE
+    trouble: Trouble | None = None
+
+    @property
+    def recovery_cause(self) -> Trouble:
+        """Why a recovery step is due, as it is counted."""
+        if not self.silent:
+            return Trouble.ABSENT
+        return Trouble.STUCK if self.trouble is Trouble.STUCK else Trouble.SILENT
 
 
 class _Pauses:
@@ -194,6 +218,11 @@ class Supervisor:
         self._pauses = _Pauses(timing)
         self._opened_at = 0.0
         self._blocked_since: float | None = None
+        self._troubles = Troubles(power=power)
+
+    @property
+    def counts(self) -> ModemCounts:
+        return self._troubles.counts
 
     def handle(self, event: Event, now: float) -> list[Output]:
         match event:
@@ -227,7 +256,7 @@ class Supervisor:
         if not ports:
             what = "no port fits the pattern: plug the modem in"
             end = _End(DeviceState.ABSENT, what, self._timing.absent, away=True, reason=Reason.NO_PORT)
-            return self._after(end, (), now)
+            return self._after(replace(end, trouble=Trouble.ABSENT), (), now)
         self._at = self._search.choose(ports)
         return [Serve(self._at.name, self._rates)]
 
@@ -238,6 +267,7 @@ class Supervisor:
         self._scan.clear()
         self._blocked_since = None
         self._ladder.answers()
+        self._troubles.serves()
         self._rates = (rate, *RATES) if len(self._rates) > 1 else (rate,)
         self._serving = True
         return [ForgetAnswers()] if elsewhere else []
@@ -245,7 +275,9 @@ class Supervisor:
     # --- when a session has ended ---
 
     def _session_ended(self, event: SessionEnded, now: float) -> list[Output]:
-        end = self._meaning(event, now)
+        end = replace(self._meaning(event, now), trouble=TROUBLES.get(event.cause))
+        if event.cause is Cause.RESTARTED:
+            self._troubles.restarted()
         outputs: list[Output] = []
         if event.cause in (Cause.LOST, Cause.RESTARTED, Cause.NOT_THERE, Cause.NOT_OPENED, Cause.TAKEN):
             outputs = [ForgetAnswers()]
@@ -306,6 +338,8 @@ class Supervisor:
     def _after(self, end: _End, ports: Sequence[Port], now: float) -> list[Output]:
         """News, then a recovery step or a pause."""
         self._pauses.ended(now, end.pause_s)
+        if end.news:
+            self._troubles.has(end.trouble)
         news: list[Output] = [Became(end.state, end.detail, end.reason)] if end.news else []
         return [*news, *(self._recovery(end, ports, now) or [Pause(self._pauses.next_s)])]
 
@@ -324,8 +358,10 @@ class Supervisor:
             case None:
                 return []
             case RecoveryStep.RESET:
+                self._troubles.is_restarted(end.recovery_cause)
                 return [ForgetAnswers(), Reset(port, self._rates[0], end.detail)]
             case RecoveryStep.POWER_CYCLE:
+                self._troubles.has_power_cut(end.recovery_cause)
                 known = self._search.known
                 return [ForgetAnswers(), CyclePower(known.name if known is not None else port, end.detail)]
             case _:

@@ -104,6 +104,7 @@ TARGETS: dict[str, Target] = {
     "drivers.serial.reports": Target(OTHERS, (SERIAL + "test_reports.py", SERIAL + "test_sending.py")),
     "drivers.serial.sending": Target(OTHERS, (SERIAL + "test_sending.py", SERIAL + "test_late_answers.py", REPR)),
     "drivers.serial.supervisor": Target(OTHERS, (SERIAL + "test_supervisor.py", REPR)),
+    "drivers.serial.troubles": Target(PURE, (SERIAL + "test_troubles.py",)),
     "drivers.serial.ussd": Target(OTHERS, (SERIAL + "test_ussd.py", SERIAL + "test_balance_check.py")),
     "drivers.serial.whose_answer": Target(OTHERS, (SERIAL + "test_whose_answer.py", SERIAL + "test_sending.py")),
     "drivers.sip.message": Target(OTHERS, (SIP + "test_message.py", REPR)),

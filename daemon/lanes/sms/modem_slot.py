@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from daemon.config import Modem
+from daemon.core.histogram import Histogram
 from daemon.core.milliseconds import Ms
 from daemon.core.missing_reports import Reporting
 from daemon.core.modem_pace import Pace
@@ -12,6 +13,7 @@ from daemon.core.modem_rest import Resting
 from daemon.core.quota import Limits, Quota
 from daemon.lanes.snapshots import Duty, ModemSnapshot
 from drivers import Deferred, DeviceState, DriverError, SmsDriver, Unavailable, Uncertain
+from drivers.figures import ModemCounts
 
 log = logging.getLogger("pinwheel.lanes")
 
@@ -22,7 +24,20 @@ RESTS_S: dict[type[DriverError], tuple[float, ...]] = {
 }
 """For a modem after one failure of its own, two in a row, ..."""
 DEFECT_REST_S = 30.0
+SEND_S = (0.25, 1.0, 2.5, 5.0, 15.0, 60.0)  # bounds; the usual message takes 2 to 6 s
 UNREPORTED = "no delivery report in {} messages: the network sends none, or the modem gives them to another port"
+
+
+@dataclass(slots=True)
+class Record:
+    """Of a modem since the start of the daemon. outcomes: of messages; earlier: what drivers before this one counted.
+
+    durations: from when it was given a message until the network took that, in seconds.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    durations: Histogram = field(default_factory=lambda: Histogram(SEND_S))
+    earlier: ModemCounts = field(default_factory=ModemCounts)
 
 
 @dataclass(slots=True)
@@ -40,7 +55,7 @@ class ModemSlot:
     reporting: Reporting = field(default_factory=Reporting)
     resting: Resting = field(default_factory=Resting)
     deferred: set[str] = field(default_factory=set, repr=False)  # recipients since the last that it reached: a few
-    outcomes: Counter[str] = field(default_factory=Counter)
+    record: Record = field(default_factory=Record)
     last_error: tuple[Ms, str] | None = None
     logged: dict[str, str] = field(default_factory=dict)  # what was last said of a subject
 
@@ -68,21 +83,28 @@ class ModemSlot:
 
     def snapshot(self, at: Ms, now: float) -> ModemSnapshot:
         """How it is at this time of the requests' clock, and of the monotonic one."""
+        status = self.driver.status()
         return ModemSnapshot(
             self.name,
             self.duty,
-            self.driver.status(),
+            status,
             self.busy,
             self.pace.usual_s(now),
             self.quota.used(at),
             self.quota.limits,
             self.quota.full(at),
-            dict(self.outcomes),
+            dict(self.record.outcomes),
             self.resting.failures,
             self.last_error,
             self.remarks(now),
             self.settings.balance_low,
+            self.record.earlier.plus(status.counts),
+            self.record.durations.copy(),
         )
+
+    def handed_on(self) -> Record:
+        """What the next driver of the same modem goes on counting."""
+        return replace(self.record, earlier=self.record.earlier.plus(self.driver.status().counts))
 
     def remarks(self, now: float) -> tuple[str, ...]:
         """What the lane has noticed of a modem that works."""

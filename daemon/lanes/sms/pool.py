@@ -13,7 +13,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.quota import MONTH, Quota
 from daemon.engine import Engine
 from daemon.lanes.sms.left_behind import Unanswered, unanswered
-from daemon.lanes.sms.modem_slot import ModemSlot, NoSuchModem, duty_key, limits
+from daemon.lanes.sms.modem_slot import ModemSlot, NoSuchModem, Record, duty_key, limits
 from daemon.lanes.snapshots import Duty
 from daemon.store.contract import Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S
@@ -150,7 +150,8 @@ class Pool:
                 except StoreUnusable:
                     await asyncio.sleep(STORE_AGAIN_S)
                     continue
-                slot = ModemSlot(driver, self._wanted[name], Quota(limits(self._wanted[name])))
+                quota = Quota(limits(self._wanted[name]))
+                slot = ModemSlot(driver, self._wanted[name], quota, record=old.handed_on() if old else Record())
                 self.slots.append(slot)
                 self._open(slot, known)
                 log.info("modem=%s added", name)

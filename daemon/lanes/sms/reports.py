@@ -31,4 +31,4 @@ def credit(engine: Engine, slot: ModemSlot, report: StatusReport) -> "asyncio.Fu
 
 def _count(slot: ModemSlot, state: AttemptState, credited: "asyncio.Future[Decision]") -> None:
     if credited.exception() is None and credited.result().changed:
-        slot.outcomes[state] += 1
+        slot.record.outcomes[state] += 1

@@ -88,12 +88,13 @@ class Sender:
             self._not_taken(sent, answer)
         result = judged(answer)
         late = result.verdict is Verdict.TAKEN and self._engine.clock.now() >= sent.job.not_after
-        sent.slot.outcomes[TOO_LATE if late else STATES[result.verdict]] += 1
+        sent.slot.record.outcomes[TOO_LATE if late else STATES[result.verdict]] += 1
         return result
 
     def _taken(self, sent: Sent, receipt: Receipt) -> None:
         slot, now = sent.slot, self._engine.clock.monotonic()
         slot.pace.took(now, now - slot.turned_at, len(receipt.references))
+        slot.record.durations.observe(now - slot.turned_at)
         slot.reporting.taken(now)
         slot.watch_reports(now)
         slot.resting.works()

@@ -30,6 +30,7 @@ from daemon.lanes.snapshots import Duty
 from daemon.pins import Pins
 from daemon.store.store import Store
 from drivers import DeviceState, DriverError, Sms, SmsDriver, Uncertain
+from drivers.figures import ModemCounts
 from drivers.serial.driver import Driver, Options
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
@@ -288,6 +289,8 @@ def test_an_order_that_waited_for_a_reload_is_for_the_modem_that_is_there_then(t
             await paused
             slot = lane.pool.slot("sim1")
             assert slot is not old
+            assert (sum(slot.record.durations.counts), slot.record.outcomes) == (1, {"sent": 1})  # it goes on counting
+            assert slot.record.earlier == old.driver.status().counts != ModemCounts()
             assert slot.duty is Duty.PAUSED
             await until(lambda: slot.driver.status().state is DeviceState.READY)
             assert old.driver.status().state is DeviceState.CLOSED

@@ -141,7 +141,8 @@ def faults_of_a_modem(course: Course, gateway: Gateway, modem: SimulatedModem) -
     gateway.verify(NUMBER, workflow_id=SMS_ONLY)
     until(lambda: modem.sending, "the network has it, and says nothing")
     modem.unplug()
-    unplugged = scrape(gateway, 'attempts_total{channel="sms",outcome="uncertain"} 1.0', DOWN, AN_ERROR)
+    uncertain = 'attempts_total{channel="sms",outcome="uncertain"} 1.0'
+    unplugged = scrape(gateway, uncertain, 'modem_errors_total{cause="absent",modem="sim1"} 1.0', DOWN, AN_ERROR)
     course.hold(30, unplugged, ("ModemDown", "HealthProblem", "UncertainRate"))
     modem.stall(False)
     modem.register(3)
@@ -290,7 +291,7 @@ def a_sim_without_credit(directory: Path) -> Course:
 
     modem = SimulatedModem(network_s=0.001, handset=carry)
     with ThreadPoolExecutor(1) as network, modem, SimulatedPhone() as phone:
-        asked = f'number = "+{OWN}"\nbalance_ussd = "*100#"\nbalance_low = 5\n'
+        asked = f'number = "+{OWN}"\nbalance_ussd = "*100#"\nbalance_low = 5\npower_cycle = "true"\n'
         sim = modem_section(modem.port, "sim1", f"{asked}hourly_limit = 50\ndaily_limit = 50")
         devices = sim + voice_section(phone.address) + "[canary]\nevery = 300\n"
         low = the_network_says(modem, "0.05")

@@ -64,6 +64,9 @@ def test_a_verification_is_counted_from_its_start_to_its_right_code(tmp_path: Pa
         assert found["pinwheel_attempts_total", (("channel", "sms"), ("outcome", "sent"))] == 1
         assert found["pinwheel_verify_duration_seconds_count", (("channel", "sms"),)] == 1
         assert found["pinwheel_sms_parts_total", (("modem", "sim1"),)] == 1
+        assert found["pinwheel_modem_send_duration_seconds_count", (("modem", "sim1"),)] == 1
+        restarts = {labels: n for (name, labels), n in found.items() if name == "pinwheel_modem_restarts_total"}
+        assert restarts == {(("cause", cause), ("modem", "sim1")): 0 for cause in ("silent", "stuck", "itself")}
         assert found["pinwheel_commit_duration_seconds_count", ()] >= 4
         answers = "pinwheel_http_request_duration_seconds_count"
         assert found[answers, (("route", "/verify/json"), ("status", "2xx"))] == 1

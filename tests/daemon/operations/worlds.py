@@ -38,6 +38,7 @@ from daemon.operations.doctor.registry import OF_DAEMON
 from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
 from daemon.store.condition import Condition
 from drivers import DeviceState, ModemStatus, Reason, TrunkStatus, TrunkSurvey
+from drivers.figures import ModemCounts
 from drivers.settings import FaultKind
 
 GB = 1_000_000_000
@@ -73,6 +74,8 @@ def modem(**more: Any) -> ModemSnapshot:
         "last_error": None,
         "remarks": (),
         "balance_low": 5.0,
+        "counts": ModemCounts(),
+        "durations": Histogram((1.0,)),
     }
     return ModemSnapshot(**{**good, **more})
 

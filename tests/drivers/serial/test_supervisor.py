@@ -1,9 +1,12 @@
 """What follows the end of a session: events in, orders out, the clock in the hand."""
 
+from collections.abc import Mapping
+
 import pytest
 import serial
 
 from drivers import DeviceState, Reason
+from drivers.figures import Trouble
 from drivers.serial.modem_status import Became
 from drivers.serial.port_search import Port
 from drivers.serial.supervisor import (
@@ -293,6 +296,70 @@ def test_another_device_at_a_port_says_that_a_modem_is_away_only_if_it_is_search
 @pytest.mark.parametrize("searched", [True, False])
 def test_a_modem_that_is_there_keeps_its_power_however_long_it_is_of_no_use(cause: Cause, searched: bool) -> None:
     assert recovered(World(searched=searched), cause) == []
+
+
+# --- what is counted -------------------------------------------------------------------------------------------------
+
+
+def happened(counts: Mapping[Trouble, int]) -> dict[str, int]:
+    return {str(why): number for why, number in counts.items() if number}
+
+
+@pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        (Cause.LOST, "absent"),
+        (Cause.NOT_THERE, "absent"),
+        (Cause.SILENT, "silent"),
+        (Cause.STUCK, "stuck"),
+        (Cause.WRONG_PORT, "wrong port"),
+        (Cause.BLOCKED, "blocked"),
+        (Cause.UNREADABLE, "unreadable"),
+        (Cause.NOT_OPENED, "not opened"),
+        (Cause.TAKEN, "not opened"),
+        (Cause.RESTARTED, ""),
+        (Cause.CLOSING, ""),
+    ],
+)
+def test_a_trouble_is_one_error_however_often_a_session_is_tried(cause: Cause, error: str) -> None:
+    world = World()
+    for served in (1, 2):
+        world.serves()
+        for _ in range(3):
+            world.ends(cause, "why")
+        assert happened(world.supervisor.counts.errors) == ({error: served} if error else {})
+
+
+def test_ports_of_a_pattern_are_an_error_only_once_every_one_was_tried() -> None:
+    world = World(ONE, OTHER, searched=True)
+    world.ends(Cause.WRONG_PORT, "another modem")
+    assert happened(world.supervisor.counts.errors) == {}
+    world.ends(Cause.SILENT)
+    assert happened(world.supervisor.counts.errors) == {"silent": 1}
+    world.ports = ()
+    for _ in range(2):
+        world.does(world.supervisor.handle(PauseOver(), world.now))
+    assert happened(world.supervisor.counts.errors) == {"silent": 1, "absent": 1}
+
+
+@pytest.mark.parametrize(
+    ("cause", "why", "restarts"),
+    [
+        (Cause.SILENT, "silent", {"silent": 1}),
+        (Cause.STUCK, "stuck", {"stuck": 1}),
+        (Cause.LOST, "absent", {}),
+        (Cause.RESTARTED, "", {"itself": 12}),
+    ],
+)
+def test_restarts_and_power_cycles_are_counted_by_what_they_are_for(
+    cause: Cause, why: str, restarts: dict[str, int]
+) -> None:
+    world = World()
+    world.serves()
+    cycles = kinds(recovered(world, cause)).count(CyclePower)
+    assert happened(world.supervisor.counts.restarts) == restarts
+    assert happened(world.supervisor.counts.power_cycles) == ({why: cycles} if cycles else {})
+    assert bool(cycles) == bool(why)
 
 
 # --- the ports of a pattern --------------------------------------------------------------------------------------
