@@ -102,7 +102,7 @@ def judged(where: KeyPlace, known: Known, current: bytes, old: bytes | None) -> 
 def known_by(reading: "Reading") -> Known:
     """What a database knows. Raises StoreUnusable."""
     number, old_id = int(reading.meta(NUMBER) or 1), reading.meta(OLD_ID) or ""
-    old_live = reading.live_under(number - 1) if old_id else 0  # it looks at all live requests: only after a rotation
+    old_live = reading.live(number - 1) if old_id else 0  # it looks at all live requests: only after a rotation
     return Known(reading.meta(ID) or "", number, reading.live(), old_id, old_live)
 
 

@@ -56,6 +56,9 @@ def _of_requests(figures: Figures) -> Iterator[Metric]:
     if figures.requests or figures.now.store == WELL:
         states = [((status.name.lower(),), figures.requests.get(status, 0)) for status in Status]
         yield _gauge("requests", "Requests in the database by status.", ["state"], states)
+    if figures.timers is not None:
+        text = "Requests that wait for a time: of their next event, or their end."
+        yield _gauge("timers_pending", text, [], [((), figures.timers)])
     yield _counter("requests_started", "Requests that were started.", ["workflow"], _one(counts.started))
     finished = counts.finished.items()
     yield _counter("requests_finished", "Requests that ended, by how.", ["outcome", "workflow"], finished)

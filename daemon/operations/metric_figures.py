@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a start does not need what the doctor is made of
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that the text is made of. requests: by status, none where the database does not say.
+    """All that the text is made of. requests: by status, none where the database does not say; timers: that are set.
 
     problems: how many checks have failed, by severity; around: the files around the daemon.
     answers, by route and class of status, and commits: seconds.
@@ -23,6 +23,7 @@ class Figures:
 
     now: Snapshot
     requests: dict[str, int]
+    timers: int | None
     counts: Counts
     files: dict[str, Path]
     problems: Mapping[str, int]

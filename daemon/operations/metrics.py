@@ -38,13 +38,18 @@ class Metrics:
         self._tally.watch(modems, workflows)
 
     async def text(self) -> bytes:
+        return await asyncio.to_thread(written, await self.figures())
+
+    async def figures(self) -> Figures:
+        """As they are now."""
         snapshots = self._health.snapshots
-        requests = await snapshots.requests()
+        requests, timers = await snapshots.requests(), await snapshots.timers()
         now = snapshots.take()
         found = await self._health.examined_around(now)
-        figures = Figures(
+        return Figures(
             now,
             requests,
+            timers,
             self._tally.counts(),
             self._files,
             found.by_severity(),
@@ -52,7 +57,6 @@ class Metrics:
             snapshots.engine.store.commits(),
             found.around,
         )
-        return await asyncio.to_thread(written, figures)
 
 
 def written(figures: Figures) -> bytes:

@@ -44,7 +44,7 @@ class OldKey:
         await asyncio.to_thread(self._remove_what_is_left_behind)
 
     def _live(self, reading: Reading) -> int:
-        return reading.live_under(self._engine.pins.number - 1)
+        return reading.live(self._engine.pins.number - 1)
 
     def _remove_what_is_left_behind(self) -> None:
         try:

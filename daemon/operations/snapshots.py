@@ -42,6 +42,13 @@ class Snapshots:
         except StoreUnusable:
             return {}
 
+    async def timers(self) -> int | None:
+        """How many requests have a timer; None while the database cannot be read."""
+        try:
+            return await self.engine.store.timers.get()
+        except StoreUnusable:
+            return None
+
     def take(self) -> Snapshot:
         return Snapshot(
             self.engine.clock.now(),

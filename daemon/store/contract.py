@@ -135,14 +135,14 @@ class Reading(Protocol):
     def mentions(self, forms: Forms, hashed: Hash) -> Mentions:
         """Where a number may stand, as it is or hashed. It looks at every row."""
 
-    def live(self) -> int:
-        """How many requests are in progress."""
-
-    def live_under(self, key_number: int) -> int:
-        """How many of them began under this master key."""
+    def live(self, key_number: int | None = None) -> int:
+        """How many requests are in progress, or how many of them began under this master key."""
 
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
+
+    def timers(self) -> int:
+        """How many requests have a timer, also one that is overdue."""
 
     def close(self) -> None: ...
 

@@ -30,6 +30,7 @@ class Store:
         self.database = database
         self._batches: Batches | None = None
         self.counts = CachedFigure(lambda: self.browse(lambda reading: reading.counts()))
+        self.timers = CachedFigure(lambda: self.browse(lambda reading: reading.timers()))
 
     def open(self) -> None:
         """Take the lock, bring the schema up to date, start the threads. Raises StoreUnusable."""

@@ -49,6 +49,7 @@ NOT_ANSWERED = (  # found by what the device has sent since then
     f" AND a.reference = '' AND {UNANSWERED_STATES}"
 )
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
+LIVE = "SELECT count(*) FROM request WHERE status = 'IN PROGRESS'"
 
 
 class PostgresReading:
@@ -133,18 +134,18 @@ class PostgresReading:
         """Where a number may stand, as it is or hashed. It looks at every row."""
         return look(lambda statement, values: self._asked(LONG_S, of_both(statement), *values), forms, hashed)
 
-    def live(self) -> int:
-        """How many requests are in progress."""
-        return int(self._one("SELECT count(*) FROM request WHERE status = 'IN PROGRESS'")[0])
-
-    def live_under(self, key_number: int) -> int:
-        """How many of them began under this master key."""
-        query = "SELECT count(*) FROM request WHERE status = 'IN PROGRESS' AND key_number = %s"
-        return int(self._one(query, key_number)[0])
+    def live(self, key_number: int | None = None) -> int:
+        """How many requests are in progress, or how many of them began under this master key."""
+        found = self._one(LIVE) if key_number is None else self._one(LIVE + " AND key_number = %s", key_number)
+        return int(found[0])
 
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
         return dict(self._asked(LONG_S, "SELECT status, count(*) FROM request GROUP BY status"))
+
+    def timers(self) -> int:
+        """How many requests have a timer, also one that is overdue."""
+        return int(self._asked(LONG_S, "SELECT count(*) FROM request WHERE due_ms IS NOT NULL")[0][0])
 
     def close(self) -> None:
         if self._db is not None:

@@ -32,6 +32,7 @@ NOT_ANSWERED = (
     f" WHERE {UNANSWERED_STATES} AND a.device = ? AND a.queued_ms >= ? AND a.reference = ''"
 )
 SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
+LIVE = "SELECT count(*) FROM request WHERE status='IN PROGRESS'"
 
 
 @reading
@@ -134,18 +135,18 @@ class SqliteReading:
         """Where a number may stand, as it is or hashed. It looks at every row."""
         return look(self.connection.execute, forms, hashed)
 
-    def live(self) -> int:
-        """How many requests are in progress."""
-        return int(self.connection.execute("SELECT count(*) FROM request WHERE status='IN PROGRESS'").fetchone()[0])
-
-    def live_under(self, key_number: int) -> int:
-        """How many of them began under this master key."""
-        query = "SELECT count(*) FROM request WHERE status='IN PROGRESS' AND key_number=?"
-        return int(self.connection.execute(query, (key_number,)).fetchone()[0])
+    def live(self, key_number: int | None = None) -> int:
+        """How many requests are in progress, or how many of them began under this master key."""
+        asked = (LIVE,) if key_number is None else (LIVE + " AND key_number=?", (key_number,))
+        return int(self.connection.execute(*asked).fetchone()[0])
 
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
         return dict(self.connection.execute("SELECT status, count(*) FROM request GROUP BY status").fetchall())
+
+    def timers(self) -> int:
+        """How many requests have a timer, also one that is overdue."""
+        return int(self.connection.execute("SELECT count(*) FROM request WHERE due_ms IS NOT NULL").fetchone()[0])
 
     def close(self) -> None:
         self.connection.close()

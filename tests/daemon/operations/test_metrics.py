@@ -58,6 +58,7 @@ def test_a_verification_is_counted_from_its_start_to_its_right_code(tmp_path: Pa
         pin = pin_in(modem.accepted[0][1])
         assert gateway.client.verify("check", request_id=request, code=pin)["status"] == "0"
         found = series(scraped(gateway))
+        assert found["pinwheel_timers_pending", ()] == 0
         assert found["pinwheel_requests_started_total", (("workflow", "1"),)] == 1
         assert found["pinwheel_requests_finished_total", (("outcome", "success"), ("workflow", "1"))] == 1
         assert found["pinwheel_conversions_total", (("channel", "sms"),)] == 1

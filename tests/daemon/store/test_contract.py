@@ -321,8 +321,9 @@ def test_requests_in_progress_are_counted(store: Store) -> None:
     done, _ = advance(named(2), CodeSubmitted(True, s(1)))
     run(store, insert(named(1)), insert(done), insert(replace(named(3), key_number=2)))
     assert store.reading.live() == 2
-    assert [store.reading.live_under(number) for number in (1, 2, 3)] == [1, 1, 0]
+    assert [store.reading.live(number) for number in (1, 2, 3)] == [1, 1, 0]
     assert store.reading.counts() == {"IN PROGRESS": 2, "SUCCESS": 1}
+    assert store.reading.timers() == 2
 
 
 def test_requests_are_read_in_pages_in_the_order_of_their_starts(store: Store) -> None:
