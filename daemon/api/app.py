@@ -125,7 +125,7 @@ def application(
     app.state.alert_sender = alert_sender
     app.state.console = console
     app.state.streams = set()
-    app.state.metrics = Metrics(health, config.workflows, config.store.path, VERIFY_ROUTES)
+    app.state.metrics = Metrics(health, config.workflows, config.store.path, _country, VERIFY_ROUTES)
     app.state.access = Access(config.api, config.account, config.operator)
     app.state.verify = Verify(engine, config.security, config.workflows, config.channels, _starts(config.security))
     reloader.owners.append(partial(_prepared, app.state))
@@ -148,6 +148,12 @@ def _prepared(state: State, config: Config) -> Callable[[], None]:
         state.metrics.watch((modem.name for modem in config.modem), config.workflows)
 
     return apply
+
+
+def _country(number: str) -> str:
+    from daemon.api.numbering import country_of  # late: a start need not wait for phonenumbers
+
+    return country_of(number)
 
 
 def _starts(security: Security) -> Buckets[tuple[str, str]]:

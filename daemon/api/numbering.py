@@ -68,7 +68,22 @@ def region_of(number: PhoneNumber) -> str | None:
     regions = COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
     if len(regions) == 1:
         return regions[0]
-    digits = national_significant_number(number)
+    return _region_among(regions, national_significant_number(number))
+
+
+def country_of(digits: str) -> str:
+    """Of an E.164 number: two letters of ISO 3166; "" for one of no country.
+
+    Where its digits fit none of the countries that share a code, it is the main one.
+    """
+    code, regions = next(_countries(digits), (0, ())) if digits.isdecimal() else (0, ())
+    found = _region_among(regions, digits[len(str(code)) :]) if len(regions) > 1 else None
+    region = found or next(iter(regions), "")
+    return region if region.isalpha() else ""
+
+
+def _region_among(regions: Sequence[str], digits: str) -> str | None:
+    """digits: of the number, without the country code that the regions share."""
     return next((region for region in regions if _is_of(digits, region)), None)
 
 

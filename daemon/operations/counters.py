@@ -1,7 +1,7 @@
 """What has happened since the start, counted as it becomes durable. Pure: the time is an argument."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from daemon.core.commands import Decision
@@ -20,17 +20,19 @@ SETTLED = (
 )
 ENDED = [status.name.lower() for status in Status if status is not Status.IN_PROGRESS]
 WORKFLOWS = 20  # that are counted apart; further ones are OTHER
+COUNTRIES = 15  # likewise, those of the first conversions: a gateway with eight modems stays below 600 series
 OTHER = "other"
+API = "v1"  # by which requests are started, as long as there is no other
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """A copy for another thread."""
 
-    started: Mapping[str, int]
+    started: Mapping[tuple[str, str], int]
     finished: Mapping[tuple[str, str], int]
     attempts: Mapping[tuple[str, str], int]
-    conversions: Mapping[str, int]
+    conversions: Mapping[tuple[str, str], int]
     parts: Mapping[str, int]
     refunded: Mapping[str, int]
     durations: Mapping[str, Histogram]
@@ -40,16 +42,22 @@ class Counts:
 class Tally:
     """Takes each decision once, when it is durable. workflows: their ids; devices: the names of the modems.
 
+    country: of a number, as two letters of ISO 3166; "" for none.
     speed: of the clock, whose lateness is counted in real time: what makes a timer late does not run faster.
     """
 
-    def __init__(self, workflows: Sequence[int], devices: Sequence[str], speed: float = 1.0) -> None:
+    def __init__(
+        self, workflows: Sequence[int], devices: Sequence[str], country: Callable[[str], str], speed: float = 1.0
+    ) -> None:
         self._workflows: dict[int, str] = {}
+        self._country = country
         self._speed = speed
-        self._started = Counter({OTHER: 0})
+        self._started = Counter({(OTHER, API): 0})
         self._finished = Counter({(status, OTHER): 0 for status in ENDED})
         self._attempts = Counter({(str(channel), str(state)): 0 for channel in Channel for state in SETTLED})
-        self._conversions = Counter({str(channel): 0 for channel in Channel})
+        self._countries: set[str] = set()
+        self._conversions: Counter[tuple[str, str]] = Counter()
+        self._count_apart(OTHER)
         self._parts: Counter[str] = Counter()
         self._refunded: Counter[str] = Counter()
         self.watch(devices, workflows)
@@ -61,7 +69,7 @@ class Tally:
         room = WORKFLOWS - len(self._workflows)
         for number in sorted(set(workflows) - self._workflows.keys())[:room]:
             name = self._workflows[number] = str(number)
-            self._started[name] = 0
+            self._started[name, API] = 0
             self._finished.update({(status, name): 0 for status in ENDED})
         for device in devices:
             self._parts.setdefault(device, 0)
@@ -78,7 +86,7 @@ class Tally:
         if after is None:
             return
         if before is None:
-            self._started[self._workflow(after)] += 1
+            self._started[self._workflow(after), API] += 1
         elif before.due_at is not None and before.due_at != after.due_at and before.due_at <= at:
             self._lateness.observe(in_seconds(at - before.due_at) / self._speed)
         self._count_attempts(before, after)
@@ -95,8 +103,18 @@ class Tally:
         self._finished[request.status.name.lower(), self._workflow(request)] += 1
         if request.status is Status.SUCCESS and request.attempts and request.finalized_at is not None:
             channel = str(request.attempts[-1].channel)
-            self._conversions[channel] += 1
+            self._conversions[channel, self._country_of(request)] += 1
             self._durations[channel].observe(in_seconds(request.finalized_at - request.created_at))
+
+    def _country_of(self, request: Request) -> str:
+        found = self._country(request.number)
+        if found and found not in self._countries and len(self._countries) < COUNTRIES:
+            self._countries.add(found)
+            self._count_apart(found)
+        return found if found in self._countries else OTHER
+
+    def _count_apart(self, country: str) -> None:
+        self._conversions.update({(str(channel), country): 0 for channel in Channel})
 
     def _workflow(self, request: Request) -> str:
         return self._workflows.get(request.workflow_id, OTHER)

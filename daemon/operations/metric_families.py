@@ -59,15 +59,14 @@ def _of_requests(figures: Figures) -> Iterator[Metric]:
     if figures.timers is not None:
         text = "Requests that wait for a time: of their next event, or their end."
         yield _gauge("timers_pending", text, [], [((), figures.timers)])
-    yield _counter("requests_started", "Requests that were started.", ["workflow"], _one(counts.started))
+    yield _counter("requests_started", "Requests that were started.", ["workflow", "api"], counts.started.items())
     finished = counts.finished.items()
     yield _counter("requests_finished", "Requests that ended, by how.", ["outcome", "workflow"], finished)
     yield _counter(
         "attempts", "Messages and calls by what became of them.", ["channel", "outcome"], counts.attempts.items()
     )
-    yield _counter(
-        "conversions", "Requests that were verified, by the last channel.", ["channel"], _one(counts.conversions)
-    )
+    text = "Requests that were verified, by the last channel and the country of the number."
+    yield _counter("conversions", text, ["channel", "country"], counts.conversions.items())
     yield _histogram(
         "verify_duration_seconds", "From the start to the right code.", ["channel"], _one_each(counts.durations)
     )

@@ -1,12 +1,12 @@
 """What monitoring reads: /metrics, in the text format of Prometheus.
 
 The figures are taken on the event loop, as frozen values and copies; the text is written on another thread. Every label
-has a closed set of values: there is no number, no request and no brand among them, and each series is there from the
-start. prometheus-client is loaded at the first look.
+has a closed set of values: there is no number, no request and no brand among them. Each series is there from the start,
+but for countries, and what a device does not say. prometheus-client is loaded at the first look.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from daemon.operations.answer_times import HttpTimes
@@ -18,14 +18,23 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """For the event loop's thread. database: its file, where it is SQLite; routes: those with times of their own."""
+    """For the event loop's thread. database: its file, where it is SQLite; country: as of a Tally.
+
+    routes: those with times of their own.
+    """
 
     def __init__(
-        self, health: Health, workflows: Iterable[int], database: Path | None, routes: frozenset[str] = frozenset()
+        self,
+        health: Health,
+        workflows: Iterable[int],
+        database: Path | None,
+        country: Callable[[str], str],
+        routes: frozenset[str] = frozenset(),
     ) -> None:
         self._health, snapshots = health, health.snapshots
         slots = snapshots.sms.pool.slots if snapshots.sms is not None else ()
-        self._tally = Tally(tuple(workflows), [slot.name for slot in slots], snapshots.engine.clock.speed)
+        names = [slot.name for slot in slots]
+        self._tally = Tally(tuple(workflows), names, country, snapshots.engine.clock.speed)
         self._files = {}
         if database is not None:
             self._files = {"database": database, "wal": database.with_name(database.name + "-wal")}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType
 
-from daemon.api.numbering import plain, region_of
+from daemon.api.numbering import country_of, plain, region_of
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
@@ -36,6 +36,7 @@ def test_the_examples_of_all_regions_are_what_the_library_has_them_for(kind: int
         text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         alike(text)
         assert region_of(number) == phonenumbers.region_code_for_number(number)
+        assert country_of(text[1:]) == (region_of(number) or "").replace("001", "")
 
 
 def test_the_mobile_numbers_of_nearly_all_regions_go_this_way() -> None:
@@ -71,3 +72,5 @@ def test_anything_else_is_left_to_the_library(text: str) -> None:
 def test_digits_of_no_region_have_none() -> None:
     assert region_of(PhoneNumber(country_code=999, national_number=1234567)) is None
     assert region_of(PhoneNumber(country_code=44, national_number=1)) is None
+    assert [country_of(digits) for digits in ("", "0", "9991234567", "+447700900123", "x")] == [""] * 5
+    assert [country_of(digits) for digits in ("447700900123", "1", "7")] == ["GB", "US", "RU"]

@@ -59,9 +59,10 @@ def test_a_verification_is_counted_from_its_start_to_its_right_code(tmp_path: Pa
         assert gateway.client.verify("check", request_id=request, code=pin)["status"] == "0"
         found = series(scraped(gateway))
         assert found["pinwheel_timers_pending", ()] == 0
-        assert found["pinwheel_requests_started_total", (("workflow", "1"),)] == 1
+        assert found["pinwheel_requests_started_total", (("api", "v1"), ("workflow", "1"))] == 1
         assert found["pinwheel_requests_finished_total", (("outcome", "success"), ("workflow", "1"))] == 1
-        assert found["pinwheel_conversions_total", (("channel", "sms"),)] == 1
+        assert found["pinwheel_conversions_total", (("channel", "sms"), ("country", "GB"))] == 1
+        assert found["pinwheel_conversions_total", (("channel", "sms"), ("country", "other"))] == 0
         assert found["pinwheel_attempts_total", (("channel", "sms"), ("outcome", "sent"))] == 1
         assert found["pinwheel_verify_duration_seconds_count", (("channel", "sms"),)] == 1
         assert found["pinwheel_sms_parts_total", (("modem", "sim1"),)] == 1
@@ -121,7 +122,7 @@ def test_a_scrape_with_eight_modems_takes_less_than_10_ms_of_the_loop(tmp_path: 
         daemon = assemble(read, config)
         try:
             health = Health(Snapshots(daemon.engine, daemon.sms, daemon.calls), read)
-            metrics = Metrics(health, read.workflows, read.store.path)
+            metrics = Metrics(health, read.workflows, read.store.path, lambda _: "")
             await metrics.text()  # loads prometheus-client
             taken = []
             for _ in range(10):
