@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from daemon.core.histogram import LATENESS_S, Histogram
+from daemon.core.histogram import Histogram
 
 OTHER = "other"  # routes that are not counted apart
+HTTP_S = (0.005, 0.025, 0.1, 1.0)  # bounds; few, as each route and class has them
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
@@ -18,14 +19,14 @@ class HttpTimes:
 
     def __post_init__(self) -> None:
         for route in (*sorted(self.routes), OTHER):
-            self._found[route, 2] = Histogram(LATENESS_S)
+            self._found[route, 2] = Histogram(HTTP_S)
 
     def observe(self, path: str, status: int, seconds: float) -> None:
         """status: of HTTP."""
         key = (path if path in self.routes else OTHER, status // 100)
         found = self._found.get(key)
         if found is None:
-            found = self._found.setdefault(key, Histogram(LATENESS_S))
+            found = self._found.setdefault(key, Histogram(HTTP_S))
         found.observe(seconds)
 
     def copy(self) -> Mapping[tuple[str, str], Histogram]:
