@@ -4,4 +4,4 @@ from daemon.lanes.sms.lane import SmsLane
 from daemon.lanes.sms.modem_slot import ModemSlot, NoSuchModem
 from daemon.lanes.sms.sending import SmsText
 
-__all__ = ["Duty", "ModemSlot", "NoSuchModem", "SmsLane", "SmsText"]
+__all__ = ["ModemSlot", "NoSuchModem", "SmsLane", "SmsText"]
