@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from drivers import NATIONAL_DIGITS, REFERENCES, Delivery, StatusReport
 
 COUNTRY_CODE_DIGITS = 3  # at most (E.164 6.2.1)
-UNREPORTED, UNREPORTED_S = 10, 60.0  # messages, and since the first of them, without any report
 
 
 @dataclass(slots=True, eq=False)
@@ -23,27 +22,6 @@ class Message:
     references: list[int] = field(default_factory=list)
     delivered: set[int] = field(default_factory=set)
     early: StatusReport | None = None
-
-
-class Absence:
-    """Whether delivery reports come at all: some modems say them on another of their ports. Times are monotonic."""
-
-    def __init__(self) -> None:
-        self._messages = 0  # since the last report
-        self._since = 0.0
-
-    def sent(self, now: float) -> None:
-        self._since = self._since if self._messages else now
-        self._messages += 1
-
-    def reported(self) -> None:
-        self._messages = 0
-
-    def remark(self, now: float) -> str:
-        """For operators; "" as long as nothing is amiss."""
-        if self._messages < UNREPORTED or now - self._since < UNREPORTED_S:
-            return ""
-        return f"delivery reports: none came for the last {self._messages} messages; does another port of it get them?"
 
 
 def _differ_in_prefix(written: str, number: str) -> bool:

@@ -15,7 +15,7 @@ from drivers.serial import at, error_causes, pdu, sending_interface
 from drivers.serial.error_results import Trouble
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
-from drivers.serial.reports import Absence, Message, Reports
+from drivers.serial.reports import Message, Reports
 from drivers.serial.restart_signs import Settings
 from drivers.serial.sending_interface import Due, Ended, Given, Output, Synchronise
 from drivers.serial.timing import Timing
@@ -68,7 +68,6 @@ class Exchange:
         self._timing = timing
         self._late = LateAnswers()
         self._reports = Reports()
-        self._absence = Absence()
         self.trouble = Trouble()
         self._answer = NetworkAnswer(timing, self.trouble.refusal)
         self._concatenation = 0
@@ -87,11 +86,6 @@ class Exchange:
     @property
     def due(self) -> float:
         return self._answer.due if self._phase is Phase.ON_WIRE else self._due
-
-    def remarks(self, now: float) -> tuple[str, ...]:
-        """What does not work, though messages are sent."""
-        absence = self._absence.remark(now)
-        return (absence,) if absence else ()
 
     # --- events ---
 
@@ -162,7 +156,7 @@ class Exchange:
             return [*settled, *self._fail(Uncertain(why))]
         outgoing.message.references.append(self._late.own)
         complete = len(outgoing.message.references) == outgoing.message.parts
-        return [*settled, *(self._sent(outgoing, now) if complete else self._fail(Unavailable(why)))]
+        return [*settled, *(self._sent(outgoing) if complete else self._fail(Unavailable(why)))]
 
     # --- up to the prompt ---
 
@@ -252,7 +246,7 @@ class Exchange:
             return self._fail(answer)
         outgoing.message.references.append(answer)
         more = len(outgoing.message.references) < outgoing.message.parts
-        return self._offer(outgoing, now) if more else self._sent(outgoing, now)
+        return self._offer(outgoing, now) if more else self._sent(outgoing)
 
     def _unanswered(self, why: str, now: float) -> list[Output]:
         self._late.unanswered()
@@ -261,9 +255,8 @@ class Exchange:
 
     # --- the message's end ---
 
-    def _sent(self, outgoing: Outgoing, now: float) -> list[Output]:
+    def _sent(self, outgoing: Outgoing) -> list[Output]:
         self.trouble.sent()
-        self._absence.sent(now)
         early = self._reports.sent(outgoing.message)
         self._phase, self._outgoing = Phase.IDLE, None
         ended = Ended(Receipt(tuple(outgoing.message.references)))
@@ -338,7 +331,6 @@ class Exchange:
 
     def _reported(self, report: StatusReport, now: float) -> list[Output]:
         """What it says of its whole message, with the recipient in full."""
-        self._absence.reported()
         report = self._reports.in_full(report)
         settled = [] if self._reports.knows(report) else self._late.reported(report)
         whole = self._reports.whole(report)

@@ -45,8 +45,8 @@ class Session:
         self._line = Line(port, wake, self._notice, until)
         self._line.watch(NEVER_UNASKED)
         self._modem = Modem(lasting.timing)
-        pulse, remarks = Pulse(self._modem, lasting.timing, lasting.signs), lasting.exchange.remarks
-        self._chores = SessionChores(self._modem, lasting.storage, pulse, remarks, lasting.credit, time.monotonic())
+        pulse = Pulse(self._modem, lasting.timing, lasting.signs)
+        self._chores = SessionChores(self._modem, lasting.storage, pulse, lasting.credit, time.monotonic())
         self._job: Job | None = None  # whose message is under way
         self._failed = self._submitted = False  # the last message
 

@@ -4,8 +4,6 @@ To add a chore: a class that owns its `Chore` (see `drivers.serial.liveness`), h
 importance, and who wants it first.
 """
 
-from collections.abc import Callable
-
 from drivers.serial import dialects
 from drivers.serial.acknowledgements import Acknowledgements
 from drivers.serial.balance_check import BalanceCheck, Credit
@@ -20,21 +18,10 @@ from drivers.serial.restart_signs import CLEARED
 
 
 class SessionChores:
-    """Of one modem in one session, which begins now. Times are monotonic seconds.
+    """Of one modem in one session, which begins now. Times are monotonic seconds."""
 
-    remarks: what does not work with the modem's messages.
-    """
-
-    def __init__(
-        self,
-        modem: Modem,
-        storage: Storage,
-        pulse: Pulse,
-        remarks: Callable[[float], tuple[str, ...]],
-        credit: Credit,
-        now: float,
-    ) -> None:
-        self._modem, self._storage, self._remarks, self._started = modem, storage, remarks, now
+    def __init__(self, modem: Modem, storage: Storage, pulse: Pulse, credit: Credit, now: float) -> None:
+        self._modem, self._storage, self._started = modem, storage, now
         self._identified = Identity()
         timing = modem.timing
         never, keep_s = float("inf"), timing.keep
@@ -94,7 +81,8 @@ class SessionChores:
         yield Known({"imsi": imsi})
         yield from self.network.look()
         yield from self._storage.first_look(modem)
-        now = yield from self._publish_remarks()
+        yield from self._publish_remarks()
+        now = (yield Time()).now
         self._retries.want(now + self._modem.timing.retry_settings)
         self._health.want(now + self._modem.timing.health)
         yield from self.balance.schedule(imsi, now)
@@ -133,8 +121,6 @@ class SessionChores:
             yield from self._learn_settings()
         yield from self._publish_remarks()
 
-    def _publish_remarks(self) -> Procedure[float]:
-        """What does not work; returns the time."""
-        now = (yield Time()).now
-        yield Known({"remarks": (*self._modem.dialect.remarks(), *self._remarks(now), *self.balance.remarks)})
-        return now
+    def _publish_remarks(self) -> Procedure[None]:
+        """What does not work."""
+        yield Known({"remarks": (*self._modem.dialect.remarks(), *self.balance.remarks)})

@@ -123,7 +123,7 @@ def test_what_is_no_amount_is_a_remark_that_says_why(said: str, why: str) -> Non
     assert warnings(session) == [f"the balance is not known: {why}"]
     assert session.chores.balance.chore.ready_at(session.hand.now) == begun + AGAIN_S
     session.goes_on(session.hand.now + 60)
-    assert session.known["remarks"] == ("no reports", f"the balance is not known: {why}")
+    assert session.known["remarks"] == (f"the balance is not known: {why}",)
 
 
 def test_a_network_that_says_nothing_is_left_alone_and_what_was_known_gets_too_old() -> None:
@@ -139,7 +139,7 @@ def test_a_network_that_says_nothing_is_left_alone_and_what_was_known_gets_too_o
     session.hand.now = session.chores.balance.chore.due
     asks(session, SAID)
     session.goes_on(session.hand.now + 60)
-    assert session.known["remarks"] == ("no reports",)
+    assert session.known["remarks"] == ()
 
 
 def test_a_modem_that_knows_no_ussd_is_not_waited_for() -> None:

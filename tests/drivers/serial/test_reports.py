@@ -3,7 +3,7 @@
 import pytest
 
 from drivers import REFERENCES, Delivery, StatusReport
-from drivers.serial.reports import UNREPORTED, UNREPORTED_S, Absence, Reports
+from drivers.serial.reports import Reports
 
 NUMBER = "447700900123"
 DELIVERED, FAILED, TRYING = 0x00, 0x46, 0x30
@@ -137,15 +137,3 @@ def test_a_report_that_overtakes_its_parts_answer_counts() -> None:
 def test_a_message_of_one_part_is_not_taken_for_a_part_of_an_older_one() -> None:
     reports = sent(sent(Reports(), 1, 2), 1, of=1)
     assert reports.whole(report(1)) == report(1)
-
-
-# Reports that another tty of the modem gets used to be missed without a word.
-def test_reports_that_never_come_are_remarked() -> None:
-    absence = Absence()
-    for second in range(UNREPORTED):
-        assert absence.remark(second + UNREPORTED_S) == ""
-        absence.sent(float(second))
-    assert absence.remark(UNREPORTED_S - 1) == ""
-    assert absence.remark(UNREPORTED_S).startswith("delivery reports: none came for the last 10 messages")
-    absence.reported()
-    assert absence.remark(1000.0) == ""

@@ -725,15 +725,6 @@ def test_reports_that_are_quicker_than_the_last_answer_come_before_the_receipt(m
     assert [type(output) for output in modem.out] == [StatusReport, Ended]
 
 
-def test_reports_that_never_come_are_remarked(modem: Modem) -> None:
-    for number in range(20):
-        modem.sends(number)
-        modem.now += 10
-    assert modem.exchange.remarks(modem.now)
-    modem.says(report(3))
-    assert modem.exchange.remarks(modem.now) == ()
-
-
 # --- whatever a modem says ------------------------------------------------------------------------------------------
 
 FINALS = st.sampled_from([OK, ERROR, *(cms(code) for code in error_causes.CMS), at.Final("CME", 30), at.Final("CMS")])

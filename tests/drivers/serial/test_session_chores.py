@@ -58,9 +58,7 @@ class Session:
         self.modem = Modem(timing)
         self.pulse = Pulse(self.modem, timing, Hourly(signs))
         self.storage = Storage()
-        self.chores = SessionChores(
-            self.modem, self.storage, self.pulse, lambda _: ("no reports",), credit or Credit(), self.hand.now
-        )
+        self.chores = SessionChores(self.modem, self.storage, self.pulse, credit or Credit(), self.hand.now)
         self.timing = timing
 
     @property
@@ -103,7 +101,7 @@ def test_first_comes_what_a_message_needs_and_then_the_rest() -> None:
     assert session.initialise(ANY) == 115200
     assert session.hand.wrote[: len(FIRST + THEN)] == FIRST + THEN
     known = {"model": "a modem", "imei": IMEI, "imsi": "234150999999999", "signal_dbm": -71, "operator": "Acme"}
-    assert session.known == known | {"remarks": ("no reports",)}
+    assert session.known == known | {"remarks": ()}
 
 
 def test_what_takes_long_goes_on_between_the_messages() -> None:
