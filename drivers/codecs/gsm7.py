@@ -4,8 +4,11 @@ A text goes in the GSM 7-bit default alphabet if each of its characters has a pl
 write and read as UTF-16: a character beyond the Basic Multilingual Plane is a surrogate pair.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
+from itertools import islice
 
+SEPTET = 7  # bits
 ESCAPE = 0x1B  # the septet before one of the extension table (23.038 6.2.1)
 BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -75,12 +78,21 @@ def unpack(octets: bytes, first: int, count: int) -> str:
 
     An escape before a septet that the extension table does not know is passed over (6.2.1.1).
     """
-    packed, text, escaped = int.from_bytes(octets, "little"), "", False
-    for number in range(first, first + count):
-        septet = packed >> (7 * number) & 0x7F
+    text, escaped = [], False
+    for septet in islice(_septets(octets), first, first + count):
         if septet == ESCAPE and not escaped:
             escaped = True
             continue
-        text += READ_AS.get(septet, BASIC[septet]) if escaped else BASIC[septet]
+        text.append(READ_AS.get(septet, BASIC[septet]) if escaped else BASIC[septet])
         escaped = False
-    return text
+    return "".join(text)
+
+
+def _septets(octets: bytes) -> Iterator[int]:
+    """All that are whole."""
+    bits, held = 0, 0
+    for octet in octets:
+        bits, held = bits | octet << held, held + 8
+        while held >= SEPTET:
+            yield bits & 0x7F
+            bits, held = bits >> SEPTET, held - SEPTET

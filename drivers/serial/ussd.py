@@ -88,23 +88,8 @@ def decoded(text: str, charset: str, scheme: int) -> str:
     octets = bytes.fromhex(text)
     if charset == "UCS2" or is_ucs2(scheme) or not octets[0]:
         return octets.decode("utf-16-be", "replace")
-    return unpacked(octets)
+    return gsm7.unpack(octets, 0, len(octets) * 8 // gsm7.SEPTET).rstrip("\r@")  # which fill the last octet (6.1.2.3.1)
 
 
 def is_ucs2(scheme: int) -> bool:
     return scheme == 0x11 or (scheme >> 6 == 1 and scheme & 0x0C == 0x08)
-
-
-def unpacked(octets: bytes) -> str:
-    """Of septets that follow each other without a gap (23.038 6.1.2.3.1)."""
-    text, bits, held, escaped = [], 0, 0, False
-    for octet in octets:
-        bits, held = bits | octet << held, held + 8
-        while held >= 7:
-            septet, bits, held = bits & 0x7F, bits >> 7, held - 7
-            if septet == gsm7.ESCAPE and not escaped:
-                escaped = True
-                continue
-            text.append(gsm7.READ_AS.get(septet, gsm7.BASIC[septet]) if escaped else gsm7.BASIC[septet])
-            escaped = False
-    return "".join(text).rstrip("\r@")  # which fill the last octet

@@ -52,8 +52,14 @@ def test_half_a_surrogate_pair_is_a_question_mark() -> None:
 def test_packed_septets_are_read_as_they_were_written(text: str) -> None:
     septets = codec.encodeGsm7(text.replace("§", "`"))
     assert unpack(bytes(codec.packSeptets(septets)), 0, len(septets)) == text
+
     assert sum(units(text, Alphabet.GSM7)) == len(septets)
     assert split(text, Alphabet.GSM7) == in_parts(text)[1]
+
+
+def test_septets_of_another_table_are_blanks() -> None:
+    """3GPP 23.038 6.2.1.1: an escape behind an escape."""
+    assert unpack(bytes(codec.packSeptets(bytearray(b"a\x1b\x1bb"))), 0, 4) == "a b"
 
 
 def test_who_reads_the_configuration_or_measures_a_text_does_not_load_pyserial() -> None:

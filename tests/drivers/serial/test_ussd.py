@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.serial import at
-from drivers.serial.ussd import CODE, MOST_LINES, Answer, Reader, Status, is_ucs2, question, read, unpacked
+from drivers.serial.ussd import CODE, MOST_LINES, Answer, Reader, Status, is_ucs2, question, read
 from tests.steps import grows_linearly
 
 TEXT = "Balance: 12.34 EUR"
@@ -45,11 +45,6 @@ def test_septets_without_gaps_are_read(text: str) -> None:
     """As Huawei sticks write them; checked against gsmmodem, which packed them."""
     packed = bytes(packSeptets(encodeGsm7(text))).hex()
     assert answer(f'+CUSD: 0,"{packed}",15') == Answer(Status.DONE, text)
-
-
-def test_septets_of_another_table_are_blanks() -> None:
-    """3GPP 23.038 6.2.1.1: an escape behind an escape."""
-    assert unpacked(bytes(packSeptets(bytearray(b"a\x1b\x1bb")))) == "a b"
 
 
 @pytest.mark.parametrize(("charset", "scheme"), [("UCS2", 15), ("GSM", 72), ("GSM", 17)])
