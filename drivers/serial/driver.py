@@ -12,7 +12,7 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import assert_never
@@ -55,9 +55,6 @@ log = logging.getLogger("pinwheel.modem")
 SIGNS_AN_HOUR = 6  # of a restart without a banner that are believed: some modems change settings by themselves
 WARNINGS_AN_HOUR = 60  # of what a modem says, in the log: noise on the line does not fill the disk
 RESET_WRITE_S = 0.5  # for the command that restarts a modem: 15 octets, at 1200 baud too
-
-__all__ = ["SIGNS_AN_HOUR", "Driver", "Options"]
-
 
 CAUSES: dict[type[Exception], Cause] = {
     Lost: Cause.LOST,
@@ -258,21 +255,14 @@ class Driver:
 
     def _pause(self, seconds: float) -> bool:
         """Wait; requests are declined meanwhile. Whether to go on: the driver is not being closed."""
-
-        def decline() -> bool:
-            self._requests.decline()
-            return False
-
-        self._sleep(seconds, until=decline)
-        return not self._closing()
-
-    def _sleep(self, seconds: float, until: Callable[[], bool]) -> None:
-        """Until the time is over, the driver is closed, or, whenever another thread has woken us, `until` says so."""
         assert self._wake is not None
         end = time.monotonic() + seconds
-        while not until() and time.monotonic() < min(end, self._closing_at):
+        self._requests.decline()
+        while time.monotonic() < min(end, self._closing_at):
             select.select([self._wake], [], [], max(end - time.monotonic(), 0))
             self._wake.clear()
+            self._requests.decline()
+        return not self._closing()
 
     def _keep(self, message: StatusReport | IncomingSms) -> Future[bool] | None:
         """Of a message that the SIM has stored: when it is safe with the listener; None: there is nothing to keep."""

@@ -31,7 +31,8 @@ from daemon.pins import Pins
 from daemon.store.store import Store
 from drivers import DeviceState, DriverError, Sms, SmsDriver, Uncertain
 from drivers.figures import ModemCounts
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.pdus import deliver, status_report

@@ -18,7 +18,8 @@ from daemon.config import Modem
 from daemon.core.quota import Limits, Quota
 from daemon.lanes.sms import ModemSlot
 from drivers import Deferred, DriverError, Unavailable, Uncertain
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
 from drivers.simulated.dialect import STANDARD, Dialect
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, pin_in, until

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from drivers import DeviceState, Receipt, Sms, SmsEvent
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
 from drivers.serial.timing import Timing
 from tests.gateway import until
 

@@ -6,7 +6,8 @@ from concurrent.futures import CancelledError
 import pytest
 
 from drivers import Delivery, DeviceState, Receipt, StateChanged, StatusReport, Unavailable
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
 from drivers.serial.timing import Timing
 from drivers.simulated.modem import SimulatedModem
 from tests.drivers.serial.driving import BOUND_S, FAST, NUMBER, News, in_state, opened, ready, send, sms

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from drivers import DeviceState, IncomingSms, Reason, SmsEvent, StatusReport, Unavailable, Uncertain
-from drivers.serial.driver import WARNINGS_AN_HOUR, Driver, Options
+from drivers.serial.driver import WARNINGS_AN_HOUR, Driver
+from drivers.serial.options import Options
 from drivers.serial.session import NO_MORE
 from drivers.serial.timing import Timing
 from drivers.simulated.modem import SimulatedModem

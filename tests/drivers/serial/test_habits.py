@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from drivers import DeviceState, IncomingSms, Reason, SmsEvent, StateChanged, StatusReport, Unavailable
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect as Habits
 from drivers.simulated.modem import SimulatedModem

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from drivers import Delivery, IncomingSms, SmsEvent, StatusReport, Unavailable
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem

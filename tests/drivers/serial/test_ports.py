@@ -14,7 +14,8 @@ import serial
 
 from drivers import DeviceState, Reason, SmsEvent
 from drivers.serial import recovery_ladder
-from drivers.serial.driver import Driver, Options
+from drivers.serial.driver import Driver
+from drivers.serial.options import Options
 from drivers.serial.timing import Timing
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
