@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from drivers.serial import error_causes
-from drivers.serial.error_causes import Meaning
+from drivers.serial.error_causes import Meaning, ResultKind
 
 ESC, CTRL_Z, CR, LF = 0x1B, 0x1A, 0x0D, 0x0A
 LINE_LIMIT = 4096  # octets; the longest honest line is a PDU of 2 * (12 + 164) digits
@@ -38,17 +38,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The command's end. kind: "OK", "ERROR", "CME", "CMS", or "NONE" when an answer came without one.
+    """The command's end. code: of CME and CMS, None where it is not known."""
 
-    code: of CME and CMS, None where it is not known.
-    """
-
-    kind: str
+    kind: ResultKind
     code: int | None = None
 
     @property
     def ok(self) -> bool:
-        return self.kind == "OK"
+        return self.kind is ResultKind.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +81,15 @@ Event = Prompt | Answer | Final | Notice | Aside
 # --- tables --------------------------------------------------------------------------------------------------
 
 FINALS = {
-    "OK": "OK",
-    "ERROR": "ERROR",
-    "ABORTED": "ERROR",  # V.250 5.6.1, an aborted command
-    "COMMAND NOT SUPPORT": "ERROR",  # Huawei
-    "TOO MANY PARAMETERS": "ERROR",  # Huawei
+    "OK": ResultKind.OK,
+    "ERROR": ResultKind.ERROR,
+    "ABORTED": ResultKind.ERROR,  # V.250 5.6.1, an aborted command
+    "COMMAND NOT SUPPORT": ResultKind.ERROR,  # Huawei
+    "TOO MANY PARAMETERS": ResultKind.ERROR,  # Huawei
 }
 """Final results (V.250 5.7). NO CARRIER, BUSY and NO ANSWER end a dialled call only, and this gateway never dials."""
 
-ERROR_PREFIXES = {"+CME ERROR": "CME", "+CMS ERROR": "CMS"}
+ERROR_PREFIXES = {"+CME ERROR": ResultKind.CME, "+CMS ERROR": ResultKind.CMS}
 
 ECHO = "an echo"  # of a command, by a modem whose echo was switched off
 BANNERS = frozenset(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from drivers import Balance
 from drivers.serial import at, balance_text, ussd
 from drivers.serial.chores import Chore
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Known
 from drivers.serial.network_watch import NetworkWatch
@@ -109,7 +110,7 @@ class BalanceCheck:
         charset = yield from self._charset()
         self._reader, self._answered, self._answer = Reader(charset), Future(), None
         reply = yield from self._modem.reply(ussd.question(credit.dialled, charset))
-        if reply.ok or reply.final.kind == "NONE":
+        if reply.ok or reply.final.kind is ResultKind.NONE:
             yield Await(self._answered)
             yield from self._judge(self._answer)
         else:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from drivers.serial import at
 from drivers.serial.at import Reply
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.procedure import Talk
 
 STILL_BUSY = frozenset({14, 314, 512, 515})  # SIM busy, initialising
-NEVER = (("CME", 4), ("CMS", 303))  # operation not supported
+NEVER = ((ResultKind.CME, 4), (ResultKind.CMS, 303))  # operation not supported
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Dialect:
         form, refusal = self._fits.get(command), self._refused.get(command)
         if form is not None:
             return form.lacks
-        return command.lacks if refusal is not None and refusal.kind != "NONE" else ""
+        return command.lacks if refusal is not None and refusal.kind is not ResultKind.NONE else ""
 
     def remarks(self) -> tuple[str, ...]:
         """What does not work with this modem, for operators."""

@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 from drivers.serial import at, error_causes
 from drivers.serial.at import Reply
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.procedure import (
     Begin,
     Beside,
@@ -71,7 +72,7 @@ def ask(command: str, answer: str = "", *, free_text: bool = False, timeout_s: f
     yield Drop()
     if not answers:
         raise Silent("no final result")
-    return Reply(at.Final("NONE"), answers)  # a Wavecom's "+CPIN: READY" has no OK behind it
+    return Reply(at.Final(ResultKind.NONE), answers)  # a Wavecom's "+CPIN: READY" has no OK behind it
 
 
 class Dialogue:
@@ -130,7 +131,7 @@ class Dialogue:
         except Silent:
             self._late[answer] += 1
             raise
-        if reply.final.kind == "NONE":
+        if reply.final.kind is ResultKind.NONE:
             self._late[answer] += 1
         else:
             self._slowest_s = max(self._slowest_s, (yield Time()).now - started)
@@ -256,4 +257,4 @@ class Dialogue:
 
 def is_late_refusal(final: at.Final) -> bool:
     """Whether this error, to a marker, is a message's that comes late."""
-    return final.kind == "CMS" and final.code not in error_causes.OF_COMMAND
+    return final.kind is ResultKind.CMS and final.code not in error_causes.OF_COMMAND

@@ -3,6 +3,16 @@
 from enum import StrEnum
 
 
+class ResultKind(StrEnum):
+    """How a command ends (V.250 5.7; 27.007 9.2, 27.005 3.2.5)."""
+
+    OK = "OK"
+    ERROR = "ERROR"
+    CME = "CME"
+    CMS = "CMS"
+    NONE = "NONE"  # no final result came in time
+
+
 class Meaning(StrEnum):
     """What an error after the message's body means for the message."""
 
@@ -131,26 +141,26 @@ CME: dict[int, tuple[Meaning, str]] = {
 }
 """+CME ERROR. A code that is not here is the modem's own trouble, in numbers as in words."""
 
-CAUSES = {"CMS": CMS, "CME": CME}
+CAUSES = {ResultKind.CMS: CMS, ResultKind.CME: CME}
 
-REMEDIES: dict[tuple[str, int], str] = {
-    ("CMS", 8): "ask the carrier: is the SIM barred, or without credit?",
-    ("CMS", 10): "ask the carrier: is the SIM barred, or without credit?",
-    ("CMS", 28): "ask the carrier: is the SIM active?",
-    ("CMS", 50): "ask the carrier to allow SMS",
-    ("CMS", 69): "ask the carrier to allow SMS",
-    ("CMS", 193): "ask the carrier to allow SMS",
-    ("CMS", 310): "insert the SIM",
-    ("CMS", 311): "set pin_file",
-    ("CMS", 313): "take the SIM out, clean it, try another",
-    ("CMS", 316): "unlock the SIM in a phone",
-    ("CMS", 330): "set the service centre with AT+CSCA, or in a phone",
-    ("CMS", 331): "check the antenna",
-    ("CME", 10): "insert the SIM",
-    ("CME", 11): "set pin_file",
-    ("CME", 12): "unlock the SIM in a phone",
-    ("CME", 13): "take the SIM out, clean it, try another",
-    ("CME", 30): "check the antenna",
+REMEDIES: dict[tuple[ResultKind, int], str] = {
+    (ResultKind.CMS, 8): "ask the carrier: is the SIM barred, or without credit?",
+    (ResultKind.CMS, 10): "ask the carrier: is the SIM barred, or without credit?",
+    (ResultKind.CMS, 28): "ask the carrier: is the SIM active?",
+    (ResultKind.CMS, 50): "ask the carrier to allow SMS",
+    (ResultKind.CMS, 69): "ask the carrier to allow SMS",
+    (ResultKind.CMS, 193): "ask the carrier to allow SMS",
+    (ResultKind.CMS, 310): "insert the SIM",
+    (ResultKind.CMS, 311): "set pin_file",
+    (ResultKind.CMS, 313): "take the SIM out, clean it, try another",
+    (ResultKind.CMS, 316): "unlock the SIM in a phone",
+    (ResultKind.CMS, 330): "set the service centre with AT+CSCA, or in a phone",
+    (ResultKind.CMS, 331): "check the antenna",
+    (ResultKind.CME, 10): "insert the SIM",
+    (ResultKind.CME, 11): "set pin_file",
+    (ResultKind.CME, 12): "unlock the SIM in a phone",
+    (ResultKind.CME, 13): "take the SIM out, clean it, try another",
+    (ResultKind.CME, 30): "check the antenna",
 }
 """What a person can do; all other errors pass by themselves, or are the recipient's."""
 
@@ -163,20 +173,20 @@ def _plain(text: str) -> str:
 VERBOSE = {kind: {_plain(text): code for code, (_, text) in table.items()} for kind, table in CAUSES.items()}
 
 
-def code_of(kind: str, text: str) -> int | None:
-    """Of an error in words; None for words of a maker's own. kind: "CMS" or "CME"."""
+def code_of(kind: ResultKind, text: str) -> int | None:
+    """Of an error in words; None for words of a maker's own. kind: one of CAUSES."""
     return VERBOSE[kind].get(_plain(text))
 
 
-def meaning(kind: str, code: int | None) -> Meaning:
+def meaning(kind: ResultKind, code: int | None) -> Meaning:
     """What an error means for a message whose body the modem has. code: None where it is not known."""
-    unknown = DEFERRED if kind == "CMS" else LATER
+    unknown = DEFERRED if kind is ResultKind.CMS else LATER
     if code is None or kind not in CAUSES:
         return unknown
     return CAUSES[kind].get(code, (unknown, ""))[0]
 
 
-def words(kind: str, code: int | None) -> str:
+def words(kind: ResultKind, code: int | None) -> str:
     """With the remedy where there is one: "CMS 38: network out of order"; the kind alone where no code is known."""
     if code is None or kind not in CAUSES:
         return kind

@@ -11,6 +11,7 @@ from typing import TypeVar
 from drivers import IncomingSms, StatusReport
 from drivers.serial import at, dialects, pdu
 from drivers.serial.at import Reply
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.modem import Modem, Storages
 from drivers.serial.procedure import GIVE_WAY, Await, HandedOver, HandOver, Procedure, Talk, Time, Warn
 
@@ -145,7 +146,7 @@ class Storage:
     def _say(self, modem: Modem, storage: str, command: dialects.Command, **values: object) -> Talk[Reply]:
         """About what lies there: since this chore gave way, another one may have selected another storage."""
         if not (yield from self._open(modem, storage)):
-            return Reply(at.Final("ERROR"))
+            return Reply(at.Final(ResultKind.ERROR))
         return (yield from modem.dialect.use(command, **values))
 
     def _open(self, modem: Modem, storage: str) -> Talk[bool]:
@@ -159,7 +160,7 @@ class Storage:
             dialects.SELECT, storage=storage, writing=there.writing or storage, receiving=there.receiving or storage
         )
         if not reply.ok:
-            if reply.final.kind != "NONE" and (yield Time()).now >= self._settled_at:
+            if reply.final.kind is not ResultKind.NONE and (yield Time()).now >= self._settled_at:
                 self._missing.add(storage)
             return False
         self._read, self._used = storage, None

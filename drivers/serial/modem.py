@@ -14,6 +14,7 @@ from drivers.serial import at
 from drivers.serial.at import Reply
 from drivers.serial.dialects import STILL_BUSY, Dialect
 from drivers.serial.dialogue import Dialogue
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.imei import IMEI
 from drivers.serial.procedure import Idle, PinRead, Procedure, ReadPin, Talk, Time
 from drivers.serial.restart_signs import Settings
@@ -135,7 +136,7 @@ class Modem:
         """The one line of its answer, without the name that some put before it."""
         name = at.answer_name(command)
         reply = yield from self.reply(command, name, free_text=True)
-        if reply.final.kind == "NONE":  # it came too late; who it is matters enough to ask once more
+        if reply.final.kind is ResultKind.NONE:  # it came too late; who it is matters enough to ask once more
             reply = yield from self.reply(command, name, free_text=True)
         answers = reply.answers
         return answers[0].removeprefix(f"{name}:").strip() if answers else ""
@@ -205,12 +206,12 @@ class Modem:
         return (yield from self.reply(command, answer)).answers
 
     def reply(self, command: str, answer: str = "", *, free_text: bool = False) -> Talk[Reply]:
-        """Of what is not insisted on: "NONE" where it does not come in time, though the modem still answers."""
+        """Of what is not insisted on: it ends in NONE where no answer comes in time, though the modem still answers."""
         try:
             return (yield from self.ask(command, answer, free_text=free_text))
         except Silent:
             yield from self.dialogue.regain()
-            return Reply(at.Final("NONE"))
+            return Reply(at.Final(ResultKind.NONE))
 
     def has_changed(self) -> Talk[bool]:
         """Whether it has restarted since, or its SIM is locked or gone."""
@@ -254,4 +255,4 @@ class Modem:
             fields = at.fields(reply.answers[0])
             writing, receiving = (3, 6) if len(fields) > 7 else (0, 0)
             return Storages(True, fields[writing], fields[receiving], at.integer(fields[receiving + 1]))
-        return Storages(known=reply.final.kind in ("OK", "NONE"))
+        return Storages(known=reply.final.kind in (ResultKind.OK, ResultKind.NONE))

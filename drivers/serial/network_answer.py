@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 from drivers import DriverError, Uncertain
 from drivers.serial import at
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.mute_or_slow import Attention
 from drivers.serial.restart_signs import Settings
 from drivers.serial.sending_interface import Due, GiveUp, Mute, Query
@@ -103,10 +104,10 @@ class NetworkAnswer:
         return [self._query]
 
     def _final(self, final: at.Final, now: float) -> list[Query | GiveUp | Mute | Result]:
-        if final.kind == "ERROR" and not self._says_cms:
+        if final.kind is ResultKind.ERROR and not self._says_cms:
             return self._result(Uncertain("the modem said ERROR, which may be about the message or not"))
         if not final.ok:
-            self._says_cms |= final.kind == "CMS"
+            self._says_cms |= final.kind is ResultKind.CMS
             return self._result(self._refusal(final))
         if self.reference is not None:
             return self._result(self.reference)

@@ -10,6 +10,7 @@ import time
 from drivers.serial import at
 from drivers.serial.at import Reply
 from drivers.serial.dialogue import ask
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.imei import IMEI
 from drivers.serial.line import Line
 from drivers.serial.modem import NO_SIM, OF_SIM, OPEN, REMOVED, shown
@@ -70,11 +71,11 @@ def _wake() -> Talk[None]:
 
 
 def _reply(command: str, answer: str = "", *, free_text: bool = False) -> Talk[Reply]:
-    """ "NONE" where it does not come in time: what answers AT need not know the rest."""
+    """It ends in NONE where no answer comes in time: what answers AT need not know the rest."""
     try:
         return (yield from ask(command, answer, free_text=free_text, timeout_s=ANSWER_S))
     except Silent:
-        return Reply(at.Final("NONE"), [])
+        return Reply(at.Final(ResultKind.NONE), [])
 
 
 def _text(command: str) -> Talk[str]:

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from drivers import DriverError, LeftBehind, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, error_causes, pdu, sending_interface
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.error_results import Trouble
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
@@ -373,4 +374,4 @@ def _reference(answer: at.Answer) -> int | None:
 
 def _of_network(final: at.Final) -> bool:
     """Whether it is the network that refuses a message, not the modem that refuses a command."""
-    return final.kind == "CMS" and (final.code or 0) < error_causes.OF_MODEM
+    return final.kind is ResultKind.CMS and (final.code or 0) < error_causes.OF_MODEM

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drivers.serial import at
 from drivers.serial.at import Answer, Aside, Event, Final, Notice, Parser, Prompt
-from drivers.serial.error_causes import Meaning
+from drivers.serial.error_causes import Meaning, ResultKind
 
 MODEM_TALK = st.lists(
     st.sampled_from(
@@ -59,7 +59,7 @@ def test_a_line_without_an_end_does_not_grow_for_ever() -> None:
 
 @pytest.mark.parametrize("echo", [b"", b"AT+CSQ\r"])
 def test_an_answer_ends_with_ok_whether_the_modem_echoes_or_not(echo: bytes) -> None:
-    assert talk(echo + b"\r\n+CSQ: 21,0\r\n\r\nOK\r\n") == [Answer("+CSQ: 21,0"), Final("OK")]
+    assert talk(echo + b"\r\n+CSQ: 21,0\r\n\r\nOK\r\n") == [Answer("+CSQ: 21,0"), Final(ResultKind.OK)]
 
 
 def test_a_report_in_the_middle_of_an_answer_is_no_part_of_it() -> None:
@@ -69,17 +69,17 @@ def test_a_report_in_the_middle_of_an_answer_is_no_part_of_it() -> None:
         Notice("+CMTI", '+CMTI: "SM",3'),
         Answer("+CSQ: 9,0"),
         Notice("RING", "RING"),
-        Final("OK"),
+        Final(ResultKind.OK),
     ]
 
 
 def test_a_report_whose_pdu_is_lost_does_not_swallow_the_next_line() -> None:
-    assert talk(b"\r\n+CDS: 25\r\n\r\nOK\r\n") == [Notice("+CDS", "+CDS: 25", ""), Final("OK")]
+    assert talk(b"\r\n+CDS: 25\r\n\r\nOK\r\n") == [Notice("+CDS", "+CDS: 25", ""), Final(ResultKind.OK)]
 
 
 def test_a_listed_message_comes_with_its_pdu() -> None:
     events = talk(b"\r\n+CMGL: 3,1,,5\r\n000401\r\n\r\nOK\r\n", "AT+CMGL=4", "+CMGL")
-    assert events == [Answer("+CMGL: 3,1,,5\n000401"), Final("OK")]
+    assert events == [Answer("+CMGL: 3,1,,5\n000401"), Final(ResultKind.OK)]
 
 
 def test_a_prompt_is_seen_without_a_line_end() -> None:
@@ -100,16 +100,19 @@ def test_the_result_of_a_command_that_was_given_up_is_a_notice() -> None:
 @pytest.mark.parametrize(
     ("line", "final"),
     [
-        ("+CMS ERROR: 500", Final("CMS", 500)),
-        ("+CMS ERROR:38", Final("CMS", 38)),
-        ("+CMS ERROR 500", Final("CMS", 500)),  # without its colon it used to be no result at all: 30 s, then uncertain
-        ("+CME ERROR", Final("CME", None)),
-        ("+CMS ERROR: unknown error", Final("CMS", 500)),
-        ("+CME ERROR: SIM busy", Final("CME", 14)),
-        ("+CME ERROR: (U)SIM PIN required", Final("CME", 11)),
-        ("+CMS ERROR: something of its own", Final("CMS", None)),
-        ("+CMS ERROR: 99999999999", Final("CMS", None)),
-        ("COMMAND NOT SUPPORT", Final("ERROR")),
+        ("+CMS ERROR: 500", Final(ResultKind.CMS, 500)),
+        ("+CMS ERROR:38", Final(ResultKind.CMS, 38)),
+        (
+            "+CMS ERROR 500",
+            Final(ResultKind.CMS, 500),
+        ),  # without its colon it used to be no result at all: 30 s, then uncertain
+        ("+CME ERROR", Final(ResultKind.CME, None)),
+        ("+CMS ERROR: unknown error", Final(ResultKind.CMS, 500)),
+        ("+CME ERROR: SIM busy", Final(ResultKind.CME, 14)),
+        ("+CME ERROR: (U)SIM PIN required", Final(ResultKind.CME, 11)),
+        ("+CMS ERROR: something of its own", Final(ResultKind.CMS, None)),
+        ("+CMS ERROR: 99999999999", Final(ResultKind.CMS, None)),
+        ("COMMAND NOT SUPPORT", Final(ResultKind.ERROR)),
     ],
 )
 def test_errors_are_read_as_numbers_and_as_words(line: str, final: Final) -> None:
@@ -166,26 +169,26 @@ def test_a_registration_that_is_none_is_our_own_error(line: str) -> None:
 
 def test_a_registration_notice_is_no_answer_to_the_question() -> None:
     events = talk(b"\r\n+CREG: 2\r\n\r\n+CREG: 1,5\r\n\r\nOK\r\n", "AT+CREG?", "+CREG")
-    assert events == [Notice("+CREG", "+CREG: 2"), Answer("+CREG: 1,5"), Final("OK")]
+    assert events == [Notice("+CREG", "+CREG: 2"), Answer("+CREG: 1,5"), Final(ResultKind.OK)]
 
 
 @pytest.mark.parametrize(
     ("final", "meaning"),
     [
-        (Final("CMS", 1), Meaning.REFUSED),
-        (Final("CMS", 38), Meaning.DEFERRED),
-        (Final("CMS", 8), Meaning.DEFERRED),
-        (Final("CMS", 28), Meaning.DEFERRED),
-        (Final("CMS", 21), Meaning.DEFERRED),  # as a SIM without credit says
-        (Final("CMS", 304), Meaning.DEFERRED),
-        (Final("CMS", 197), Meaning.REFUSED),
-        (Final("CMS", 332), Meaning.UNCERTAIN),
-        (Final("CMS", 9999), Meaning.DEFERRED),
-        (Final("CMS"), Meaning.DEFERRED),
-        (Final("CME", 14), Meaning.LATER),
-        (Final("CME", 9999), Meaning.LATER),
-        (Final("CME"), Meaning.LATER),
-        (Final("ERROR"), Meaning.LATER),
+        (Final(ResultKind.CMS, 1), Meaning.REFUSED),
+        (Final(ResultKind.CMS, 38), Meaning.DEFERRED),
+        (Final(ResultKind.CMS, 8), Meaning.DEFERRED),
+        (Final(ResultKind.CMS, 28), Meaning.DEFERRED),
+        (Final(ResultKind.CMS, 21), Meaning.DEFERRED),  # as a SIM without credit says
+        (Final(ResultKind.CMS, 304), Meaning.DEFERRED),
+        (Final(ResultKind.CMS, 197), Meaning.REFUSED),
+        (Final(ResultKind.CMS, 332), Meaning.UNCERTAIN),
+        (Final(ResultKind.CMS, 9999), Meaning.DEFERRED),
+        (Final(ResultKind.CMS), Meaning.DEFERRED),
+        (Final(ResultKind.CME, 14), Meaning.LATER),
+        (Final(ResultKind.CME, 9999), Meaning.LATER),
+        (Final(ResultKind.CME), Meaning.LATER),
+        (Final(ResultKind.ERROR), Meaning.LATER),
     ],
 )
 def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, meaning: Meaning) -> None:
@@ -205,7 +208,7 @@ def test_a_notice_between_a_report_and_its_pdu_loses_neither(between: str) -> No
 def test_an_echo_is_a_notice_of_a_modem_that_does_not_echo() -> None:
     parser = at.Parser()
     parser.command("AT+CMEE=1")
-    assert parser.feed(b"AT+CMEE=1\r\r\nOK\r\n") == [Final("OK")]
+    assert parser.feed(b"AT+CMEE=1\r\r\nOK\r\n") == [Final(ResultKind.OK)]
     assert parser.echoes
     parser.quiet = True
     parser.command("AT+CSQ", "+CSQ")
@@ -215,11 +218,11 @@ def test_an_echo_is_a_notice_of_a_modem_that_does_not_echo() -> None:
 
 
 def test_an_error_is_told_in_words() -> None:
-    assert at.cause(Final("CMS", 38)) == "CMS 38: network out of order"
-    assert at.cause(Final("CMS", 9999)) == "CMS 9999: unknown cause"
-    assert at.cause(Final("CMS", 310)) == "CMS 310: SIM not inserted; insert the SIM"
-    assert at.cause(Final("ERROR")) == "ERROR"
-    assert at.cause(Final("OK")) == "OK"
+    assert at.cause(Final(ResultKind.CMS, 38)) == "CMS 38: network out of order"
+    assert at.cause(Final(ResultKind.CMS, 9999)) == "CMS 9999: unknown cause"
+    assert at.cause(Final(ResultKind.CMS, 310)) == "CMS 310: SIM not inserted; insert the SIM"
+    assert at.cause(Final(ResultKind.ERROR)) == "ERROR"
+    assert at.cause(Final(ResultKind.OK)) == "OK"
 
 
 def test_nothing_that_a_modem_says_shows_in_a_repr() -> None:
@@ -237,7 +240,7 @@ def beside(octets: bytes, *, echoes: bool = False) -> list[Event]:
     return parser.feed(octets)
 
 
-MINE = [Answer("+CMGS: 7"), Final("OK")]
+MINE = [Answer("+CMGS: 7"), Final(ResultKind.OK)]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ MINE = [Answer("+CMGS: 7"), Final("OK")]
     [
         (b"\r\n+CMEE: 1\r\n\r\nOK\r\n\r\n+CMGS: 7\r\n\r\nOK\r\n", [Aside("+CMEE: 1"), *MINE]),
         (b"\r\n+CMGS: 7\r\n\r\n+CMEE: 1\r\n\r\nOK\r\n\r\nOK\r\n", [MINE[0], Aside("+CMEE: 1"), MINE[1]]),
-        (b"\r\n+CMEE: 1\r\n\r\nOK\r\n\r\n+CMS ERROR: 38\r\n", [Aside("+CMEE: 1"), Final("CMS", 38)]),
+        (b"\r\n+CMEE: 1\r\n\r\nOK\r\n\r\n+CMS ERROR: 38\r\n", [Aside("+CMEE: 1"), Final(ResultKind.CMS, 38)]),
     ],
 )
 def test_a_query_beside_a_message_has_its_own_line_and_its_own_ok(octets: bytes, events: list[Event]) -> None:
@@ -272,13 +275,13 @@ def test_the_echo_of_a_query_beside_a_message_is_a_restart_of_a_modem_that_does_
 def test_a_prompt_needs_no_space_behind_it() -> None:
     parser = Parser()
     parser.command("AT+CMGS=20", "+CMGS", prompt=True)
-    assert parser.feed(b"\r\n>\r\n+CMGS: 7\r\nOK\r\n") == [Prompt(), Answer("+CMGS: 7"), Final("OK")]
+    assert parser.feed(b"\r\n>\r\n+CMGS: 7\r\nOK\r\n") == [Prompt(), Answer("+CMGS: 7"), Final(ResultKind.OK)]
 
 
 def test_a_command_whose_result_was_an_older_ones_goes_on() -> None:
     parser = Parser()
     parser.command("AT+CMGS=20", "+CMGS", prompt=True)
-    assert parser.feed(b"\r\n+CMS ERROR: 42\r\n") == [Final("CMS", 42)]
+    assert parser.feed(b"\r\n+CMS ERROR: 42\r\n") == [Final(ResultKind.CMS, 42)]
     parser.expect("+CMGS", prompt=True)
     assert parser.feed(b"\r\n> ") == [Prompt()]
 
@@ -291,7 +294,7 @@ def test_a_late_answer_to_a_query_that_is_watched_is_an_aside() -> None:
         Aside("+CMEE: 1"),
         Notice("", "OK"),
         Answer("+CSQ: 21,0"),
-        Final("OK"),
+        Final(ResultKind.OK),
     ]
 
 
@@ -316,5 +319,5 @@ def test_where_a_message_is_stored_is_read() -> None:
 
 
 def test_a_reply_ends_well_with_ok_alone() -> None:
-    assert at.Reply(Final("OK")).ok
-    assert not at.Reply(Final("CME", 14)).ok
+    assert at.Reply(Final(ResultKind.OK)).ok
+    assert not at.Reply(Final(ResultKind.CME, 14)).ok

@@ -6,6 +6,7 @@ import pytest
 
 from drivers.serial import at
 from drivers.serial.at import Answer, Aside, Event, Final, Notice, Parser, Prompt
+from drivers.serial.error_causes import ResultKind
 
 
 def parser(text: str = "AT+CSQ", answer: str = "+CSQ", *, free_text: bool = False, prompt: bool = False) -> Parser:
@@ -54,7 +55,7 @@ def test_a_prompt_comes_once_and_the_blank_behind_it_is_no_part_of_a_line() -> N
     assert made.feed(b"\r\n> ") == [Prompt()]
     assert made.feed(b"> OK\r\n") == [Notice("", "> OK")]
     made = parser("AT+CMGS=20", "+CMGS", prompt=True)
-    assert made.feed(b"\r\n>OK\r\n") == [Prompt(), Final("OK")]
+    assert made.feed(b"\r\n>OK\r\n") == [Prompt(), Final(ResultKind.OK)]
 
 
 @pytest.mark.parametrize("noise", [b"\xff", b"\xff\xfe\x80 ", b" ", b"\x00\x7f", b"\xa0" * 5000])
@@ -62,7 +63,7 @@ def test_a_prompt_behind_noise_is_one(noise: bytes) -> None:
     """A modem on a bad line used to send nothing, since its prompts were not seen."""
     made = parser("AT+CMGS=20", "+CMGS", prompt=True)
     assert made.feed(b"\r\n" + noise + b"> ") == [Prompt()]
-    assert made.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Answer("+CMGS: 7"), Final("OK")]
+    assert made.feed(b"\r\n+CMGS: 7\r\n\r\nOK\r\n") == [Answer("+CMGS: 7"), Final(ResultKind.OK)]
 
 
 def test_a_prompt_ends_the_noise_before_it_and_may_come_right_behind_a_line() -> None:
@@ -76,7 +77,7 @@ def test_a_prompt_ends_the_noise_before_it_and_may_come_right_behind_a_line() ->
 def test_a_line_that_comes_in_pieces_is_too_long_when_all_of_it_is() -> None:
     for rest, kept in ((b"x", True), (b"xx", False), (b"xx" + b"y" * 9, False)):
         pieces = [b"x" * (at.LINE_LIMIT - 1), *(bytes([octet]) for octet in rest), b"\r\nOK\r\n"]
-        assert [event for event in in_pieces(parser(), *pieces) if event != Final("OK")] == [
+        assert [event for event in in_pieces(parser(), *pieces) if event != Final(ResultKind.OK)] == [
             Notice("", "x" * at.LINE_LIMIT)
         ] * kept
 
@@ -106,7 +107,7 @@ def test_a_command_that_was_given_up_is_asked_for_no_body() -> None:
 @pytest.mark.parametrize("prompt", [True, False])
 def test_what_is_expected_after_an_older_commands_result_may_have_a_prompt(*, prompt: bool) -> None:
     made = parser("AT+CMGS=20", "+CMGS", prompt=True)
-    assert fed(made, "ERROR") == [Final("ERROR")]
+    assert fed(made, "ERROR") == [Final(ResultKind.ERROR)]
     made.expect("+CMGS", prompt=prompt)
     assert (made.feed(b"\r\n> ") == [Prompt()]) == prompt
     made = parser()
@@ -121,7 +122,7 @@ def test_after_its_end_nothing_is_of_a_command() -> None:
     made = parser("ATI", free_text=True, answer="")
     assert fed(made, "SIM800", "OK", "SIM800", "OK", "AT+CSQ") == [
         Answer("SIM800"),
-        Final("OK"),
+        Final(ResultKind.OK),
         Notice("", "SIM800"),
         Notice("", "OK"),
         Notice("", "AT+CSQ"),
@@ -130,10 +131,10 @@ def test_after_its_end_nothing_is_of_a_command() -> None:
 
 @pytest.mark.parametrize("line", ["SIM800", "Manufacturer: x", "123456789012345", "+447700900123", "*"])
 def test_free_text_is_any_line_that_has_no_name(line: str) -> None:
-    assert fed(parser("AT+CGMM", "", free_text=True), line, "OK") == [Answer(line), Final("OK")]
+    assert fed(parser("AT+CGMM", "", free_text=True), line, "OK") == [Answer(line), Final(ResultKind.OK)]
     assert fed(parser("AT+CMEE=1", ""), line, "OK") == [
         Notice(at.name_of(line) if line in at.NOTICES else "", line),
-        Final("OK"),
+        Final(ResultKind.OK),
     ]
     made = parser("AT+CGMM", "", free_text=True)
     made.forget()
@@ -202,7 +203,7 @@ STARTED += ["AT-Command Interpreter ready"]
 @pytest.mark.parametrize("line", SAID + STARTED)
 def test_what_a_modem_says_by_itself_is_no_answer(line: str) -> None:
     found = fed(parser("AT+CGMM", "", free_text=True), line, "SIM800", "OK")
-    assert found[1:] == [Answer("SIM800"), Final("OK")]
+    assert found[1:] == [Answer("SIM800"), Final(ResultKind.OK)]
     assert isinstance(found[0], Notice)
     assert (bool(found[0].name), found[0].text) == (True, line)
 
@@ -230,7 +231,7 @@ def test_what_is_no_pdu_does_not_become_one(line: str) -> None:
     assert found[0] == Notice("+CDS", "+CDS: 25", "")
 
 
-@pytest.mark.parametrize(("between", "last"), [("OK", Final("OK")), ("+CSQ: 9,0", Answer("+CSQ: 9,0"))])
+@pytest.mark.parametrize(("between", "last"), [("OK", Final(ResultKind.OK)), ("+CSQ: 9,0", Answer("+CSQ: 9,0"))])
 def test_the_commands_own_lines_between_a_report_and_its_pdu_end_the_report(between: str, last: Event) -> None:
     found = fed(parser(), "+CDS: 25", between)
     assert found == [Notice("+CDS", "+CDS: 25", ""), last]
@@ -242,16 +243,16 @@ def test_the_commands_own_lines_between_a_report_and_its_pdu_end_the_report(betw
 @pytest.mark.parametrize(
     ("line", "final"),
     [
-        ("OK", Final("OK")),
-        ("ERROR", Final("ERROR")),
-        ("ABORTED", Final("ERROR")),
-        ("COMMAND NOT SUPPORT", Final("ERROR")),
-        ("TOO MANY PARAMETERS", Final("ERROR")),
-        ("+CMS ERROR: 500", Final("CMS", 500)),
-        ("+CME ERROR: 10", Final("CME", 10)),
-        ("+CME ERROR: 999999999", Final("CME", 999_999_999)),
-        ("+CME ERROR: 1000000000", Final("CME")),
-        ("+CME ERROR: ١٠", Final("CME")),
+        ("OK", Final(ResultKind.OK)),
+        ("ERROR", Final(ResultKind.ERROR)),
+        ("ABORTED", Final(ResultKind.ERROR)),
+        ("COMMAND NOT SUPPORT", Final(ResultKind.ERROR)),
+        ("TOO MANY PARAMETERS", Final(ResultKind.ERROR)),
+        ("+CMS ERROR: 500", Final(ResultKind.CMS, 500)),
+        ("+CME ERROR: 10", Final(ResultKind.CME, 10)),
+        ("+CME ERROR: 999999999", Final(ResultKind.CME, 999_999_999)),
+        ("+CME ERROR: 1000000000", Final(ResultKind.CME)),
+        ("+CME ERROR: ١٠", Final(ResultKind.CME)),
     ],
 )
 def test_a_command_ends_with_one_of_these(line: str, final: Final) -> None:
@@ -273,27 +274,27 @@ def test_the_ok_behind_a_late_answer_is_not_the_commands(name: str, watched: fro
         late,
         Notice("", "OK"),
         Answer("+CREG: 1,5"),
-        Final("OK"),
+        Final(ResultKind.OK),
     ]
 
 
 def test_only_ok_is_owed_after_a_late_answer_and_only_before_another_result() -> None:
-    assert fed(parser(), "+CMGS: 7", "ERROR") == [Notice("+CMGS", "+CMGS: 7"), Final("ERROR")]
-    assert fed(parser(), "+CMGS: 7", "+CSQ: 9,0", "OK")[-1] == Final("OK")
-    assert fed(parser("AT+CGMM", free_text=True), "+CMGS: 7", "SIM800", "OK")[-1] == Final("OK")
-    assert fed(parser("AT+CMGS=20", "+CMGS"), "+CMGS: 7", "OK") == [Answer("+CMGS: 7"), Final("OK")]
-    assert fed(parser(), "+CMEE: 1", "OK")[-1] == Final("OK")
+    assert fed(parser(), "+CMGS: 7", "ERROR") == [Notice("+CMGS", "+CMGS: 7"), Final(ResultKind.ERROR)]
+    assert fed(parser(), "+CMGS: 7", "+CSQ: 9,0", "OK")[-1] == Final(ResultKind.OK)
+    assert fed(parser("AT+CGMM", free_text=True), "+CMGS: 7", "SIM800", "OK")[-1] == Final(ResultKind.OK)
+    assert fed(parser("AT+CMGS=20", "+CMGS"), "+CMGS: 7", "OK") == [Answer("+CMGS: 7"), Final(ResultKind.OK)]
+    assert fed(parser(), "+CMEE: 1", "OK")[-1] == Final(ResultKind.OK)
 
 
 def test_a_new_command_is_owed_nothing_by_the_one_before() -> None:
     made = parser()
     fed(made, "+CMGS: 7")
     made.command("AT+CREG?", "+CREG")
-    assert fed(made, "OK") == [Final("OK")]
+    assert fed(made, "OK") == [Final(ResultKind.OK)]
     made.beside("AT+CMEE?", "+CMEE")
     fed(made, "+CMEE: 1")
     made.command("AT", "")
-    assert fed(made, "OK") == [Final("OK")]
+    assert fed(made, "OK") == [Final(ResultKind.OK)]
 
 
 # --- a query beside -------------------------------------------------------------------------------------------
@@ -302,13 +303,17 @@ def test_a_new_command_is_owed_nothing_by_the_one_before() -> None:
 def test_a_query_beside_is_answered_once() -> None:
     made = parser("AT+CMGS=20", "+CMGS")
     made.beside("AT+CMEE?", "+CMEE")
-    assert fed(made, "+CMEE: 1", "OK", "+CMEE: 2", "OK") == [Aside("+CMEE: 1"), Notice("", "+CMEE: 2"), Final("OK")]
+    assert fed(made, "+CMEE: 1", "OK", "+CMEE: 2", "OK") == [
+        Aside("+CMEE: 1"),
+        Notice("", "+CMEE: 2"),
+        Final(ResultKind.OK),
+    ]
 
 
 def test_a_line_between_a_query_beside_and_its_ok_is_what_it_is() -> None:
     made = parser("AT+CMGS=20", "+CMGS")
     made.beside("AT+CMEE?", "+CMEE")
-    assert fed(made, "+CMEE: 1", "+CMGS: 7", "OK") == [Aside("+CMEE: 1"), Answer("+CMGS: 7"), Final("OK")]
+    assert fed(made, "+CMEE: 1", "+CMGS: 7", "OK") == [Aside("+CMEE: 1"), Answer("+CMGS: 7"), Final(ResultKind.OK)]
 
 
 BETWEEN = ("+CREG: 1", "^RSSI:17", "RING", "+PSBEARER: 0", "\x80\xfe", '+CMTI: "SM",3', "+CDS: 3\r\n\r\n0102FF")
@@ -320,18 +325,18 @@ def test_what_a_modem_says_by_itself_between_an_answer_and_its_ok_does_not_make_
     made = parser("AT+CMGS=20", "+CMGS")
     made.beside("AT+CMEE?", "+CMEE")
     first, _, *rest = fed(made, "+CMEE: 1", line, "OK", "+CMGS: 7", "OK")
-    assert (first, rest) == (Aside("+CMEE: 1"), [Answer("+CMGS: 7"), Final("OK")])
+    assert (first, rest) == (Aside("+CMEE: 1"), [Answer("+CMGS: 7"), Final(ResultKind.OK)])
     late = parser("AT+CREG?", "+CREG")
     late.watched = frozenset({"+CMEE"})
     first, _, *rest = fed(late, "+CMEE: 1", line.replace("CREG", "CGREG"), "OK", "+CREG: 1,5", "OK")
-    assert (first, rest) == (Aside("+CMEE: 1"), [Notice("", "OK"), Answer("+CREG: 1,5"), Final("OK")])
+    assert (first, rest) == (Aside("+CMEE: 1"), [Notice("", "OK"), Answer("+CREG: 1,5"), Final(ResultKind.OK)])
 
 
 def test_without_a_query_beside_there_is_no_answer_to_one() -> None:
     made = parser()
     made.beside("AT+CMEE?", "+CMEE")
     made.command("AT+CSQ", "+CSQ")
-    assert fed(made, "+CMEE: 1", "XX: 1", "OK") == [Notice("", "+CMEE: 1"), Notice("", "XX: 1"), Final("OK")]
+    assert fed(made, "+CMEE: 1", "XX: 1", "OK") == [Notice("", "+CMEE: 1"), Notice("", "XX: 1"), Final(ResultKind.OK)]
 
 
 # --- echoes ---------------------------------------------------------------------------------------------------
@@ -365,10 +370,10 @@ def test_an_echo_of_a_modem_that_does_not_echo_shows_nothing_of_it() -> None:
         ("\xff\xfe+CSQ: 9,0", Answer("+CSQ: 9,0")),
         ("x+CSQ: 9,0", Answer("+CSQ: 9,0")),
         ("+C\xffSQ: 9,0", Answer("+CSQ: 9,0")),
-        ("\xffO\xfeK", Final("OK")),
-        ("\xff OK \xfe", Final("OK")),
-        ("\xff+CMS ERROR: 38", Final("CMS", 38)),
-        ("\xffCOMMAND NOT SUPPORT", Final("ERROR")),
+        ("\xffO\xfeK", Final(ResultKind.OK)),
+        ("\xff OK \xfe", Final(ResultKind.OK)),
+        ("\xff+CMS ERROR: 38", Final(ResultKind.CMS, 38)),
+        ("\xffCOMMAND NOT SUPPORT", Final(ResultKind.ERROR)),
         ("\xff+CREG: 5", Notice("", "\xff+CREG: 5")),
         ("\xff9", Notice("", "\xff9")),
     ],
@@ -378,7 +383,7 @@ def test_an_answer_or_a_result_is_read_beside_noise_and_the_rest_is_left(line: s
 
 
 def test_octets_that_no_line_has_are_passed_over() -> None:
-    assert parser().feed(b"\r\nO\x00\x1fK\x1b\r\n") == [Final("OK")]
+    assert parser().feed(b"\r\nO\x00\x1fK\x1b\r\n") == [Final(ResultKind.OK)]
     assert parser().feed(b"\r\nA\x20B\r\n") == [Notice("", "A B")]
 
 
@@ -508,4 +513,4 @@ def test_registrations_of_every_network_are_told_apart(line: str, *, unasked: bo
 def test_nothing_of_a_number_shows() -> None:
     for event in (Answer("447700900123"), Aside("447700900123"), Notice("+CLIP", "447700900123", "447700900123")):
         assert "447700900123" not in repr(event)
-    assert "447700900123" not in repr(at.Reply(Final("OK"), ["447700900123"]))
+    assert "447700900123" not in repr(at.Reply(Final(ResultKind.OK), ["447700900123"]))

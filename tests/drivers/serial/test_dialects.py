@@ -2,10 +2,11 @@
 
 from drivers.serial.at import Final, Reply
 from drivers.serial.dialects import LIST, PHASE, REPORTS, SELECT, SETTINGS, Dialect
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.procedure import Talk
 from tests.drivers.serial.hand import done
 
-ERROR = Final("ERROR")
+ERROR = Final(ResultKind.ERROR)
 
 
 class Maker:
@@ -18,7 +19,7 @@ class Maker:
     def __call__(self, command: str, answer: str) -> Talk[Reply]:
         self.asked.append(command)
         yield from ()
-        return Reply(Final("OK") if command in self.accepted else self.refusal, [f"{answer}: 0"])
+        return Reply(Final(ResultKind.OK) if command in self.accepted else self.refusal, [f"{answer}: 0"])
 
 
 def test_the_form_that_fits_is_remembered() -> None:
@@ -54,7 +55,7 @@ def test_a_form_that_lacks_something_is_the_last_and_remarked() -> None:
 
 # A listing that timed out used to be "the modem does not list them" in `modems show`.
 def test_no_answer_in_time_proves_nothing_of_what_a_modem_knows() -> None:
-    maker = Maker(refusal=Final("NONE"))
+    maker = Maker(refusal=Final(ResultKind.NONE))
     dialect = Dialect(maker)
     done(dialect.use(LIST))
     assert dialect.remarks() == ()
@@ -67,7 +68,7 @@ def test_no_answer_in_time_proves_nothing_of_what_a_modem_knows() -> None:
 
 
 def test_a_modem_that_is_still_busy_is_asked_no_other_form() -> None:
-    maker = Maker(refusal=Final("CMS", 512))
+    maker = Maker(refusal=Final(ResultKind.CMS, 512))
     done(Dialect(maker).use(REPORTS))
     assert len(maker.asked) == 1
 
@@ -82,11 +83,15 @@ def test_of_two_commands_the_second_is_not_said_without_the_first() -> None:
 
 
 def test_what_was_refused_is_tried_later_unless_it_is_refused_for_ever() -> None:
-    maker = Maker(refusal=Final("CME", 3))
+    maker = Maker(refusal=Final(ResultKind.CME, 3))
     dialect = Dialect(maker)
     done(dialect.use(PHASE))
     assert dialect.refused() == [PHASE]
-    for refusal, later in ((Final("NONE"), [PHASE]), (Final("CME", 4), []), (Final("CMS", 303), [])):
+    for refusal, later in (
+        (Final(ResultKind.NONE), [PHASE]),
+        (Final(ResultKind.CME, 4), []),
+        (Final(ResultKind.CMS, 303), []),
+    ):
         maker.refusal = refusal
         done(dialect.retry(PHASE))
         assert dialect.refused() == later

@@ -6,13 +6,14 @@ import pytest
 
 from drivers import Deferred, DriverError, Uncertain
 from drivers.serial import at
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.network_answer import QUIET_S, NetworkAnswer, Result
 from drivers.serial.restart_signs import Settings
 from drivers.serial.sending_interface import Due, GiveUp, Mute, Query
 from drivers.serial.timing import Timing
 
 TIMING = Timing()
-OK, ERROR, CMS = at.Final("OK"), at.Final("ERROR"), at.Final("CMS", 42)
+OK, ERROR, CMS = at.Final(ResultKind.OK), at.Final(ResultKind.ERROR), at.Final(ResultKind.CMS, 42)
 REFERENCE = at.Answer("+CMGS: 7")
 QUERY = Query("AT+CMEE?", "+CMEE")
 

@@ -20,6 +20,7 @@ from drivers import (
     Uncertain,
 )
 from drivers.serial import at, error_causes, sending_interface
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.error_results import CRAMMED, STUCK_AFTER
 from drivers.serial.mute_or_slow import SLOWEST_ANSWER_S
 from drivers.serial.network_answer import QUIET_S
@@ -52,13 +53,13 @@ from drivers.serial.timing import Timing
 TIMING = Timing()
 NUMBER, OTHER = "447700900123", "447700900145"
 SHORT, LONG = Sms(NUMBER, "Acme code: 1234.", 300), Sms(NUMBER, "x" * 400, 300)
-OK, ERROR, PROMPT = at.Final("OK"), at.Final("ERROR"), at.Prompt()
+OK, ERROR, PROMPT = at.Final(ResultKind.OK), at.Final(ResultKind.ERROR), at.Prompt()
 ACCEPTED = (OFFERED := Offered(5.0), PROMPT, BodyWritten())
 """Up to Ctrl-Z."""
 
 
 def cms(code: int) -> at.Final:
-    return at.Final("CMS", code)
+    return at.Final(ResultKind.CMS, code)
 
 
 def reference(number: int | str) -> at.Answer:
@@ -727,7 +728,9 @@ def test_reports_that_are_quicker_than_the_last_answer_come_before_the_receipt(m
 
 # --- whatever a modem says ------------------------------------------------------------------------------------------
 
-FINALS = st.sampled_from([OK, ERROR, *(cms(code) for code in error_causes.CMS), at.Final("CME", 30), at.Final("CMS")])
+FINALS = st.sampled_from(
+    [OK, ERROR, *(cms(code) for code in error_causes.CMS), at.Final(ResultKind.CME, 30), at.Final(ResultKind.CMS)]
+)
 ANYTHING: st.SearchStrategy[Any] = st.one_of(
     FINALS,
     st.sampled_from([PROMPT, at.Aside("+CMEE: 1"), at.Aside("+CMEE: 0"), Due(), report(1), report(2, OTHER)]),

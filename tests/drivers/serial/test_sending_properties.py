@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from drivers import Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Uncertain
 from drivers.serial import at, sending_interface
+from drivers.serial.error_causes import ResultKind
 from drivers.serial.restart_signs import Settings
 from drivers.serial.sending import HELD, Exchange
 from drivers.serial.sending_interface import Due, Ended, Event, Given, GiveUp, Output, Reported
@@ -130,11 +131,11 @@ class Modem:
             self.feed(at.Notice(at.name_of(line), line))
         elif reference is None:
             self.under_way = False
-            self.feed(at.Final("CMS", 42))
+            self.feed(at.Final(ResultKind.CMS, 42))
         else:
             self.feed(at.Answer(f"+CMGS: {reference}"))
             self.under_way = False
-            self.feed(at.Final("OK"))
+            self.feed(at.Final(ResultKind.OK))
 
     def run(self, sms: Sms) -> None:
         """Until the next message can go."""
