@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from drivers import IncomingSms, SmsEvent, StatusReport
 from drivers.serial.balance_check import Credit
+from drivers.serial.hourly import Hourly
 from drivers.serial.message_storage import Storage
 from drivers.serial.modem_status import Condition
 from drivers.serial.options import Options
-from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.requests import Requests
 from drivers.serial.sending import Exchange
 from drivers.serial.timing import Timing

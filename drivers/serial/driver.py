@@ -35,12 +35,12 @@ from drivers import (
 from drivers.serial import at, ports, power_command, supervisor
 from drivers.serial.balance_check import Credit
 from drivers.serial.between_sessions import Lasting
+from drivers.serial.hourly import Hourly
 from drivers.serial.line import WRITE_S
 from drivers.serial.message_storage import Storage
 from drivers.serial.modem import READ_ONLY
 from drivers.serial.modem_status import Became, Condition
 from drivers.serial.options import Options
-from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.requests import Job, Question, Requests
 from drivers.serial.sending import Exchange
 from drivers.serial.sending_interface import ModemRestarted, Reported, SessionBegan

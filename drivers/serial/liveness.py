@@ -1,9 +1,9 @@
 """Whether a modem that has nothing to do still answers, and whether it has restarted meanwhile. Pure."""
 
 from drivers.serial.chores import Chore
+from drivers.serial.hourly import Hourly
 from drivers.serial.modem import Modem
 from drivers.serial.procedure import GIVE_WAY, Procedure, Talk, Time
-from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.session_ends import Restarted, Silent
 from drivers.serial.timing import Timing
 

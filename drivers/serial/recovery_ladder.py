@@ -5,11 +5,11 @@ half a minute or more, and sometimes the USB name. So the pause between two reco
 are only so many (a reset a minute has ruined the service for others).
 """
 
-from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 
-HOUR_S = 3600.0
+from drivers.serial.hourly import Hourly
+
 PATIENCE = 2  # silent sessions before the first step
 ABSENT_TOO_LONG_S = 60.0  # after which cutting the power is worth a try
 
@@ -19,26 +19,6 @@ class RecoveryStep(StrEnum):
 
     RESET = "reset"  # AT+CFUN=1,1 (27.007 8.2)
     POWER_CYCLE = "power cycle"  # the operator's command
-
-
-class Hourly:
-    """At most so many in any hour. To be used in the order of time."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._times: deque[float] = deque()
-
-    def allows(self, now: float) -> bool:
-        while self._times and self._times[0] <= now - HOUR_S:
-            self._times.popleft()
-        return len(self._times) < self._most
-
-    def add(self, now: float) -> None:
-        self._times.append(now)
-
-    @property
-    def last(self) -> float:
-        return self._times[-1] if self._times else float("-inf")
 
 
 class Ladder:

@@ -1,6 +1,7 @@
 """What is tried when a modem is silent, and how often."""
 
-from drivers.serial.recovery_ladder import ABSENT_TOO_LONG_S, HOUR_S, PATIENCE, Ladder, RecoveryStep
+from drivers.serial.hourly import HOUR_S
+from drivers.serial.recovery_ladder import ABSENT_TOO_LONG_S, PATIENCE, Ladder, RecoveryStep
 
 
 def steps(ladder: Ladder, times: list[float], *, sure: bool = False) -> list[tuple[float, RecoveryStep]]:

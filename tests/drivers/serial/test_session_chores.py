@@ -9,6 +9,7 @@ from drivers.serial.acknowledgements import Acknowledgements
 from drivers.serial.balance_check import Credit
 from drivers.serial.chores import Chore
 from drivers.serial.dialects import PHASE
+from drivers.serial.hourly import Hourly
 from drivers.serial.initialisation import Wanted, initialise
 from drivers.serial.liveness import Pulse
 from drivers.serial.message_storage import Storage
@@ -16,7 +17,6 @@ from drivers.serial.modem import Modem
 from drivers.serial.modem_status import Became, Known
 from drivers.serial.network_watch import NetworkWatch
 from drivers.serial.procedure import SetRate
-from drivers.serial.recovery_ladder import Hourly
 from drivers.serial.session_chores import SessionChores
 from drivers.serial.session_ends import Blocked, Restarted, Silent, WrongPort
 from drivers.serial.timing import Timing
