@@ -77,12 +77,12 @@ def _messages(directory: Path, _: int) -> Iterator[str]:
     yield from _cpu_goals(list(measured), directory / "cpu")
     times = speed.pool(directory / "pool")
     print(f"{speed.POOL} modems: {times:.2f} times the messages that one could send at the most", flush=True)
-    credited = speed.reports(directory / "reports")
-    print(f"delivery reports credited: {credited} of {speed.REPORTS}")
+    counted = speed.reports(directory / "reports")
+    print(f"delivery reports counted: {counted} of {speed.REPORTS}")
     if times < POOL_TIMES:
         yield f"{speed.POOL} modems: {times:.2f} < {POOL_TIMES}"
-    if credited < speed.REPORTS:
-        yield f"reports: {credited} < {speed.REPORTS}"
+    if counted < speed.REPORTS:
+        yield f"reports: {counted} < {speed.REPORTS}"
 
 
 CAMPAIGNS: Mapping[str, Callable[[Path, int], Iterator[str]]] = {

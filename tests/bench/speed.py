@@ -138,14 +138,14 @@ def reports(directory: Path) -> int:
     with modem, pinwheel(directory / "sender", modem.port) as sender:
         ids = [sender.gateway.verify(number, workflow_id=6) for number in numbers(REPORTS)]
 
-        def credited() -> int:
+        def counted() -> int:
             return sum(sender.gateway.request(each)["attempts"][0]["state"] == "delivered" for each in ids)
 
         until(lambda: len(modem.accepted) >= REPORTS, "all messages", 120)
         end = time.monotonic() + 10
-        while credited() < REPORTS and time.monotonic() < end:
+        while counted() < REPORTS and time.monotonic() < end:
             time.sleep(0.2)
-        return credited()
+        return counted()
 
 
 def row(speed: Speed) -> str:

@@ -9,7 +9,7 @@ from daemon.core.commands import AddNote, Decision
 from daemon.engine import Engine
 from daemon.lanes.sms.driver_answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.modem_slot import ModemSlot
-from daemon.lanes.sms.reports import credit
+from daemon.lanes.sms.reports import assign
 from daemon.lanes.sms.trial_messages import Tests
 from daemon.lanes.state_log import StateLog
 from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, SmsListener, StatusReport
@@ -49,7 +49,7 @@ class ModemEvents:
         elif isinstance(event, StatusReport):
             slot.reporting.reported()
             slot.watch_reports(self._engine.clock.monotonic())
-            _when_durable(safe, None if self._tests.takes(slot, event) else credit(self._engine, slot, event))
+            _when_durable(safe, None if self._tests.takes(slot, event) else assign(self._engine, slot, event))
         elif isinstance(event, LateAnswer):
             self._answered_late(slot, event)
         else:

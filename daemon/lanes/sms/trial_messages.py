@@ -10,7 +10,7 @@ from daemon.core.commands import ChargeTest, RefundTest
 from daemon.engine import Engine
 from daemon.lanes.sms.driver_answers import judged
 from daemon.lanes.sms.modem_slot import ModemSlot
-from daemon.lanes.sms.reports import credit
+from daemon.lanes.sms.reports import assign
 from daemon.store.contract import StoreUnusable
 from drivers import REFERENCES, Delivery, DriverError, LateAnswer, Receipt, Sms, StatusReport, Unavailable, Uncertain
 
@@ -59,7 +59,7 @@ class Tests:
             del self._waiting[slot.name, number]
             while not reports.empty():
                 if not self._is_tests(slot, report := reports.get_nowait()):
-                    credit(self._engine, slot, report)
+                    assign(self._engine, slot, report)
         return TestResult(sent_s, references, delivery, None if delivery is None else clock.monotonic() - started)
 
     async def alert(self, slot: ModemSlot, number: str, text: str) -> None:
@@ -80,7 +80,7 @@ class Tests:
                     if report.reference == reference:
                         delivery = report.delivery
                     else:
-                        credit(self._engine, slot, report)  # it is another message's
+                        assign(self._engine, slot, report)  # it is another message's
         return delivery
 
     async def _send(self, slot: ModemSlot, sms: Sms, *, insist: bool) -> tuple[int, ...]:

@@ -453,7 +453,7 @@ def test_what_may_have_gone_out_counts_for_a_month(tmp_path: Path, store: Store)
         asyncio.run(later())
 
 
-def test_the_report_of_a_request_is_credited_although_a_test_was_refused(tmp_path: Path, store: Store) -> None:
+def test_the_report_of_a_request_counts_although_a_test_was_refused(tmp_path: Path, store: Store) -> None:
     async def story(modem: SimulatedModem) -> None:
         async with running(store, modem) as engine:
             lane, slot = lane_of(engine)

@@ -201,7 +201,7 @@ def test_the_same_refusal_of_several_recipients_lets_the_modem_rest_and_then_go_
 
 def test_a_delivery_report_settles_a_message_whose_answer_was_lost(one: Pool) -> None:
     (request,) = one.verify("82")
-    until(lambda: one.state(request) == "delivered", "the report is credited", 10)
+    until(lambda: one.state(request) == "delivered", "the report has come", 10)
     assert one.sent(0) == ["82"]
 
 
@@ -438,7 +438,7 @@ def test_a_drained_modem_finishes_a_test_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("wait", "told"), [("30", "delivered after"), ("0", "no delivery report")])
-def test_the_report_of_a_test_is_not_credited_to_a_request(tmp_path: Path, wait: str, told: str) -> None:
+def test_the_report_of_a_test_is_not_taken_for_a_requests(tmp_path: Path, wait: str, told: str) -> None:
     with Pool(tmp_path, 'on_uncertain = "never"', network_s=5.0) as pool:
         (request,) = pool.verify("00")
         until(lambda: pool.modems[0].sending, "the network has it")

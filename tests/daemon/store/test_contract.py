@@ -216,7 +216,7 @@ ANSWERED = AttemptAnswered(0, Verdict.TAKEN, s(2), reference="9", device="sim1")
 LOST = AttemptAnswered(0, Verdict.UNCERTAIN, s(2), device="sim1")
 
 
-def test_a_report_is_credited_by_its_reference(store: Store) -> None:
+def test_a_report_means_the_message_with_its_reference(store: Store) -> None:
     sent = [
         advance(
             advance(named(i), AttemptStarted(0, s(1), "sim1"))[0],
@@ -234,7 +234,7 @@ def test_a_report_is_credited_by_its_reference(store: Store) -> None:
     assert meant(store, "900123", "1", "sim1", s(0)) is None
 
 
-def test_a_report_is_credited_to_the_newest_message_with_its_reference(store: Store) -> None:
+def test_a_report_means_the_newest_message_with_its_reference(store: Store) -> None:
     sent = advance(
         advance(named(1), AttemptStarted(0, s(1), "sim1"))[0], AttemptAnswered(0, Verdict.TAKEN, s(2), reference="7")
     )[0]
@@ -252,7 +252,7 @@ def test_a_message_that_was_never_sent_has_no_report(store: Store) -> None:
     assert meant(store, "447700900123", "7", "sim1", s(0)) is None
 
 
-def test_a_report_without_a_known_reference_is_credited_to_the_message_without_an_answer(store: Store) -> None:
+def test_a_report_without_a_known_reference_means_the_message_without_an_answer(store: Store) -> None:
     sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
     uncertain = advance(sending, AttemptAnswered(0, Verdict.UNCERTAIN, s(2), resend=True))[0]
     rows = run(store, insert(uncertain), insert(named(2)))
@@ -262,7 +262,7 @@ def test_a_report_without_a_known_reference_is_credited_to_the_message_without_a
 
 
 @pytest.mark.parametrize(
-    ("story", "credited"),
+    ("story", "means_it"),
     [
         ([], True),  # it is being sent
         ([LOST], True),
@@ -273,17 +273,17 @@ def test_a_report_without_a_known_reference_is_credited_to_the_message_without_a
         ([ANSWERED], False),  # by another reference
     ],
 )
-def test_a_report_whose_reference_nobody_knows_is_credited_to_a_message_that_may_have_gone_out(
-    store: Store, story: list[Event], *, credited: bool
+def test_a_report_whose_reference_nobody_knows_means_a_message_that_may_have_gone_out(
+    store: Store, story: list[Event], *, means_it: bool
 ) -> None:
     message = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
     for event in story:
         message = advance(message, event)[0]
     (row,) = run(store, insert(message))
-    assert meant(store, "447700900123", "7", "sim1", s(0)) == ((row, 0) if credited else None)
+    assert meant(store, "447700900123", "7", "sim1", s(0)) == ((row, 0) if means_it else None)
 
 
-def test_a_report_with_a_known_reference_is_not_credited_to_a_newer_message_without_an_answer(
+def test_a_report_with_a_known_reference_does_not_mean_a_newer_message_without_an_answer(
     store: Store,
 ) -> None:
     sending = advance(named(1), AttemptStarted(0, s(1), "sim1"))[0]
@@ -294,7 +294,7 @@ def test_a_report_with_a_known_reference_is_not_credited_to_a_newer_message_with
     assert meant(store, "447700900123", "7", "sim1", s(0)) == (rows[1], 0)
 
 
-def test_a_report_of_a_number_in_national_form_is_credited_to_the_newest_message_of_its_modem(
+def test_a_report_of_a_number_in_national_form_means_the_newest_message_of_its_modem(
     store: Store,
 ) -> None:
     """TP-MR wraps: an older message to the same number had the same one."""

@@ -23,7 +23,7 @@ def test_a_modem_is_known_in_its_own_words(script: Path) -> None:
 
 
 @pytest.mark.parametrize("script", SENDING, ids=lambda script: script.stem)
-def test_a_message_is_sent_and_its_report_credited(script: Path) -> None:
+def test_a_message_is_sent_and_its_report_comes(script: Path) -> None:
     news = News()
     with ScriptedModem(script) as modem, opened(modem.port, news) as driver:
         assert send(ready(driver), sms(text=TEXT)).references == (1,)
