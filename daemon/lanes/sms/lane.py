@@ -27,7 +27,7 @@ from daemon.lanes.sms.modem_slot import DEFECT_REST_S, ModemSlot
 from daemon.lanes.sms.next_modem import next_first
 from daemon.lanes.sms.pool import Pool
 from daemon.lanes.sms.sending import Sender, SmsText
-from daemon.lanes.sms.trial_messages import Tests
+from daemon.lanes.sms.trial_messages import TrialMessages
 from daemon.lanes.snapshots import Duty, SmsSnapshot
 from daemon.lanes.state_log import DEFECT, queued_at
 from daemon.lanes.window import Window
@@ -56,7 +56,7 @@ class SmsLane:
         flash: bool = False,
         least_life_s: float = LEAST_LIFE_S,
     ) -> None:
-        self.tests = Tests(engine)
+        self.tests = TrialMessages(engine)
         self._engine = engine
         self._holds = Holds()
         self._load = Load()

@@ -10,7 +10,7 @@ from daemon.engine import Engine
 from daemon.lanes.sms.driver_answers import Unsettled, judged, settle_late
 from daemon.lanes.sms.modem_slot import ModemSlot
 from daemon.lanes.sms.reports import assign
-from daemon.lanes.sms.trial_messages import Tests
+from daemon.lanes.sms.trial_messages import TrialMessages
 from daemon.lanes.state_log import StateLog
 from drivers import DeviceState, IncomingSms, LateAnswer, Receipt, SmsEvent, SmsListener, StatusReport
 
@@ -20,7 +20,7 @@ log = logging.getLogger("pinwheel.lanes")
 class ModemEvents:
     """look: called when a modem may have become able to send."""
 
-    def __init__(self, engine: Engine, tests: Tests, unsettled: Unsettled, look: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, tests: TrialMessages, unsettled: Unsettled, look: Callable[[], None]) -> None:
         self._engine = engine
         self._tests = tests
         self._unsettled = unsettled

@@ -14,7 +14,7 @@ from daemon.core.overload import Load
 from daemon.engine import Engine, Job
 from daemon.lanes.sms.driver_answers import Judgement, Unsettled, judged, settle
 from daemon.lanes.sms.modem_slot import ModemSlot
-from daemon.lanes.sms.trial_messages import Tests
+from daemon.lanes.sms.trial_messages import TrialMessages
 from drivers import Deferred, DriverError, Receipt, Sms, Unavailable, Uncertain
 
 log = logging.getLogger("pinwheel.lanes")
@@ -38,7 +38,9 @@ class Sent:
 class Sender:
     """Every method is for the event loop's thread. text, flash: may be replaced at any time."""
 
-    def __init__(self, engine: Engine, tests: Tests, holds: Holds, load: Load, text: SmsText, *, flash: bool) -> None:
+    def __init__(
+        self, engine: Engine, tests: TrialMessages, holds: Holds, load: Load, text: SmsText, *, flash: bool
+    ) -> None:
         self._engine = engine
         self.unsettled = Unsettled()
         self._tests = tests

@@ -18,7 +18,7 @@ ALERT_VALID_S = 3600  # TP-VP of an alert
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
+class TrialResult:
     """What became of a test message. report: the last that came in time."""
 
     sent_s: float
@@ -27,7 +27,7 @@ class TestResult:
     report_s: float | None
 
 
-class Tests:
+class TrialMessages:
     """Every method is for the event loop's thread."""
 
     def __init__(self, engine: Engine) -> None:
@@ -37,7 +37,7 @@ class Tests:
         self._waiting: dict[tuple[str, str], asyncio.Queue[StatusReport]] = {}  # by modem and number
         self._tested: deque[tuple[str, str, int]] = deque(maxlen=REFERENCES)  # modem, number and TP-MR
 
-    async def send(self, slot: ModemSlot, number: str, report_s: float, text: str = "") -> TestResult:
+    async def send(self, slot: ModemSlot, number: str, report_s: float, text: str = "") -> TrialResult:
         """Send a message that belongs to no request, and wait so long for its report. Raises DriverError."""
         clock = self._engine.clock
         started, now = clock.monotonic(), clock.now()
@@ -60,7 +60,7 @@ class Tests:
             while not reports.empty():
                 if not self._is_tests(slot, report := reports.get_nowait()):
                     assign(self._engine, slot, report)
-        return TestResult(sent_s, references, delivery, None if delivery is None else clock.monotonic() - started)
+        return TrialResult(sent_s, references, delivery, None if delivery is None else clock.monotonic() - started)
 
     async def alert(self, slot: ModemSlot, number: str, text: str) -> None:
         """Send an operator a message, also while a limit is reached or the store is broken. Raises DriverError."""

@@ -13,7 +13,7 @@ from daemon.lanes.snapshots import VoiceSnapshot
 from daemon.lanes.state_log import StateLog, queued_at
 from daemon.lanes.voice.lines import Lines
 from daemon.lanes.voice.one_call import Manner, Speaker
-from daemon.lanes.voice.trial_calls import WAITING, Tests
+from daemon.lanes.voice.trial_calls import WAITING, TrialCalls
 from daemon.lanes.window import Window
 from daemon.prompts.library import PromptLibrary
 from daemon.store.contract import StoreUnusable
@@ -48,7 +48,7 @@ class VoiceLane:
         self.driver = driver
         self.speaker = Speaker(engine, driver, prompts, manner)
         self.lines = Lines(max_calls, a_second)
-        self.tests = Tests(self.speaker, self.lines, engine.clock, self._obstacle, self._dispatch)
+        self.tests = TrialCalls(self.speaker, self.lines, engine.clock, self._obstacle, self._dispatch)
         self._engine = engine
         self._states = StateLog("voice", driver.name, engine.clock)
         self._ready = False

@@ -31,7 +31,7 @@ class TrialEnd:
 Steps = AsyncGenerator[CallPhase | TrialEnd, None]
 
 
-class Tests:
+class TrialCalls:
     """Every method is for the event loop's thread.
 
     obstacle: why no call can be made now, or ""; freed: called when a line is free again.
