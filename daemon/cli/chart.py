@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from daemon.operations.report import Account, Figures
+from daemon.operations.report import Figures, Report
 from daemon.operations.wording import CHANNELS
 
 ENDED, VERIFIED, LINE = "#b9c7d8", "#1f4e79", "#333333"
@@ -14,7 +14,7 @@ TOP, LABEL = 12, 22  # bars; characters of a name
 LONGEST_S = 300.0  # of the times: later codes are in the last bar
 
 
-def draw(found: Account, title: str, file: Path) -> None:
+def draw(found: Report, title: str, file: Path) -> None:
     """SVG or PNG, by the name of the file. Raises OSError."""
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     figure.suptitle(title, fontsize=12)

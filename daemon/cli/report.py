@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.core.milliseconds import Ms
     from daemon.core.model import Request
-    from daemon.operations.report import Account, Figures
+    from daemon.operations.report import Figures, Report
     from daemon.store.contract import Reading
 
 DAY_S, PAGE = 86_400, 500
@@ -81,7 +81,7 @@ def report(context: Context, days: int, csv: Path | None, svg: Path | None, png:
 # --- the figures -------------------------------------------------------------------------------------------
 
 
-def _reckoned(reading: "Reading", since_s: float, modems: list[str]) -> "Account":
+def _reckoned(reading: "Reading", since_s: float, modems: list[str]) -> "Report":
     """Raises StoreUnusable."""
     from daemon.core.milliseconds import in_seconds, seconds
     from daemon.operations.report import Reckoning
@@ -94,7 +94,7 @@ def _reckoned(reading: "Reading", since_s: float, modems: list[str]) -> "Account
             reckoning.add(request)
             devices.update(attempt.device for attempt in request.attempts if attempt.channel == "sms")
     parts = {name: len(reading.sent_by(name, since)) for name in sorted(filter(None, devices))}
-    return reckoning.account(parts)
+    return reckoning.report(parts)
 
 
 def _requests(reading: "Reading", since: "Ms", read: Callable[[int], None]) -> "Iterator[Request]":
@@ -131,13 +131,13 @@ def _of_prefix(digits: str) -> str:
 # --- for people --------------------------------------------------------------------------------------------
 
 
-def _since(found: "Account") -> str:
+def _since(found: "Report") -> str:
     from daemon.clock import zoned_text
 
     return zoned_text(found.first_at)
 
 
-def _tell(found: "Account", days: int) -> None:
+def _tell(found: "Report", days: int) -> None:
     tell(f"The last {days} days; the first request of them is of {_since(found) or '(there is none)'}.")
     ended = ", ".join(f"{count} {status.lower()}" for status, count in found.statuses.items() if count)
     times = f"after {_seconds(found.all.median_s)} (median), {_seconds(found.all.p95_s)} (95 % of them)"
@@ -193,14 +193,14 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
 
 
-def _parts(found: "Account") -> str:
+def _parts(found: "Report") -> str:
     return ", ".join(f"{name} {count}" for name, count in found.parts.items()) or "none"
 
 
 # --- files -------------------------------------------------------------------------------------------------
 
 
-def _write(found: "Account", file: Path) -> None:
+def _write(found: "Report", file: Path) -> None:
     """A line for each figure. Raises OSError."""
     with file.open("w", encoding="utf-8", newline="") as out:
         lines = csv.writer(out)
@@ -212,7 +212,7 @@ def _write(found: "Account", file: Path) -> None:
             lines.writerows((section, spreadsheet_cell(name), count) for name, count in counts.items())
 
 
-def _draw(found: "Account", days: int, file: Path) -> None:
+def _draw(found: "Report", days: int, file: Path) -> None:
     """Raises OSError."""
     try:
         from daemon.cli.chart import draw

@@ -46,7 +46,7 @@ class Figures(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Report:
     """A report. first_at: start of its first request; in_progress: have not ended, and count in no group."""
 
     first_at: Ms | None
@@ -121,11 +121,11 @@ class Reckoning:
             known = cause in self._causes or len(self._causes) < CAUSES
             self._causes[cause if known else OTHER] += 1
 
-    def account(self, parts: Mapping[str, int]) -> Account:
+    def report(self, parts: Mapping[str, int]) -> Report:
         """As it stands. parts: SMS by modem, a long text counted as several."""
         named = {kind: dict(sorted(groups.items())) for kind, groups in self._groups.items()}
         in_progress = self._statuses[str(Status.IN_PROGRESS)]
-        return Account(
+        return Report(
             self._first_at,
             in_progress,
             {status: count for status, count in self._statuses.items() if status != str(Status.IN_PROGRESS)},

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import AttemptState, Channel, Request, Status
-from daemon.operations.report import CAUSES, OTHER, Account, Figures, Reckoning, cause_of, first_since, percentile
+from daemon.operations.report import CAUSES, OTHER, Figures, Reckoning, Report, cause_of, first_since, percentile
 from tests.daemon.core.story import request, started
 
 RUNNING = started(request(1))
@@ -22,11 +22,11 @@ def ended(status: Status, after_s: float, state: AttemptState = AttemptState.SEN
     return replace(RUNNING, status=status, created_at=s(0), finalized_at=s(after_s), attempts=(sms,))
 
 
-def reckoned(*requests: Request) -> Account:
+def reckoned(*requests: Request) -> Report:
     reckoning = Reckoning(lambda at: int(at) // 3_600_000 % 24, lambda number: number[:2])
     for each in requests:
         reckoning.add(each)
-    return reckoning.account({"sim1": 3})
+    return reckoning.report({"sim1": 3})
 
 
 def test_each_request_that_has_ended_counts_once_in_each_group() -> None:
