@@ -74,7 +74,7 @@ class Lane(Protocol):
 
 
 class Engine:
-    """Every method is for the event loop's thread. accounts: of SIMs, by device, as they are in the rows.
+    """Every method is for the event loop's thread. quotas: of SIMs, by device, as they are in the rows.
 
     parts_left: by request id and step, how many SMS the message is that a device had when the last run stopped.
     """
@@ -85,7 +85,7 @@ class Engine:
         self.policy = policy
         self.pins = pins
         self.lanes: dict[Channel, Lane] = {}  # all channels have one before anything is due
-        self.accounts: dict[str, Quota] = {}
+        self.quotas: dict[str, Quota] = {}
         self.parts_left: dict[tuple[str, int], int] = {}
         self.timers = Timers(store, clock, lambda row: self.do(Fire(row)), self._waiting)
         self.watchers: list[Callable[[Decision, Ms], None]] = []
@@ -178,13 +178,13 @@ class Engine:
                 self._act(decision.row, decision.after, action)
 
     def _account(self, action: model.Accounting) -> None:
-        account = self.accounts.get(action.device)
-        if account is None:
+        quota = self.quotas.get(action.device)
+        if quota is None:
             return  # of a device that is no longer configured, or of none
         if isinstance(action, model.Charge):
-            account.charge(action.at, action.number, action.count)
+            quota.charge(action.at, action.number, action.count)
         else:
-            account.refund(action.number, action.count)
+            quota.refund(action.number, action.count)
 
     def _act(self, row: int, request: Request, action: Action) -> None:
         match action:

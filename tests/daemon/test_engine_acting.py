@@ -232,11 +232,11 @@ def test_timers_of_the_last_run_fire(store: Store, hand: Hand) -> None:
 def test_an_account_is_what_the_rows_say(store: Store, hand: Hand) -> None:
     async def main() -> None:
         world = World(store, hand)
-        world.engine.accounts = {"sim1": Quota(Limits())}
+        world.engine.quotas = {"sim1": Quota(Limits())}
 
         def counted() -> tuple[int, int]:
             at = world.engine.clock.now()
-            return world.engine.accounts["sim1"].used(at).day, len(store.reading.sent_by("sim1", Ms(0)))
+            return world.engine.quotas["sim1"].used(at).day, len(store.reading.sent_by("sim1", Ms(0)))
 
         await world.start()
         await world.engine.do(Begin(ID, 0, "sim1"))

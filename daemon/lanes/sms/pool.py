@@ -67,7 +67,7 @@ class Pool:
 
     def _open(self, slot: ModemSlot, known: _Known) -> None:
         now = self._engine.clock.now()
-        self._engine.accounts[slot.name] = slot.quota
+        self._engine.quotas[slot.name] = slot.quota
         for at, number in known.sent:
             slot.quota.charge(min(at, now), number)  # a clock may have been ahead
         slot.duty = known.duty
