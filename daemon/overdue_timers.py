@@ -21,14 +21,14 @@ CROWD, LOOK_S = 10, 0.1  # deliveries that wait in a lane: then no overdue one i
 
 KINDS = (None, *Channel)  # of what is overdue: what ends a request, and deliveries
 
-Fire = Callable[[int], "asyncio.Future[Decision]"]
+FireTimer = Callable[[int], "asyncio.Future[Decision]"]
 """Is given the row id of a request whose timer may be due."""
 
 
 class OverdueTimers:
     """waiting: how many deliveries wait in the lane of a channel."""
 
-    def __init__(self, store: Store, clock: Clock, fire: Fire, waiting: Callable[[Channel], int]) -> None:
+    def __init__(self, store: Store, clock: Clock, fire: FireTimer, waiting: Callable[[Channel], int]) -> None:
         self._store = store
         self._clock = clock
         self._fire = fire

@@ -8,7 +8,7 @@ from daemon.clock import Clock
 from daemon.core.milliseconds import Ms, seconds
 from daemon.core.model import Channel
 from daemon.core.wheel import Wheel
-from daemon.overdue_timers import Fire, OverdueTimers
+from daemon.overdue_timers import FireTimer, OverdueTimers
 from daemon.store.contract import Due, Reading
 from daemon.store.store import Store
 
@@ -20,7 +20,7 @@ LATE_S = 2.0  # of the first timer that is due: above it the loop or the machine
 class Timers:
     """Rows are the truth, the wheel has hints. waiting: how many deliveries wait in the lane of a channel."""
 
-    def __init__(self, store: Store, clock: Clock, fire: Fire, waiting: Callable[[Channel], int]) -> None:
+    def __init__(self, store: Store, clock: Clock, fire: FireTimer, waiting: Callable[[Channel], int]) -> None:
         self.overdue = OverdueTimers(store, clock, fire, waiting)
         self._store = store
         self._clock = clock
