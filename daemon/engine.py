@@ -29,8 +29,7 @@ from daemon.core.model import Action, Channel, Request
 from daemon.core.ownership import Caller
 from daemon.core.quota import Quota
 from daemon.pins import Pins, SealBroken, same_code
-from daemon.store.contract import Check as CheckLine
-from daemon.store.contract import Damaged, Reading, StoreUnusable
+from daemon.store.contract import CheckLine, Damaged, Reading, StoreUnusable
 from daemon.store.store import STORE_AGAIN_S, Store
 from daemon.timers import Timers
 

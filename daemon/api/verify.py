@@ -21,8 +21,7 @@ from daemon.core.rate_limits import Buckets
 from daemon.core.workflows import with_wait
 from daemon.engine import Engine, event_id
 from daemon.ids import request_id
-from daemon.store.contract import Check as CheckLine
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import CheckLine, StoreUnusable
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber

@@ -9,7 +9,7 @@ from daemon.core.masking import masked, without_numbers
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Attempt, Request
 from daemon.core.request_states import pin_letter
-from daemon.store.contract import Check, HistoryLine, Reading
+from daemon.store.contract import CheckLine, HistoryLine, Reading
 
 PAGE = 500
 REQUEST_FIELDS = (
@@ -83,7 +83,7 @@ def _delivery(a: Attempt, wanted: Wanted) -> dict[str, Any]:
     return dict(zip(DELIVERY_FIELDS, (*known, *said), strict=True))
 
 
-def _check(check: Check) -> dict[str, Any]:
+def _check(check: CheckLine) -> dict[str, Any]:
     return {"at": zoned_text(check.at), "valid": check.valid, "ip_address": check.ip_address}
 
 

@@ -23,7 +23,7 @@ class Damaged(StoreUnusable):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckLine:
     """A code that was checked. The code itself is not kept."""
 
     at: Ms
@@ -124,7 +124,7 @@ class Reading(Protocol):
     def meta(self, name: str) -> str | None:
         """A lasting setting of this database."""
 
-    def checks(self, request_id: str) -> list[Check]:
+    def checks(self, request_id: str) -> list[CheckLine]:
         """The newest MAX_CHECKS, the oldest of them first."""
 
     def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:

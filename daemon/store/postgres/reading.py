@@ -10,7 +10,7 @@ import psycopg
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.contract import MAX_CHECKS, Check, Damaged, Due, HistoryLine, Overdue, Place
+from daemon.store.contract import MAX_CHECKS, CheckLine, Damaged, Due, HistoryLine, Overdue, Place
 from daemon.store.forgetting import Forms, Mentions, look
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import (
@@ -113,13 +113,15 @@ class PostgresReading:
         found = self._all("SELECT value FROM meta WHERE name=%s", plain(name))
         return str(found[0][0]) if found else None
 
-    def checks(self, request_id: str) -> list[Check]:
+    def checks(self, request_id: str) -> list[CheckLine]:
         """The newest MAX_CHECKS, the oldest of them first."""
         newest = (
             'SELECT c.at_ms, c.valid, c.ip_address FROM "check" c JOIN request r ON r.id=c.request'
             " WHERE r.public_id=%s ORDER BY c.id DESC LIMIT %s"
         )
-        return [Check(at, valid, ip) for at, valid, ip in reversed(self._all(newest, plain(request_id), MAX_CHECKS))]
+        return [
+            CheckLine(at, valid, ip) for at, valid, ip in reversed(self._all(newest, plain(request_id), MAX_CHECKS))
+        ]
 
     def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:
         """Lines with a seq above `after`, oldest first."""

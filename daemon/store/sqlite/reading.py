@@ -5,7 +5,7 @@ from typing import Any
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
-from daemon.store.contract import MAX_CHECKS, Check, Due, HistoryLine, Overdue, Place
+from daemon.store.contract import MAX_CHECKS, CheckLine, Due, HistoryLine, Overdue, Place
 from daemon.store.forgetting import Forms, Mentions, look
 from daemon.store.retention import Hash
 from daemon.store.rows import UNANSWERED_STATES, overdue_of
@@ -113,14 +113,14 @@ class SqliteReading:
         row = self.connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
         return str(row[0]) if row else None
 
-    def checks(self, request_id: str) -> list[Check]:
+    def checks(self, request_id: str) -> list[CheckLine]:
         """The newest MAX_CHECKS, the oldest of them first."""
         query = (
             'SELECT c.at_ms, c.valid, c.ip_address FROM "check" c JOIN request r ON r.id=c.request'
             " WHERE r.public_id=? ORDER BY c.id DESC LIMIT ?"
         )
         rows = self.connection.execute(query, (request_id, MAX_CHECKS)).fetchall()
-        return [Check(at, bool(valid), ip) for at, valid, ip in reversed(rows)]
+        return [CheckLine(at, bool(valid), ip) for at, valid, ip in reversed(rows)]
 
     def history(self, after: int, limit: int, request_id: str | None = None) -> list[HistoryLine]:
         """Lines with a seq above `after`, oldest first."""

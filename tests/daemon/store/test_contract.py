@@ -38,7 +38,7 @@ from daemon.core.quota import MONTH
 from daemon.core.request_states import advance
 from daemon.operations.number_hash import forms, number_hash
 from daemon.operations.retention import Retaining
-from daemon.store.contract import FIRST, Check, Database, Due, Place, StoreUnusable
+from daemon.store.contract import FIRST, CheckLine, Database, Due, Place, StoreUnusable
 from daemon.store.forgetting import Forgotten, StillRunning
 from daemon.store.postgres.database import PostgresDatabase
 from daemon.store.retention import Deleted, horizon
@@ -348,7 +348,7 @@ def test_checks_and_history_are_kept_in_order(store: Store) -> None:
         act(Note("check", None, "wrong"), at=s(1), request_id=named(1).id),
         act(Note("started", 0), at=s(2), request_id="other"),
     )
-    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
+    assert store.reading.checks(named(1).id) == [CheckLine(s(1), False, "192.0.2.1")]
     assert [line.kind for line in store.reading.history(0, 10)] == ["check", "started"]
     assert [line.kind for line in store.reading.history(0, 10, named(1).id)] == ["check"]
     assert store.reading.history(1, 10)[0].seq == store.reading.last_seq() == 2
@@ -367,8 +367,8 @@ def test_the_checks_of_two_requests_are_kept_apart(store: Store) -> None:
     rows = run(store, insert(named(1)), insert(named(2)))
     for row, valid, address in ((rows[0], False, "192.0.2.1"), (rows[1], True, "192.0.2.2")):
         run(store, act(RecordCheck(valid, address), at=s(1), row=row))
-    assert store.reading.checks(named(1).id) == [Check(s(1), False, "192.0.2.1")]
-    assert store.reading.checks(named(2).id) == [Check(s(1), True, "192.0.2.2")]
+    assert store.reading.checks(named(1).id) == [CheckLine(s(1), False, "192.0.2.1")]
+    assert store.reading.checks(named(2).id) == [CheckLine(s(1), True, "192.0.2.2")]
     assert store.reading.checks(named(3).id) == []
 
 

@@ -20,7 +20,7 @@ from daemon.core.model import (
     StepDue,
 )
 from daemon.core.request_states import advance
-from daemon.store.contract import FIRST, Check, Due, StoreUnusable
+from daemon.store.contract import FIRST, CheckLine, Due, StoreUnusable
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
 from daemon.store.sqlite.loading import NAMED, OF_REQUESTS, OF_ROWS, REPORTED, RUNNING
@@ -126,7 +126,7 @@ def test_a_database_of_seconds_loses_nothing_when_it_becomes_one_of_milliseconds
     assert kept.due_at == kept.pin_until == kept.attempts[0].not_after == Ms(1700000060456)
     assert kept.attempts[0].settled_at == Ms(1700000003988)
     assert kept.finalized_at is None
-    assert store.reading.checks(wanted) == [Check(Ms(1700000009001), False, "192.0.2.1")]
+    assert store.reading.checks(wanted) == [CheckLine(Ms(1700000009001), False, "192.0.2.1")]
     assert [(line.seq, line.at) for line in store.reading.history(0, 9)] == [(90, Ms(1700000000456))]
     assert store.reading.sent_by("sim1", s(0)) == [(Ms(1700000003988), "447700900123")]
     assert store.meta("clock origin", "") == "1690000000.25"

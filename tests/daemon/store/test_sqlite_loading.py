@@ -10,7 +10,7 @@ from daemon.core.batch import Changes, Charged, CheckedCode, Line, Needs, Refund
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
-from daemon.store.contract import FIRST, Check, Due, Place
+from daemon.store.contract import FIRST, CheckLine, Due, Place
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.reading import SqliteReading
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of
@@ -202,7 +202,7 @@ def test_checks_and_lines_come_in_the_order_in_which_they_were_saved(
     keep(database, of(1), of(2))
     database.save(Changes(checks=[CheckedCode(1, s(9), False, "a"), CheckedCode(2, s(8), True, "b")]))
     database.save(Changes(checks=[CheckedCode(1, s(7), True, "c")]))
-    assert reading.checks(of(1).id) == [Check(s(9), False, "a"), Check(s(7), True, "c")]
+    assert reading.checks(of(1).id) == [CheckLine(s(9), False, "a"), CheckLine(s(7), True, "c")]
     assert (reading.history(0, 9), reading.last_seq()) == ([], 0)
     mine = of(1).id
     database.save(Changes(history=[Line(s(at), who, "k", at, "d") for at, who in ((9, mine), (8, ""), (7, mine))]))
