@@ -21,7 +21,7 @@ from drivers.checks import (
     writable_file,
 )
 from drivers.settings import Fault, Severity, setting
-from drivers.sip.address import Kind
+from drivers.sip.address import TransportKind
 
 PLACEHOLDERS = ("{e164}", "{digits}", "{national}", "{00}")
 SIP_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/%#-]*", re.ASCII)  # RFC 3261 25.1, and # as in *31#
@@ -72,7 +72,7 @@ def _external(value: str) -> str:
 
 
 def _learnt(value: str, options: "Options") -> Iterator[Fault]:
-    if value == LEARN and options.transport != Kind.UDP:
+    if value == LEARN and options.transport != TransportKind.UDP:
         yield Fault(f'"auto" works by UDP only, and transport is "{options.transport}"; write the address itself')
 
 
@@ -118,12 +118,12 @@ def _key(path: str, options: "Options") -> Iterator[Fault]:
 
 
 def _only_tls(options: "Options") -> Iterator[Fault]:
-    if options.transport != Kind.TLS:
+    if options.transport != TransportKind.TLS:
         yield Fault(f'it is used only with transport = "tls", and transport is "{options.transport}"')
 
 
 def _keys_in_clear(value: str, options: "Options") -> Iterator[Fault]:
-    if value == "sdes" and options.transport != Kind.TLS:
+    if value == "sdes" and options.transport != TransportKind.TLS:
         yield Fault('the keys of "sdes" go in clear without transport = "tls"', Severity.WARNING)
 
 
@@ -188,7 +188,7 @@ class Options:
     server: str = setting(
         "", "Registrar and proxy; a name without a port is looked up as SRV, too.", required=True, check=_server
     )
-    transport: str = setting("udp", '"udp", "tcp" or "tls".', choices=tuple(Kind))
+    transport: str = setting("udp", '"udp", "tcp" or "tls".', choices=tuple(TransportKind))
     tls_ca: str = setting(
         "",
         "Certificate authorities (PEM) for the server's certificate; empty: the system's.",

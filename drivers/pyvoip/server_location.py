@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from drivers.sip.address import Address, HostPort, Kind, host_of, host_port_of
+from drivers.sip.address import Address, HostPort, TransportKind, host_of, host_port_of
 from drivers.sip.message import Malformed
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 LOOKUP_S = 5.0
 NO_ADDRESS = "no address for the name"
-SERVICES = {Kind.UDP: "_sip._udp", Kind.TCP: "_sip._tcp", Kind.TLS: "_sips._tcp"}
+SERVICES = {TransportKind.UDP: "_sip._udp", TransportKind.TCP: "_sip._tcp", TransportKind.TLS: "_sips._tcp"}
 
 
 class NotFound(Exception):
     """The server's name leads nowhere; the text says why."""
 
 
-def locate(server: str, kind: Kind, resolver: "Resolver | None" = None) -> tuple[Address, ...]:
+def locate(server: str, kind: TransportKind, resolver: "Resolver | None" = None) -> tuple[Address, ...]:
     """The addresses of "host", "host:port" or an IP address, at least one, each once. Raises NotFound."""
     try:
         at = host_port_of(server.removeprefix("sip:"))
@@ -39,7 +39,7 @@ def locate(server: str, kind: Kind, resolver: "Resolver | None" = None) -> tuple
     return tuple(dict.fromkeys(found))
 
 
-def _services(host: str, kind: Kind, resolver: "Resolver | None") -> Iterator[HostPort]:
+def _services(host: str, kind: TransportKind, resolver: "Resolver | None") -> Iterator[HostPort]:
     """Targets and ports by priority and weight; none where there is no SRV record, or no DNS."""
     import dns.exception
     import dns.resolver

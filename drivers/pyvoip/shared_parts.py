@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from drivers import StateChanged
 from drivers.pyvoip.options import Options
 from drivers.pyvoip.sip_port import SipPort
-from drivers.sip.address import Address, Kind, Timers
+from drivers.sip.address import Address, Timers, TransportKind
 
-Locator = Callable[[str, Kind], tuple[Address, ...]]
+Locator = Callable[[str, TransportKind], tuple[Address, ...]]
 """`server_location.locate`, or what a test takes for it."""
 
 

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from drivers.pyvoip.options import Options
-from drivers.sip.address import HostPort, Kind, host_port_of
+from drivers.sip.address import HostPort, TransportKind, host_port_of
 from drivers.sip.digest import Account
 from drivers.sip.message import Malformed
 from drivers.sip.request_builder import Identity
@@ -18,8 +18,8 @@ class Subscriber:
     password: str = field(default="", repr=False)
 
     @property
-    def kind(self) -> Kind:
-        return Kind(self.options.transport)
+    def kind(self) -> TransportKind:
+        return TransportKind(self.options.transport)
 
     @property
     def domain(self) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.checks import content, load_pair
-from drivers.sip.address import Address, Kind
+from drivers.sip.address import Address, TransportKind
 from drivers.sip.message import MAX_DATAGRAM, Framer, Malformed
 
 CONNECT_S = 5.0  # for a connection, its handshake included
@@ -52,7 +52,7 @@ class Received:
 class Transport(Protocol):
     """Not thread-safe: one thread owns it, its selector and its sockets."""
 
-    kind: Kind
+    kind: TransportKind
 
     def local(self, address: Address) -> Address:
         """Our address and port as `address` has them; opens a connection where one is needed."""
@@ -91,7 +91,7 @@ def family_of(host: str) -> socket.AddressFamily:
 class Datagrams:
     """One UDP socket, already bound, for everything. interface: our address as it stands in messages."""
 
-    kind = Kind.UDP
+    kind = TransportKind.UDP
 
     def __init__(self, sock: socket.socket, interface: str, selector: selectors.BaseSelector) -> None:
         self._selector = selector
@@ -175,7 +175,7 @@ class Streams:
     """Connections by address. tls: None for plain TCP."""
 
     def __init__(self, interface: str, selector: selectors.BaseSelector, tls: Tls | None = None) -> None:
-        self.kind = Kind.TLS if tls is not None else Kind.TCP
+        self.kind = TransportKind.TLS if tls is not None else TransportKind.TCP
         self._interface = interface
         self._selector = selector
         self._server_name = tls.server_name if tls is not None else ""

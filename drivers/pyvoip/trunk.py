@@ -25,7 +25,7 @@ from drivers.pyvoip.shared_parts import SharedParts
 from drivers.pyvoip.subscriber import Subscriber, host_in
 from drivers.pyvoip.transport import Datagrams, Lost, Received, Streams, Tls, Transport, family_of, interface_of
 from drivers.pyvoip.trunk_status import Way, trunk_status
-from drivers.sip.address import Address, HostPort, Kind
+from drivers.sip.address import Address, HostPort, TransportKind
 from drivers.sip.agent import UserAgent
 from drivers.sip.failover import Servers
 from drivers.sip.registration import Registration
@@ -205,11 +205,11 @@ class Trunk:
 
     def _opened(self, bind: Address) -> Transport:
         """At any port, the one of before is taken where it is free: the registrar knows us there."""
-        if self._subscriber.kind is Kind.UDP:
+        if self._subscriber.kind is TransportKind.UDP:
             before = [(bind[0], self._kept.port)] if bind[1] == 0 and self._kept is not None and self._kept.port else []
             sock = self._shared.port.descriptor(family_of(self.interface), [*before, bind])
             return Datagrams(sock, self.interface, self._selector)
-        if self._subscriber.kind is Kind.TCP:
+        if self._subscriber.kind is TransportKind.TCP:
             return Streams(self.interface, self._selector)
         options = self._options
         tls = Tls(host_in(options.server), options.tls_ca, options.tls_cert, options.tls_key)
@@ -231,7 +231,7 @@ class Trunk:
         agent, kept = self.agent, self._kept
         if agent is None or agent.registration is None or kept is None or self._transport is None or self._lease.ended:
             return
-        port = self._transport.local(agent.servers.first)[1] if self._subscriber.kind is Kind.UDP else 0
+        port = self._transport.local(agent.servers.first)[1] if self._subscriber.kind is TransportKind.UDP else 0
         found = replace(kept, port=port, contacts=agent.registration.contacts)
         if found != kept:
             self._kept = found

@@ -15,7 +15,7 @@ from drivers.pyvoip.options import Options
 from drivers.pyvoip.server_location import NotFound, locate
 from drivers.pyvoip.subscriber import Subscriber, host_in
 from drivers.pyvoip.transport import Tls, family_of, interface_of
-from drivers.sip.address import Address, HostPort, Kind
+from drivers.sip.address import Address, HostPort, TransportKind
 from drivers.sip.message import MAX_DATAGRAM, Framer, Malformed, Message, parse
 from drivers.sip.request_builder import Requester
 from drivers.sip.uac import seen_at
@@ -26,7 +26,7 @@ DAY_S = 86_400.0
 
 def survey(options: Options, limit_s: float = 4.0) -> TrunkSurvey:
     """limit_s: for the connection and the answer; a name may take longer to look up (`locate`)."""
-    kind = Kind(options.transport)
+    kind = TransportKind(options.transport)
     try:
         servers = locate(options.server, kind)
     except NotFound:
@@ -45,7 +45,7 @@ def survey(options: Options, limit_s: float = 4.0) -> TrunkSurvey:
         return replace(found, unreachable=getattr(exc, "strerror", None) or str(exc))
 
 
-def _connected(options: Options, kind: Kind, server: Address, limit_s: float) -> socket.socket:
+def _connected(options: Options, kind: TransportKind, server: Address, limit_s: float) -> socket.socket:
     """From the address that the driver would take, at any port. Raises OSError."""
     here = interface_of(split_port(options.bind)[0], server)
     sock = socket.socket(family_of(here), socket.SOCK_STREAM if kind.reliable else socket.SOCK_DGRAM)
@@ -54,7 +54,7 @@ def _connected(options: Options, kind: Kind, server: Address, limit_s: float) ->
         sock.settimeout(limit_s)
         sock.bind((here, 0))
         sock.connect(server)
-        if kind is Kind.TLS:
+        if kind is TransportKind.TLS:
             tls = Tls(host_in(options.server), options.tls_ca, options.tls_cert, options.tls_key)
             sock = tls.context().wrap_socket(sock, server_hostname=tls.server_name)
         undo.pop_all()
@@ -68,7 +68,9 @@ def _certified(found: TrunkSurvey, sock: socket.socket) -> TrunkSurvey:
     return replace(found, certificate_days=(ssl.cert_time_to_seconds(ends) - time.time()) / DAY_S)
 
 
-def _asked(options: Options, kind: Kind, sock: socket.socket, found: TrunkSurvey, limit_s: float) -> TrunkSurvey:
+def _asked(
+    options: Options, kind: TransportKind, sock: socket.socket, found: TrunkSurvey, limit_s: float
+) -> TrunkSurvey:
     ours = str(HostPort(*sock.getsockname()[:2]))
     identity = replace(Subscriber(options).registrant(), host=ours)
     uri = f"sip:{Subscriber(options).domain}"

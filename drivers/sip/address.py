@@ -18,8 +18,8 @@ LABEL = re.compile(rf"[A-Za-z0-9_](?:[A-Za-z0-9_-]{{0,{MOST_LABEL - 2}}}[A-Za-z0
 BROADCAST = IPv4Address("255.255.255.255")
 
 
-class Kind(StrEnum):
-    """Of transport, as [voice] transport and the Via header name it."""
+class TransportKind(StrEnum):
+    """As [voice] transport and the Via header (RFC 3261 20.42) name it."""
 
     UDP = "udp"
     TCP = "tcp"
@@ -27,12 +27,12 @@ class Kind(StrEnum):
 
     @property
     def reliable(self) -> bool:
-        return self is not Kind.UDP
+        return self is not TransportKind.UDP
 
     @property
     def port(self) -> int:
         """The default (RFC 3261 19.1.2)."""
-        return 5061 if self is Kind.TLS else 5060
+        return 5061 if self is TransportKind.TLS else 5060
 
 
 @dataclass(frozen=True, slots=True)

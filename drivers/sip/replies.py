@@ -5,7 +5,7 @@ Nothing here changes a call; the agent asks the call what a request does to it.
 
 from dataclasses import dataclass, field, replace
 
-from drivers.sip.address import Address, Kind
+from drivers.sip.address import Address, TransportKind
 from drivers.sip.body import SDP, description
 from drivers.sip.message import Malformed, Message, parameters, split
 from drivers.sip.uri import via_from
@@ -95,7 +95,7 @@ def stamped(via: str, source: Address) -> str:
     return ";".join([*kept, f"received={source[0]}", *rport])
 
 
-def way_back(request: Message, source: Address, kind: Kind) -> Address:
+def way_back(request: Message, source: Address, kind: TransportKind) -> Address:
     """Where a response goes (18.2.2): over a connection, or where rport is asked for, back; else to sent-by's port."""
     try:
         via = via_from(request.all("via")[0])

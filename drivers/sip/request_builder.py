@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from drivers.sip.address import Kind
+from drivers.sip.address import TransportKind
 from drivers.sip.digest import CREDENTIALS, Account, Credentials
 from drivers.sip.message import Message
 
@@ -20,7 +20,7 @@ class Identity:
     uri: str
     user: str
     host: str
-    kind: Kind = Kind.UDP
+    kind: TransportKind = TransportKind.UDP
     display: str = ""
     account: Account | None = None
     headers: tuple[tuple[str, str], ...] = ()

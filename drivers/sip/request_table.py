@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from drivers.sip.address import Address, Kind, Timers
+from drivers.sip.address import Address, Timers, TransportKind
 from drivers.sip.client_transaction import ClientTransaction, State, cancel
 from drivers.sip.message import Message
 from drivers.sip.pending_request import Attempt, Owner, PendingRequest
@@ -16,7 +16,7 @@ Key = tuple[str, str]
 class RequestTable:
     """`send` puts octets on their way to an address."""
 
-    kind: Kind
+    kind: TransportKind
     timers: Timers
     send: Callable[[bytes, Address], None]
     _table: dict[Key, PendingRequest] = field(default_factory=dict)

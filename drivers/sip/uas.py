@@ -6,7 +6,7 @@ Within a dialog of ours an answer is kept for when the request comes again; stra
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.sip.address import Address, Kind
+from drivers.sip.address import Address, TransportKind
 from drivers.sip.call import OutgoingCall
 from drivers.sip.dialog import Dialog
 from drivers.sip.message import Message
@@ -28,7 +28,7 @@ from drivers.sip.server_transaction import ServerTransactions
 class UserAgentServer:
     """calls: by Call-ID; refreshing: whether a request of ours that changes the call's session is under way."""
 
-    kind: Kind
+    kind: TransportKind
     calls: dict[str, OutgoingCall]
     transactions: ServerTransactions
     refreshing: Callable[[OutgoingCall], bool]

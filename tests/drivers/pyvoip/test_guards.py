@@ -20,7 +20,7 @@ from drivers.pyvoip.shared_parts import Locator, SharedParts
 from drivers.pyvoip.sip_port import SipPort
 from drivers.pyvoip.transport import Lost, Streams
 from drivers.pyvoip.trunk import Trunk
-from drivers.sip.address import Address, Kind, Timers
+from drivers.sip.address import Address, Timers, TransportKind
 from drivers.sip.call_events import Answered, Ended
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
@@ -218,7 +218,7 @@ def watched(server: str, bind: str = "127.0.0.1:0", locate: Locator = locate) ->
         opened.close()
 
 
-def astray(_: str, __: Kind) -> tuple[Address, ...]:
+def astray(_: str, __: TransportKind) -> tuple[Address, ...]:
     """A locator whose address is of a wrong type, so that the thread that uses it dies."""
     return (("127.0.0.1", "no port"),)  # type: ignore[return-value]
 

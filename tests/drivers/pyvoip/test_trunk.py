@@ -14,7 +14,7 @@ import pytest
 from drivers import Call, CallOutcome, CallPhase, DeviceState, Unavailable
 from drivers.pyvoip import Driver, Options
 from drivers.pyvoip.server_location import NotFound, locate
-from drivers.sip.address import Kind, Timers
+from drivers.sip.address import Timers, TransportKind
 from drivers.sip.message import Message, parse
 from tests.drivers.pyvoip.calling import BOUND_S, NUMBER, TONE_HZ, becomes, crossings, dial, driver, heard, result, tone
 from tests.gateway import until
@@ -122,10 +122,10 @@ def test_a_file_of_certificates_that_is_not_there_is_told_by_its_name() -> None:
 def test_a_bare_name_is_looked_up_as_srv_in_the_order_of_priority() -> None:
     records = {"_sip._udp.trunk.test": ["20 0 5072 localhost.", "10 0 5071 localhost.", "30 0 1 ."]}
     with Dns(records) as dns:
-        found = locate("trunk.test", Kind.UDP, dns.resolver)
+        found = locate("trunk.test", TransportKind.UDP, dns.resolver)
         assert [port for host, port in found if host == "127.0.0.1"] == [5071, 5072]
         with pytest.raises(NotFound, match="no address for the name elsewhere"):
-            locate("elsewhere.test", Kind.TLS, dns.resolver)
+            locate("elsewhere.test", TransportKind.TLS, dns.resolver)
         assert dns.asked == ["_sip._udp.trunk.test", "_sips._tcp.elsewhere.test"]
 
 
@@ -142,25 +142,25 @@ def test_what_a_name_server_says_is_read_by_the_grammar_too() -> None:
         ]
     }
     with Dns(records) as dns:
-        assert locate("trunk.test", Kind.UDP, dns.resolver) == (("127.0.0.6", 5070),)
+        assert locate("trunk.test", TransportKind.UDP, dns.resolver) == (("127.0.0.6", 5070),)
 
 
 @pytest.mark.parametrize(
     ("server", "kind", "found"),
     [
-        ("127.0.0.9", Kind.UDP, ("127.0.0.9", 5060)),
-        ("127.0.0.9", Kind.TLS, ("127.0.0.9", 5061)),
-        ("127.0.0.9:99", Kind.TCP, ("127.0.0.9", 99)),
-        ("[::1]:99", Kind.UDP, ("::1", 99)),
+        ("127.0.0.9", TransportKind.UDP, ("127.0.0.9", 5060)),
+        ("127.0.0.9", TransportKind.TLS, ("127.0.0.9", 5061)),
+        ("127.0.0.9:99", TransportKind.TCP, ("127.0.0.9", 99)),
+        ("[::1]:99", TransportKind.UDP, ("::1", 99)),
     ],
 )
-def test_an_address_is_taken_as_it_is(server: str, kind: Kind, found: tuple[str, int]) -> None:
+def test_an_address_is_taken_as_it_is(server: str, kind: TransportKind, found: tuple[str, int]) -> None:
     assert locate(server, kind) == (found,)
 
 
 def test_a_server_that_is_no_name_is_told() -> None:
     with pytest.raises(NotFound, match="cannot use the server"):
-        locate("host:port", Kind.UDP)
+        locate("host:port", TransportKind.UDP)
 
 
 @pytest.mark.parametrize("first", ["silent", "503"])

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from drivers.sip.address import Address, Kind
+from drivers.sip.address import Address, TransportKind
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import OutgoingCall
 from drivers.sip.call_events import Answered, Moved
@@ -18,7 +18,7 @@ FIRST, SECOND = ("192.0.2.1", 5060), ("192.0.2.2", 5060)
 SDP = offer("192.0.2.9", 40000, 1)
 
 
-def agent(*servers: Address, kind: Kind = Kind.UDP) -> UserAgent:
+def agent(*servers: Address, kind: TransportKind = TransportKind.UDP) -> UserAgent:
     identity = Identity("sip:gw@trunk.example", "gw", "192.0.2.9:5060", kind, account=Account("gw", "secret"))
     return UserAgent(identity, Servers(list(servers or (FIRST,))))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.sip.address import Kind, Timers
+from drivers.sip.address import Timers, TransportKind
 from drivers.sip.call_events import Answered, Ended, Keyed
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
@@ -79,7 +79,7 @@ def test_an_answer_after_a_refusal_is_hung_up() -> None:
 
 
 def test_nothing_is_sent_twice_over_a_stream() -> None:
-    ours = agent(kind=Kind.TCP)
+    ours = agent(kind=TransportKind.TCP)
     placed(ours)
     for second in range(1, 30):
         ours.poll(float(second))
@@ -87,7 +87,7 @@ def test_nothing_is_sent_twice_over_a_stream() -> None:
 
 
 def test_a_lost_connection_ends_what_waits_for_an_answer() -> None:
-    ours = agent(kind=Kind.TLS)
+    ours = agent(kind=TransportKind.TLS)
     call, invite = placed(ours)
     assert invite.all("via")[0].startswith("SIP/2.0/TLS 192.0.2.9:5060;")
     assert invite.get("contact") == "<sip:gw@192.0.2.9:5060;transport=tls>"
@@ -98,7 +98,7 @@ def test_a_lost_connection_ends_what_waits_for_an_answer() -> None:
 
 
 def test_a_registration_over_a_lost_connection_is_made_again() -> None:
-    ours = agent(kind=Kind.TCP)
+    ours = agent(kind=TransportKind.TCP)
     ours.registration = Registration(ours.identity, "sip:trunk.example", due=0.0)
     ours.poll(0.0)
     ((register, _),) = sent(ours)

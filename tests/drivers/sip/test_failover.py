@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.sip.address import Kind
+from drivers.sip.address import TransportKind
 from drivers.sip.call_events import Answered, Ended, Ringing
 from drivers.sip.failover import Servers
 from drivers.sip.registration import Registration
@@ -121,7 +121,7 @@ def test_a_registrar_that_cannot_serve_is_passed_over() -> None:
 
 
 def test_a_lost_connection_lets_the_call_go_to_the_next_server() -> None:
-    ours = agent(FIRST, SECOND, kind=Kind.TCP)
+    ours = agent(FIRST, SECOND, kind=TransportKind.TCP)
     call, _ = placed(ours)
     ours.on_lost(FIRST, "refused", 0.1)
     assert [(message.method, where) for message, where in sent(ours)] == [("INVITE", SECOND)]

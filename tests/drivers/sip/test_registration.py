@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.sip.address import Kind
+from drivers.sip.address import TransportKind
 from drivers.sip.agent import UserAgent
 from drivers.sip.message import Message, parse
 from drivers.sip.registration import Registration
@@ -29,7 +29,7 @@ def lives(ours: UserAgent, registrar: OneContact, now: float, until: float) -> f
     return now
 
 
-def ours_at(host: str, *contacts: str, kind: Kind = Kind.UDP) -> UserAgent:
+def ours_at(host: str, *contacts: str, kind: TransportKind = TransportKind.UDP) -> UserAgent:
     made = agent(kind=kind)
     made.registration = Registration(made.identity, "sip:trunk.example", contacts=contacts)
     made.move(host, 0.0)
@@ -64,7 +64,7 @@ def test_a_contact_of_before_is_removed_before_the_next_one_is_registered() -> N
 def test_a_connection_with_another_port_takes_the_contact_along() -> None:
     """A new TCP connection has a new port, and so a new Contact."""
     registrar = OneContact()
-    ours = ours_at("192.0.2.9:40001", kind=Kind.TCP)
+    ours = ours_at("192.0.2.9:40001", kind=TransportKind.TCP)
     now = lives(ours, registrar, 0.0, 1.0)
     ours.on_lost(FIRST, "gone", now)
     ours.move("192.0.2.9:40002", now)
@@ -76,7 +76,7 @@ def test_a_connection_with_another_port_takes_the_contact_along() -> None:
 
 def test_a_register_before_there_is_a_connection_counts_as_no_contact_of_ours() -> None:
     """Over TCP nobody can reach us until then."""
-    ours = ours_at("", kind=Kind.TCP)
+    ours = ours_at("", kind=TransportKind.TCP)
     assert ours.registration is not None
     ours.registration.request()
     assert ours.registration.contacts == ()
@@ -241,7 +241,7 @@ INSTANCE = "urn:uuid:00000000-0000-5000-8000-000000000001"
 OUR_INSTANCE = '+sip.instance="<' + INSTANCE + '>"'
 
 
-def granted(*headers: tuple[str, str], kind: Kind = Kind.UDP) -> float:
+def granted(*headers: tuple[str, str], kind: TransportKind = TransportKind.UDP) -> float:
     """When the next REGISTER is due, after a 200 at 0 s to one that asked for 300 s."""
     ours = ours_at("192.0.2.9:40001", kind=kind)
     assert ours.registration is not None
@@ -378,7 +378,7 @@ def test_a_registration_always_comes_back_and_never_storms(said: list[tuple[int 
 
 
 def test_over_tcp_we_have_no_contact_to_remember_before_there_is_a_connection() -> None:
-    registration = Registration(Identity("sip:gw@trunk.example", "gw", "", Kind.TCP), "sip:trunk.example")
+    registration = Registration(Identity("sip:gw@trunk.example", "gw", "", TransportKind.TCP), "sip:trunk.example")
     registration.request()
     assert registration.contacts == ()
 

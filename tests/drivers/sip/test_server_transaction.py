@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.sip.address import Address, Kind, Timers
+from drivers.sip.address import Address, Timers, TransportKind
 from drivers.sip.message import Message
 from drivers.sip.replies import way_back
 from drivers.sip.server_transaction import MOST, Event, ServerTransaction, ServerTransactions, State, key
@@ -194,4 +194,4 @@ def test_nothing_happens_to_a_transaction_that_is_over(event: Event) -> None:
 def test_a_via_that_cannot_be_read_names_a_transaction_all_the_same() -> None:
     ones, others = (with_headers(request("INFO"), ("via", f"{host};branch={BRANCH}")) for host in ("one", "other"))
     assert key(ones) == key(ones) != key(others)
-    assert way_back(ones, ("192.0.2.7", 4000), Kind.UDP) == ("192.0.2.7", 4000)
+    assert way_back(ones, ("192.0.2.7", 4000), TransportKind.UDP) == ("192.0.2.7", 4000)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.sip.address import Kind
+from drivers.sip.address import TransportKind
 from drivers.sip.call import State
 from drivers.sip.call_events import Answered, Ended
 from drivers.sip.session_timers import GLARE_S, SessionTimers
@@ -98,7 +98,7 @@ def test_a_refresh_that_times_out_ends_the_call_with_a_bye(allow: str, answer: i
 
 
 def test_a_refresh_whose_connection_is_lost_is_made_again_over_the_next() -> None:
-    ours = agent(kind=Kind.TCP)
+    ours = agent(kind=TransportKind.TCP)
     call, _ = answered(ours, ("session-expires", "90;refresher=uac"), ("allow", "INVITE, UPDATE"))
     ours.poll(46.0)
     ours.on_lost(FIRST, "gone", 46.1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.sip.address import Address, Kind
+from drivers.sip.address import Address, TransportKind
 from drivers.sip.call_events import Answered
 from drivers.sip.message import Message, parameters, parse
 from tests.drivers.sip.agents import (
@@ -156,6 +156,6 @@ def test_a_response_goes_where_the_via_asks_for_it(
 
 
 def test_over_a_connection_a_response_goes_back_by_it() -> None:
-    ours = agent(kind=Kind.TCP)
+    ours = agent(kind=TransportKind.TCP)
     ours.receive(stranger("OPTIONS", via="SIP/2.0/TCP 10.0.0.1:5070;branch=z9hG4bK1"), NAT, 2.0)
     assert [where for _, where in sent(ours)] == [NAT]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.sip.address import Address, Kind
+from drivers.sip.address import Address, TransportKind
 from drivers.sip.agent import UserAgent
 from drivers.sip.call import OutgoingCall
 from drivers.sip.call_events import Answered, Ended, Ringing
@@ -39,8 +39,8 @@ def placed_at_an_address(ours: UserAgent) -> tuple[OutgoingCall, Message]:
 
 
 @pytest.mark.parametrize("contact", NO_CONTACT)
-@pytest.mark.parametrize("kind", [Kind.UDP, Kind.TLS])
-def test_without_a_usable_contact_what_follows_goes_where_the_invite_went(contact: str, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [TransportKind.UDP, TransportKind.TLS])
+def test_without_a_usable_contact_what_follows_goes_where_the_invite_went(contact: str, kind: TransportKind) -> None:
     """There used to be a bug: the BYE went to port 5060, and the call never ended at the far end."""
     ours = agent(ODD, kind=kind)
     call, invite = placed_at_an_address(ours)
@@ -58,8 +58,8 @@ def destinations(ours: UserAgent) -> list[tuple[str, Address]]:
     return [(message.method, address) for message, address in sent(ours)]
 
 
-@pytest.mark.parametrize("kind", [Kind.TCP, Kind.TLS])
-def test_what_cannot_be_connected_to_is_reached_where_the_invite_went(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [TransportKind.TCP, TransportKind.TLS])
+def test_what_cannot_be_connected_to_is_reached_where_the_invite_went(kind: TransportKind) -> None:
     """There used to be a bug: a Contact that takes UDP only got no ACK and no BYE, so the callee's call never ended."""
     ours = agent(kind=kind)
     call, invite = placed(ours)
@@ -75,7 +75,7 @@ def test_what_cannot_be_connected_to_is_reached_where_the_invite_went(kind: Kind
 
 @pytest.mark.parametrize("method", ["BYE", "PRACK"])
 def test_a_request_that_could_not_be_connected_goes_where_the_invite_went(method: str) -> None:
-    ours = agent(kind=Kind.TCP)
+    ours = agent(kind=TransportKind.TCP)
     call, invite = placed(ours)
     if method == "PRACK":
         ours.receive(bare(invite, 183, TO_ELSEWHERE, *RELIABLE), FIRST, 0.5)
@@ -91,7 +91,7 @@ def test_a_request_that_could_not_be_connected_goes_where_the_invite_went(method
 
 def test_a_call_whose_connection_is_lost_while_it_rings_is_cancelled_over_the_next() -> None:
     """Phones used to ring on beside those of the next try, and calls were answered that nobody spoke in."""
-    ours = agent(kind=Kind.TLS)
+    ours = agent(kind=TransportKind.TLS)
     call, invite = placed(ours)
     ours.receive(reply(invite, 180), FIRST, 0.5)
     ours.on_lost(FIRST, "gone", 1.0)
@@ -107,7 +107,7 @@ def test_a_call_whose_connection_is_lost_while_it_rings_is_cancelled_over_the_ne
 
 
 def test_a_server_that_was_given_up_and_is_lost_does_not_end_the_call_by_the_next() -> None:
-    ours = agent(FIRST, SECOND, kind=Kind.TCP)
+    ours = agent(FIRST, SECOND, kind=TransportKind.TCP)
     call, invite = placed(ours)
     ours.poll(4.0)
     ((second, _),) = sent(ours)
@@ -119,7 +119,7 @@ def test_a_server_that_was_given_up_and_is_lost_does_not_end_the_call_by_the_nex
 
 def test_a_bye_whose_connection_is_lost_goes_out_over_the_next_until_its_time_is_over() -> None:
     """There used to be calls that never ended for the callee, as the connection was lost just before."""
-    ours = agent(kind=Kind.TCP)
+    ours = agent(kind=TransportKind.TCP)
     call, _ = answered(ours)
     ours.hang_up(call, 2.0)
     times, now = [], 2.0
@@ -134,7 +134,7 @@ def test_a_bye_whose_connection_is_lost_goes_out_over_the_next_until_its_time_is
 
 
 def test_a_connection_that_stood_is_made_again() -> None:
-    ours = agent(kind=Kind.TCP)
+    ours = agent(kind=TransportKind.TCP)
     call, invite = placed(ours)
     ours.receive(bare(invite, 200, TO_ELSEWHERE, body=SDP), FIRST, 1.0)
     ours.on_lost(ELSEWHERE, "the far end closed the connection", 1.1)
