@@ -15,8 +15,9 @@ from daemon.core.milliseconds import in_seconds
 from daemon.core.model import Channel, Status
 from daemon.lanes.snapshots import Duty, ModemSnapshot, VoiceSnapshot
 from daemon.operations import processes
-from daemon.operations.doctor.facts import Backups, Certificate, Facts
+from daemon.operations.doctor.facts import Facts
 from daemon.operations.host.files import DAY_S
+from daemon.operations.host.values import Backups, Certificate
 from daemon.operations.metric_figures import Figures
 from daemon.store.condition import WELL
 from daemon.version import VERSION

@@ -1,7 +1,4 @@
-"""What was seen of this machine, of the configuration, and of the daemon: frozen values, which checks judge. Pure.
-
-A part that could not be looked at is `Missing`, with the reason.
-"""
+"""What was seen of this machine, of the configuration, and of the daemon: frozen values, which checks judge. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,20 +6,24 @@ from dataclasses import dataclass, field
 from daemon.core.canary import Standing
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.operations.doctor.verdicts import Verdict
-from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
+from daemon.operations.host.values import (
+    MISSING,
+    Backups,
+    Certificate,
+    Clock,
+    Database,
+    Disk,
+    Holders,
+    Machine,
+    Missing,
+    Process,
+    SerialPort,
+    Unit,
+    Usb,
+)
 from daemon.store.condition import Condition
 from drivers import TrunkSurvey
 from drivers.settings import FaultKind
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A part that was not looked at."""
-
-    why: str = "not looked at"
-
-
-MISSING = Missing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,72 +79,6 @@ class Socket:
     there: bool
     group: str = ""
     mode: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """Of a folder's file system, in octets. inodes: 0 of a file system that has no fixed number of them."""
-
-    what: str
-    path: str
-    free: int
-    total: int
-    inodes_free: int = 0
-    inodes: int = 0
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """synchronised: as the kernel says (adjtimex(2)); now: Unix time."""
-
-    synchronised: bool
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """memory_free, memory: octets. entropy: random numbers come at once; journal: it is kept over a restart.
-
-    modules: of the kernel. files: that are open, and may be open, on the whole machine.
-    """
-
-    memory_free: int
-    memory: int
-    entropy: bool = True
-    journal: bool = True
-    modules: frozenset[str] = frozenset()
-    files: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """The SQLite file. damage: what quick_check says, none for a whole one. owner, user: the file's and the service's.
-
-    log: octets of the write-ahead log; library: the version of SQLite.
-    """
-
-    path: str
-    damage: tuple[str, ...] = ()
-    owner: str = ""
-    user: str = ""
-    log: int = 0
-    library: tuple[int, ...] = (3, 53, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Backups:
-    """newest_s: the age of the newest one in the usual place, None where there is none."""
-
-    newest_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """Of our own TCP listener. days: that it is still good."""
-
-    path: str
-    days: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from daemon.operations.doctor.facts import Facts, Missing
+from daemon.operations.doctor.facts import Facts
 from daemon.operations.doctor.verdicts import State, Verdict, ok, skipped
+from daemon.operations.host.values import Missing
 
 
 class Place(StrEnum):

@@ -21,16 +21,12 @@ from daemon.client.connection import Client, HttpProblem, Unreachable
 from daemon.config import Config, Inspection, read
 from daemon.operations.check_config import NoSuchUser, daemon_user, inspected
 from daemon.operations.doctor.facts import (
-    MISSING,
     Answers,
     Asker,
     Audio,
     Configuration,
-    Database,
-    Disk,
     Facts,
     Given,
-    Missing,
     ModemPort,
     Ports,
     Prompts,
@@ -44,7 +40,7 @@ from daemon.operations.doctor.verdicts import State, Verdict
 from daemon.operations.host import files, kernel, port_rivals, programs, serial_ports, units
 from daemon.operations.host.audio import taken
 from daemon.operations.host.sqlite_file import database
-from daemon.operations.host.values import Process
+from daemon.operations.host.values import MISSING, Database, Disk, Missing, Process
 from daemon.operations.prompts import lacking, loaded
 from daemon.version import VERSION
 from drivers.settings import FaultKind, Severity

@@ -9,8 +9,9 @@ from typing import Any
 
 from daemon.operations.doctor.checks import configuration, devices, machine, ports, trunk
 from daemon.operations.doctor.checks.configuration import telling
-from daemon.operations.doctor.facts import Asker, Facts, Missing, Socket
+from daemon.operations.doctor.facts import Asker, Facts, Socket
 from daemon.operations.doctor.judging import Check, Place
+from daemon.operations.host.values import Missing
 
 FILE = ("config-file",)
 SET_UP = ("devices-configured",)

@@ -8,10 +8,11 @@ from typing import Any
 
 from daemon.config import Config
 from daemon.lanes.snapshots import VOICE
-from daemon.operations.doctor.facts import MISSING, Facts, Inside
+from daemon.operations.doctor.facts import Facts, Inside
 from daemon.operations.doctor.judging import Result, health, judged, problems, stopping
 from daemon.operations.doctor.registry import OF_DAEMON
 from daemon.operations.host import files
+from daemon.operations.host.values import MISSING
 from daemon.operations.snapshots import Snapshot
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.operations.doctor.facts import MISSING, Backups, Certificate, Disk, Missing
+from daemon.operations.host.values import MISSING, Backups, Certificate, Disk, Missing
 
 BACKUPS = "backups"  # below the state directory: of pinwheel-backup.service
 DAY_S = 86_400.0

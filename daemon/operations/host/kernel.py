@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from daemon.operations.doctor.facts import Clock, Machine, Missing
 from daemon.operations.host.kernel_files import text_of
+from daemon.operations.host.values import Clock, Machine, Missing
 
 STA_UNSYNC = 0x0040  # adjtimex(2)
 TIMEX_OCTETS = 512  # more than struct timex has on any machine

@@ -5,7 +5,7 @@ import pwd
 from contextlib import closing
 from pathlib import Path
 
-from daemon.operations.doctor.facts import Database, Missing
+from daemon.operations.host.values import Database, Missing
 
 FINDINGS = 3
 

@@ -1,7 +1,20 @@
-"""What the probes find: processes, serial ports, USB devices, units. Pure."""
+"""What the probes find on this machine: frozen values. Pure.
+
+A part that could not be looked at is `Missing`, with the reason.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A part that was not looked at."""
+
+    why: str = "not looked at"
+
+
+MISSING = Missing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +98,69 @@ class Unit:
     watchdog: bool = True
     user: str = ""
     group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Of a folder's file system, in octets. inodes: 0 of a file system that has no fixed number of them."""
+
+    what: str
+    path: str
+    free: int
+    total: int
+    inodes_free: int = 0
+    inodes: int = 0
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """synchronised: as the kernel says (adjtimex(2)); now: Unix time."""
+
+    synchronised: bool
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """memory_free, memory: octets. entropy: random numbers come at once; journal: it is kept over a restart.
+
+    modules: of the kernel. files: that are open, and may be open, on the whole machine.
+    """
+
+    memory_free: int
+    memory: int
+    entropy: bool = True
+    journal: bool = True
+    modules: frozenset[str] = frozenset()
+    files: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The SQLite file. damage: what quick_check says, none for a whole one. owner, user: the file's and the service's.
+
+    log: octets of the write-ahead log; library: the version of SQLite.
+    """
+
+    path: str
+    damage: tuple[str, ...] = ()
+    owner: str = ""
+    user: str = ""
+    log: int = 0
+    library: tuple[int, ...] = (3, 53, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """newest_s: the age of the newest one in the usual place, None where there is none."""
+
+    newest_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Of our own TCP listener. days: that it is still good."""
+
+    path: str
+    days: float

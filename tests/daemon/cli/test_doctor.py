@@ -16,10 +16,11 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.client.connection import Client
-from daemon.operations.doctor.facts import Facts, Missing
+from daemon.operations.doctor.facts import Facts
 from daemon.operations.doctor.judging import judged, problems
 from daemon.operations.doctor.probing import Subject, gathered, within
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
+from daemon.operations.host.values import Missing
 from drivers import DeviceState
 from drivers.pyvoip import Driver, Options
 from drivers.simulated.modem import SimulatedModem

@@ -11,24 +11,11 @@ import pytest
 
 from daemon.core.canary import Standing
 from daemon.lanes.snapshots import VOICE, Duty
-from daemon.operations.doctor.facts import (
-    Asker,
-    Audio,
-    Backups,
-    Certificate,
-    Clock,
-    Database,
-    Facts,
-    Machine,
-    Prompts,
-    Running,
-    Service,
-    Socket,
-)
+from daemon.operations.doctor.facts import Asker, Audio, Facts, Prompts, Running, Service, Socket
 from daemon.operations.doctor.judging import Result, health, judged, problems, stopping
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State
-from daemon.operations.host.values import Holders
+from daemon.operations.host.values import Backups, Certificate, Clock, Database, Holders, Machine
 from daemon.store.condition import Condition, Misplaced
 from drivers import Balance, DeviceState, Reason
 from drivers.settings import FaultKind

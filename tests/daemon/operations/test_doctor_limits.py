@@ -9,22 +9,10 @@ from typing import Any
 import pytest
 
 from daemon.lanes.snapshots import VOICE
-from daemon.operations.doctor.facts import (
-    Asker,
-    Audio,
-    Backups,
-    Certificate,
-    Clock,
-    Database,
-    Machine,
-    Prompts,
-    Running,
-    Service,
-    Socket,
-)
+from daemon.operations.doctor.facts import Asker, Audio, Prompts, Running, Service, Socket
 from daemon.operations.doctor.registry import CHECKS
 from daemon.operations.doctor.verdicts import State, Verdict, ok
-from daemon.operations.host.values import Holders, Process
+from daemon.operations.host.values import Backups, Certificate, Clock, Database, Holders, Machine, Process
 from tests.daemon.operations.worlds import (
     BY_ID,
     GB,

@@ -5,18 +5,11 @@ from typing import Any
 
 import pytest
 
-from daemon.operations.doctor.facts import (
-    MISSING,
-    Asker,
-    Facts,
-    Given,
-    Missing,
-    Socket,
-)
+from daemon.operations.doctor.facts import Asker, Facts, Given, Socket
 from daemon.operations.doctor.judging import Check, Place, Result, chosen, judged, problems
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State, error, ok, warning
-from daemon.operations.host.values import Holders
+from daemon.operations.host.values import MISSING, Holders, Missing
 from tests.daemon.operations.test_doctor import ALICE, BASE, GONE, HELD, MACHINE, WORLDS, E, W
 from tests.daemon.operations.worlds import (
     MANAGER,

@@ -23,7 +23,7 @@ from daemon.core.milliseconds import seconds as s
 from daemon.core.model import Attempt, Channel, Status
 from daemon.lanes.snapshots import VOICE
 from daemon.operations import processes
-from daemon.operations.doctor.facts import Backups, Certificate
+from daemon.operations.host.values import Backups, Certificate
 from daemon.operations.metric_figures import Figures
 from daemon.operations.metrics import Metrics, written
 from daemon.operations.snapshots import Snapshots

@@ -10,20 +10,13 @@ from daemon.core.quota import Limits, Used
 from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
 from daemon.operations.doctor.checks.machine import EARLIEST
 from daemon.operations.doctor.facts import (
-    MISSING,
     Answers,
     Asker,
     Audio,
-    Backups,
-    Certificate,
-    Clock,
     Configuration,
-    Database,
-    Disk,
     Facts,
     Given,
     Inside,
-    Machine,
     ModemPort,
     Ports,
     Prompts,
@@ -35,7 +28,20 @@ from daemon.operations.doctor.facts import (
 )
 from daemon.operations.doctor.judging import judged
 from daemon.operations.doctor.registry import OF_DAEMON
-from daemon.operations.host.values import Holders, Process, SerialPort, Unit, Usb
+from daemon.operations.host.values import (
+    MISSING,
+    Backups,
+    Certificate,
+    Clock,
+    Database,
+    Disk,
+    Holders,
+    Machine,
+    Process,
+    SerialPort,
+    Unit,
+    Usb,
+)
 from daemon.store.condition import Condition
 from drivers import DeviceState, ModemStatus, Reason, TrunkStatus, TrunkSurvey
 from drivers.figures import ModemCounts

@@ -2,20 +2,9 @@
 
 from collections.abc import Iterator
 
-from daemon.operations.doctor.facts import (
-    Asker,
-    Backups,
-    Certificate,
-    Clock,
-    Database,
-    Disk,
-    Machine,
-    Running,
-    Service,
-    Socket,
-)
+from daemon.operations.doctor.facts import Asker, Running, Service, Socket
 from daemon.operations.doctor.verdicts import RENEW_DAYS, Verdict, error, info, ok, warning
-from daemon.operations.host.values import Unit
+from daemon.operations.host.values import Backups, Certificate, Clock, Database, Disk, Machine, Unit
 
 MB = 1_000_000
 LITTLE, SCARCE, SCARCE_SHARE = 64 * MB, 500 * MB, 0.05
