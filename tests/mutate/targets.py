@@ -161,6 +161,6 @@ TARGETS: dict[str, Target] = {
     "daemon.operations.doctor.bundle_masking": Target(PURE, DOCTOR),
     **{
         f"daemon.operations.doctor.checks.{name}": Target(PURE, DOCTOR)
-        for name in ("configuration", "devices", "machine", "ports", "trunk")
+        for name in ("audio", "configuration", "devices", "machine", "ports", "prompts", "sims", "trunk")
     },
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from daemon.operations.doctor.checks import configuration, devices, machine, ports, trunk
+from daemon.operations.doctor.checks import audio, configuration, devices, machine, ports, prompts, sims, trunk
 from daemon.operations.doctor.checks.configuration import telling
 from daemon.operations.doctor.facts import Asker, Facts, Socket
 from daemon.operations.doctor.judging import Check, Place
@@ -222,12 +222,12 @@ VOICE: tuple[Check, ...] = (
     _config("trunk-files", "certificates for the trunk"),
     _config("sip-address", "our own SIP address"),
     _config("audio-range", "enough ports for audio"),
-    Check("audio-free", "ports for audio are free", _part("audio"), trunk.free),
-    Check("firewall", "the firewall lets audio in", _part("audio"), trunk.firewall),
+    Check("audio-free", "ports for audio are free", _part("audio"), audio.free),
+    Check("firewall", "the firewall lets audio in", _part("audio"), audio.firewall),
     MODEM("voice-alive", "the voice driver works", judge=devices.alive, health="voice is dead"),
     MODEM("prompts", "there is something to say in calls", judge=devices.spoken, needs=("prompts-folder",)),
-    Check("prompts-broken", "no clip is broken", _part("prompts"), trunk.broken, ("prompts", "prompts-folder")),
-    Check("prompts-lacking", "calls in the languages that are likely", _part("prompts"), trunk.spoken, ("prompts",)),
+    Check("prompts-broken", "no clip is broken", _part("prompts"), prompts.broken, ("prompts", "prompts-folder")),
+    Check("prompts-lacking", "calls in the languages that are likely", _part("prompts"), prompts.lacking, ("prompts",)),
 )
 
 OF_MODEMS = tuple(check.name for check in MODEMS)
@@ -252,9 +252,9 @@ SLOW: tuple[Check, ...] = (
         judge=devices.calls,
         needs=(*WAY, "sip-address", "trunk-files", "trunk-password"),
     ),
-    Check("smsc", "each SIM knows its service centre", _part("answers"), trunk.service_centre, slow=True),
-    Check("sim-full", "room for messages on each SIM", _part("answers"), trunk.store, slow=True),
-    Check("roaming", "no SIM roams", _part("answers"), trunk.roaming, slow=True),
+    Check("smsc", "each SIM knows its service centre", _part("answers"), sims.service_centre, slow=True),
+    Check("sim-full", "room for messages on each SIM", _part("answers"), sims.full, slow=True),
+    Check("roaming", "no SIM roams", _part("answers"), sims.roaming, slow=True),
     DAEMON(
         "modem-failures",
         "messages go out",
