@@ -93,12 +93,12 @@ def _prepared(
 def _policy(config: Config) -> Policy:
     security = config.security
     return Policy(
-        security.max_active_per_number,
-        seconds(security.cancel_after),
-        security.cancel_before_event,
-        security.on_refused,
-        config.sms.on_dropped,
-        {modem.name: modem.on_uncertain == "resend" for modem in config.modem},
+        max_active_per_number=security.max_active_per_number,
+        cancel_after=seconds(security.cancel_after),
+        cancel_before_event=security.cancel_before_event,
+        on_refused=security.on_refused,
+        on_dropped=config.sms.on_dropped,
+        resend={modem.name: modem.on_uncertain == "resend" for modem in config.modem},
     )
 
 
@@ -128,11 +128,11 @@ def _voice_lane(config: Config, engine: Engine, prompts: PromptLibrary) -> Voice
 
 def _manner(voice: Voice) -> Manner:
     return Manner(
-        voice.ring_seconds,
-        voice.repeats,
-        voice.confirm == "press1",
-        voice.limit_seconds,
-        voice.machine == "hangup",
+        ring_s=voice.ring_seconds,
+        repeats=voice.repeats,
+        confirm=voice.confirm == "press1",
+        limit_s=voice.limit_seconds,
+        hang_up_on_machine=voice.machine == "hangup",
     )
 
 

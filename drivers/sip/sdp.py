@@ -228,14 +228,14 @@ def _far_end(
     return FarEnd(
         host,
         number,
-        usable[0],
-        _events(stream),
-        _frame_ms(stream),
-        _rtcp_port(stream, number),
-        stream.direction or session.direction or Direction.SENDRECV,
-        mine,
-        theirs,
-        tuple(usable),
+        payload_type=usable[0],
+        events=_events(stream),
+        frame_ms=_frame_ms(stream),
+        rtcp_port=_rtcp_port(stream, number),
+        direction=stream.direction or session.direction or Direction.SENDRECV,
+        ours=mine,
+        theirs=theirs,
+        laws=tuple(usable),
     )
 
 

@@ -37,17 +37,16 @@ class Manner:
     hang_up_on_machine: bool = False
 
     def call(self, number: str, speech: Speech) -> Call:
-        question = speech.question if self.confirm else None
         return Call(
             number,
             speech.audio,
-            self.ring_s,
-            question,
-            speech.again,
-            speech.bye,
-            self.repeats,
-            self.limit_s,
-            self.hang_up_on_machine,
+            ring_s=self.ring_s,
+            question=speech.question if self.confirm else None,
+            again=speech.again,
+            bye=speech.bye,
+            repeats=self.repeats,
+            limit_s=self.limit_s,
+            hang_up_on_machine=self.hang_up_on_machine,
         )
 
 

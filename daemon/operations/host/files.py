@@ -17,9 +17,15 @@ def disk(what: str, path: Path) -> Disk | None:
     there = next((each for each in (path, *path.parents) if each.exists()), Path("/"))
     with suppress(OSError):
         found = os.statvfs(there)
-        size, free = found.f_frsize * found.f_blocks, found.f_frsize * found.f_bavail
-        read_only = bool(found.f_flag & os.ST_RDONLY)
-        return Disk(what, str(path), free, size, found.f_favail, found.f_files, read_only)
+        return Disk(
+            what,
+            str(path),
+            free=found.f_frsize * found.f_bavail,
+            total=found.f_frsize * found.f_blocks,
+            inodes_free=found.f_favail,
+            inodes=found.f_files,
+            read_only=bool(found.f_flag & os.ST_RDONLY),
+        )
     return None
 
 

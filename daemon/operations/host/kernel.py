@@ -43,12 +43,12 @@ def machine(root: Path = Path("/")) -> Machine:
     used, _, most = [*text_of(root / "proc/sys/fs/file-nr").split(), "0", "0", "0"][:3]
     modules = (line.split()[0] for line in text_of(root / "proc/modules").splitlines() if line.strip())
     return Machine(
-        int(memory.get("MemAvailable", 0)) * 1024,
-        int(memory.get("MemTotal", 0)) * 1024,
-        entropy(),
-        (root / "var/log/journal").is_dir(),
-        frozenset(modules),
-        (int(used), int(most)),
+        memory_free=int(memory.get("MemAvailable", 0)) * 1024,
+        memory=int(memory.get("MemTotal", 0)) * 1024,
+        entropy=entropy(),
+        journal=(root / "var/log/journal").is_dir(),
+        modules=frozenset(modules),
+        files=(int(used), int(most)),
     )
 
 

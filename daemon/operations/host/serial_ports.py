@@ -56,14 +56,14 @@ def _port(path: str, root: Path) -> SerialPort | None:
         properties = {**_of_device(usb, root), **properties}
     return SerialPort(
         name,
-        os.path.basename(place if here else os.path.realpath(path)),
-        number,
-        _group(about.st_gid),
-        stat.S_IMODE(about.st_mode),
-        tuple(_stable_names(number, root)),
-        usb,
-        interface,
-        properties,
+        device=os.path.basename(place if here else os.path.realpath(path)),
+        number=number,
+        group=_group(about.st_gid),
+        mode=stat.S_IMODE(about.st_mode),
+        by_id=tuple(_stable_names(number, root)),
+        usb=usb,
+        interface=interface,
+        properties=properties,
     )
 
 
@@ -93,12 +93,12 @@ def _behind(place: Path) -> tuple[Usb | None, str]:
 
 def _usb(folder: Path) -> Usb:
     return Usb(
-        _read(folder / "idVendor"),
-        _read(folder / "idProduct"),
-        _read(folder / "product"),
-        _read(folder / "serial"),
-        str(folder),
-        _read(folder / "power/control"),
+        vendor=_read(folder / "idVendor"),
+        product=_read(folder / "idProduct"),
+        name=_read(folder / "product"),
+        serial=_read(folder / "serial"),
+        folder=str(folder),
+        control=_read(folder / "power/control"),
     )
 
 

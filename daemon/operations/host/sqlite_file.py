@@ -29,11 +29,11 @@ def database(path: Path, user: str) -> Database | Missing:
         found = [str(exc)]
     return Database(
         str(path),
-        () if found == ["ok"] else tuple(found),
-        owner,
-        user,
-        log.stat().st_size if log.exists() else 0,
-        tuple(map(int, sqlite.sqlite_version.split("."))),
+        damage=() if found == ["ok"] else tuple(found),
+        owner=owner,
+        user=user,
+        log=log.stat().st_size if log.exists() else 0,
+        library=tuple(map(int, sqlite.sqlite_version.split("."))),
     )
 
 

@@ -48,15 +48,15 @@ def read(name: str, text: str) -> Unit | None:
         return None
     return Unit(
         name,
-        values.get("LoadState") == "loaded",
-        values["ActiveState"],
-        values.get("UnitFileState", ""),
-        _number(values.get("NRestarts", "")),
-        values.get("NeedDaemonReload") == "yes",
-        values.get("Result", ""),
-        values.get("WatchdogUSec", "") not in ("0", "infinity"),
-        values.get("User", ""),
-        values.get("Group", ""),
+        loaded=values.get("LoadState") == "loaded",
+        active=values["ActiveState"],
+        enabled=values.get("UnitFileState", ""),
+        restarts=_number(values.get("NRestarts", "")),
+        reload_due=values.get("NeedDaemonReload") == "yes",
+        result=values.get("Result", ""),
+        watchdog=values.get("WatchdogUSec", "") not in ("0", "infinity"),
+        user=values.get("User", ""),
+        group=values.get("Group", ""),
     )
 
 
