@@ -30,8 +30,11 @@ WHY = {
 
 
 @dataclass(slots=True)
-class Credit:
-    """What outlives a session. dialled: the code, "" for never; template: of `balance_text.find`; due: monotonic."""
+class BalanceSchedule:
+    """When a SIM is asked next; it outlives a session.
+
+    dialled: the code, "" for never; template: of `balance_text.find`; due: monotonic.
+    """
 
     dialled: str = ""
     every_s: float = NEVER
@@ -67,8 +70,8 @@ class Credit:
 class BalanceCheck:
     """Of one modem in one session. chore: asks."""
 
-    def __init__(self, modem: Modem, network: NetworkWatch, credit: Credit) -> None:
-        self._modem, self._network, self._credit = modem, network, credit
+    def __init__(self, modem: Modem, network: NetworkWatch, schedule: BalanceSchedule) -> None:
+        self._modem, self._network, self._schedule = modem, network, schedule
         self._reader: Reader | None = None
         self._answered: Future[bool] = Future()
         self._answer: Answer | None = None
@@ -77,15 +80,15 @@ class BalanceCheck:
     @property
     def remarks(self) -> tuple[str, ...]:
         """For operators: why it is not known."""
-        return (self._credit.remark,) if self._credit.remark else ()
+        return (self._schedule.remark,) if self._schedule.remark else ()
 
-    def schedule(self, imsi: str, now: float) -> Procedure[None]:
+    def set_due(self, imsi: str, now: float) -> Procedure[None]:
         """Behind the set-up."""
-        if not self._credit.dialled:
+        if not self._schedule.dialled:
             return
-        if self._credit.put_in(imsi):
+        if self._schedule.put_in(imsi):
             yield Known({"balance": None})
-        self.chore.want(max(now + QUIET_S, self._credit.due))  # messages may have waited for the modem
+        self.chore.want(max(now + QUIET_S, self._schedule.due))  # messages may have waited for the modem
 
     def give_way(self, now: float) -> None:
         """A message has ended."""
@@ -102,21 +105,21 @@ class BalanceCheck:
             self._answered.set_result(True)
 
     def _ask(self) -> Procedure[None]:
-        credit, now = self._credit, (yield Time()).now
+        schedule, now = self._schedule, (yield Time()).now
         if not self._network.registrations.registered:
             self.chore.want(now + NO_NETWORK_S)
             return
-        credit.due = now + credit.every_s  # at once: a modem that this restarts is not asked again and again
+        schedule.due = now + schedule.every_s  # at once: a modem that this restarts is not asked again and again
         charset = yield from self._charset()
         self._reader, self._answered, self._answer = Reader(charset), Future(), None
-        reply = yield from self._modem.reply(ussd.question(credit.dialled, charset))
+        reply = yield from self._modem.reply(ussd.question(schedule.dialled, charset))
         if reply.ok or reply.final.kind is ResultKind.NONE:
             yield Await(self._answered)
             yield from self._judge(self._answer)
         else:
             yield from self._fail(f"the modem refuses AT+CUSD ({at.cause(reply.final)})")
         self._reader = None
-        self.chore.want(credit.due)
+        self.chore.want(schedule.due)
 
     def _charset(self) -> Talk[str]:
         lines = yield from self._modem.lines("AT+CSCS?", "+CSCS")
@@ -126,19 +129,19 @@ class BalanceCheck:
         if answer is None or answer.status is Status.MORE_WANTED:
             yield from self._modem.reply(ussd.CANCEL)
         if answer is None:
-            yield from self._fail(f"no answer to {self._credit.dialled}")
+            yield from self._fail(f"no answer to {self._schedule.dialled}")
             return
-        found = balance_text.find(answer.text, self._credit.template)
+        found = balance_text.find(answer.text, self._schedule.template)
         if answer.status in WHY:
             yield from self._fail(WHY[answer.status])
         elif found is None:
-            yield from self._fail(f"no amount is in the answer to {self._credit.dialled}: set balance_pattern")
+            yield from self._fail(f"no amount is in the answer to {self._schedule.dialled}: set balance_pattern")
         else:
-            self._credit.known()
+            self._schedule.known()
             yield Known({"balance": Balance(found.value, found.currency, (yield Time()).now)})
 
     def _fail(self, why: str) -> Procedure[None]:
-        if self._credit.failed(why, (yield Time()).now):
-            yield Warn(self._credit.remark)
-        if self._credit.failures >= MOST_FAILURES:
+        if self._schedule.failed(why, (yield Time()).now):
+            yield Warn(self._schedule.remark)
+        if self._schedule.failures >= MOST_FAILURES:
             yield Known({"balance": None})

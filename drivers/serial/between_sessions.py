@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from drivers import IncomingSms, SmsEvent, StatusReport
-from drivers.serial.balance_check import Credit
+from drivers.serial.balance_check import BalanceSchedule
 from drivers.serial.hourly import Hourly
 from drivers.serial.message_storage import Storage
 from drivers.serial.modem_status import Condition
@@ -34,7 +34,7 @@ class Lasting:
     exchange: Exchange
     signs: Hourly
     warnings: Hourly
-    credit: Credit
+    balance: BalanceSchedule
     publish: Callable[[SmsEvent], Future[bool]]
     keep: Callable[[StatusReport | IncomingSms], Future[bool] | None]
     closing: Callable[[], bool]

@@ -33,7 +33,7 @@ from drivers import (
     StatusReport,
 )
 from drivers.serial import at, ports, power_command, supervisor
-from drivers.serial.balance_check import Credit
+from drivers.serial.balance_check import BalanceSchedule
 from drivers.serial.between_sessions import Lasting
 from drivers.serial.hourly import Hourly
 from drivers.serial.line import WRITE_S
@@ -104,7 +104,7 @@ class Driver:
             self._exchange,
             signs=Hourly(SIGNS_AN_HOUR),
             warnings=Hourly(WARNINGS_AN_HOUR),
-            credit=Credit(options.balance_ussd, options.balance_every, options.balance_pattern),
+            balance=BalanceSchedule(options.balance_ussd, options.balance_every, options.balance_pattern),
             publish=lambda news: self._listener(news),
             keep=self._keep,
             closing=self._closing,
@@ -121,7 +121,7 @@ class Driver:
         self._closing_at = float("inf")
         self._wake = Wake()
         self._condition.now = ModemStatus(DeviceState.STARTING, counts=self._supervisor.counts)
-        self._lasting.credit.want()
+        self._lasting.balance.want()
         for each in left:
             self._exchange.handle(each, time.monotonic())
         self._thread = threading.Thread(target=self._run, name=f"modem-{self.name}", daemon=True)

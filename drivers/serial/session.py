@@ -46,7 +46,7 @@ class Session:
         self._line.watch(NEVER_UNASKED)
         self._modem = Modem(lasting.timing)
         pulse = Pulse(self._modem, lasting.timing, lasting.signs)
-        self._chores = SessionChores(self._modem, lasting.storage, pulse, lasting.credit, time.monotonic())
+        self._chores = SessionChores(self._modem, lasting.storage, pulse, lasting.balance, time.monotonic())
         self._job: Job | None = None  # whose message is under way
         self._failed = self._submitted = False  # the last message
 

@@ -6,7 +6,7 @@ importance, and who wants it first.
 
 from drivers.serial import dialects
 from drivers.serial.acknowledgements import Acknowledgements
-from drivers.serial.balance_check import BalanceCheck, Credit
+from drivers.serial.balance_check import BalanceCheck, BalanceSchedule
 from drivers.serial.chores import Chore, Chores
 from drivers.serial.liveness import Pulse
 from drivers.serial.message_storage import Storage
@@ -20,14 +20,14 @@ from drivers.serial.restart_signs import CLEARED
 class SessionChores:
     """Of one modem in one session, which begins now. Times are monotonic seconds."""
 
-    def __init__(self, modem: Modem, storage: Storage, pulse: Pulse, credit: Credit, now: float) -> None:
+    def __init__(self, modem: Modem, storage: Storage, pulse: Pulse, balance: BalanceSchedule, now: float) -> None:
         self._modem, self._storage, self._started = modem, storage, now
         self._identified = Identity()
         timing = modem.timing
         never, keep_s = float("inf"), timing.keep
         self.pulse = pulse
         self.network = NetworkWatch(modem, timing)
-        self.balance = BalanceCheck(modem, self.network, credit)
+        self.balance = BalanceCheck(modem, self.network, balance)
         self.acknowledgements = Acknowledgements(modem)
         self._announced = Chore(lambda: storage.read_announced(modem), never, keep_s)
         self._setup = Chore(self._set_up, never, keep_s)
@@ -85,7 +85,7 @@ class SessionChores:
         now = (yield Time()).now
         self._retries.want(now + self._modem.timing.retry_settings)
         self._health.want(now + self._modem.timing.health)
-        yield from self.balance.schedule(imsi, now)
+        yield from self.balance.set_due(imsi, now)
 
     def _learn_settings(self) -> Procedure[None]:
         """Those by which a restart shows."""

@@ -8,7 +8,7 @@ import pytest
 
 from drivers import Balance
 from drivers.serial import at
-from drivers.serial.balance_check import QUIET_S, Credit
+from drivers.serial.balance_check import QUIET_S, BalanceSchedule
 from drivers.serial.chores import PATIENCE_S
 from drivers.serial.procedure import Warn
 from drivers.simulated.modem import SimulatedModem
@@ -23,9 +23,11 @@ CSCS = {"AT+CSCS?": [['+CSCS: "GSM"', "OK"]]}
 SAID = '+CUSD: 0,"Your credit is 12.34 EUR",15'
 
 
-def modem_due(answers: Mapping[str, Sequence[Answers]] | None = None, credit: Credit | None = None) -> Session:
+def modem_due(
+    answers: Mapping[str, Sequence[Answers]] | None = None, balance: BalanceSchedule | None = None
+) -> Session:
     """A modem that is set up, and whose balance is due."""
-    session = Session({**CSCS, **(answers or {})}, credit=credit or Credit("*100#", EVERY_S))
+    session = Session({**CSCS, **(answers or {})}, balance=balance or BalanceSchedule("*100#", EVERY_S))
     session.initialise(ANY)
     session.hand.now += QUIET_S
     return session
@@ -47,7 +49,7 @@ def warnings(session: Session) -> list[str]:
 
 def test_messages_that_waited_for_the_modem_come_before_the_question() -> None:
     """It used to be asked behind the set-up, at once: a slow answer held up the first PIN of each start."""
-    session = Session(CSCS, credit=Credit("*100#", EVERY_S))
+    session = Session(CSCS, balance=BalanceSchedule("*100#", EVERY_S))
     session.initialise(ANY)
     assert session.chores.balance.chore.ready_at(session.hand.now) == session.hand.now + QUIET_S
 
@@ -161,24 +163,24 @@ def test_without_a_network_nothing_is_asked() -> None:
 
 
 def test_without_a_code_nothing_is_asked() -> None:
-    assert Credit() == Credit("", float("inf"), "", "", float("-inf"), 0, "")
-    session = modem_due(credit=Credit())
+    assert BalanceSchedule() == BalanceSchedule("", float("inf"), "", "", float("-inf"), 0, "")
+    session = modem_due(balance=BalanceSchedule())
     assert session.chores.balance.chore.due == float("inf")
 
 
 def test_another_session_asks_no_earlier_but_for_another_sim() -> None:
     """A modem that restarts because it was asked is not asked again and again."""
-    credit = Credit("*100#", EVERY_S)
-    session = modem_due(credit=credit)
+    schedule = BalanceSchedule("*100#", EVERY_S)
+    session = modem_due(balance=schedule)
     session.does(session.chores.balance.chore)
-    due = credit.due
-    again = modem_due(credit=credit)
+    due = schedule.due
+    again = modem_due(balance=schedule)
     assert (again.chores.balance.chore.due, "balance" in again.known) == (due, False)
-    credit.want()
-    assert modem_due(credit=credit).chores.balance.chore.due <= session.hand.now
-    credit.failed("no answer", 0.0)
-    other = modem_due({"AT+CIMI": [["234159999999999", "OK"]]}, credit)
-    assert (other.known["balance"], credit.failures, credit.remark) == (None, 0, "")
+    schedule.want()
+    assert modem_due(balance=schedule).chores.balance.chore.due <= session.hand.now
+    schedule.failed("no answer", 0.0)
+    other = modem_due({"AT+CIMI": [["234159999999999", "OK"]]}, schedule)
+    assert (other.known["balance"], schedule.failures, schedule.remark) == (None, 0, "")
     assert other.chores.balance.chore.due <= other.hand.now
 
 

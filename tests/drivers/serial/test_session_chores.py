@@ -6,7 +6,7 @@ import pytest
 
 from drivers import DeviceState
 from drivers.serial.acknowledgements import Acknowledgements
-from drivers.serial.balance_check import Credit
+from drivers.serial.balance_check import BalanceSchedule
 from drivers.serial.chores import Chore
 from drivers.serial.dialects import PHASE
 from drivers.serial.hourly import Hourly
@@ -52,13 +52,13 @@ class Session:
         answers: Mapping[str, Sequence[Answers]],
         signs: int = 6,
         timing: Timing = TIMING,
-        credit: Credit | None = None,
+        balance: BalanceSchedule | None = None,
     ) -> None:
         self.hand = Hand(USUAL | dict(answers))
         self.modem = Modem(timing)
         self.pulse = Pulse(self.modem, timing, Hourly(signs))
         self.storage = Storage()
-        self.chores = SessionChores(self.modem, self.storage, self.pulse, credit or Credit(), self.hand.now)
+        self.chores = SessionChores(self.modem, self.storage, self.pulse, balance or BalanceSchedule(), self.hand.now)
         self.timing = timing
 
     @property
