@@ -13,7 +13,7 @@ from daemon.config import Config, Modem, Voice
 from daemon.config.probing import key_place
 from daemon.core.commands import Policy
 from daemon.core.milliseconds import in_seconds, seconds
-from daemon.core.model import Channel, Request
+from daemon.core.model import Channel, Request, Verdict
 from daemon.core.phrases import sms_text
 from daemon.engine import Engine
 from daemon.lanes.no_device import NoDevice
@@ -92,12 +92,12 @@ def _prepared(
 
 def _policy(config: Config) -> Policy:
     security = config.security
+    chosen = {Verdict.REFUSED: security.on_refused, Verdict.WITHDRAWN: config.sms.on_dropped}
     return Policy(
         max_active_per_number=security.max_active_per_number,
         cancel_after=seconds(security.cancel_after),
         cancel_before_event=security.cancel_before_event,
-        on_refused=security.on_refused,
-        on_dropped=config.sms.on_dropped,
+        move_on=frozenset(verdict for verdict, what in chosen.items() if what == "next"),
         resend={modem.name: modem.on_uncertain == "resend" for modem in config.modem},
     )
 

@@ -97,8 +97,7 @@ def _answer(request: Request, attempt: Attempt, event: AttemptAnswered) -> Fired
     )
     if again:
         return _again(request, settled, event.at, account)
-    moves_on = event.move_on and event.verdict in MOVES_ON
-    return Fired(settled, (*account, Note(str(state), event.step, settled.detail)), moves_on)
+    return Fired(settled, (*account, Note(str(state), event.step, settled.detail)), _moves_on(event))
 
 
 def _interrupt(request: Request, attempt: Attempt, event: Interrupted) -> Fired:
@@ -119,14 +118,17 @@ def _again(request: Request, attempt: Attempt, at: Ms, account: tuple[Action, ..
     return Fired(queued, (*account, note, deliver))
 
 
+def _moves_on(event: AttemptAnswered | GivenUp | AnsweredLate) -> bool:
+    return event.move_on and event.verdict in MOVES_ON
+
+
 # --- it is withdrawn while it waits ------------------------------------------------------------------------
 
 
 def _give_up(_: Request, attempt: Attempt, event: GivenUp) -> Fired:
     state = STATES[event.verdict] if attempt.state is A.QUEUED else A.UNCERTAIN
     ended = replace(attempt, state=state, detail=event.detail or attempt.detail, settled_at=event.at)
-    moves_on = event.move_on and event.verdict in MOVES_ON
-    return Fired(ended, (Note(str(state), event.step, event.detail),), moves_on)
+    return Fired(ended, (Note(str(state), event.step, event.detail),), _moves_on(event))
 
 
 # --- news of a try whose fate was unknown ------------------------------------------------------------------
@@ -157,8 +159,7 @@ def _answer_late(request: Request, attempt: Attempt, event: AnsweredLate) -> Fir
     failed = A.REFUSED if event.verdict is Verdict.REFUSED else A.FAILED  # by now another event may be under way
     state = A.UNCERTAIN if fewer.tries > _least_tries(fewer) else failed
     settled = _settled(request, fewer, event, state)
-    moves_on = event.move_on and event.verdict in MOVES_ON
-    return Fired(settled, (*refund, Note(str(state), event.step, settled.detail)), moves_on)
+    return Fired(settled, (*refund, Note(str(state), event.step, settled.detail)), _moves_on(event))
 
 
 def _only_count(request: Request, attempt: Attempt, event: AttemptAnswered | AnsweredLate) -> Fired | None:

@@ -45,18 +45,16 @@ CANCEL_AFTER = seconds(30)  # the rule of the Verify reference
 
 @value
 class Policy:
-    """What the operator decided about requests. resend: by modem, whether an uncertain message may go out once more."""
+    """What the operator decided about requests. move_on: verdicts after which the next event runs at once.
+
+    resend: by modem, whether an uncertain message may go out once more.
+    """
 
     max_active_per_number: int = 1
     cancel_after: Ms = CANCEL_AFTER
     cancel_before_event: int = 2
-    on_refused: str = "wait"
-    on_dropped: str = "wait"
+    move_on: frozenset[Verdict] = frozenset()
     resend: Mapping[str, bool] = field(default_factory=dict)
-
-    def moves_on(self, verdict: Verdict) -> bool:
-        """Whether the next event runs at once."""
-        return {Verdict.REFUSED: self.on_refused, Verdict.WITHDRAWN: self.on_dropped}.get(verdict) == "next"
 
     def resends(self, request: Request, step: int) -> bool:
         """Whether the message of this event may go out once more, where its fate is unknown."""
@@ -360,13 +358,13 @@ def _delivery_event(command: OfDelivery, request: Request, at: Ms, policy: Polic
             return AttemptStarted(step, at, command.device)
         case Settle(step=step, verdict=verdict):
             said = (command.device, command.reference, command.detail, command.parts)
-            policies = (policy.resends(request, step), policy.moves_on(verdict))
+            policies = (policy.resends(request, step), verdict in policy.move_on)
             return AttemptAnswered(step, verdict, at, *said, *policies)
         case SettleLate(step=step, verdict=verdict):
             late = (command.device, command.reference, command.detail)
-            return AnsweredLate(step, verdict, at, *late, policy.moves_on(verdict))
+            return AnsweredLate(step, verdict, at, *late, verdict in policy.move_on)
         case GiveUp(step=step, verdict=verdict):
-            return GivenUp(step, verdict, at, command.detail, policy.moves_on(verdict))
+            return GivenUp(step, verdict, at, command.detail, verdict in policy.move_on)
         case Interrupt(step=step, parts=parts):
             return Interrupted(step, at, policy.resends(request, step), parts)
         case _:

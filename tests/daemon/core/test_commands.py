@@ -52,7 +52,7 @@ from daemon.core.ownership import Caller
 from daemon.core.request_states import advance
 from tests.daemon.core.story import request, started
 
-POLICY = Policy(resend={"sim1": True}, on_refused="next", on_dropped="wait")
+POLICY = Policy(resend={"sim1": True}, move_on=frozenset({Verdict.REFUSED}))
 MINE, THEIRS, OPERATOR = Caller("acme"), Caller("bolt"), Caller("", operator=True)
 WAITING = replace(started(request(1)), account="acme")
 SENDING = advance(WAITING, AttemptStarted(0, s(1), "sim1"))[0]
@@ -203,8 +203,7 @@ def test_no_number_shows_in_a_command() -> None:
 
 
 def test_the_policy_of_an_operator_who_says_nothing_is_the_references() -> None:
-    assert Policy() == Policy(1, s(30), 2, "wait", "wait", {})
-    assert not any(Policy().moves_on(verdict) for verdict in Verdict)
+    assert Policy() == Policy(1, s(30), 2, frozenset(), {})
 
 
 def test_what_a_lane_does_not_say_is_nothing() -> None:

@@ -49,7 +49,7 @@ from tests.examples import examples
 from tests.peers.postgres import Cluster
 
 ACME, BOLT = Caller("acme"), Caller("bolt")
-POLICY = Policy(cancel_after=s(0), cancel_before_event=0, on_refused="next", resend={"sim1": True})
+POLICY = Policy(cancel_after=s(0), cancel_before_event=0, move_on=frozenset({Verdict.REFUSED}), resend={"sim1": True})
 IDS = [f"{number:032x}" for number in range(1, 9)]
 STANDING = 4  # of them, which are there before
 

@@ -52,7 +52,7 @@ def fill(database: SqliteDatabase) -> None:
 
 
 def operation(command: Command) -> Operation:
-    policy = Policy(cancel_after=Ms(0), cancel_before_event=0, on_refused="next", resend={})
+    policy = Policy(cancel_after=Ms(0), cancel_before_event=0)
     nobody = cast("asyncio.Future[Decision]", None)
     return Operation(command, lambda c, loaded: (EPOCH, decide(c, loaded, EPOCH, policy)), lambda _: None, nobody)
 
