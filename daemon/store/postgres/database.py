@@ -81,11 +81,21 @@ class PostgresDatabase:
         """One transaction, durable once it returns."""
         self._batch += 1
         self._in_doubt = self._batch
-        self._asked(lambda connection: save(connection, changes, self._batch))
+
+        def send(connection: Connection) -> None:
+            save(connection, changes, self._batch)
+
+        def send_again(connection: Connection) -> None:
+            if batch_of(connection) != self._batch:  # else only the answer was lost
+                send(connection)
+
+        self._asked(send, send_again)
         self._in_doubt = 0
 
-    def _asked(self, work: Callable[[Connection], T]) -> T:
-        """Once more with another session, where one was lost that had been idle. Raises StoreUnusable."""
+    def _asked(self, work: Callable[[Connection], T], again: Callable[[Connection], T] | None = None) -> T:
+        """Once more with another session, where one was lost that had been idle; again: what is done in that one, if
+        it is not the same. Raises StoreUnusable.
+        """
         session = self._usable()
         began = time.monotonic()
         try:
@@ -102,9 +112,7 @@ class PostgresDatabase:
                 raise self._fail(exc) from exc
         try:
             self._session = session = resume(self.address, session)
-            if self._in_doubt and batch_of(session) == self._in_doubt:
-                return None  # type: ignore[return-value] # of `save`, whose answer only was lost
-            return work(session.connection)
+            return (again or work)(session.connection)
         except OF_COMMANDS:
             self._in_doubt = 0
             raise
@@ -194,7 +202,7 @@ Came = tuple[Session, int] | TakenOver | None
 def _resumed(address: Address, before: Session) -> Came:
     try:
         session = resume(address, before)
-        return session, batch_of(session)
+        return session, batch_of(session.connection)
     except TakenOver as exc:
         return exc
     except (psycopg.Error, StoreUnusable):

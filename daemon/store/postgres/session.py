@@ -72,9 +72,9 @@ def resume(address: Address, before: Session) -> Session:
     return session
 
 
-def batch_of(session: Session) -> int:
+def batch_of(connection: Connection) -> int:
     """The number of the last batch that is durable. Raises psycopg.Error or StoreUnusable."""
-    found = session.connection.execute("SELECT batch FROM gateway").fetchone()
+    found = connection.execute("SELECT batch FROM gateway").fetchone()
     if found is None:
         raise StoreUnusable(NO_ROW)
     return int(found[0])
