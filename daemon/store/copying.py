@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from daemon.store.contract import COPY_OF, StoreUnusable
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS
+from daemon.store.rows import ATTEMPT_COLUMNS, HISTORY_COLUMNS, REQUEST_COLUMNS, names
 
 PAGE = 1000  # rows that are written in one commit
 SOURCE_ID = "database id"  # a setting: what the source is called
@@ -28,15 +28,11 @@ class Table:
     key: int = 1
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
-
-
 TABLES = (
-    Table("request", ("id", *_names(REQUEST_COLUMNS), *OWNED)),
-    Table("attempt", ("request", *_names(ATTEMPT_COLUMNS), *OWNED), key=2),
+    Table("request", ("id", *names(REQUEST_COLUMNS), *OWNED)),
+    Table("attempt", ("request", *names(ATTEMPT_COLUMNS), *OWNED), key=2),
     Table("check", ("id", "request", "at_ms", "valid", "ip_address")),
-    Table("history", ("seq", "at_ms", "request_id", "kind", "step", "detail")),
+    Table("history", ("seq", *names(HISTORY_COLUMNS))),
     Table("sent", ("id", "device", "at_ms", "number")),
     Table("meta", ("name", "value")),
 )

@@ -12,18 +12,28 @@ from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, S
 from daemon.core.report_match import UNANSWERED
 from daemon.store.contract import Due, Overdue
 
+CHANGING_REQUEST_COLUMNS = (
+    "status, step, generation, pin_until_ms, wrong, due_ms, first_event_ms, last_event_ms, finalized_ms"
+)
 REQUEST_COLUMNS = (
     "public_id, number, brand, locale, code_length, workflow_id, steps, pin_expiry_ms, expiry_given, created_ms,"
-    " sealed_pin, sender_id, account, key_number, status, step, generation, pin_until_ms, wrong, due_ms,"
-    " first_event_ms, last_event_ms, finalized_ms"
+    f" sealed_pin, sender_id, account, key_number, {CHANGING_REQUEST_COLUMNS}"
 )
 ATTEMPT_COLUMNS = (
     "step, channel, generation, not_after_ms, queued_ms, state, tries, device, reference, detail, settled_ms"
 )
 CHANGING_ATTEMPT_COLUMNS = "step, state, tries, device, reference, detail, settled_ms"  # behind the event: what changes
+HISTORY_COLUMNS = "at_ms, request_id, kind, step, detail"
 
+WAITS = f"state IN ({', '.join(f'{str(state)!r}' for state in AttemptState if state.waits)})"
+"""A condition; of SQLite's index of what waits, too."""
 UNANSWERED_STATES = f"a.state IN ({', '.join(f'{state!r}' for state in map(str, UNANSWERED))})"
 """A condition; of SQLite's index attempt_unanswered, too."""
+
+
+def names(columns: str) -> tuple[str, ...]:
+    """Of columns with commas between them."""
+    return tuple(name.strip() for name in columns.split(","))
 
 
 def columns(r: Request) -> tuple[Any, ...]:

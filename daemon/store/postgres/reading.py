@@ -29,14 +29,22 @@ from daemon.store.postgres.connection import (
 )
 from daemon.store.postgres.listing import PostgresListing
 from daemon.store.retention import Hash
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, UNANSWERED_STATES, attempt_of, overdue_of, request_of
+from daemon.store.rows import (
+    ATTEMPT_COLUMNS,
+    HISTORY_COLUMNS,
+    REQUEST_COLUMNS,
+    UNANSWERED_STATES,
+    WAITS,
+    attempt_of,
+    overdue_of,
+    request_of,
+)
 
 OF_REQUEST = f"json_agg(json_build_array({ATTEMPT_COLUMNS}) ORDER BY step)"
 ATTEMPTS = f"(SELECT {OF_REQUEST} FROM attempt a WHERE a.request = r.id)"  # noqa: S608
 REQUESTS = f"SELECT json_agg(json_build_array(id, {ATTEMPTS}, {REQUEST_COLUMNS}) ORDER BY id)::text FROM request r"  # noqa: S608
 """One text with every request and its attempts."""
 
-WAITS = "state IN ('queued', 'requeued')"
 WAITING = (
     f"SELECT not_after_ms, request, step FROM attempt WHERE {WAITS} AND channel=%s"  # noqa: S608
     " AND (not_after_ms, request, step) > (%s, %s, %s) ORDER BY not_after_ms, request, step LIMIT %s"
@@ -48,7 +56,7 @@ NOT_ANSWERED = (  # found by what the device has sent since then
     " WHERE s.device = %s AND s.at_ms >= %s AND a.queued_ms >= %s"
     f" AND a.reference = '' AND {UNANSWERED_STATES}"
 )
-SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
+SELECT_HISTORY = f"SELECT seq, {HISTORY_COLUMNS} FROM history"  # noqa: S608
 LIVE = "SELECT count(*) FROM request WHERE status = 'IN PROGRESS'"
 
 

@@ -7,15 +7,20 @@ from psycopg import sql
 
 from daemon.core.batch import Changes
 from daemon.store.postgres.connection import Connection, as_json, query
-from daemon.store.rows import ATTEMPT_COLUMNS, CHANGING_ATTEMPT_COLUMNS, REQUEST_COLUMNS, Write, written
+from daemon.store.rows import (
+    ATTEMPT_COLUMNS,
+    CHANGING_ATTEMPT_COLUMNS,
+    CHANGING_REQUEST_COLUMNS,
+    HISTORY_COLUMNS,
+    REQUEST_COLUMNS,
+    Write,
+    names,
+    written,
+)
 
 BIGINTS = frozenset({"id", "request", "at_ms", "count", "seq", "epoch"})
 SMALL = frozenset({"code_length", "workflow_id", "step", "generation", "wrong", "tries", "key_number"})
 FLAGS = frozenset({"expiry_given", "valid"})
-
-
-def names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
 
 
 def _as_column(place: int, name: str) -> str:
@@ -47,7 +52,7 @@ def update(table: str, named: Sequence[str], keys: Sequence[str]) -> str:
 
 
 REQUEST = ("id", *names(REQUEST_COLUMNS))
-CHANGING = ("id", *REQUEST[REQUEST.index("status") :])
+CHANGING = ("id", *names(CHANGING_REQUEST_COLUMNS))
 ATTEMPT = ("request", *names(ATTEMPT_COLUMNS))
 CHANGING_ATTEMPT = ("request", *names(CHANGING_ATTEMPT_COLUMNS))
 STATEMENTS: Mapping[Write, str] = {
@@ -56,7 +61,7 @@ STATEMENTS: Mapping[Write, str] = {
     Write.INSERT_ATTEMPTS: insert("attempt", ATTEMPT),
     Write.UPDATE_ATTEMPTS: update("attempt", CHANGING_ATTEMPT, ("request", "step")),
     Write.INSERT_CHECKS: insert("check", ("request", "at_ms", "valid", "ip_address")),
-    Write.INSERT_HISTORY: insert("history", ("at_ms", "request_id", "kind", "step", "detail")),
+    Write.INSERT_HISTORY: insert("history", names(HISTORY_COLUMNS)),
     Write.REFUND: f"DELETE FROM sent WHERE id IN (SELECT n.id FROM {rows_of(('device', 'number', 'count'))}"  # noqa: S608
     " CROSS JOIN LATERAL (SELECT id FROM sent s WHERE s.device = v.device AND s.number = v.number"
     " ORDER BY at_ms DESC, id DESC LIMIT v.count) n)",

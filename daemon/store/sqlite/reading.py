@@ -8,14 +8,13 @@ from daemon.core.model import Channel, Request
 from daemon.store.contract import MAX_CHECKS, CheckLine, Due, HistoryLine, Overdue, Place
 from daemon.store.forgetting import Forms, Mentions, look
 from daemon.store.retention import Hash
-from daemon.store.rows import UNANSWERED_STATES, overdue_of
+from daemon.store.rows import HISTORY_COLUMNS, UNANSWERED_STATES, WAITS, overdue_of
 from daemon.store.sqlite.faults import Failed, is_damage, reading, unreadable
 from daemon.store.sqlite.library import Connection, sqlite
 from daemon.store.sqlite.listing import SqliteListing
 from daemon.store.sqlite.loading import OF_ROWS, SELECT, assembled
 from daemon.store.statements import LINES_OF
 
-WAITS = "state IN ('queued', 'requeued')"
 WAITING = (
     f"SELECT not_after_ms, request, step FROM attempt WHERE {WAITS} AND channel=?"  # noqa: S608
     " AND (not_after_ms, request, step) > (?, ?, ?) ORDER BY not_after_ms, request, step LIMIT ?"
@@ -31,7 +30,7 @@ NOT_ANSWERED = (
     "SELECT r.public_id, a.step FROM attempt a JOIN request r ON r.id = a.request"  # noqa: S608
     f" WHERE {UNANSWERED_STATES} AND a.device = ? AND a.queued_ms >= ? AND a.reference = ''"
 )
-SELECT_HISTORY = "SELECT seq, at_ms, request_id, kind, step, detail FROM history"
+SELECT_HISTORY = f"SELECT seq, {HISTORY_COLUMNS} FROM history"  # noqa: S608
 LIVE = "SELECT count(*) FROM request WHERE status='IN PROGRESS'"
 
 

@@ -3,31 +3,44 @@
 from collections.abc import Mapping
 
 from daemon.core.batch import Changes
-from daemon.store.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Write, written
+from daemon.store.rows import (
+    ATTEMPT_COLUMNS,
+    CHANGING_ATTEMPT_COLUMNS,
+    CHANGING_REQUEST_COLUMNS,
+    HISTORY_COLUMNS,
+    REQUEST_COLUMNS,
+    Write,
+    names,
+    written,
+)
 from daemon.store.sqlite.library import Connection
 
 
 def insert(into: str, columns: str) -> str:
     """columns: with commas between them."""
-    return f"INSERT INTO {into} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))})"  # noqa: S608
+    return f"INSERT INTO {into} ({columns}) VALUES ({', '.join('?' for _ in names(columns))})"  # noqa: S608
 
 
 def upsert(into: str, columns: str, *keys: str) -> str:
-    others = [name for name in columns.split(", ") if name not in keys]
-    changes = ", ".join(f"{name}=excluded.{name}" for name in others)
+    changes = ", ".join(f"{name}=excluded.{name}" for name in names(columns) if name not in keys)
     return f"{insert(into, columns)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+
+
+def update(table: str, columns: str, *keys: str) -> str:
+    """The values are those of the columns, in their order."""
+    placed = {name: f"{name}=?{place}" for place, name in enumerate(names(columns), 1)}
+    changes = ", ".join(text for name, text in placed.items() if name not in keys)
+    return f"UPDATE {table} SET {changes} WHERE {' AND '.join(placed[key] for key in keys)}"  # noqa: S608
 
 
 STATEMENTS: Mapping[Write, str] = {
     Write.INSERT_REQUESTS: insert("request", f"id, {REQUEST_COLUMNS}"),
-    Write.UPDATE_REQUESTS: "UPDATE request SET status=?2, step=?3, generation=?4, pin_until_ms=?5, wrong=?6, due_ms=?7,"
-    " first_event_ms=?8, last_event_ms=?9, finalized_ms=?10 WHERE id=?1",
+    Write.UPDATE_REQUESTS: update("request", f"id, {CHANGING_REQUEST_COLUMNS}", "id"),
     # No upsert: it costs as much as the whole request, as SQLite keeps each page as it was until the statement ends.
     Write.INSERT_ATTEMPTS: insert("attempt", f"request, {ATTEMPT_COLUMNS}"),
-    Write.UPDATE_ATTEMPTS: "UPDATE attempt SET state=?3, tries=?4, device=?5, reference=?6, detail=?7, settled_ms=?8"
-    " WHERE request=?1 AND step=?2",
+    Write.UPDATE_ATTEMPTS: update("attempt", f"request, {CHANGING_ATTEMPT_COLUMNS}", "request", "step"),
     Write.INSERT_CHECKS: insert('"check"', "request, at_ms, valid, ip_address"),
-    Write.INSERT_HISTORY: insert("history", "at_ms, request_id, kind, step, detail"),
+    Write.INSERT_HISTORY: insert("history", HISTORY_COLUMNS),
     Write.REFUND: "DELETE FROM sent WHERE rowid IN"
     " (SELECT rowid FROM sent WHERE device=? AND number=? ORDER BY at_ms DESC, rowid DESC LIMIT ?)",
     Write.CHARGE: insert("sent", "device, at_ms, number"),
