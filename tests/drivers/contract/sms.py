@@ -34,7 +34,6 @@ from drivers import (
 from tests.gateway import until
 
 BOUND_S = 20.0
-CLOSE_S = 5.0  # "bounded to a few seconds"
 NUMBER, OTHER = "447700900123", "447700900145"
 TEXT = "Acme code: 1234."
 
