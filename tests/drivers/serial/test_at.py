@@ -102,10 +102,8 @@ def test_the_result_of_a_command_that_was_given_up_is_a_notice() -> None:
     [
         ("+CMS ERROR: 500", Final(ResultKind.CMS, 500)),
         ("+CMS ERROR:38", Final(ResultKind.CMS, 38)),
-        (
-            "+CMS ERROR 500",
-            Final(ResultKind.CMS, 500),
-        ),  # without its colon it used to be no result at all: 30 s, then uncertain
+        # Without its colon it used to be no result at all: 30 s, then uncertain.
+        ("+CMS ERROR 500", Final(ResultKind.CMS, 500)),
         ("+CME ERROR", Final(ResultKind.CME, None)),
         ("+CMS ERROR: unknown error", Final(ResultKind.CMS, 500)),
         ("+CME ERROR: SIM busy", Final(ResultKind.CME, 14)),
@@ -296,26 +294,6 @@ def test_a_late_answer_to_a_query_that_is_watched_is_an_aside() -> None:
         Answer("+CSQ: 21,0"),
         Final(ResultKind.OK),
     ]
-
-
-@pytest.mark.parametrize(
-    ("command", "name"),
-    [("AT+CSQ", "+CSQ"), ("AT+CREG?", "+CREG"), ("AT+CMGL=4", "+CMGL"), ("ATI", ""), ("AT^CPIN?", "^CPIN")],
-)
-def test_an_answer_begins_with_the_name_of_its_command(command: str, name: str) -> None:
-    assert at.answer_name(command) == name
-
-
-@pytest.mark.parametrize(("line", "dbm"), [("+CSQ: 21,0", -71), ("+CSQ: 0,0", -113), ("+CSQ: 99,99", None)])
-def test_a_signal_strength_is_read_in_dbm(line: str, dbm: int | None) -> None:
-    assert at.signal_dbm(line) == dbm
-
-
-def test_where_a_message_is_stored_is_read() -> None:
-    assert at.storage_index('+CMTI: "SM",12') == ("SM", 12)
-    for line in ("+CMTI: 12", '+CMTI: "SM",x'):
-        with pytest.raises(at.Malformed):
-            at.storage_index(line)
 
 
 def test_a_reply_ends_well_with_ok_alone() -> None:

@@ -421,6 +421,7 @@ def test_the_name_of_a_line_ends_at_its_colon(line: str, name: str) -> None:
         ("AT+CREG?", "+CREG"),
         ('AT+CPMS="SM"', "+CPMS"),
         ("AT+CMGL=?", "+CMGL"),
+        ("AT^CPIN?", "^CPIN"),
         ("AT^SYSCFG?", "^SYSCFG"),
         ("AT#X=1", "#X"),
         ("ATI", ""),
@@ -456,7 +457,7 @@ def test_a_place_in_the_storage_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["+CMTI: ", '+CMTI: "447700900123",1', '+CMTI: "SM"', '+CMTI: "SM",', '+CMTI: "SM",x', "+CMTI"]
+    "line", ["+CMTI: ", "+CMTI: 12", '+CMTI: "447700900123",1', '+CMTI: "SM"', '+CMTI: "SM",', '+CMTI: "SM",x', "+CMTI"]
 )
 def test_a_place_in_the_storage_that_is_none_is_our_own_error(line: str) -> None:
     with pytest.raises(at.Malformed):
