@@ -96,7 +96,9 @@ TARGETS: dict[str, Target] = {
     "drivers.serial.initialisation": Target(OTHERS, (SERIAL + "test_session_chores.py",)),
     "drivers.serial.session_chores": Target(OTHERS, (SERIAL + "test_session_chores.py",)),
     "drivers.serial.chores": Target(OTHERS, (SERIAL + "test_chores.py",)),
-    "drivers.serial.at": Target(OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_parser.py", REPR)),
+    "drivers.serial.at": Target(
+        OTHERS, (SERIAL + "test_at.py", SERIAL + "test_at_lines.py", SERIAL + "test_at_parser.py", REPR)
+    ),
     "drivers.serial.balance_check": Target(OTHERS, (SERIAL + "test_balance_check.py",)),
     "drivers.serial.network_answer": Target(OTHERS, (SERIAL + "test_network_answer.py", SERIAL + "test_sending.py")),
     "drivers.serial.pdu": Target(OTHERS, (SERIAL + "test_pdu.py", SERIAL + "test_reports.py")),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drivers.serial import at
 from drivers.serial.at import Answer, Aside, Event, Final, Notice, Parser, Prompt
-from drivers.serial.error_causes import Meaning, ResultKind
+from drivers.serial.error_causes import ResultKind
 
 MODEM_TALK = st.lists(
     st.sampled_from(
@@ -122,75 +122,9 @@ def test_a_line_that_only_begins_like_a_result_is_none(line: str) -> None:
     assert not [event for event in talk(f"\r\n{line}\r\n".encode()) if isinstance(event, Final)]
 
 
-@pytest.mark.parametrize(
-    ("line", "reference"), [("+CMGS: 7", 7), ('+CMGS: 255,"26/11/24,13:00:00+00"', 255), ("+CMGS:0", 0)]
-)
-def test_a_reference_may_come_with_a_time_stamp(line: str, reference: int) -> None:
-    assert at.message_reference(line) == reference
-
-
-@pytest.mark.parametrize("line", ["+CMGS: ", "+CMGS: x", "+CMGS: 99999999999999"])
-def test_a_reference_that_is_none_is_our_own_error(line: str) -> None:
-    with pytest.raises(at.Malformed):
-        at.message_reference(line)
-
-
-# There used to be a look at whether the second parameter is a number: an area code without letters made stat 42.
-@pytest.mark.parametrize(
-    ("line", "status", "unasked"),
-    [
-        ("+CREG: 5", 5, True),
-        ("+CREG: 2,1", 1, False),
-        ("+CREG: 0, 10", 10, False),
-        ('+CREG: 1,"00A1","B2"', 1, True),
-        ('+CREG: 1,"0042","01AB"', 1, True),
-        ("+CREG: 1,0042,01AB", 1, True),
-        ("+CREG: 5,0042,01234567,7", 5, True),
-        ("+CREG: 1,42,17", 1, True),
-        ("+CREG: 2,1,0042,01AB", 1, False),
-        ("+CREG: 2,3,,", 3, False),
-        ('+CEREG: 2,5,"1","2"', 5, False),
-        ('+CEREG: 5,9,"1A2B","01234567",7,,,"00","00"', 9, False),
-        ('+CEREG: 11,"1A2B","01234567",7', 11, True),
-    ],
-)
-def test_a_registration_is_read_asked_for_or_not(line: str, status: int, *, unasked: bool) -> None:
-    assert at.registration(line) == status
-    assert at.is_unasked_registration(line) is unasked
-
-
-@pytest.mark.parametrize("line", ["+CREG: 42", "+CREG: 1,12", "+CREG: ", "+CREG: x", "+CREG: ,,"])
-def test_a_registration_that_is_none_is_our_own_error(line: str) -> None:
-    with pytest.raises(at.Malformed):
-        at.registration(line)
-
-
 def test_a_registration_notice_is_no_answer_to_the_question() -> None:
     events = talk(b"\r\n+CREG: 2\r\n\r\n+CREG: 1,5\r\n\r\nOK\r\n", "AT+CREG?", "+CREG")
     assert events == [Notice("+CREG", "+CREG: 2"), Answer("+CREG: 1,5"), Final(ResultKind.OK)]
-
-
-@pytest.mark.parametrize(
-    ("final", "meaning"),
-    [
-        (Final(ResultKind.CMS, 1), Meaning.REFUSED),
-        (Final(ResultKind.CMS, 38), Meaning.DEFERRED),
-        (Final(ResultKind.CMS, 8), Meaning.DEFERRED),
-        (Final(ResultKind.CMS, 28), Meaning.DEFERRED),
-        (Final(ResultKind.CMS, 21), Meaning.DEFERRED),  # as a SIM without credit says
-        (Final(ResultKind.CMS, 304), Meaning.DEFERRED),
-        (Final(ResultKind.CMS, 197), Meaning.REFUSED),
-        (Final(ResultKind.CMS, 332), Meaning.UNCERTAIN),
-        (Final(ResultKind.CMS, 9999), Meaning.DEFERRED),
-        (Final(ResultKind.CMS), Meaning.DEFERRED),
-        (Final(ResultKind.CME, 14), Meaning.LATER),
-        (Final(ResultKind.CME, 9999), Meaning.LATER),
-        (Final(ResultKind.CME), Meaning.LATER),
-        (Final(ResultKind.ERROR), Meaning.LATER),
-    ],
-)
-def test_an_error_says_whether_the_message_may_be_sent_again(final: Final, meaning: Meaning) -> None:
-    assert at.meaning(final) is meaning
 
 
 @pytest.mark.parametrize("between", ["RING", '+CMTI: "SM",3', "+CREG: 5", "^RSSI: 12"])
@@ -213,14 +147,6 @@ def test_an_echo_is_a_notice_of_a_modem_that_does_not_echo() -> None:
     assert parser.feed(b"AT+CSQ\r")[0].name in at.BANNERS  # type: ignore[union-attr]
     parser.body("0041")
     assert parser.feed(b"0041\r") == []
-
-
-def test_an_error_is_told_in_words() -> None:
-    assert at.cause(Final(ResultKind.CMS, 38)) == "CMS 38: network out of order"
-    assert at.cause(Final(ResultKind.CMS, 9999)) == "CMS 9999: unknown cause"
-    assert at.cause(Final(ResultKind.CMS, 310)) == "CMS 310: SIM not inserted; insert the SIM"
-    assert at.cause(Final(ResultKind.ERROR)) == "ERROR"
-    assert at.cause(Final(ResultKind.OK)) == "OK"
 
 
 def test_nothing_that_a_modem_says_shows_in_a_repr() -> None:
@@ -294,8 +220,3 @@ def test_a_late_answer_to_a_query_that_is_watched_is_an_aside() -> None:
         Answer("+CSQ: 21,0"),
         Final(ResultKind.OK),
     ]
-
-
-def test_a_reply_ends_well_with_ok_alone() -> None:
-    assert at.Reply(Final(ResultKind.OK)).ok
-    assert not at.Reply(Final(ResultKind.CME, 14)).ok
