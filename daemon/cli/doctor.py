@@ -49,9 +49,22 @@ def _list(context: Context) -> None:
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings, too.")
 @click.option("--bundle", type=click.Path(dir_okay=False, path_type=Path), help="Write a report for who helps you.")
 @json_flag
-@click.option("--list", is_flag=True, help="List the checks, and do nothing.")
+@click.option("--list", "list_only", is_flag=True, help="List the checks, and do nothing.")
 @pass_context
-def doctor(context: Context, /, checks: tuple[str, ...], path: Path, **wish: Any) -> None:
+def doctor(
+    context: Context,
+    /,
+    checks: tuple[str, ...],
+    path: Path,
+    *,
+    show_all: bool,
+    quick: bool,
+    fix: bool,
+    yes: bool,
+    strict: bool,
+    bundle: Path | None,
+    list_only: bool,
+) -> None:
     """Look for what is wrong with this gateway, and say what to do; as root it sees most.
 
     Only causes are shown, with the command that helps; what merely follows from one is skipped. CHECK: only these.
@@ -62,25 +75,25 @@ def doctor(context: Context, /, checks: tuple[str, ...], path: Path, **wish: Any
     from daemon.operations.doctor.judging import chosen
     from daemon.operations.doctor.registry import CHECKS
 
-    if wish["list"]:
+    if list_only:
         _list(context)
         return
     try:
         rows = chosen(CHECKS, checks)
     except KeyError as exc:
         raise click.UsageError(f"there is no check {exc}; see: pinwheel doctor --list") from exc
-    if context.as_json and wish["fix"] and not wish["yes"]:
+    if context.as_json and fix and not yes:
         raise click.UsageError("--fix asks questions; with --json, give --yes, too")
-    facts, results = _examined(context, path, rows, quick=wish["quick"])
+    facts, results = _examined(context, path, rows, quick=quick)
     shown = [each for each in results if not checks or each.check.name in checks]
-    if wish["fix"]:
-        _fix(context, shown, ask=not wish["yes"])
-        facts, results = _examined(context, path, rows, quick=wish["quick"])
+    if fix:
+        _fix(context, shown, ask=not yes)
+        facts, results = _examined(context, path, rows, quick=quick)
         shown = [each for each in results if not checks or each.check.name in checks]
-    if wish["bundle"] is not None:
-        _bundle(context, wish["bundle"], results, path)
-    context.show(_document(shown, facts), lambda: _show(shown, show_all=wish["show_all"]))
-    click.get_current_context().exit(_exit_code(shown, facts, strict=wish["strict"], named=bool(checks)))
+    if bundle is not None:
+        _bundle(context, bundle, results, path)
+    context.show(_document(shown, facts), lambda: _show(shown, show_all=show_all))
+    click.get_current_context().exit(_exit_code(shown, facts, strict=strict, named=bool(checks)))
 
 
 def _examined(context: Context, path: Path, rows: "Sequence[Check]", *, quick: bool) -> "tuple[Facts, list[Result]]":
