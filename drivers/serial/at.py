@@ -359,6 +359,11 @@ def fields(line: str) -> list[str]:
     return ["".join(pieces).strip() for pieces in found]
 
 
+def text_of(reply: Reply, command: str) -> str:
+    """The first line of a command's answer, without the name that some put before it; "" where there is none."""
+    return reply.answers[0].removeprefix(f"{answer_name(command)}:").strip() if reply.answers else ""
+
+
 def message_reference(line: str) -> int:
     """<mr> of "+CMGS: <mr>[,<scts>]" (27.005 3.5.1). Raises Malformed."""
     return integer(fields(line)[0])

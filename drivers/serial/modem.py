@@ -133,13 +133,11 @@ class Modem:
         return imsi[0] if imsi else ""
 
     def _text(self, command: str) -> Talk[str]:
-        """The one line of its answer, without the name that some put before it."""
         name = at.answer_name(command)
         reply = yield from self.reply(command, name, free_text=True)
         if reply.final.kind is ResultKind.NONE:  # it came too late; who it is matters enough to ask once more
             reply = yield from self.reply(command, name, free_text=True)
-        answers = reply.answers
-        return answers[0].removeprefix(f"{name}:").strip() if answers else ""
+        return at.text_of(reply, command)
 
     def takes_messages(self) -> Talk[bool]:
         """Whether this port is for AT+CMGS; a stick has others, say for diagnostics, that answer AT, too."""

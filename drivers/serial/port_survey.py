@@ -52,12 +52,11 @@ def _asked() -> Talk[Survey]:
     imei = IMEI.search((yield from _text("AT+CGSN")))
     takes = yield from _reply("AT+CMGS=?")
     return Survey(
-        "",
-        shown((yield from _text("AT+CGMM")).strip('"')),
-        imei[0] if imei else "",
-        _lock((yield from _reply("AT+CPIN?", "+CPIN"))),
-        takes.ok or takes.final.code in OF_SIM,
-        _centre((yield from _reply("AT+CSCA?", "+CSCA"))),
+        model=shown((yield from _text("AT+CGMM")).strip('"')),
+        imei=imei[0] if imei else "",
+        sim=_lock((yield from _reply("AT+CPIN?", "+CPIN"))),
+        messages=takes.ok or takes.final.code in OF_SIM,
+        centre=_centre((yield from _reply("AT+CSCA?", "+CSCA"))),
     )
 
 
@@ -79,9 +78,8 @@ def _reply(command: str, answer: str = "", *, free_text: bool = False) -> Talk[R
 
 
 def _text(command: str) -> Talk[str]:
-    name = at.answer_name(command)
-    reply = yield from _reply(command, name, free_text=True)
-    return reply.answers[0].removeprefix(f"{name}:").strip() if reply.answers else ""
+    reply = yield from _reply(command, at.answer_name(command), free_text=True)
+    return at.text_of(reply, command)
 
 
 def _lock(reply: Reply) -> SimLock:
