@@ -17,7 +17,6 @@ from daemon.operations.setup.model import (
     Blank,
     Choice,
     Known,
-    Lock,
     Profile,
     Question,
     Section,
@@ -140,7 +139,7 @@ def _free(known: Known) -> Next:
 
 def _pin(known: Known) -> Next:
     stick = known.stick
-    if stick is None or stick.lock is not Lock.PIN or stick.row in known.present.pins:
+    if stick is None or not stick.wants_pin or stick.row in known.present.pins:
         return None
     notes = ("The SIM wants its PIN. It is tried once, and kept in a file that only the daemon reads.",)
     return _ask(known, "sim_pin", Section.MODEM, "PIN of the SIM", notes, hidden=True, check="sim_pin")

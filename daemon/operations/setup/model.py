@@ -80,29 +80,20 @@ class Profile:
 # --- what is found ---------------------------------------------------------------------------------------------
 
 
-class Lock(StrEnum):
-    """What a SIM wants before it works."""
-
-    OPEN = "open"
-    PIN = "pin"
-    BLOCKED = "blocked"  # its PUK, or there is none
-    UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True, slots=True)
 class Stick:
     """A device that is, or may become, a modem. trouble: why it cannot be used, with the remedy; "" if it can.
 
     port: the name that is written into the configuration; vendor, product: of USB, in hexadecimal; place: where it is
     plugged in; interface: of the port, in hexadecimal; row: the [[modem]] that has it already; held: by the daemon.
-    centre: a service centre is set; None if that is unknown.
+    wants_pin: the SIM does. centre: a service centre is set; None if that is unknown.
     """
 
     port: str
     title: str = ""
     trouble: str = ""
     imei: str = ""
-    lock: Lock = Lock.UNKNOWN
+    wants_pin: bool = False
     centre: bool | None = None
     vendor: str = ""
     product: str = ""

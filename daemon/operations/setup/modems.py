@@ -15,13 +15,12 @@ from pathlib import Path
 import drivers
 from daemon.operations.host import port_rivals, programs, serial_ports
 from daemon.operations.host.values import SerialPort, Usb
-from daemon.operations.setup.model import Lock, Stick
+from daemon.operations.setup.model import Stick
 from drivers.survey import SimLock, Survey
 
 DRIVER = "serial"
 PRIMARY = "ID_MM_PORT_TYPE_AT_PRIMARY"  # ModemManager's rules know the port for AT commands of many sticks
 AT_ONCE = 8  # sticks that are looked at together
-LOCKS = {SimLock.OPEN: Lock.OPEN, SimLock.PIN: Lock.PIN, SimLock.UNKNOWN: Lock.UNKNOWN}
 SIM_TROUBLES = {
     SimLock.PUK: "the SIM wants its PUK: put it into a phone and unlock it there",
     SimLock.ABSENT: "there is no SIM card in it, or not firmly: insert one",
@@ -104,7 +103,7 @@ def _judged(port: SerialPort, root: Path, owned: Owned) -> Stick:
         title=stick.title or found.model or port.name,
         trouble=_blamed(trouble, port, root) if found.trouble else trouble,
         imei=found.imei,
-        lock=LOCKS.get(found.sim, Lock.BLOCKED),
+        wants_pin=found.sim is SimLock.PIN,
         centre=found.centre,
         row=row,
     )

@@ -9,7 +9,6 @@ from daemon.operations.setup.dialogue import Stopped, following, names, take
 from daemon.operations.setup.model import (
     Blank,
     Known,
-    Lock,
     Outcome,
     Present,
     Profile,
@@ -18,7 +17,7 @@ from daemon.operations.setup.model import (
     Task,
 )
 
-STICK = Stick("/dev/ttyUSB2", "Stick", imei="356938035643809", lock=Lock.OPEN)
+STICK = Stick("/dev/ttyUSB2", "Stick", imei="356938035643809")
 BROKEN = Stick("", "Old stick", "it is still a CD-ROM")
 PBX = Profile(
     "pbx",
@@ -163,7 +162,7 @@ def test_look_again_looks_again() -> None:
 
 @pytest.mark.parametrize("answers", [{"modem": "other", "port": "/dev/ttyS7"}, {"modem": "/dev/ttyS7"}])
 def test_a_port_that_somebody_names_is_asked_what_it_is(answers: dict[str, str]) -> None:
-    named = Stick("/dev/ttyS7", "Modem", lock=Lock.OPEN)
+    named = Stick("/dev/ttyS7", "Modem")
     outcomes = {**ALL_WELL, Task.PROBE: Outcome(True, sticks=(named,))}
     asked, end = walked(known(), {**answers, "number": "none", "trunk": "none"}, outcomes)
     assert "<probe>" in asked
@@ -188,7 +187,7 @@ def test_a_port_that_the_daemon_has_is_asked_back_from_it() -> None:
 
 
 def test_the_pin_is_asked_for_only_where_the_sim_wants_it_and_none_is_kept() -> None:
-    locked = Stick("/dev/ttyUSB2", "Stick", row="sim1", lock=Lock.PIN)
+    locked = Stick("/dev/ttyUSB2", "Stick", row="sim1", wants_pin=True)
     outcomes = {**ALL_WELL, Task.FIND: Outcome(True, sticks=(locked,))}
     answers = {"sim_pin": "1234", "number": "none", "trunk": "none"}
     assert "sim_pin" in walked(known(), answers, outcomes)[0]
@@ -197,7 +196,7 @@ def test_the_pin_is_asked_for_only_where_the_sim_wants_it_and_none_is_kept() -> 
 
 
 def test_a_pin_is_never_a_default_not_even_when_it_is_asked_for_again() -> None:
-    locked = Stick("/dev/ttyUSB2", "Stick", lock=Lock.PIN)
+    locked = Stick("/dev/ttyUSB2", "Stick", wants_pin=True)
     outcomes = {**ALL_WELL, Task.FIND: Outcome(True, sticks=(locked,)), Task.NETWORK: Outcome(False)}
     now = until(known(), "network_failed", {"sim_pin": "1234"}, outcomes)
     now = until(take(now, question(now), "again"), "sim_pin", {}, outcomes)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.operations.setup.model import Lock, Stick
+from daemon.operations.setup.model import Stick
 from daemon.operations.setup.modems import PRIMARY, Owned, find, probe
 from drivers.simulated.dialect import Dialect
 from drivers.simulated.modem import SimulatedModem
@@ -57,7 +57,6 @@ def test_of_the_ports_of_a_stick_the_one_for_messages_is_taken(machine: Machine,
         below(machine, f"dev/serial/by-id/{BY_ID}"),
         "SIMCom SIM7600 (1e0e:9001)",
         imei="356938035643809",
-        lock=Lock.OPEN,
         centre=True,
         vendor="1e0e",
         product="9001",
