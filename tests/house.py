@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "daemon.program",
         "daemon.resources",
     ),
-    ("drivers.sip", "daemon.program", "daemon.version"),
+    ("drivers.sip", "daemon.version"),
     ("drivers.rtp", "daemon.prompts", "daemon.store"),
     ("daemon.overdue_timers",),
     ("daemon.timers",),
