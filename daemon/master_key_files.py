@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.durable import sync
-from drivers.checks import user_name
+from drivers.named_files import user_name
 
 KEY_BYTES = 32
 CREDENTIAL = "pinwheel-key"

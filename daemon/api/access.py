@@ -28,7 +28,7 @@ from daemon.api.params import HttpError, Mistake, Parameters, header
 from daemon.config import Account, Api, Operator
 from daemon.core.ownership import Caller, unnamed
 from daemon.core.rate_limits import Guesses
-from drivers.checks import own_secret
+from drivers.named_files import own_secret
 
 WRONG_S = 0.5  # how long a wrong secret waits for its answer, at least
 TICK_S = 0.001  # of uvloop's clock

@@ -34,7 +34,7 @@ def _url(_: click.Context, __: click.Parameter, value: str) -> str:
 
 def _password(_: click.Context, __: click.Parameter, value: str | None) -> str:
     """The password in a file, read before another user's rights are taken."""
-    from drivers.checks import Unreadable, own_secret
+    from drivers.named_files import Unreadable, own_secret
 
     try:
         return own_secret(value) if value else ""

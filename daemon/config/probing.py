@@ -12,7 +12,7 @@ from daemon import master_key
 from daemon.config.findings import Finding
 from daemon.config.keys import Config
 from daemon.master_key_files import KeyPlace, KeyReadable, KeyUnusable, place
-from drivers.checks import user_name
+from drivers.named_files import user_name
 from drivers.settings import FaultKind, Severity
 
 

@@ -18,7 +18,8 @@ from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Config, Voice
 from daemon.config.probing import probed
 from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
-from drivers.checks import why_unreadable, writable_by_others
+from drivers.checks import writable_by_others
+from drivers.named_files import why_unreadable
 from drivers.settings import Severity
 
 MAX_FILE = 1 << 20  # octets; the shipped file, with all its keys, has 10,000

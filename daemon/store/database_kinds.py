@@ -6,7 +6,7 @@ from typing import Protocol
 
 from daemon.store.contract import Database, StoreUnusable
 from daemon.store.postgres.address import NO_LIBRARY, Address
-from drivers.checks import Unreadable, own_secret, secret
+from drivers.named_files import Unreadable, own_secret, secret
 
 CREDENTIAL = "pinwheel-database"  # of systemd
 

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from drivers.checks import content, load_pair
+from drivers.named_files import content, load_pair
 from drivers.sip.address import Address, TransportKind
 from drivers.sip.message import MAX_DATAGRAM, Framer, Malformed
 

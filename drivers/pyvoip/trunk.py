@@ -13,8 +13,9 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from drivers import DeviceState, TrunkStatus
-from drivers.checks import secret, split_port
+from drivers.checks import split_port
 from drivers.guard import guarded
+from drivers.named_files import secret
 from drivers.pyvoip import bindings
 from drivers.pyvoip.bindings import Bindings
 from drivers.pyvoip.lease import Lease

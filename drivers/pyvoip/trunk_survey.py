@@ -10,7 +10,8 @@ import time
 from dataclasses import replace
 
 from drivers import TrunkSurvey
-from drivers.checks import Unreadable, split_port
+from drivers.checks import split_port
+from drivers.named_files import Unreadable
 from drivers.pyvoip.options import Options
 from drivers.pyvoip.server_location import NotFound, locate
 from drivers.pyvoip.subscriber import Subscriber, host_in

@@ -9,7 +9,8 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drivers.checks import Unreadable, open_to_others, secret, user_name, whole_path
+from drivers.checks import whole_path
+from drivers.named_files import Unreadable, open_to_others, secret, user_name
 from drivers.serial.balance_text import template_fault
 from drivers.serial.imei import SAME_IMEI
 from drivers.serial.ussd import CODE

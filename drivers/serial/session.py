@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar, assert_never
 import serial
 
 from drivers import DeviceState, IncomingSms, LateAnswer, Reason, Receipt, StatusReport, Unavailable, Uncertain
-from drivers.checks import Unreadable
+from drivers.named_files import Unreadable
 from drivers.serial import at, pdu, procedure, sending_interface, ussd
 from drivers.serial.between_sessions import Lasting
 from drivers.serial.dialogue import NEVER_UNASKED
