@@ -62,8 +62,7 @@ class Store:
 
     def commits(self) -> Histogram:
         """How long commits have taken so far, in seconds."""
-        assert self._batches is not None, "the store is open"
-        return self._batches.commits.copy()
+        return self._writer.commits.copy()
 
     async def read(self, query: Callable[[Reading], T]) -> T:
         """The result of a query that sees what has been committed; it runs on a thread for reading."""
