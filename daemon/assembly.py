@@ -50,7 +50,7 @@ def assemble(config: Config, path: Path) -> Daemon:
         engine.lanes[Channel.SMS] = sms = SmsLane(
             engine, modems, _text(config, phrases), flash=config.sms.flash, least_life_s=config.sms.least_life
         )
-    if config.voice.driver != "none":
+    if config.voice.configured:
         prompts = loaded(config)
         log_prompts(config, prompts)
         engine.lanes[Channel.TTS] = calls = _voice_lane(config, engine, prompts)

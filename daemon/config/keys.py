@@ -18,6 +18,7 @@ from drivers.checks import STATE_DIRECTORY, readable_directory, secret_file, who
 from drivers.settings import Severity, setting
 
 MAX_DAYS = 36_500
+NO_DRIVER = "none"  # of [voice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ class SmsSection:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    driver: str = setting("none", 'The driver that makes calls: "pyvoip" or "none".')
+    driver: str = setting(NO_DRIVER, 'The driver that makes calls: "pyvoip" or "none".')
     ring_seconds: int = setting(30, "How long a phone may ring.", unit="s", low=1, high=300)
     repeats: int = setting(2, "How often the callee may press 1 to hear the PIN again; 0: not offered.", low=0, high=9)
     confirm: str = setting(
@@ -263,6 +264,11 @@ class Voice:
         5, "The most calls started in a second; ask your provider for its limit.", low=1, high=100
     )
     options: Any = field(default=None, metadata={"driver": True})
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a trunk."""
+        return self.driver != NO_DRIVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +368,7 @@ class Config:
     @property
     def channels(self) -> frozenset[Channel]:
         """The channels for which a device is configured."""
-        configured = {Channel.SMS: bool(self.modem), Channel.TTS: self.voice.driver != "none"}
+        configured = {Channel.SMS: bool(self.modem), Channel.TTS: self.voice.configured}
         return frozenset(channel for channel, there in configured.items() if there)
 
 

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import drivers
 from daemon.config.findings import ConfigErrors, Finding
-from daemon.config.keys import SECTIONS, TABLE_ARRAYS, Config, Voice
+from daemon.config.keys import NO_DRIVER, SECTIONS, TABLE_ARRAYS, Config, Voice
 from daemon.config.probing import probed
 from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
@@ -153,7 +153,7 @@ def _options_class(cls: type, content: dict[str, Any], where: str, found: list[F
     if "options" not in names:
         return None
     driver = content.get("driver", names["driver"].default)
-    if driver == "none" and cls is Voice:
+    if driver == NO_DRIVER and cls is Voice:
         return None
     try:
         module, work = drivers.load(str(driver)), "call" if cls is Voice else "send"

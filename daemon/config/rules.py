@@ -30,7 +30,7 @@ def contradictions(config: Config) -> Iterator[Finding]:
 
 def _canary(config: Config) -> Iterator[Finding]:
     canary = config.canary
-    if canary.number and config.voice.driver == "none":
+    if canary.number and not config.voice.configured:
         yield Finding("[canary] number", 'needs a [voice] driver that can call it, such as "pyvoip"')
     if not canary.every:
         return

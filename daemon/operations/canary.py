@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
-from daemon.config import CanarySection, Config
+from daemon.config import Config
 from daemon.core.canary import Canary, Standing, standing_from, text_of, token_in
 from daemon.core.commands import SetMeta
 from daemon.core.milliseconds import seconds
@@ -68,7 +68,7 @@ class Canarying:
 
     def _planned(self, config: Config) -> Canary:
         """Of the devices that there are: the first modem, or a trunk, comes with a restart only."""
-        section: CanarySection = config.canary
+        section = config.canary
         modems = config.modem if self._sms is not None else ()
         numbers = {modem.name: modem.number.lstrip("+") for modem in modems if modem.number}
         devices = [modem.name for modem in modems] if numbers else []

@@ -150,7 +150,7 @@ def _configuration(seen: _Seen, facts: Facts) -> Configuration | Missing:
     config = seen.inspection.config
     remarks = tuple(_remarks(seen.inspection, running=not facts.away))
     uids = frozenset(config.api.allow_uids)
-    voice = config.voice.driver != "none"
+    voice = config.voice.configured
     return Configuration(str(seen.inspection.path), remarks, len(config.modem), voice, uids, os.getuid())
 
 
@@ -252,7 +252,7 @@ def _of_devices(subject: Subject, config: Config, facts: Facts, *, slow: bool) -
     )
     if not slow:
         return facts
-    if config.voice.driver != "none":
+    if config.voice.configured:
         subject.say(f"asking the trunk {getattr(config.voice.options, 'server', '')} ...")
         facts = replace(facts, trunk=within(SURVEY_S * 4, _trunk, config))
     if config.modem and not isinstance(facts.given, Missing):
@@ -313,7 +313,7 @@ def _audio(config: Config) -> Audio | Missing:
 
 
 def _prompts(config: Config) -> Prompts | Missing:
-    if config.voice.driver == "none":
+    if not config.voice.configured:
         return Missing("no calls are configured")
     library = loaded(config)
     broken = tuple(each for mistakes in library.broken.values() for each in mistakes)

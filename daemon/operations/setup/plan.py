@@ -28,7 +28,7 @@ class Draft:
 def present(text: str, config: Config) -> Present:
     """What a configuration has."""
     voice = {key: str(value) for key, value in tomllib.loads(text).get("voice", {}).items()}
-    trunk = f"at {getattr(config.voice.options, 'server', '')}" if config.voice.driver != "none" else ""
+    trunk = f"at {getattr(config.voice.options, 'server', '')}" if config.voice.configured else ""
     pins = frozenset(modem.name for modem in config.modem if getattr(modem.options, "pin_file", ""))
     return Present(tuple(modem.name for modem in config.modem), pins, trunk, voice)
 
