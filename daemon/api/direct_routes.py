@@ -49,7 +49,7 @@ class DirectRoutes:
         try:
             answering = await endpoint(http)
         except Exception as exc:  # a defect ends this call only
-            answer = self._errors.get(type(exc))
+            answer = next((self._errors[kind] for kind in type(exc).__mro__ if kind in self._errors), None)
             if answer is None:  # the server logs the traceback
                 self._observe(scope["path"], 500, perf_counter() - began)
                 await self._crash(http, exc)(scope, receive, send)

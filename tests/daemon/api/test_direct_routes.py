@@ -17,12 +17,20 @@ class Refused(Exception):
     """An error with an answer of its own."""
 
 
+class RefusedForGood(Refused):
+    """It is answered as what it derives from."""
+
+
 async def works(http: Request) -> Response:
     return PlainTextResponse(f"{http.method} {http.app.state.name}")
 
 
 async def refuses(_: Request) -> Response:
     raise Refused
+
+
+async def refuses_for_good(_: Request) -> Response:
+    raise RefusedForGood
 
 
 async def breaks(_: Request) -> Response:
@@ -40,6 +48,7 @@ def crashed(_: Request, exc: Exception) -> Response:
 ENDPOINTS: list[tuple[str, list[str], Callable[[Request], Awaitable[Response]]]] = [
     ("/works", ["GET", "POST"], works),
     ("/refuses", ["GET"], refuses),
+    ("/refuses-for-good", ["GET"], refuses_for_good),
     ("/breaks", ["GET"], breaks),
 ]
 
@@ -63,9 +72,10 @@ def ask(app: Any, method: str, path: str) -> tuple[int, bytes, str]:
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]), ended
 
 
-@pytest.mark.parametrize("path", ["/works", "/refuses", "/breaks", "/works/", "/nothing"])
+@pytest.mark.parametrize("path", ["/works", "/refuses", "/refuses-for-good", "/breaks", "/works/", "/nothing"])
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "DELETE"])
 def test_both_ways_give_the_same_answer(method: str, path: str) -> None:
+    """There used to be a 500 where a damaged database is a database that cannot be used."""
     routes = [Route(path, endpoint, methods=methods) for path, methods, endpoint in ENDPOINTS]
     rest = Starlette(routes=routes, exception_handlers={Refused: refused, Exception: crashed})
     rest.state.name = "x"
