@@ -67,6 +67,10 @@ def invalid(name: str, why: str = "") -> Mistake:
     return Mistake(Sentence(Code.INVALID, f"Invalid value for parameter `{name}`" + (f": {why}" if why else "")))
 
 
+def too_many() -> HttpError:
+    return HttpError(413, "Too many parameters", f"A request has at most {MAX_FIELDS} parameters.")
+
+
 class Parameters:
     """The parameters of one request; one that is empty counts as missing, unknown ones are never looked at."""
 
@@ -135,7 +139,7 @@ async def gather(http: HttpRequest) -> Parameters:
     if http.scope["method"] == "POST":
         fields += _body_fields(header(http, b"content-type"), await _body(http))
     if len(fields) > MAX_FIELDS:
-        raise HttpError(413, "Too many parameters", f"A request has at most {MAX_FIELDS} parameters.")
+        raise too_many()
     return Parameters(fields)
 
 
@@ -156,7 +160,7 @@ def _query_fields(query: bytes) -> list[tuple[str, Any]]:
     try:
         return _form_fields(query)
     except ValueError as exc:
-        raise HttpError(400, "Query not readable", "The query is not percent-encoded UTF-8, or too long.") from exc
+        raise HttpError(400, "Query not readable", "The query is not percent-encoded UTF-8.") from exc
 
 
 async def _body(http: HttpRequest) -> bytes:
@@ -186,12 +190,12 @@ def _body_fields(content_type: str, body: bytes) -> list[tuple[str, Any]]:
 
 
 def _form_fields(octets: bytes) -> list[tuple[str, Any]]:
-    """As parse_qsl, which takes more than twice as long where nothing is escaped. Raises ValueError."""
+    """As parse_qsl, which takes more than twice as long where nothing is escaped. Raises ValueError and HttpError."""
     text = octets.decode()
-    if "%" in text or "+" in text:
-        return list(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
     if text.count("&") >= MAX_FIELDS:
-        raise ValueError("too many parameters")
+        raise too_many()
+    if "%" in text or "+" in text:
+        return list(parse_qsl(text, keep_blank_values=True, errors="strict"))
     parts = (part.partition("=") for part in text.split("&") if part)
     return [(name, value) for name, _, value in parts]
 

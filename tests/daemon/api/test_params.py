@@ -138,7 +138,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 def test_a_query_that_is_not_utf_8_or_endless_is_refused_as_a_form_is(gateway: Gateway, path: str, query: str) -> None:
     """There used to be replacement characters in their place: a brand of them was sent."""
     code, answer = ask(gateway, "GET", f"{path}?number={NUMBER}&{query}")
-    assert (code, bool(answer["detail"])) == (400, True)
+    assert (code, bool(answer["detail"])) == (413 if "&" in query else 400, True)
 
 
 @pytest.mark.parametrize("body", [f"number={NUMBER}&brand=Acme", f"brand=%7B1%7D&number={NUMBER}"])
