@@ -20,7 +20,7 @@ from daemon.api.direct_routes import DirectRoutes, Endpoint, ErrorAnswer
 from daemon.api.handler import ApiCall, Handler
 from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
 from daemon.api.under_way import UnderWay
-from daemon.api.verify import Verify, answered
+from daemon.api.verify import START, Verify, answered, refusal
 from daemon.config import Config, Security
 from daemon.core.ownership import Caller
 from daemon.core.rate_limits import Buckets
@@ -52,7 +52,7 @@ async def console_link(call: ApiCall) -> Response:
 
 
 ROUTES: tuple[tuple[str, list[str], Role, Handler], ...] = (
-    ("/verify/json", BOTH, Role.VERIFY, answered(Verify.start)),
+    (START, BOTH, Role.VERIFY, answered(Verify.start)),
     ("/verify/check/json", BOTH, Role.VERIFY, answered(Verify.check)),
     ("/verify/search/json", BOTH, Role.VERIFY, answered(Verify.search)),
     ("/verify/control/json", BOTH, Role.VERIFY, answered(Verify.control)),
@@ -175,8 +175,8 @@ def _away(_: HttpRequest, __: StoreUnusable) -> Response:
     return problem(503, "Database unusable", "The database cannot be used now; the daemon's log says why.")
 
 
-def _mistake(_: HttpRequest, exc: Mistake) -> Response:
-    return JSONResponse(v1.body(exc.sentence))
+def _mistake(http: HttpRequest, exc: Mistake) -> Response:
+    return JSONResponse(refusal(http.url.path, exc.sentence))
 
 
 def _http_exception(http: HttpRequest, exc: HTTPException) -> Response:
@@ -190,12 +190,12 @@ def _http_exception(http: HttpRequest, exc: HTTPException) -> Response:
 def _crash(http: HttpRequest, exc: Exception) -> Response:
     log.error("path=%s error=%s", http.url.path, type(exc).__name__)
     if http.url.path.startswith("/verify/"):
-        return JSONResponse(v1.body(v1.INTERNAL))
+        return JSONResponse(refusal(http.url.path, v1.INTERNAL))
     return problem(500, "Internal error", "The daemon's log says more.")
 
 
 def _stopped(path: str) -> Response:
     """In place of an answer that the daemon, which stops, does not wait for."""
     if path in VERIFY_ROUTES:
-        return JSONResponse(v1.body(v1.INTERNAL))
+        return JSONResponse(refusal(path, v1.INTERNAL))
     return problem(503, "Stopping", "The daemon stops, so nobody waits for the end of this; it may still be done.")

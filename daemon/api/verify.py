@@ -26,6 +26,7 @@ from daemon.store.contract import CheckLine, StoreUnusable
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
+START = "/verify/json"
 PRICE = {"price": "0.00000000", "currency": "EUR"}
 MAX_SEARCH = 10
 
@@ -149,6 +150,11 @@ def search_answer(request: Request, checks: Iterable[CheckLine]) -> Body:
     }
 
 
+def refusal(path: str, sentence: v1.Sentence) -> Body:
+    """What is said to a call of this path that is refused, whoever refuses it; a start has no request then."""
+    return {**({"request_id": ""} if path == START else {}), **v1.body(sentence)}
+
+
 def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Answer]]) -> Handler:
     """One verb of the Verify API as the handler of a route."""
 
@@ -157,10 +163,9 @@ def answered(verb: Callable[[Verify, Parameters, Caller], Awaitable[Body | Answe
             found = await verb(call.http.app.state.verify, call.given, call.caller)
             return found if isinstance(found, Answer) else answer(found)
         except Mistake as exc:
-            empty = {"request_id": ""} if verb is Verify.start else {}
-            return answer({**empty, **v1.body(exc.sentence)})
+            return answer(refusal(call.http.scope["path"], exc.sentence))
         except StoreUnusable:
-            return answer(v1.body(v1.NOT_STORED))
+            return answer(refusal(call.http.scope["path"], v1.NOT_STORED))
 
     return handler
 
