@@ -26,7 +26,11 @@ ID = re.compile(rb'"request_id": ?"([^"]+)"')
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it. good: the answers with status 0; ids: of the requests that were started."""
+    """What came of it. good: the answers with status 0; others: all else, and what got no answer; ids: of what started.
+
+    Times are from a request's last octet to its whole answer. Whoever is answered slowly asks less, so p99 is that of
+    so many clients who wait, not of requests that come at a rate of their own.
+    """
 
     good: int
     others: int
@@ -53,7 +57,7 @@ class _Connection(asyncio.Protocol):
         self._requests = requests
         self._answers = answers
         self._received = b""
-        self._asked = 0.0
+        self._asked = 0.0  # when the request that waits for its answer was sent; 0: none waits
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -74,10 +78,12 @@ class _Connection(asyncio.Protocol):
         if length is None or len(body) < int(length[1]):
             return
         self._answers.append((time.perf_counter() - self._asked, body))
-        self._received = b""
+        self._received, self._asked = b"", 0.0
         self.next()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._asked:
+            self._answers.append((time.perf_counter() - self._asked, b""))
         self.ended.set_result(exc)
 
 
