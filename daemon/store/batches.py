@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from daemon.core.batch import Changes, Found, Needs, all_needs
@@ -163,8 +164,8 @@ class Batches:
 
     def _wake(self) -> None:
         turn, self._turn = self._turn, []
-        if turn:
-            self._turns.put(turn)
+        for first in range(0, len(turn), MAX_BATCH):  # what insists comes again by the thousand after an outage
+            self._turns.put(turn[first : first + MAX_BATCH])
 
     # --- the thread ---
 
@@ -173,7 +174,7 @@ class Batches:
             try:
                 batch = self._next_batch()
             except queue.Empty:
-                self._database.recover()
+                _beside(self._database.recover)
                 continue
             if batch is None:
                 return
@@ -181,7 +182,7 @@ class Batches:
             _resolve(batch)
             if self._chores.run():
                 self._cache.clear()
-            self._database.tidy(busy=not self._turns.empty())
+            _beside(partial(self._database.tidy, busy=not self._turns.empty()))
 
     def _next_batch(self) -> list[Operation] | None:
         """Everything that waits, at least one; None once closed. Raises queue.Empty after the database's pause."""
@@ -195,6 +196,14 @@ class Batches:
                 break
             batch += turn
         return batch
+
+
+def _beside(work: Callable[[], None]) -> None:
+    """Do what is no batch. Raises nothing: without this thread every request would wait for ever."""
+    try:
+        work()
+    except Exception:  # the end of one turn: the next batch may go well
+        log.exception("store=upkeep-failed")
 
 
 def _resolve(batch: list[Operation]) -> None:

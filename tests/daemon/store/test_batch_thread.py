@@ -123,6 +123,19 @@ def test_turns_that_are_large_do_not_all_share_one_commit() -> None:
     assert (len(database.history), database.saves) == (3 * MAX_BATCH, 3)
 
 
+def test_one_turn_that_is_large_is_several_commits() -> None:
+    """There used to be one commit, and one pause of the loop, for all that came again after an outage."""
+    database = Watched()
+    batches = started(database)
+
+    async def main() -> None:
+        await asyncio.gather(*(batches.submit(NOTE, note(str(number)), nobody) for number in range(2 * MAX_BATCH + 1)))
+        batches.close()
+
+    asyncio.run(main())
+    assert (kinds(database), database.saves) == ([str(number) for number in range(2 * MAX_BATCH + 1)], 3)
+
+
 def test_whoever_only_waits_is_told_after_those_before_him() -> None:
     database = Watched()
     batches = started(database)
@@ -176,6 +189,33 @@ def test_the_database_may_recover_in_a_pause_and_work_goes_on_after_it() -> None
     asyncio.run(main())
     assert kinds(database) == ["later"]
     assert [saved for _, saved in database.tidied] == [1]
+
+
+class Failing(Watched):
+    """Whatever is done beside the batches has a defect."""
+
+    def tidy(self, *, busy: bool) -> None:
+        super().tidy(busy=busy)
+        raise RuntimeError("cannot start new thread")
+
+    def recover(self) -> None:
+        super().recover()
+        raise RuntimeError("cannot start new thread")
+
+
+def test_what_is_done_beside_the_batches_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    """There used to be an end of the thread that saves, and of all answers."""
+    database = Failing(pause_s=0.01)
+    batches = started(database)
+
+    async def main() -> None:
+        await asyncio.to_thread(database.recovered.wait, 20)
+        for kind in ("a", "b"):
+            await batches.submit(NOTE, note(kind), nobody)
+        batches.close()
+
+    asyncio.run(main())
+    assert (kinds(database), caplog.text.count("store=upkeep-failed")) == (["a", "b"], 3)
 
 
 def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
