@@ -112,10 +112,11 @@ class SqliteDatabase:
             raise
 
     def _fail(self, exc: Exception) -> StoreUnusable:
-        self.broken = not is_damage(exc)
-        if self.broken:
+        if not is_damage(exc):
+            if not self.broken:  # each batch meets it, until `_works_again` says that it is over
+                log.error("store=failed path=%s error=%s", self._path, exc)
             self._file.log_is_long = True
-            log.error("store=failed path=%s error=%s", self._path, exc)
+        self.broken = not is_damage(exc)
         return self._noted(exc, unusable(f"cannot write to {self._path}", exc, "; is the disk full?"))
 
     def _noted(self, exc: Exception, refused: StoreUnusable) -> StoreUnusable:

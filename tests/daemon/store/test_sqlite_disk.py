@@ -74,6 +74,16 @@ def test_a_database_that_works_looks_now_and_then_where_its_file_is(database: Sq
     assert (database.broken, database.pause_s, database.stale) == (False, LOOK_S, "")
 
 
+def test_that_it_is_broken_is_logged_once(database: SqliteDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    """There used to be a line for each commit that was tried: as many as there were requests."""
+    for times in (1, 2):
+        for _ in range(2):
+            fill(database)
+        make_room(database)
+        database.recover()
+        assert caplog.text.count("store=failed") == times
+
+
 def test_a_full_disk_breaks_it_and_nothing_of_the_commit_is_left(database: SqliteDatabase) -> None:
     fill(database)
     assert (database.broken, database.pause_s) == (True, RECOVER_S)
