@@ -119,9 +119,11 @@ class Engine:
         """
 
         def query(reading: Reading) -> list[T]:
-            rows = [reading.request(request_id) for request_id in request_ids]
-            own = [row[1] for row in rows if row is not None and caller.owns(row[1])]
-            return [write(request, reading.checks(request.id)) for request in own]
+            with reading.one_moment():
+                rows = [reading.request(request_id) for request_id in request_ids]
+                own = [row[1] for row in rows if row is not None and caller.owns(row[1])]
+                checks = [reading.checks(request.id) for request in own]
+            return list(map(write, own, checks))
 
         return await self.store.read(query)
 

@@ -89,11 +89,13 @@ async def request(call: ApiCall) -> Response:
     wanted = call.http.path_params["request_id"]
 
     def query(reading: Reading) -> Response:
-        found = reading.request(wanted)
-        if found is None:
-            raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
-        row, request = found
-        checks, history = reading.listing.checks_of(row, MAX_CHECKS), reading.listing.history_of(wanted, MAX_HISTORY)
+        with reading.one_moment():
+            found = reading.request(wanted)
+            if found is None:
+                raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
+            row, request = found
+            checks = reading.listing.checks_of(row, MAX_CHECKS)
+            history = reading.listing.history_of(wanted, MAX_HISTORY)
         return _json(f'{written(details(request))[:-1]},"checks":{checks},"history":{history}}}')
 
     return await _browse(call.http, query)

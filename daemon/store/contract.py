@@ -1,5 +1,6 @@
 """What every store shares: what it keeps besides requests, how it fails, and what it asks of a database."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -90,10 +91,16 @@ class Listing(Protocol):
 
 
 class Reading(Protocol):
-    """What can be asked of a connection that only reads; it sees what has been committed. Raises StoreUnusable."""
+    """What can be asked of a connection that only reads; it sees what has been committed. Raises StoreUnusable.
+
+    Each answer is of one moment.
+    """
 
     @property
     def listing(self) -> Listing: ...
+
+    def one_moment(self) -> AbstractContextManager[None]:
+        """All that is asked within it is of one moment. For a short time: the database keeps that moment meanwhile."""
 
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""

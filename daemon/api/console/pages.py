@@ -144,10 +144,12 @@ async def request(visit: Visit) -> Response:
     wanted = visit.http.path_params["request_id"]
 
     def query(reading: Reading) -> dict[str, Any]:
-        row = reading.request(wanted)
-        if row is None:
-            raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
-        return details(row[1]) | {"history": json.loads(reading.listing.history_of(wanted, MAX_HISTORY))}
+        with reading.one_moment():
+            row = reading.request(wanted)
+            if row is None:
+                raise HttpError(404, "No such request", f"There is no request {wanted!r}.")
+            history = reading.listing.history_of(wanted, MAX_HISTORY)
+        return details(row[1]) | {"history": json.loads(history)}
 
     found = await visit.http.app.state.engine.store.browse(query)
     return _console(visit.http).page("request.html", **view.request(found))

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -70,6 +71,16 @@ class PostgresReading:
         self._db: Connection | None = None
         self._not_before = 0.0  # when the next connection may be tried
         self.listing = PostgresListing(partial(self._asked, LONG_S))  # many rows may be read for what operators look at
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All that is asked within it is of one moment, unless the connection is lost meanwhile."""
+        self._all("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        try:
+            yield
+        finally:
+            if self._db is not None:  # a connection that failed is closed, and its transaction has ended
+                self._all("COMMIT")
 
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""
@@ -172,7 +183,8 @@ class PostgresReading:
         try:
             connection = self._connected()
             connection.answer_s = answer_s
-            return connection.execute(query(text), values).fetchall()
+            found = connection.execute(query(text), values)
+            return found.fetchall() if found.description is not None else []
         except DAMAGE as exc:
             raise self._met(exc) from exc
         except psycopg.Error as exc:

@@ -1,7 +1,8 @@
 """What can be asked of a SQLite database."""
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from daemon.core.milliseconds import Ms
 from daemon.core.model import Channel, Request
@@ -43,14 +44,27 @@ class SqliteReading:
         self.failed = failed
         self.listing = SqliteListing(connection, failed)
 
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All that is asked within it is of one moment; one within another is of the moment of the outer one."""
+        self.connection.execute("SAVEPOINT one_moment")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite.Error):  # a disk that failed has ended it
+                self.connection.execute("RELEASE one_moment")
+
     def request(self, request_id: str) -> tuple[int, Request] | None:
         """The row id and the request."""
-        return self._one(f"{SELECT} WHERE public_id=?", request_id)
+        with self.one_moment():
+            found = self.connection.execute(f"{SELECT} WHERE public_id=?", (request_id,)).fetchall()
+            return next(iter(assembled(self.connection, found).items()), None)
 
     def after(self, row: int, limit: int) -> list[tuple[int, Request]]:
         """The next requests behind a row, in the order of their rows."""
-        found = self.connection.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (row, limit)).fetchall()
-        return list(assembled(self.connection, found).items())
+        with self.one_moment():
+            found = self.connection.execute(f"{SELECT} WHERE id > ? ORDER BY id LIMIT ?", (row, limit)).fetchall()
+            return list(assembled(self.connection, found).items())
 
     def due(self, after: Due, until: Ms, limit: int) -> list[Due]:
         """The first timers behind one that are due before a time, in their order."""
@@ -76,8 +90,9 @@ class SqliteReading:
         """
         found: list[tuple[Place, Request]] = []
         while (wanted := limit - len(found)) > 0:
-            places = [Place(*row) for row in self.connection.execute(WAITING, (channel, *after, wanted))]
-            requests = self._whole([place.row for place in places])
+            with self.one_moment():
+                places = [Place(*row) for row in self.connection.execute(WAITING, (channel, *after, wanted))]
+                requests = self._whole([place.row for place in places])
             found += [(place, requests[place.row]) for place in places if place.row in requests]
             if len(places) < wanted:
                 break
@@ -149,7 +164,3 @@ class SqliteReading:
 
     def close(self) -> None:
         self.connection.close()
-
-    def _one(self, query: str, value: Any) -> tuple[int, Request] | None:
-        found = assembled(self.connection, self.connection.execute(query, (value,)).fetchall())
-        return next(iter(found.items()), None)

@@ -84,6 +84,20 @@ def test_an_update_writes_request_and_attempts(store: Store) -> None:
         before = after
 
 
+def test_what_is_asked_together_is_of_one_moment(store: Store) -> None:
+    """There used to be answers of a request in progress with a right code among its checks."""
+    before = named(1)
+    (row,) = run(store, insert(before))
+    after, _ = advance(before, CodeSubmitted(True, s(1)))
+    with store.reading.one_moment():
+        assert store.reading.request(before.id) == (row, before)
+        run(store, update(row, after), act(RecordCheck(True), row=row))
+        assert store.reading.request(before.id) == (row, before)
+        assert store.reading.checks(before.id) == []
+    assert store.reading.request(before.id) == (row, after)
+    assert [check.valid for check in store.reading.checks(before.id)] == [True]
+
+
 def test_a_command_that_fails_takes_nobody_along(store: Store) -> None:
     def fail(_: Command, __: Loaded) -> tuple[Ms, Decision]:
         raise ValueError("a defect")

@@ -1,19 +1,22 @@
 """What a batch loads from SQLite and what it leaves there: what it needs, and no more."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.core.batch import Changes, Charged, CheckedCode, Line, Needs, Refunded, ReportKey
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
-from daemon.core.model import Attempt, AttemptState, Channel, Request, Status, Step
+from daemon.core.model import Attempt, AttemptStarted, AttemptState, Channel, Request, Status, Step
+from daemon.core.request_states import advance
 from daemon.store.contract import FIRST, CheckLine, Due, Place
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.reading import SqliteReading
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of
+from tests.daemon.store.writes import named
 
 SENT, SENDING = AttemptState.SENT, AttemptState.SENDING
 
@@ -214,3 +217,26 @@ def test_checks_and_lines_come_in_the_order_in_which_they_were_saved(
     assert [line.seq for line in reading.history(1, 1)] == [2]
     assert [line.seq for line in reading.history(1, 9, mine)] == [3]
     assert (reading.last_seq(), reading.live(), reading.counts()) == (3, 2, {"IN PROGRESS": 2})
+
+
+class Between:
+    """A connection; something happens just before it looks for attempts."""
+
+    def __init__(self, connection: Any, happens: Callable[[], None]) -> None:
+        self._connection = connection
+        self._happens = happens
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        if "FROM attempt" in statement:
+            self._happens()
+        return self._connection.execute(statement, *values)
+
+
+def test_a_request_and_its_deliveries_are_of_one_moment(database: SqliteDatabase, reading: SqliteReading) -> None:
+    """There used to be two: the request as it was before a commit, with what was sent after it."""
+    before = named(1)
+    after, _ = advance(before, AttemptStarted(0, s(1), "sim1"))
+    database.save(Changes(inserted=[(1, before)], attempts=[(1, each) for each in before.attempts]))
+    save = Changes(changed_attempts=[(1, each) for each in after.attempts])
+    assert SqliteReading(Between(reading.connection, lambda: database.save(save))).request(before.id) == (1, before)
+    assert reading.request(before.id) == (1, after)
