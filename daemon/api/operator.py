@@ -27,6 +27,7 @@ MAX_HISTORY = 500
 MAX_LIST = 1000
 KEEP_ALIVE_S = 15.0
 MAX_STREAMS = 64
+EVENT_STREAM = "text/event-stream"
 
 
 async def healthz(call: ApiCall) -> Response:
@@ -124,6 +125,8 @@ async def events(call: ApiCall) -> Response:
 
 def streamed(http: HttpRequest, lines: AsyncIterator[str]) -> Response:
     """Server-sent events, if there is room for one more stream. Raises HttpError."""
+    if http.method == "HEAD":  # an answer without a body has an end
+        return Response(media_type=EVENT_STREAM)
     streams: set[EventStream] = http.app.state.streams
     if len(streams) >= MAX_STREAMS:
         raise HttpError(503, "Too many listeners", f"At most {MAX_STREAMS} event streams are served at a time.")
@@ -136,7 +139,7 @@ class EventStream(StreamingResponse):
     """Leaves the set of open streams when it ends, also if it ends before its first line."""
 
     def __init__(self, lines: AsyncIterator[str], open_streams: "set[EventStream]") -> None:
-        super().__init__(lines, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        super().__init__(lines, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
         self._open_streams = open_streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

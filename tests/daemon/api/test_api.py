@@ -261,6 +261,15 @@ def first_octets(gateway: Gateway) -> bytes:
         return sock.recv(12)
 
 
+def test_an_event_stream_without_a_body_has_an_end(gateway: Gateway) -> None:
+    """There used to be none: HEAD took the room of a stream, and no further request was answered on the connection."""
+    with connected(gateway) as sock:
+        sock.settimeout(10)
+        sock.sendall(b"HEAD /v1/events HTTP/1.1\r\nHost: x\r\n\r\n" + search(more="Connection: close\r\n"))
+        answers = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
 def test_no_more_event_streams_are_served_than_the_limit_says(gateway: Gateway) -> None:
     """There used to be 70 of 64, where they came at once: each was counted only when its first line went out."""
     for _ in range(2):  # those of the first turn leave room for those of the second
