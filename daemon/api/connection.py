@@ -1,22 +1,26 @@
 """One HTTP connection: uvicorn's protocol, with limits on what a client may cost.
 
 A connection has MESSAGE_S seconds to bring a whole request, with at most MAX_HEAD octets beside its body: the head, the
-marks between chunks, trailers. One that idles is closed. On the Unix socket the peer as the kernel names it goes along
-with every request.
+marks between chunks, trailers. What comes behind a request that is being answered waits unparsed. One that idles is
+closed, one that does not read is cut off. On the Unix socket the peer as the kernel names it goes along with every
+request.
 """
 
 import asyncio
 import json
+from collections import deque
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from typing import Any
 
-from starlette.types import Send
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import ASGIApp, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from daemon.api.access import PEER, Peer, origin_of, peer_of
+from daemon.api.access import PEER, origin_of, peer_of
+from daemon.api.connection_flow import Flow
 from daemon.api.connection_limits import ConnectionLimits, Guest
 from daemon.api.json_response import AT_ONCE
 from daemon.api.under_way import END
@@ -27,45 +31,52 @@ IDLE_S = 75
 LAST_REQUEST_S = 0.5  # how long, when we stop, one may live on whose request is not whole yet
 FLUSH_S = 1.0  # how long, when we stop, a client may take to read an answer that is whole
 LINE_OCTETS = 4  # of a header line beside its name and value
+PARSED_AT_ONCE = 4096  # octets: some two hundred requests of the shortest kind, within a few milliseconds
 
 
 class Protocol(HttpToolsProtocol):
     """A connection of a listener. guest: it, if it has been let in already, before its TLS handshake."""
+
+    flow: Flow
 
     def __init__(self, limits: ConnectionLimits, guest: Guest | None = None, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._limits = limits
         self._guest = guest
         self._deadline: asyncio.TimerHandle | None = None
-        self._peer: Peer | None = None
         self._extensions: dict[str, object] = {}
+        self._under_way: RequestResponseCycle | None = None  # uvicorn's `cycle` is the one that came last
+        self._unparsed: deque[memoryview] = deque()
         self._received = 0  # octets of the request beside its body
         self._head = 0  # octets of the head and of trailers, by their parts
         self._refused = False
+        self._refusal = b""  # what a refused request is answered with, behind the answers to those before it
+        self._once_more = b""  # the head of a request for another protocol, without that
         self._leaving = False  # we stop: one request more, and its answer
 
     @property
     def idle(self) -> bool:
         """Nothing is being answered; a request whose body is not whole yet need not be."""
-        return not self._answering or self.cycle.more_body
+        return self._under_way is None or self._under_way.response_complete or self._under_way.more_body
 
     @property
     def _answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._under_way is not None and not self._under_way.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._peer = peer_of(transport.get_extra_info("socket"))
-        self._extensions = {PEER: self._peer, AT_ONCE: _sent_at_once, END: _ended}
+        self.flow = Flow(transport, self.loop)
+        peer = peer_of(transport.get_extra_info("socket"))
+        self._extensions = {PEER: peer, AT_ONCE: _sent_at_once, END: _ended}
         self._expect_message()
-        if self._peer is None and self.client is None:  # it has left already
+        if peer is None and self.client is None:  # it has left already
             transport.abort()
             return
         if self._guest is not None:
             self._guest.idle, self._guest.close = lambda: self.idle, transport.abort
             return
-        origin = origin_of(self._peer, self.client[0] if self.client else "")
-        self._guest = Guest(origin, lambda: self.idle, transport.close)
+        origin = origin_of(peer, self.client[0] if self.client else "")
+        self._guest = Guest(origin, lambda: self.idle, transport.abort)
         if not self._limits.enter(self._guest):
             self._refuse(503, "There are too many connections; close some, or try again later.")
 
@@ -75,25 +86,75 @@ class Protocol(HttpToolsProtocol):
             self._guest = None  # it knows us: what knows itself stays until the garbage collector comes
         self._refused = True
         self._message_is_whole()
+        if self._under_way is not None and self._answering:  # uvicorn looks only at the request that came last
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
         super().connection_lost(exc)
+        self.flow.lost()
         # uvicorn leaves its timer running where a connection ends by an error, and all that belongs to it stays.
         self._unset_keepalive_if_required()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. It may still wait for answers (a half-closed connection); whether we stay open."""
+        if self._deadline is not None and (self._received or self.cycle is not None):
+            self._refuse(400, "The connection ended before the request did.")
+        if self._under_way is None or not self._answering:
+            return False
+        if self._under_way.response_started or self.scheme == "https":  # a stream ends; TLS has no half
+            return False
+        if not self._refused:
+            self.cycle.keep_alive = False
+        return True
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._refused:
-            self._unset_keepalive_if_required()
+        if self._guest is not None:
+            self._limits.used(self._guest)
+        if self.transport.is_closing():
+            self.flow.close()
+        elif self._answering:
+            return  # the next one
+        elif self._refused:
+            self._end()
+        elif self._unparsed:
+            self._parse_on()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._received += len(data)
-        super().data_received(data)
+        if len(data) <= PARSED_AT_ONCE and not self.pipeline and not self._unparsed:  # as nearly always
+            self._parse(data)
+            return
+        octets = memoryview(data)
+        self._unparsed.extend(octets[at : at + PARSED_AT_ONCE] for at in range(0, len(data), PARSED_AT_ONCE))
+        self._parse_on()
+
+    def _parse_on(self) -> None:
+        """Parse what was read, until a request has to wait for the answer to another: parsed, it costs far more."""
+        while self._unparsed and not self.pipeline and not self._refused:
+            self._parse(self._unparsed.popleft())
+        if self._unparsed:
+            self.flow.hold()
+        elif not self._refused:
+            self.flow.release()
+            if not self._answering:  # a request that is under way reads on by itself
+                self.flow.resume_reading()
+
+    def _parse(self, octets: bytes | memoryview) -> None:
+        self._unset_keepalive_if_required()
+        self._received += len(octets)
+        while octets:
+            try:
+                self.parser.feed_data(octets)
+            except HttpParserUpgrade as exc:
+                octets = self._once_more + octets[exc.args[0] :]
+                self._once_more = b""
+                continue
+            except HttpParserError:
+                self._refuse(400, "Invalid HTTP request received.")
+            break
         if self._received > MAX_HEAD:
             self._refuse(431, TOO_LONG)
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, msg)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -113,10 +174,17 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._head > MAX_HEAD:
             self._refuse(431, TOO_LONG)
-        if not self._refused:
+        elif not self._refused and self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._once_more = _without_upgrade(self.parser, self.url, self.headers)
+        elif not self._refused:
             super().on_headers_complete()
+            self.headers = []  # for the trailers, which are no headers (RFC 9110 6.5.1)
             self.cycle.keep_alive &= not self._leaving
             self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
 
     def on_body(self, body: bytes) -> None:
         self._received = max(self._received - len(body), 0)
@@ -124,6 +192,8 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._once_more:
+            return
         self._received = 0
         self._message_is_whole()
         if not self._refused:
@@ -149,6 +219,10 @@ class Protocol(HttpToolsProtocol):
         if not self._answering:
             self.transport.abort()
 
+    def timeout_keep_alive_handler(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.close()
+
     def _expect_message(self) -> None:
         self._deadline = self.loop.call_later(MESSAGE_S, self._refuse, 408, "The request did not come in time.")
 
@@ -158,13 +232,35 @@ class Protocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, status: int, detail: str) -> None:
-        """End the connection, with a problem (RFC 9457) unless an answer is under way."""
+        """End the connection, with a problem (RFC 9457) behind the answers to the requests that came before."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
-        if not self._answering or not self.cycle.response_started:
-            self.transport.write(_problem(HTTPStatus(status), detail))
-        self.transport.close()
+        self._refusal = _problem(HTTPStatus(status), detail)
+        self._unparsed.clear()
+        its_own = self.cycle is not None and self.cycle.more_body  # the request that came last is the one
+        if its_own and self.pipeline:
+            self.pipeline.popleft()
+        if self._answering and not (its_own and self.cycle is self._under_way):
+            self.flow.hold()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self._unset_keepalive_if_required()
+        if self._under_way is None or self._under_way.response_complete or not self._under_way.response_started:
+            self.transport.write(self._refusal)
+        self.flow.close()
+
+
+def _without_upgrade(parser: HttpRequestParser, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """A head without its wish for another protocol: we speak none, and answer the request as it is (RFC 9110 7.8).
+
+    The parser takes what follows such a wish for octets of that protocol, and not for the body.
+    """
+    lines = [b"%s: %s\r\n" % header for header in headers if header[0] != b"upgrade"]
+    version = parser.get_http_version().encode()
+    return b"%s %s HTTP/%s\r\n%s\r\n" % (parser.get_method(), url, version, b"".join(lines))
 
 
 def _sent_at_once(send: Send, headers: bytes, body: bytes) -> bool:

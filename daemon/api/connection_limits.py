@@ -1,7 +1,7 @@
 """How many connections there may be, of all and of each peer, from their accept on: a TLS handshake counts, too.
 
-Whoever has too many loses the oldest that is idle to the newest. When there are too many of all, whoever has the most
-does. So idle connections lock out nobody, not even their own peer.
+Whoever has too many loses the one that has been idle for longest to the newest. When there are too many of all, whoever
+has the most does. So idle connections lock out nobody, not even their own peer.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class ConnectionLimits:
 
     total: int
     per_origin: int
-    _guests: dict[str, dict[Guest, None]] = field(default_factory=dict)  # by origin, the oldest first
+    _guests: dict[str, dict[Guest, None]] = field(default_factory=dict)  # by origin, in the order of use
     _count: int = 0
 
     def enter(self, guest: Guest) -> bool:
@@ -36,6 +36,13 @@ class ConnectionLimits:
         self._guests.setdefault(guest.origin, {})[guest] = None
         self._count += 1
         return True
+
+    def used(self, guest: Guest) -> None:
+        """Something has been answered on a connection: it is in use, idle as it may be at the moment."""
+        own = self._guests.get(guest.origin, {})
+        if guest in own:
+            del own[guest]
+            own[guest] = None
 
     def leave(self, guest: Guest) -> None:
         """A connection has ended; more than once does no harm."""

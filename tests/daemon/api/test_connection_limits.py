@@ -60,6 +60,21 @@ def test_who_has_too_many_loses_the_oldest_idle_one_to_the_newest() -> None:
     assert limits.enter(Connection("b").guest())
 
 
+def test_a_connection_that_is_used_outlives_those_that_are_not() -> None:
+    """There used to be an end of those that were opened first: of the busy ones, in the moment between two requests."""
+    limits = ConnectionLimits(total=10, per_origin=2)
+    first, second = Connection("a"), Connection("a")
+    used = first.guest()
+    assert limits.enter(used)
+    assert limits.enter(second.guest())
+    limits.used(used)
+    assert limits.enter(Connection("a").guest())
+    assert (first.closed, second.closed) == (False, True)
+    limits.leave(used)
+    limits.used(used)
+    assert limits.enter(Connection("a", idle=False).guest())
+
+
 def test_when_there_are_too_many_of_all_whoever_has_the_most_makes_room() -> None:
     limits = ConnectionLimits(total=6, per_origin=5)
     many = [Connection("a") for _ in range(4)]
