@@ -48,7 +48,7 @@ class Protocol(HttpToolsProtocol):
         self._under_way: RequestResponseCycle | None = None  # uvicorn's `cycle` is the one that came last
         self._unparsed: deque[memoryview] = deque()
         self._received = 0  # octets of the request beside its body
-        self._head = 0  # octets of the head and of trailers, by their parts
+        self._head = 0  # octets of header lines, by their parts
         self._refused = False
         self._refusal = b""  # what a refused request is answered with, behind the answers to those before it
         self._once_more = b""  # the head of a request for another protocol, without that
@@ -163,16 +163,12 @@ class Protocol(HttpToolsProtocol):
         if self._deadline is None:
             self._expect_message()
 
-    def on_url(self, url: bytes) -> None:
-        self._head += len(url)
-        super().on_url(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head += len(name) + len(value) + LINE_OCTETS
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self._head > MAX_HEAD:
+        if len(self.url) + self._head > MAX_HEAD:
             self._refuse(431, TOO_LONG)
         elif not self._refused and self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._once_more = _without_upgrade(self.parser, self.url, self.headers)
