@@ -88,7 +88,7 @@ class PostgresReading:
 
     def requests(self, where: str, *values: object) -> list[tuple[int, Request]]:
         """Those that a condition of our own names, the oldest first."""
-        found = self._one(f"{REQUESTS} WHERE {where}", *values)[0]
+        found = self._all(f"{REQUESTS} WHERE {where}", *values)[0][0]
         return [assembled(row) for row in json.loads(found or "[]")]
 
     def after(self, row: int, limit: int) -> list[tuple[int, Request]]:
@@ -120,7 +120,7 @@ class PostgresReading:
         return [(place, requests[place.row]) for place in places if place.row in requests]
 
     def count_waiting(self, channel: Channel) -> int:
-        return int(self._one(f"SELECT count(*) FROM attempt WHERE {WAITS} AND channel=%s", channel.value)[0])  # noqa: S608
+        return int(self._all(f"SELECT count(*) FROM attempt WHERE {WAITS} AND channel=%s", channel.value)[0][0])  # noqa: S608
 
     def sent_by(self, device: str, since: Ms) -> list[tuple[Ms, str]]:
         """(time, recipient) of each message that this modem may have sent since then, oldest first."""
@@ -149,7 +149,7 @@ class PostgresReading:
         return [HistoryLine(*row) for row in self._all(lines, after, *values, limit)]
 
     def last_seq(self) -> int:
-        return int(self._one("SELECT coalesce(max(seq), 0) FROM history")[0])
+        return int(self._all("SELECT coalesce(max(seq), 0) FROM history")[0][0])
 
     def mentions(self, forms: Forms, hashed: Hash) -> Mentions:
         """Where a number may stand, as it is or hashed. It looks at every row."""
@@ -157,8 +157,8 @@ class PostgresReading:
 
     def live(self, key_number: int | None = None) -> int:
         """How many requests are in progress, or how many of them began under this master key."""
-        found = self._one(LIVE) if key_number is None else self._one(LIVE + " AND key_number = %s", key_number)
-        return int(found[0])
+        found = self._all(LIVE) if key_number is None else self._all(LIVE + " AND key_number = %s", key_number)
+        return int(found[0][0])
 
     def counts(self) -> dict[str, int]:
         """How many requests stand where."""
@@ -200,9 +200,6 @@ class PostgresReading:
                 raise psycopg.OperationalError("it did not answer a moment ago")
             self._db = connect(self._address, read_only=True)
         return self._db
-
-    def _one(self, text: str, *values: object) -> tuple[Any, ...]:
-        return self._all(text, *values)[0]
 
 
 def assembled(row: list[Any]) -> tuple[int, Request]:
