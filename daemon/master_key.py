@@ -11,8 +11,9 @@ The files themselves are in `master_key_files`.
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,21 @@ ID, NUMBER, OLD_ID = "key id", "key number", "old key id"  # settings of the dat
 class Known:
     """What a database knows of its master keys.
 
-    id, number: of the key in use; "" before the first start. live: requests in progress. old_id, old_live: of the key
+    id, number: of the key in use; "" before the first start. live: counts the requests in progress, which takes 50 ms
+    where there are a million, so only where a key is missed; it can raise StoreUnusable. old_id, old_live: of the key
     before, while it may still be needed, and the live requests that began under it.
     """
 
     id: str = ""
     number: int = 1
-    live: int = 0
+    live: Callable[[], int] = int
     old_id: str = ""
     old_live: int = 0
+
+    def counted(self) -> "Known":
+        """The same, for after the database is closed. Raises StoreUnusable."""
+        live = self.live()
+        return replace(self, live=lambda: live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Keyring:
 def load(where: KeyPlace, known: Known) -> Keyring:
     """The keys; the first is made on the first start. Raises KeyUnusable."""
     if where.ours and not os.path.exists(where.path):
-        refuse_if_missed(where, known.live)
+        refuse_if_missed(where, known.live())
         make(where.path)
     return judged(where, known, read_key(where.path, private=where.private), read_old_key(where))
 
@@ -60,7 +67,7 @@ def load(where: KeyPlace, known: Known) -> Keyring:
 def check(where: KeyPlace, known: Known) -> None:
     """Whether `load` would succeed; makes no key. Raises KeyUnusable."""
     if where.ours and not os.path.exists(where.path):
-        refuse_if_missed(where, known.live)
+        refuse_if_missed(where, known.live())
     else:
         load(where, known)
 
@@ -85,9 +92,10 @@ def judged(where: KeyPlace, known: Known, current: bytes, old: bytes | None) -> 
                 f"{where.old}, and there is room for one old key only; put back the keys from before this rotation"
             )
         return Keyring(current, known.number + 1, old)
-    if known.live > known.old_live and not in_use:
+    missed = 0 if in_use else known.live() - known.old_live
+    if missed > 0:
         raise KeyUnusable(
-            f"cannot use the master key {where.path}: it is not the one that {known.live - known.old_live} live "
+            f"cannot use the master key {where.path}: it is not the one that {missed} live "
             "request(s) were started with; restore that one from your backup, or make their PINs invalid: "
             "pinwheel key adopt"
         )
@@ -103,7 +111,7 @@ def known_by(reading: "Reading") -> Known:
     """What a database knows. Raises StoreUnusable."""
     number, old_id = int(reading.meta(NUMBER) or 1), reading.meta(OLD_ID) or ""
     old_live = reading.live(number - 1) if old_id else 0  # it looks at all live requests: only after a rotation
-    return Known(reading.meta(ID) or "", number, reading.live(), old_id, old_live)
+    return Known(reading.meta(ID) or "", number, reading.live, old_id, old_live)
 
 
 def expected(database: Path) -> Known:
@@ -120,7 +128,7 @@ def expected(database: Path) -> Known:
     at_rest = not os.path.exists(f"{database}-wal")  # else the log holds what is new
     try:
         with closing(look_into(database, at_rest=at_rest)) as db:
-            return known_by(SqliteReading(db))
+            return known_by(SqliteReading(db)).counted()
     except (sqlite.Error, StoreUnusable):
         return Known()
 

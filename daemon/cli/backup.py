@@ -88,7 +88,7 @@ def restore(context: Context, file: BinaryIO, key_file: Path | None, config: "Co
             _keep_hashes(keys, place, known, database, copy)
             aside = put_in_place(copy, database)
         old_key = _use_keys(keys, place)
-    old, live = str(aside or ""), known.live
+    old, live = str(aside or ""), known.live()
     answer = {"database": str(database), "old": old, "old_key": str(old_key or ""), "live_requests": live}
     context.show(answer, lambda: _restored(database, aside, old_key))
 

@@ -91,7 +91,7 @@ def _known(config: "Config") -> "Known":
         if config.store.path is not None and not config.store.path.exists():
             return master_key.Known()
         with read_only(config) as reading:
-            return master_key.known_by(reading)
+            return master_key.known_by(reading).counted()
     except OSError as exc:
         raise click.ClickException(f"cannot use [store] url: {exc.strerror or exc}; run it as root") from exc
     except StoreUnusable as exc:

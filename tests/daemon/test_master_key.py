@@ -25,7 +25,7 @@ def test_the_first_start_makes_a_key_that_only_its_owner_reads(tmp_path: Path) -
     key = load(where, Known()).current
     assert len(key) == 32
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    assert load(where, Known(identity(key), live=5)).current == key
+    assert load(where, Known(identity(key), live=lambda: 5)).current == key
 
 
 def test_a_credential_of_systemd_comes_before_the_state_directory(
@@ -64,7 +64,7 @@ def test_a_key_file_that_is_missing_is_an_error_not_a_new_key(tmp_path: Path) ->
 def test_a_key_that_live_requests_miss_is_not_made_anew(tmp_path: Path) -> None:
     where = place("", tmp_path)
     with pytest.raises(KeyUnusable, match=r"which 3 live request\(s\) need; restore it .*: pinwheel key new --force"):
-        load(where, Known(live=3))
+        load(where, Known(live=lambda: 3))
     assert not where.path.exists()
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_key_is_refused_while_requests_live_and_taken_when_none_does(tmp
     where = place("", tmp_path)
     make(where.path)
     with pytest.raises(KeyUnusable, match="not the one that 1 live request"):
-        load(where, Known(identity(b"o" * 32), live=1))
+        load(where, Known(identity(b"o" * 32), live=lambda: 1))
     assert load(where, Known(identity(b"o" * 32)))
 
 
@@ -129,7 +129,8 @@ def test_a_key_that_was_swapped_is_told_and_can_be_adopted(tmp_path: Path, capsy
         assert "restore that one from your backup" in failed_start(gateway)
         assert pinwheel_key(gateway, "adopt").exit_code == 0
         with gateway:
-            assert expected(gateway.database) == Known(identity((tmp_path / "key").read_bytes()), live=1)
+            known = expected(gateway.database)
+            assert (known.id, known.live()) == (identity((tmp_path / "key").read_bytes()), 1)
 
 
 def test_a_key_that_is_replaced_is_set_aside(tmp_path: Path) -> None:

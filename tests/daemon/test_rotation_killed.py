@@ -19,7 +19,7 @@ def test_whenever_it_is_killed_the_daemon_starts_and_a_second_rotation_ends_it(t
         worlds = worlds_of(key, tmp_path / "worlds")
         assert len(worlds) >= 8
         for world in worlds:
-            keys = load(KeyPlace(world / "key", ours=True), Known(identity(key.read_bytes()), 1, live=1))
+            keys = load(KeyPlace(world / "key", ours=True), Known(identity(key.read_bytes()), 1, live=lambda: 1))
             assert key.read_bytes() == (keys.current if keys.number == 1 else keys.old), [*world.iterdir()]
         half = next(world for world in worlds if (world / "key.new").exists() and (world / "key.old").exists())
         assert live.trouble(half, tmp_path / "daemon") == ""
