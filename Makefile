@@ -1,6 +1,7 @@
 # A new machine needs only `make demo` and `make test`. Everything is written to this folder, except the Debian packages named
 # here: as root they are installed, otherwise their names are printed.
-PYTHON ?= python3
+# Debian's own, where there is one: the package runs on it. It is a sixth faster than one that was built without PGO.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 VENV := .venv
 STAMP := $(VENV)/.installed
 PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check
