@@ -4,9 +4,7 @@ A text goes in the GSM 7-bit default alphabet if each of its characters has a pl
 write and read as UTF-16: a character beyond the Basic Multilingual Plane is a surrogate pair.
 """
 
-from collections.abc import Iterator
 from enum import StrEnum
-from itertools import islice
 
 SEPTET = 7  # bits
 ESCAPE = 0x1B  # the septet before one of the extension table (23.038 6.2.1)
@@ -79,7 +77,7 @@ def unpack(octets: bytes, first: int, count: int) -> str:
     An escape before a septet that the extension table does not know is passed over (6.2.1.1).
     """
     text, escaped = [], False
-    for septet in islice(_septets(octets), first, first + count):
+    for septet in _septets(octets)[first : first + count]:
         if septet == ESCAPE and not escaped:
             escaped = True
             continue
@@ -88,11 +86,12 @@ def unpack(octets: bytes, first: int, count: int) -> str:
     return "".join(text)
 
 
-def _septets(octets: bytes) -> Iterator[int]:
+def _septets(octets: bytes) -> list[int]:
     """All that are whole."""
-    bits, held = 0, 0
+    septets, bits, held = [], 0, 0
     for octet in octets:
         bits, held = bits | octet << held, held + 8
         while held >= SEPTET:
-            yield bits & 0x7F
+            septets.append(bits & 0x7F)
             bits, held = bits >> SEPTET, held - SEPTET
+    return septets
