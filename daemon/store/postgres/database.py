@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 import psycopg
+from psycopg import errors
 
 from daemon.core.batch import Changes, Found, Needs
 from daemon.store import forgetting, retention
@@ -36,6 +37,9 @@ REMAINS = (
     "PostgreSQL keeps deleted rows in its files until it has vacuumed and used their room again, and in its write-ahead"
     " log; copies of that, backups and standby servers keep them as long as you do"
 )
+IN_DOUBT_S, AGAIN_S = 3.0, 0.1
+"""For which a commit whose answer was lost is asked after, and the pause between two tries: whoever waits gets the
+truth. The watchdog of systemd has more patience."""
 SOON_S = 1.0  # a failure that came after more is of a server that hangs: nobody waits for it a second time
 OF_COMMANDS = (psycopg.DataError, psycopg.IntegrityError)
 """What one command is to blame for; everything else is the database's fault."""
@@ -93,8 +97,9 @@ class PostgresDatabase:
         self._in_doubt = 0
 
     def _asked(self, work: Callable[[Connection], T], again: Callable[[Connection], T] | None = None) -> T:
-        """Once more with another session, where one was lost that had been idle; again: what is done in that one, if
-        it is not the same. Raises StoreUnusable.
+        """Again with another session, where one was lost; again: what is done in that one, if it is not the same.
+
+        Raises StoreUnusable.
         """
         session = self._usable()
         began = time.monotonic()
@@ -110,15 +115,28 @@ class PostgresDatabase:
             session.connection.close()
             if time.monotonic() - began > SOON_S:
                 raise self._fail(exc) from exc
-        try:
-            self._session = session = resume(self.address, session)
-            return (again or work)(session.connection)
-        except OF_COMMANDS:
-            self._in_doubt = 0
-            raise
-        except (psycopg.Error, StoreUnusable, TakenOver) as exc:
-            session.connection.close()
-            raise self._fail(exc) from exc
+            stopped = isinstance(exc, errors.AdminShutdown)  # in order: what was under way was not made
+        return self._again(again or work, until=began + IN_DOUBT_S if self._in_doubt and not stopped else began)
+
+    def _again(self, work: Callable[[Connection], T], until: float) -> T:
+        """As `_asked`. until: when it is tried for the last time, on CLOCK_MONOTONIC."""
+        while True:
+            session = self._session
+            assert session is not None, "the database is open"
+            try:
+                self._session = session = resume(self.address, session)
+                return work(session.connection)
+            except OF_COMMANDS:
+                self._in_doubt = 0
+                raise
+            except DAMAGE as exc:
+                self._in_doubt = 0
+                raise self._met(exc) from exc
+            except (psycopg.Error, StoreUnusable, TakenOver) as exc:
+                session.connection.close()
+                if isinstance(exc, TakenOver) or time.monotonic() >= until:
+                    raise self._fail(exc) from exc
+            time.sleep(AGAIN_S)
 
     def _met(self, exc: Exception) -> Damaged:
         """Damage, on whatever thread: it stays, and only what needs that part is refused."""

@@ -234,6 +234,7 @@ class Line:
         self._listening.listen()
         self.loses: bytes | None = None  # the answer to what has this in it
         self.cut = self.stays_cut = False
+        self.refused = 0  # how often, while it was cut
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -242,6 +243,7 @@ class Line:
                 client, _ = self._listening.accept()
                 if self.cut and self.stays_cut:
                     client.close()
+                    self.refused += 1
                     continue
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._server)
@@ -295,7 +297,27 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(line: Line, public_pat
     database.close()
 
 
-def test_a_gateway_that_has_denied_what_was_done_begins_anew(line: Line, public_path: Path, address: Address) -> None:
+def test_a_commit_is_asked_after_as_long_as_the_line_is_cut_for_a_moment_only(
+    line: Line, public_path: Path, address: Address
+) -> None:
+    """There used to be one try: what was stored was answered with status 5."""
+    database = over(public_path, address)
+    line.loses, line.stays_cut = b"a note", True
+    with ThreadPoolExecutor() as writer:
+        saved = writer.submit(database.save, NOTE)
+        until(lambda: line.refused > 1, "it has tried again")
+        line.stays_cut = False
+        saved.result()
+    assert not database.broken
+    with contextlib.closing(database.reader()) as reading:
+        assert [each.detail for each in reading.history(0, 9)] == ["a note"]
+    database.close()
+
+
+def test_a_gateway_that_has_denied_what_was_done_begins_anew(
+    line: Line, public_path: Path, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.store.postgres.database.IN_DOUBT_S", 0.0)
     database = over(public_path, address)
     line.loses, line.stays_cut = b"a note", True
     with pytest.raises(StoreUnusable):
