@@ -106,6 +106,9 @@ class _Secrets:
     def __contains__(self, name: str) -> bool:
         return name in self._hashes
 
+    def same_as(self, other: "_Secrets") -> bool:
+        return self._hashes == other._hashes  # noqa: SLF001 - of the same class
+
     def right(self, name: str, given: bytes) -> bool:
         """In constant time, whether or not there is such a name. given: the hash of a secret."""
         return hmac.compare_digest(self._hashes.get(name, b"\0" * 32), given) and name in self._hashes
@@ -125,6 +128,13 @@ class Access:
         self._secrets = _Secrets((key, account.secret_file) for key, account in self._accounts.items())
         self._operators = _Secrets((operator.name, operator.secret_file) for operator in operators)
         self._guesses = Guesses()
+
+    def same_operators(self, other: "Access") -> bool:
+        """Whether both take the same callers for operators."""
+        return self._of_operators() == other._of_operators() and self._operators.same_as(other._operators)  # noqa: SLF001
+
+    def _of_operators(self) -> tuple[object, ...]:
+        return self._allowed, self._operator_uids, self._keys_of_uid, self._keys_of_gid
 
     def remember(self, before: "Access") -> None:
         """Go on with the guesses that were counted under other rules."""
@@ -149,6 +159,14 @@ class Access:
         if role is Role.OPERATE and not caller.operator:
             raise HttpError(403, "Not allowed", "This is for operators: see [[operator]] and [api] operator_uids.")
         return caller
+
+    async def still_operates(self, http: HttpRequest, given: Parameters) -> bool:
+        """Whether a caller who was let in as an operator under other rules would be so now."""
+        try:
+            await self.admit(Role.OPERATE, http, given)
+        except HttpError:
+            return False
+        return True
 
     def _caller(self, peer: Peer | None, origin: str, key: str, secret: str) -> Caller:
         """Raises _Rejected or _TooManyGuesses."""

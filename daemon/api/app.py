@@ -15,10 +15,11 @@ from starlette.types import ASGIApp
 
 from daemon.api import alert, forget, modems, operator, voice
 from daemon.api import v1_statuses as v1
-from daemon.api.access import Access, Role
+from daemon.api.access import Access, Role, on_socket
 from daemon.api.direct_routes import DirectRoutes, Endpoint, ErrorAnswer
 from daemon.api.handler import ApiCall, Handler
-from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather
+from daemon.api.origin import led_here
+from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather, header
 from daemon.api.under_way import UnderWay
 from daemon.api.verify import START, Verify, answered, refusal
 from daemon.config import Config, Security
@@ -82,6 +83,8 @@ def guarded(role: Role, handler: Handler) -> Endpoint:
     """The one place where a call is let through to its handler, or not."""
 
     async def endpoint(http: HttpRequest) -> ASGIApp:
+        if on_socket(http) and led_here(header(http, b"host"), header(http, b"user-agent")):
+            raise HttpError(403, "Not this address", "A browser, or a Host with a port, must call it localhost.")
         if role is Role.OPEN:
             return await handler(ApiCall(http, Parameters(()), Caller()))
         if foreign(http):  # a browser that may reach us, say through a tunnel, must not obey everybody's pages
@@ -143,6 +146,8 @@ def _prepared(state: State, config: Config) -> Callable[[], None]:
     starts = verify.starts if same_rate else _starts(config.security)
 
     def apply() -> None:
+        if state.console is not None and not access.same_operators(state.access):
+            state.console.gate.sessions.end()  # nobody looks on who may not any more
         state.access = access
         state.verify = replace(verify, security=config.security, workflows=config.workflows, starts=starts)
         state.metrics.watch((modem.name for modem in config.modem), config.workflows)

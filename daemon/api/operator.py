@@ -120,7 +120,7 @@ async def events(call: ApiCall) -> Response:
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise HttpError(400, "Bad position", "Last-Event-ID and ?after= take the id of an event.")
     start = int(after) if after is not None else max(last - _whole(http, "last", 0), 0)
-    return streamed(http, _stream(http, start, follow=http.query_params.get("follow") != "0"))
+    return streamed(http, _stream(call, start, follow=http.query_params.get("follow") != "0"))
 
 
 def streamed(http: HttpRequest, lines: AsyncIterator[str]) -> Response:
@@ -149,10 +149,14 @@ class EventStream(StreamingResponse):
             self._open_streams.discard(self)
 
 
-async def _stream(http: HttpRequest, after: int, *, follow: bool) -> AsyncIterator[str]:
-    engine = http.app.state.engine
+async def _stream(call: ApiCall, after: int, *, follow: bool) -> AsyncIterator[str]:
+    state, engine, access = call.http.app.state, call.http.app.state.engine, call.http.app.state.access
     yield f": pinwheel events\nid: {after}\n\n"  # whoever is cut off now comes again with it
     while True:
+        if state.access is not access:  # after a reload: whoever comes again hears why it ended
+            access = state.access
+            if not await access.still_operates(call.http, call.given):
+                return
         news = engine.news
         try:
             after, text = await engine.store.browse(partial(_page, after))

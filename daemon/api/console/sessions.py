@@ -51,6 +51,10 @@ class Sessions:
         found.seen = now
         return found
 
+    def end(self) -> None:
+        """Of all: links and sessions."""
+        self._links, self._sessions = {}, {}
+
     def leave(self, cookie: str) -> None:
         self._sessions.pop(_hash(cookie), None)
 

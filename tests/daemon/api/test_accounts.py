@@ -173,6 +173,27 @@ def test_an_operators_secret_lets_one_operate_and_is_no_accounts(ask: Ask) -> No
     assert ask("acme", "/v1/status", "GET", secret=SECRETS["alice"])[0] == 401
 
 
+def test_an_event_stream_ends_for_whoever_is_no_operator_any_more(gateway: Gateway, ask: Ask, tcp: str) -> None:
+    """It used to go on for ever: who asks was judged at its beginning only."""
+    before = gateway.config.read_text()
+    alices, roots = http.client.HTTPConnection(tcp, timeout=20), _UnixConnection(gateway.socket, 20)
+    alices.request("GET", "/v1/events", headers=basic("alice", SECRETS["alice"]))
+    roots.request("GET", "/v1/events")
+    ended, kept = alices.getresponse(), roots.getresponse()
+    try:
+        assert ended.readline() == kept.readline() == b": pinwheel events\n"
+        gateway.config.write_text(before.replace('name = "alice"', 'name = "bob"'))
+        gateway.client.post("/v1/reload")
+        own = start(ask, "acme").encode()
+        assert own not in ended.read()
+        until(lambda: own in kept.readline(), "the line of the start")
+    finally:
+        gateway.config.write_text(before)
+        gateway.client.post("/v1/reload")
+        alices.close()
+        roots.close()
+
+
 # --- accounts apart --------------------------------------------------------------------------------------------
 
 
