@@ -11,7 +11,8 @@ from starlette.types import ASGIApp
 from daemon.api.access import on_socket
 from daemon.api.console.sessions import SESSION_S, Session, Sessions
 from daemon.api.origin import is_loopback, own_host
-from daemon.api.params import HttpError, foreign, header
+from daemon.api.params import HttpError, Mistake, foreign, header
+from daemon.store.contract import StoreUnusable
 
 COOKIE, PATH, LOGIN = "pinwheel", "/console", "/console/login"
 HEADERS = {
@@ -20,7 +21,7 @@ HEADERS = {
     " img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # by "no-referrer" a form of ours would say Origin: null
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -49,12 +50,17 @@ class Gate:
             raise HttpError(403, "Not from here", "The console answers this machine only: see docs/console.md.")
         if not own_host(header(http, b"host"), port):
             raise HttpError(403, "Not this address", "Open the console by localhost or 127.0.0.1.")
-        if http.method != "GET" and foreign(http):
+        if foreign(http) and not _led_here_by_a_link(http):
             raise HttpError(403, "From another site", "A page of another site sent this; nothing was done.")
 
     def session(self, http: HttpRequest) -> Session | None:
         found = (self.sessions.of(cookie, monotonic()) for cookie in cookies_of(http))
         return next(filter(None, found), None)
+
+
+def _led_here_by_a_link(http: HttpRequest) -> bool:
+    """Whether the browser is to show the page, wherever the link to it stood; no page of ours can be in a frame."""
+    return http.method == "GET" and header(http, b"sec-fetch-mode") == "navigate"
 
 
 def cookies_of(http: HttpRequest) -> list[str]:
@@ -66,30 +72,32 @@ def cookies_of(http: HttpRequest) -> list[str]:
 def visited(page: Page) -> Callable[[HttpRequest], Awaitable[ASGIApp]]:
     """A page that needs a session; whoever has none is led to the page that says how to get one."""
 
-    async def endpoint(http: HttpRequest) -> ASGIApp:
-        gate: Gate = http.app.state.console.gate
-        gate.check(http)
-        session = gate.session(http)
-        answer = RedirectResponse(LOGIN, 303) if session is None else await page(Visit(http, session))
-        return dressed(answer)
+    async def answered(http: HttpRequest) -> Response:
+        session = http.app.state.console.gate.session(http)
+        return RedirectResponse(LOGIN, 303) if session is None else await page(Visit(http, session))
 
-    return endpoint
+    return checked(answered)
 
 
 def checked(page: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[[HttpRequest], Awaitable[ASGIApp]]:
-    """A page that needs none."""
+    """A page that needs none. Whatever comes of it is a page, too, for a person who reads it in a browser."""
 
     async def endpoint(http: HttpRequest) -> ASGIApp:
-        gate: Gate = http.app.state.console.gate
-        gate.check(http)
-        return dressed(await page(http))
+        console = http.app.state.console
+        try:
+            console.gate.check(http)
+            answer: Response = await page(http)
+        except HttpError as exc:
+            answer = console.page("trouble.html", exc.status, title=exc.title, detail=exc.detail)
+        except Mistake as exc:
+            answer = console.page("trouble.html", 400, title="Bad parameter", detail=str(exc))
+        except StoreUnusable:
+            detail = "The database cannot be used now; the daemon's log says why."
+            answer = console.page("trouble.html", 503, title="Database unusable", detail=detail)
+        answer.headers.update(HEADERS)
+        return answer
 
     return endpoint
-
-
-def dressed(answer: Response) -> Response:
-    answer.headers.update(HEADERS)
-    return answer
 
 
 def with_cookie(answer: Response, cookie: str, *, secure: bool) -> Response:

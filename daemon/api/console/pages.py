@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request as HttpRequest
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from daemon.api.console import view
 from daemon.api.console.gate import LOGIN, PATH, Gate, Visit, cookies_of, with_cookie
@@ -58,9 +58,10 @@ class Console:
         """A link that opens one session: its path, and the listeners of this machine that it may follow."""
         return {"path": f"{LOGIN}#{self.gate.sessions.link(monotonic())}", "listeners": list(self.listeners)}
 
-    def page(self, template: str, **values: Any) -> Response:
+    def page(self, template: str, code: int = 200, /, **values: Any) -> Response:
+        """code: the HTTP status."""
         text = self.templates.get_template(template).render(path=PATH, **values)
-        return Response(text, media_type="text/html")
+        return Response(text, code, media_type="text/html")
 
 
 def _console(http: HttpRequest) -> Console:
@@ -73,15 +74,17 @@ def _console(http: HttpRequest) -> Console:
 
 async def login(http: HttpRequest) -> Response:
     """The page reads the token behind #, which no server and no log sees, and sends it back."""
-    return _console(http).page("login.html")
+    return _console(http).page("login.html", refused=False)
 
 
 async def enter(http: HttpRequest) -> Response:
+    """token: alone, or the whole link, as somebody whose browser runs no script puts it into the form."""
     given = await gather(http)
-    cookie = _console(http).gate.sessions.enter(given.text("token") or "", monotonic())
+    token = (given.text("token") or "").rpartition("#")[2]
+    cookie = _console(http).gate.sessions.enter(token, monotonic())
     if cookie is None:
-        return PlainTextResponse("This link has been used, or is too old. Make another one: pinwheel console", 403)
-    return with_cookie(Response(status_code=204), cookie, secure=http.url.scheme == "https")
+        return _console(http).page("login.html", 403, refused=True)
+    return with_cookie(RedirectResponse(f"{PATH}/", 303), cookie, secure=http.url.scheme == "https")
 
 
 async def leave(visit: Visit) -> Response:
@@ -99,7 +102,7 @@ async def home(_: Visit) -> Response:
 
 async def overview(visit: Visit) -> Response:
     console = _console(visit.http)
-    return console.page("overview.html", **await _shown(visit))
+    return console.page("overview.html", here="Overview", **await _shown(visit))
 
 
 async def parts(visit: Visit) -> Response:
@@ -137,7 +140,8 @@ async def requests(visit: Visit) -> Response:
         return json.loads(reading.listing.requests(active_only=active, limit=LISTED))
 
     found = await visit.http.app.state.engine.store.browse(query)
-    return _console(visit.http).page("requests.html", requests=found, active=active)
+    here = "In progress" if active else "All requests"
+    return _console(visit.http).page("requests.html", here=here, requests=found, active=active)
 
 
 async def request(visit: Visit) -> Response:
@@ -152,7 +156,7 @@ async def request(visit: Visit) -> Response:
         return details(row[1]) | {"history": json.loads(history)}
 
     found = await visit.http.app.state.engine.store.browse(query)
-    return _console(visit.http).page("request.html", **view.request(found))
+    return _console(visit.http).page("request.html", here="", **view.request(found))
 
 
 async def live(visit: Visit) -> Response:

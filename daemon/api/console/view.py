@@ -5,7 +5,7 @@ from typing import Any
 
 from daemon.core.masking import masked, without_numbers
 from daemon.lanes.voice import TrialEnd
-from daemon.operations.wording import bars, span, words
+from daemon.operations.wording import CHANNELS, bars, span, words
 from drivers import CallPhase
 
 
@@ -65,7 +65,7 @@ def _voice(voice: Mapping[str, Any]) -> dict[str, Any] | None:
     account = {True: "registered", False: "not registered", None: "without an account"}[voice["registered"]]
     return {
         "state": voice["state"],
-        "detail": voice["detail"],
+        "detail": without_numbers(voice["detail"]),
         "server": voice["server"],
         "account": account,
         "waiting": voice["waiting"],
@@ -81,13 +81,18 @@ def _event(line: Mapping[str, Any]) -> dict[str, str]:
 
 def request(found: Mapping[str, Any]) -> dict[str, Any]:
     """One request, as /v1/requests/ID has it."""
-    attempts = [{**attempt, "detail": without_numbers(attempt["detail"])} for attempt in found["attempts"]]
+    attempts = [_attempt(attempt) for attempt in found["attempts"]]
     return {
         **found,
         "number": masked(found["number"]),
         "attempts": attempts,
         "history": [_event({"request_id": found["request_id"], **line}) for line in found["history"]],
     }
+
+
+def _attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    channel = CHANNELS.get(attempt["channel"], attempt["channel"])
+    return {**attempt, "channel": channel, "detail": without_numbers(attempt["detail"])}
 
 
 def step(step: CallPhase | TrialEnd, digits: str) -> str:

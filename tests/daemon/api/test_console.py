@@ -11,12 +11,13 @@ from dataclasses import replace
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from daemon.api.console import view
 from daemon.api.console.sessions import IDLE_S, LINK_S, MOST, SESSION_S, Sessions
-from daemon.api.origin import from_another_site, is_loopback, own_host
+from daemon.api.origin import from_another_site, is_loopback, led_here, own_host
 from daemon.client.connection import HttpProblem, _UnixConnection
 from daemon.core.masking import without_numbers
 from daemon.lanes.voice import TrialEnd
@@ -89,8 +90,9 @@ class Browser:
         return answer, text
 
     def enter(self) -> HTTPResponse:
-        token = self._gateway.client.post("/v1/console/link")["path"].partition("#")[2]
-        answer, _ = self.ask("POST", "/console/login", f"token={token}")
+        """As a browser without scripts: by the whole link, put into the form."""
+        link = self._gateway.client.post("/v1/console/link")["path"]
+        answer, _ = self.ask("POST", "/console/login", f"token={quote(f'http://{self._address}{link}')}")
         self.cookie = (answer.getheader("set-cookie") or "").partition(";")[0]
         return answer
 
@@ -103,7 +105,7 @@ def browser(gateway: Gateway, address: str) -> Browser:
 def test_a_link_opens_one_session_whose_cookie_no_script_and_no_other_site_gets(browser: Browser) -> None:
     answer = browser.enter()
     cookie = answer.getheader("set-cookie") or ""
-    assert answer.status == 204
+    assert (answer.status, answer.getheader("location")) == (303, "/console/")
     assert all(f"; {word}" in cookie for word in ("HttpOnly", "SameSite=strict", "Path=/console", "Max-Age=43200"))
     answer, page = browser.ask("GET", "/console/")
     assert (answer.status, "Last events" in page) == (200, True)
@@ -174,7 +176,51 @@ def test_the_console_works_through_a_tunnel_to_the_socket(gateway: Gateway) -> N
     connection = _UnixConnection(gateway.socket, 20)
     headers = {**FORM, "Host": "localhost:8791", "Origin": "http://localhost:8791", "Sec-Fetch-Site": "same-origin"}
     connection.request("POST", "/console/login", f"token={token}", headers)
-    assert connection.getresponse().status == 204
+    assert connection.getresponse().status == 303
+
+
+@pytest.mark.parametrize("path", ["/v1/requests", "/healthz", "/verify/search/json?request_id=x"])
+def test_a_name_that_was_led_to_the_end_of_a_tunnel_reaches_nothing_of_the_socket(gateway: Gateway, path: str) -> None:
+    """Only the console used to look at the Host: a page that got 127.0.0.1 for its own name was the operator."""
+    for host, status in (("evil.example:8791", 403), ("localhost:8791", 200), ("x", 200)):
+        connection = _UnixConnection(gateway.socket, 20)
+        connection.request("GET", path, headers={"Host": host})
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/console/parts", "/console/live"])
+def test_another_port_of_localhost_gets_a_page_only_by_a_link_to_it(browser: Browser, path: str) -> None:
+    """Its requests bring the cookie along, for a site has no port: they used to keep a session alive."""
+    browser.enter()
+    assert browser.ask("GET", path, Sec_Fetch_Site="same-site", Sec_Fetch_Mode="no-cors")[0].status == 403
+    assert browser.ask("GET", "/console/", Sec_Fetch_Site="same-site", Sec_Fetch_Mode="navigate")[0].status == 200
+
+
+def test_what_goes_wrong_is_a_page_too(browser: Browser) -> None:
+    """It used to be JSON, without the headers of a page."""
+    browser.enter()
+    answer, text = browser.ask("GET", "/console/requests/none")
+    assert (answer.status, "<h1>No such request</h1>" in text) == (404, True)
+    assert (answer.getheader("content-security-policy") or "").startswith("default-src 'none'")
+    answer, text = browser.ask("POST", "/console/login", "token=%00")
+    assert (answer.status, "control characters" in text) == (400, True)
+
+
+def test_whoever_stops_being_an_operator_sees_nothing_more(gateway: Gateway, browser: Browser) -> None:
+    """A session used to last its twelve hours, and an event stream for ever, whatever a reload had changed."""
+    before = gateway.config.read_text()
+    browser.enter()
+    try:
+        gateway.config.write_text(before + '[log]\nlevel = "debug"\n')
+        gateway.client.post("/v1/reload")
+        assert browser.ask("GET", "/console/")[0].status == 200
+        gateway.config.write_text(before.replace("[api]", "[api]\noperator_uids = [64001]"))
+        gateway.client.post("/v1/reload")
+        assert browser.ask("GET", "/console/")[0].status == 303
+    finally:
+        gateway.config.write_text(before)
+        gateway.client.post("/v1/reload")
 
 
 def test_pages_show_no_whole_number_and_no_mark_up_of_others(browser: Browser, request_id: str) -> None:
@@ -251,14 +297,29 @@ def test_chromium_opens_the_link_and_shows_what_happens_at_once(
     page.until("document.body.innerText.includes('incoming SMS')")
     assert page.run("document.body.innerHTML.includes('nobody is to read')") is False
     for scheme in ("light", "dark"):
-        page.picture(tmp_path / f"{scheme}.png", scheme)
-        assert page.run("document.documentElement.scrollWidth <= innerWidth") is True
+        for width in (1100, 320):
+            page.picture(tmp_path / f"{scheme}-{width}.png", scheme, width)
+            assert page.run("document.documentElement.scrollWidth <= innerWidth") is True
     page.open(f"http://{address}/console/requests/{request_id}")
     page.until("document.body.innerText.includes('Deliveries')")
-    page.picture(tmp_path / "narrow.png", width=400)
+    page.picture(tmp_path / "narrow.png", width=320)
     assert page.run("document.documentElement.scrollWidth <= innerWidth") is True  # its id used to stand out
     page.open(f"http://{address}{link['path']}")
     page.until("document.body.innerText.includes('has been used')")
+    page.open(f"http://{address}{gateway.client.post('/v1/console/link')['path']}")  # it used to do nothing here
+    page.until("document.body.innerText.includes('Last events')")
+
+
+def test_what_has_not_changed_on_the_page_stays_as_it_is(
+    gateway: Gateway, modem: SimulatedModem, address: str, page: Page
+) -> None:
+    """All of it used to be written again each second: what was selected or scrolled to was lost."""
+    page.open(f"http://{address}{gateway.client.post('/v1/console/link')['path']}")
+    page.until("document.body.innerText.includes('Last events') && (document.querySelector('#live table').kept = true)")
+    before = page.run("document.querySelector('#live .health').innerText")
+    modem.receive("447700900177", "news")
+    page.until(f"document.querySelector('#live .health').innerText != {json.dumps(before)}")
+    assert page.run("document.querySelector('#live table').kept") is True
 
 
 def _secret(directory: Path, name: str) -> str:
@@ -321,6 +382,14 @@ def test_a_link_works_once_and_not_for_long() -> None:
     assert sessions.enter("", 0.0) is None
 
 
+def test_all_sessions_and_links_can_be_ended() -> None:
+    sessions = Sessions()
+    link, cookie = sessions.link(0.0), sessions.enter(sessions.link(0.0), 0.0) or ""
+    sessions.end()
+    assert sessions.enter(link, 1.0) is None
+    assert sessions.of(cookie, 1.0) is None
+
+
 def test_a_session_ends_when_it_is_left_idle_or_old() -> None:
     sessions = Sessions()
     cookie = sessions.enter(sessions.link(0.0), 0.0) or ""
@@ -369,6 +438,26 @@ def test_links_and_sessions_are_few() -> None:
 )
 def test_a_host_is_our_own_by_a_list(host: str, port: int | None, own: bool) -> None:
     assert own_host(host, port) is own
+
+
+@pytest.mark.parametrize(
+    ("host", "agent", "led"),
+    [
+        ("pinwheel", "", False),
+        ("x", "curl/7.88.1", False),
+        ("api.nexmo.com", "nexmo-python/2.5.2", False),
+        ("", "", False),
+        ("[::1]", "curl/7.88.1", False),
+        ("localhost:8791", "Mozilla/5.0 (X11; Linux x86_64)", False),
+        ("127.0.0.1", "Mozilla/5.0 (X11; Linux x86_64)", False),
+        ("evil.example:8791", "Mozilla/5.0 (X11; Linux x86_64)", True),
+        ("evil.example:8791", "", True),  # a page may have changed its name
+        ("evil.example", "Mozilla/5.0 (X11; Linux x86_64)", True),  # a tunnel of port 80
+        ("[fe80::1]:8791", "", True),
+    ],
+)
+def test_a_host_on_the_socket_is_led_there_as_only_a_browser_names_it(host: str, agent: str, led: bool) -> None:
+    assert led_here(host, agent) is led
 
 
 @pytest.mark.parametrize(
