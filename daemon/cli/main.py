@@ -55,7 +55,7 @@ def main(ctx: click.Context, socket: Path, as_json: bool) -> None:
 @click.option("--code-length", type=int, help="4 or 6 digits; default 4.")
 @click.option("--pin-expiry", type=int, help="How long a PIN is valid, 60-3600 seconds; default 300.")
 @click.option("--next-event-wait", type=int, help="Seconds between events, 60-900; default by workflow.")
-@click.option("--wait", is_flag=True, help="Stay and print what happens until the request ends.")
+@click.option("--wait", is_flag=True, help="Stay and print what happens until the request ends; for operators.")
 @json_flag
 @pass_context
 def start(
