@@ -55,4 +55,5 @@ def _registration_state(registration: Registration) -> tuple[DeviceState, str, R
         remedy = "it may hold an earlier contact of ours" if registration.earlier else "check the account"
         detail = f"the registrar refuses us: {registration.problem}; {remedy}"
         return DeviceState.FAILED, detail, REFUSED.get(registration.problem[:3], Reason.NONE)
-    return DeviceState.WAITING, f"not registered: {registration.problem}", Reason.SILENT
+    answered = registration.problem[:3].isdecimal()  # by a status that says nothing of the account
+    return DeviceState.WAITING, f"not registered: {registration.problem}", Reason.NONE if answered else Reason.SILENT

@@ -21,7 +21,6 @@ from daemon.operations.doctor.judging import judged, problems
 from daemon.operations.doctor.probing import Subject, gathered, within
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.host.values import Missing
-from drivers import DeviceState
 from drivers.pyvoip import Driver, Options
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import SimulatedPhone
@@ -168,19 +167,24 @@ class Registrar(DatagramPeer):
 
 
 @pytest.mark.parametrize(
-    ("status", "remedy"), [("403 Forbidden", "account blocked"), ("404 Not Found", "does not know this account")]
+    ("status", "code", "remedy"),
+    [
+        ("403 Forbidden", "trunk-account", "account blocked"),
+        ("404 Not Found", "trunk-account", "does not know this account"),
+        ("480 Temporarily Unavailable", "trunk-works", "the log of the trunk"),  # it used to be "silent"
+    ],
 )
-def test_a_registrar_that_refuses_has_the_remedy_of_its_status(status: str, remedy: str) -> None:
+def test_a_registrar_that_refuses_has_the_remedy_of_its_status(status: str, code: str, remedy: str) -> None:
     with Registrar(status) as trunk:
         driver = Driver("voice", Options(trunk.address, username="gateway", bind="127.0.0.1:0"))
         driver.open(lambda _: None)
         try:
-            until(lambda: driver.status().state is DeviceState.FAILED, "it is refused")
+            until(lambda: status in driver.status().detail, "it is refused")
             refused = driver.status()
         finally:
             driver.close()
     (only,) = problems(judged(OF_DAEMON, Facts(inside=inside(sms=None, voice=replace(voice(), status=refused)))))
-    assert only.check.name == "trunk-account"
+    assert only.check.name == code
     assert remedy in only.verdict.sentence
 
 

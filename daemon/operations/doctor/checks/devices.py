@@ -17,6 +17,7 @@ AT_WORK = (DeviceState.READY, DeviceState.STARTING)
 OF_PORT = frozenset({Reason.NO_PORT, Reason.PORT_HELD, Reason.NO_PERMISSION, Reason.NOT_SERIAL})
 OF_SIM = frozenset({Reason.NO_SIM, Reason.SIM_PIN, Reason.SIM_PUK})
 REMEDIES = {
+    Reason.NONE: "journalctl -u pinwheel; the log of the trunk may say more",
     Reason.SILENT: "pinwheel doctor trunk-reached",
     Reason.UNAUTHORIZED: "check [voice] username, auth_username and password_file",
     Reason.FORBIDDEN: "ask the trunk: is the account blocked, or bound to another address?",
