@@ -74,7 +74,10 @@ def _written(key: str, path: Path, changes: str) -> Iterator[Finding]:
 
 def _port(key: str, pattern: str, changes: str) -> Iterator[Finding]:
     for name in glob.glob(pattern):
-        device = os.path.realpath(name).removeprefix("/dev/")
+        path = os.path.realpath(name)
+        device = path.removeprefix("/dev/")
+        if not path.startswith("/dev/"):  # it is no device at all
+            continue
         if not device.startswith(TTYS) and "DeviceAllow" not in changes and "DevicePolicy" not in changes:
             remedy = f"set DeviceAllow=/dev/{device} rw {EDIT}"
             text = f"the service may not use {device} (DeviceAllow= of its unit); {remedy}"

@@ -36,7 +36,7 @@ def initialise(
     if (yield from modem.is_asleep()) and chores.pulse.believes((yield Time()).now):
         yield from modem.wake()
     yield from modem.unlock(has_pin=wanted.has_pin)
-    yield from _insist_on_pdu_mode(modem, timing)
+    yield from _insist_on_pdu_mode(modem, timing, wanted.port)
     for setting in dialects.SETTINGS[1 : dialects.URGENT]:
         yield from modem.dialect.use(setting)
     yield from chores.network.find()
@@ -63,12 +63,17 @@ def _recognise(modem: Modem, chores: SessionChores, wanted: Wanted) -> Procedure
         raise WrongPort(f"no port at {wanted.port} takes messages")
 
 
-def _insist_on_pdu_mode(modem: Modem, timing: Timing) -> Procedure[None]:
-    """Without it nothing can be sent; a modem that is still starting refuses it, for a minute at most."""
+def _insist_on_pdu_mode(modem: Modem, timing: Timing, port: str) -> Procedure[None]:
+    """Without it nothing can be sent; a modem that is still starting refuses it, for a minute at most.
+
+    Raises WrongPort where it is a port for something else, Blocked where the modem has no such mode.
+    """
     end = (yield Time()).now + timing.starting
     while not (reply := (yield from modem.reply("AT+CMGF=0"))).ok:
         cause = at.cause(reply.final)
         now = (yield Time()).now
+        if now >= end and not (yield from modem.takes_messages()):
+            raise WrongPort(f"the port {port} takes no messages")
         if now >= end:
             raise Blocked(f"the modem has no PDU mode (AT+CMGF=0: {cause}): it cannot be used")
         yield Became(DeviceState.STARTING, f"the modem does not accept AT+CMGF=0 yet: {cause}")

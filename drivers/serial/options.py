@@ -18,6 +18,7 @@ from drivers.settings import Fault, FaultKind, Severity, setting
 
 PIN_DIGITS = range(4, 9)  # 3GPP 31.101 9.5.1
 READ_WRITE = stat.S_IRGRP | stat.S_IWGRP
+SETUP = "pinwheel setup, which writes a udev rule for the port"
 
 
 def _port(value: str) -> str:
@@ -49,11 +50,11 @@ def _serial_port(port: str, options: "Options") -> Iterator[Fault]:
 def _admitting(port: os.stat_result, user: str) -> str:
     """The command after which a user may open a port. Membership in a group that may not open it either is no help."""
     if port.st_gid == 0 or port.st_mode & READ_WRITE != READ_WRITE:
-        return "pinwheel setup, which writes a udev rule for the port"
+        return SETUP
     try:
         group = grp.getgrgid(port.st_gid).gr_name
-    except KeyError:
-        group = str(port.st_gid)
+    except KeyError:  # the group that it had is gone
+        return SETUP
     return f"usermod -aG {group} {user} && systemctl restart pinwheel"
 
 

@@ -64,7 +64,7 @@ ROOTS = (
         '[[modem]]\nname = "a"\nport = "{dir}/tty"\n',
         "the user nobody may not open {dir}/tty; run: pinwheel setup, which",
     ),
-    ('[[modem]]\nname = "a"\nport = "{dir}/tty2"\n', "run: usermod -aG 54321 nobody && systemctl restart pinwheel"),
+    ('[[modem]]\nname = "a"\nport = "{dir}/tty2"\n', "run: pinwheel setup, which writes a udev rule"),
 )
 
 

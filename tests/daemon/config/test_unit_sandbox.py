@@ -35,6 +35,12 @@ def test_what_the_unit_hides_from_the_service_is_a_mistake(toml: str, directive:
     assert list(kept_from(config, changes=f"[Service]\n{directive}=...")) == []
 
 
+def test_a_file_that_is_no_device_is_none_that_the_unit_could_let_in(tmp_path: Path) -> None:
+    """There used to be "set DeviceAllow=/dev//srv/modem"."""
+    (tmp_path / "file").touch()
+    assert [*kept_from(parse(f'[[modem]]\nname = "a"\nport = "{tmp_path}/file"\n', Path("p.toml")), changes="")] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "directory", "mistakes"),
     [

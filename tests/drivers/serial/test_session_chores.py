@@ -158,6 +158,10 @@ def test_pdu_mode_may_be_refused_for_a_minute() -> None:
     with pytest.raises(Blocked, match="no PDU mode"):
         session.initialise(ANY)
     assert session.hand.now == 160.0
+    # A port of the stick that is for something else used to be a modem that "cannot be used".
+    session = Session({"AT+CMGF=0": [["ERROR"]], "AT+CMGS=?": [["ERROR"]]})
+    with pytest.raises(WrongPort, match="takes no messages"):
+        session.initialise(ANY)
 
 
 # --- later -------------------------------------------------------------------------------------------------------
