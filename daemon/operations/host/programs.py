@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemon.operations.host.kernel_files import text_of
@@ -11,6 +11,8 @@ from daemon.operations.host.values import Holders, Process
 MASTER, FIRST_PTS = os.makedev(5, 2), 136  # /dev/ptmx, and the first major number of /dev/pts
 PTS = range(FIRST_PTS, FIRST_PTS + 8)
 UNITS = (".service", ".scope", ".socket")
+WAITING = {"tcp": "0A", "udp": "07"}
+"""The state of a socket that takes what comes, by table of /proc/net (proc(5); include/net/tcp_states.h)."""
 
 
 def processes(root: Path = Path("/")) -> tuple[Process, ...]:
@@ -23,17 +25,49 @@ def holders(device: int, root: Path = Path("/")) -> Holders:
 
     Whoever serves a pseudo-terminal is no holder of it.
     """
-    found, complete, ours = [], True, _pts()
+    ours = _pts()
+
+    def holds(folder: Path, descriptors: list[Path]) -> bool:
+        opened = [_number(each, ours) for each in descriptors]
+        return device in opened and not (MASTER in opened and _serves(folder, device))
+
+    return _who(holds, root)
+
+
+def at_port(kind: str, port: int, root: Path = Path("/")) -> Holders:
+    """Those that have a port of "tcp" or "udp", at whatever address."""
+    wanted = {f"socket:[{inode}]" for table in (kind, f"{kind}6") for inode in _sockets(table, port, root)}
+    return _who(lambda _, descriptors: any(_link(each) in wanted for each in descriptors), root)
+
+
+def _sockets(table: str, port: int, root: Path) -> Iterator[str]:
+    """The inodes of the sockets at a port."""
+    state = WAITING[table.removesuffix("6")]
+    for line in text_of(root / "proc/net" / table).splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[1].endswith(f":{port:04X}") and fields[3] == state:
+            yield fields[9]
+
+
+def _link(descriptor: Path) -> str:
+    try:
+        return os.readlink(descriptor)
+    except OSError:
+        return ""
+
+
+def _who(holds: Callable[[Path, list[Path]], bool], root: Path) -> Holders:
+    """The processes of which that is true. holds: takes a process's folder, and its descriptors."""
+    found, complete = [], True
     for folder in _folders(root):
         try:
-            descriptors = os.listdir(folder / "fd")
+            descriptors = [folder / "fd" / each for each in os.listdir(folder / "fd")]
         except PermissionError:
             complete = False
             continue
         except OSError:  # it has ended
             continue
-        opened = [_number(folder / "fd" / each, ours) for each in descriptors]
-        if device in opened and not (MASTER in opened and _serves(folder, device)):
+        if holds(folder, descriptors):
             found.append(_process(folder))
     return Holders(tuple(sorted(found, key=lambda each: each.pid)), complete)
 

@@ -56,7 +56,7 @@ def _port(path: str, root: Path) -> SerialPort | None:
         properties = {**_of_device(usb, root), **properties}
     return SerialPort(
         name,
-        device=os.path.basename(place if here else os.path.realpath(path)),
+        device=os.path.basename(place) if here else _below_dev(path, root),
         number=number,
         group=_group(about.st_gid),
         mode=stat.S_IMODE(about.st_mode),
@@ -65,6 +65,11 @@ def _port(path: str, root: Path) -> SerialPort | None:
         interface=interface,
         properties=properties,
     )
+
+
+def _below_dev(path: str, root: Path) -> str:
+    """As "pts/7": the last part alone would mean nothing."""
+    return os.path.realpath(path).removeprefix(str(root / "dev")).lstrip("/")
 
 
 def _group(gid: int) -> str:

@@ -1,6 +1,7 @@
 """What the machine says of its ports and programs, on a built /proc and /sys with real pseudo-terminals."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,18 @@ def test_who_holds_a_port_of_this_machine_is_found_too(pty: str) -> None:
         held = programs.holders(os.stat(pty).st_rdev)
         program.terminate()
     assert [each.pid for each in held.found] == [program.pid]
+
+
+@pytest.mark.parametrize(("kind", "of"), [("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)])
+def test_who_has_a_port_of_the_network_is_found_too(kind: str, of: socket.SocketKind) -> None:
+    """There used to be "look who has it"."""
+    with socket.socket(socket.AF_INET, of) as sock:
+        sock.bind(("127.0.0.9", 0))
+        port = sock.getsockname()[1]
+        if kind == "tcp":
+            sock.listen()
+        assert [each.pid for each in programs.at_port(kind, port).found] == [os.getpid()]
+    assert programs.at_port(kind, port) == Holders(())
 
 
 def test_a_process_that_ends_or_hides_leaves_a_list_that_says_it_is_not_complete(machine: Machine) -> None:
@@ -123,6 +136,10 @@ def test_a_unit_is_as_systemctl_prints_it(machine: Machine) -> None:
         user="root",
         group="staff-of-nobody",
     )
+    assert units.time_keeper(machine.root, path=str(program.parent)) == "systemd-timesyncd.service"
+    program.write_text(f"#!/bin/sh\necho '{SHOWN}' | sed s/=loaded/=not-found/\n")
+    assert units.time_keeper(machine.root, path=str(program.parent)) == ""
+    assert units.time_keeper(machine.root / "nowhere") is None
     # A group that somebody deleted used to be a daemon that "does not answer".
     assert units.lost(found) == ("group staff-of-nobody",)
 
