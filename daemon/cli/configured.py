@@ -40,7 +40,7 @@ def configuration_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def unusable(exc: Exception) -> click.ClickException:
     """Why a command cannot do its work on the database; with the remedy, where a daemon has it."""
-    stop = "; first: systemctl stop pinwheel" if "another pinwheeld" in str(exc) else ""
+    stop = "; first: systemctl stop pinwheel.socket pinwheel" if "another pinwheeld" in str(exc) else ""
     return click.ClickException(f"{exc}{stop}")
 
 

@@ -176,7 +176,7 @@ def _fix(context: Context, results: "Iterable[Result]", *, ask: bool) -> None:
 
     mendable = [result for result in problems(results) if result.verdict.fix]
     if not mendable and not context.as_json:
-        click.echo("nothing here can be fixed by a command")
+        click.echo("there is nothing that --fix may do")
     if mendable and os.geteuid():
         raise click.ClickException("only root may do that; run: sudo pinwheel doctor --fix")
     for result in mendable:

@@ -38,13 +38,17 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A finding of the configuration. where: "[api] tcp"; mild: the daemon works with it; subject: the modem's name."""
+    """A finding of the configuration. where: "[api] tcp"; mild: the daemon works with it; subject: the modem's name.
+
+    starts: the daemon starts with it, though something does not work.
+    """
 
     where: str
     text: str
     mild: bool = False
     subject: str = ""
     kind: FaultKind = FaultKind.VALUE
+    starts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Check:
     """One row. title: what it looks at; part: of the facts; judge: yields what is to be said, nothing if all is well.
 
     needs: codes; if one of them fails for the same device, or if either is about the whole gateway, this only follows.
+    errors_of: as needs, but only errors count, and of those none with which the daemon starts.
     stops: while it fails, its device sends nothing. health: /healthz then says this. is_reason: /healthz names it among
     its reasons, and answers 200 all the same. slow: it waits for a network or a device. fixes: `--fix` can do something
     about it.
@@ -39,6 +40,7 @@ class Check:
     is_reason: bool = False
     slow: bool = False
     fixes: bool = False
+    errors_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,20 @@ def _unless_it_follows(result: Result, known: Mapping[str, list[Result]]) -> Res
     """A problem whose cause was found is skipped, so that only the cause is shown."""
     if not result.state.is_problem:
         return result
-    for code in result.check.needs:
-        for cause in known.get(code, ()):
-            hidden = cause.because or (code if cause.state.is_problem else "")
-            if hidden and _meet(cause.verdict.subject, result.verdict.subject):
-                verdict = replace(skipped(f"because {hidden}"), subject=result.verdict.subject)
-                return Result(result.check, verdict, hidden)
+    for cause in _causes(result.check, known):
+        if _meet(cause.verdict.subject, result.verdict.subject):
+            hidden = cause.because or cause.check.name
+            return Result(result.check, replace(skipped(f"because {hidden}"), subject=result.verdict.subject), hidden)
     return result
+
+
+def _causes(check: Check, known: Mapping[str, list[Result]]) -> Iterator[Result]:
+    """What the problems of a check may follow from, of what was found before."""
+    for code in check.needs:
+        yield from (each for each in known.get(code, ()) if each.because or each.state.is_problem)
+    for code in check.errors_of:
+        found = known.get(code, ())
+        yield from (each for each in found if each.because or (each.state is State.ERROR and not each.verdict.starts))
 
 
 def _as_grave(result: Result, errors: Iterable[tuple[str, str]]) -> Result:
@@ -143,5 +152,5 @@ def chosen(checks: Iterable[Check], codes: Iterable[str]) -> tuple[Check, ...]:
         code = wanted.pop()
         if code not in needed:
             needed.add(code)
-            wanted += rows[code].needs
+            wanted += (*rows[code].needs, *rows[code].errors_of)
     return tuple(check for code, check in rows.items() if code in needed)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import drivers
 from daemon.client.connection import Client, HttpProblem, Unreachable
 from daemon.config import Config, Inspection, read
+from daemon.config.findings import Finding
 from daemon.operations.check_config import NoSuchUser, daemon_user, inspected
 from daemon.operations.doctor.facts import (
     Answers,
@@ -40,9 +41,10 @@ from daemon.operations.doctor.verdicts import State, Verdict
 from daemon.operations.host import files, kernel, port_rivals, programs, serial_ports, units
 from daemon.operations.host.audio import taken
 from daemon.operations.host.sqlite_file import database
-from daemon.operations.host.values import MISSING, Database, Disk, Missing, Process
+from daemon.operations.host.values import MISSING, Clock, Database, Disk, Missing, Process
 from daemon.operations.prompts import lacking, loaded
 from daemon.version import VERSION
+from drivers.checks import split_port
 from drivers.settings import FaultKind, Severity
 
 Part = TypeVar("Part")
@@ -51,6 +53,7 @@ LIMIT_S = 6.0  # for a part, unless it says another
 CONFIG_S, ANSWERS_S, SURVEY_S, PROMPTS_S = 20.0, 30.0, 4.0, 20.0
 ASKED = ("AT+CSCA?", "AT+CPMS?", "AT+CREG?")
 OUR_UNIT = "pinwheel.service"
+TCP = "[api] tcp"
 NO_FILE = Missing("the configuration cannot be used")
 NO_ANSWER = Missing("the daemon does not answer")
 
@@ -70,7 +73,7 @@ def gathered(subject: Subject, *, slow: bool = True) -> Facts:
     seen = _as_the_service(subject)  # first: it forks, and there is no thread yet
     config = seen.inspection.config if seen.inspection is not None and seen.inspection.readable else None
     facts = _of_daemon(subject, _of_machine(subject, Facts()))
-    facts = replace(facts, config=_configuration(seen, facts), database=seen.database)
+    facts = replace(facts, config=_configuration(seen, facts, subject.root), database=seen.database)
     if config is None:
         return replace(facts, ports=NO_FILE, trunk=NO_FILE, audio=NO_FILE, prompts=NO_FILE, answers=NO_FILE)
     return _of_devices(subject, config, facts, slow=slow)
@@ -144,26 +147,41 @@ def _looked(path: Path, user: str) -> _Seen:
     return _Seen(inspection, database(place, user))
 
 
-def _configuration(seen: _Seen, facts: Facts) -> Configuration | Missing:
+def _configuration(seen: _Seen, facts: Facts, root: Path) -> Configuration | Missing:
     if seen.inspection is None:
         return Missing(seen.why)
     config = seen.inspection.config
-    remarks = tuple(_remarks(seen.inspection, running=not facts.away))
+    remarks = tuple(_remarks(seen.inspection, root, running=not facts.away))
     uids = frozenset(config.api.allow_uids)
     voice = config.voice.configured
     return Configuration(str(seen.inspection.path), remarks, len(config.modem), voice, uids, os.getuid())
 
 
-def _remarks(inspection: Inspection, *, running: bool) -> Iterator[Remark]:
+def _remarks(inspection: Inspection, root: Path, *, running: bool) -> Iterator[Remark]:
     """running: the daemon, which then has the ports that it listens at."""
     modems = inspection.config.modem
     for finding in inspection.findings:
-        if running and finding.kind is FaultKind.ADDRESS_IN_USE:
+        if finding.kind is FaultKind.ADDRESS_IN_USE:
+            yield from _in_use(inspection.config, finding, root, running=running)
             continue
         words = finding.where.split()
         number = int(words[2]) if finding.where.startswith("[[modem]] number") and words[2].isdecimal() else 0
         subject = modems[number - 1].name if 0 < number <= len(modems) else ""
-        yield Remark(finding.where, finding.text, finding.severity is Severity.WARNING, subject, finding.kind)
+        mild = finding.severity is Severity.WARNING
+        starts = finding.severity is not Severity.FATAL and finding.kind is not FaultKind.HIDDEN
+        yield Remark(finding.where, finding.text, mild, subject, finding.kind, starts)
+
+
+def _in_use(config: Config, finding: Finding, root: Path, *, running: bool) -> Iterator[Remark]:
+    """The port of a listener is another program's; it is named, where that is seen."""
+    ours, text = finding.where == TCP, finding.text
+    _, port = split_port(config.api.tcp if ours else getattr(config.voice.options, "bind", ""))
+    holders = programs.at_port("tcp" if ours else "udp", port or 0, root).found
+    others = [each for each in holders if not _is_ours(each, root)]
+    if others:
+        text = f"{others[0]} has the port {port}; name another port, or stop that program"
+    if others or not running:
+        yield Remark(finding.where, text, kind=finding.kind, starts=not ours)
 
 
 # --- the machine -----------------------------------------------------------------------------------------------
@@ -176,7 +194,7 @@ def _of_machine(subject: Subject, facts: Facts) -> Facts:
         asker=within(LIMIT_S, _asker),
         service=within(LIMIT_S, _service, root),
         socket=_socket(subject.client.path),
-        clock=within(LIMIT_S, kernel.clock),
+        clock=within(LIMIT_S, _clock, root),
         machine=within(LIMIT_S, kernel.machine, root),
     )
 
@@ -199,6 +217,13 @@ def _service(root: Path) -> Service | Missing:
     if service is None or socket is None:
         return Missing("systemd does not run here")
     return Service(service, socket, backup, units.lost(service))
+
+
+def _clock(root: Path) -> Clock | Missing:
+    clock = kernel.clock()
+    if isinstance(clock, Missing) or clock.synchronised:
+        return clock
+    return replace(clock, keeper=units.time_keeper(root))
 
 
 def _socket(path: Path) -> Socket:

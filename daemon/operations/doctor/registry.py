@@ -11,18 +11,20 @@ from daemon.operations.doctor.checks import audio, configuration, devices, machi
 from daemon.operations.doctor.checks.configuration import telling
 from daemon.operations.doctor.facts import Asker, Facts, Socket
 from daemon.operations.doctor.judging import Check, Place
-from daemon.operations.host.values import Missing
+from daemon.operations.host.values import Backups, Database, Missing
 
 FILE = ("config-file",)
 SET_UP = ("devices-configured",)
 """Before `pinwheel setup`, which enables the units, they are disabled."""
 STARTS = (
-    *("config-file", "config-keys", "devices-configured", "master-key"),
-    *("api-certificate", "api-listener", "socket-path"),
+    *("config-file", "config-keys", "secret-mode", "unit-limits", "accounts"),
+    *("master-key", "api-certificate", "api-listener", "socket-path"),
     *("database-file", "database-whole", "database-owner"),
     *("disk-read-only", "disk-room", "disk-inodes", "service-user"),
 )
-"""What keeps the daemon from its start."""
+"""What may keep the daemon from its start."""
+DATE = ("clock",)
+"""Of a clock that is years behind every certificate is not good yet. One that is not synchronised explains none."""
 PORT = (
     "port-held",
     "port-there",
@@ -48,6 +50,10 @@ def _config(code: str, title: str, needs: tuple[str, ...] = FILE, **more: Any) -
 
 def _part(name: str) -> Callable[[Facts], Any]:
     return lambda facts: getattr(facts, name)
+
+
+def _database_and_backups(facts: Facts) -> "tuple[Database, Backups | Missing] | Missing":
+    return facts.database if isinstance(facts.database, Missing) else (facts.database, facts.backups)
 
 
 def _asker_and_socket(facts: Facts) -> "tuple[Asker, Socket] | Missing":
@@ -91,7 +97,7 @@ MACHINE: tuple[Check, ...] = (
 
 STORE: tuple[Check, ...] = (
     Check("database-owner", "the database belongs to the service", _part("database"), machine.owner, fixes=True),
-    Check("database-whole", "the database is not damaged", _part("database"), machine.whole, ("database-owner",)),
+    Check("database-whole", "the database is not damaged", _database_and_backups, machine.whole, ("database-owner",)),
     _config(
         "database-file", "the database can be opened", (*FILE, "database-whole", "database-owner", "disk-read-only")
     ),
@@ -112,6 +118,7 @@ SERVICE: tuple[Check, ...] = (
         machine.in_force,
         ("api-certificate",),
         Place.EITHER,
+        errors_of=DATE,
     ),
     _config("api-listener", "the address of the TCP listener"),
     Check("service-installed", "the units are installed", _part("service"), machine.installed),
@@ -129,8 +136,15 @@ SERVICE: tuple[Check, ...] = (
         (*SET_UP, "service-user"),
         fixes=True,
     ),
-    Check("service-active", "the service runs", _part("service"), machine.active, STARTS, fixes=True),
-    Check("service-restarts", "the service stays up", _part("service"), machine.restarts, (*STARTS, "service-active")),
+    Check("service-active", "the service runs", _part("service"), machine.active, SET_UP, fixes=True, errors_of=STARTS),
+    Check(
+        "service-restarts",
+        "the service stays up",
+        _part("service"),
+        machine.restarts,
+        ("service-active",),
+        errors_of=STARTS,
+    ),
     Check("socket-group", "you may use the socket", _asker_and_socket, machine.in_group, ("service-user",)),
     Check("allow-uids", "the daemon takes requests of your user", _part("config"), configuration.allowed, FILE),
     Check("socket-mode", "the mode of the socket", _part("socket"), machine.socket_mode),
@@ -139,14 +153,16 @@ SERVICE: tuple[Check, ...] = (
         "the socket is there",
         _socket_of_systemd,
         machine.socket_there,
-        (*STARTS, "service-active", "socket-active", "socket-group"),
+        ("service-active", "socket-active", "socket-group"),
+        errors_of=STARTS,
     ),
     Check(
         "daemon-answers",
         "the daemon answers",
         _part("away"),
         machine.answers,
-        (*STARTS, "service-active", "socket-active", "socket-there", "socket-group", "allow-uids"),
+        ("service-active", "socket-active", "socket-there", "socket-group", "allow-uids"),
+        errors_of=STARTS,
     ),
     Check("version", "the installed version is the one that runs", _part("running"), machine.version, fixes=True),
     Check("clock-stepped", "the clock was not set meanwhile", _part("running"), machine.stepped, ("clock",)),
@@ -236,7 +252,15 @@ OF_BOTH = (*OF_MODEMS, *OF_CALLS)
 
 SLOW: tuple[Check, ...] = (
     Check("trunk-name", "the name of the trunk", _part("trunk"), trunk.name, FILE, slow=True),
-    Check("trunk-certificate", "the certificate of the trunk", _part("trunk"), trunk.certificate, NAME, slow=True),
+    Check(
+        "trunk-certificate",
+        "the certificate of the trunk",
+        _part("trunk"),
+        trunk.certificate,
+        NAME,
+        slow=True,
+        errors_of=DATE,
+    ),
     Check(
         "trunk-reached", "the trunk answers us", _part("trunk"), trunk.reached, (*NAME, "trunk-certificate"), slow=True
     ),

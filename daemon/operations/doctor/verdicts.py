@@ -27,7 +27,7 @@ class State(StrEnum):
 class Verdict:
     """text: one sentence. remedy: what to do, mostly a command. subject: the modem it is about, "" for the gateway.
 
-    fix: the commands that `--fix` runs, none where a person has to decide.
+    fix: the commands that `--fix` runs, none where a person has to decide. starts: the daemon starts with it.
     """
 
     state: State
@@ -35,6 +35,7 @@ class Verdict:
     remedy: str = ""
     subject: str = ""
     fix: tuple[Words, ...] = ()
+    starts: bool = False
 
     @property
     def sentence(self) -> str:

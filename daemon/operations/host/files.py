@@ -32,13 +32,13 @@ def disk(what: str, path: Path) -> Disk | None:
 def backups(folder: Path) -> Backups | Missing:
     """Those that the timer makes."""
     try:
-        found = os.listdir(folder)
-        ages = [time.time() - os.stat(folder / each).st_mtime for each in found if each.endswith(".db")]
+        found = [str(folder / each) for each in os.listdir(folder) if each.endswith(".db")]
+        made, newest = max(((os.stat(each).st_mtime, each) for each in found), default=(0.0, ""))
     except FileNotFoundError:
         return Backups(None)
     except OSError:
         return Missing(f"{folder} may not be read")
-    return Backups(min(ages, default=None))
+    return Backups(time.time() - made, newest) if newest else Backups(None)
 
 
 def copies(database: Path) -> list[str]:

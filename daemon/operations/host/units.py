@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.operations.host.values import Unit
+from daemon.operations.host.values import KEEPERS, Unit
 
 ASKED = (
     "LoadState",
@@ -39,6 +39,14 @@ def unit(name: str, root: Path = Path("/"), path: str | None = None) -> Unit | N
     except (OSError, subprocess.TimeoutExpired):
         return None
     return read(name, done.stdout)
+
+
+def time_keeper(root: Path = Path("/"), path: str | None = None) -> str | None:
+    """The installed unit that sets the clock, "" for none; None where systemd does not say. path: as `unit` has it."""
+    found = [unit(name, root, path) for name in KEEPERS]
+    if found[0] is None:
+        return None
+    return next((each.name for each in found if each is not None and each.loaded), "")
 
 
 def read(name: str, text: str) -> Unit | None:

@@ -81,6 +81,9 @@ class SerialPort:
         return any(self.properties.get(each, "0") not in ("", "0") for each in IGNORED)
 
 
+TIMESYNCD = "systemd-timesyncd.service"
+KEEPERS = (TIMESYNCD, "chrony.service", "ntpsec.service", "ntp.service", "openntpd.service")
+"""The units that set the clock of a Debian machine."""
 IGNORED = ("ID_MM_PORT_IGNORE", "ID_MM_DEVICE_IGNORE", "ID_MM_TTY_BLACKLIST")
 
 
@@ -115,10 +118,14 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """synchronised: as the kernel says (adjtimex(2)); now: Unix time."""
+    """synchronised: as the kernel says (adjtimex(2)); now: Unix time.
+
+    keeper: the installed unit that can set it, "" where there is none, None where that is not known.
+    """
 
     synchronised: bool
     now: float
+    keeper: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +160,10 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """newest_s: the age of the newest one in the usual place, None where there is none."""
+    """In the usual place. newest_s: the age of the newest one, None where there is none; newest: its path, or ""."""
 
     newest_s: float | None
+    newest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

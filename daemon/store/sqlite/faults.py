@@ -9,7 +9,7 @@ from daemon.store.sqlite.library import sqlite
 
 T = TypeVar("T")
 PRIMARY = 0xFF  # of a result code: the bits above say more
-REMEDY = "the file is damaged: systemctl stop pinwheel; pinwheel restore BACKUP"
+REMEDY = "the file is damaged: systemctl stop pinwheel.socket pinwheel; pinwheel restore BACKUP"
 
 Failed = Callable[[Any], StoreUnusable]
 """Gets the error of SQLite."""

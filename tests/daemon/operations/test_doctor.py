@@ -15,7 +15,7 @@ from daemon.operations.doctor.facts import Asker, Audio, Facts, Prompts, Running
 from daemon.operations.doctor.judging import Result, health, judged, problems, stopping
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State
-from daemon.operations.host.values import Backups, Certificate, Clock, Database, Holders, Machine
+from daemon.operations.host.values import MISSING, Backups, Certificate, Clock, Database, Holders, Machine
 from daemon.store.condition import Condition, Misplaced
 from drivers import Balance, DeviceState, Reason
 from drivers.settings import FaultKind
@@ -176,7 +176,7 @@ WORLDS: dict[str, tuple[dict[str, Any], str, State, str]] = {
         },
         "database-whole",
         E,
-        "is damaged: file is not a database: systemctl stop pinwheel; pinwheel restore BACKUP",
+        "is damaged: file is not a database: systemctl stop pinwheel.socket pinwheel; pinwheel restore BACKUP;",
     ),
     "key gone": (
         {**DOWN, **config(("[security] key_file", KEY)), **unit(SERVICE, active="activating", restarts=9)},
@@ -273,7 +273,13 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
     "disk-read-only": [(disk(read_only=True), E, "mount -o remount,rw")],
     "disk-room": [(disk(free=400_000_000, total=80_000_000_000), W, "400 MB left"), (disk(free=0, total=0), E, "0 MB")],
     "disk-inodes": [(disk(inodes_free=3), E, "3 inodes left")],
-    "clock": [({"clock": Clock(True, 1e9)}, E, "the clock is years behind")],
+    "clock": [
+        ({"clock": Clock(True, 1e9)}, E, "the clock is years behind: timedatectl set-ntp true"),
+        ({"clock": Clock(False, 1e9, "")}, E, "the clock is years behind: apt install systemd-timesyncd"),
+        ({"clock": Clock(False, 2e9, "")}, W, "PINs expire by it: apt install systemd-timesyncd"),
+        ({"clock": Clock(False, 2e9, "chrony.service")}, W, "systemctl enable --now chrony.service"),
+        ({"clock": Clock(False, 2e9, "systemd-timesyncd.service")}, W, "timedatectl set-ntp true"),
+    ],
     "memory": [({"machine": replace(MACHINE, memory_free=50_000_000)}, W, "50 MB of memory")],
     "descriptors": [({"machine": replace(MACHINE, files=(90, 100))}, W, "90 files are open on this machine, of 100")],
     "entropy": [({"machine": replace(MACHINE, entropy=False)}, E, "random numbers")],
@@ -282,7 +288,11 @@ ROWS: dict[str, list[tuple[dict[str, Any], State, str]]] = {
         ({"machine": replace(MACHINE, modules=frozenset({"nf_conntrack_sip"}))}, W, "modprobe -r nf_conntrack_sip")
     ],
     "database-owner": [({"database": replace(BASE, owner="root")}, E, "chown pinwheel /var/lib/pinwheel/pinwheel.db")],
-    "database-whole": [({"database": replace(BASE, damage=("row 7 missing",))}, E, "row 7 missing")],
+    "database-whole": [
+        ({"database": replace(BASE, damage=("row 7 missing",))}, E, "row 7 missing"),
+        ({"database": replace(BASE, damage=("x",)), "backups": Backups(9.0, "/b.db")}, E, "pinwheel restore /b.db;"),
+        ({"database": replace(BASE, damage=("x",)), "backups": MISSING}, E, "pinwheel restore BACKUP;"),
+    ],
     "database-file": [(config(("[store] url", "/d is a directory; name a file")), E, "/d is a directory: name a file")],
     "master-key": [(config(("[security] key_file", KEY)), E, "restore it")],
     "database-log": [({"database": replace(BASE, log=300_000_000)}, W, "300 MB")],

@@ -5,18 +5,25 @@ from typing import Any
 
 import pytest
 
+from daemon.operations.doctor.checks.machine import EARLIEST
 from daemon.operations.doctor.facts import Asker, Facts, Given, Socket
 from daemon.operations.doctor.judging import Check, Place, Result, chosen, judged, problems
 from daemon.operations.doctor.registry import CHECKS, OF_DAEMON
 from daemon.operations.doctor.verdicts import State, error, ok, warning
-from daemon.operations.host.values import MISSING, Holders, Missing
+from daemon.operations.host.values import MISSING, Certificate, Clock, Holders, Missing
 from tests.daemon.operations.test_doctor import ALICE, BASE, GONE, HELD, MACHINE, WORLDS, E, W
 from tests.daemon.operations.worlds import (
+    DOWN,
     MANAGER,
     PORT,
+    SERVICE,
+    config,
     daemon,
+    disk,
     ports,
     seen,
+    trunk,
+    unit,
 )
 
 
@@ -76,6 +83,29 @@ def test_a_cause_is_as_grave_as_what_follows_from_it() -> None:
     ]
     shown = [(each.verdict.text, each.state) for each in problems(judged(rows, Facts()))]
     assert shown == [("x", E), ("y", W)]
+
+
+@pytest.mark.parametrize(
+    ("also", "code"),
+    [
+        (disk(free=400_000_000, total=80_000_000_000), "disk-room"),
+        (config(("[api] allow_uids", "there is no user 77"), mild=True), "config-keys"),
+        (config(("[[workflow]] number 1 steps", "none of them can be sent"), starts=True), "config-keys"),
+    ],
+)
+def test_what_keeps_no_daemon_from_its_start_hides_no_daemon_that_does_not_run(also: dict[str, Any], code: str) -> None:
+    """There used to be a user who does not exist in allow_uids, a warning, in the place of "start it"."""
+    found = problems(judged(CHECKS, seen(**DOWN, **unit(SERVICE, active="inactive"), **also)))
+    assert {each.check.name: each.verdict.remedy for each in found}["service-active"] == "systemctl start pinwheel"
+    assert {each.check.name for each in found} == {"service-active", code}
+
+
+def test_a_clock_that_is_years_behind_explains_a_certificate_and_one_that_is_not_synchronised_does_not() -> None:
+    over: dict[str, Any] = {**trunk(certificate_problem="it is not valid yet"), "certificate": Certificate("/c", -1.0)}
+    behind = problems(judged(CHECKS, seen(clock=Clock(False, 1e9), **over)))
+    assert [each.check.name for each in behind] == ["clock"]
+    loose = problems(judged(CHECKS, seen(clock=Clock(False, EARLIEST), **over)))
+    assert [each.check.name for each in loose] == ["certificate-days", "trunk-certificate", "clock"]
 
 
 def test_a_daemon_that_says_nothing_of_a_check_finds_nothing_wrong() -> None:

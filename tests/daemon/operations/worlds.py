@@ -117,11 +117,16 @@ def daemon(*modems: ModemSnapshot, **more: Any) -> dict[str, Any]:
 
 
 def config(
-    *remarks: tuple[str, str], mild: bool = False, kind: FaultKind = FaultKind.VALUE, **more: Any
+    *remarks: tuple[str, str],
+    mild: bool = False,
+    kind: FaultKind = FaultKind.VALUE,
+    starts: bool = False,
+    **more: Any,
 ) -> dict[str, Any]:
     """Findings: key and text."""
     found = tuple(
-        Remark(key, text, mild, "sim1" if key.startswith("[[modem]] number") else "", kind) for key, text in remarks
+        Remark(key, text, mild, "sim1" if key.startswith("[[modem]] number") else "", kind, starts)
+        for key, text in remarks
     )
     return {"config": Configuration("/etc/pinwheel/pinwheel.toml", found, **more)}
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from daemon.operations.doctor.facts import Configuration, Remark
 from daemon.operations.doctor.verdicts import Verdict, error, info, warning
@@ -64,8 +65,7 @@ def _verdict(config: Configuration, remark: Remark) -> Verdict:
     key = f"modem {remark.subject} {remark.where.rpartition(' ')[2]}" if remark.subject else remark.where
     said = f"{key or config.path}: {text}"
     make = warning if remark.mild else error
-    fix = _fix(remedy)
-    return make(said, remedy, remark.subject, fix)
+    return replace(make(said, remedy, remark.subject, _fix(remedy)), starts=remark.starts)
 
 
 def _parted(text: str) -> tuple[str, str]:

@@ -4,7 +4,18 @@ from collections.abc import Iterator
 
 from daemon.operations.doctor.facts import Asker, Running, Service, Socket
 from daemon.operations.doctor.verdicts import RENEW_DAYS, Verdict, error, info, ok, warning
-from daemon.operations.host.values import Backups, Certificate, Clock, Database, Disk, Machine, Unit
+from daemon.operations.host.values import (
+    TIMESYNCD,
+    Backups,
+    Certificate,
+    Clock,
+    Database,
+    Disk,
+    Machine,
+    Missing,
+    Unit,
+)
+from daemon.operations.setup import udev
 
 MB = 1_000_000
 LITTLE, SCARCE, SCARCE_SHARE = 64 * MB, 500 * MB, 0.05
@@ -32,7 +43,7 @@ def installed(service: Service) -> Iterator[Verdict]:
 
 
 def user(service: Service) -> Iterator[Verdict]:
-    """A group that is made again has another number, which the user does not know."""
+    """A group that is made again has another number, which neither the user nor the ports of modems have."""
     unit = service.service
     for lost in service.lost:
         fix = (
@@ -40,6 +51,7 @@ def user(service: Service) -> Iterator[Verdict]:
             ("usermod", "--gid", unit.group or GROUP, unit.user or GROUP),
             ("systemd-tmpfiles", "--create", "pinwheel.conf"),
             ("systemctl", "restart", "pinwheel.socket", "pinwheel.service"),
+            *udev.APPLIED,
         )
         yield error(f"there is no {lost}, as which the service runs", fix=fix)
 
@@ -148,11 +160,21 @@ def stepped(running: Running) -> Iterator[Verdict]:
 
 
 def synchronised(clock: Clock) -> Iterator[Verdict]:
+    fix = _setting(clock.keeper)
+    remedy = "" if fix else "apt install systemd-timesyncd"
     if clock.now < EARLIEST:
-        yield error("the clock is years behind", fix=(("timedatectl", "set-ntp", "true"),))
+        yield error("the clock is years behind", remedy, fix=fix)
     elif not clock.synchronised:
-        fix = (("timedatectl", "set-ntp", "true"),)
-        yield warning("the clock is not synchronised: PINs expire by it", fix=fix)
+        yield warning("the clock is not synchronised: PINs expire by it", remedy, fix=fix)
+
+
+def _setting(keeper: str | None) -> tuple[tuple[str, ...], ...]:
+    """The command that lets the clock be set; none where nothing is installed that could."""
+    if keeper == "":
+        return ()
+    if keeper in (None, TIMESYNCD):
+        return (("timedatectl", "set-ntp", "true"),)
+    return (("systemctl", "enable", "--now", keeper),)
 
 
 def room(disks: tuple[Disk, ...]) -> Iterator[Verdict]:
@@ -219,9 +241,12 @@ def in_force(certificate: Certificate) -> Iterator[Verdict]:
 # --- the database file -----------------------------------------------------------------------------------------
 
 
-def whole(database: Database) -> Iterator[Verdict]:
+def whole(parts: "tuple[Database, Backups | Missing]") -> Iterator[Verdict]:
+    """The socket, too: a client would start the daemon in the middle of it."""
+    database, backups = parts
     if database.damage:
-        remedy = "systemctl stop pinwheel; pinwheel restore BACKUP"
+        backup = "BACKUP" if isinstance(backups, Missing) or not backups.newest else backups.newest
+        remedy = f"systemctl stop pinwheel.socket pinwheel; pinwheel restore {backup}; systemctl start pinwheel"
         yield error(f"{database.path} is damaged: {database.damage[0]}", remedy)
 
 
