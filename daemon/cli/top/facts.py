@@ -85,4 +85,4 @@ def _of(used: int, limit: int) -> str:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {what}" for what, count in counts.items())
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)

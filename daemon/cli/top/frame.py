@@ -13,6 +13,7 @@ from daemon.operations.wording import TRUNK, bars, span
 AT_WORK = ("ready", "starting")
 WIDE, MIDDLE = 70, 60  # columns from which ids and whole sentences have room
 PROBLEMS = 4  # lines of problems at least, where there is room
+LONGEST = 4  # lines of one problem
 ALL = 10_000  # lines: as many as there are
 ASIDE, MARK = "  ", "> "  # in front of what can be chosen, and of what is
 FACT = 19  # columns in front of a fact's text
@@ -143,7 +144,8 @@ def _detail(seen: Seen, width: int, row: Row) -> Iterator[Section]:
     problem = [Line(f"! {seen.problem}", Style.WARNING)] if seen.problem else []
     facts, here = _facts(seen, row)
     yield Section([*problem, Line(f"{row.kind.upper()} {row.name}".rstrip(), Style.TITLE), *_explained(facts, width)])
-    own = [each for each in seen.happened if here(each)]
+    asked = seen.asked if seen.asked and seen.asked.request_id == row.name else None
+    own = asked.happened if asked else [each for each in seen.happened if here(each)]
     yield Section([Line("LAST EVENTS", Style.TITLE), *_events(own, width, "")], 2, 1, tail=True)
 
 
@@ -193,7 +195,8 @@ def _head(seen: Seen, width: int, view: View) -> Line:
     right = f"{seen.clock} {now}".strip()
     left = "Pinwheel: no answer yet"
     if state is not None:
-        left = f"Pinwheel {state.version}  health {_health(state)}  up {span(state.uptime_s)}"
+        health = "unknown" if seen.problem else _health(state)
+        left = f"Pinwheel {state.version}  health {health}  up {span(state.uptime_s)}"
     bad = state is None or state.health != "ok" or bool(seen.problem)
     return Line(f"{fit(left, width - width_of(right) - 2)}  {right}", Style.WARNING if bad else Style.TITLE)
 
@@ -210,10 +213,10 @@ def _problems(seen: Seen, width: int) -> Iterator[Line]:
     if seen.state is not None:
         said += [seen.state.health] * (seen.state.health != "ok") + [*seen.state.reasons]
     for each in said:
-        lines = wrapped(each, max(width - 2, 2))
-        yield Line(f"! {lines[0]}", Style.WARNING)
-        if lines[1:]:
-            yield Line(f"  {' '.join(lines[1:])}", Style.WARNING)
+        first, *more = wrapped(each, max(width - 2, 2))
+        yield Line(f"! {first}", Style.WARNING)
+        rest = [*more[: LONGEST - 2], " ".join(more[LONGEST - 2 :])]  # the remedy stands at the end
+        yield from (Line(f"  {line}", Style.WARNING) for line in rest if line)
 
 
 def _queue(state: State, width: int) -> str:

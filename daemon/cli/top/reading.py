@@ -47,7 +47,8 @@ class Reader:
 
     def _asked(self, request_id: str) -> Asked | None:
         try:
-            return Asked(request_id, request_facts(self._client.get(f"/v1/requests/{request_id}")))
+            found = self._client.get(f"/v1/requests/{request_id}")
+            return Asked(request_id, request_facts(found), tuple(happened_in(found["history"])))
         except HttpProblem:  # a test call belongs to no request; an old request may be deleted
             return None
 

@@ -64,10 +64,11 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The request that was asked for, in detail."""
+    """The request that was asked for, in detail; happened: its whole history."""
 
     request_id: str
     facts: Facts
+    happened: tuple[Happened, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

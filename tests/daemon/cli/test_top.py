@@ -142,9 +142,14 @@ def test_before_the_first_answer_and_without_one_the_picture_says_so() -> None:
     lines = shown(Seen("17:03:12", problem="cannot reach the daemon; systemctl status pinwheel"))
     assert lines[0].startswith("Pinwheel: no answer yet")
     assert lines[1] == "! cannot reach the daemon; systemctl status pinwheel"
-    old = shown(replace(SEEN, age_s=75.0, problem="cannot reach the daemon: " + "x" * 200))
+    old = shown(replace(SEEN, age_s=75.0, problem="cannot reach the daemon: " + "x" * 300))
     assert old[0].endswith("17:03:12 1 min 15 s old")
-    assert old[2].endswith(CUT)
+    assert "health unknown" in old[0]  # it used to be that of the last answer
+    assert old[4].endswith(CUT)
+    # The command at the end of the second line used to be cut off.
+    away = "cannot reach the daemon at /run/pinwheel/control.sock: Connection refused; the daemon is not running, or"
+    away += " does not start: systemctl status pinwheel, journalctl -u pinwheel"
+    assert shown(replace(SEEN, problem=away))[3].endswith("journalctl -u pinwheel")
     assert any(line.startswith("  sim1") for line in old)
 
 
@@ -275,6 +280,10 @@ def test_what_is_chosen_is_shown_in_detail_with_its_own_events() -> None:
     assert any(line.endswith("dialling") for line in trunk)
     call = shown(replace(seen, asked=Asked(ID, (("brand", "Acme"),))), view=View(chosen=CALL, opened=True))
     assert call[3:5] == ["  call             ringing for 3 s", "  brand            Acme"]
+    # Of a gateway that is busy, the last events used to be of other requests only.
+    own = Asked(ID, (), (Happened("16:59:00", ID, "began"),))
+    lines = shown(replace(seen, asked=own, happened=()), view=View(chosen=CALL, opened=True))
+    assert [line for line in lines if line.startswith("16:")] == [f"16:59:00  {ID}  began"]
 
 
 @pytest.mark.parametrize("row", [Row(Kind.MODEM, "sim9"), Row(Kind.TRUNK), Row(Kind.CALL, "c" * 32)])
@@ -292,7 +301,13 @@ def test_facts_are_what_is_known_with_masked_numbers() -> None:
     left = {"amount": 12.5, "currency": "EUR", "age_s": 7300}
     assert dict(modem_facts({**least, "balance": left}))["balance"] == "12.50 EUR, 2 h ago"
     assert dict(modem_facts({**least, "balance": {**left, "currency": ""}}))["balance"] == "12.50, 2 h ago"
-    full = {**least, "signal_dbm": -71, "busy": True, "usual_s": 2.5, "outcomes": {"sent": 3, "failed": 1}}
+    full = {
+        **least,
+        "signal_dbm": -71,
+        "busy": True,
+        "usual_s": 2.5,
+        "outcomes": {"sent": 3, "failed": 1, "uncertain": 0},
+    }
     full |= {"last_error": "447700900123 is barred", "last_error_at": "11:00", "last_error_over": True}
     found = dict(modem_facts({**full, "port": "/dev/usb-0123456789", "detail": "no port", "remarks": ["a", "b"]}))
     assert found["last error"] == "over: 11:00 4477******23 is barred"
