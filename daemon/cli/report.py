@@ -154,9 +154,15 @@ def _tell(found: "Report", days: int) -> None:
         _table(name, groups)
     if found.causes:
         click.echo()
-        causes = [*found.causes.items()]
+        causes = [(_with_channel(cause), count) for cause, count in found.causes.items()]
         table(("deliveries", "cause"), [(count, cause) for cause, count in causes[:TOP]], flexible=("cause",))
         _more(causes)
+
+
+def _with_channel(cause: str) -> str:
+    """For people."""
+    channel, space, rest = cause.partition(" ")
+    return CHANNELS.get(channel, channel) + space + rest
 
 
 def _table(name: str, groups: "Mapping[str, Figures]") -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from daemon.core.masking import NUMBER
 from daemon.core.milliseconds import Ms, in_seconds
 from daemon.core.model import Attempt, AttemptState, Channel, Request, Status
+from drivers import CallOutcome
 
 TALKED = re.compile(r", talked ([0-9]{1,6}(?:\.[0-9]{1,3})?) s")  # of the record of a call
 NOT_SENT = frozenset(
@@ -152,8 +153,13 @@ def percentile(ordered: Sequence[float], part: float) -> float | None:
 
 
 def cause_of(detail: str) -> str:
-    """What a detail has in common with others of its kind: its beginning, without whole numbers."""
-    return NUMBER.sub("...", detail.partition(", ")[0].strip()[:CAUSE]) or "no reason given"
+    """What a detail has in common with others of its kind: its beginning, without whole numbers.
+
+    Of a call that was answered, and failed all the same, its end says why.
+    """
+    beginning, _, _ = detail.partition(", ")
+    cause = detail.rpartition(", ")[2] if beginning == CallOutcome.ANSWERED else beginning
+    return NUMBER.sub("...", cause.strip()[:CAUSE]) or "no reason given"
 
 
 def first_since(at: Ms, of_next: Callable[[int], tuple[int, Ms] | None]) -> int:

@@ -54,7 +54,7 @@ def test_a_report_fits_80_columns_and_says_since_when_there_are_data(filled: Pat
     assert "SMS 20 10 50% 12 s 12 s ####################" in text
     assert "GB, ... (+44) 10 10 100% 12 s 12 s" in text
     assert "number deleted 10 0 0% - - " in text
-    assert "10 sms refused: =the network" in text
+    assert "10 SMS refused: =the network" in text
 
 
 def test_only_the_last_days_are_read_and_programs_get_all_of_it(filled: Path) -> None:
