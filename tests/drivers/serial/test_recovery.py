@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from drivers import DeviceState, StatusReport, Unavailable
+from drivers.figures import Trouble
 from drivers.serial import pdu
 from drivers.serial.driver import SIGNS_AN_HOUR
 from drivers.simulated.dialect import Dialect
@@ -31,6 +32,8 @@ def test_a_modem_that_hears_but_says_nothing_is_restarted(modem: SimulatedModem)
         modem.hang(True, resettable=True)
         in_state(driver, DeviceState.ABSENT)
         send(ready(driver), sms())
+        counts = driver.status().counts
+    assert counts.errors[Trouble.SILENT] > 0 < counts.restarts[Trouble.SILENT]
 
 
 def test_a_modem_that_hears_nothing_gets_its_power_cut_by_the_operators_command(
@@ -45,6 +48,7 @@ def test_a_modem_that_hears_nothing_gets_its_power_cut_by_the_operators_command(
         modem.hang(False)
         modem.reboot()
         send(ready(driver), sms())
+        assert driver.status().counts.power_cycles[Trouble.SILENT] > 0
     assert cut.read_text() == "sim1 356938035643809\n"
 
 
@@ -78,6 +82,7 @@ def test_a_restart_without_a_banner_is_noticed_while_nothing_is_sent(modem: Simu
         until(lambda: modem.commands["+CNMI"] == 2, "it is set up again", BOUND_S)
         send(ready(driver), sms())
         news.first(StatusReport)
+        assert driver.status().counts.restarts[Trouble.ITSELF] > 0
 
 
 def test_no_message_goes_out_by_a_modem_that_was_not_set_up_again(modem: SimulatedModem) -> None:

@@ -15,6 +15,7 @@ def happened(counts: ModemCounts) -> dict[str, dict[Trouble, int]]:
 def test_every_cause_that_can_be_is_there_from_the_start() -> None:
     counts = Troubles(power=True).counts
     assert (*counts.errors,) == ERRORS
+    assert {*Trouble} - {*ERRORS} == {Trouble.ITSELF}
     assert (*counts.restarts,) == RESTARTS
     assert (*counts.power_cycles,) == POWER_CYCLES
     assert happened(counts) == {}
