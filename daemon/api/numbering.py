@@ -56,8 +56,11 @@ def plain(text: str) -> PhoneNumber | None:
 
 
 def _countries(digits: str) -> Iterator[tuple[int, Sequence[str]]]:
-    """The country code in front of digits, and its regions, the main one first. No code begins with another."""
-    for end in range(1, MAX_CODE + 1):
+    """The country code in front of digits, and its regions, the main one first.
+
+    No code begins with another, and none with 0 (ITU-T E.164 6.2.1): with a 0 a number is national.
+    """
+    for end in range(1, MAX_CODE + 1) if digits[:1] != "0" else ():
         code = int(digits[:end])
         if code in COUNTRY_CODE_TO_REGION_CODE:
             yield code, COUNTRY_CODE_TO_REGION_CODE[code]

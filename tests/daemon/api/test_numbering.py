@@ -2,7 +2,7 @@
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType
 
@@ -50,6 +50,13 @@ def test_any_digits_are_what_the_library_has_them_for(code: int, national: str) 
     alike(f"+{code}{national}")
 
 
+@example(7, 1, "7700900123")
+@given(st.sampled_from(CODES), st.integers(1, 3), st.from_regex(r"\A[0-9]{1,16}\Z"))
+def test_no_country_code_begins_with_zero(code: int, zeros: int, national: str) -> None:
+    """07700900123, which is national, used to be +7 7700900123: its PIN went from Britain to Kazakhstan."""
+    assert plain(f"+{'0' * zeros}{code}{national}") is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -74,3 +81,4 @@ def test_digits_of_no_region_have_none() -> None:
     assert region_of(PhoneNumber(country_code=44, national_number=1)) is None
     assert [country_of(digits) for digits in ("", "0", "9991234567", "+447700900123", "x")] == [""] * 5
     assert [country_of(digits) for digits in ("447700900123", "1", "7")] == ["GB", "US", "RU"]
+    assert country_of("07700900123") == ""
