@@ -70,16 +70,16 @@ class Daemon:
         hangup = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
         lanes = [lane for lane in (self.sms, self.calls) if lane is not None]
-        for lane in lanes:
-            lane.open()
-        self.canary.open()
-        self.engine.recover()
         reloader = Reloader(self.path, self.config, self.calls, self.owners)
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         sender = alert_sender_of(self.config.alert, health.snapshots)
         reloader.owners.append(sender.prepare)
         app = application(self.config, self.engine, health, reloader, self.forgetting, sender)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
+        for lane in lanes:  # not before: a start that fails touches no device
+            lane.open()
+        self.canary.open()
+        self.engine.recover()
         looks = (_reloads(reloader, hangup), _look_after(inherited), sender.run())
         duties = [*self._duties(), *map(asyncio.create_task, looks)]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]

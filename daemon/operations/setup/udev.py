@@ -26,7 +26,7 @@ LABEL="{label}"
 
 
 def path_of(name: str) -> str:
-    """77: before ModemManager's rules, which begin with 78."""
+    """77, as ModemManager's own rules have: it looks at what all of them have set."""
     return f"{FOLDER}/77-pinwheel-{_plain(name)}.rules"
 
 

@@ -1,6 +1,7 @@
 """A stop waits for what is being decided, and for nobody who waits."""
 
 import asyncio
+import gc
 import http.client
 import json
 import socket
@@ -18,6 +19,8 @@ from starlette.routing import Route
 from daemon.api.server import Listener, tcp_socket
 from daemon.api.under_way import UnderWay
 from daemon.client.connection import _UnixConnection
+from daemon.operations.standby import FailedStarts
+from daemon.start import EX_CONFIG, serve
 from drivers.serial.timing import Timing
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.phone import PhoneEvent, SimulatedPhone
@@ -79,6 +82,20 @@ def test_whoever_waits_gets_an_answer_as_the_daemon_stops_and_no_traceback_is_le
     assert json.loads(answers["drain"][1])["title"] == "Stopping"
     assert "Traceback" not in gateway.log()
     assert "CancelledError" not in gateway.log()
+
+
+def test_a_start_that_finds_its_socket_taken_touches_no_modem(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It used to open the modems first, and to leave a traceback of what these had begun."""
+    taken = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as other, SimulatedModem(tmp_path / "port") as modem:
+        other.bind(str(taken))
+        other.listen()
+        config = Gateway(tmp_path, modem_section(modem.port)).config
+        assert serve(config, [], FailedStarts(None)) == EX_CONFIG
+        gc.collect()  # a task whose exception nobody has asked for says so at its end
+        assert modem.commands.total() == 0
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == [f"cannot listen on {taken}: another daemon answers there"]
 
 
 # --- on a listener in this process ---------------------------------------------------------------------------
