@@ -3,7 +3,6 @@
 In a document, such a part stands between `<!-- made: NAME -->` and `<!-- end -->`.
 """
 
-import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,6 @@ from daemon.core.model import Channel
 from daemon.core.outcomes import EventHasRun, TooEarly
 from daemon.core.workflows import WORKFLOWS
 from daemon.main import main as pinwheeld
-from daemon.operations import metric_families
 from daemon.operations.reload_effects import DRIVER, EFFECTS, Effect
 from daemon.operations.wording import OF_A_DELIVERY, OF_A_REQUEST
 
@@ -131,45 +129,9 @@ def workflows() -> Iterator[str]:
     yield from table(("`workflow_id`", "events, and the seconds after each"), rows())
 
 
-KINDS = {"_gauge": ("gauge", ""), "_counter": ("counter", "_total"), "_histogram": ("histogram", "")}
-"""What makes a family in metric_families.py: its type, and what Prometheus has behind the name."""
-
-
-def metrics() -> Iterator[str]:
-    """Those of a gateway that has everything, as the source says it: a series that is not there has no value."""
-    tree = ast.parse(inspect.getsource(metric_families))
-    texts = {
-        node.targets[0].id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-
-    def rows() -> Iterator[tuple[str, ...]]:
-        for call in sorted(calls, key=lambda call: call.lineno):
-            if isinstance(call.func, ast.Name) and call.func.id in KINDS:
-                kind, ending = KINDS[call.func.id]
-                name, text = (_text(arg, texts) for arg in call.args[:2])
-                labels = ", ".join(f"`{label}`" for label in ast.literal_eval(call.args[2]))
-                yield f"`pinwheel_{name}{ending}`", kind, labels, text
-
-    yield from table(("name", "type", "labels", "what it is"), rows())
-
-
-def _text(node: ast.expr, known: Mapping[str, ast.expr]) -> str:
-    """A literal text; NAME for what is put into it."""
-    if isinstance(node, ast.Name):
-        return _text(known[node.id], known)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "NAME" for part in node.values)
-    assert isinstance(node, ast.Constant), ast.dump(node)
-    return str(node.value)
-
-
 MAKERS: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "keys": keys,
-    "metrics": metrics,
     "routes": routes,
     "statuses": statuses,
     "events": events,
