@@ -44,7 +44,9 @@ def _answers(_: click.Context, __: click.Parameter, path: Path | None) -> dict[s
         return {}
     try:
         found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+    except OSError as exc:
+        raise click.ClickException(f"cannot read the answers in {path}: {exc.strerror}") from exc
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise click.ClickException(f"cannot use the answers in {path}: {exc}") from exc
     words = {True: "yes", False: "no"}
     return {name: words[value] if isinstance(value, bool) else str(value) for name, value in found.items()}

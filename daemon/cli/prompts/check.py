@@ -8,7 +8,7 @@ import click
 
 from daemon.cli.commands import SAID_NO
 from daemon.cli.context import Context, json_flag, pass_context, table
-from daemon.cli.prompts.common import configured, directory_of, length_and_level, phrase_book, sound_of
+from daemon.cli.prompts.common import check_locales, configured, directory_of, length_and_level, phrase_book, sound_of
 from daemon.config import Config
 from daemon.core.phrases import DEFAULT_LOCALE, LOCALES
 from daemon.prompts.library import shipped_prompts
@@ -29,9 +29,7 @@ def check(context: Context, locales: tuple[str, ...], by_clip: bool, config: Con
     Exits 1 if a locale that is needed cannot be spoken completely. Needed is each LOCALE that you name; without one,
     en-us, which replaces all that are missing, and every locale that has clips already.
     """
-    unknown = [locale for locale in locales if locale not in LOCALES]
-    if unknown:
-        raise click.ClickException(f"no locale {unknown[0]!r}; there are {', '.join(sorted(LOCALES))}")
+    check_locales(locales)
     folders = [directory_of(config, directory), shipped_prompts()]
     reader = Reader.owner_of(config.store.directory) if directory is None else Reader.of(os.geteuid())
     if folders[0].exists() and not os.access(folders[0], os.R_OK | os.X_OK):

@@ -1,6 +1,6 @@
 """What the commands of `pinwheel prompts` share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.configured import configuration_option
 from daemon.config import Config
+from daemon.core.phrases import LOCALES
 from daemon.prompts.library import PhraseBook, PromptsUnusable, load_phrases
 from daemon.prompts.making.sets import Sound
 from daemon.resources import how_to_install
@@ -28,6 +29,13 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def directory_of(config: Config, directory: Path | None) -> Path:
     return directory or Path(config.prompts.directory)
+
+
+def check_locales(locales: Iterable[str]) -> None:
+    """Raises ClickException for one that there is not."""
+    for locale in locales:
+        if locale not in LOCALES:
+            raise click.ClickException(f"no locale {locale!r}; there are {', '.join(sorted(LOCALES))}")
 
 
 def phrase_book() -> PhraseBook:

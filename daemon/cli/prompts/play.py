@@ -7,7 +7,7 @@ import click
 
 from daemon.cli.context import Context, json_flag, pass_context, table
 from daemon.cli.output_files import not_written
-from daemon.cli.prompts.common import configured, directory_of, making
+from daemon.cli.prompts.common import check_locales, configured, directory_of, making
 from daemon.config import Config
 from daemon.core.phrases import QUESTION
 from daemon.core.speech_plan import BYE_PLAN, QUESTION_PLAN, Silence, speech_plan
@@ -46,6 +46,7 @@ def play(
 
     The callee presses 1 where [voice] confirm asks for it, and no key when offered to hear the PIN again.
     """
+    check_locales([locale])
     spoken, utterances = _call(locale, pin, brand, config, directory_of(config, directory))
     if spoken != locale:
         click.echo(f"there are no prompts for {locale}; this is {spoken}", err=True)

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from daemon.cli.context import Context, json_flag, pass_context
-from daemon.cli.prompts.common import RELOAD, configured, directory_of, making, phrase_book, sound_of
+from daemon.cli.prompts.common import RELOAD, check_locales, configured, directory_of, making, phrase_book, sound_of
 from daemon.config import Config
-from daemon.core.phrases import LOCALES, Phrases
+from daemon.core.phrases import Phrases
 from daemon.prompts.library import slug
 from daemon.prompts.making.engines.contract import EngineFailed, EngineRests
 from daemon.prompts.making.sets import SetUnusable
@@ -114,9 +114,8 @@ def _wanted(locales: tuple[str, ...], everything: bool, speaker: Any, directory:
         speaks = speaker.speaks if speaker else lambda locale: (directory / locale).is_dir()
         yield from (book[locale] for locale in sorted(book) if speaks(locale))
         return
+    check_locales(locales)
     for locale in dict.fromkeys(locales):
-        if locale not in LOCALES:
-            raise click.ClickException(f"no locale {locale!r}; there are {', '.join(sorted(LOCALES))}")
         if locale not in book:
             raise click.ClickException(f"no phrases for {locale}; write config/phrases/{locale}.toml first")
         if speaker and not speaker.speaks(locale):

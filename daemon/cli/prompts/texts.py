@@ -3,7 +3,7 @@
 import click
 
 from daemon.cli.context import Context, json_flag, pass_context, table
-from daemon.cli.prompts.common import phrase_book
+from daemon.cli.prompts.common import check_locales, phrase_book
 from daemon.core.phrases import Phrases, sms_text
 from drivers.codecs import gsm7
 
@@ -22,6 +22,7 @@ def texts(context: Context, locales: tuple[str, ...], brand: str) -> None:
     ALPHABET, LENGTH (septets of GSM-7 or characters of UCS2) and PARTS are those of the longest case: the brand filled
     up to 18 characters, a PIN of 6 digits, 1 to 60 minutes.
     """
+    check_locales(locales)
     book = phrase_book().by_locale
     for locale in locales:
         if locale not in book:

@@ -92,6 +92,13 @@ def test_an_order_that_cannot_be_met_says_why(prompts: Prompts, arguments: list[
     assert words in done.output
 
 
+@pytest.mark.parametrize("words", [("play", "xx-xx", "1234"), ("texts", "xx-xx"), ("check", "xx-xx")])
+def test_a_locale_that_there_is_not_is_refused_by_every_command(words: tuple[str, ...]) -> None:
+    """`play` used to play English, and `texts` to advise to write a file."""
+    done = CliRunner().invoke(main, ["prompts", *words])
+    assert (done.exit_code, "no locale 'xx-xx'; there are ar-xa" in done.output) == (1, True)
+
+
 def test_a_locale_that_is_being_made_is_left_alone(prompts: Prompts, tmp_path: Path) -> None:
     with replacing(tmp_path / "own", "en-us"):
         done = prompts("render", "en-us", "--engine", "espeak")
