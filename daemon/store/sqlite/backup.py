@@ -32,6 +32,7 @@ def back_up(database: Path, target: Path) -> int:
     with as_it_is(database) as db, _beside(target) as copy:
         try:
             db.execute(f"PRAGMA page_size={PAGE_SIZE}")  # of the copy; that of the database stays
+            db.execute("PRAGMA secure_delete=ON")  # of the copy, too: else what rows leave in its pages stays there
             db.execute("VACUUM INTO ?", (str(copy),))
         except sqlite.Error as exc:
             raise StoreUnusable(f"cannot copy the database {database}: {exc}; is there room for {target}?") from exc

@@ -23,7 +23,7 @@ PATIENCE_MS, NO_PATIENCE_MS = 5000, 100  # with others who hold the database; wh
 PAGE_SIZE = 2048
 """Octets, of a file that is new. A commit writes the last page of some ten tables and indexes, however little it adds
 to each: with pages of 4096, SQLite's own choice, a request that comes alone waits longer for the disk."""
-WIPED = 1  # the user_version of a file that has had secure_delete from its beginning, or since a VACUUM
+WIPED = 2  # the user_version of a file that has had secure_delete from its beginning, or since a VACUUM; 1: with gaps
 PRAGMAS = (
     f"PRAGMA busy_timeout={PATIENCE_MS}",
     "PRAGMA journal_mode=WAL",

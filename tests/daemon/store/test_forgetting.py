@@ -15,6 +15,7 @@ from daemon.config import Retention
 from daemon.core.milliseconds import Ms
 from daemon.operations.number_hash import forms
 from daemon.store.forgetting import Forgotten, ForgottenRows, Forms, StillRunning, look, pattern
+from daemon.store.sqlite.backup import back_up
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import sqlite, wiped
 from daemon.store.store import Store
@@ -124,6 +125,22 @@ def test_what_an_earlier_version_deleted_and_left_in_the_file_goes_too(before_wi
     assert forget(store).log_emptied
     assert NATIONAL not in octets(tmp_path)
     assert wiped(connection(store))
+
+
+def test_a_number_that_came_back_with_a_backup_goes_too(store: Store, tmp_path: Path) -> None:
+    """There used to be octets of it in a restored file: VACUUM INTO had left them between the rows of a page."""
+    add(store, verified(named(1, day(0))))
+    for number in range(2, 130):
+        add(store, verified(named(number, day(0), to=f"4479{number:08}")))
+    (tmp_path / "restored").mkdir()
+    back_up(tmp_path / "pinwheel.db", tmp_path / "restored" / "pinwheel.db")
+    restored = Store(SqliteDatabase(tmp_path / "restored" / "pinwheel.db"))
+    restored.open()
+    try:
+        assert forget(restored).log_emptied
+        assert NATIONAL not in octets(tmp_path / "restored")
+    finally:
+        restored.close()
 
 
 def test_what_retention_deletes_is_overwritten(store: Store, tmp_path: Path) -> None:
