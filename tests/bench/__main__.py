@@ -1,4 +1,4 @@
-"""`make bench`: starts, timers, reads, messages, the pacing of calls; the exit status says whether all goals are met.
+"""`make bench`: starts, timers, reads, scrapes, messages, pacing of calls; the exit status: whether all goals are met.
 
 `python -m tests.bench starts profile` runs some of them; `--short` takes fewer turns and fewer requests.
 """
@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import backups, pacing, pending, profile, reads, speed, starts, timers
+from tests.bench import backups, pacing, pending, profile, reads, scrapes, speed, starts, timers
 from tests.bench.peers import PEERS
 from tests.bench.services import NotInstalled
 from tests.bench.speed import Speed
@@ -91,6 +91,7 @@ CAMPAIGNS: Mapping[str, Callable[[Path, int], Iterator[str]]] = {
     "timers": timers.goals,
     "pending": _pending,
     "reads": reads.goals,
+    "scrapes": scrapes.goals,
     "backups": backups.goals,
     "messages": _messages,
     "pacing": lambda directory, _: _pacing_goals(directory),
