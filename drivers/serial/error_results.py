@@ -20,8 +20,8 @@ KINDS: dict[Meaning, Callable[[str], DriverError]] = {
 }
 
 
-class Trouble:
-    """One modem's. busy: it may still be busy with an older message, so that a failure is not its own."""
+class ErrorResults:
+    """Of one modem. busy: it may still be busy with an older message, so that a failure is not its own."""
 
     def __init__(self) -> None:
         self._own_failures = 0

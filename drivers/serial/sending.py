@@ -13,7 +13,7 @@ from typing import assert_never
 from drivers import DriverError, LeftBehind, Receipt, Refused, Sms, StatusReport, Unavailable, Uncertain
 from drivers.serial import at, error_causes, pdu, sending_interface
 from drivers.serial.error_causes import ResultKind
-from drivers.serial.error_results import Trouble
+from drivers.serial.error_results import ErrorResults
 from drivers.serial.late_answers import LateAnswers
 from drivers.serial.network_answer import NetworkAnswer, Result
 from drivers.serial.reports import Message, Reports
@@ -69,8 +69,8 @@ class Exchange:
         self._timing = timing
         self._late = LateAnswers()
         self._reports = Reports()
-        self.trouble = Trouble()
-        self._answer = NetworkAnswer(timing, self.trouble.refusal)
+        self.errors = ErrorResults()
+        self._answer = NetworkAnswer(timing, self.errors.refusal)
         self._concatenation = 0
         self._phase = Phase.IDLE
         self._due = float("inf")
@@ -102,14 +102,14 @@ class Exchange:
             case LeftBehind():
                 _owe(event, self._late, self._reports, now - event.age_s + self._timing.listen)
             case sending_interface.SessionBegan():
-                self.trouble.works()
+                self.errors.works()
                 self._answer.new_session()
             case sending_interface.SessionEnded():
                 return self._session_ended(event.why, now)
             case sending_interface.ModemRestarted():
                 self._late.forget()
             case sending_interface.StorageEmptied():
-                self.trouble.storage_emptied(made_room=event.made_room)
+                self.errors.storage_emptied(made_room=event.made_room)
             case _:
                 return self._step(event, now)
         return []
@@ -191,12 +191,12 @@ class Exchange:
                 return [] if reference is None else [*self._late.late(reference, now)]
             case at.Final() if outgoing.older and (event.ok or _of_network(event)):
                 outgoing.older -= 1
-                settled = [] if event.ok else self._late.late(self.trouble.refusal(event), now)
+                settled = [] if event.ok else self._late.late(self.errors.refusal(event), now)
                 return [*settled, sending_interface.ExpectPrompt()]
             case at.Final():
-                return self._not_offered(outgoing, self.trouble.not_offered(event, busy=self._late.expected(now) > 0))
+                return self._not_offered(outgoing, self.errors.not_offered(event, busy=self._late.expected(now) > 0))
             case Due():
-                return self._not_offered(outgoing, self.trouble.no_prompt(busy=self._late.expected(now) > 0), late=True)
+                return self._not_offered(outgoing, self.errors.no_prompt(busy=self._late.expected(now) > 0), late=True)
             case _:
                 assert_never(event)
 
@@ -230,7 +230,7 @@ class Exchange:
         if answer is None and self._late.undecided:
             return self._unanswered("an answer came that may be an older message's", now)
         if answer is None:
-            self.trouble.unanswered()
+            self.errors.unanswered()
             return self._unanswered(self._answer.missing, now)
         if self._answer.attention.in_order:
             self._late.in_order()
@@ -257,7 +257,7 @@ class Exchange:
     # --- the message's end ---
 
     def _sent(self, outgoing: Outgoing) -> list[Output]:
-        self.trouble.sent()
+        self.errors.sent()
         early = self._reports.sent(outgoing.message)
         self._phase, self._outgoing = Phase.IDLE, None
         ended = Ended(Receipt(tuple(outgoing.message.references)))
@@ -313,8 +313,8 @@ class Exchange:
         held = self._late.holds(now)
         if held and not self._late.undecided and now >= self._fails_at:
             self._fails_at = float("inf")
-            self.trouble.unanswered()
-        return not held or self.trouble.stuck
+            self.errors.unanswered()
+        return not held or self.errors.stuck
 
     # --- what the modem says by itself ---
 
@@ -322,12 +322,12 @@ class Exchange:
         """+CMGS or +CMS ERROR, to no command under way."""
         if notice.name == at.MESSAGE_REFERENCE:
             reference = at.message_reference(notice.text)
-            self.trouble.works()
+            self.errors.works()
             mine = not self._late.is_anothers(reference) and self._answer.unasked(reference, now)
             settled = [] if mine else self._late.late(reference, now)
         else:
             final = at.parse_final(notice.text)
-            settled = self._late.late(self.trouble.refusal(final) if final is not None else None, now)
+            settled = self._late.late(self.errors.refusal(final) if final is not None else None, now)
         return [*settled, *self._news_of_older(now)]
 
     def _reported(self, report: StatusReport, now: float) -> list[Output]:

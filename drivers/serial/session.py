@@ -243,10 +243,10 @@ class Session:
         """Find out whether the modem, or its network, is what failed. Raises Restarted, Stuck."""
         exchange = self._lasting.exchange
         self._run(self._chores.pulse.notice_restart())
-        if exchange.trouble.storage_full:
+        if exchange.errors.storage_full:
             self._feed(sending_interface.StorageEmptied(self._run(self._lasting.storage.make_room(self._modem))))
         self._run(self._chores.network.find())
-        if exchange.trouble.stuck and self._chores.network.registrations.registered:
+        if exchange.errors.stuck and self._chores.network.registrations.registered:
             raise Stuck
 
     # --- what the modem says by itself ---

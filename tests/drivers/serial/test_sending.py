@@ -193,9 +193,9 @@ def test_a_refused_command_is_not_a_refused_message(
         assert modem.given(SHORT, OFFERED, final)[-1] == Synchronise(always=True)
         modem.says(Synchronised())
         assert type(modem.result()) is kind
-    assert modem.exchange.trouble.stuck == bool(own)
+    assert modem.exchange.errors.stuck == bool(own)
     modem.says(SessionBegan())
-    assert not modem.exchange.trouble.stuck
+    assert not modem.exchange.errors.stuck
 
 
 def test_a_part_that_is_not_taken_leaves_the_message_uncertain(modem: Modem) -> None:
@@ -419,7 +419,7 @@ def test_a_modem_that_may_be_busy_with_an_older_message_has_not_failed_of_its_ow
         modem.given(SHORT, OFFERED)
         modem.waits(5.0)
         modem.says(Synchronised())
-    assert not modem.exchange.trouble.stuck
+    assert not modem.exchange.errors.stuck
 
 
 def test_of_two_answers_the_first_is_the_older_messages(modem: Modem) -> None:
@@ -662,11 +662,11 @@ def test_a_modem_that_does_not_count_is_held_after_two_messages_and_then_restart
     modem.waits()
     held_at = modem.now
     while modem.out[-1:] == [Probe()]:
-        assert not modem.exchange.trouble.stuck
+        assert not modem.exchange.errors.stuck
         if modem.says(Probed(True)) == [] and modem.exchange.idle:
             break
         modem.waits()
-    assert modem.exchange.trouble.stuck
+    assert modem.exchange.errors.stuck
     assert held_at + TIMING.answer <= modem.now < held_at + TIMING.answer + 5.0
 
 
@@ -708,10 +708,10 @@ def test_what_an_earlier_run_left_may_have_the_next_messages_answer(modem: Modem
 
 def test_a_storage_that_stays_full_of_what_is_not_ours_says_so(modem: Modem) -> None:
     modem.given(SHORT, *ACCEPTED, cms(322))
-    assert modem.exchange.trouble.storage_full
+    assert modem.exchange.errors.storage_full
     assert CRAMMED not in str(modem.result())
     modem.says(sending_interface.StorageEmptied(made_room=False))
-    assert not modem.exchange.trouble.storage_full
+    assert not modem.exchange.errors.storage_full
     modem.given(SHORT, *ACCEPTED, cms(322))
     assert CRAMMED in str(modem.result())
     modem.says(sending_interface.StorageEmptied(made_room=True))

@@ -150,7 +150,7 @@ class Modem:
             else:
                 self.now = max(self.now, self.exchange.due)
                 self.feed(Due())
-        if self.exchange.trouble.stuck:
+        if self.exchange.errors.stuck:
             self.coming.clear()
             self.restarted = len(self.references)
             for event in (
