@@ -8,8 +8,8 @@ constructor does no work: `open()` opens.
 How calls are made (how long it rings, how many at a time) is configured for the gateway and comes with each `Call`.
 Two names in the `Options` of a voice driver have a meaning, if they are there: an empty `state_file` is replaced by a
 path beside the database, where the driver may write; `room_for(calls)` yields a `Fault` if so many at a time cannot be.
-A voice driver's module may have `survey(options, limit_s)`, which looks at the trunk and gives a `TrunkSurvey`; it may
-block for so long, registers nothing and calls nobody.
+A voice driver's module may have `survey(options, limit_s)`, which looks at the trunk and gives a
+`drivers.survey.TrunkSurvey`; it may block for so long, registers nothing and calls nobody.
 
 An SMS driver may have a third name, `survey(port)`, by which `pinwheel setup` looks for modems: what answers at a
 serial port, as a `drivers.survey.Survey`. It takes SURVEY_S at most, changes nothing that lasts, and raises nothing.
@@ -348,25 +348,6 @@ class TrunkStatus:
     alive: bool = True
     reason: Reason = Reason.NONE
     answered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TrunkSurvey:
-    """What a look at the trunk gave, beside any driver that runs.
-
-    addresses: none where its name leads nowhere; unreachable: why nothing answers, or ""; answer: to a request without
-    effect, as "200 OK". seen_at, ours: our address as the trunk sees it and as we know it, "host:port" or "".
-    rewritten: what we sent was changed on its way. certificate_days: of the trunk's, until it ends; None without one.
-    """
-
-    addresses: tuple[str, ...] = ()
-    unreachable: str = ""
-    answer: str = ""
-    seen_at: str = ""
-    ours: str = ""
-    rewritten: bool = False
-    certificate_days: float | None = None
-    certificate_problem: str = ""
 
 
 class CallHandle(Protocol):

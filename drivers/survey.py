@@ -1,4 +1,4 @@
-"""What answers at a serial port: the part of the contract that `pinwheel setup` looks for modems by."""
+"""What a look at a serial port, or at the trunk, gives before a driver is opened: a part of the contract."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,3 +30,22 @@ class Survey:
     sim: SimLock = SimLock.UNKNOWN
     messages: bool = False
     centre: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkSurvey:
+    """What a look at the trunk gave, beside any driver that runs.
+
+    addresses: none where its name leads nowhere; unreachable: why nothing answers, or ""; answer: to a request without
+    effect, as "200 OK". seen_at, ours: our address as the trunk sees it and as we know it, "host:port" or "".
+    rewritten: what we sent was changed on its way. certificate_days: of the trunk's, until it ends; None without one.
+    """
+
+    addresses: tuple[str, ...] = ()
+    unreachable: str = ""
+    answer: str = ""
+    seen_at: str = ""
+    ours: str = ""
+    rewritten: bool = False
+    certificate_days: float | None = None
+    certificate_problem: str = ""

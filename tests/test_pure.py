@@ -15,7 +15,7 @@ PURE = sorted(
     for path in ROOT.glob(pattern)
 )
 OWN = ("daemon", "drivers")
-CONTRACTS = {"drivers", "drivers.codecs.g711", "drivers.settings"}
+CONTRACTS = {"drivers", "drivers.codecs.g711", "drivers.settings", "drivers.survey"}
 """What anybody may import, though it is not measured."""
 STANDARD = {
     "array",

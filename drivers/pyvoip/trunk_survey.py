@@ -9,7 +9,6 @@ import ssl
 import time
 from dataclasses import replace
 
-from drivers import TrunkSurvey
 from drivers.checks import split_port
 from drivers.named_files import Unreadable
 from drivers.pyvoip.options import Options
@@ -20,6 +19,7 @@ from drivers.sip.address import Address, HostPort, TransportKind
 from drivers.sip.message import MAX_DATAGRAM, Framer, Malformed, Message, parse
 from drivers.sip.request_builder import Requester
 from drivers.sip.uac import seen_at
+from drivers.survey import TrunkSurvey
 
 AGAIN_S = (0.5, 1.0, 2.0)  # timer E, for datagrams that are lost
 DAY_S = 86_400.0

@@ -22,8 +22,8 @@ from daemon.operations.host.values import (
     Usb,
 )
 from daemon.store.condition import Condition
-from drivers import TrunkSurvey
 from drivers.settings import FaultKind
+from drivers.survey import TrunkSurvey
 
 
 @dataclass(frozen=True, slots=True)

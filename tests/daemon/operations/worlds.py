@@ -43,9 +43,10 @@ from daemon.operations.host.values import (
     Usb,
 )
 from daemon.store.condition import Condition
-from drivers import DeviceState, ModemStatus, Reason, TrunkStatus, TrunkSurvey
+from drivers import DeviceState, ModemStatus, Reason, TrunkStatus
 from drivers.figures import ModemCounts
 from drivers.settings import FaultKind
+from drivers.survey import TrunkSurvey
 
 GB = 1_000_000_000
 STICK = Usb("1e0e", "9001", "SIM7600", folder="/sys/devices/usb1/1-1.4", control="on")
