@@ -19,7 +19,7 @@ from drivers.rtp.sockets import accept_only
 from drivers.rtp.supervisor import Supervisor
 from drivers.sip.address import Address
 from drivers.sip.sdes import Suite
-from drivers.sip.sdp import PCMA, TELEPHONE_EVENT, FarEnd
+from drivers.sip.sdp import TELEPHONE_EVENT, FarEnd
 
 PORTS_TRIED = 50  # to find a free one for RTP
 PROFILES = {Suite.SHA1_80: Profile.SHA1_80, Suite.SHA1_32: Profile.SHA1_32}
@@ -121,7 +121,7 @@ class Audio:
         if not self._supervisor.ready:
             raise CannotSpeak(self._supervisor.problem)
         speech = call.speech
-        speech.law = "pcma" if audio.payload_type == PCMA else "pcmu"
+        speech.payload_type = audio.payload_type
         media, listens, first = self._media(call, audio), speech.talk.listens, speech.say(speech.talk.begin())
         self._supervisor.pacer.play(
             call.number, call.rtp, media, first, utterance=1, hold=True, listen=listens, rtcp=call.rtcp

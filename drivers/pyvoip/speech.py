@@ -6,6 +6,7 @@ from drivers import Call, CallOutcome, CallResult
 from drivers.figures import Lateness
 from drivers.pyvoip.conversation import Conversation, Say
 from drivers.rtp.messages import Finished, Stopped
+from drivers.sip.sdp import NAMES, PCMA, PCMU
 
 
 def conversation(call: Call) -> Conversation:
@@ -16,7 +17,7 @@ def conversation(call: Call) -> Conversation:
 
 @dataclass(slots=True)
 class Speech:
-    """law: "pcmu" or "pcma", by the first answer; said: the last is utterance number len(said).
+    """payload_type: PCMU or PCMA, by the first answer; said: the last is utterance number len(said).
 
     sent: packets; late: how late those of speech were. streaming: an audio process plays it; received: a packet of the
     callee has come; latched: the audio goes to a host that the signalling does not name.
@@ -24,7 +25,7 @@ class Speech:
 
     call: Call
     talk: Conversation
-    law: str = "pcmu"
+    payload_type: int = PCMU
     said: list[Say] = field(default_factory=list)
     played_s: float = 0.0
     sent: int = 0
@@ -36,7 +37,7 @@ class Speech:
     @property
     def codec(self) -> str:
         """As RTP names it (RFC 3551 6), once something was sent."""
-        return self.law.upper() if self.sent else ""
+        return NAMES[self.payload_type] if self.sent else ""
 
     def say(self, say: Say) -> bytes:
         """The octets of the next utterance."""
@@ -48,7 +49,9 @@ class Speech:
             Say.AGAIN: self.call.again,
             Say.BYE: self.call.bye,
         }[say]
-        return bytes(getattr(wanted, self.law)) if wanted is not None else b""
+        if wanted is None:
+            return b""
+        return wanted.pcma if self.payload_type == PCMA else wanted.pcmu
 
     def played(self, event: Finished | Stopped) -> bool:
         """Note how much was played; whether the pacer has come to the end of what was said last."""

@@ -12,6 +12,7 @@ from drivers.pyvoip.conversation import Say
 from drivers.pyvoip.speech import Speech, conversation
 from drivers.rtp.messages import Finished, Stopped
 from drivers.sip.call_events import Ended
+from drivers.sip.sdp import PCMA
 
 ORDER = Call("447700900123", Audio(b"u", b"a"), question=Audio(b"q", b"q"), again=Audio(b"g", b"g"), repeats=2)
 BYE, BUSY, TIMEOUT = Ended(200, "OK"), Ended(486, "Busy Here"), Ended(408, "")
@@ -92,7 +93,7 @@ def test_the_first_end_counts_and_the_first_fault() -> None:
 
 
 def test_speech_is_said_in_the_law_of_the_answer_and_only_the_pin_counts_as_played() -> None:
-    speech = Speech(ORDER, conversation(ORDER), law="pcma")
+    speech = Speech(ORDER, conversation(ORDER), payload_type=PCMA)
     assert [speech.say(say) for say in (Say.NOTHING, Say.QUESTION, Say.SPEECH, Say.BYE)] == [b"", b"q", b"a", b""]
     assert not speech.played(Finished(1, 2, 1.0))
     assert speech.played_s == 0.0
