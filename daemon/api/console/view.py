@@ -30,7 +30,7 @@ def overview(report: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> d
 def health(health: str, problems: list[dict[str, str]]) -> dict[str, str]:
     """The heading, and how it looks."""
     if health != "ok":
-        return {"health": health, "look": "bad"}
+        return {"health": health[:1].upper() + health[1:], "look": "bad"}
     if problems:
         return {"health": "It works, with trouble", "look": "fair"}
     return {"health": "All is well", "look": "good"}
