@@ -26,28 +26,31 @@ class Change(Generic[S]):
 
 @dataclass(slots=True)
 class Flapping(Generic[S]):
-    """Of one device. due: when `look` has something to say; infinite where there is nothing."""
+    """Of one device. due: when `look` has something to say."""
 
     due: float = float("inf")
     _now: S | None = None
     _held: int = 0
     _lines: Buckets[None] = field(default_factory=lambda: Buckets(1 / EVERY_S, AT_ONCE))
 
-    def see(self, state: S, now: float) -> Change[S] | None:
-        """A state, which may be the one that is known; the change that is to be logged at once."""
+    def see(self, state: S, now: float, *, last: bool = False) -> Change[S] | None:
+        """A state, which may be the one that is known; the change that is to be logged at once. last: none follows."""
         if state == self._now:
             return None
         self._now = state
-        if not self._held and self._lines.take(None, now):
-            return Change(state)
+        if last or (not self._held and self._lines.take(None, now)):
+            return self._logged(state, self._held)
         self._held += 1
         self.due = min(self.due, now + EVERY_S)
         return None
 
     def look(self, now: float) -> Change[S] | None:
         """The last of the changes that were not logged, once that is due."""
-        if now < self.due or self._now is None:
+        if self._now is None or not self._held or now < self.due:
             return None
         self._lines.take(None, now)
-        held, self._held, self.due = self._held, 0, float("inf")
-        return Change(self._now, held - 1)
+        return self._logged(self._now, self._held - 1)
+
+    def _logged(self, state: S, unlogged: int) -> Change[S]:
+        self._held, self.due = 0, float("inf")
+        return Change(state, unlogged)

@@ -46,7 +46,8 @@ class StateLog:
 
     def see(self, status: ModemStatus | TrunkStatus) -> None:
         now = self.clock.monotonic()
-        self._log(self._flapping.see((status.state, status.detail), now))
+        closed = status.state is DeviceState.CLOSED
+        self._log(self._flapping.see((status.state, status.detail), now, last=closed))
         if self._look is None and self._flapping.due != float("inf"):
             self._look = asyncio.get_running_loop().call_later(self._flapping.due - now, self._look_again)
 

@@ -58,6 +58,7 @@ TARGETS: dict[str, Target] = {
     "daemon.pins": Target(PURE, ("tests/daemon/test_pins.py",)),
     "daemon.core.next_delivery": Target(PURE, (CORE + "test_next_delivery.py", REPR)),
     "daemon.core.alerting": Target(PURE, (CORE + "test_alerting.py", REPR)),
+    "daemon.core.flapping": Target(PURE, (CORE + "test_flapping.py",)),
     "daemon.core.histogram": Target(PURE, (CORE + "test_histogram.py",)),
     "daemon.core.masking": Target(PURE, (CORE + "test_masking.py",)),
     "daemon.core.fast_replace": Target(PURE, (CORE + "test_fast_replace.py",)),
