@@ -69,19 +69,18 @@ class Daemon:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         hangup = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
-        lanes = [lane for lane in (self.sms, self.calls) if lane is not None]
         reloader = Reloader(self.path, self.config, self.calls, self.owners)
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         sender = alert_sender_of(self.config.alert, health.snapshots)
         reloader.owners.append(sender.prepare)
         app = application(self.config, self.engine, health, reloader, self.forgetting, sender)
         listeners = [Listener(app, sock, tls) for sock, tls in _sockets(self.config, inherited)]
-        for lane in lanes:  # not before: a start that fails touches no device
+        for lane in self._lanes:  # not before: a start that fails touches no device
             lane.open()
         self.canary.open()
         self.engine.recover()
-        looks = (_reloads(reloader, hangup), _look_after(inherited), sender.run())
-        duties = [*self._duties(), *map(asyncio.create_task, looks)]
+        changing = [asyncio.create_task(each) for each in (_reloads(reloader, hangup), sender.run())]
+        duties = [*self._duties(), *changing, asyncio.create_task(_look_after(inherited))]
         serving = [asyncio.create_task(listener.serve()) for listener in listeners]
         log.info("state=ready version=%s pid=%s", VERSION, os.getpid())
         notify("READY=1", f"STATUS=version {VERSION}")
@@ -90,18 +89,23 @@ class Daemon:
         ended = await _first_end(duties + serving, stopping)
         log.info("state=stopping")
         notify("STOPPING=1")
-        app.stop()
+        for each in changing:  # from now on nothing is opened, and nobody called
+            each.cancel()
         if not inherited:
             Path(self.config.api.socket).unlink(missing_ok=True)  # while it is still ours
+        app.stop()
         for listener in listeners:
             listener.stop()
         await asyncio.gather(*serving, return_exceptions=True)
-        await asyncio.gather(*(lane.close() for lane in lanes))
-        await settling
+        await asyncio.gather(*(lane.close() for lane in self._lanes), settling)
         for duty in duties:
             duty.cancel()
         if ended:
             raise PartEnded(", ".join(ended))
+
+    @property
+    def _lanes(self) -> list[SmsLane | VoiceLane]:
+        return [lane for lane in (self.sms, self.calls) if lane is not None]
 
     def _duties(self) -> "list[asyncio.Task[None]]":
         """What goes on until the end."""

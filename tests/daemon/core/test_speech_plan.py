@@ -2,8 +2,8 @@
 
 import pytest
 
-from daemon.core.phrases import CLIPS
-from daemon.core.speech_plan import BYE_PLAN, Clip, Plan, Silence, again_plan, speech_plan
+from daemon.core.phrases import CLIPS, Announcement
+from daemon.core.speech_plan import BYE_PLAN, Clip, Plan, Silence, again_plan, announcement_plan, speech_plan
 
 
 def test_a_call_says_the_pin_twice_digit_by_digit() -> None:
@@ -39,6 +39,13 @@ def test_only_ascii_digits_can_be_spoken(pin: str) -> None:
 @pytest.mark.parametrize("plan", [speech_plan("0123456789"), speech_plan("1", offer=True), again_plan("1"), BYE_PLAN])
 def test_a_call_says_only_what_a_locale_has_clips_of(plan: Plan) -> None:
     assert {part.name for part in plan if isinstance(part, Clip)} <= set(CLIPS)
+
+
+@pytest.mark.parametrize("says", Announcement)
+def test_an_operator_is_told_twice_and_hears_no_digit(says: Announcement) -> None:
+    said = Clip(says, reading_ends=True)
+    pause = Silence(400)
+    assert announcement_plan(says) == (Silence(1000), said, pause, said, pause, Clip("bye"))
 
 
 def test_an_offer_takes_the_place_of_the_goodbye() -> None:
