@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TypeVar
 
@@ -52,6 +52,7 @@ class PostgresDatabase:
         self.address = address
         self._session: Session | None = None
         self._batch = 0  # the number of the last one that was sent
+        self._made = 0  # that of the last one that was durable
         self._in_doubt = 0  # that of one that was refused, although it may be durable; 0: none
         self._why = ""
         self._looks = _Looks()
@@ -94,7 +95,12 @@ class PostgresDatabase:
                 send(connection)
 
         self._asked(send, send_again)
-        self._in_doubt = 0
+        self._made, self._in_doubt = self._batch, 0
+
+    @property
+    def _last(self) -> tuple[int, ...]:
+        """What can be the number of the last batch in the database."""
+        return (self._made, self._in_doubt) if self._in_doubt else (self._made,)
 
     def _asked(self, work: Callable[[Connection], T], again: Callable[[Connection], T] | None = None) -> T:
         """Again with another session, where one was lost; again: what is done in that one, if it is not the same.
@@ -124,7 +130,7 @@ class PostgresDatabase:
             session = self._session
             assert session is not None, "the database is open"
             try:
-                self._session = session = resume(self.address, session)
+                self._session = session = resume(self.address, session, self._last)
                 return work(session.connection)
             except OF_COMMANDS:
                 self._in_doubt = 0
@@ -196,7 +202,7 @@ class PostgresDatabase:
         assert self._session is not None, "the database is open"
         if not self.broken:
             return self._session
-        came = None if self.stale else self._looks.came(partial(_resumed, self.address, self._session))
+        came = None if self.stale else self._looks.came(partial(_resumed, self.address, self._session, self._last))
         if isinstance(came, Exception):
             self.stale = str(came)
             log.critical("store=stale %s", came)
@@ -217,9 +223,9 @@ Came = tuple[Session, int] | TakenOver | None
 """A session with the number of the last batch that is durable."""
 
 
-def _resumed(address: Address, before: Session) -> Came:
+def _resumed(address: Address, before: Session, last: Collection[int]) -> Came:
     try:
-        session = resume(address, before)
+        session = resume(address, before, last)
         return session, batch_of(session.connection)
     except TakenOver as exc:
         return exc

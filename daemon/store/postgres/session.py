@@ -1,6 +1,7 @@
 """The session of the one gateway that has the database: an advisory lock holds every other one off."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import psycopg
@@ -22,7 +23,8 @@ RELEASE_S = 2.0  # for which a session that was ordered to end may go on
 
 
 class TakenOver(Exception):
-    """Another gateway has had the database meanwhile: what we have in memory is not what the rows say."""
+    """What we have in memory is not what the rows say: another gateway has had the database meanwhile, or it is an
+    earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,11 @@ def begin(address: Address) -> Session:
         raise away(address, exc) from exc
 
 
-def resume(address: Address, before: Session) -> Session:
-    """Take it again after the session was lost. Raises psycopg.Error, StoreUnusable or TakenOver."""
+def resume(address: Address, before: Session, last: Collection[int]) -> Session:
+    """Take it again after the session was lost. last: what can be the number of the last batch that is durable.
+
+    Raises psycopg.Error, StoreUnusable or TakenOver.
+    """
     connection = connect(address)
     try:
         if not _lock(connection):
@@ -66,6 +71,8 @@ def resume(address: Address, before: Session) -> Session:
         )  # which needs room on its disk
         if session.epoch != before.epoch:
             raise TakenOver(f"another pinwheeld has had the database {address} meanwhile")
+        if batch_of(connection) not in last:
+            raise TakenOver(f"the database {address} is an earlier one: it lacks commits that were made")
     except BaseException:  # whatever it is: no session is left open
         connection.close()
         raise

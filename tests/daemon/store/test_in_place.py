@@ -14,6 +14,8 @@ from daemon.store.sqlite.backup import back_up
 from daemon.store.sqlite.database import RECOVER_S, SqliteDatabase
 from daemon.store.sqlite.in_place import File, Files, Kind, judged
 from daemon.store.sqlite.library import connect
+from drivers.simulated.modem import SimulatedModem
+from tests.gateway import Gateway, modem_section, until
 
 OURS = Files(File(1, 10, 4096, b"head"), File(1, 11, 500), File(1, 12, 32), File(1, 13))
 KEPT = 300  # octets of a log
@@ -167,3 +169,19 @@ def test_what_the_daemon_itself_does_to_its_files_is_no_news(database: SqliteDat
     os.utime(path)
     database.recover()
     assert database.misplaced is None
+
+
+def test_the_daemon_says_where_its_database_is_not_and_goes_on_once_it_is_back(tmp_path: Path) -> None:
+    """There used to be status 0 for starts that nobody would find again."""
+    with SimulatedModem(network_s=0.02) as modem, Gateway(tmp_path, modem_section(modem.port)) as gateway:
+        kept = gateway.verify("447700900100")
+        gateway.database.rename(tmp_path / "moved.db")
+        assert gateway.client.verify("", number="447700900200", brand="Acme")["status"] == "5"
+        status = gateway.client.get("/v1/status")
+        assert "is not there any more" in status["store"]
+        assert [problem["code"] for problem in status["problems"]] == ["store-in-place"]
+        assert (gateway.health()["code"], gateway.health()["status"]) == (503, "the database is not in its place")
+        assert gateway.request(kept)["status"] == "IN PROGRESS"
+        (tmp_path / "moved.db").rename(gateway.database)
+        until(lambda: gateway.health()["code"] == 200, "it goes on")
+        gateway.verify("447700900200")

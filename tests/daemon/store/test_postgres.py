@@ -193,6 +193,20 @@ def test_a_gateway_whose_database_had_another_one_meanwhile_begins_anew(
     assert kept(address, "of the past") is None
 
 
+def test_a_gateway_whose_database_comes_back_as_an_earlier_one_begins_anew(
+    postgres: Cluster, database: PostgresDatabase
+) -> None:
+    """There used to be a look for another gateway only: timers and deliveries of lost requests went on."""
+    database.save(NOTE)
+    database.save(NOTE)
+    postgres.execute("UPDATE gateway SET batch = 1", database.address.parameters["dbname"])
+    postgres.stop()
+    postgres.start()
+    with pytest.raises(StoreUnusable, match="is an earlier one"):
+        database.save(NOTE)
+    assert "lacks commits that were made" in database.stale
+
+
 def test_a_row_that_somebody_deleted_is_named_and_the_database_is_tried_again(
     postgres: Cluster, database: PostgresDatabase, address: Address
 ) -> None:
