@@ -11,10 +11,10 @@ from daemon.cli.prompts.common import RELOAD, check_locales, configured, directo
 from daemon.config import Config
 from daemon.core.phrases import Phrases
 from daemon.prompts.library import slug
-from daemon.prompts.making.engines.contract import EngineFailed, EngineRests
+from daemon.prompts.making.engines.contract import EngineFailed, EngineName, EngineRests
 from daemon.prompts.making.sets import SetUnusable
 
-ENGINES = ("gtts", "piper", "espeak", "asterisk")
+ENGINES = tuple(map(str, EngineName))
 KEEP = "keep"
 
 
@@ -93,7 +93,7 @@ def _speaker(name: str, folder: Path, voice: str) -> Any:
     if name == KEEP:
         return None
     try:
-        return making("engines.choice").engine(name, folder, voice if name == "piper" else "")
+        return making("engines.choice").engine(EngineName(name), folder, voice if name == EngineName.PIPER else "")
     except EngineFailed as exc:
         raise click.ClickException(str(exc)) from exc
 

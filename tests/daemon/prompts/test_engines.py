@@ -9,7 +9,7 @@ from daemon.core.phrases import DIGITS, LOCALES
 from daemon.prompts.making.chain import active_dbfs, telephone
 from daemon.prompts.making.engines.asterisk import Asterisk
 from daemon.prompts.making.engines.choice import engine
-from daemon.prompts.making.engines.contract import EngineFailed, Line
+from daemon.prompts.making.engines.contract import EngineFailed, EngineName, Line
 from daemon.prompts.making.engines.espeak import Espeak
 from daemon.prompts.making.engines.piper import Piper
 from tests.daemon.prompts.voices import audio_file, hum
@@ -137,6 +137,6 @@ def test_a_piper_that_cannot_speak_says_why(model: Path, tmp_path: Path) -> None
     with pytest.raises(EngineFailed, match=remedy):
         Piper(model).speak(Line("digit_1", "eins", "de-de"))
     with pytest.raises(EngineFailed, match=r"cannot use the voice .*nowhere\.onnx"):
-        engine("piper", tmp_path, str(tmp_path / "nowhere.onnx"))
+        engine(EngineName.PIPER, tmp_path, str(tmp_path / "nowhere.onnx"))
     with pytest.raises(EngineFailed, match="only piper takes --voice"):
-        engine("espeak", tmp_path, "en")
+        engine(EngineName.ESPEAK, tmp_path, "en")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from daemon.core.phrases import DIGITS
 from daemon.prompts.making.chain import NoSpeech, Samples, decoded
-from daemon.prompts.making.engines.contract import EngineFailed, Line
+from daemon.prompts.making.engines.contract import EngineFailed, EngineName, Line
 
 ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds")
 
@@ -13,7 +13,7 @@ ASTERISK_SOUNDS = Path("/usr/share/asterisk/sounds")
 class Asterisk:
     """The recorded digits of asterisk-core-sounds (Debian); it has none of our sentences."""
 
-    name = "asterisk"
+    name = EngineName.ASTERISK
     note = ""
     LICENCES: Mapping[str, str] = {
         "en": "CC-BY-SA-3.0",

@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # so that who only handles the errors needs no numpy
     from daemon.prompts.making.chain import Samples
+
+
+class EngineName(StrEnum):
+    """As commands and the manifests of sets have it."""
+
+    GTTS = "gtts"
+    PIPER = "piper"
+    ESPEAK = "espeak"
+    ASTERISK = "asterisk"
 
 
 class EngineFailed(Exception):
@@ -29,9 +39,12 @@ class Line:
 class Engine(Protocol):
     """Something that speaks. Its methods raise EngineFailed."""
 
-    name: str
     note: str
     """What an operator has to know of all its clips, or ""."""
+
+    @property
+    def name(self) -> str:
+        """As the manifest of a set has it."""
 
     def speaks(self, locale: str) -> bool:
         """It has a voice for that."""

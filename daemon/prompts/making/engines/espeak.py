@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from daemon.prompts.making.chain import Samples
 from daemon.prompts.making.engines import espeak_program
-from daemon.prompts.making.engines.contract import EngineFailed, Line
+from daemon.prompts.making.engines.contract import EngineFailed, EngineName, Line
 from daemon.prompts.making.engines.program import spoken_by
 from daemon.resources import how_to_install
 
@@ -17,7 +17,7 @@ NORMAL_WPM, SLOWEST_WPM, FASTEST_WPM = 150, 80, 450  # of eSpeak; 175, its own d
 class Espeak:
     """A formant synthesizer of 1995: any language, offline, in no time; measured, 1 PIN of 8 is understood."""
 
-    name = "espeak"
+    name = EngineName.ESPEAK
     note = "last resort: hardly understood"
 
     def speaks(self, locale: str) -> bool:

@@ -14,7 +14,7 @@ import requests
 from gtts import gTTS
 
 from daemon.prompts.making.chain import NoSpeech, Samples, decoded
-from daemon.prompts.making.engines.contract import EngineFailed, EngineRests, Line
+from daemon.prompts.making.engines.contract import EngineFailed, EngineName, EngineRests, Line
 from daemon.prompts.making.engines.pace import Pace, TooSoon
 
 URL = "https://translate.google.{domain}/_/TranslateWebserverUi/data/batchexecute"
@@ -28,7 +28,7 @@ SAME_AGAIN = "run the same again: what is done is kept"
 class Gtts:
     """A language's accent comes with the domain of the service. timeouts_s: to connect, and between two octets."""
 
-    name = "gtts"
+    name = EngineName.GTTS
     note = ""
     VOICES: Mapping[str, tuple[str, str]] = {  # language as Google spells it, domain
         "en-au": ("en", "com.au"),

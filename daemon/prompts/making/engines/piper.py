@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.prompts.making.chain import Samples
-from daemon.prompts.making.engines.contract import EngineFailed, Line
+from daemon.prompts.making.engines.contract import EngineFailed, EngineName, Line
 from daemon.prompts.making.engines.program import spoken_by
 from daemon.resources import how_to_add
 
@@ -17,7 +17,7 @@ class Piper:
     Without noise: the same text is always spoken the same, so a clip that was listened to can be made again.
     """
 
-    name = "piper"
+    name = EngineName.PIPER
     note = ""
 
     def __init__(self, model: Path) -> None:
