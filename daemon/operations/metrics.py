@@ -59,12 +59,12 @@ class Metrics:
             now,
             requests,
             timers,
-            self._tally.counts(),
-            self._files,
-            found.by_severity(),
-            self._times.copy(),
-            snapshots.engine.store.commits(),
-            found.around,
+            counts=self._tally.counts(),
+            files=self._files,
+            problems=found.by_severity(),
+            answers=self._times.copy(),
+            commits=snapshots.engine.store.commits(),
+            around=found.around,
         )
 
 

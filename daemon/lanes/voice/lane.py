@@ -110,15 +110,15 @@ class VoiceLane:
         counts = self.speaker.counts
         return VoiceSnapshot(
             self.driver.name,
-            self.driver.status(),
-            self.speaker.calls,
-            self.waiting,
-            clock.real_s(at - min((queued_at(message.job) for message in self._backlog), default=at)),
-            dict(counts.outcomes),
-            dict(counts.results),
-            tuple(self.speaker.prompts.locales),
-            counts.setups.copy(),
-            counts.lateness.copy(),
+            status=self.driver.status(),
+            calls=self.speaker.calls,
+            waiting=self.waiting,
+            oldest_s=clock.real_s(at - min((queued_at(message.job) for message in self._backlog), default=at)),
+            outcomes=dict(counts.outcomes),
+            results=dict(counts.results),
+            locales=tuple(self.speaker.prompts.locales),
+            setups=counts.setups.copy(),
+            lateness=counts.lateness.copy(),
         )
 
     def _obstacle(self) -> str:
