@@ -5,7 +5,8 @@ number: a tenth of the CPU of a start. The answers are the same; a number that i
 library's. Its import takes 20 ms: import this module where a number comes in.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 
 from phonenumbers import (
     COUNTRY_CODE_TO_REGION_CODE,
@@ -18,6 +19,7 @@ from phonenumbers.re_util import enable_pattern_cache, re_compile
 
 enable_pattern_cache()  # the patterns of all regions are more than `re` keeps by itself
 
+KEPT = 4096  # numbers whose region is known: a start asks for it, and its verification some seconds later
 MAX_CODE = 3  # digits of a country code (ITU-T E.164 6.2.1)
 KINDS = (
     "mobile",
@@ -55,7 +57,7 @@ def plain(text: str) -> PhoneNumber | None:
     return PhoneNumber(country_code=code, national_number=int(national))
 
 
-def _countries(digits: str) -> Iterator[tuple[int, Sequence[str]]]:
+def _countries(digits: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The country code in front of digits, and its regions, the main one first.
 
     No code begins with another, and none with 0 (ITU-T E.164 6.2.1): with a 0 a number is national.
@@ -85,7 +87,8 @@ def country_of(digits: str) -> str:
     return region if region.isalpha() else ""
 
 
-def _region_among(regions: Sequence[str], digits: str) -> str | None:
+@lru_cache(maxsize=KEPT)
+def _region_among(regions: tuple[str, ...], digits: str) -> str | None:
     """digits: of the number, without the country code that the regions share."""
     return next((region for region in regions if _is_of(digits, region)), None)
 
