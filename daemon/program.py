@@ -7,12 +7,14 @@ import json
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
 FAILED = 1
+COLUMNS = 80  # of a screen
 READER_LEFT = 128 + signal.SIGPIPE  # as a shell reports a program that the signal ended
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
@@ -66,7 +68,17 @@ def _show(exc: click.ClickException, words: Sequence[str], code: int) -> None:
         if isinstance(exc, click.UsageError):
             exc.show()
         else:
-            click.echo(exc.format_message(), err=True)
+            message = exc.format_message()
+            click.echo(_fitted(message) if sys.stderr is not None and sys.stderr.isatty() else message, err=True)
+
+
+def _fitted(message: str) -> str:
+    """In lines of COLUMNS, broken between words; a path or a name that is longer stays whole."""
+    return "\n".join(
+        part
+        for line in message.splitlines()
+        for part in textwrap.wrap(line, COLUMNS, break_long_words=False, break_on_hyphens=False) or [""]
+    )
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import click
 from daemon.cli.commands import SAID_NO
 from daemon.cli.screen import clean, width_of
 from daemon.client.connection import Client
+from daemon.program import COLUMNS
 
 
 class Context:
@@ -39,7 +40,7 @@ class Context:
         click.get_current_context().exit(SAID_NO)
 
 
-SCREEN, LEAST_COLUMN = 80, 8
+SCREEN, LEAST_COLUMN = COLUMNS, 8
 
 
 def tell(*lines: str) -> None:
