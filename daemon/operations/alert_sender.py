@@ -47,6 +47,7 @@ from drivers.codecs import gsm7
 log = logging.getLogger("pinwheel.alerts")
 
 LOOK_S = 10.0
+DEFECT_S = 600.0  # behind a look that failed by a defect of our own: the next one may, too
 STORE_S = 10.0  # that an alert waits for the database, which may be the trouble
 SENT = "alerts sent"
 SENT_FILE = "alerts-sent"
@@ -87,9 +88,14 @@ class AlertSender:
         """Look now and then, until cancelled; does nothing where nobody is to get an alert."""
         self.open()
         while True:
-            if self.numbers:
-                await self.look()
-            await asyncio.sleep(LOOK_S)
+            pause_s = LOOK_S
+            try:
+                if self.numbers:
+                    await self.look()
+            except Exception:  # the end of one look: PINs go on without alerts
+                log.exception("alert=failed")
+                pause_s = DEFECT_S
+            await asyncio.sleep(pause_s)
 
     async def look(self) -> None:
         """Send what is due, if anything is."""

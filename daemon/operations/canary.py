@@ -27,6 +27,7 @@ from drivers import CallOutcome, DriverError, Unavailable, Uncertain
 log = logging.getLogger("pinwheel.canary")
 
 LOOK_S = 2.0  # how often it is looked at what is due
+DEFECT_S = 600.0  # behind a turn that failed by a defect of our own: the next one may, too
 DIGITS = "1234"  # what its calls say; nobody needs to hear it
 REACHED = frozenset({CallOutcome.ANSWERED, CallOutcome.BUSY, CallOutcome.DECLINED})
 """A telephone has answered or refused. Our own number is busy: the gateway takes no calls."""
@@ -84,14 +85,16 @@ class Canarying:
     async def run(self) -> None:
         """Until cancelled; does nothing where no device takes part."""
         while True:
+            pause_s = LOOK_S
             try:
                 await self.turn()
             except StoreUnusable:
                 pass  # logged by the store; nothing was sent
             except Exception:  # the end of one turn: PINs go on without a canary
                 log.exception("canary=failed")
+                pause_s = DEFECT_S
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), LOOK_S if self._plan.devices else None)
+                await asyncio.wait_for(self._changed.wait(), pause_s if self._plan.devices else None)
             self._changed.clear()
 
     async def turn(self) -> None:

@@ -202,11 +202,28 @@ def test_without_a_modem_the_trunk_calls_and_says_what_it_is(tmp_path: Path) -> 
             assert alert("test").output == f"sent to {MASKED}\n"
             assert [call.number for call in phone.calls] == [NUMBER]
             recording = eventually(lambda: next(heard.glob("*.wav"), None), "what was heard")
-            found = clips_in(recording, PromptLibrary.open([shipped_prompts()]).clips["en-us"])
+            shipped = PromptLibrary.open([shipped_prompts()]).clips["en-us"]
+            found = clips_in(recording, {name: shipped[name] for name in ("digit_1", "bye", "welcome", "again")})
             assert [each.name for each in found] == ["digit_1", "digit_1", "bye"]
             assert json.loads(alert("--json").output)["numbers"] == [MASKED]
             assert alert("ack").output == "acknowledged 0 trouble(s)\n"
             assert alert().output == f"numbers   {MASKED}\ntrouble   none\n"
+
+
+def test_a_defect_in_an_alert_ends_no_daemon_and_fills_no_log(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """It used to end the daemon, which began again and again."""
+
+    async def story() -> None:
+        with SimulatedModem() as modem:
+            async with watching(store, modem.port) as (sender, _):
+                sender.numbers = [None]  # type: ignore[list-item]
+                sender.rules = None  # type: ignore[assignment]
+                running = asyncio.create_task(sender.run())
+                await until(lambda: "alert=failed" in caplog.text)
+                assert not running.done()
+                running.cancel()
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize(("number", "locale"), [(NUMBER, "en-gb"), ("4915112345678", "de-de"), ("999", "en-us")])
