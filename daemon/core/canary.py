@@ -70,7 +70,14 @@ def standing_from(text: str) -> Standing:
     """What `written` made; a device of which nothing can be read starts again."""
     try:
         tried, succeeded, failures, token, opened, why = text.split("/", 5)
-        return Standing(_at(tried), _at(succeeded), int(failures), token, opened == "1", why)
+        return Standing(
+            tried_at=_at(tried),
+            succeeded_at=_at(succeeded),
+            failures=int(failures),
+            token=token,
+            open=opened == "1",
+            why=why,
+        )
     except ValueError:
         return Standing()
 

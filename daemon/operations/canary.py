@@ -74,8 +74,14 @@ class Canarying:
         numbers = {modem.name: modem.number.lstrip("+") for modem in modems if modem.number}
         devices = [modem.name for modem in modems] if numbers else []
         devices += [VOICE] if section.number and self._calls is not None else []
-        began, every = self._engine.clock.now(), seconds(section.every)
-        return Canary(devices if section.every else [], numbers, every, began, VOICE, section.number.lstrip("+"))
+        return Canary(
+            devices if section.every else [],
+            numbers,
+            every=seconds(section.every),
+            began=self._engine.clock.now(),
+            caller=VOICE,
+            calls=section.number.lstrip("+"),
+        )
 
     def _learn(self, stored: dict[str, Standing]) -> None:
         """What the database has of devices."""

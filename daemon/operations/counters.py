@@ -27,7 +27,11 @@ API = "v1"  # by which requests are started, as long as there is no other
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A copy for another thread."""
+    """A copy for another thread. started: by workflow and API; finished: by status and workflow.
+
+    attempts: by channel and state; conversions: by channel and country; parts, refunded: SMS by modem.
+    durations: seconds to the right code by channel; lateness: seconds by which timers fired late.
+    """
 
     started: Mapping[tuple[str, str], int]
     finished: Mapping[tuple[str, str], int]
@@ -122,12 +126,12 @@ class Tally:
     def counts(self) -> Counts:
         """As it stands."""
         return Counts(
-            dict(self._started),
-            dict(self._finished),
-            dict(self._attempts),
-            dict(self._conversions),
-            dict(self._parts),
-            dict(self._refunded),
-            {channel: each.copy() for channel, each in self._durations.items()},
-            self._lateness.copy(),
+            started=dict(self._started),
+            finished=dict(self._finished),
+            attempts=dict(self._attempts),
+            conversions=dict(self._conversions),
+            parts=dict(self._parts),
+            refunded=dict(self._refunded),
+            durations={channel: each.copy() for channel, each in self._durations.items()},
+            lateness=self._lateness.copy(),
         )

@@ -61,8 +61,8 @@ class Subscriber:
         if options.hide_number:
             hidden = (*asserted, ("privacy", "id"))
             anonymous = "sip:anonymous@anonymous.invalid"
-            return Identity(anonymous, user, "", self.kind, "Anonymous", account, hidden)
-        return Identity(uri, user, "", self.kind, display, account, asserted)
+            return Identity(anonymous, user, "", self.kind, display="Anonymous", account=account, headers=hidden)
+        return Identity(uri, user, "", self.kind, display=display, account=account, headers=asserted)
 
 
 def host_in(server: str) -> str:

@@ -255,9 +255,7 @@ def clip_states(directories: Sequence[Path], locale: str, reader: Reader, sound:
             made, shipped = manifest.get(path.stem, Made()), directory == directories[-1]
             if blocked := reader.blocked(path):
                 trouble = f"{reader.name} may not read {blocked}"
-                found.setdefault(
-                    path.stem, ClipState(path.stem, made, 0.0, NOTHING_DBFS, shipped, trouble, blocked=blocked)
-                )
+                found.setdefault(path.stem, _unusable(path, made, trouble, shipped=shipped, blocked=blocked))
             else:
                 found.setdefault(path.stem, _clip_state(path, made, broken, sound, shipped=shipped))
     return found
@@ -267,7 +265,7 @@ def _clip_state(path: Path, made: Made, broken: str, sound: Sound, *, shipped: b
     try:
         pcm = read_clip(path)
     except SetUnusable as exc:
-        return ClipState(path.stem, made, 0.0, NOTHING_DBFS, shipped, str(exc))
+        return _unusable(path, made, str(exc), shipped=shipped)
     seconds, dbfs = len(pcm) / 2 / RATE, active_dbfs(pcm)
     other = _other_sound(made, dbfs, sound)
     trouble = broken
@@ -276,7 +274,11 @@ def _clip_state(path: Path, made: Made, broken: str, sound: Sound, *, shipped: b
     if not SHORTEST_S <= seconds <= LONGEST_S:
         trouble = f"{seconds:.2f} s long"
     mendable = bool(other) and not trouble and dbfs >= QUIETEST_DBFS
-    return ClipState(path.stem, made, seconds, dbfs, shipped, other or trouble, mendable)
+    return ClipState(path.stem, made, seconds, dbfs, shipped=shipped, trouble=other or trouble, mendable=mendable)
+
+
+def _unusable(path: Path, made: Made, trouble: str, *, shipped: bool, blocked: Path | None = None) -> ClipState:
+    return ClipState(path.stem, made, 0.0, NOTHING_DBFS, shipped=shipped, trouble=trouble, blocked=blocked)
 
 
 def _other_sound(made: Made, dbfs: float, sound: Sound) -> str:
