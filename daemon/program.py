@@ -3,6 +3,7 @@ cannot be written."""
 
 import contextlib
 import errno
+import io
 import json
 import os
 import signal
@@ -65,11 +66,14 @@ def _show(exc: click.ClickException, words: Sequence[str], code: int) -> None:
         click.echo(json.dumps({"error": exc.format_message(), "exit_code": code}, ensure_ascii=False))
         return
     with contextlib.suppress(OSError):  # of standard error: the exit code says it, too
-        if isinstance(exc, click.UsageError):
-            exc.show()
-        else:
-            message = exc.format_message()
-            click.echo(_fitted(message) if sys.stderr is not None and sys.stderr.isatty() else message, err=True)
+        message = _with_usage(exc) if isinstance(exc, click.UsageError) else exc.format_message()
+        click.echo(_fitted(message) if sys.stderr is not None and sys.stderr.isatty() else message, err=True)
+
+
+def _with_usage(exc: click.UsageError) -> str:
+    text = io.StringIO()
+    exc.show(text)
+    return text.getvalue().rstrip("\n")
 
 
 def _fitted(message: str) -> str:
