@@ -32,11 +32,13 @@ class Kind(Enum):
     """What can become of it.
 
     AWAY: the daemon has a whole database open, which is not at its path; it goes on once that is there again.
+    COPIED: at its path is a copy of it, and its log is beside that: the daemon starts again, with all that was written.
     OVERWRITTEN: what the daemon has open is no whole database of its own any more.
     BESIDE: the database is at its path, a file beside it is not: the daemon starts again, with all that was written.
     """
 
     AWAY = auto()
+    COPIED = auto()
     OVERWRITTEN = auto()
     BESIDE = auto()
 
@@ -61,6 +63,8 @@ def judged(path: str, ours: Files, found: Files, kept: int) -> Judgement | None:
     if there is None:
         return Judgement(Kind.AWAY, Misplaced(f"{path} is not there any more: it was moved or deleted", GONE))
     if not _same(ours.database, there):
+        if ours.database is not None and there[2:] == ours.database[2:]:
+            return Judgement(Kind.COPIED, Misplaced(f"{path} was replaced by a copy of it", AGAIN))
         return Judgement(Kind.AWAY, Misplaced(f"{path} was replaced by another file", OTHER))
     if there != ours.database:
         return Judgement(Kind.OVERWRITTEN, Misplaced(f"something has written over {path}", CHANGED))

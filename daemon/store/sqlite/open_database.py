@@ -75,10 +75,12 @@ class OpenDatabase:
         if self.connection is not None:
             with contextlib.suppress(StoreUnusable):
                 self.look()
-            if self._wrong is not None and self._wrong.kind is Kind.OVERWRITTEN:
+            kind = self._wrong.kind if self._wrong is not None else None
+            if kind is Kind.OVERWRITTEN:
                 self._let_go()
             else:
-                self._fold("TRUNCATE")
+                if kind is not Kind.COPIED:  # else the log belongs to the copy; SQLite leaves it there, too
+                    self._fold("TRUNCATE")
                 self.connection.close()
             self.connection = None
         for each in (self._files, self._lock):
@@ -116,10 +118,10 @@ class OpenDatabase:
         refused = StoreUnusable(f"{self._wrong.said.text}; {self._wrong.said.remedy}")
         if self._wrong != before:
             log.critical("store=misplaced %s", refused)
-            if self._wrong.kind is not Kind.OVERWRITTEN:  # so nothing is only in the log, which stays at its path
+            if self._wrong.kind in (Kind.AWAY, Kind.BESIDE):  # so nothing is only in the log, which stays at its path
                 with contextlib.suppress(sqlite.Error):
                     self.empty_log()
-            if self._wrong.kind is Kind.BESIDE:
+            if self._wrong.kind in (Kind.COPIED, Kind.BESIDE):
                 self.stale = str(refused)
         raise refused
 

@@ -35,14 +35,17 @@ class OpenFiles:
 
     def look(self) -> Judgement | None:
         """What is not in its place; it is the same as long as nothing changes."""
-        there, ours = _at(self._path), self._open()
-        if there is not None and there[:2] == ours[:2]:
-            there = ours
-        found = Files(there, *map(_at, self._beside))
+        found = Files(self._there(), *map(_at, self._beside))
         wrong = judged(self._path, self._ours, found, LOG_LIMIT)
         if wrong is None:
             self._ours = found
         return wrong
+
+    def _there(self) -> File | None:
+        there, ours = _at(self._path), self._open()
+        if there is None:
+            return None
+        return ours if there[:2] == ours[:2] else there._replace(head=_head(self._path, ours))
 
     def _open(self) -> File:
         """What SQLite has open, wherever it is now."""
@@ -56,6 +59,17 @@ def _at(path: str) -> File | None:
     except OSError:
         return None
     return File(found.st_dev, found.st_ino, found.st_size)
+
+
+def _head(path: str, ours: File) -> bytes:
+    """Of another file than ours."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        head = os.pread(descriptor, HEAD, 0)
+        if os.fstat(descriptor).st_ino != ours.inode:  # it was put back just now: SQLite's locks would die
+            os.close(descriptor)
+        return head
+    return b""
 
 
 def _duplicate(path: Path) -> int:

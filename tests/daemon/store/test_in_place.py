@@ -29,8 +29,9 @@ KEPT = 300  # octets of a log
         (OURS._replace(wal=File(1, 11, KEPT)), None, ""),
         (OURS._replace(database=None), Kind.AWAY, "is not there any more"),
         (Files(None, None, None, None), Kind.AWAY, "put it back"),
-        (OURS._replace(database=File(1, 99, 4096, b"head")), Kind.AWAY, "was replaced"),
-        (OURS._replace(database=File(2, 10, 4096, b"head")), Kind.AWAY, "was replaced"),
+        (OURS._replace(database=File(2, 10, 9, b"head")), Kind.AWAY, "was replaced"),
+        (OURS._replace(database=File(1, 99, 4096, b"other")), Kind.AWAY, "was replaced by another file"),
+        (OURS._replace(database=File(1, 99, 4096, b"head")), Kind.COPIED, "by a copy of it; the daemon starts again"),
         (OURS._replace(database=File(1, 10, 4096, b"other")), Kind.OVERWRITTEN, "written over /p.db"),
         (OURS._replace(database=File(1, 10, 0, b"")), Kind.OVERWRITTEN, "pinwheel restore BACKUP"),
         (OURS._replace(wal=File(1, 11, KEPT - 1)), Kind.OVERWRITTEN, "cut /p.db-wal"),
@@ -127,6 +128,21 @@ def test_a_file_that_is_moved_is_whole_and_its_log_does_not_spoil_the_one_that_t
     shutil.copy(tmp_path / "b.db", path)
     assert meta(path) == ["before"]
     assert meta(tmp_path / "moved.db") == ["before", "in the log"]
+
+
+@pytest.mark.parametrize("noticed", ["at once", "once it was away"])
+def test_a_copy_of_the_database_at_its_path_has_all_that_was_written(
+    database: SqliteDatabase, path: Path, tmp_path: Path, noticed: str
+) -> None:
+    database.save(Changes(meta={"in the log": "x" * 50_000}))
+    path.rename(tmp_path / "moved.db")
+    if noticed == "once it was away":
+        database.recover()
+    shutil.copy(tmp_path / "moved.db", path)
+    database.recover()
+    assert "was replaced by a copy of it" in database.stale
+    database.close()
+    assert meta(path) == ["before", "in the log"]
 
 
 @pytest.mark.parametrize("how", [shutil.copyfile, lambda _, path: os.truncate(path, 0)])
