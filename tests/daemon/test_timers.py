@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.clock import Clock
-from daemon.core.commands import Decision, Fire
+from daemon.core.commands import AddNote, Decision, Fire
 from daemon.core.milliseconds import Ms, in_seconds, seconds
 from daemon.core.model import Channel
 from daemon.store.condition import Condition
@@ -21,6 +21,7 @@ from daemon.store.store import Store
 from daemon.timers import Timers
 from tests.daemon.conftest import Hand
 from tests.daemon.store.damage import spoil
+from tests.daemon.store.writes import connection
 from tests.daemon.test_engine_acting import World, left
 
 CROWD = 10
@@ -128,6 +129,35 @@ def test_what_is_overdue_goes_on_beside_what_is_damaged(tmp_path: Path, hand: Ha
             await after.engine.timers.overdue.catch_up(None)
         assert again.condition == Condition(damaged=True)
         assert again.reading.live() in (range(1, MANY) if part == "request" else [0])
+
+    asyncio.run(main())
+    again.close()
+
+
+def test_what_meets_damage_is_given_again_after_a_while_but_a_timer_is_not(
+    tmp_path: Path, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There used to be each of them once a second for ever: a million timers would have been too many."""
+    monkeypatch.setattr("daemon.engine.DAMAGED_AGAIN_S", 0.0)
+    store, again = (Store(SqliteDatabase(tmp_path / "p.db")) for _ in range(2))
+    tries: list[str] = []
+
+    async def main() -> None:
+        store.open()
+        await World(store, hand).start(workflow=ONE_EVENT)
+        store.close()
+        spoil(tmp_path / "p.db", "history")
+        again.open()
+        hand.at += 3600
+        engine = World(again, hand).engine
+        connection(again).set_trace_callback(lambda sql: tries.append(sql) if sql.startswith("BEGIN") else None)
+        with pytest.raises(Damaged):
+            await engine.do(Fire(1))
+        await again.turn()
+        assert len(tries) == 1
+        with pytest.raises(Damaged):
+            await engine.do(AddNote("", None, "incoming", "x", insist=True))
+        await until(lambda: len(tries) > 3)
 
     asyncio.run(main())
     again.close()
