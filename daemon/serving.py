@@ -57,6 +57,8 @@ class Daemon:
     canary: Canarying
     owners: tuple[Prepare, ...]
     """Of what a reload changes."""
+    given: frozenset[str] = frozenset()
+    """Keys that the command line has set, such as "[log] level"."""
 
     async def run(self, inherited: list[socket.socket], ready: Callable[[], None]) -> None:
         """On duty from the first listening socket until SIGTERM or SIGINT.
@@ -69,7 +71,7 @@ class Daemon:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         hangup = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
-        reloader = Reloader(self.path, self.config, self.calls, self.owners)
+        reloader = Reloader(self.path, self.config, self.calls, self.owners, self.given)
         health = Health(Snapshots(self.engine, self.sms, self.calls, self.canary), self.config)
         sender = alert_sender_of(self.config.alert, health.snapshots)
         reloader.owners.append(sender.prepare)

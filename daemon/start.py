@@ -24,6 +24,7 @@ from drivers.settings import Severity
 log = logging.getLogger("pinwheel")
 
 UNUSABLE = (ConfigErrors, StoreUnusable, KeyUnusable, SocketUnusable, PromptsUnusable, OSError)
+LEVEL = "[log] level"
 OPEN_FILES = 8192  # as LimitNOFILE of the unit: one for each connection that the listeners take, and all others
 EX_CONFIG, EX_SOFTWARE = 78, 70  # sysexits.h: a start that cannot succeed as things are; a defect of ours
 
@@ -35,6 +36,8 @@ async def _main(path: Path, inherited: list[socket.socket], ready: Callable[[], 
     if log_level:
         journal.set_level(config)()
         daemon = replace(daemon, owners=(*daemon.owners, journal.set_level))
+    else:
+        daemon = replace(daemon, given=frozenset({LEVEL}))
     try:
         await daemon.run(inherited, ready)
     finally:

@@ -37,11 +37,21 @@ class Reloaded:
 
 
 class Reloader:
-    """Of one daemon; one reload at a time. started: the configuration of its start."""
+    """Of one daemon; one reload at a time. started: the configuration of its start.
 
-    def __init__(self, path: Path, started: Config, calls: VoiceLane | None, owners: Sequence[Prepare]) -> None:
+    given: keys that the command line has set, whatever the file says.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        started: Config,
+        calls: VoiceLane | None,
+        owners: Sequence[Prepare],
+        given: frozenset[str] = frozenset(),
+    ) -> None:
         self.owners = [*owners]
-        self._path, self._calls = path, calls
+        self._path, self._calls, self._given = path, calls, given
         self._started, self._current = started, started  # of keys that need a restart; of live ones
         self._turn = asyncio.Lock()
 
@@ -94,7 +104,8 @@ class Reloader:
 
     def _differing(self, config: Config, wanted: Effect) -> tuple[str, ...]:
         running = self._started if wanted is Effect.RESTART else self._current
-        return tuple(sorted(key for key, effect in changed(tables(running), tables(config)) if effect is wanted))
+        differing = changed(tables(running), tables(config))
+        return tuple(sorted(key for key, effect in differing if effect is wanted and key not in self._given))
 
 
 def tables(config: Config) -> dict[str, dict[str, Any]]:

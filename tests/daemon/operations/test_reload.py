@@ -216,7 +216,8 @@ def test_limits_workflows_and_modems_change_while_everything_goes_on(tmp_path: P
                 (modem_section(slow.port), modem_section(third.port, "sim3", "daily_limit = 5")),
                 ('name = "sim2"', 'name = "sim2"\nhourly_limit = 7'),
                 ("cancel_after = 30", 'cancel_after = 0\ndeny_prefixes = ["336"]'),
-                more='[[workflow]]\nid = 100\nsteps = [{ channel = "sms", wait = 60 }]\n[alert]\nname = "cellar"\n',
+                more='[[workflow]]\nid = 100\nsteps = [{ channel = "sms", wait = 60 }]\n[alert]\nname = "cellar"\n'
+                '[log]\nlevel = "error"\n',  # the command line has another, which goes first
             )
             code, told = pinwheel_reload(gateway)
             changes = "[[modem]] sim1, [[modem]] sim2 hourly_limit, [[modem]] sim3, [[workflow]] 100"
