@@ -163,7 +163,7 @@ def _show(context: Context, found: dict[str, Any]) -> None:
 
 @main.command(name="list")
 @click.option("--active", is_flag=True, help="Only those in progress.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="The most that are listed.")
 @json_flag
 @pass_context
 def list_requests(context: Context, active: bool, limit: int) -> None:

@@ -13,7 +13,7 @@ LONGEST_BRAND, SOME_PIN, SOME_MINUTES, LONGEST_MINUTES = 18, "123456", 5, 60  # 
 
 @click.command()
 @click.argument("locales", nargs=-1, metavar="[LOCALE...]")
-@click.option("--brand", default="Acme", show_default=True)
+@click.option("--brand", default="Acme", show_default=True, help="The brand that they name.")
 @json_flag
 @pass_context
 def texts(context: Context, locales: tuple[str, ...], brand: str) -> None:
