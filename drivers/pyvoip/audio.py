@@ -139,7 +139,7 @@ def media_of(far: FarEnd, strangers: tuple[Address, ...], near: tuple[str, ...],
 
     Keys come by our number for them, or by theirs: not all keep RFC 3264 6.1.
     """
-    keys = Keys(PROFILES[far.ours.suite], far.ours.key, far.theirs.key) if far.ours and far.theirs else None
+    keys = Keys(PROFILES[far.srtp.ours.suite], far.srtp.ours.key, far.srtp.theirs.key) if far.srtp else None
     return Media(
         far.payload_type,
         target=(far.host, far.port),

@@ -6,6 +6,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 KEY_OCTETS = 30  # a master key of 128 bits and a master salt of 112 (RFC 4568 6.2, table 1)
 
@@ -32,6 +33,13 @@ class Crypto:
 
     def __str__(self) -> str:
         return f"a=crypto:{self.tag} {self.suite} inline:{b64encode(self.key).decode()}"
+
+
+class SrtpKeys(NamedTuple):
+    """What was agreed, both of one suite (RFC 4568 5.1.3)."""
+
+    ours: Crypto
+    theirs: Crypto
 
 
 def new_cryptos() -> tuple[Crypto, ...]:

@@ -12,7 +12,7 @@ from pyVoIP.RTP import PayloadType
 
 from drivers.sip.address import HostPort, bare_host_of
 from drivers.sip.message import Malformed
-from drivers.sip.sdes import Crypto, cryptos_in
+from drivers.sip.sdes import Crypto, SrtpKeys, cryptos_in
 
 PCMU, PCMA = int(PayloadType.PCMU), int(PayloadType.PCMA)
 NAMES = {PCMU: "PCMU", PCMA: "PCMA"}
@@ -50,7 +50,7 @@ class FarEnd:
 
     host: an IP address, or a name (RFC 4566 9), which is to be looked up first.
 
-    events: the payload type of its keys (RFC 4733), if any; rtcp_port: 0 for none; ours, theirs: the keys, if any;
+    events: the payload type of its keys (RFC 4733), if any; rtcp_port: 0 for none; srtp: None for plain RTP;
     laws: the payload types of G.711 that it may send.
     """
 
@@ -61,8 +61,7 @@ class FarEnd:
     frame_ms: int = FRAME_MS
     rtcp_port: int = 0
     direction: Direction = Direction.SENDRECV
-    ours: Crypto | None = None
-    theirs: Crypto | None = None
+    srtp: SrtpKeys | None = None
     laws: tuple[int, ...] = field(default=(), compare=False)
 
     @property
@@ -87,7 +86,7 @@ def offer(host: str, port: int, session: int, cryptos: tuple[Crypto, ...] = ()) 
 
 def offer_again(offered: bytes, agreed: FarEnd, version: int) -> bytes:
     """Our offer once more, reduced to what was agreed."""
-    ours = (agreed.ours,) if agreed.ours is not None else ()
+    ours = (agreed.srtp.ours,) if agreed.srtp is not None else ()
     host, port, session = _places(offered)
     events = TELEPHONE_EVENT if agreed.events is None else agreed.events
     return _written(
@@ -103,12 +102,12 @@ def respond(body: bytes, offered: bytes, agreed: FarEnd, version: int) -> tuple[
 
     Law and crypto suite stay as they are. Raises NoAudio where they cannot.
     """
-    ours = (agreed.ours,) if agreed.ours is not None else ()
+    ours = (agreed.srtp.ours,) if agreed.srtp is not None else ()
     sections = _sections(body)
     chosen, far = _usable(sections, (agreed.payload_type,), ours, same_tag=False)
     host, port, session = _places(offered)
     direction = Direction.INACTIVE if far.host in UNSPECIFIED else MIRRORED[far.direction]
-    cryptos = (Crypto(far.theirs.tag, far.ours.suite, far.ours.key),) if far.theirs and far.ours else ()
+    cryptos = (Crypto(far.srtp.theirs.tag, far.srtp.ours.suite, far.srtp.ours.key),) if far.srtp else ()
     lines = _session(host, session, version)
     for section in sections[1:]:
         if section is chosen:
@@ -220,10 +219,10 @@ def _far_end(
     usable = [int(each) for each in formats if _number(each, 127) in types]
     if kind.lower() != "audio" or not host or not number or not usable:
         raise NoAudio("no G.711 audio in the answer")
-    mine, theirs = _agreed(stream, ours, same_tag=same_tag)
+    srtp = _agreed(stream, ours, same_tag=same_tag)
     if not _fits(profile, ours):
         raise NoAudio(f"the answer is {profile[:20]}, where {_profile(ours)} was offered")
-    if ours and theirs is None:
+    if ours and srtp is None:
         raise NoAudio("the answer has no key for SRTP")
     return FarEnd(
         host,
@@ -233,8 +232,7 @@ def _far_end(
         frame_ms=_frame_ms(stream),
         rtcp_port=_rtcp_port(stream, number),
         direction=stream.direction or session.direction or Direction.SENDRECV,
-        ours=mine,
-        theirs=theirs,
+        srtp=srtp,
         laws=tuple(usable),
     )
 
@@ -308,10 +306,10 @@ def _rtcp_port(stream: Section, port: int) -> int:
     return rtcp_port if rtcp_port is not None and rtcp_port < 65536 else 0
 
 
-def _agreed(stream: Section, ours: tuple[Crypto, ...], *, same_tag: bool) -> tuple[Crypto | None, Crypto | None]:
+def _agreed(stream: Section, ours: tuple[Crypto, ...], *, same_tag: bool) -> SrtpKeys | None:
     """The first of its keys that goes with one of ours (RFC 4568 5.1.2, 5.1.3), and ours."""
     for theirs in cryptos_in(stream.attributes.get("crypto", ())):
         for mine in ours:
             if mine.suite is theirs.suite and (mine.tag == theirs.tag or not same_tag):
-                return mine, theirs
-    return None, None
+                return SrtpKeys(mine, theirs)
+    return None

@@ -249,7 +249,7 @@ def test_a_reinvite_may_bring_new_keys() -> None:
     ours.receive(reply(invite, 200, body=theirs[0]), FIRST, 1.0)
     ours.receive(asked(call, "INVITE", 1, body=theirs[1]), FIRST, 1.1)
     audio = [event.audio for event in call.events if isinstance(event, Answered | Moved)]
-    assert [each.theirs.key[:1] for each in audio if each.theirs is not None] == [b"\x00", b"\x04"]
+    assert [each.srtp.theirs.key[:1] for each in audio if each.srtp is not None] == [b"\x00", b"\x04"]
 
 
 # --- how a call ends ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from drivers.sip.failover import Servers
 from drivers.sip.message import Message
 from drivers.sip.negotiation import Negotiation
 from drivers.sip.request_builder import Identity
-from drivers.sip.sdes import Crypto, Suite, cryptos_in, new_cryptos
+from drivers.sip.sdes import Crypto, SrtpKeys, Suite, cryptos_in, new_cryptos
 from drivers.sip.sdp import Direction, FarEnd, NoAudio, Section, answer, offer, offer_again, respond
 
 PLAIN = offer("192.0.2.1", 40000, 7)
@@ -91,7 +91,7 @@ def test_an_offer_is_answered_in_its_profile(media: str, ours: str) -> None:
 
 
 def test_encrypted_audio_with_feedback_is_as_good() -> None:
-    assert answer(said(THEIRS, media="m=audio 5000 RTP/SAVPF 8"), SECURE).theirs is not None
+    assert answer(said(THEIRS, media="m=audio 5000 RTP/SAVPF 8"), SECURE).srtp is not None
     with pytest.raises(NoAudio, match="RTP/AVPF, where RTP/SAVP was offered"):
         answer(said(media="m=audio 5000 RTP/AVPF 8"), SECURE)
 
@@ -174,7 +174,7 @@ def test_an_offer_of_an_ipv6_address_says_so() -> None:
 def test_what_a_far_end_says_of_its_audio_is_all_read() -> None:
     far = answer(said("a=rtpmap:96 telephone-event/8000", media="m=audio 5000/2 RTP/AVP 18 0 8 96 x"), PLAIN)
     assert far == FarEnd("198.51.100.2", 5000, 0, 96, 20, 5001, Direction.SENDRECV)
-    assert (far.laws, far.named, far.held, far.ours, far.theirs) == ((0, 8), False, False, None, None)
+    assert (far.laws, far.named, far.held, far.srtp) == ((0, 8), False, False, None)
 
 
 @pytest.mark.parametrize(("host", "named"), [("sbc.example", True), ("198.51.100.2", False)])
@@ -322,8 +322,7 @@ def test_a_suite_counts_in_any_case_and_a_key_only_in_its_own() -> None:
 
 def test_the_answers_line_picks_suite_and_keys() -> None:
     found = answer(secure(THEIRS.replace("crypto:1", "crypto:2").replace("80", "32")), SECURE)
-    assert found.ours == CRYPTOS[1]
-    assert found.theirs == Crypto(2, Suite.SHA1_32, bytes(range(30)))
+    assert found.srtp == SrtpKeys(CRYPTOS[1], theirs=Crypto(2, Suite.SHA1_32, bytes(range(30))))
 
 
 @pytest.mark.parametrize(
@@ -349,7 +348,7 @@ def test_a_plain_answer_where_keys_were_demanded_is_refused() -> None:
 
 
 def test_a_keys_lifetime_is_no_obstacle() -> None:
-    assert answer(secure(THEIRS + "|2^31"), SECURE).theirs is not None
+    assert answer(secure(THEIRS + "|2^31"), SECURE).srtp is not None
 
 
 # --- offers of the far end -------------------------------------------------------------------------------------------
@@ -392,7 +391,8 @@ def test_the_law_and_the_suite_stay() -> None:
         respond(said(), SECURE, agreed, 2)
     other = THEIRS.replace("crypto:1", "crypto:5").replace(KEY, b64encode(bytes(30)).decode())
     far, described = respond(secure(other), SECURE, agreed, 2)
-    assert far.theirs == Crypto(5, Suite.SHA1_80, bytes(30))
+    assert far.srtp is not None
+    assert far.srtp.theirs == Crypto(5, Suite.SHA1_80, bytes(30))
     assert str(Crypto(5, Suite.SHA1_80, CRYPTOS[0].key)).encode() in described
 
 
@@ -401,7 +401,9 @@ def test_an_offer_again_is_what_was_agreed() -> None:
     assert b"m=audio 40000 RTP/SAVP 8 101\r\n" in again
     assert b"o=pinwheel 7 4" in again
     assert again.count(b"a=crypto") == 1
-    assert answer(secure(THEIRS), again).ours == CRYPTOS[0]
+    agreed_again = answer(secure(THEIRS), again).srtp
+    assert agreed_again is not None
+    assert agreed_again.ours == CRYPTOS[0]
 
 
 def test_an_answer_takes_the_payload_types_and_the_keys_of_the_offer() -> None:
