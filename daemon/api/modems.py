@@ -56,8 +56,8 @@ async def _test(http: HttpRequest, lane: SmsLane, slot: ModemSlot, given: Parame
         "name": slot.name,
         "sent_s": round(result.sent_s, 3),
         "parts": len(result.references),
-        "report": result.report and str(result.report),
-        "report_s": result.report_s and round(result.report_s, 3),
+        "report": result.report and str(result.report.delivery),
+        "report_s": result.report and round(result.report.after_s, 3),
     }
 
 

@@ -18,13 +18,20 @@ ALERT_VALID_S = 3600  # TP-VP of an alert
 
 
 @dataclass(frozen=True, slots=True)
+class TrialReport:
+    """A delivery report. after_s: since the message was begun."""
+
+    delivery: Delivery
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrialResult:
-    """What became of a test message. report: the last that came in time."""
+    """What became of a test message. sent_s: until the network took it; report: the last that came in time."""
 
     sent_s: float
     references: tuple[int, ...]
-    report: Delivery | None
-    report_s: float | None
+    report: TrialReport | None
 
 
 class TrialMessages:
@@ -60,7 +67,8 @@ class TrialMessages:
             while not reports.empty():
                 if not self._is_tests(slot, report := reports.get_nowait()):
                     assign(self._engine, slot, report)
-        return TrialResult(sent_s, references, delivery, None if delivery is None else clock.monotonic() - started)
+        last = None if delivery is None else TrialReport(delivery, clock.monotonic() - started)
+        return TrialResult(sent_s, references, last)
 
     async def alert(self, slot: ModemSlot, number: str, text: str) -> None:
         """Send an operator a message, also while a limit is reached or the store is broken. Raises DriverError."""
