@@ -170,7 +170,15 @@ class PromptLibrary:
         again = joined(self.passages(spoken, again_plan(pin), brand)) if offer else None
         bye = joined(self.passages(spoken, BYE_PLAN, brand)) if offer else None
         question = joined(self.passages(spoken, QUESTION_PLAN, brand)) if QUESTION in clips else None
-        return Speech(spoken, joined(passages), first_end_s, second_end_s, again, bye, question)
+        return Speech(
+            spoken,
+            joined(passages),
+            first_end_s=first_end_s,
+            second_end_s=second_end_s,
+            again=again,
+            bye=bye,
+            question=question,
+        )
 
     def announcement(self, locale: str, says: Announcement) -> Speech:
         """The speech of a call to an operator, in the nearest locale that has it. Raises PromptsUnusable."""
