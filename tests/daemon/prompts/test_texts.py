@@ -233,4 +233,4 @@ def test_prompts_texts_shows_a_brand_and_the_longest_case() -> None:
 def test_prompts_texts_knows_what_it_has_not() -> None:
     done = CliRunner().invoke(main, ["prompts", "texts", "xx-xx"])
     assert done.exit_code == 1
-    assert "config/phrases/xx-xx.toml" in done.output
+    assert "no locale 'xx-xx'; there are ar-xa, " in done.output
