@@ -113,10 +113,9 @@ class Protocol(HttpToolsProtocol):
             self._limits.used(self._guest)
         if self.transport.is_closing():
             self.flow.close()
-        elif self._answering:
-            return  # the next one
         elif self._refused:
-            self._end()
+            if not self._answering:  # not even the next one
+                self._end()
         elif self._unparsed:
             self._parse_on()
 
