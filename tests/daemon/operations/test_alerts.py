@@ -40,7 +40,7 @@ from tests.daemon.operations.course import (
     promtool,
     scrape,
 )
-from tests.daemon.operations.test_metrics import scraped
+from tests.daemon.operations.test_metrics import scraped, series
 from tests.drivers.pyvoip.calling import pacer_pid
 from tests.gateway import UNLIMITED, Gateway, modem_section, pin_in, until, voice_section
 from tests.peers.tls import certificate
@@ -298,8 +298,9 @@ def a_sim_without_credit(directory: Path) -> Course:
         modem.refuse(38, times=1000)
         with Gateway(directory, tls_listener(directory) + devices, speed=1000) as gateway:
             back_up(gateway, days_ago=0)
-            fails = scrape(gateway, low, 'canary_failures{device="sim1"} 2.0')
-            course.hold(30, fails, ("Balance", "CanaryFails"))
+            failures = ("pinwheel_canary_failures", (("device", "sim1"),))
+            until(lambda: series(scraped(gateway)).get(failures, 0) >= 2, "its texts are refused")  # and it goes on
+            course.hold(30, scrape(gateway, low), ("Balance", "CanaryFails"))
             modem.accept()
             paid = the_network_says(modem, "20")
             for order in ("drain", "resume"):
