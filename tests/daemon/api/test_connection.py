@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import random
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -155,6 +156,41 @@ def test_a_body_that_is_longer_than_what_is_parsed_at_once_arrives_whole(before:
             writer.write_eof()
             assert answers(await reader.read()) == [b"/9", b"/0", b"/1"][not before :]
         assert b"".join(seen) == body
+
+    run(story())
+
+
+KINDS = (b"GET", b"POST", b"chunked")
+PIECES = (9, 100, 1000, 5000)  # octets
+
+
+def any_request(rng: random.Random, number: int) -> bytes:
+    kind, body = rng.choice(KINDS), bytes(rng.choice((0, 3, 3000)))
+    if kind == b"GET":
+        return GET % number
+    if kind == b"POST":
+        return POST.replace(b"/0", b"/%d" % number).replace(b"3\r\n\r\nabc", b"%d\r\n\r\n" % len(body)) + body
+    chunk = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+    return CHUNKED.replace(b"/9", b"/%d" % number) + chunk + b"0\r\n\r\n"
+
+
+def test_requests_in_any_pieces_are_all_answered_in_order() -> None:
+    rng = random.Random(1)
+
+    async def story() -> None:
+        app = Paths()
+        app.go_on.set()
+        for _ in range(15):
+            count = rng.randint(1, 12)
+            octets = b"".join(any_request(rng, number) for number in range(count))
+            async with connected(app) as (reader, writer):
+                while octets:
+                    size = rng.choice(PIECES)
+                    writer.write(octets[:size])
+                    octets = octets[size:]
+                    await asyncio.sleep(0)
+                writer.write_eof()
+                assert answers(await reader.read()) == [b"/%d" % number for number in range(count)]
 
     run(story())
 
