@@ -30,13 +30,12 @@ from daemon.core.ownership import Caller
 from daemon.core.quota import Quota
 from daemon.pins import Pins, SealBroken, same_code
 from daemon.store.contract import CheckLine, Damaged, Reading, StoreUnusable
-from daemon.store.store import STORE_AGAIN_S, Store
+from daemon.store.store import DAMAGED_AGAIN_S, STORE_AGAIN_S, Store
 from daemon.timers import Timers
 
 log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
-DAMAGED_AGAIN_S = 60.0  # after which a device's result is tried again that meets damage: it may have been misread
 
 
 @dataclass(frozen=True, slots=True)

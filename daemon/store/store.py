@@ -20,6 +20,7 @@ from daemon.store.readers import Readers
 
 T = TypeVar("T")
 STORE_AGAIN_S = 1.0  # after which what could not be read, or made durable, is tried again
+DAMAGED_AGAIN_S = 60.0  # the same where damage was met: it may have been misread, and all else goes first
 READERS, OPERATORS_READERS = 1, 1  # threads: what operators look at holds up no request, and costs one core at most
 
 

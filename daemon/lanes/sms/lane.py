@@ -31,8 +31,8 @@ from daemon.lanes.sms.trial_messages import TrialMessages
 from daemon.lanes.snapshots import Duty, SmsSnapshot
 from daemon.lanes.state_log import DEFECT, queued_at
 from daemon.lanes.window import Window
-from daemon.store.contract import StoreUnusable
-from daemon.store.store import STORE_AGAIN_S
+from daemon.store.contract import Damaged, StoreUnusable
+from daemon.store.store import DAMAGED_AGAIN_S, STORE_AGAIN_S
 from drivers import SmsDriver
 
 log = logging.getLogger("pinwheel.lanes")
@@ -237,6 +237,8 @@ class SmsLane:
                 self._engine.do(settle(slot, job, withdrawn))
             elif begun is not None:
                 await self._sender.send(slot, job, *begun)
+        except Damaged:  # as below; what waits behind it goes first
+            asyncio.get_running_loop().call_later(DAMAGED_AGAIN_S, self.put, job)
         except StoreUnusable:  # logged by the store; nothing was sent
             slot.resting.rest(self._engine.clock.monotonic(), STORE_AGAIN_S)
             self._insert(job)

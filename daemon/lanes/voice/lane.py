@@ -16,8 +16,8 @@ from daemon.lanes.voice.one_call import Manner, Speaker
 from daemon.lanes.voice.trial_calls import WAITING, TrialCalls
 from daemon.lanes.window import Window
 from daemon.prompts.library import PromptLibrary
-from daemon.store.contract import StoreUnusable
-from daemon.store.store import STORE_AGAIN_S
+from daemon.store.contract import Damaged, StoreUnusable
+from daemon.store.store import DAMAGED_AGAIN_S, STORE_AGAIN_S
 from drivers import DeviceState, StateChanged, VoiceDriver
 
 log = logging.getLogger("pinwheel.lanes")
@@ -162,6 +162,8 @@ class VoiceLane:
     async def _deliver(self, job: Job) -> None:
         try:
             await self.speaker.deliver(job)
+        except Damaged:  # as below; what waits behind it goes first
+            asyncio.get_running_loop().call_later(DAMAGED_AGAIN_S, self.put, job)
         except StoreUnusable:  # logged by the store; nobody was called
             self.lines.rest(self._engine.clock.monotonic() + STORE_AGAIN_S)
             self._insert(job)

@@ -28,6 +28,7 @@ from daemon.engine import Engine
 from daemon.lanes.sms import ModemSlot, SmsLane, SmsText
 from daemon.lanes.snapshots import Duty
 from daemon.pins import Pins
+from daemon.store.condition import Condition
 from daemon.store.store import Store
 from drivers import DeviceState, DriverError, Sms, SmsDriver, Uncertain
 from drivers.figures import ModemCounts
@@ -40,6 +41,7 @@ from tests.daemon.conftest import Hand
 from tests.daemon.core.story import request
 from tests.daemon.lanes.timed import TimedLane, TimedModem, by_hand
 from tests.daemon.lanes.waiting import until
+from tests.daemon.store.damage import spoil
 from tests.daemon.store.writes import connection, hold, locked
 from tests.drivers.serial.driving import FAST
 from tests.gateway import until as until_blocking
@@ -164,6 +166,28 @@ def test_a_database_that_cannot_be_written_for_a_while_loses_no_message_and_no_a
         told_of = asyncio.run(story(modem))
         assert [(kinds[0], kinds[-1]) for kinds in told_of] == [("sending", "delivered")] * 2
         assert [number for number, _ in modem.accepted] == [NUMBER, "447700900145"]
+
+
+def test_a_message_whose_row_is_damaged_holds_up_none_behind_it(tmp_path: Path, store: Store) -> None:
+    """There used to be a try of it once a second, before all others, as long as its PIN was valid."""
+    numbers = [f"44770090{place:04}" for place in range(200, 300)]  # more than one page of them
+
+    async def story(modem: SimulatedModem) -> None:
+        async with running(store, modem) as engine:
+            lane, slot = lane_of(engine)
+            await lane.pool.set_duty(slot.name, Duty.PAUSED)
+            for number in numbers:
+                await start(engine, number)
+            await store.between(store.database.empty_log)
+            await store.between(lambda: connection(store).execute("PRAGMA shrink_memory"))
+            spoil(tmp_path / "pinwheel.db", "attempt")
+            await lane.pool.set_duty(slot.name, Duty.WORKING)
+            await until(lambda: modem.accepted)
+        assert store.condition == Condition(damaged=True)
+
+    with SimulatedModem(tmp_path / "modem", network_s=0.05) as modem:
+        asyncio.run(story(modem))
+        assert modem.accepted[0][0] in numbers[1:]
 
 
 @pytest.mark.parametrize("resend", [True, False])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.store.sqlite.library import PAGE_SIZE, connect
 
-INTERIOR = 5  # of a table; a page with its rows is another kind (SQLite's "Database File Format", 1.6)
+INTERIOR = (2, 5)  # of an index, and of a table; a page with its rows is another kind (SQLite's "Database File Format", 1.6)
 
 
 def spoil(path: Path, name: str) -> None:
@@ -19,7 +19,7 @@ def spoil(path: Path, name: str) -> None:
             start = (page - 1) * PAGE_SIZE
             file.seek(start)
             octets = file.read(PAGE_SIZE)
-            if octets[0] != INTERIOR:
+            if octets[0] not in INTERIOR:
                 break
             (cell,) = struct.unpack(">H", octets[12:14])
             (page,) = struct.unpack(">I", octets[cell : cell + 4])
