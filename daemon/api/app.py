@@ -185,11 +185,13 @@ def _mistake(http: HttpRequest, exc: Mistake) -> Response:
 
 
 def _http_exception(http: HttpRequest, exc: HTTPException) -> Response:
+    allowed = ", ".join(sorted((exc.headers or {}).get("Allow", "GET").split(", ")))  # Starlette keeps them in a set
     detail = {
         404: f"There is nothing at {http.url.path}.",
-        405: f"{http.method} is not allowed here; allowed: {(exc.headers or {}).get('Allow', 'GET')}.",
+        405: f"{http.method} is not allowed here; allowed: {allowed}.",
     }
-    return problem(exc.status_code, exc.detail, detail.get(exc.status_code, exc.detail), dict(exc.headers or {}))
+    headers = {**(exc.headers or {}), "Allow": allowed} if exc.status_code == 405 else dict(exc.headers or {})
+    return problem(exc.status_code, exc.detail, detail.get(exc.status_code, exc.detail), headers)
 
 
 def _crash(http: HttpRequest, exc: Exception) -> Response:

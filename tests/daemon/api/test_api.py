@@ -144,6 +144,11 @@ def test_bad_http_gets_a_clear_error(
     assert stored(gateway) == before
 
 
+def test_what_a_route_allows_is_said_in_one_order(gateway: Gateway) -> None:
+    """It used to be another one after each start of the daemon."""
+    assert ask(gateway, "DELETE", "/verify/json")[1]["detail"].endswith("allowed: GET, HEAD, POST.")
+
+
 def test_a_good_start_is_stored_and_found(gateway: Gateway) -> None:
     code, answer = ask(gateway, "POST", "/verify/json", json.dumps({"number": NUMBER, "brand": "Acme"}), JSON)
     assert (code, answer["status"]) == (200, "0")
