@@ -58,7 +58,8 @@ class Verify:
 
     async def check(self, given: Parameters, caller: Caller) -> Body:
         wanted, code = given.required("request_id"), code_parameter(given)
-        done = await self.engine.do(Check(caller, wanted, code, (given.text("ip_address") or "")[:45]))
+        address = given.text("ip_address") or given.text("ip") or ""  # the second of the SDK for PHP
+        done = await self.engine.do(Check(caller, wanted, code, address[:45]))
         if not isinstance(done.outcome, Accepted) or done.after is None:
             return {"request_id": wanted, **_said(done.outcome)}
         last = event_id(wanted, done.after.step - 1)

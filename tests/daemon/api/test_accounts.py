@@ -234,7 +234,7 @@ def test_a_busy_number_is_told_to_all_and_its_request_to_the_owner_only(ask: Ask
 def test_several_requests_are_found_at_once_but_only_ones_own(ask: Ask) -> None:
     """There used to be no test of `request_ids`, nor of whose checks a search shows."""
     first, second, foreign = start(ask, "acme"), start(ask, "acme"), start(ask, "bolt")
-    ask("acme", "/verify/check/json", request_id=first, code="000000", ip_address="192.0.2.1")
+    ask("acme", "/verify/check/json", request_id=first, code="000000", ip="192.0.2.1")  # as PHP's SDK has it
     ask("bolt", "/verify/check/json", request_id=foreign, code="000000", ip_address="192.0.2.66")
     for form in ({"request_ids": [first, foreign, second]}, {"request_ids": [first, second]}):
         found = ask("acme", "/verify/search/json", "GET", **form)[1]["verification_requests"]
