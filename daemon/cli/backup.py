@@ -98,7 +98,8 @@ def _restored(database: Path, aside: Path | None, old_key: Path | None) -> None:
     for kind, path in (("database", aside), ("master key", old_key)):
         if path is not None:
             click.echo(f"the old {kind} is {path}; delete it once nothing needs it")
-    click.echo("the daemon forgets again what was forgotten after the backup (list: the file `forgotten` beside it)")
+    click.echo("the daemon forgets again what was forgotten after the backup: it is listed")
+    click.echo("in the file `forgotten` beside it")
 
 
 Keys = tuple[bytes, bytes | None]

@@ -152,12 +152,13 @@ def _show(results: "Sequence[Result]", *, show_all: bool) -> None:
     click.echo(f"{total} check{'s' * (total != 1)}: {', '.join(parts)}{more}")
 
 
-def _tell(result: "Result") -> None:
+def _tell(result: "Result", instead: Iterable[str] = ()) -> None:
+    """instead: of the remedy."""
     verdict = result.verdict
     text = f"{result.check.name}: {verdict.text or result.check.title}"
     tell(*_wrapped(f"{WORDS[str(result.state)]:{INDENT}}", text))
-    if verdict.remedy:
-        tell(*_wrapped(f"{'':{INDENT}}> ", verdict.remedy))
+    for line in [*instead] or ([f"> {verdict.remedy}"] if verdict.remedy else []):
+        tell(*_wrapped(f"{'':{INDENT}}{line[:2]}", line[2:]))
 
 
 def _wrapped(begin: str, text: str) -> list[str]:
@@ -185,13 +186,18 @@ def _fix(context: Context, results: "Iterable[Result]", *, ask: bool) -> None:
 
 
 def _agreed(result: "Result") -> bool:
-    _tell(result)
+    _tell(result, (f"$ {_typed(words)}" for words in result.verdict.fix))
     return click.confirm(" " * INDENT + "Run that?", default=False, err=True)
+
+
+def _typed(words: Sequence[str]) -> str:
+    """As in a shell; of a text that goes into a file only the file."""
+    return f"write {words[-1]}" if any("\n" in word for word in words) else shlex.join(words)
 
 
 def _run(result: "Result") -> None:
     for words in result.verdict.fix:
-        click.echo(f"{'':{INDENT}}$ {shlex.join(words)}", err=True)
+        click.echo(f"{'':{INDENT}}$ {_typed(words)}", err=True)
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=FIX_S, stdin=subprocess.DEVNULL)
         except (OSError, subprocess.TimeoutExpired) as exc:

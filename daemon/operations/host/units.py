@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ ASKED = (
     "Result",
     "User",
     "Group",
+    "ActiveEnterTimestampMonotonic",
 )
 LIMIT_S = 5.0
 
@@ -38,7 +40,7 @@ def unit(name: str, root: Path = Path("/"), path: str | None = None) -> Unit | N
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return read(name, done.stdout)
+    return read(name, done.stdout, time.monotonic())
 
 
 def time_keeper(root: Path = Path("/"), path: str | None = None) -> str | None:
@@ -49,11 +51,12 @@ def time_keeper(root: Path = Path("/"), path: str | None = None) -> str | None:
     return next((each.name for each in found if each is not None and each.loaded), "")
 
 
-def read(name: str, text: str) -> Unit | None:
-    """The lines "Name=value" of one unit; None where there are none."""
+def read(name: str, text: str, now_s: float = 0.0) -> Unit | None:
+    """The lines "Name=value" of one unit; None where there are none. now_s: since the machine's start (monotonic)."""
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "ActiveState" not in values:
         return None
+    since_s = _number(values.get("ActiveEnterTimestampMonotonic", "")) / 1e6
     return Unit(
         name,
         loaded=values.get("LoadState") == "loaded",
@@ -65,6 +68,7 @@ def read(name: str, text: str) -> Unit | None:
         watchdog=values.get("WatchdogUSec", "") not in ("0", "infinity"),
         user=values.get("User", ""),
         group=values.get("Group", ""),
+        up_s=max(now_s - since_s, 0.0) if values["ActiveState"] == "active" and since_s else 0.0,
     )
 
 

@@ -89,7 +89,7 @@ IGNORED = ("ID_MM_PORT_IGNORE", "ID_MM_DEVICE_IGNORE", "ID_MM_TTY_BLACKLIST")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """As `systemctl show` prints it. user, group: as which it runs; "" for root."""
+    """As `systemctl show` prints it. user, group: as which it runs; "" for root. up_s: how long it has been active."""
 
     name: str
     loaded: bool
@@ -101,6 +101,7 @@ class Unit:
     watchdog: bool = True
     user: str = ""
     group: str = ""
+    up_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,6 +286,8 @@ def test_fix_changes_modes_and_asks_before(config: Path) -> None:
     asked = CliRunner(mix_stderr=False).invoke(main, ["doctor", *words, "--fix"], input="n\nn\nn\n")
     assert asked.exit_code == 1
     assert config.stat().st_mode & 0o002
+    # What would be run used to be in its remedy at best: a rule for udev was a word of it.
+    assert f"\n{'':9}$ chmod o-w" in asked.stdout
     done = CliRunner(mix_stderr=False).invoke(main, ["doctor", *words, "--fix", "--yes"])
     assert (done.exit_code, done.stdout) == (0, "2 checks: 2 ok\n")
     modes = {each: (config.parent / each).stat().st_mode & 0o777 for each in ("pin", "password", "pinwheel.toml")}

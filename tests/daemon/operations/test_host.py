@@ -120,6 +120,10 @@ def test_what_is_no_port_is_none_and_what_is_no_device_says_so(machine: Machine)
 def test_a_unit_is_as_systemctl_prints_it(machine: Machine) -> None:
     assert units.unit("pinwheel.service", machine.root) is None
     assert units.read("pinwheel.service", "nonsense") is None
+    for state, up_s in (("active", 60.0), ("activating", 0.0)):
+        found = units.read("x", f"ActiveState={state}\nActiveEnterTimestampMonotonic=40000000", 100.0)
+        assert found is not None
+        assert found.up_s == up_s
     (machine.root / "run/systemd/system").mkdir(parents=True)
     program = machine.write("/bin/systemctl", f"#!/bin/sh\necho '{SHOWN}'\n")
     program.chmod(0o755)

@@ -23,7 +23,7 @@ FEW_INODES = 1000
 LITTLE_MEMORY = 0.05
 STEP_S = 5.0
 EARLIEST = 1_767_225_600.0  # 2026-01-01: no clock of a machine that runs this version is before it
-MANY_RESTARTS = 3
+MANY_RESTARTS, CALM_S = 3, 300.0
 LARGE_LOG = 256 * MB
 OLD_BACKUP_S = 8 * 86_400.0
 WAL_RESET_FIXED = (3, 51, 3)
@@ -78,8 +78,9 @@ def enabled(service: Service) -> Iterator[Verdict]:
 
 
 def restarts(service: Service) -> Iterator[Verdict]:
+    """The count of systemd goes on after the cause is corrected: a service that has run for minutes is no problem."""
     unit = service.service
-    if unit.restarts >= MANY_RESTARTS:
+    if unit.restarts >= MANY_RESTARTS and unit.up_s < CALM_S:
         yield warning(f"{unit.name} has been restarted {unit.restarts} times", "journalctl -u pinwheel -p warning")
 
 
