@@ -6,7 +6,7 @@ beginnings of sounds in the recording, lays every clip against each, and takes t
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from pathlib import Path
@@ -67,8 +67,9 @@ def _read(wav: Path) -> "array[int]":
         raise ValueError(f"cannot listen to {wav}: {exc}") from exc
 
 
-def _levels(samples: "array[int]") -> list[float]:
-    return [_level(samples[i : i + BLOCK]) for i in range(0, len(samples) - BLOCK + 1, BLOCK)]
+def _levels(samples: "array[int]") -> Iterator[float]:
+    """One after the other: of a clip, those before its beginning are enough."""
+    return (_level(samples[i : i + BLOCK]) for i in range(0, len(samples) - BLOCK + 1, BLOCK))
 
 
 def _threshold(samples: "array[int]") -> float:
@@ -101,21 +102,25 @@ def _best(
     glances = {name: _glance(samples, start - onsets[name], pattern) for name, pattern in patterns.items()}
     best = max(fit for fit, _ in glances.values())
     likely = ((begin, name) for name, (fit, begin) in glances.items() if fit > best - ALIKE)
-    score, begin, name = max((_fit(samples, begin, patterns[name], LOOK_STRIDE), begin, name) for begin, name in likely)
+    score, begin, name = max((_fit(samples, patterns[name], LOOK_STRIDE)(begin), begin, name) for begin, name in likely)
     return FoundClip(name, begin / RATE, score) if score > GOOD_ENOUGH else FoundClip(UNKNOWN, start / RATE, score)
 
 
 def _glance(samples: "array[int]", start: int, pattern: "array[int]") -> tuple[float, int]:
     """How well a clip's first part fits about there, and where exactly."""
     begins = range(max(start - SLACK, 0), start + SLACK)
-    glanced = pattern[:GLANCE_SAMPLES]
-    return max(((_fit(samples, begin, glanced, GLANCE_STRIDE), begin) for begin in begins), default=(0.0, 0))
+    fit = _fit(samples, pattern[:GLANCE_SAMPLES], GLANCE_STRIDE)
+    return max(((fit(begin), begin) for begin in begins), default=(0.0, 0))
 
 
-def _fit(samples: "array[int]", begin: int, pattern: "array[int]", stride: int) -> float:
-    return _correlation(samples[begin : begin + len(pattern) : stride], pattern[::stride])
+def _fit(samples: "array[int]", pattern: "array[int]", stride: int) -> Callable[[int], float]:
+    """The correlation of a pattern with what begins at a place. What is the pattern's alone is computed once."""
+    part, length = pattern[::stride], len(pattern)
+    power = sum(map(mul, part, part))
 
+    def at(begin: int) -> float:
+        there = samples[begin : begin + length : stride]
+        both = power * sum(map(mul, there, there))
+        return sum(map(mul, there, part)) / math.sqrt(both) if both else 0.0
 
-def _correlation(a: Sequence[int], b: Sequence[int]) -> float:
-    power = sum(map(mul, a, a)) * sum(map(mul, b, b))
-    return sum(map(mul, a, b)) / math.sqrt(power) if power else 0.0
+    return at
