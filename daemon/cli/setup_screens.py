@@ -70,7 +70,7 @@ class Screen:
         if mistake := question.mistake(answer):
             raise click.ClickException(f"{question.name} in the file of answers: {mistake}")
         shown = "(in the file)" if question.hidden else answer or "(nothing)"
-        self._lines("", (f"{question.text}: {shown}",))
+        self._lines("", (f"{question.text}{'' if question.text.endswith('?') else ':'} {shown}",))
         return answer
 
     def begin(self, task: "Task", section: str) -> None:

@@ -25,6 +25,7 @@ REMEDIES = {
 }
 """Of what the trunk says, or does not."""
 ACCOUNT = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.UNKNOWN_ACCOUNT})
+WHY_UNWRITTEN = "journalctl -u pinwheel -p err says why; make room (df -h), or start PostgreSQL"
 LOW_DBM = -103  # as the alert SignalLow has it
 SEVERAL = 3  # failures in a row that are no accident
 OLD_S = 60.0  # as the alert QueueOld has it
@@ -45,7 +46,7 @@ def whole(inside: Inside) -> Iterator[Verdict]:
 
 def writes(inside: Inside) -> Iterator[Verdict]:
     if inside.store.broken:
-        yield error("the last write to the database failed", "df -h; journalctl -u pinwheel -p err")
+        yield error("the last write to the database failed", WHY_UNWRITTEN)
 
 
 def nothing_configured(inside: Inside) -> Iterator[Verdict]:
