@@ -62,7 +62,19 @@ def assemble(config: Config, path: Path) -> Daemon:
     canary = Canarying(engine, sms, calls, config)
     prepare = partial(_prepared, engine, sms, calls, retaining, phrases)
     owners = (prepare, canary.prepare)
-    return Daemon(config, path, store, engine, sms, calls, retaining, forgetting, old_key, canary, owners)
+    return Daemon(
+        config,
+        path,
+        store,
+        engine,
+        sms,
+        calls,
+        retaining=retaining,
+        forgetting=forgetting,
+        old_key=old_key,
+        canary=canary,
+        owners=owners,
+    )
 
 
 def _prepared(

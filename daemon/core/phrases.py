@@ -129,13 +129,13 @@ def phrases_from(locale: str, table: Mapping[str, Any]) -> Phrases:
         raise BadPhrases(f"{locale}: {complaints}")
     return Phrases(
         locale,
-        table["language"],
-        table["plural"],
-        Direction(table["direction"]),
-        table["digits"],
-        table["sms"]["text"],
-        table["sms"]["minutes"],
-        table["spoken"],
+        language=table["language"],
+        plural=table["plural"],
+        direction=Direction(table["direction"]),
+        digits=table["digits"],
+        sms=table["sms"]["text"],
+        minutes=table["sms"]["minutes"],
+        spoken=table["spoken"],
     )
 
 

@@ -96,10 +96,21 @@ class Course:
         if self.ended.retry_after_s is not None:
             reason += f", try again after {self.ended.retry_after_s} s"
         reason += LATCHED if speech.latched else ""
-        played = (speech.played_s, self.ended.cause, speech.talk.keys, speech.talk.machine)
-        one_way = talk_s >= ONE_WAY_S and not speech.received
-        audio = (one_way, speech.codec, speech.sent, speech.late)
-        return CallResult(self._outcome(), status or None, reason, ring_s, talk_s, *played, *audio)
+        return CallResult(
+            self._outcome(),
+            status or None,
+            reason,
+            ring_s=ring_s,
+            talk_s=talk_s,
+            played_s=speech.played_s,
+            cause=self.ended.cause,
+            keys=speech.talk.keys,
+            machine=speech.talk.machine,
+            one_way=talk_s >= ONE_WAY_S and not speech.received,
+            codec=speech.codec,
+            sent=speech.sent,
+            late=speech.late,
+        )
 
     def _outcome(self) -> CallOutcome:
         assert self.ended is not None

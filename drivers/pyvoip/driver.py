@@ -34,7 +34,9 @@ class Driver:
     ) -> None:
         self.name = name
         self._port = SipPort()
-        self._shared = SharedParts(name, options, timers or Timers(), locate, self._port, lambda _: None, check_s)
+        self._shared = SharedParts(
+            name, options, timers or Timers(), locate, port=self._port, listener=lambda _: None, check_s=check_s
+        )
         self._signalling: Signalling | None = None
         self._closing = threading.Event()
         self._watch_thread: threading.Thread | None = None

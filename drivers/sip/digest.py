@@ -153,9 +153,15 @@ def _digest(status: int, pairs: dict[str, str]) -> Challenge | None:
     qops = {qop.strip().lower() for qop in pairs.get("qop", "").split(",")} - {""}
     if "nonce" not in pairs or (qops and "auth" not in qops):
         return None
-    stale = pairs.get("stale", "").lower() == "true"
-    realm, opaque = pairs.get("realm", ""), pairs.get("opaque", "")
-    asked = Challenge(status, realm, pairs["nonce"], algorithm, "auth" if qops else "", opaque, stale)
+    asked = Challenge(
+        status,
+        realm=pairs.get("realm", ""),
+        nonce=pairs["nonce"],
+        algorithm=algorithm,
+        qop="auth" if qops else "",
+        opaque=pairs.get("opaque", ""),
+        stale=pairs.get("stale", "").lower() == "true",
+    )
     return None if asked.hash not in HASHES or (asked.of_session and not qops) else asked
 
 

@@ -81,8 +81,8 @@ def render(
         raise click.UsageError("only piper takes --voice; the others choose theirs by the locale")
     if speaker is None and rate != 1:
         raise click.UsageError("clips that are kept keep their speed; leave --rate out")
-    names = _brands(brands or config.prompts.brands)
-    order = rendering.Order(speaker, others, names, rate, fresh, replace_imports, sound_of(config))
+    names, sound = _brands(brands or config.prompts.brands), sound_of(config)
+    order = rendering.Order(speaker, others, names, rate=rate, fresh=fresh, imports=replace_imports, sound=sound)
     ready = _render_all([*_wanted(locales, everything, speaker, folder)], order, folder)
     message = f"{len(ready)} locale(s) ready in {folder}; to use them in a running daemon: {RELOAD}"
     context.show({"ready": ready, "directory": str(folder)}, lambda: click.echo(message))

@@ -262,7 +262,9 @@ def _ask(
     def mistake(answer: str) -> str:
         return known.check(check, answer) if check else ""
 
-    return Question(name, section, text, notes, earlier or default, choices, hidden, check=mistake)
+    return Question(
+        name, section, text, notes, default=earlier or default, choices=choices, hidden=hidden, check=mistake
+    )
 
 
 def _task(known: Known, task: Task) -> Next:

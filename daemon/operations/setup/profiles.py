@@ -22,12 +22,19 @@ def load_profiles(folder: Path | None = None) -> tuple[Profile, ...]:
 
 
 def _profile(name: str, table: dict[str, Any]) -> Profile:
-    blanks = tuple(_blank(**row) for row in table["question"])
-    title, source, tested = table["title"], table["source"], table["tested"]
-    return Profile(name, title, source, tested, tuple(table["first"]), table["voice"], blanks, table.get("when", {}))
+    return Profile(
+        name,
+        title=table["title"],
+        source=table["source"],
+        tested=table["tested"],
+        first=tuple(table["first"]),
+        voice=table["voice"],
+        blanks=tuple(_blank(**row) for row in table["question"]),
+        when=table.get("when", {}),
+    )
 
 
 def _blank(
     *, key: str, text: str, help: str = "", default: str = "", secret: bool = False, optional: bool = False
 ) -> Blank:
-    return Blank(key, text, help, default, secret, optional)
+    return Blank(key, text, help=help, default=default, hidden=secret, optional=optional)

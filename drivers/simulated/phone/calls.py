@@ -280,6 +280,13 @@ class Calls:
         seconds = round(seconds, 3)
         self._listener(
             PhoneEvent(
-                kind, record.number, record.call, record.wav, seconds, record.packets, record.lost, record.status
+                kind,
+                record.number,
+                record.call,
+                record.wav,
+                seconds=seconds,
+                packets=record.packets,
+                lost=record.lost,
+                status=record.status,
             )
         )
