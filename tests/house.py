@@ -15,6 +15,7 @@ from statistics import median
 
 ROOT = Path(__file__).parent.parent
 MOST_FUNCTION_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_FILE_LINES = 44, 24, 14, 399
+MOST_WITHOUT_NAME = 6  # values of a frozen class, where it is made: a swap of two strings passes the type checker
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("daemon.core", "daemon.durable", "drivers"),
@@ -87,15 +88,25 @@ class Broad:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A call that may make an object. without_name: how many arguments it gives by their place, one by one."""
+
+    where: str
+    name: str
+    without_name: int
+
+
 @dataclass(slots=True)
 class House:
-    """What was measured: lines of each file, lines of each function, classes, imports, broad excepts."""
+    """What was measured: lines of each file, lines of each function, classes, imports, broad excepts, what is made."""
 
     files: dict[str, int] = field(default_factory=dict)
     functions: dict[str, int] = field(default_factory=dict)
     classes: list[Class] = field(default_factory=list)
     imports: set[Import] = field(default_factory=set)
     broad: list[Broad] = field(default_factory=list)
+    made: list[Making] = field(default_factory=list)
 
 
 def measured(root: Path) -> House:
@@ -109,6 +120,7 @@ def measured(root: Path) -> House:
         house.files[place] = text.count("\n")
         house.imports |= set(_imports(module, tree, names.keys()))
         house.broad += _broad(place, tree, text.splitlines())
+        house.made += _made(place, tree)
         for where, node in _named(place, tree):
             if isinstance(node, ast.ClassDef):
                 house.classes.append(_class(where, node))
@@ -168,6 +180,13 @@ def _broad(place: str, tree: ast.Module, lines: list[str]) -> Iterator[Broad]:
             yield Broad(f"{place}: {line.strip()}", found[1] if found else "")
 
 
+def _made(place: str, tree: ast.Module) -> Iterator[Making]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            yield Making(f"{place} {name}", name, sum(not isinstance(each, ast.Starred) for each in node.args))
+
+
 # --- rules -----------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +209,13 @@ def long_files(house: House) -> Iterator[str]:
     for path, lines in house.files.items():
         if lines > MOST_FILE_LINES:
             yield f"{path}: {lines} lines"
+
+
+def values_without_names(house: House) -> Iterator[str]:
+    frozen = {each.where.rpartition(" ")[2].rpartition(".")[2] for each in house.classes if each.frozen}
+    for each in house.made:
+        if each.without_name > MOST_WITHOUT_NAME and each.name in frozen:
+            yield f"{each.where}: {each.without_name} values without a name"
 
 
 def circles(house: House) -> Iterator[str]:
@@ -247,6 +273,7 @@ RULES: tuple[Rule, ...] = (
     long_functions,
     large_classes,
     long_files,
+    values_without_names,
     circles,
     upward_imports,
     broad_excepts,

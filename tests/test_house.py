@@ -66,6 +66,14 @@ def test_a_file_has_fewer_than_400_lines(tmp_path: Path) -> None:
     assert list(house.long_files(measured)) == ["drivers/guard.py: 400 lines"]
 
 
+def test_a_value_of_many_fields_is_made_by_their_names(tmp_path: Path) -> None:
+    """A swap of two of the 13 strings and numbers of a ModemSnapshot used to pass the type checker."""
+    value = "@dataclass(frozen=True)\nclass A:\n    a: int\n\n\nclass B:\n    pass\n"
+    made = "x.A(1, 2, 3, 4, 5, 6)\nx.A(1, 2, 3, 4, 5, 6, 7)\nx.A(1, 2, 3, 4, 5, 6, a=7)\nx.B(1, 2, 3, 4, 5, 6, 7)\n"
+    found = house.values_without_names(tree(tmp_path, daemon_main=value, daemon_start=made))
+    assert list(found) == ["daemon/start.py A: 7 values without a name"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
