@@ -152,6 +152,11 @@ TARGETS: dict[str, Target] = {
         OTHERS, (STORE_TESTS + "test_retention.py", STORE_TESTS + "test_forgetting.py", *STORE)
     ),
     "daemon.store.cached_figure": Target(OTHERS, (STORE_TESTS + "test_cached_figure.py",)),
+    "daemon.store.condition": Target(PURE, (STORE_TESTS + "test_in_place.py",)),
+    "daemon.store.sqlite.in_place": Target(PURE, (STORE_TESTS + "test_in_place.py",)),
+    "daemon.store.sqlite.open_files": Target(OTHERS, (STORE_TESTS + "test_in_place.py",)),
+    "daemon.store.sqlite.open_database": Target(OTHERS, (STORE_TESTS + "test_in_place.py", *STORE)),
+    "daemon.store.sqlite.numbering": Target(OTHERS, (STORE_TESTS + "test_copying.py", *STORE)),
     "daemon.store.sqlite.database": Target(OTHERS, STORE),
     "daemon.store.sqlite.files": Target(OTHERS, STORE),
     "daemon.store.sqlite.listing": Target(OTHERS, STORE),

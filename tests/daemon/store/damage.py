@@ -6,10 +6,8 @@ from pathlib import Path
 
 from daemon.store.sqlite.library import PAGE_SIZE, connect
 
-INTERIOR = (
-    2,
-    5,
-)  # of an index, and of a table; a page with its rows is another kind (SQLite's "Database File Format", 1.6)
+INTERIOR = (2, 5)
+"""Of an index, and of a table; a page with its rows is of another kind (SQLite's "Database File Format", 1.6)."""
 
 
 def spoil(path: Path, name: str) -> None:
