@@ -21,15 +21,19 @@ class Contexts:
     """A plugin of pytest: it sets the context in which coverage measures, if coverage runs."""
 
     def __init__(self, switch: Callable[[str], None]) -> None:
-        self._switch_here, self._process = switch, os.getpid()
+        self._switch_here, self._process, self._thread = switch, os.getpid(), threading.get_ident()
 
     def _switch(self, context: str) -> None:
-        """A fork of a test has no part in what is measured, and may be a user who cannot write the data."""
-        if os.getpid() == self._process:
+        """A fork of a test has no part in what is measured, and may be a user who cannot write the data.
+
+        A thread that the test before left behind may still start others: that is not this test's.
+        """
+        if os.getpid() == self._process and threading.get_ident() == self._thread:
             self._switch_here(context)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._thread = threading.get_ident()
         self._switch(TIMED if item.get_closest_marker("hypothesis") else DETERMINED)
         return (yield)
 

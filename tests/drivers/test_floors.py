@@ -44,6 +44,6 @@ def test_the_audio_process_loads_no_driver_and_no_supervisor() -> None:
     code = "import sys, drivers.rtp.audio_process; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     drivers = {name for name in found if name.startswith("drivers.")}
-    below = {"drivers.loading", "drivers.rtp", "drivers.codecs", "drivers.codecs.g711"}
+    below = {"drivers.loading", "drivers.figures", "drivers.rtp", "drivers.codecs", "drivers.codecs.g711"}
     assert {name for name in drivers if not name.startswith("drivers.rtp.")} == below
     assert {"drivers.rtp.supervisor", "drivers.rtp.process_handle", "pyVoIP"}.isdisjoint(found)
