@@ -20,6 +20,8 @@ DROPPED = 4  # samples that differ only in the low two bits, which neither law h
 
 MU_SILENCE = b"\xff"
 A_SILENCE = b"\xd5"
+PCMU, PCMA = 0, 8  # the payload types of mu-law and A-law in RTP (RFC 3551 6)
+SILENCE = {PCMU: MU_SILENCE, PCMA: A_SILENCE}
 
 
 def ulaw_encode(pcm: bytes) -> bytes:

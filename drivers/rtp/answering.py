@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from drivers import RATE
-from drivers.codecs.g711 import alaw_decode, ulaw_decode
+from drivers.codecs.g711 import PCMA, PCMU, alaw_decode, ulaw_decode
 
 STEP = 16  # linear units a step of the magnitude tables, so that it fits an octet; saturates at -17 dBm0
 
@@ -60,7 +60,7 @@ class Listener:
         self._tone = (0.0, 0)  # level and crossings of the window that the beep began with
 
     def take(self, octets: bytes, payload_type: int, now: float) -> Verdict | None:
-        """The next packet's audio, which came now. payload_type: 0 (PCMU) or 8 (PCMA), as in RTP."""
+        """The next packet's audio, which came now. payload_type: PCMU or PCMA."""
         verdict = self.wait(now)
         magnitudes_of, signs_of = TABLES[payload_type]
         self._magnitudes += octets.translate(magnitudes_of)
@@ -122,4 +122,4 @@ def _tables(linear: bytes) -> tuple[bytes, bytes]:
     return bytes(min(abs(value) // STEP, 255) for value in values), bytes(b"-+"[value >= 0] for value in values)
 
 
-TABLES = {0: _tables(ulaw_decode(bytes(range(256)))), 8: _tables(alaw_decode(bytes(range(256))))}
+TABLES = {PCMU: _tables(ulaw_decode(bytes(range(256)))), PCMA: _tables(alaw_decode(bytes(range(256))))}

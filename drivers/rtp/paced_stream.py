@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from drivers import RATE
+from drivers.codecs.g711 import SILENCE
 from drivers.figures import LATE_S, NO_PACKETS
 from drivers.rtp.messages import Finished, Media, Stopped
 from drivers.rtp.packet import MARKER, Packetizer
@@ -17,7 +18,6 @@ from drivers.rtp.srtp import SrtpContext
 
 OCTETS_A_MS = RATE // 1000
 STALL_S = 0.100  # later than this, and the callee hears a gap rather than a burst
-SILENCE = {0: b"\xff", 8: b"\xd5"}  # of PCMU and PCMA, by payload type (G.711)
 RTCP_S, FIRST_RTCP_S = 5.0, 2.5  # the least interval, and half of it for the first (RFC 3550 6.2, 6.3.1)
 
 

@@ -8,6 +8,7 @@ whoever sends now.
 import socket
 from dataclasses import dataclass, field
 
+from drivers.codecs.g711 import PCMA, PCMU
 from drivers.rtp.answering import Listener
 from drivers.rtp.messages import FirstPacket, Judged, Key, Latched, Media, PacerEvent
 from drivers.rtp.packet import Packet, parsed
@@ -16,7 +17,6 @@ from drivers.rtp.source import Address, Decision, Facts, Signalled, Source
 from drivers.rtp.srtp import SrtpContext
 
 KEYS = "0123456789*#ABCD"  # events 0 to 15 (RFC 4733 3.2)
-G711 = (0, 8)  # payload types of PCMU and PCMA
 SAMPLE = 16  # one packet in so many comes through the filter: at 60 ms each, nearly one a second
 
 
@@ -138,7 +138,7 @@ class Receiver:
         if packet.payload_type in self.media.events:
             assert self._source is not None
             return self._key(packet) if self._source.presses(decision, self.asked_at) else None
-        if self.listener is not None and packet.payload_type in G711:
+        if self.listener is not None and packet.payload_type in (PCMU, PCMA):
             return self.judged(self.listener.take(packet.payload, packet.payload_type, now))
         return None
 
