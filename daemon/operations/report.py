@@ -16,7 +16,7 @@ TALKED = re.compile(r", talked ([0-9]{1,6}(?:\.[0-9]{1,3})?) s")  # of the recor
 NOT_SENT = frozenset(
     {AttemptState.REFUSED, AttemptState.UNCERTAIN, AttemptState.FAILED, AttemptState.DROPPED}
 )  # what needs a reason
-CAUSES, CAUSE, OTHER = 200, 60, "others"  # that are counted apart; characters of one
+CAUSES, CAUSE, OTHER = 200, 80, "others"  # that are counted apart; characters of one
 NO_DELIVERY = "none"
 
 
@@ -159,7 +159,10 @@ def cause_of(detail: str) -> str:
     """
     beginning, _, _ = detail.partition(", ")
     cause = detail.rpartition(", ")[2] if beginning == CallOutcome.ANSWERED else beginning
-    return NUMBER.sub("...", cause.strip()[:CAUSE]) or "no reason given"
+    cause = NUMBER.sub("...", cause.strip())  # before it is cut: the beginning of a number is one, too
+    if len(cause) > CAUSE:  # at a space, where there is one
+        cause = cause[:CAUSE].rpartition(" ")[0] or cause[:CAUSE]
+    return cause or "no reason given"
 
 
 def first_since(at: Ms, of_next: Callable[[int], tuple[int, Ms] | None]) -> int:

@@ -67,6 +67,10 @@ def test_nothing_is_reckoned_of_nothing() -> None:
 
 def test_a_cause_has_no_number_of_a_person_in_it() -> None:
     assert cause_of("call to 447700900123 failed") == "call to ... failed"
+    # Words used to be cut: "the modems are overload".
+    assert cause_of("too late " * 20) == ("too late " * 9)[:-6]
+    assert cause_of("x" * 90) == "x" * 80
+    assert cause_of("x" * 76 + " 447700900123") == "x" * 76 + " ..."
     # There used to be "answered" as the cause of a failure.
     assert cause_of("answered, rang 0.2 s, talked 3.0 s, nobody pressed 1") == "nobody pressed 1"
 
