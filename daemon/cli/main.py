@@ -233,7 +233,8 @@ def _status(report: dict[str, Any]) -> None:
         _problem(problem, report["reasons"])
     click.echo(f"store     {report['store']}")
     counts = ", ".join(f"{count} {status.lower()}" for status, count in report["requests"].items())
-    click.echo(f"requests  {counts or 'none yet'}")
+    nothing = "none yet" if report["store"] == "ok" else "not known"
+    click.echo(f"requests  {counts or nothing}")
     click.echo(f"voice     {_voice(report['voice'])}")
     if "locales" in report["voice"]:
         click.echo(f"prompts   {', '.join(report['voice']['locales']) or 'none; run: pinwheel prompts check'}")

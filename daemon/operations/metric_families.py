@@ -19,7 +19,6 @@ from daemon.operations.doctor.facts import Facts
 from daemon.operations.host.files import DAY_S
 from daemon.operations.host.values import Backups, Certificate
 from daemon.operations.metric_figures import Figures
-from daemon.store.condition import WELL
 from daemon.version import VERSION
 from drivers import DeviceState
 
@@ -54,7 +53,7 @@ def exposition(figures: Figures) -> bytes:
 
 def _of_requests(figures: Figures) -> Iterator[Metric]:
     counts = figures.counts
-    if figures.requests or figures.now.store == WELL:
+    if figures.requests is not None:
         states = [((status.name.lower(),), figures.requests.get(status, 0)) for status in Status]
         yield _gauge("requests", "Requests in the database by status.", ["state"], states)
     if figures.timers is not None:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:  # a start does not need what the doctor is made of
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that the text is made of. requests: by status, none where the database does not say; timers: that are set.
+    """All that the text is made of. requests: by status, None where the database does not say; timers: that are set.
 
     problems: how many checks have failed, by severity; around: the files around the daemon.
     answers, by route and class of status, and commits: seconds.
     """
 
     now: Snapshot
-    requests: dict[str, int]
+    requests: dict[str, int] | None
     timers: int | None
     counts: Counts
     files: dict[str, Path]

@@ -35,12 +35,12 @@ class Snapshots:
     calls: VoiceLane | None
     canary: Canarying | None = None
 
-    async def requests(self) -> dict[str, int]:
-        """How many requests stand where; nothing while the database cannot be read."""
+    async def requests(self) -> dict[str, int] | None:
+        """How many requests stand where; None while the database cannot be read."""
         try:
             return await self.engine.store.counts.get()
         except StoreUnusable:
-            return {}
+            return None
 
     async def timers(self) -> int | None:
         """How many requests have a timer; None while the database cannot be read."""

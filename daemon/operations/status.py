@@ -11,11 +11,14 @@ from daemon.core.model import Channel
 from daemon.lanes.snapshots import Duty, ModemSnapshot, SmsSnapshot, VoiceSnapshot
 from daemon.operations.last_minute import LastMinute
 from daemon.operations.snapshots import Snapshot, Snapshots
+from daemon.store.condition import WELL
 from daemon.version import VERSION
 from drivers import Balance, DeviceState
 
 if TYPE_CHECKING:
     from daemon.operations.doctor.self_check import Examination
+
+UNREADABLE = "the database cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class Health:
             "health": found.health or "ok",
             "reasons": found.reasons,
             "problems": found.problems(),
-            "store": str(now.store),
-            "requests": requests,
+            "store": UNREADABLE if requests is None and now.store == WELL else str(now.store),
+            "requests": requests or {},
             "per_minute": self.recent.per_minute(now.at)._asdict(),
             "queues": queues(now),
             "overload": str((now.sms and now.sms.overload) or ""),

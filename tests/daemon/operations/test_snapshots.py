@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
+from daemon.clock import Clock
+from daemon.config import Config
+from daemon.core.commands import Policy
+from daemon.engine import Engine
 from daemon.lanes.snapshots import ModemSnapshot, SmsSnapshot, VoiceSnapshot
 from daemon.operations import status
+from daemon.operations.snapshots import Snapshots
+from daemon.operations.status import Health
+from daemon.pins import Pins
+from daemon.store.store import Store
+from tests.daemon.store.test_retention import run
+from tests.daemon.store.writes import connection
 from tests.gateway import Gateway, modem_section, until, voice_section
 from tests.test_pure import imported
 
@@ -25,6 +35,14 @@ def test_a_snapshot_cannot_be_changed(kind: type[Any]) -> None:
     for field in fields(kind):
         with pytest.raises(FrozenInstanceError):
             setattr(taken, field.name, None)
+
+
+def test_requests_that_cannot_be_read_are_not_none_yet(store: Store) -> None:
+    """A PostgreSQL that had gone away used to be "store ok, requests none yet", until somebody wanted to write."""
+    health = Health(Snapshots(Engine(store, Clock(), Pins(b"k" * 32), Policy()), None, None), Config())
+    connection(store).execute("ALTER TABLE request RENAME TO elsewhere")
+    report = run(health.report)
+    assert (report["store"], report["requests"]) == ("the database cannot be read", {})
 
 
 def test_what_waits_for_a_device_is_counted(tmp_path: Path) -> None:
