@@ -8,6 +8,7 @@ from pathlib import Path
 from daemon.operations.host.values import Database, Missing
 
 FINDINGS = 3
+HEADING = "*** in database"  # of what quick_check finds in one of them
 
 
 def database(path: Path, user: str) -> Database | Missing:
@@ -20,7 +21,8 @@ def database(path: Path, user: str) -> Database | Missing:
     owner, user = _name(os.stat(path).st_uid), user or _name(os.stat(path.parent).st_uid)
     try:
         with closing(look_into(path, at_rest=not log.exists())) as db:
-            found = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({FINDINGS})")]
+            rows = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({FINDINGS})")]
+            found = [line for row in rows for line in row.splitlines() if not line.startswith(HEADING)][:FINDINGS]
     except sqlite.OperationalError as exc:  # it may not be opened, or is locked
         if owner == user:
             return Missing(str(exc))

@@ -1,15 +1,18 @@
 """What the machine says of its ports and programs, on a built /proc and /sys with real pseudo-terminals."""
 
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from daemon.operations.host import port_rivals, programs, serial_ports, units
-from daemon.operations.host.values import Holders, Unit
+from daemon.operations.host import port_rivals, programs, serial_ports, sqlite_file, units
+from daemon.operations.host.values import Database, Holders, Unit
+from daemon.store.sqlite.library import PAGE_SIZE, connect
 from tests.daemon.operations.machine import Machine, key_of
 
 
@@ -115,6 +118,23 @@ def test_what_is_no_port_is_none_and_what_is_no_device_says_so(machine: Machine)
     machine.write("/dev/ttyUSB9", "a file")
     assert serial_ports.fitting("/dev/ttyUSB0", machine.root) == ()
     assert not serial_ports.fitting("/dev/ttyUSB*", machine.root)[0].is_tty
+
+
+def test_what_is_damaged_in_a_database_is_one_finding_a_line(tmp_path: Path) -> None:
+    """There used to be "*** in database main ***" in the sentence, and three findings in one."""
+    path = tmp_path / "p.db"
+    with closing(connect(path)) as db:
+        db.execute("CREATE TABLE t (x)")
+        db.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 999) INSERT INTO t SELECT i FROM n"
+        )
+    with path.open("r+b") as file:
+        file.seek(3 * PAGE_SIZE)
+        file.write(b"\xff" * 2 * PAGE_SIZE)
+    found = sqlite_file.database(path, "")
+    assert isinstance(found, Database)
+    assert 1 <= len(found.damage) <= 3
+    assert not re.search(r"\*\*\*|\n", "".join(found.damage))
 
 
 def test_a_unit_is_as_systemctl_prints_it(machine: Machine) -> None:
