@@ -84,9 +84,7 @@ class NetworkAnswer:
                 return self._final(event, now)
             case _Waits.RESULT, at.Aside():
                 self.attention.answered(now)
-                if self._settings.differ(event.text):
-                    self.missing = "the modem seems to have restarted before the network answered"
-                    return self._no_result()
+                return self._setting(event.text)
             case _Waits.RESULT, Due():
                 return self._silence(now)
             case _Waits.REFERENCE, Due():
@@ -94,6 +92,13 @@ class NetworkAnswer:
             case _Waits.SECOND_OK, Due():
                 return self._result(self.reference)
         return []
+
+    def _setting(self, line: str) -> list[Query | GiveUp | Mute | Result]:
+        """What the modem answers to our query; a modem that restarted has forgotten its settings."""
+        if not self._settings.differ(line):
+            return []
+        self.missing = "the modem seems to have restarted before the network answered"
+        return self._no_result()
 
     def _silence(self, now: float) -> list[Query | GiveUp | Mute | Result]:
         if self.reference is None and self.attention.mute(now):
