@@ -176,8 +176,8 @@ class Database(Protocol):
         """Why the daemon must start again: the rows are not what it knows. "" otherwise."""
 
     @property
-    def pause_s(self) -> float | None:
-        """How long to wait for a batch before `recover` is called; None: as long as it takes."""
+    def pause_s(self) -> float:
+        """How long to wait for a batch before `recover` is called."""
 
     def open(self) -> None:
         """Connect, keep every other daemon out, bring the schema up to date. Raises StoreUnusable."""

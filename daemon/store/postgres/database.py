@@ -40,6 +40,7 @@ REMAINS = (
 IN_DOUBT_S, AGAIN_S = 3.0, 0.1
 """For which a commit whose answer was lost is asked after, and the pause between two tries: whoever waits gets the
 truth. The watchdog of systemd has more patience."""
+LOOK_S = 5.0  # after which PostgreSQL is asked whether it is there, although nothing else is asked
 SOON_S = 1.0  # a failure that came after more is of a server that hangs: nobody waits for it a second time
 OF_COMMANDS = (psycopg.DataError, psycopg.IntegrityError)
 """What one command is to blame for; everything else is the database's fault."""
@@ -55,6 +56,7 @@ class PostgresDatabase:
         self._made = 0  # that of the last one that was durable
         self._in_doubt = 0  # that of one that was refused, although it may be durable; 0: none
         self._why = ""
+        self._asked_at = 0.0  # when it was last asked anything, on CLOCK_MONOTONIC
         self._looks = _Looks()
         self.broken = self.damaged = False
         self.misplaced: Misplaced | None = None  # a server keeps its files itself
@@ -73,8 +75,8 @@ class PostgresDatabase:
         return PostgresReading(self.address, self._met)
 
     @property
-    def pause_s(self) -> float | None:
-        return RECOVER_S if self.broken else None
+    def pause_s(self) -> float:
+        return RECOVER_S if self.broken else LOOK_S
 
     def load(self, needs: Needs) -> Found:
         """What there is; it asks for nothing where nothing is needed."""
@@ -108,7 +110,7 @@ class PostgresDatabase:
         Raises StoreUnusable.
         """
         session = self._usable()
-        began = time.monotonic()
+        began = self._asked_at = time.monotonic()
         try:
             return work(session.connection)
         except OF_COMMANDS:
@@ -164,9 +166,9 @@ class PostgresDatabase:
         return refused
 
     def recover(self) -> None:
-        """See whether a session has come, and try to get one."""
+        """See whether PostgreSQL is still there; where it was not, whether a session has come, and try to get one."""
         with contextlib.suppress(StoreUnusable):
-            self._usable()
+            self._asked(_is_there)
 
     def delete_old(self, horizon: Horizon, hashed: Hash, limit: int) -> Deleted:
         """One step, in one transaction."""
@@ -195,7 +197,9 @@ class PostgresDatabase:
         return False
 
     def tidy(self, *, busy: bool) -> None:
-        """PostgreSQL does that by itself."""
+        """PostgreSQL does that by itself. Batches that need nothing, as of the watchdog, are no sign of it."""
+        if not busy and not self.broken and time.monotonic() > self._asked_at + LOOK_S:
+            self.recover()
 
     def _usable(self) -> Session:
         """The session. Raises StoreUnusable at once, while there is none."""
@@ -217,6 +221,10 @@ class PostgresDatabase:
         self.broken = False
         log.info("store=recovered %s", self.address)
         return self._session
+
+
+def _is_there(connection: Connection) -> None:
+    connection.execute("SELECT 1")
 
 
 Came = tuple[Session, int] | TakenOver | None

@@ -70,7 +70,7 @@ class SqliteDatabase:
             raise StoreUnusable(f"cannot read {self._path}: {exc}") from exc
 
     @property
-    def pause_s(self) -> float | None:
+    def pause_s(self) -> float:
         return RECOVER_S if self.broken or self._file.log_is_long else LOOK_S
 
     def load(self, needs: Needs) -> Found:

@@ -19,12 +19,13 @@ from tests.daemon.core.story import request
 from tests.daemon.store.dictionaries import Dictionaries
 
 NOTE = AddNote("", None, "")
+NEVER_S = 60.0  # longer than a test
 
 
 class Watched(Dictionaries):
     """A database that knows what the thread asked of it, and what had been saved then."""
 
-    def __init__(self, pause_s: float | None = None) -> None:
+    def __init__(self, pause_s: float = NEVER_S) -> None:
         super().__init__()
         self.pause_s = pause_s
         self.tidied: list[tuple[bool, int]] = []
@@ -34,7 +35,7 @@ class Watched(Dictionaries):
         self.tidied.append((busy, len(self.history)))
 
     def recover(self) -> None:
-        self.pause_s = None
+        self.pause_s = NEVER_S
         self.recovered.set()
 
 

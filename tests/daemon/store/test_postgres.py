@@ -157,6 +157,29 @@ def test_while_postgresql_is_away_everything_is_refused_at_once_and_works_when_i
     assert not database.stale
 
 
+def test_a_gateway_that_is_asked_nothing_knows_that_postgresql_is_away(
+    postgres: Cluster, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There used to be `health ok` until the first start failed. The batches of the watchdog need nothing."""
+    database.load(Needs(new=1))
+    postgres.stop()
+    try:
+        database.tidy(busy=False)
+        assert not database.broken
+        monkeypatch.setattr("daemon.store.postgres.database.LOOK_S", 0.0)
+        database.tidy(busy=False)
+        assert database.broken
+    finally:
+        postgres.start()
+    until(lambda: works_again(database), "the database is used again")
+    postgres.stop()
+    try:
+        database.recover()
+        assert database.broken
+    finally:
+        postgres.start()
+
+
 def test_a_postgresql_that_hangs_holds_nobody_up_for_long(postgres: Cluster, database: PostgresDatabase) -> None:
     reading = database.reader()
     assert reading.live() == 0
