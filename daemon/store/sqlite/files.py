@@ -11,7 +11,8 @@ from typing import Any
 from daemon.store.contract import StoreUnusable
 
 PRIVATE = 0o600
-SIDE_FILES = ("-wal", "-shm")
+INDEX = "-shm"
+SIDE_FILES = ("-wal", INDEX)
 
 
 def lock_of(database: Path) -> Path:

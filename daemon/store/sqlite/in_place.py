@@ -1,7 +1,8 @@
 """Whether the files that the daemon has open are still those at their paths. Pure.
 
 Somebody may move, delete, replace or write over the database of a running daemon. SQLite goes on with what it has
-open, and after the next start nobody would find what was written meanwhile.
+open, and after the next start nobody would find what was written meanwhile. A program that uses it by SQLite is no
+such thing: what it writes stands in SQLite's index of the log, too.
 """
 
 from enum import Enum, auto
@@ -20,12 +21,16 @@ class File(NamedTuple):
 
 
 class Files(NamedTuple):
-    """What the paths name; None: nothing. wal: the log, shm: its index."""
+    """What the paths name; None: nothing. wal: the log, shm: its index.
+
+    folded: by that index, which log it is, and how much of it was folded into the database.
+    """
 
     database: File | None
     wal: File | None
     shm: File | None
     lock: File | None
+    folded: bytes = b""
 
 
 class Kind(Enum):
@@ -66,9 +71,11 @@ def judged(path: str, ours: Files, found: Files, kept: int) -> Judgement | None:
         if ours.database is not None and there[2:] == ours.database[2:]:
             return Judgement(Kind.COPIED, Misplaced(f"{path} was replaced by a copy of it", AGAIN))
         return Judgement(Kind.AWAY, Misplaced(f"{path} was replaced by another file", OTHER))
-    if there != ours.database:
+    by_sqlite = found.folded != ours.folded
+    if there != ours.database and not by_sqlite:
         return Judgement(Kind.OVERWRITTEN, Misplaced(f"something has written over {path}", CHANGED))
-    if log is not None and ours.wal is not None and _same(ours.wal, log) and log.size < min(ours.wal.size, kept):
+    cut = log is not None and ours.wal is not None and _same(ours.wal, log) and log.size < min(ours.wal.size, kept)
+    if cut and not by_sqlite:
         return Judgement(Kind.OVERWRITTEN, Misplaced(f"something has cut {path}-wal", CHANGED))
     beside = (("its log", ours.wal, log), ("its index", ours.shm, found.shm), ("its lock", ours.lock, found.lock))
     for what, before, now in beside:

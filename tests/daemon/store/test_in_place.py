@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from daemon.store.sqlite.library import connect
 from drivers.simulated.modem import SimulatedModem
 from tests.gateway import Gateway, modem_section, until
 
-OURS = Files(File(1, 10, 4096, b"head"), File(1, 11, 500), File(1, 12, 32), File(1, 13))
+OURS = Files(File(1, 10, 4096, b"head"), File(1, 11, 500), File(1, 12, 32), File(1, 13), b"folded")
 KEPT = 300  # octets of a log
 
 
@@ -59,6 +61,7 @@ def gone(what: str) -> Misplaced:
             Kind.OVERWRITTEN,
             Misplaced("something has cut /p.db-wal", RESTORE),
         ),
+        (OURS._replace(database=File(1, 10, 9, b"new"), wal=File(1, 11, 0), folded=b"more"), None, None),
         (OURS._replace(wal=None), Kind.BESIDE, gone("its log")),
         (OURS._replace(wal=File(1, 99, 1)), Kind.BESIDE, gone("its log")),
         (OURS._replace(shm=None), Kind.BESIDE, gone("its index")),
@@ -110,6 +113,30 @@ def database(path: Path) -> Iterator[SqliteDatabase]:
     opened.save(Changes(meta={"before": "yes"}))
     yield opened
     opened.close()
+
+
+BY_SQLITE = (
+    "SELECT count(*) FROM meta",
+    "INSERT INTO meta VALUES ('theirs', 'yes')",
+    "PRAGMA wal_checkpoint(PASSIVE)",
+    "PRAGMA wal_checkpoint(TRUNCATE)",
+    "VACUUM",
+)
+
+
+def test_a_program_that_uses_the_database_by_sqlite_has_not_written_over_it(
+    path: Path, database: SqliteDatabase
+) -> None:
+    """A look with sqlite3, or Litestream, would have put the gateway out of service."""
+    for number, statement in enumerate(BY_SQLITE):
+        database.save(Changes(meta={f"ours {number}": "yes"}))
+        by = f"import sqlite3; sqlite3.connect({str(path)!r}, isolation_level=None).execute({statement!r}).fetchall()"
+        subprocess.run([sys.executable, "-c", f"{by}"], check=True)
+        database.save(Changes(meta={f"and after {number}": "yes"}))
+        assert database.misplaced is None, statement
+    database.close()
+    assert meta(path) == [*(f"and after {n}" for n in range(5)), "before", *(f"ours {n}" for n in range(5)), "theirs"]
+    database.open()
 
 
 def meta(path: Path) -> list[str]:
