@@ -9,7 +9,7 @@ import select
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 BOUND_S = 30.0
+LEFT = "Inspected target navigated or closed"  # as Chromium says it
+
+
+class PageLeft(Exception):
+    """The page was left for another one before it had given the value of an expression."""
 
 
 class Page:
@@ -30,13 +35,15 @@ class Page:
         self._session = {"sessionId": attached}
 
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command of the protocol, and its result."""
+        """A command of the protocol, and its result. Raises PageLeft."""
         self._last += 1
         command = {"id": self._last, "method": method, "params": parameters, **self._session}
         os.write(self._write, json.dumps(command).encode() + b"\0")
         while True:
             message = self._next()
             if message.get("id") == self._last:
+                if message.get("error", {}).get("message") == LEFT:
+                    raise PageLeft
                 assert "error" not in message, message
                 return dict(message["result"])
 
@@ -54,17 +61,19 @@ class Page:
         self.do("Page.navigate", url=url)
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page."""
+        """The value of an expression in the page. Raises PageLeft."""
         found = self.do("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)["result"]
         return found.get("value")
 
     def until(self, script: str) -> Any:
-        """The value of an expression, once it is true."""
+        """The value of an expression, once it is true, of whatever page is there then."""
         end = time.monotonic() + BOUND_S
-        while not (value := self.run(script)):
-            assert time.monotonic() < end, f"{script}: {self.run('document.body.innerText')}"
+        while time.monotonic() < end:
+            with suppress(PageLeft):
+                if value := self.run(script):
+                    return value
             time.sleep(0.05)
-        return value
+        raise AssertionError(f"{script}: {self.run('document.body.innerText')}")
 
     def picture(self, file: Path, scheme: str = "light", width: int = 1100, height: int = 1000) -> None:
         """A PNG of the page in this colour scheme ("light" or "dark")."""
