@@ -112,13 +112,9 @@ class PostgresDatabase:
         session = self._usable()
         began = self._asked_at = time.monotonic()
         try:
-            return work(session.connection)
+            return self._done(work, session)
         except OF_COMMANDS:
-            self._in_doubt = 0
             raise
-        except DAMAGE as exc:
-            self._in_doubt = 0
-            raise self._met(exc) from exc
         except psycopg.Error as exc:
             session.connection.close()
             if time.monotonic() - began > SOON_S:
@@ -133,18 +129,25 @@ class PostgresDatabase:
             assert session is not None, "the database is open"
             try:
                 self._session = session = resume(self.address, session, self._last)
-                return work(session.connection)
-            except OF_COMMANDS:
-                self._in_doubt = 0
+                return self._done(work, session)
+            except (*OF_COMMANDS, Damaged):
                 raise
-            except DAMAGE as exc:
-                self._in_doubt = 0
-                raise self._met(exc) from exc
             except (psycopg.Error, StoreUnusable, TakenOver) as exc:
                 session.connection.close()
                 if isinstance(exc, TakenOver) or time.monotonic() >= until:
                     raise self._fail(exc) from exc
             time.sleep(AGAIN_S)
+
+    def _done(self, work: Callable[[Connection], T], session: Session) -> T:
+        """What the server refuses because of the work itself was certainly not made."""
+        try:
+            return work(session.connection)
+        except OF_COMMANDS:
+            self._in_doubt = 0
+            raise
+        except DAMAGE as exc:
+            self._in_doubt = 0
+            raise self._met(exc) from exc
 
     def _met(self, exc: Exception) -> Damaged:
         """Damage, on whatever thread: it stays, and only what needs that part is refused."""
