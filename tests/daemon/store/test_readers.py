@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,6 @@ import pytest
 from daemon.store.readers import Readers
 from daemon.store.sqlite.database import SqliteDatabase
 from tests.daemon.store.open_files import opened
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    opened = SqliteDatabase(tmp_path / "pinwheel.db")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 def test_a_thread_opens_the_database_once_and_closes_it(tmp_path: Path) -> None:

@@ -22,19 +22,6 @@ from tests.daemon.store.damage import spoil
 from tests.daemon.store.writes import named
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "p.db"
-
-
-@pytest.fixture
-def database(path: Path) -> Iterator[SqliteDatabase]:
-    opened = SqliteDatabase(path)
-    opened.open()
-    yield opened
-    opened.close()
-
-
 def lines(count: int, detail: str = "x") -> Sequence[Line]:
     return [Line(EPOCH, "", "note", None, detail)] * count
 

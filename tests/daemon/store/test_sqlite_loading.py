@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +18,6 @@ from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of
 from tests.daemon.store.writes import named
 
 SENT, SENDING = AttemptState.SENT, AttemptState.SENDING
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    opened = SqliteDatabase(tmp_path / "p.db")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
