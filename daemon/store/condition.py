@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+RESTORE = "systemctl stop pinwheel.socket pinwheel; pinwheel restore BACKUP"
+"""The remedy of a database that cannot go on as it is. With its socket open, systemd would start the daemon again."""
+
 
 class Misplaced(NamedTuple):
     """What became of the files that the daemon has open: nobody would find what is written into them."""

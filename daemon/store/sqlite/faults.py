@@ -4,12 +4,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from daemon.store.condition import RESTORE
 from daemon.store.contract import Damaged, StoreUnusable
 from daemon.store.sqlite.library import sqlite
 
 T = TypeVar("T")
 PRIMARY = 0xFF  # of a result code: the bits above say more
-REMEDY = "the file is damaged: systemctl stop pinwheel.socket pinwheel; pinwheel restore BACKUP"
+REMEDY = f"the file is damaged: {RESTORE}"
 
 Failed = Callable[[Any], StoreUnusable]
 """Gets the error of SQLite."""

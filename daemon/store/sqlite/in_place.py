@@ -8,7 +8,7 @@ such thing: what it writes stands in SQLite's index of the log, too.
 from enum import Enum, auto
 from typing import NamedTuple
 
-from daemon.store.condition import Misplaced
+from daemon.store.condition import RESTORE, Misplaced
 
 
 class File(NamedTuple):
@@ -55,7 +55,6 @@ class Judgement(NamedTuple):
 
 GONE = "put it back: the daemon goes on by itself; a restart without it begins with an empty database"
 OTHER = "put the earlier one back: the daemon goes on by itself; a restart begins with the one that is there"
-CHANGED = "systemctl stop pinwheel; pinwheel restore BACKUP"
 AGAIN = "the daemon starts again by itself"
 
 
@@ -73,10 +72,10 @@ def judged(path: str, ours: Files, found: Files, kept: int) -> Judgement | None:
         return Judgement(Kind.AWAY, Misplaced(f"{path} was replaced by another file", OTHER))
     by_sqlite = found.folded != ours.folded
     if there != ours.database and not by_sqlite:
-        return Judgement(Kind.OVERWRITTEN, Misplaced(f"something has written over {path}", CHANGED))
+        return Judgement(Kind.OVERWRITTEN, Misplaced(f"something has written over {path}", RESTORE))
     cut = log is not None and ours.wal is not None and _same(ours.wal, log) and log.size < min(ours.wal.size, kept)
     if cut and not by_sqlite:
-        return Judgement(Kind.OVERWRITTEN, Misplaced(f"something has cut {path}-wal", CHANGED))
+        return Judgement(Kind.OVERWRITTEN, Misplaced(f"something has cut {path}-wal", RESTORE))
     beside = (("its log", ours.wal, log), ("its index", ours.shm, found.shm), ("its lock", ours.lock, found.lock))
     for what, before, now in beside:
         if not _same(before, now):

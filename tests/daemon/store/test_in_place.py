@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ OTHER = Misplaced(
     "/p.db was replaced by another file",
     "put the earlier one back: the daemon goes on by itself; a restart begins with the one that is there",
 )
-RESTORE, AGAIN = "systemctl stop pinwheel; pinwheel restore BACKUP", "the daemon starts again by itself"
+RESTORE, AGAIN = "systemctl stop pinwheel.socket pinwheel; pinwheel restore BACKUP", "the daemon starts again by itself"
 WRITTEN = Misplaced("something has written over /p.db", RESTORE)
 
 
@@ -102,17 +102,9 @@ def test_each_fact_is_said_by_itself() -> None:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "p.db"
-
-
-@pytest.fixture
-def database(path: Path) -> Iterator[SqliteDatabase]:
-    opened = SqliteDatabase(path)
-    opened.open()
-    opened.save(Changes(meta={"before": "yes"}))
-    yield opened
-    opened.close()
+def database(database: SqliteDatabase) -> SqliteDatabase:
+    database.save(Changes(meta={"before": "yes"}))
+    return database
 
 
 BY_SQLITE = (
