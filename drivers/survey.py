@@ -1,4 +1,4 @@
-"""What a look at a serial port, or at the trunk, gives before a driver is opened: a part of the contract."""
+"""What a look at a serial port, or at the trunk, gives without a driver: a part of the contract."""
 
 from dataclasses import dataclass
 from enum import StrEnum

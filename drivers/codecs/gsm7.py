@@ -74,6 +74,7 @@ def split(text: str, alphabet: Alphabet) -> list[str]:
 def unpack(octets: bytes, first: int, count: int) -> str:
     """The text of `count` septets from number `first` on, packed with the lowest bits first (23.038 6.1.2.1).
 
+    It is of fewer where the octets end before.
     An escape before a septet that the extension table does not know is passed over (6.2.1.1).
     """
     text, escaped = [], False

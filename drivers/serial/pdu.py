@@ -165,7 +165,7 @@ def _text(dcs: int, length: int, data: bytes, header: int) -> str:
     """The text behind a header of so many octets. length: TP-UDL, in septets or octets by the alphabet (9.2.3.16)."""
     if dcs == DCS_GSM7:
         first = -(-header * 8 // 7)  # the header is filled up to whole septets
-        return gsm7.unpack(data, first, min(length, len(data) * 8 // 7) - first)
+        return gsm7.unpack(data, first, length - first)
     body = data[header:length]
     if dcs == DCS_8BIT:
         return body.decode("latin-1")

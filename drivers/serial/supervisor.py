@@ -255,8 +255,10 @@ class Supervisor:
         self._pauses.began(now)
         if not ports:
             what = "no port fits the pattern: plug the modem in"
-            end = _End(DeviceState.ABSENT, what, self._timing.absent, away=True, reason=Reason.NO_PORT)
-            return self._after(replace(end, trouble=Trouble.ABSENT), (), now)
+            end = _End(
+                DeviceState.ABSENT, what, self._timing.absent, away=True, reason=Reason.NO_PORT, trouble=Trouble.ABSENT
+            )
+            return self._after(end, (), now)
         self._at = self._search.choose(ports)
         return [Serve(self._at.name, self._rates)]
 
