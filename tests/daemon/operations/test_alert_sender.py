@@ -210,8 +210,11 @@ def test_without_a_modem_the_trunk_calls_and_says_what_it_is(tmp_path: Path) -> 
             assert alert().output == f"numbers   {MASKED}\ntrouble   none\n"
 
 
-def test_a_defect_in_an_alert_ends_no_daemon_and_fills_no_log(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_in_an_alert_ends_no_daemon_and_fills_no_log(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It used to end the daemon, which began again and again."""
+    monkeypatch.setattr("daemon.operations.alert_sender.LOOK_S", 0.0)
 
     async def story() -> None:
         with SimulatedModem() as modem:
@@ -220,7 +223,10 @@ def test_a_defect_in_an_alert_ends_no_daemon_and_fills_no_log(store: Store, capl
                 sender.rules = None  # type: ignore[assignment]
                 running = asyncio.create_task(sender.run())
                 await until(lambda: "alert=failed" in caplog.text)
+                for _ in range(100):
+                    await asyncio.sleep(0)
                 assert not running.done()
+                assert caplog.text.count("alert=failed") == 1
                 running.cancel()
 
     asyncio.run(story())

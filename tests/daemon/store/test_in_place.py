@@ -123,7 +123,7 @@ def test_a_program_that_uses_the_database_by_sqlite_has_not_written_over_it(
     for number, statement in enumerate(BY_SQLITE):
         database.save(Changes(meta={f"ours {number}": "yes"}))
         by = f"import sqlite3; sqlite3.connect({str(path)!r}, isolation_level=None).execute({statement!r}).fetchall()"
-        subprocess.run([sys.executable, "-c", f"{by}"], check=True)
+        subprocess.run([sys.executable, "-c", by], check=True)
         database.save(Changes(meta={f"and after {number}": "yes"}))
         assert database.misplaced is None, statement
     database.close()

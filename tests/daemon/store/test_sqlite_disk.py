@@ -16,7 +16,7 @@ from daemon.store.batches import Operation, carry_out
 from daemon.store.contract import FIRST, Damaged, StoreUnusable
 from daemon.store.retention import Horizon
 from daemon.store.sqlite.database import LOOK_S, PAGES_OF_A_COMMIT, RECOVER_S, SqliteDatabase
-from daemon.store.sqlite.library import PAGE_SIZE, sqlite
+from daemon.store.sqlite.library import sqlite
 from daemon.store.sqlite.open_database import CHECKPOINT, CHECKPOINT_AT_LATEST
 from tests.daemon.store.damage import spoil
 from tests.daemon.store.writes import named
@@ -185,11 +185,8 @@ def damaged(path: Path, request: pytest.FixtureRequest) -> Iterator[SqliteDataba
     whole = SqliteDatabase(path)
     whole.open()
     whole.save(Changes(inserted=[(1, named(1))], history=lines(1)))
-    (page,) = whole.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name=?", (request.param,)).fetchone()
     whole.close()
-    with path.open("r+b") as file:
-        file.seek((page - 1) * PAGE_SIZE)
-        file.write(b"\xff" * PAGE_SIZE)
+    spoil(path, request.param)
     database = SqliteDatabase(path)
     database.open()
     yield database

@@ -52,7 +52,6 @@ def test_half_a_surrogate_pair_is_a_question_mark() -> None:
 def test_packed_septets_are_read_as_they_were_written(text: str) -> None:
     septets = codec.encodeGsm7(text.replace("§", "`"))
     assert unpack(bytes(codec.packSeptets(septets)), 0, len(septets)) == text
-
     assert sum(units(text, Alphabet.GSM7)) == len(septets)
     assert split(text, Alphabet.GSM7) == in_parts(text)[1]
 
