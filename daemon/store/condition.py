@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-RESTORE = "systemctl stop pinwheel.socket pinwheel; pinwheel restore BACKUP"
-"""The remedy of a database that cannot go on as it is. With its socket open, systemd would start the daemon again."""
+
+def restored_from(backup: str) -> str:
+    """The command for a database that cannot go on as it is. With its socket open, systemd would start the daemon."""
+    return f"systemctl stop pinwheel.socket pinwheel; pinwheel restore {backup}"
+
+
+RESTORE = restored_from("BACKUP")
 
 
 class Misplaced(NamedTuple):

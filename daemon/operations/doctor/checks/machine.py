@@ -16,6 +16,7 @@ from daemon.operations.host.values import (
     Unit,
 )
 from daemon.operations.setup import udev
+from daemon.store.condition import restored_from
 
 MB = 1_000_000
 LITTLE, SCARCE, SCARCE_SHARE = 64 * MB, 500 * MB, 0.05
@@ -247,7 +248,7 @@ def whole(parts: "tuple[Database, Backups | Missing]") -> Iterator[Verdict]:
     database, backups = parts
     if database.damage:
         backup = "BACKUP" if isinstance(backups, Missing) or not backups.newest else backups.newest
-        remedy = f"systemctl stop pinwheel.socket pinwheel; pinwheel restore {backup}; systemctl start pinwheel"
+        remedy = f"{restored_from(backup)}; systemctl start pinwheel"
         yield error(f"{database.path} is damaged: {database.damage[0]}", remedy)
 
 
