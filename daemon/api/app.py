@@ -19,7 +19,7 @@ from daemon.api.access import Access, Role, on_socket
 from daemon.api.direct_routes import DirectRoutes, Endpoint, ErrorAnswer
 from daemon.api.handler import ApiCall, Handler
 from daemon.api.origin import led_here
-from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather, header
+from daemon.api.params import HttpError, Mistake, Parameters, foreign, gather, header, store_away
 from daemon.api.under_way import UnderWay
 from daemon.api.verify import START, Verify, answered, refusal
 from daemon.config import Config, Security
@@ -176,8 +176,8 @@ def _http_error(_: HttpRequest, exc: HttpError) -> Response:
     return problem(exc.status, exc.title, exc.detail, headers)
 
 
-def _away(_: HttpRequest, __: StoreUnusable) -> Response:
-    return problem(503, "Database unusable", "The database cannot be used now; the daemon's log says why.")
+def _away(http: HttpRequest, _: StoreUnusable) -> Response:
+    return _http_error(http, store_away())
 
 
 def _mistake(http: HttpRequest, exc: Mistake) -> Response:

@@ -67,6 +67,10 @@ def invalid(name: str, why: str = "") -> Mistake:
     return Mistake(Sentence(Code.INVALID, f"Invalid value for parameter `{name}`" + (f": {why}" if why else "")))
 
 
+def store_away() -> HttpError:
+    return HttpError(503, "Database unusable", "The database cannot be used now; the daemon's log says why.")
+
+
 def too_many() -> HttpError:
     return HttpError(413, "Too many parameters", f"A request has at most {MAX_FIELDS} parameters.")
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from daemon.api.access import on_socket
 from daemon.api.console.sessions import SESSION_S, Session, Sessions
 from daemon.api.origin import is_loopback, own_host
-from daemon.api.params import HttpError, Mistake, foreign, header
+from daemon.api.params import HttpError, Mistake, foreign, header, store_away
 from daemon.store.contract import StoreUnusable
 
 COOKIE, PATH, LOGIN = "pinwheel", "/console", "/console/login"
@@ -92,8 +92,8 @@ def checked(page: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[[Htt
         except Mistake as exc:
             answer = console.page("trouble.html", 400, title="Bad parameter", detail=str(exc))
         except StoreUnusable:
-            detail = "The database cannot be used now; the daemon's log says why."
-            answer = console.page("trouble.html", 503, title="Database unusable", detail=detail)
+            away = store_away()
+            answer = console.page("trouble.html", away.status, title=away.title, detail=away.detail)
         answer.headers.update(HEADERS)
         return answer
 
