@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 from daemon.operations.host.values import KEEPERS, Unit
@@ -45,10 +46,11 @@ def unit(name: str, root: Path = Path("/"), path: str | None = None) -> Unit | N
 
 def time_keeper(root: Path = Path("/"), path: str | None = None) -> str | None:
     """The installed unit that sets the clock, "" for none; None where systemd does not say. path: as `unit` has it."""
-    found = [unit(name, root, path) for name in KEEPERS]
-    if found[0] is None:
+    asked = (unit(name, root, path) for name in KEEPERS)  # one after the other, as far as needed
+    first = next(asked)
+    if first is None:
         return None
-    return next((each.name for each in found if each is not None and each.loaded), "")
+    return next((each.name for each in chain([first], asked) if each is not None and each.loaded), "")
 
 
 def read(name: str, text: str, now_s: float = 0.0) -> Unit | None:
