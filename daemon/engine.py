@@ -99,9 +99,10 @@ class Engine:
 
         def again(done: "asyncio.Future[Decision]") -> None:
             failed = None if done.cancelled() else done.exception()
-            if isinstance(failed, Damaged) and not isinstance(command, Fire):
-                asyncio.get_running_loop().call_later(DAMAGED_AGAIN_S, self.do, command)
-            elif isinstance(failed, StoreUnusable) and not isinstance(failed, Damaged):
+            if isinstance(failed, Damaged):
+                if not isinstance(command, Fire):
+                    asyncio.get_running_loop().call_later(DAMAGED_AGAIN_S, self.do, command)
+            elif isinstance(failed, StoreUnusable):
                 asyncio.get_running_loop().call_later(STORE_AGAIN_S, self.do, command)
 
         future = self.store.submit(command, self._decide, self._committed)
