@@ -108,11 +108,12 @@ def _of_modems(modems: tuple[ModemSnapshot, ...]) -> Iterator[Metric]:
     yield _gauge("sim_balance_low", "Below which that is low; no series where nobody says.", ["modem"], low)
     left = [quota for modem in modems for quota in _left(modem)]
     yield _gauge("modem_quota_remaining_messages", "SMS until the limit of the SIM.", ["modem", "window"], left)
-    for name, text, of in (
-        ("errors", "How often the modem stopped working.", attrgetter("errors")),
-        ("restarts", "Restarts of the modem, by us and by itself.", attrgetter("restarts")),
-        ("power_cycles", "How often its power was cut.", attrgetter("power_cycles")),
+    for name, text in (
+        ("errors", "How often the modem stopped working."),
+        ("restarts", "Restarts of the modem, by us and by itself."),
+        ("power_cycles", "How often its power was cut."),
     ):
+        of = attrgetter(name)
         series = [((modem.name, str(why)), count) for modem in modems for why, count in of(modem.counts).items()]
         yield _counter(f"modem_{name}", text, ["modem", "cause"], series)
 
