@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from daemon.core.canary import Standing
 from daemon.core.milliseconds import Ms
@@ -10,8 +11,11 @@ from daemon.lanes.sms import SmsLane
 from daemon.lanes.snapshots import SmsSnapshot, VoiceSnapshot
 from daemon.lanes.voice import VoiceLane
 from daemon.operations.canary import Canarying
+from daemon.store.cached_figure import CachedFigure
 from daemon.store.condition import Condition
 from daemon.store.contract import StoreUnusable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,11 @@ class Snapshots:
 
     async def requests(self) -> dict[str, int] | None:
         """How many requests stand where; None while the database cannot be read."""
-        try:
-            return await self.engine.store.counts.get()
-        except StoreUnusable:
-            return None
+        return await _if_readable(self.engine.store.counts)
 
     async def timers(self) -> int | None:
         """How many requests have a timer; None while the database cannot be read."""
-        try:
-            return await self.engine.store.timers.get()
-        except StoreUnusable:
-            return None
+        return await _if_readable(self.engine.store.timers)
 
     def take(self) -> Snapshot:
         return Snapshot(
@@ -57,3 +55,10 @@ class Snapshots:
             self.calls.snapshot() if self.calls is not None else None,
             self.canary.standings if self.canary is not None else {},
         )
+
+
+async def _if_readable(figure: CachedFigure[T]) -> T | None:
+    try:
+        return await figure.get()
+    except StoreUnusable:
+        return None
