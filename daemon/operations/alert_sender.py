@@ -38,6 +38,7 @@ from daemon.core.milliseconds import Ms, seconds
 from daemon.core.phrases import locale_for_region
 from daemon.lanes.snapshots import Duty
 from daemon.lanes.voice import TrialEnd
+from daemon.operations.canary import DEFECT_S
 from daemon.operations.snapshots import Snapshot, Snapshots
 from daemon.operations.systemd import runtime_directory
 from daemon.store.contract import StoreUnusable
@@ -47,7 +48,6 @@ from drivers.codecs import gsm7
 log = logging.getLogger("pinwheel.alerts")
 
 LOOK_S = 10.0
-DEFECT_S = 600.0  # behind a look that failed by a defect of our own: the next one may, too
 STORE_S = 10.0  # that an alert waits for the database, which may be the trouble
 SENT = "alerts sent"
 SENT_FILE = "alerts-sent"

@@ -27,7 +27,7 @@ from drivers import CallOutcome, DriverError, Unavailable, Uncertain
 log = logging.getLogger("pinwheel.canary")
 
 LOOK_S = 2.0  # how often it is looked at what is due
-DEFECT_S = 600.0  # behind a turn that failed by a defect of our own: the next one may, too
+DEFECT_S = 600.0  # behind a turn that failed by a defect of our own, or a look of alerts: the next may, too
 DIGITS = "1234"  # what its calls say; nobody needs to hear it
 REACHED = frozenset({CallOutcome.ANSWERED, CallOutcome.BUSY, CallOutcome.DECLINED})
 """A telephone has answered or refused. Our own number is busy: the gateway takes no calls."""
