@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from daemon.operations.report import Figures, Report
-from daemon.operations.wording import CHANNELS
+from daemon.operations.wording import channel_word
 
 ENDED, VERIFIED, LINE = "#b9c7d8", "#1f4e79", "#333333"
 TOP, LABEL = 12, 22  # bars; characters of a name
@@ -59,7 +59,7 @@ def _times(axes: Any, seconds: Sequence[float]) -> None:
 
 
 def _named(groups: Mapping[str, Figures]) -> dict[str, Figures]:
-    return {CHANNELS.get(name, name): each for name, each in groups.items()}
+    return {channel_word(name): each for name, each in groups.items()}
 
 
 def _largest(groups: Mapping[str, Figures]) -> dict[str, Figures]:

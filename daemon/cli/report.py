@@ -19,7 +19,7 @@ from daemon.cli.context import SCREEN, Context, json_flag, pass_context, table, 
 from daemon.cli.output_files import not_written, spreadsheet_cell
 from daemon.cli.progress import Rows
 from daemon.cli.screen import wrapped
-from daemon.operations.wording import CHANNELS, span
+from daemon.operations.wording import channel_word, span
 from daemon.resources import how_to_install
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _tell(found: "Report", days: int) -> None:
 def _with_channel(cause: str) -> str:
     """For people."""
     channel, space, rest = cause.partition(" ")
-    return CHANNELS.get(channel, channel) + space + rest
+    return channel_word(channel) + space + rest
 
 
 def _table(name: str, groups: "Mapping[str, Figures]") -> None:
@@ -174,7 +174,7 @@ def _table(name: str, groups: "Mapping[str, Figures]") -> None:
     most = max(each.requests for each in groups.values())
     rows = [
         (
-            CHANNELS.get(key, key),
+            channel_word(key),
             each.requests,
             each.verified,
             f"{each.rate or 0:.0%}",

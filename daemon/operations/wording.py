@@ -33,12 +33,17 @@ TRUNK = "voice"
 CHANNELS: Mapping[str, str] = {"sms": "SMS", "tts": "call"}
 
 
+def channel_word(channel: str) -> str:
+    """As people say it; as it is, where that is not known here."""
+    return CHANNELS.get(channel, channel)
+
+
 def words(line: Mapping[str, Any]) -> str:
     """A line of history (see `HistoryLine`) as a sentence; its kind as it is, where that is not known here."""
     kind, step, detail = str(line["kind"]), line["step"], str(line["detail"] or "")
     if kind == "event":
         channel, _, letter = detail.partition(" ")
-        detail = f"{CHANNELS.get(channel, channel)} with PIN {letter}" if letter else detail
+        detail = f"{channel_word(channel)} with PIN {letter}" if letter else detail
     what = OF_A_REQUEST.get(kind, kind) if step is None else OF_A_DELIVERY.get(kind, kind)
     of_what = "" if step is None else f"event {int(step) + 1} "
     if kind == "sending" and detail:

@@ -5,7 +5,7 @@ from typing import Any
 
 from daemon.core.masking import masked, without_numbers
 from daemon.lanes.voice import TrialEnd
-from daemon.operations.wording import CHANNELS, bars, span, words
+from daemon.operations.wording import bars, channel_word, span, words
 from drivers import CallPhase
 
 
@@ -91,7 +91,7 @@ def request(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    channel = CHANNELS.get(attempt["channel"], attempt["channel"])
+    channel = channel_word(attempt["channel"])
     return {**attempt, "channel": channel, "detail": without_numbers(attempt["detail"])}
 
 
