@@ -1,4 +1,4 @@
-"""Commands share commits: a thread takes what the event loop has submitted in one turn, and what came while it saved.
+"""Commands share commits: a thread saves one batch at a time, and what comes meanwhile is the next one.
 
 Each batch is one load, every command decided in memory, one save; only then the answers. Written once for every
 database.
@@ -127,17 +127,20 @@ class Batches:
         self._measured = _Measured(database.load, database.save, self.commits)
         self._cache = RequestCache()
         self._chores = Chores()
-        self._turn: list[Operation] = []  # what the loop has submitted since it last woke the thread
-        self._turns: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that submits
+        self._waiting: list[Operation] = []  # for the thread to be free
+        self._handed: queue.SimpleQueue[Sequence[Operation] | None] = queue.SimpleQueue()
+        self._busy = False  # the thread has a batch that is not carried out yet; set by the loop, cleared by the thread
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
 
     def open(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        """Save what is queued."""
-        self._wake()
-        self._turns.put(None)
+        """Save what is queued, whether the loop still runs or not."""
+        while self._waiting:
+            self._hand_one_over()
+        self._handed.put(None)
         self._thread.join()
 
     def submit(self, command: Command | None, decide: Decide, then: Then) -> "asyncio.Future[Decision]":
@@ -147,9 +150,10 @@ class Batches:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Decision] = loop.create_future()
-        if not self._turn:
-            loop.call_soon(self._wake)
-        self._turn.append(Operation(command, decide, then, future))
+        if not self._waiting or loop is not self._loop:  # another one may have left something, and gone
+            self._loop = loop
+            loop.call_soon(self._hand_over)
+        self._waiting.append(Operation(command, decide, then, future))
         return future
 
     async def between(self, chore: Callable[[], T]) -> T:
@@ -162,40 +166,56 @@ class Batches:
         """Until all that was submitted before has been committed. Raises StoreUnusable."""
         await self.submit(None, _nothing, lambda _: None)
 
-    def _wake(self) -> None:
-        turn, self._turn = self._turn, []
-        for first in range(0, len(turn), MAX_BATCH):  # what insists comes again by the thousand after an outage
-            self._turns.put(turn[first : first + MAX_BATCH])
+    def _hand_over(self) -> None:
+        """Give the thread what waits, unless it has a batch: `_answer` comes back once it has none."""
+        if self._waiting and not self._busy:
+            self._hand_one_over()
+
+    def _hand_one_over(self) -> None:
+        """At most MAX_BATCH: what insists comes again by the thousand after an outage."""
+        self._busy = True
+        self._handed.put(self._waiting[:MAX_BATCH])
+        del self._waiting[:MAX_BATCH]  # only now: what is neither here nor there would not make the thread busy
+
+    def _answer(self, batch: Sequence[Operation]) -> None:
+        """End the futures in their order; then hand over what waits, once those who were answered have run."""
+        loop = asyncio.get_running_loop()
+        for operation in batch:
+            if operation.future.get_loop() is not loop:  # its own has ended: nobody waits for it any more
+                continue
+            if operation.error is None and operation.command is not None:
+                loop.call_soon(operation.then, operation.value)
+            if not operation.future.cancelled():
+                _end(operation)
+        loop.call_soon(self._hand_over)
 
     # --- the thread ---
 
     def _work(self) -> None:
         while True:
             try:
-                batch = self._next_batch()
+                batch = self._handed.get(timeout=self._database.pause_s)
             except queue.Empty:
                 _beside(self._database.recover)
                 continue
             if batch is None:
                 return
             carry_out(self._measured, self._cache, batch)
-            _resolve(batch)
+            self._resolve(batch)
             if self._chores.run():
                 self._cache.clear()
-            _beside(partial(self._database.tidy, busy=not self._turns.empty()))
+            _beside(partial(self._database.tidy, busy=bool(self._waiting) or not self._handed.empty()))
 
-    def _next_batch(self) -> list[Operation] | None:
-        """Everything that waits, at least one; None once closed. Raises queue.Empty after the database's pause."""
-        batch = self._turns.get(timeout=self._database.pause_s)
-        if batch is None:
-            return None
-        while len(batch) < MAX_BATCH and not self._turns.empty():  # nobody else takes from it
-            turn = self._turns.get()
-            if turn is None:
-                self._turns.put(None)
-                break
-            batch += turn
-        return batch
+    def _resolve(self, batch: Sequence[Operation]) -> None:
+        """Hand the decisions to the loop, with one wake-up.
+
+        `_busy` ends before the loop is looked up, and a loop is noted before it looks at `_busy`: so a loop that has
+        come meanwhile either gets this call or finds the thread free, and never waits for one that has ended.
+        """
+        self._busy = False
+        assert self._loop is not None, "it has submitted the batch"
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._answer, batch)
 
 
 def _beside(work: Callable[[], None]) -> None:
@@ -204,21 +224,6 @@ def _beside(work: Callable[[], None]) -> None:
         work()
     except Exception:  # the end of one turn: the next batch may go well
         log.exception("store=upkeep-failed")
-
-
-def _resolve(batch: list[Operation]) -> None:
-    """Hand the decisions to the loop in their order, with one wake-up."""
-    loop = batch[0].future.get_loop()
-
-    def on_loop() -> None:
-        for operation in batch:
-            if operation.error is None and operation.command is not None:
-                loop.call_soon(operation.then, operation.value)
-            if not operation.future.cancelled():
-                _end(operation)
-
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        loop.call_soon_threadsafe(on_loop)
 
 
 def _end(operation: Operation) -> None:

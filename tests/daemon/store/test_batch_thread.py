@@ -105,7 +105,8 @@ def test_what_comes_while_it_saves_shares_the_next_commit_and_it_is_busy_meanwhi
     assert database.tidied[-1][1] == 4
 
 
-def test_turns_that_are_large_do_not_all_share_one_commit() -> None:
+def test_no_commit_is_larger_than_one_may_be_however_the_turns_fall() -> None:
+    """There used to be 600 commands in the first of these: turns were put together until they were enough."""
     database, hold = Watched(), Hold()
     batches = started(database)
 
@@ -114,14 +115,35 @@ def test_turns_that_are_large_do_not_all_share_one_commit() -> None:
         await asyncio.to_thread(hold.begun.wait, 20)
         rest = []
         for _ in range(3):
-            rest += [batches.submit(NOTE, note("x"), nobody) for _ in range(MAX_BATCH)]
+            rest += [batches.submit(NOTE, note("x"), nobody) for _ in range(300)]
             await asyncio.sleep(0)
         hold.go_on.set()
         await asyncio.gather(held, *rest)
         batches.close()
 
     asyncio.run(main())
-    assert (len(database.history), database.saves) == (3 * MAX_BATCH, 3)
+    assert [saved for _, saved in database.tidied] == [0, MAX_BATCH, 900]
+
+
+def test_what_those_submit_who_were_answered_shares_the_next_commit_with_what_waited() -> None:
+    database, hold = Watched(), Hold(Note("first"))
+    batches = started(database)
+
+    async def twice() -> None:
+        await batches.submit(NOTE, hold, nobody)
+        await batches.submit(NOTE, note("again"), nobody)
+
+    async def main() -> None:
+        first = asyncio.create_task(twice())
+        await asyncio.to_thread(hold.begun.wait, 20)
+        waits = batches.submit(NOTE, note("waited"), nobody)
+        await asyncio.sleep(0)
+        hold.go_on.set()
+        await asyncio.gather(first, waits)
+        batches.close()
+
+    asyncio.run(main())
+    assert (kinds(database), database.saves) == (["first", "waited", "again"], 2)
 
 
 def test_one_turn_that_is_large_is_several_commits() -> None:
@@ -238,6 +260,46 @@ def test_a_loop_that_is_gone_does_not_end_the_thread() -> None:
     asyncio.run(main())
     batches.close()
     assert kinds(database) == ["a", "b"]
+
+
+def test_a_loop_does_not_wait_for_one_that_is_gone_nor_does_what_that_one_left() -> None:
+    """There used to be no answer for whoever shared a batch with what was submitted by a loop that has ended."""
+    database, hold = Watched(), Hold(Note("a"))
+    batches = started(database)
+
+    async def leave() -> None:
+        batches.submit(NOTE, hold, nobody)
+        await asyncio.to_thread(hold.begun.wait, 20)
+        batches.submit(NOTE, note("b"), nobody)
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+
+    async def main() -> None:
+        last = batches.submit(NOTE, note("c"), nobody)
+        await asyncio.sleep(0)
+        hold.go_on.set()
+        await asyncio.wait_for(last, 20)
+
+    asyncio.run(main())
+    batches.close()
+    assert (kinds(database), database.saves) == (["a", "b", "c"], 2)
+
+
+def test_what_waits_when_its_loop_is_gone_is_saved_before_the_thread_ends() -> None:
+    database, hold = Watched(), Hold(Note("held"))
+    batches = started(database)
+
+    async def leave() -> None:
+        batches.submit(NOTE, hold, nobody)
+        await asyncio.to_thread(hold.begun.wait, 20)
+        for number in range(MAX_BATCH + 1):
+            batches.submit(NOTE, note(str(number)), nobody)
+
+    asyncio.run(leave())
+    hold.go_on.set()
+    batches.close()
+    assert (kinds(database), database.saves) == (["held", *map(str, range(MAX_BATCH + 1))], 3)
 
 
 def test_work_between_batches_ends_in_its_result_and_what_was_known_of_rows_is_read_again() -> None:
