@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import queue
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -14,19 +14,25 @@ class Chores:
     """`add` from the event loop's thread, `run` on the one that writes."""
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
+        self._left: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+
+    @property
+    def any_left(self) -> bool:
+        """Whether a chore waits or is under way."""
+        return bool(self._left)
 
     def add(self, chore: Callable[[], T]) -> "asyncio.Future[T]":
         """The future ends in the result, or in the chore's exception."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put((chore, future))
+        self._left.append((chore, future))
         return future
 
     def run(self) -> bool:
         """Do what waits; whether anything did. Raises nothing."""
         any_done = False
-        while not self._waiting.empty():  # nobody else takes from it
-            _do(*self._waiting.get())
+        while self._left:
+            _do(*self._left[0])
+            self._left.popleft()  # nobody else takes from it
             any_done = True
         return any_done
 

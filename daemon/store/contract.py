@@ -1,5 +1,6 @@
 """What every store shares: what it keeps besides requests, how it fails, and what it asks of a database."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -13,6 +14,10 @@ from daemon.store.retention import Deleted, Hash, Horizon
 
 MAX_CHECKS = 500  # of a request that are shown
 COPY_OF = "copy of"  # a setting of a copy that is not complete: what its source is called
+
+
+def nobody_waits() -> None:
+    """For a commit that nobody waits for to begin."""
 
 
 class StoreUnusable(Exception):
@@ -191,9 +196,11 @@ class Database(Protocol):
     def load(self, needs: Needs) -> Found:
         """What there is of what commands need, in a few queries. Raises StoreUnusable."""
 
-    def save(self, changes: Changes) -> None:
+    def save(self, changes: Changes, committing: Callable[[], None] = nobody_waits) -> None:
         """Save all in one transaction, durable once it returns, or nothing.
 
+        committing: called once, when this process has done its part and only the disk or the server is waited for; not
+        called where it fails before that.
         Raises StoreUnusable for what is the database's fault; every other exception is the fault of a command.
         """
 

@@ -19,13 +19,13 @@ from psycopg import errors
 from daemon.core.batch import Changes, Found, Needs
 from daemon.store import forgetting, retention
 from daemon.store.condition import Misplaced
-from daemon.store.contract import Damaged, StoreUnusable
+from daemon.store.contract import Damaged, StoreUnusable, nobody_waits
 from daemon.store.forgetting import ForgottenRows, Forms, Mentions
 from daemon.store.postgres.address import Address
 from daemon.store.postgres.connection import DAMAGE, RECOVER_S, Connection, PostgresRows, away, damage
 from daemon.store.postgres.loading import load
 from daemon.store.postgres.reading import PostgresReading
-from daemon.store.postgres.saving import save
+from daemon.store.postgres.saving import saving
 from daemon.store.postgres.session import Session, TakenOver, batch_of, begin, resume
 from daemon.store.retention import Deleted, Hash, Horizon
 from daemon.store.statements import Rows
@@ -84,13 +84,15 @@ class PostgresDatabase:
             return Found()
         return self._asked(lambda connection: load(connection, needs))
 
-    def save(self, changes: Changes) -> None:
+    def save(self, changes: Changes, committing: Callable[[], None] = nobody_waits) -> None:
         """One transaction, durable once it returns."""
         self._batch += 1
+        statement, rows = saving(changes, self._batch)
         self._in_doubt = self._batch
+        committing()
 
         def send(connection: Connection) -> None:
-            save(connection, changes, self._batch)
+            connection.execute(statement, rows)
 
         def send_again(connection: Connection) -> None:
             if batch_of(connection) != self._batch:  # else only the answer was lost

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from psycopg import sql
 
 from daemon.core.batch import Changes
-from daemon.store.postgres.connection import Connection, as_json, query
+from daemon.store.postgres.connection import as_json, query
 from daemon.store.rows import (
     ATTEMPT_COLUMNS,
     CHANGING_ATTEMPT_COLUMNS,
@@ -71,10 +72,10 @@ STATEMENTS: Mapping[Write, str] = {
 LAST_BATCH = "UPDATE gateway SET batch = %s"
 
 
-def save(connection: Connection, changes: Changes, batch: int) -> None:
-    """One transaction. batch: its number, by which it is known afterwards. Raises psycopg.Error."""
+def saving(changes: Changes, batch: int) -> tuple[sql.SQL, tuple[Any, ...]]:
+    """One statement that is a transaction, and its values. batch: its number, by which it is known afterwards."""
     work = written(changes)
-    connection.execute(_together(tuple(write for write, _ in work)), (*(as_json(rows) for _, rows in work), batch))
+    return _together(tuple(write for write, _ in work)), (*(as_json(rows) for _, rows in work), batch)
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import TypeVar
 from daemon.core.batch import Changes, Found, Needs
 from daemon.store import forgetting, retention
 from daemon.store.condition import Misplaced
-from daemon.store.contract import StoreUnusable
+from daemon.store.contract import StoreUnusable, nobody_waits
 from daemon.store.forgetting import ForgottenRows, Forms, Mentions
 from daemon.store.retention import Deleted, Hash, Horizon
 from daemon.store.sqlite.faults import is_damage, of_the_database, unusable
@@ -88,13 +88,14 @@ class SqliteDatabase:
         """On whatever thread it was read."""
         return self._noted(exc, unusable(f"cannot read {self._path}", exc))
 
-    def save(self, changes: Changes) -> None:
+    def save(self, changes: Changes, committing: Callable[[], None] = nobody_waits) -> None:
         """One transaction, on the disk once it returns."""
         self._look()
         before = self.connection.total_changes
         try:
             with transaction(self.connection):
                 save(self.connection, changes)
+                committing()
         except Exception as exc:  # whoever asked gets it: here the transaction only ends
             if not of_the_database(exc):  # the fault of one command: the next batch has a transaction of its own
                 raise

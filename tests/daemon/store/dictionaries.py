@@ -1,10 +1,12 @@
 """A database of dictionaries: what a batch asks of one, and no more."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.core.batch import Changes, Charged, CheckedCode, Found, Line, Needs, standing
 from daemon.core.model import Attempt, Request
 from daemon.core.report_match import may_mean
+from daemon.store.contract import nobody_waits
 
 STANDING = (
     "status step generation pin_until wrong due_at first_event_at last_event_at finalized_at".split()  # noqa: SIM905
@@ -28,7 +30,7 @@ class Dictionaries:
         self._next_row = rows.stop
         return Found({row: request for row, request in self.requests.items() if _needed(row, request, needs)}, rows)
 
-    def save(self, changes: Changes) -> None:
+    def save(self, changes: Changes, committing: Callable[[], None] = nobody_waits) -> None:
         for row, request in changes.inserted:
             assert row not in self.requests
             assert request.id not in {known.id for known in self.requests.values()}, "a defect of the command"
@@ -50,6 +52,7 @@ class Dictionaries:
                 self._refund(device, number)
         self.sent += changes.charges
         self.meta |= changes.meta
+        committing()
         self.saves += 1
 
     def _keep(self, row: int, attempt: Attempt) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,8 +15,8 @@ from daemon.core.commands import NOTHING, AddNote, Command, Decision, Fire, Load
 from daemon.core.milliseconds import EPOCH, Ms
 from daemon.core.model import Action, Note
 from daemon.core.ownership import Caller
-from daemon.store.batches import MAX_BATCH, Batches
-from daemon.store.contract import Database, StoreUnusable
+from daemon.store.batches import HELD_S, MANY, MAX_BATCH, Batches
+from daemon.store.contract import Database, StoreUnusable, nobody_waits
 from tests.daemon.core.story import request
 from tests.daemon.store.dictionaries import Dictionaries
 
@@ -39,8 +41,8 @@ class Watched(Dictionaries):
         self.recovered.set()
 
 
-def started(database: Watched) -> Batches:
-    batches = Batches(cast(Database, database))
+def started(database: Watched, held_s: float = HELD_S) -> Batches:
+    batches = Batches(cast(Database, database), held_s)
     batches.open()
     return batches
 
@@ -332,7 +334,7 @@ def test_work_between_batches_is_done_beside_a_batch_that_cannot_be_saved() -> N
     """There used to be "Task exception was never retrieved" in the log, of the turn that wakes the thread."""
 
     class Full(Watched):
-        def save(self, changes: Changes) -> None:
+        def save(self, changes: Changes, _: Callable[[], None] = nobody_waits) -> None:
             raise StoreUnusable(f"the disk is full: {len(changes.history)} lines")
 
     batches = started(Full())
@@ -348,3 +350,118 @@ def test_work_between_batches_is_done_beside_a_batch_that_cannot_be_saved() -> N
         return told
 
     assert asyncio.run(main()) == []
+
+
+# --- the loop gives way ---------------------------------------------------------------------------------------
+
+
+class Slow(Watched):
+    """A database whose commits take until they may end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+
+    def save(self, changes: Changes, committing: Callable[[], None] = nobody_waits) -> None:
+        super().save(changes, committing)
+        assert self.may_end.wait(20)
+
+
+def test_the_loop_waits_until_a_large_batch_is_decided_but_not_for_its_commit() -> None:
+    database = Slow()
+    batches = started(database, NEVER_S)
+
+    async def main() -> None:
+        many = [batches.submit(NOTE, note("x"), nobody) for _ in range(MANY)]
+        await asyncio.sleep(0)  # it is handed over
+        assert len(database.history) == MANY
+        assert not many[0].done()
+        database.may_end.set()
+        await asyncio.gather(*many)
+        batches.close()
+
+    asyncio.run(main())
+    assert database.saves == 1
+
+
+def test_the_loop_does_not_wait_for_a_small_batch() -> None:
+    database, hold = Watched(), Hold(Note("first"))
+    batches = started(database, NEVER_S)
+
+    async def main() -> None:
+        few = [batches.submit(NOTE, hold, nobody) for _ in range(MANY - 1)]
+        await asyncio.sleep(0)
+        hold.go_on.set()
+        await asyncio.gather(*few)
+        batches.close()
+
+    asyncio.run(main())
+    assert database.saves == 1
+
+
+def test_the_loop_does_not_wait_for_a_batch_that_takes_its_time() -> None:
+    database, hold = Watched(), Hold(Note("x"))
+    batches = started(database)
+
+    async def main() -> None:
+        many = [batches.submit(NOTE, hold, nobody) for _ in range(MANY)]
+        await asyncio.sleep(0)
+        hold.go_on.set()
+        await asyncio.gather(*many)
+        batches.close()
+
+    asyncio.run(main())
+    assert database.saves == 1
+
+
+def test_the_loop_does_not_wait_for_a_chore_that_goes_first() -> None:
+    database, hold = Watched(), Hold()
+    batches = started(database, NEVER_S)
+
+    async def main() -> None:
+        chore = asyncio.create_task(batches.between(lambda: hold(NOTE, Loaded())))
+        await asyncio.to_thread(hold.begun.wait, 20)
+        many = [batches.submit(NOTE, note("x"), nobody) for _ in range(MANY)]
+        await asyncio.sleep(0)
+        hold.go_on.set()
+        await asyncio.gather(chore, *many)
+        batches.close()
+
+    asyncio.run(main())
+    assert len(database.history) == MANY
+
+
+def defect(*_: Any) -> tuple[Ms, Decision]:
+    raise ValueError("a defect")
+
+
+class Refusing(Watched):
+    """A database that saves nothing."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__()
+        self.why = why
+
+    def save(self, _: Changes, __: Callable[[], None] = nobody_waits) -> None:
+        raise self.why
+
+
+@pytest.mark.parametrize(
+    ("database", "decide"),
+    [
+        (Watched(), defect),
+        (Watched(), lambda *_: (EPOCH, NOTHING)),
+        (Refusing(StoreUnusable("the disk is full")), note("x")),
+        (Refusing(ValueError("one by one")), note("x")),
+    ],
+)
+def test_the_loop_goes_on_from_a_batch_of_which_nothing_is_saved(database: Watched, decide: Any) -> None:
+    batches, began = started(database, NEVER_S), time.monotonic()
+
+    async def main() -> None:
+        await asyncio.gather(*(batches.submit(NOTE, decide, nobody) for _ in range(MANY)), return_exceptions=True)
+        batches.close()
+
+    asyncio.run(main())
+    assert not database.saves
+    assert time.monotonic() - began < NEVER_S / 2

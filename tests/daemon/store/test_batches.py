@@ -286,11 +286,11 @@ class Counting(Dictionaries):
         self.reads += 1
         return super().load(needs)
 
-    def save(self, changes: Any) -> None:
+    def save(self, changes: Any, *committing: Any) -> None:
         failing, self.failing = self.failing, None
         if failing is not None:
             raise failing
-        super().save(changes)
+        super().save(changes, *committing)
 
 
 def test_what_a_batch_has_left_is_not_read_again() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.clock import zoned_text
 from daemon.config import Retention
+from daemon.core.batch import Changes
 from daemon.core.commands import Cancel, Command, Decision, Loaded, Start
 from daemon.core.masking import masked
 from daemon.core.milliseconds import Ms
@@ -352,6 +353,12 @@ def test_a_lasting_setting_is_changed(store: Store) -> None:
     assert store.reading.meta("duty") is None
     run(store, act(Remember("duty", "paused")), act(Remember("duty", "working")))
     assert store.reading.meta("duty") == "working"
+
+
+def test_whoever_waits_for_a_commit_to_begin_is_told_once_before_it_is_durable(store: Store) -> None:
+    seen: list[str | None] = []
+    store.database.save(Changes(meta={"duty": "paused"}), lambda: seen.append(store.reading.meta("duty")))
+    assert (seen, store.reading.meta("duty")) == ([None], "paused")
 
 
 def test_checks_and_history_are_kept_in_order(store: Store) -> None:

@@ -1,5 +1,6 @@
 """The store: durable, grouped, isolated, locked."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ from daemon.core.model import (
     StepDue,
 )
 from daemon.core.request_states import advance
+from daemon.store.batches import MANY
 from daemon.store.contract import FIRST, CheckLine, Due, StoreUnusable
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
@@ -212,6 +214,21 @@ def test_readers_cannot_write(store: Store) -> None:
 
 def test_the_sqlite_in_use_is_past_the_wal_reset_bug() -> None:
     assert sqlite.sqlite_version_info >= (3, 51, 3)
+
+
+def test_the_loop_does_not_wait_for_a_database_that_somebody_holds(store: Store, tmp_path: Path) -> None:
+    """Only the loop can let go of it here: a loop that waited for the batch would wait until it is refused."""
+    with closing(sqlite.connect(str(tmp_path / "pinwheel.db"), isolation_level=None)) as other:
+
+        async def main() -> None:
+            other.execute("BEGIN IMMEDIATE")
+            many = [store.submit(*insert(named(number))) for number in range(MANY)]
+            await asyncio.sleep(0)  # the batch is handed over
+            other.execute("ROLLBACK")
+            await asyncio.gather(*many)
+
+        asyncio.run(main())
+    assert store.reading.live() == MANY
 
 
 def test_what_is_submitted_in_one_turn_of_the_loop_shares_a_commit(store: Store) -> None:
