@@ -1,6 +1,6 @@
 """Requests and attempts as rows: the columns, and the way there and back; and the rows that a batch writes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 from functools import lru_cache
 from operator import attrgetter
@@ -129,9 +129,9 @@ class Write(Enum):
     SET_META = auto()
 
 
-def written(changes: Changes) -> list[tuple[Write, Collection[Sequence[Any]]]]:
+def written(changes: Changes) -> list[tuple[Write, Sequence[Sequence[Any]]]]:
     """The rows of each statement; those without rows are left out, as most are of a small batch."""
-    writes: tuple[tuple[Write, Collection[Sequence[Any]]], ...] = (
+    writes: tuple[tuple[Write, Sequence[Sequence[Any]]], ...] = (
         (Write.INSERT_REQUESTS, [(row, *columns(request)) for row, request in changes.inserted]),
         (Write.UPDATE_REQUESTS, [(row, *changing_columns(request)) for row, request in changes.updated]),
         (Write.INSERT_ATTEMPTS, [(row, *attempt_columns(attempt)) for row, attempt in changes.attempts]),
@@ -140,6 +140,6 @@ def written(changes: Changes) -> list[tuple[Write, Collection[Sequence[Any]]]]:
         (Write.INSERT_HISTORY, changes.history),
         (Write.REFUND, changes.refunds),
         (Write.CHARGE, changes.charges),
-        (Write.SET_META, changes.meta.items()),
+        (Write.SET_META, list(changes.meta.items())),
     )
     return [(write, rows) for write, rows in writes if rows]

@@ -6,11 +6,11 @@ import re
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from daemon.core.batch import Changes, Charged
 from daemon.core.milliseconds import Ms
 from daemon.core.milliseconds import seconds as s
 from daemon.core.model import (
@@ -23,14 +23,16 @@ from daemon.core.model import (
 from daemon.core.request_states import advance
 from daemon.store.batches import MANY
 from daemon.store.contract import FIRST, CheckLine, Due, StoreUnusable
+from daemon.store.rows import Write
 from daemon.store.sqlite.database import SqliteDatabase
 from daemon.store.sqlite.library import empty_log, sqlite
 from daemon.store.sqlite.loading import NAMED, OF_REQUESTS, OF_ROWS, REPORTED, RUNNING
 from daemon.store.sqlite.migrations import MIGRATIONS
 from daemon.store.sqlite.reading import COUNT_WAITING, DUE, NOT_ANSWERED, OVERDUE, UNDER_WAY, WAITING
+from daemon.store.sqlite.saving import SIZES, STATEMENTS
 from daemon.store.statements import LINES_OF
 from daemon.store.store import Store
-from tests.daemon.store.writes import act, connection, insert, named, run
+from tests.daemon.store.writes import act, connection, insert, named, rows_of_each_kind, run
 
 
 def old_database(path: Path, migrations: int, *statements: str) -> None:
@@ -85,6 +87,14 @@ def test_what_was_queued_again_is_told_from_what_never_went_out(tmp_path: Path) 
         *((each, "INTEGER PRIMARY KEY") for each in OF_ROWS),
         *((each, "sqlite_autoindex_request_1") for each in NAMED),
         *((each, "PRIMARY KEY (request=?)") for each in OF_REQUESTS),
+        *(
+            (each, "SEARCH request USING INTEGER PRIMARY KEY (rowid=?)")
+            for each in STATEMENTS[Write.UPDATE_REQUESTS].values()
+        ),
+        *(
+            (each, "SEARCH attempt USING PRIMARY KEY (request=? AND step=?)")
+            for each in STATEMENTS[Write.UPDATE_ATTEMPTS].values()
+        ),
         (REPORTED, "attempt_unanswered (state=? AND device=? AND queued_ms>?)"),
         (REPORTED, "attempt_reference (device=? AND reference=? AND queued_ms>?)"),
     ],
@@ -200,9 +210,11 @@ def test_a_new_database_does_not_compile_the_statements_of_a_batch_again(tmp_pat
             return 0
 
         database.connection.set_authorizer(allow)
-        for number in range(2):
+        rows = sum(SIZES)  # so that each statement is needed
+        for turn in range(2):
             compiled.clear()
-            database.save(Changes(meta={"a": str(number)}, charges=[Charged("sim1", Ms(number), "447700900123")]))
+            for changes in rows_of_each_kind(range(turn * rows + 1, (turn + 1) * rows + 1)):
+                database.save(replace(changes, refunds=()))  # SQLite looks at the value of a LIMIT each time
         assert not compiled
 
 

@@ -1,7 +1,9 @@
 """What a batch loads from SQLite and what it leaves there: what it needs, and no more."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,12 @@ from daemon.core.model import Attempt, AttemptStarted, AttemptState, Channel, Re
 from daemon.core.request_states import advance
 from daemon.store.contract import FIRST, CheckLine, Due, Place
 from daemon.store.sqlite.database import SqliteDatabase
+from daemon.store.sqlite.library import connect
+from daemon.store.sqlite.migrations import migrate
 from daemon.store.sqlite.reading import SqliteReading
+from daemon.store.sqlite.saving import save
 from tests.daemon.core.story import ABROAD, NATIONAL, OTHER, of
-from tests.daemon.store.writes import named
+from tests.daemon.store.writes import named, rows_of_each_kind
 
 SENT, SENDING = AttemptState.SENT, AttemptState.SENDING
 
@@ -129,6 +134,38 @@ def test_an_update_changes_how_its_request_stands_and_no_other(database: SqliteD
     again = replace(changed, attempts=(attempt(state=AttemptState.DELIVERED),))
     database.save(Changes(changed_attempts=[(1, again.attempts[0])]))
     assert database.load(Needs(rows=frozenset((1,)))).requests == {1: again}
+
+
+def one_by_one(changes: Changes) -> Iterator[Changes]:
+    for kind in fields(changes):
+        rows: Any = getattr(changes, kind.name)
+        each: Iterable[Any] = ({name: rows[name]} for name in rows) if kind.name == "meta" else ([row] for row in rows)
+        yield from (Changes(**{kind.name: one}) for one in each)
+
+
+def left_by(changes: Iterable[Changes]) -> dict[str, list[Any]]:
+    """All rows of all tables, in the order in which they came."""
+    with closing(connect(Path(":memory:"))) as database:
+        migrate(database)
+        for each in changes:
+            save(database, each)
+        tables = ("request", "attempt", '"check"', "history", "sent", "meta")
+        return {name: database.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 17, 64, 65, 150])
+def test_many_rows_are_saved_as_they_would_be_one_by_one(count: int) -> None:
+    together = rows_of_each_kind(range(1, count + 1))
+    left = left_by(together)
+    assert left == left_by(single for changes in together for single in one_by_one(changes))
+    assert {name: len(rows) for name, rows in left.items()} == {
+        "request": count,
+        "attempt": 2 * count,
+        '"check"': count,
+        "history": count,
+        "sent": 2 * count,
+        "meta": count,
+    }
 
 
 def sent_by(reading: SqliteReading, device: str) -> list[tuple[Ms, str]]:

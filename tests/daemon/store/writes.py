@@ -2,16 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from daemon.core.batch import needs
+from daemon.core.batch import Changes, Charged, CheckedCode, Line, Refunded, needs
 from daemon.core.commands import NOTHING, AddNote, Command, Decision, Fire, Loaded, Report, Start
 from daemon.core.milliseconds import EPOCH, Ms
-from daemon.core.model import Action, Request
+from daemon.core.milliseconds import seconds as s
+from daemon.core.model import Action, Attempt, AttemptState, Channel, Request, Status
 from daemon.core.ownership import Caller
 from daemon.core.working_set import WorkingSet
 from daemon.store.batches import Decide
@@ -63,6 +64,27 @@ def hold(store: Store, until: threading.Event, held: threading.Event | None = No
         return EPOCH, NOTHING
 
     return store.submit(AddNote("", None, ""), decide)
+
+
+def rows_of_each_kind(numbers: Sequence[int]) -> list[Changes]:
+    """What makes and changes so many rows of each kind, no two of them alike."""
+    new = [(row, replace(named(row), brand=f"brand {row}")) for row in numbers]
+    first = [(row, Attempt(0, Channel.SMS, 1, s(row), s(row), AttemptState.QUEUED, 0)) for row in numbers]
+    second = [(row, replace(attempt, step=1, reference=str(row))) for row, attempt in first]
+    begun = [(row, replace(attempt, state=AttemptState.SENT, device=f"sim{row}")) for row, attempt in first]
+    later = [(row, replace(each, status=Status.FAILED, wrong=row, due_at=None)) for row, each in new]
+    charges = [Charged("sim1", s(row), str(row % 5)) for row in numbers]
+    changes = Changes(
+        updated=later,
+        attempts=second,
+        changed_attempts=begun,
+        checks=[CheckedCode(row, s(row), bool(row % 2), str(row)) for row in numbers],
+        history=[Line(s(row), each.id, "event", row, str(row)) for row, each in new],
+        refunds=[Refunded("sim1", str(number % 5), 1) for number in numbers],
+        charges=charges,
+        meta={f"name {row}": str(row) for row in numbers},
+    )
+    return [Changes(inserted=new, attempts=first, charges=[*charges, *charges]), changes]
 
 
 @contextmanager
