@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from daemon.api.access import PEER, origin_of, peer_of
+from daemon.api.connection_deadline import Deadline
 from daemon.api.connection_flow import Flow
 from daemon.api.connection_limits import ConnectionLimits, Guest
 from daemon.api.json_response import AT_ONCE
@@ -43,12 +44,13 @@ class Protocol(HttpToolsProtocol):
         super().__init__(**uvicorns)
         self._limits = limits
         self._guest = guest
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop)
         self._extensions: dict[str, object] = {}
         self._under_way: RequestResponseCycle | None = None  # uvicorn's `cycle` is the one that came last
         self._unparsed: deque[memoryview] = deque()
         self._received = 0  # octets of the request beside its body
         self._head = 0  # octets of header lines, by their parts
+        self._begun = False  # a request, of which something is still to come
         self._refused = False
         self._refusal = b""  # what a refused request is answered with, behind the answers to those before it
         self._once_more = b""  # the head of a request for another protocol, without that
@@ -86,18 +88,16 @@ class Protocol(HttpToolsProtocol):
             self._limits.leave(self._guest)
             self._guest = None  # it knows us: what knows itself stays until the garbage collector comes
         self._refused = True
-        self._message_is_whole()
         if self._under_way is not None and self._answering:  # uvicorn looks only at the request that came last
             self._under_way.disconnected = True
             self._under_way.message_event.set()
         super().connection_lost(exc)
         self.flow.lost()
-        # uvicorn leaves its timer running where a connection ends by an error, and all that belongs to it stays.
-        self._unset_keepalive_if_required()
+        self._deadline.end()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. It may still wait for answers (a half-closed connection); whether we stay open."""
-        if self._deadline is not None and (self._received or self.cycle is not None):
+        if self._begun:
             self._refuse(400, "The connection ended before the request did.")
         if self._under_way is None or not self._answering:
             return False
@@ -108,12 +108,18 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        """As uvicorn does it, which sets a timer for each answer, and cancels it for the next request."""
         if self._guest is not None:
             self._limits.used(self._guest)
         if self.transport.is_closing():
             self.flow.close()
-        elif self._refused:
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())  # type: ignore[arg-type]
+        elif not self._begun:
+            self._deadline.set(IDLE_S, self._close)
+        if self._refused:
             if not self._answering:  # not even the next one
                 self._end()
         elif self._unparsed:
@@ -141,7 +147,6 @@ class Protocol(HttpToolsProtocol):
                 self.flow.resume_reading()
 
     def _parse(self, octets: bytes | memoryview) -> None:
-        self._unset_keepalive_if_required()
         self._received += len(octets)
         while octets:
             try:
@@ -155,13 +160,16 @@ class Protocol(HttpToolsProtocol):
             break
         if self._received > MAX_HEAD:
             self._refuse(431, TOO_LONG)
+        elif self._begun and not self._deadline.runs:
+            self._expect_message()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head = 0
+        self._begun = True
+        if self.cycle is not None:  # else the one that began with the connection goes on
+            self._deadline.clear()
         self.server_state.default_headers = _date(int(time()))
-        if self._deadline is None:
-            self._expect_message()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head += len(name) + len(value) + LINE_OCTETS
@@ -191,7 +199,8 @@ class Protocol(HttpToolsProtocol):
         if self._once_more:
             return
         self._received = 0
-        self._message_is_whole()
+        self._begun = False
+        self._deadline.clear()
         if not self._refused:
             super().on_message_complete()
 
@@ -215,17 +224,15 @@ class Protocol(HttpToolsProtocol):
         if not self._answering:
             self.transport.abort()
 
-    def timeout_keep_alive_handler(self) -> None:
+    def _close(self) -> None:
         if not self.transport.is_closing():
             self.flow.close()
 
     def _expect_message(self) -> None:
-        self._deadline = self.loop.call_later(MESSAGE_S, self._refuse, 408, "The request did not come in time.")
+        self._deadline.set(MESSAGE_S, self._too_late)
 
-    def _message_is_whole(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _too_late(self) -> None:
+        self._refuse(408, "The request did not come in time.")
 
     def _refuse(self, status: int, detail: str) -> None:
         """End the connection, with a problem (RFC 9457) behind the answers to the requests that came before."""
@@ -243,7 +250,7 @@ class Protocol(HttpToolsProtocol):
             self._end()
 
     def _end(self) -> None:
-        self._unset_keepalive_if_required()
+        self._deadline.clear()
         if self._under_way is None or self._under_way.response_complete or not self._under_way.response_started:
             self.transport.write(self._refusal)
         self.flow.close()

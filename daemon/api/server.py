@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from daemon.api.access import origin_of
-from daemon.api.connection import IDLE_S, Protocol
+from daemon.api.connection import Protocol
 from daemon.api.connection_limits import ConnectionLimits, Guest
 
 log = logging.getLogger("pinwheel.api")
@@ -126,7 +126,6 @@ class Listener:
             proxy_headers=False,  # there is no proxy: the caller itself could write a forwarded address
             server_header=False,
             backlog=BACKLOG,
-            timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=GRACE_S,
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,

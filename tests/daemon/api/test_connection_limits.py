@@ -302,22 +302,48 @@ def test_a_head_just_below_the_limit_is_taken(tls: Tls) -> None:
     assert b'"reasons"' in answer
 
 
-def test_a_request_that_does_not_come_in_time_gets_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a listener in this process, whose patience can be short."""
+async def all_that_comes(listening: socket.socket, *sent: bytes) -> bytes:
+    """Of a listener in this process, until it closes. sent: each once something has come for the one before."""
+    listener = Listener(Starlette(), listening)
+    serving = asyncio.create_task(listener.serve())
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    came = b""
+    for octets in sent:
+        writer.write(octets)
+        came += await asyncio.wait_for(reader.read(10_000), 10)
+    came += await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    listener.stop()
+    await serving
+    return came
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        (HEAD,),
+        (HEAD + b"\r\n" + HEAD,),
+        (HEAD + b"\r\n", HEAD),
+        (HEAD + b"\r\n", b"\r\n" + HEAD + b"Content-Length: 9\r\n\r\n12345678"),
+    ],
+    ids=["the first", "behind another in one packet", "behind an answer", "a body"],
+)
+def test_a_request_that_does_not_come_in_time_gets_a_problem(
+    sent: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("daemon.api.connection.MESSAGE_S", 0.2)
+    came = asyncio.run(all_that_comes(tcp_socket("127.0.0.1:0"), *sent))
+    answers = [b"HTTP/1.1 " + each for each in came.split(b"HTTP/1.1 ")[1:]]
+    assert problem(answers[-1]) == (408, "Request Timeout")
+    assert all(each.startswith(b"HTTP/1.1 404") for each in answers[:-1])
 
-    async def slow(listening: socket.socket) -> bytes:
-        listener = Listener(Starlette(), listening)
-        serving = asyncio.create_task(listener.serve())
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
-        writer.write(HEAD)
-        answer = await asyncio.wait_for(reader.read(), 10)
-        writer.close()
-        listener.stop()
-        await serving
-        return answer
 
-    assert problem(asyncio.run(slow(tcp_socket("127.0.0.1:0")))) == (408, "Request Timeout")
+@pytest.mark.parametrize("more", [b"", b"\r\n"], ids=["nothing", "an empty line"])
+def test_a_connection_that_idles_is_closed(more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sent empty lines used to stay for ever."""
+    monkeypatch.setattr("daemon.api.connection.IDLE_S", 0.2)
+    came = asyncio.run(all_that_comes(tcp_socket("127.0.0.1:0"), HEAD + b"\r\n" + more))
+    assert came.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_peer_whose_connections_are_all_busy_gets_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
