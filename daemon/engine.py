@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeVar, assert_never
 
 from daemon.clock import Clock
@@ -28,6 +28,7 @@ from daemon.core.milliseconds import Ms
 from daemon.core.model import Action, Channel, Request
 from daemon.core.ownership import Caller
 from daemon.core.quota import Quota
+from daemon.core.values import value
 from daemon.pins import Pins, SealBroken, same_code
 from daemon.store.contract import CheckLine, Damaged, Reading, StoreUnusable
 from daemon.store.store import DAMAGED_AGAIN_S, STORE_AGAIN_S, Store
@@ -38,7 +39,7 @@ log = logging.getLogger("pinwheel.engine")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Job:
     """A delivery that waits in a lane. request: as it was then; only what never changes of it may be used."""
 

@@ -1,16 +1,16 @@
 """A call of a client, as the handlers of all routes get it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp
 
 from daemon.api.params import Parameters
 from daemon.core.ownership import Caller
+from daemon.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ApiCall:
     """The HTTP request, its parameters, and who sent it: somebody who may use the route."""
 

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
+
+from daemon.core.values import value
 
 CONTENT_TYPE = (b"content-type", b"application/json")
 HEADERS = b"content-length: %d\r\ncontent-type: application/json\r\n"
@@ -16,7 +17,7 @@ written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 """A value as JSON, without blanks; on any thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """An ASGI application that sends this JSON; it costs two thirds of Starlette's Response."""
 
