@@ -10,10 +10,16 @@ import base64
 import hashlib
 import hmac
 import os
+from functools import cache
+from typing import TYPE_CHECKING
 
 import pyotp
 
 from daemon.core.model import Request
+
+if TYPE_CHECKING:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
 class SealBroken(Exception):
@@ -54,25 +60,31 @@ class Pins:
         return seen[-1]
 
     def seal(self, request_id: str, code: str) -> str:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # late: few daemons ever need it
-
         nonce = os.urandom(12)
-        sealed = AESGCM(self._derive(b"seal", request_id)).encrypt(nonce, code.encode(), request_id.encode())
+        cipher, _ = _cipher()
+        sealed = cipher(self._derive(b"seal", request_id)).encrypt(nonce, code.encode(), request_id.encode())
         return base64.b64encode(nonce + sealed).decode()
 
     def unseal(self, request_id: str, sealed: str) -> str:
         """Raises SealBroken where it was sealed under another key, or for another request."""
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         raw = base64.b64decode(sealed)
+        cipher, broken = _cipher()
         try:
-            return AESGCM(self._derive(b"seal", request_id)).decrypt(raw[:12], raw[12:], request_id.encode()).decode()
-        except InvalidTag:
+            return cipher(self._derive(b"seal", request_id)).decrypt(raw[:12], raw[12:], request_id.encode()).decode()
+        except broken:
             raise SealBroken(f"the code of request {request_id} was sealed under another master key") from None
 
     def _derive(self, use: bytes, request_id: str) -> bytes:
         return hmac.digest(self._key, use + b":" + request_id.encode(), hashlib.sha256)
+
+
+@cache
+def _cipher() -> "tuple[type[AESGCM], type[InvalidTag]]":
+    """What seals, and what it raises. Late: few daemons ever need it; and once: to import is slower than to unseal."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM, InvalidTag
 
 
 class _Hotp(pyotp.HOTP):
