@@ -200,13 +200,16 @@ class Batches:
         return len(batch)
 
     def _answer(self, batch: Sequence[Operation]) -> None:
-        """End the futures in their order; then hand over what waits, once those who were answered have run."""
+        """Tell of all that was decided, then end the futures, in their order.
+
+        What waits is handed over once those who were answered have run.
+        """
         loop = asyncio.get_running_loop()
-        for operation in batch:
-            if operation.future.get_loop() is not loop:  # its own has ended: nobody waits for it any more
-                continue
+        here = [each for each in batch if each.future.get_loop() is loop]  # others have ended: nobody waits any more
+        for operation in here:
             if operation.error is None and operation.command is not None:
-                loop.call_soon(operation.then, operation.value)
+                _tell(operation)
+        for operation in here:
             if not operation.future.cancelled():
                 _end(operation)
         loop.call_soon(self._hand_over)
@@ -247,6 +250,13 @@ def _beside(work: Callable[[], None]) -> None:
         work()
     except Exception:  # the end of one turn: the next batch may go well
         log.exception("store=upkeep-failed")
+
+
+def _tell(operation: Operation) -> None:
+    try:
+        operation.then(operation.value)
+    except Exception:  # the end of one call: the rest of the batch is told, too
+        log.exception("store=then-failed command=%s", type(operation.command).__name__)
 
 
 def _end(operation: Operation) -> None:

@@ -182,6 +182,23 @@ def test_whoever_only_waits_is_told_after_those_before_him() -> None:
     assert kinds(database) == ["a"]
 
 
+def test_who_cannot_be_told_holds_up_neither_others_nor_the_answers(caplog: pytest.LogCaptureFixture) -> None:
+    batches = started(Watched())
+    told: list[Decision] = []
+
+    def fail(_: Decision) -> None:
+        raise ValueError("a defect")
+
+    async def main() -> None:
+        both = batches.submit(NOTE, note("a"), fail), batches.submit(NOTE, note("b"), told.append)
+        assert {*await asyncio.gather(*both)} == {Decision((Note(kind),)) for kind in "ab"}
+        batches.close()
+
+    asyncio.run(main())
+    assert told == [Decision((Note("b"),))]
+    assert [record.message for record in caplog.records] == ["store=then-failed command=AddNote"]
+
+
 def test_a_command_that_fails_ends_in_its_exception_and_nothing_follows_from_it() -> None:
     database = Watched()
     batches = started(database)
