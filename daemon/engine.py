@@ -37,6 +37,8 @@ from daemon.timers import Timers
 log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
+EACH_LINE = {"each_line": True}
+"""The `extra` of a record of the log whose lines are entries: a batch has many, and a record costs more than a line."""
 
 
 @value
@@ -90,6 +92,7 @@ class Engine:
         self.watchers: list[Callable[[Decision, Ms], None]] = []
         """Are given each decision once it is durable, and when that was; they only look."""
         self._news = asyncio.Event()
+        self._lines: list[str] = []  # of the log, of the batch that was committed just now
 
     def do(self, command: Command) -> "asyncio.Future[Decision]":
         """Apply a command. The future ends once what was decided is durable, or in StoreUnusable.
@@ -198,7 +201,7 @@ class Engine:
                 for lane in self.lanes.values():
                     lane.stop(request.id)
             case model.Note():
-                _log(request, action)
+                self._log(request, action)
             case (
                 model.ClearTimer()
                 | model.RecordCheck()
@@ -211,17 +214,19 @@ class Engine:
             case _:
                 assert_never(action)
 
+    def _log(self, request: Request, note: model.Note) -> None:
+        """The line stands there before the answer: the store tells of all that a batch has decided before that."""
+        if not note.logged or not log.isEnabledFor(logging.INFO):
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write_lines)
+        number, detail = masked(request.number), note.detail
+        self._lines.append(f"request={request.id} number={number} kind={note.kind} step={note.step} detail={detail!r}")
 
-def _log(request: Request, note: model.Note) -> None:
-    if note.logged:
-        log.info(
-            "request=%s number=%s kind=%s step=%s detail=%r",
-            request.id,
-            masked(request.number),
-            note.kind,
-            note.step,
-            note.detail,
-        )
+    def _write_lines(self) -> None:
+        text = "\n".join(self._lines)
+        self._lines.clear()
+        log.info("%s", text, extra=EACH_LINE)
 
 
 def event_id(request_id: str, step: int) -> str:

@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -89,6 +89,10 @@ class JournalHandler(LineHandler):
             }
         )
 
+    def together(self, entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        """Each is a datagram."""
+        return ((entry,) for entry in entries)
+
     def send(self, entry: bytes, *, wait: bool) -> None:
         self._socket.sendto(entry, 0 if wait else socket.MSG_DONTWAIT, self._path)
 
@@ -104,6 +108,16 @@ class StderrHandler(LineHandler):
 
     def entry(self, _: logging.LogRecord, text: str) -> bytes:
         return f"{text}\n".encode(errors="backslashreplace")
+
+    def together(self, entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        """As many as a pipe that is ready takes at once."""
+        first, octets = 0, 0
+        for place, entry in enumerate(entries):
+            if octets and octets + len(entry) > select.PIPE_BUF:
+                yield entries[first:place]
+                first, octets = place, 0
+            octets += len(entry)
+        yield entries[first:]
 
     def send(self, entry: bytes, *, wait: bool) -> None:
         """A pipe that is ready takes PIPE_BUF octets at once (pipe(7)); a longer entry would have to wait."""

@@ -12,6 +12,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Iterator, Sequence
 
 ROOM = 10_000  # lines that may wait; some MB
 AGAIN_S = 0.2  # after which a line is tried again
@@ -35,26 +36,41 @@ class LineHandler(logging.Handler):
         """A record as it is sent. text: its line, with a traceback where there is one."""
 
     @abstractmethod
+    def together(self, entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        """Entries in their order, by those that are sent at once, one behind the other."""
+
+    @abstractmethod
     def send(self, entry: bytes, *, wait: bool) -> None:
-        """Send one entry whole. Raises OSError, also where it would have to wait and may not."""
+        """Send one entry, or several that go together, whole.
+
+        Raises OSError, also where it would have to wait and may not.
+        """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never waits, and never raises for what a line cannot be written to."""
         if len(self._waiting) >= self._room:
-            self._dropped += 1
+            self._dropped += record.getMessage().count("\n") + 1 if _each_line(record) else 1
             return
         try:
-            text = self.format(record)
+            lines = self._lines(record)
         except Exception:  # noqa: BLE001 - a line that is not written as it should be must not end a call
             self.handleError(record)
             return
         if self._dropped:
-            text += f" (and before this, {self._dropped} lines were dropped: they could not be written)"
+            lines[0] += f" (and before this, {self._dropped} lines were dropped: they could not be written)"
             self._dropped = 0
-        entry = self.entry(record, text)
-        if self._waiting or not self._sent_at_once(entry):
-            self._waiting.append(entry)
-            self._changed.notify_all()
+        for entries in self.together([self.entry(record, line) for line in lines]):
+            if self._waiting or not self._sent_at_once(b"".join(entries)):
+                self._waiting.extend(entries)
+                self._changed.notify_all()
+
+    def _lines(self, record: logging.LogRecord) -> list[str]:
+        """One with all that belongs to the record, or each with what stands in front of the first."""
+        text = self.format(record)
+        if not _each_line(record):
+            return [text]
+        front = text.removesuffix(record.message)
+        return [front + line for line in record.message.split("\n")]
 
     def _sent_at_once(self, entry: bytes) -> bool:
         try:
@@ -86,3 +102,7 @@ class LineHandler(logging.Handler):
                 self._dropped += lost
                 self._waiting.popleft()
                 self._changed.notify_all()
+
+
+def _each_line(record: logging.LogRecord) -> bool:
+    return getattr(record, "each_line", False)

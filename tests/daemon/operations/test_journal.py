@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.engine import EACH_LINE
 from daemon.operations import journal
 
 
@@ -218,3 +219,42 @@ def test_an_exception_that_ends_a_thread_is_logged_as_critical() -> None:
     assert done.returncode == 1
     assert "CRITICAL pinwheel thread=voice ended\nTraceback" in done.stderr
     assert "CRITICAL pinwheel daemon=ended\nTraceback" in done.stderr
+
+
+LINES = [f"request={number} detail={'x' * (number % 1500)!r}" for number in range(0, 9000, 30)]
+
+
+def test_each_line_of_a_record_that_says_so_is_an_entry_with_its_own_fields(
+    tmp_path: Path, journald: socket.socket
+) -> None:
+    logger = logger_to(journal.JournalHandler(tmp_path / "journal"))
+    logger.info("%s", "\n".join(LINES[:9]), extra=EACH_LINE)
+    logger.info("two\nlines")
+    entries = [parsed(journald.recv(65536)) for _ in range(10)]
+    assert [(each.get("PINWHEEL_REQUEST"), each["MESSAGE"]) for each in entries] == [
+        *((str(number * 30), line) for number, line in enumerate(LINES[:9])),
+        (None, "two\nlines"),
+    ]
+
+
+@pytest.mark.parametrize("room", [10_000, 100])
+def test_the_lines_of_a_record_are_written_whole_in_order_or_counted(room: int) -> None:
+    """Into a pipe that takes 64 kB, and is read afterwards: with a time in front of each."""
+    there, here = os.pipe()
+    with os.fdopen(there) as pipe, ThreadPoolExecutor(1) as pool:
+        handler = journal.StderrHandler(here, room)
+        handler.setFormatter(logging.Formatter(journal.LAYOUT))
+        logger = logger_to(handler)
+        for first in range(0, len(LINES), 50):
+            logger.info("%s", "\n".join(LINES[first : first + 50]), extra=EACH_LINE)
+        reading = pool.submit(lambda: list(iter(pipe.readline, "")))
+        handler.flush()
+        logger.info("%s", "a\nb", extra=EACH_LINE)
+        os.close(here)
+        *lines, last, _ = reading.result()
+    assert all(re.match(r"[-0-9]{10} [:,0-9]{12} INFO pinwheel.test ", line) for line in lines)
+    told = [line.split(" ", 4)[4].rstrip("\n") for line in lines]
+    assert told == LINES[: len(told)]
+    lost = re.search(r" a \(and before this, (\d+) lines were dropped", last)
+    assert len(told) + int(lost[1] if lost else 0) == len(LINES)
+    assert (lost is None) == (room > len(LINES))
