@@ -113,7 +113,7 @@ def _kinds_of(region: str, length: int) -> re.Pattern[str] | None:
     metadata = PhoneMetadata.metadata_for_region(region)
     patterns = filter(None, (_pattern_of(getattr(metadata, kind), length) for kind in KINDS))
     together = "|".join(f"(?:{pattern})" for pattern in patterns)
-    return re.compile(together) if together else None
+    return re_compile(together) if together else None
 
 
 def fits(digits: str, kind: PhoneNumberDesc | None) -> bool:
