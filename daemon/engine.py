@@ -215,7 +215,7 @@ class Engine:
                 assert_never(action)
 
     def _log(self, request: Request, note: model.Note) -> None:
-        """The line stands there before the answer: the store tells of all that a batch has decided before that."""
+        """It is written before the answer: the store acts on all decisions of a batch before it ends a future."""
         if not note.logged or not log.isEnabledFor(logging.INFO):
             return
         if not self._lines:

@@ -51,8 +51,7 @@ class Protocol(HttpToolsProtocol):
         self._received = 0  # octets of the request beside its body
         self._head = 0  # octets of header lines, by their parts
         self._begun = False  # a request, of which something is still to come
-        self._refused = False
-        self._refusal = b""  # what a refused request is answered with, behind the answers to those before it
+        self._refusal: bytes | None = None  # of a request that is refused, behind the answers to those before it
         self._once_more = b""  # the head of a request for another protocol, without that
         self._leaving = False  # we stop: one request more, and its answer
 
@@ -63,6 +62,10 @@ class Protocol(HttpToolsProtocol):
         return cycle is None or cycle.response_complete or cycle.more_body or self.flow.write_paused
 
     @property
+    def _refused(self) -> bool:
+        return self._refusal is not None
+
+    @property
     def _answering(self) -> bool:
         return self._under_way is not None and not self._under_way.response_complete
 
@@ -71,7 +74,7 @@ class Protocol(HttpToolsProtocol):
         self.flow = Flow(transport, self.loop)
         peer = peer_of(transport.get_extra_info("socket"))
         self._extensions = {PEER: peer, AT_ONCE: _sent_at_once, END: _ended}
-        self._expect_message()
+        self._deadline.set(MESSAGE_S, self._too_late)
         if peer is None and self.client is None:  # it has left already
             transport.abort()
             return
@@ -87,7 +90,7 @@ class Protocol(HttpToolsProtocol):
         if self._guest is not None:
             self._limits.leave(self._guest)
             self._guest = None  # it knows us: what knows itself stays until the garbage collector comes
-        self._refused = True
+        self._refusal = b""  # nothing that was read is taken any more
         if self._under_way is not None and self._answering:  # uvicorn looks only at the request that came last
             self._under_way.disconnected = True
             self._under_way.message_event.set()
@@ -118,7 +121,7 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())  # type: ignore[arg-type]
         elif not self._begun:
-            self._deadline.set(IDLE_S, self._close)
+            self._deadline.set(IDLE_S, self.flow.close)
         if self._refused:
             if not self._answering:  # not even the next one
                 self._end()
@@ -161,7 +164,7 @@ class Protocol(HttpToolsProtocol):
         if self._received > MAX_HEAD:
             self._refuse(431, TOO_LONG)
         elif self._begun and not self._deadline.runs:
-            self._expect_message()
+            self._deadline.set(MESSAGE_S, self._too_late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -224,13 +227,6 @@ class Protocol(HttpToolsProtocol):
         if not self._answering:
             self.transport.abort()
 
-    def _close(self) -> None:
-        if not self.transport.is_closing():
-            self.flow.close()
-
-    def _expect_message(self) -> None:
-        self._deadline.set(MESSAGE_S, self._too_late)
-
     def _too_late(self) -> None:
         self._refuse(408, "The request did not come in time.")
 
@@ -238,7 +234,6 @@ class Protocol(HttpToolsProtocol):
         """End the connection, with a problem (RFC 9457) behind the answers to the requests that came before."""
         if self._refused or self.transport.is_closing():
             return
-        self._refused = True
         self._refusal = _problem(HTTPStatus(status), detail)
         self._unparsed.clear()
         its_own = self.cycle is not None and self.cycle.more_body  # the request that came last is the one
@@ -252,7 +247,7 @@ class Protocol(HttpToolsProtocol):
     def _end(self) -> None:
         self._deadline.clear()
         if self._under_way is None or self._under_way.response_complete or not self._under_way.response_started:
-            self.transport.write(self._refusal)
+            self.transport.write(self._refusal or b"")
         self.flow.close()
 
 

@@ -200,7 +200,7 @@ class Batches:
         return len(batch)
 
     def _answer(self, batch: Sequence[Operation]) -> None:
-        """Tell of all that was decided, then end the futures, in their order.
+        """Act on all that was decided, then end the futures, in their order.
 
         What waits is handed over once those who were answered have run.
         """
@@ -208,7 +208,7 @@ class Batches:
         here = [each for each in batch if each.future.get_loop() is loop]  # others have ended: nobody waits any more
         for operation in here:
             if operation.error is None and operation.command is not None:
-                _tell(operation)
+                _act_on(operation)
         for operation in here:
             if not operation.future.cancelled():
                 _end(operation)
@@ -252,10 +252,10 @@ def _beside(work: Callable[[], None]) -> None:
         log.exception("store=upkeep-failed")
 
 
-def _tell(operation: Operation) -> None:
+def _act_on(operation: Operation) -> None:
     try:
         operation.then(operation.value)
-    except Exception:  # the end of one call: the rest of the batch is told, too
+    except Exception:  # the end of one call: the rest of the batch is acted on, too
         log.exception("store=then-failed command=%s", type(operation.command).__name__)
 
 
