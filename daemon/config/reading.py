@@ -5,6 +5,8 @@ Everything is read before anything is printed, so that all mistakes come out at 
 """
 
 import dataclasses
+import os
+import stat
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -22,6 +24,7 @@ from drivers.checks import writable_by_others
 from drivers.named_files import why_unreadable
 from drivers.settings import Severity
 
+ANOTHER = "that is another kind of file; name Pinwheel's with --config"
 MAX_FILE = 1 << 20  # octets; the shipped file, with all its keys, has 10,000
 
 
@@ -77,16 +80,16 @@ def parse(text: str, path: Path) -> Config:
 def read(path: Path) -> Inspection:
     """What the file says, and what is wrong with its text; nothing that it names is looked at."""
     try:
-        with path.open("rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO does not hold us up
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return _nothing(path, f"it is no regular file: {ANOTHER}")
             octets = file.read(MAX_FILE + 1)
     except FileNotFoundError as exc:
         return _nothing(path, f"{exc.strerror}; name another file with --config")
     except OSError as exc:
         return _nothing(path, why_unreadable(str(path), exc))
     if len(octets) > MAX_FILE:
-        return _nothing(
-            path, f"it has more than {MAX_FILE} octets: that is another kind of file; name Pinwheel's with --config"
-        )
+        return _nothing(path, f"it has more than {MAX_FILE} octets: {ANOTHER}")
     try:
         return _parsed(octets.decode(), path)
     except UnicodeDecodeError as exc:

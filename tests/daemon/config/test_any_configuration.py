@@ -6,6 +6,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,4 +65,10 @@ def test_a_line_of_a_million_characters_is_judged_in_good_time(place: Path) -> N
     for part in ("a", '"', "[", "= ", "a = 'x' ", "\u201c", " ", "a = 1s ", "#\n"):
         inspect(written(place, part * (1_000_000 // len(part)), "long.toml"))
     assert time.monotonic() - started < 30
-    assert "that is another kind of file" in check_config(Path("/dev/zero")).output
+
+
+@pytest.mark.parametrize("kind", ["zero", "fifo", "long"])
+def test_another_kind_of_file_is_no_configuration(place: Path, kind: str) -> None:
+    """A FIFO used to hold up every later reload, for as long as nobody wrote into it."""
+    files = {"zero": Path("/dev/zero"), "fifo": place / "fifo", "long": written(place, "#" * 2_000_000, "long.toml")}
+    assert "that is another kind of file" in check_config(files[kind]).output
