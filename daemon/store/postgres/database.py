@@ -54,7 +54,7 @@ class PostgresDatabase:
         self._session: Session | None = None
         self._batch = 0  # the number of the last one that was sent
         self._made = 0  # that of the last one that was durable
-        self._in_doubt = 0  # that of one that was refused, although it may be durable; 0: none
+        self._in_doubt = 0  # that of one that was sent, and of which it is not known whether it is durable; 0: none
         self._why = ""
         self._asked_at = 0.0  # when it was last asked anything, on CLOCK_MONOTONIC
         self._looks = _Looks()
@@ -86,6 +86,7 @@ class PostgresDatabase:
 
     def save(self, changes: Changes, committing: Callable[[], None] = nobody_waits) -> None:
         """One transaction, durable once it returns."""
+        self._usable()  # from here on it is known what became of the one before
         self._batch += 1
         statement, rows = saving(changes, self._batch)
         self._in_doubt = self._batch

@@ -5,7 +5,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -351,15 +351,34 @@ def test_a_commit_is_asked_after_as_long_as_the_line_is_cut_for_a_moment_only(
     database.close()
 
 
+def saves_more(database: PostgresDatabase) -> None:
+    """A batch that reads nothing before."""
+    with contextlib.suppress(StoreUnusable):
+        database.save(setting("later"))
+
+
+@pytest.mark.parametrize("look", [PostgresDatabase.recover, saves_more])
 def test_a_gateway_that_has_denied_what_was_done_begins_anew(
-    line: Line, public_path: Path, address: Address, monkeypatch: pytest.MonkeyPatch
+    line: Line,
+    public_path: Path,
+    address: Address,
+    monkeypatch: pytest.MonkeyPatch,
+    look: Callable[[PostgresDatabase], None],
 ) -> None:
+    """There used to be no news of it where another batch came while a look was under way: work went on."""
     monkeypatch.setattr("daemon.store.postgres.database.IN_DOUBT_S", 0.0)
     database = over(public_path, address)
     line.loses, line.stays_cut = b"a note", True
     with pytest.raises(StoreUnusable):
         database.save(NOTE)
     line.stays_cut = False
-    until(lambda: known_as_stale(database), "it is known to be stale")
+    look(database)  # it begins
+
+    def answered() -> bool:
+        saves_more(database)
+        return bool(database.stale) or not database.broken
+
+    until(answered, "there is an answer")
     assert "answered as failed" in database.stale
+    assert kept(address, "later") is None
     database.close()
