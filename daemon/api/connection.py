@@ -95,6 +95,9 @@ class Protocol(HttpToolsProtocol):
             self._under_way.disconnected = True
             self._under_way.message_event.set()
         super().connection_lost(exc)
+        self.pipeline.clear()  # what has not begun never will; it knows us, too
+        if self.cycle is not None:
+            self.cycle.on_response = _nothing
         self.flow.lost()
         self._deadline.end()
 
@@ -249,6 +252,10 @@ class Protocol(HttpToolsProtocol):
         if self._under_way is None or self._under_way.response_complete or not self._under_way.response_started:
             self.transport.write(self._refusal or b"")
         self.flow.close()
+
+
+def _nothing() -> None:
+    """What follows the answer to a request whose client has gone."""
 
 
 def _without_upgrade(parser: HttpRequestParser, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -379,12 +379,18 @@ def test_a_connection_leaves_nothing_for_the_garbage_collector() -> None:
     a fourth of the CPU of a start, and held the event loop up for a fifth of a second at a time."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer({"status": "0"})(scope, receive, send)
+        if scope["path"] == "/healthz":
+            return await answer({"status": "0"})(scope, receive, send)
+        await send({"type": "http.response.start", "status": 200})
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        return None
 
     async def asking(listening: socket.socket) -> list[object]:
         listener = Listener(app, listening)
         serving = asyncio.create_task(listener.serve())
-        for octets in (HEAD + b"\r\n", HEAD + b"Connection: close\r\n\r\n", HEAD + b"\r\n" * 2, b"no HTTP\r\n\r\n"):
+        closing, stream = HEAD + b"Connection: close\r\n\r\n", b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+        for octets in (HEAD + b"\r\n", closing, HEAD + b"\r\n" * 2, stream + closing, b"no HTTP\r\n\r\n"):
             reader, writer = await asyncio.open_connection(*listening.getsockname())
             writer.write(octets)
             assert (await reader.readline()).startswith(b"HTTP/1.1 ")
