@@ -207,8 +207,12 @@ class Protocol(HttpToolsProtocol):
         self._received = 0
         self._begun = False
         self._deadline.clear()
-        if not self._refused:
-            super().on_message_complete()
+        if self._refused:
+            return
+        super().on_message_complete()
+        if self.cycle.response_complete:  # before it was whole
+            self.cycle.more_body = False
+            self._deadline.set(IDLE_S, self.flow.close)
 
     def shutdown(self) -> None:
         """We stop. Who was accepted a moment ago may have its first request under way, and is answered, too."""
@@ -237,9 +241,10 @@ class Protocol(HttpToolsProtocol):
         """End the connection, with a problem (RFC 9457) behind the answers to the requests that came before."""
         if self._refused or self.transport.is_closing():
             return
-        self._refusal = _problem(HTTPStatus(status), detail)
         self._unparsed.clear()
         its_own = self.cycle is not None and self.cycle.more_body  # the request that came last is the one
+        has_its_answer = its_own and self.cycle.response_complete
+        self._refusal = b"" if has_its_answer else _problem(HTTPStatus(status), detail)
         if its_own and self.pipeline:
             self.pipeline.popleft()
         if self._answering and not (its_own and self.cycle is self._under_way):

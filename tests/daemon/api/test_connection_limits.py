@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from daemon.api.connection import MAX_HEAD, Protocol
@@ -302,9 +302,18 @@ def test_a_head_just_below_the_limit_is_taken(tls: Tls) -> None:
     assert b'"reasons"' in answer
 
 
-async def all_that_comes(listening: socket.socket, *sent: bytes) -> bytes:
+NOT_FOUND = Starlette()  # answers each request once its head is there
+
+
+async def reads_first(scope: Scope, receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        continue
+    await NOT_FOUND(scope, receive, send)
+
+
+async def all_that_comes(listening: socket.socket, *sent: bytes, app: ASGIApp = NOT_FOUND) -> bytes:
     """Of a listener in this process, until it closes. sent: each once something has come for the one before."""
-    listener = Listener(Starlette(), listening)
+    listener = Listener(app, listening)
     serving = asyncio.create_task(listener.serve())
     reader, writer = await asyncio.open_connection(*listening.getsockname())
     came = b""
@@ -332,18 +341,31 @@ def test_a_request_that_does_not_come_in_time_gets_a_problem(
     sent: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("daemon.api.connection.MESSAGE_S", 0.2)
-    came = asyncio.run(all_that_comes(tcp_socket("127.0.0.1:0"), *sent))
+    came = asyncio.run(all_that_comes(tcp_socket("127.0.0.1:0"), *sent, app=reads_first))
     answers = [b"HTTP/1.1 " + each for each in came.split(b"HTTP/1.1 ")[1:]]
     assert problem(answers[-1]) == (408, "Request Timeout")
     assert all(each.startswith(b"HTTP/1.1 404") for each in answers[:-1])
 
 
-@pytest.mark.parametrize("more", [b"", b"\r\n"], ids=["nothing", "an empty line"])
-def test_a_connection_that_idles_is_closed(more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sent empty lines used to stay for ever."""
+@pytest.mark.parametrize(
+    "sent",
+    [(HEAD + b"\r\n",), (HEAD + b"\r\n\r\n",), (BODY[:-1], BODY[-1:])],
+    ids=["after a request", "after an empty line", "after the rest of a request that has its answer"],
+)
+def test_a_connection_that_idles_is_closed(sent: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sent empty lines used to stay for ever, and whoever sent a body that nobody had waited for."""
     monkeypatch.setattr("daemon.api.connection.IDLE_S", 0.2)
-    came = asyncio.run(all_that_comes(tcp_socket("127.0.0.1:0"), HEAD + b"\r\n" + more))
+    came = asyncio.run(all_that_comes(tcp_socket("127.0.0.1:0"), *sent))
     assert came.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_request_that_has_its_answer_gets_no_other_where_its_rest_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There used to be two answers to one request: 404, and 408 behind it."""
+    monkeypatch.setattr("daemon.api.connection.MESSAGE_S", 0.2)
+    came = asyncio.run(all_that_comes(tcp_socket("127.0.0.1:0"), HEAD + b"\r\n", BODY[:-1]))
+    assert came.count(b"HTTP/1.1 404") == came.count(b"HTTP/1.1 ") == 2
 
 
 def test_a_peer_whose_connections_are_all_busy_gets_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
