@@ -93,8 +93,9 @@ class JournalHandler(LineHandler):
         """Each is a datagram."""
         return ((entry,) for entry in entries)
 
-    def send(self, entry: bytes, *, wait: bool) -> None:
-        self._socket.sendto(entry, 0 if wait else socket.MSG_DONTWAIT, self._path)
+    def send(self, octets: bytes, *, wait: bool) -> bytes:
+        self._socket.sendto(octets, 0 if wait else socket.MSG_DONTWAIT, self._path)
+        return b""  # a datagram goes whole
 
 
 class StderrHandler(LineHandler):
@@ -119,14 +120,13 @@ class StderrHandler(LineHandler):
             octets += len(entry)
         yield entries[first:]
 
-    def send(self, entry: bytes, *, wait: bool) -> None:
+    def send(self, octets: bytes, *, wait: bool) -> bytes:
         """A pipe that is ready takes PIPE_BUF octets at once (pipe(7)); a longer entry would have to wait."""
-        if not wait and (len(entry) > select.PIPE_BUF or not self._ready.poll(0)):
+        if wait:
+            self._ready.poll()  # it may be set not to block
+        elif len(octets) > select.PIPE_BUF or not self._ready.poll(0):
             raise BlockingIOError
-        while entry:
-            if wait:
-                self._ready.poll()  # it may be set not to block
-            entry = entry[os.write(self._fd, entry) :]
+        return octets[os.write(self._fd, octets) :]
 
 
 def stderr_is_the_journal(environment: Mapping[str, str] = os.environ) -> bool:

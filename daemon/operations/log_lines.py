@@ -25,7 +25,7 @@ class LineHandler(logging.Handler):
     def __init__(self, room: int = ROOM) -> None:
         super().__init__()
         self._room = room
-        self._waiting: deque[bytes] = deque()  # the first of them may be under way
+        self._waiting: deque[bytes] = deque()  # the first of them may be under way, or the rest of some
         self._dropped = 0
         assert self.lock is not None
         self._changed = threading.Condition(self.lock)  # logging holds this lock while it calls emit
@@ -40,10 +40,10 @@ class LineHandler(logging.Handler):
         """Entries in their order, by those that are sent at once, one behind the other."""
 
     @abstractmethod
-    def send(self, entry: bytes, *, wait: bool) -> None:
-        """Send one entry, or several that go together, whole.
+    def send(self, octets: bytes, *, wait: bool) -> bytes:
+        """Send one entry, or several that go together. Returns what is left: a disk that gets full takes a part.
 
-        Raises OSError, also where it would have to wait and may not.
+        Raises OSError where nothing was sent, also where it would have to wait and may not.
         """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -60,8 +60,8 @@ class LineHandler(logging.Handler):
             lines[0] += f" (and before this, {self._dropped} lines were dropped: they could not be written)"
             self._dropped = 0
         for entries in self.together([self.entry(record, line) for line in lines]):
-            if self._waiting or not self._sent_at_once(b"".join(entries)):
-                self._waiting.extend(entries)
+            if left := entries if self._waiting else self._left_at_once(entries):
+                self._waiting.extend(left)
                 self._changed.notify_all()
 
     def _lines(self, record: logging.LogRecord) -> list[str]:
@@ -72,12 +72,13 @@ class LineHandler(logging.Handler):
         front = text.removesuffix(record.message)
         return [front + line for line in record.message.split("\n")]
 
-    def _sent_at_once(self, entry: bytes) -> bool:
+    def _left_at_once(self, entries: Sequence[bytes]) -> Sequence[bytes]:
+        """What has to wait: for room, for a journal that is being restarted."""
         try:
-            self.send(entry, wait=False)
-        except OSError:  # it would have to wait: for room, for a journal that is being restarted
-            return False
-        return True
+            left = self.send(b"".join(entries), wait=False)
+        except OSError:
+            return entries
+        return [left] if left else []
 
     def flush(self) -> None:
         """Wait until no line waits any more, at most FLUSH_S: logging does it as the process ends."""
@@ -89,10 +90,10 @@ class LineHandler(logging.Handler):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
-                entry = self._waiting[0]
-            lost = 0
+                octets = self._waiting[0]
+            lost, left = 0, b""
             try:
-                self.send(entry, wait=True)
+                left = self.send(octets, wait=True)
             except OSError as exc:
                 if exc.errno != errno.EMSGSIZE:
                     time.sleep(AGAIN_S)
@@ -100,7 +101,10 @@ class LineHandler(logging.Handler):
                 lost = 1  # it would never be taken, nor any line behind it
             with self._changed:
                 self._dropped += lost
-                self._waiting.popleft()
+                if left:
+                    self._waiting[0] = left
+                else:
+                    self._waiting.popleft()
                 self._changed.notify_all()
 
 

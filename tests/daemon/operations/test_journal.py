@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -219,6 +220,25 @@ def test_an_exception_that_ends_a_thread_is_logged_as_critical() -> None:
     assert done.returncode == 1
     assert "CRITICAL pinwheel thread=voice ended\nTraceback" in done.stderr
     assert "CRITICAL pinwheel daemon=ended\nTraceback" in done.stderr
+
+
+@pytest.mark.parametrize("entries", [1, 50])
+def test_lines_on_a_disk_that_was_full_for_a_while_stand_there_once(entries: int) -> None:
+    """What had been written of them used to be written again: of one line a part, of many up to fifty lines."""
+    code = (
+        "import logging, resource, signal, sys; from daemon.operations import journal\n"
+        f"lines = [f'line={{number}}' for number in range(1000)]; handler = journal.StderrHandler()\n"
+        "def limit(octets): resource.setrlimit(resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); limit(2001)\n"
+        "logger = logging.Logger('test'); logger.addHandler(handler)\n"
+        f"for at in range(0, 1000, {entries}):\n"
+        f"    logger.info('%s', '\\n'.join(lines[at:at + {entries}]), extra={EACH_LINE!r})\n"
+        "limit(resource.RLIM_INFINITY); handler.flush()"
+    )
+    with tempfile.TemporaryFile() as file:
+        subprocess.run([sys.executable, "-c", code], stderr=file, check=True)
+        file.seek(0)
+        assert file.read().decode().splitlines() == [f"line={number}" for number in range(1000)]
 
 
 LINES = [f"request={number} detail={'x' * (number % 1500)!r}" for number in range(0, 9000, 30)]
