@@ -145,6 +145,7 @@ class Batches:
         self._chores = Chores()
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that submits
         self._waiting: list[Operation] = []  # for the thread to be free
+        self._answering = False  # `_answer` is under way, and will have what waits handed over
         self._handed: queue.SimpleQueue[Sequence[Operation] | None] = queue.SimpleQueue()
         self._busy = False  # the thread has a batch that is not carried out yet; set by the loop, cleared by the thread
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
@@ -166,7 +167,7 @@ class Batches:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Decision] = loop.create_future()
-        if not self._waiting or loop is not self._loop:  # another one may have left something, and gone
+        if not (self._waiting or self._answering) or loop is not self._loop:  # one that is gone may leave something
             self._loop = loop
             loop.call_soon(self._hand_over)
         self._waiting.append(Operation(command, decide, then, future))
@@ -206,12 +207,14 @@ class Batches:
         """
         loop = asyncio.get_running_loop()
         here = [each for each in batch if each.future.get_loop() is loop]  # others have ended: nobody waits any more
+        self._answering = True
         for operation in here:
             if operation.error is None and operation.command is not None:
                 _act_on(operation)
         for operation in here:
             if not operation.future.cancelled():
                 _end(operation)
+        self._answering = False
         loop.call_soon(self._hand_over)
 
     # --- the thread ---

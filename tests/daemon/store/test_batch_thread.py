@@ -149,6 +149,28 @@ def test_what_those_submit_who_were_answered_shares_the_next_commit_with_what_wa
     assert (kinds(database), database.saves) == (["first", "waited", "again"], 2)
 
 
+def test_what_follows_from_a_batch_is_handed_over_once_those_who_were_answered_have_run() -> None:
+    """There used to be a batch of what followed alone: the loop gave way to it before anybody had his answer."""
+    database = Watched()
+    batches = started(database)
+    followed: list[asyncio.Future[Decision]] = []
+
+    def follow(_: Decision) -> None:
+        followed.append(batches.submit(NOTE, note("followed"), nobody))
+
+    async def twice() -> None:
+        await batches.submit(NOTE, note("first"), follow)
+        await batches.submit(NOTE, note("again"), nobody)
+
+    async def main() -> None:
+        await twice()
+        await asyncio.gather(*followed)
+        batches.close()
+
+    asyncio.run(main())
+    assert (kinds(database), database.saves) == (["first", "followed", "again"], 2)
+
+
 def test_one_turn_that_is_large_is_several_commits() -> None:
     """There used to be one commit, and one pause of the loop, for all that came again after an outage."""
     database = Watched()
