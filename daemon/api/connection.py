@@ -1,9 +1,9 @@
 """One HTTP connection: uvicorn's protocol, with limits on what a client may cost.
 
 A connection has MESSAGE_S seconds to bring a whole request, with at most MAX_HEAD octets beside its body: the head, the
-marks between chunks, trailers. What comes behind a request that is being answered waits unparsed. One that idles is
-closed, one that does not read is cut off. On the Unix socket the peer as the kernel names it goes along with every
-request.
+marks between chunks, trailers. What comes behind a request that is being answered waits unparsed, and its time with it.
+One that idles is closed, one that does not read is cut off. On the Unix socket the peer as the kernel names it goes
+along with every request.
 """
 
 import asyncio
@@ -123,8 +123,7 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())  # type: ignore[arg-type]
-        elif not self._begun:
-            self._deadline.set(IDLE_S, self.flow.close)
+        self._wait()
         if self._refused:
             if not self._answering:  # not even the next one
                 self._end()
@@ -166,8 +165,15 @@ class Protocol(HttpToolsProtocol):
             break
         if self._received > MAX_HEAD:
             self._refuse(431, TOO_LONG)
-        elif self._begun and not self._deadline.runs:
-            self._deadline.set(MESSAGE_S, self._too_late)
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        """For the rest of a request, if we read it before another is answered; or for the next one."""
+        if self.pipeline or (self._answering and not self._begun):
+            self._deadline.clear()
+        elif not self._deadline.runs:
+            self._deadline.set(*((MESSAGE_S, self._too_late) if self._begun else (IDLE_S, self.flow.close)))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -207,12 +213,9 @@ class Protocol(HttpToolsProtocol):
         self._received = 0
         self._begun = False
         self._deadline.clear()
-        if self._refused:
-            return
-        super().on_message_complete()
-        if self.cycle.response_complete:  # before it was whole
-            self.cycle.more_body = False
-            self._deadline.set(IDLE_S, self.flow.close)
+        if not self._refused:
+            super().on_message_complete()
+            self.cycle.more_body = False  # also where it has its answer already
 
     def shutdown(self) -> None:
         """We stop. Who was accepted a moment ago may have its first request under way, and is answered, too."""

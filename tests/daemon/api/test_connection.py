@@ -218,6 +218,23 @@ def test_a_request_for_another_protocol_is_answered_as_any_and_so_is_the_next() 
     run(story())
 
 
+@pytest.mark.parametrize("length", [3, 5000])
+def test_a_request_that_waits_for_the_answer_to_another_does_not_come_late(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There used to be 408 for one that was there, and that nobody had read while the one before it was answered."""
+    monkeypatch.setattr("daemon.api.connection.MESSAGE_S", 0.1)
+
+    async def story() -> None:
+        app = Paths()
+        async with connected(app) as (reader, writer):
+            writer.write(GET % 9 + POST.replace(b"3\r\n\r\nabc", b"%d\r\n\r\n" % length) + bytes(length) + b"GET /")
+            asyncio.get_running_loop().call_later(0.3, app.go_on.set)
+            assert answers(await reader.read()) == [b"/9", b"/0", b"408 Request Timeout"]
+
+    run(story())
+
+
 def test_trailers_are_no_headers() -> None:
     async def story() -> None:
         seen = []
