@@ -181,6 +181,10 @@ class Database(Protocol):
         """Why the daemon must start again: the rows are not what it knows. "" otherwise."""
 
     @property
+    def in_process(self) -> bool:
+        """Whether this process does its work. Otherwise most of a batch is waiting for a server."""
+
+    @property
     def pause_s(self) -> float:
         """How long to wait for a batch before `recover` is called."""
 

@@ -49,6 +49,8 @@ OF_COMMANDS = (psycopg.DataError, psycopg.IntegrityError)
 class PostgresDatabase:
     """A `Database` on a PostgreSQL server. It is broken while it does not answer, or refuses."""
 
+    in_process = False
+
     def __init__(self, address: Address) -> None:
         self.address = address
         self._session: Session | None = None

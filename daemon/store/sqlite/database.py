@@ -35,6 +35,8 @@ LOOK_S = 5.0  # between two looks whether the file is in its place, while nothin
 class SqliteDatabase:
     """A `Database` in one file. connection: the one that writes."""
 
+    in_process = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = OpenDatabase(path)

@@ -28,6 +28,8 @@ LONG_S = 30.0  # for which the loop would give way, if nothing let it go
 class Watched(Dictionaries):
     """A database that knows what the thread asked of it, and what had been saved then."""
 
+    in_process = True
+
     def __init__(self, pause_s: float = NEVER_S) -> None:
         super().__init__()
         self.pause_s = pause_s
@@ -426,15 +428,23 @@ def test_the_loop_waits_until_a_large_batch_is_decided_but_not_for_its_commit() 
     assert database.saves == 2
 
 
-def test_the_loop_does_not_wait_for_a_small_batch() -> None:
-    database, hold = Watched(), Hold(Note("first"))
+class Elsewhere(Watched):
+    """A database that is a server."""
+
+    in_process = False
+
+
+@pytest.mark.parametrize(("database", "commands"), [(Watched(), MANY - 1), (Elsewhere(), MANY)])
+def test_the_loop_waits_neither_for_a_small_batch_nor_for_a_server(database: Watched, commands: int) -> None:
+    """There used to be fewer starts with a PostgreSQL some ms away: the loop waited for its answers, too."""
+    hold = Hold(Note("first"))
     batches = started(database, LONG_S)
 
     async def main() -> None:
-        few = [batches.submit(NOTE, each, nobody) for each in (hold, *[note("x")] * (MANY - 2))]
+        all_of_them = [batches.submit(NOTE, each, nobody) for each in (hold, *[note("x")] * (commands - 1))]
         await asyncio.sleep(0)
         hold.go_on.set()
-        await asyncio.gather(*few)
+        await asyncio.gather(*all_of_them)
         batches.close()
 
     asyncio.run(main())
