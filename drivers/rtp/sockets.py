@@ -1,9 +1,9 @@
 """What the kernel does for a call's UDP socket: a filter of packets, and the mark of telephony."""
 
 import contextlib
-import ctypes
 import socket
 import struct
+from array import array
 
 EXPEDITED_FORWARDING = 46 << 2  # RFC 3246, as RFC 4594 4.1 asks for telephony
 
@@ -31,8 +31,9 @@ def accept_only(sock: socket.socket, payload_types: tuple[int, ...], *, every: i
         drop,
         accept,
     )
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in program))
-    filter_program = struct.pack("@HP", len(program), ctypes.addressof(code))
+    code = array("B", b"".join(struct.pack("=HBBI", *line) for line in program))
+    address, _ = code.buffer_info()
+    filter_program = struct.pack("@HP", len(program), address)
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)
 
@@ -45,6 +46,8 @@ def accept_all(sock: socket.socket) -> None:
 
 def disconnect(sock: socket.socket) -> None:
     """Take packets from anywhere again: connect() to no family (udp(7)), which Python's own cannot."""
+    import ctypes  # late: 0.4 MB that only a call needs
+
     name = sock.getsockname()
     ctypes.CDLL(None).connect(sock.fileno(), struct.pack("=H14x", socket.AF_UNSPEC), 16)
     if sock.getsockname()[1] != name[1]:  # a port that the kernel has chosen is given back
