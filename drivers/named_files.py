@@ -8,6 +8,7 @@ import pwd
 import ssl
 import stat
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from drivers.settings import Fault, FaultKind, Severity
 
@@ -28,15 +29,22 @@ def user_name() -> str:
         return str(os.geteuid())
 
 
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """A regular file. Raises OSError, and Unreadable for anything else."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO does not hold us up
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise Unreadable(f"{path} is no regular file")
+        yield file
+
+
 def content(path: str, at_most: int = MAX_FILE) -> bytes:
     """Of a regular file of modest size. Raises Unreadable."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO does not hold us up
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise Unreadable(f"{path} is no regular file")
-            if about.st_size > at_most:
-                raise Unreadable(f"{path} has {about.st_size} octets: that is another file")
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > at_most:
+                raise Unreadable(f"{path} has {size} octets: that is another file")
             return file.read(at_most)
     except Unreadable:
         raise

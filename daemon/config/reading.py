@@ -5,8 +5,6 @@ Everything is read before anything is printed, so that all mistakes come out at 
 """
 
 import dataclasses
-import os
-import stat
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -21,7 +19,7 @@ from daemon.config.probing import probed
 from daemon.config.rules import contradictions
 from daemon.config.syntax import not_text, not_toml
 from drivers.checks import writable_by_others
-from drivers.named_files import why_unreadable
+from drivers.named_files import Unreadable, opened, why_unreadable
 from drivers.settings import Severity
 
 ANOTHER = "that is another kind of file; name Pinwheel's with --config"
@@ -80,10 +78,10 @@ def parse(text: str, path: Path) -> Config:
 def read(path: Path) -> Inspection:
     """What the file says, and what is wrong with its text; nothing that it names is looked at."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO does not hold us up
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return _nothing(path, f"it is no regular file: {ANOTHER}")
+        with opened(str(path)) as file:
             octets = file.read(MAX_FILE + 1)
+    except Unreadable:
+        return _nothing(path, f"it is no regular file: {ANOTHER}")
     except FileNotFoundError as exc:
         return _nothing(path, f"{exc.strerror}; name another file with --config")
     except OSError as exc:
