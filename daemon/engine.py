@@ -37,8 +37,8 @@ from daemon.timers import Timers
 log = logging.getLogger("pinwheel.engine")
 
 T = TypeVar("T")
-EACH_LINE = {"each_line": True}
-"""The `extra` of a record of the log whose lines are entries: a batch has many, and a record costs more than a line."""
+EACH_LINE = "each_line"
+"""In the `extra` of a record of the log each of whose lines is an entry: a record costs more than a line."""
 
 
 @value
@@ -226,7 +226,7 @@ class Engine:
     def _write_lines(self) -> None:
         text = "\n".join(self._lines)
         self._lines.clear()
-        log.info("%s", text, extra=EACH_LINE)
+        log.info("%s", text, extra={EACH_LINE: True})
 
 
 def event_id(request_id: str, step: int) -> str:

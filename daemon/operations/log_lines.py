@@ -14,6 +14,8 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from daemon.engine import EACH_LINE
+
 ROOM = 10_000  # lines that may wait; some MB
 AGAIN_S = 0.2  # after which a line is tried again
 FLUSH_S = 2.0  # how long lines that wait delay the end of the process
@@ -109,4 +111,4 @@ class LineHandler(logging.Handler):
 
 
 def _each_line(record: logging.LogRecord) -> bool:
-    return getattr(record, "each_line", False)
+    return getattr(record, EACH_LINE, False)

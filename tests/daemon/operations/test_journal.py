@@ -232,7 +232,7 @@ def test_lines_on_a_disk_that_was_full_for_a_while_stand_there_once(entries: int
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); limit(2001)\n"
         "logger = logging.Logger('test'); logger.addHandler(handler)\n"
         f"for at in range(0, 1000, {entries}):\n"
-        f"    logger.info('%s', '\\n'.join(lines[at:at + {entries}]), extra={EACH_LINE!r})\n"
+        f"    logger.info('%s', '\\n'.join(lines[at:at + {entries}]), extra={{{EACH_LINE!r}: True}})\n"
         "limit(resource.RLIM_INFINITY); handler.flush()"
     )
     with tempfile.TemporaryFile() as file:
@@ -248,7 +248,7 @@ def test_each_line_of_a_record_that_says_so_is_an_entry_with_its_own_fields(
     tmp_path: Path, journald: socket.socket
 ) -> None:
     logger = logger_to(journal.JournalHandler(tmp_path / "journal"))
-    logger.info("%s", "\n".join(LINES[:9]), extra=EACH_LINE)
+    logger.info("%s", "\n".join(LINES[:9]), extra={EACH_LINE: True})
     logger.info("two\nlines")
     entries = [parsed(journald.recv(65536)) for _ in range(10)]
     assert [(each.get("PINWHEEL_REQUEST"), each["MESSAGE"]) for each in entries] == [
@@ -266,10 +266,10 @@ def test_the_lines_of_a_record_are_written_whole_in_order_or_counted(room: int) 
         handler.setFormatter(logging.Formatter(journal.LAYOUT))
         logger = logger_to(handler)
         for first in range(0, len(LINES), 50):
-            logger.info("%s", "\n".join(LINES[first : first + 50]), extra=EACH_LINE)
+            logger.info("%s", "\n".join(LINES[first : first + 50]), extra={EACH_LINE: True})
         reading = pool.submit(lambda: list(iter(pipe.readline, "")))
         handler.flush()
-        logger.info("%s", "a\nb", extra=EACH_LINE)
+        logger.info("%s", "a\nb", extra={EACH_LINE: True})
         os.close(here)
         *lines, last, _ = reading.result()
     assert all(re.match(r"[-0-9]{10} [:,0-9]{12} INFO pinwheel.test ", line) for line in lines)
