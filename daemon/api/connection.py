@@ -172,8 +172,12 @@ class Protocol(HttpToolsProtocol):
         """For the rest of a request, if we read it before another is answered; or for the next one."""
         if self.pipeline or (self._answering and not self._begun):
             self._deadline.clear()
-        elif not self._deadline.runs:
-            self._deadline.set(*((MESSAGE_S, self._too_late) if self._begun else (IDLE_S, self.flow.close)))
+        elif self._deadline.runs:
+            return
+        elif self._begun:
+            self._deadline.set(MESSAGE_S, self._too_late)
+        else:
+            self._deadline.set(IDLE_S, self.flow.close)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

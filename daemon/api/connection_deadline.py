@@ -36,7 +36,7 @@ class Deadline:
 
     def end(self) -> None:
         """There is none any more."""
-        self._then = None
+        self.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
