@@ -38,8 +38,7 @@ time the thread of the batches woke up in vain, 2.4 times a command; a commit to
 quarter more are done in a second. For a request that comes alone it would only be one wake-up more. All else on the
 loop waits as well, so it must be short: timers may be 25 ms late (p99), and /healthz may take 10 ms.
 
-It does not wait for a server: while PostgreSQL loads, it has the processor for itself. 5 ms away, with 256 connections,
-/healthz took 11-19 ms (p50) where the loop gave way, and takes 1-4; 8 to 34 % more starts are done.
+It does not wait for a server: while PostgreSQL loads, it has the processor for itself.
 """
 
 Decide = Callable[[Command, Loaded], tuple[Ms, Decision]]
