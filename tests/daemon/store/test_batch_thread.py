@@ -434,32 +434,21 @@ class Elsewhere(Watched):
     in_process = False
 
 
-@pytest.mark.parametrize(("database", "commands"), [(Watched(), MANY - 1), (Elsewhere(), MANY)])
-def test_the_loop_waits_neither_for_a_small_batch_nor_for_a_server(database: Watched, commands: int) -> None:
+@pytest.mark.parametrize(
+    ("database", "commands", "held_s"),
+    [(Watched(), MANY - 1, LONG_S), (Elsewhere(), MANY, LONG_S), (Watched(), MANY, HELD_S)],
+    ids=["a small batch", "a server", "a batch that takes its time"],
+)
+def test_the_loop_does_not_wait_for(database: Watched, commands: int, held_s: float) -> None:
     """There used to be fewer starts with a PostgreSQL some ms away: the loop waited for its answers, too."""
     hold = Hold(Note("first"))
-    batches = started(database, LONG_S)
+    batches = started(database, held_s)
 
     async def main() -> None:
         all_of_them = [batches.submit(NOTE, each, nobody) for each in (hold, *[note("x")] * (commands - 1))]
         await asyncio.sleep(0)
         hold.go_on.set()
         await asyncio.gather(*all_of_them)
-        batches.close()
-
-    asyncio.run(main())
-    assert database.saves == 1
-
-
-def test_the_loop_does_not_wait_for_a_batch_that_takes_its_time() -> None:
-    database, hold = Watched(), Hold(Note("x"))
-    batches = started(database)
-
-    async def main() -> None:
-        many = [batches.submit(NOTE, each, nobody) for each in (hold, *[note("x")] * (MANY - 1))]
-        await asyncio.sleep(0)
-        hold.go_on.set()
-        await asyncio.gather(*many)
         batches.close()
 
     asyncio.run(main())
